@@ -1,0 +1,20 @@
+"""Shared by all tests: no window, the folder of census microdata, and no skip that nobody named."""
+
+import os
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+matplotlib.use("Agg")
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("PERSONA_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of census microdata (PERSONA_SHARED, else ../shared); tests that read it are skipped where it is missing."""
+    if not (SHARED / "acs").is_dir():
+        pytest.skip("no census microdata: set PERSONA_SHARED")
+    return SHARED
