@@ -1,6 +1,6 @@
 """One function per figure: a tidy table in, the Axes out. Knows no model and no file. Used by every notebook.
 
-All figures share one look: seaborn's colour-blind palette, text of 9 pt or more, a caption under the axes that says n.
+All figures share one look: a colour-blind palette, text of 9 pt or more, a caption that says n.
 """
 
 import matplotlib.pyplot as plt

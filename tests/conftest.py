@@ -14,7 +14,7 @@ SHARED = Path(os.environ.get("PERSONA_SHARED", ROOT.parent / "shared"))
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of census microdata (PERSONA_SHARED, else ../shared); tests that read it are skipped where it is missing."""
+    """The folder of census microdata; where it is missing, the tests that read it are skipped."""
     if not (SHARED / "acs").is_dir():
         pytest.skip("no census microdata: set PERSONA_SHARED")
     return SHARED
