@@ -1,0 +1,161 @@
+"""The response store: every model reply by the hash of its request, so that no call is ever paid for twice.
+
+One SQLite file (WAL, so several processes may share it). A recording is the same as JSON lines, a read-only layer
+under the store that can be reviewed and committed. No pickle, no API key and no header is ever stored. Used by
+`model.Model`; every notebook that asks a model opens one: `Store(recording=recording)`.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import UserError
+
+ROOT = Path(__file__).parent.parent
+RECORDINGS = ROOT / "tests" / "recordings"
+
+_TABLE = """CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY, request TEXT NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
+) WITHOUT ROWID"""
+
+
+class Stored(NamedTuple):
+    """One outcome: canonical request and whole reply as JSON text; `failure` is the reason it is no answer, or None."""
+
+    key: str
+    request: str
+    reply: str
+    failure: str | None
+
+
+def canonical(request: dict[str, Any]) -> str:
+    """The request as JSON text, the same for equal requests whatever the order of their keys."""
+    return json.dumps(request, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def key_of(request: str) -> str:
+    """The key of a canonical request: its SHA-256 in hex."""
+    return hashlib.sha256(request.encode()).hexdigest()
+
+
+def default_path() -> Path:
+    """Where the store lies: PERSONA_STORE, else outputs/responses.sqlite of this checkout."""
+    return Path(os.environ.get("PERSONA_STORE") or ROOT / "outputs" / "responses.sqlite")
+
+
+class Store:
+    """Replies on disk, over an optional recording.
+
+    Args:
+        path: the SQLite file, made when missing; None means `default_path()`.
+        recording: name of a file in tests/recordings (without .jsonl) or a path; read before the file, never written.
+        offline: a missing reply is an error that names the request instead of a call. Only tests set it
+            (PERSONA_OFFLINE=1 in the environment does the same).
+
+    Raises:
+        UserError: the file is no response store or can't be written; the recording is missing or damaged.
+    """
+
+    def __init__(self, path: Path | str | None = None, recording: str | None = None, offline: bool = False):
+        self.path = Path(path or default_path())
+        self.offline = offline or bool(os.environ.get("PERSONA_OFFLINE"))
+        self._recorded = {row.key: row for row in read_recording(recording)} if recording else {}
+        with self._errors():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Model.ask hands the connection to its own thread; it never uses it from two at once.
+            self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of FULL's price.
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute(_TABLE)
+
+    def get(self, key: str) -> Stored | None:
+        """The outcome kept under a key, or None."""
+        if key in self._recorded:
+            return self._recorded[key]
+        with self._errors():
+            row = self._db.execute("SELECT key, request, reply, failure FROM replies WHERE key = ?", (key,)).fetchone()
+        return Stored(*row) if row else None
+
+    def put(self, rows: Iterable[Stored]) -> None:
+        """Keep outcomes; they are committed when this returns. A key that is already there keeps its first reply."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?)", [(*r, now) for r in rows])
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def forget_failed(self) -> int:
+        """Drop the outcomes that are no answers, so that they are asked again; returns how many."""
+        with self._errors():
+            return self._db.execute("DELETE FROM replies WHERE failure IS NOT NULL").rowcount
+
+    def counts(self) -> dict[str, int]:
+        """How many outcomes the file keeps: `replies` in all, `failed` among them."""
+        with self._errors():
+            replies, failed = self._db.execute("SELECT count(*), count(failure) FROM replies").fetchone()
+        return {"replies": replies, "failed": failed}
+
+    def write_recording(self, path: Path | str) -> int:
+        """Write all outcomes of the file as a recording, ordered by key; returns how many."""
+        with self._errors():
+            rows = [
+                Stored(*r) for r in self._db.execute("SELECT key, request, reply, failure FROM replies ORDER BY key")
+            ]
+        lines = [
+            canonical({"request": json.loads(r.request), "reply": json.loads(r.reply), "failure": r.failure})
+            for r in rows
+        ]
+        Path(path).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        return len(rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say in one line what is wrong with the file; what is already committed stays."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            if "full" in str(error) or "No space" in str(error):
+                raise UserError(
+                    f"the disk is full: {self.path} keeps all replies so far; make room and run again"
+                ) from error
+            raise UserError(
+                f"{self.path} can't serve as response store ({error}): move it away or set PERSONA_STORE to another"
+            ) from error
+
+
+def read_recording(recording: str | Path) -> Iterator[Stored]:
+    """The outcomes of a recording, a name in tests/recordings or a path; the key is worked out anew from each request.
+
+    Raises:
+        UserError: there is no such recording, or a line of it can't be read.
+    """
+    path = RECORDINGS / f"{recording}.jsonl"
+    path = path if path.is_file() else Path(recording)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in RECORDINGS.glob("*.jsonl"))) or "none"
+        raise UserError(f"no recording '{recording}': known ones are {known}; None asks the model")
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            request = canonical(row["request"])
+            yield Stored(key_of(request), request, canonical(row["reply"]), row["failure"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path} line {number} is no recorded reply ({error!r}): restore or re-record it"
+            ) from error
