@@ -1,0 +1,63 @@
+"""What a model's reply says: its text or validated object, its first token's probabilities, or why it is no answer.
+
+Replies are the endpoint's JSON as kept in the response store, so that they can be read again another way without a
+call; a call that got no completion is kept as {"error": reason}. Used by `model.Model` only.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One outcome of `Model.ask`.
+
+    `text` is what the model said, `value` the validated object where a schema was given; `failure` is None or the
+    reason why this is no answer (then `value` is None); `cached` says that no call was made for it.
+    """
+
+    text: str
+    value: BaseModel | None
+    failure: str | None
+    cached: bool
+
+
+def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[str, BaseModel | None, str | None]:
+    """A whole reply's text, the validated object where a schema is given, and why it is no answer (or None)."""
+    if "error" in reply:
+        return "", None, str(reply["error"])
+    choice = (reply.get("choices") or [{}])[0]
+    message = choice.get("message") or {}
+    text = message.get("content") or ""
+    if message.get("refusal"):
+        return text, None, f"refusal: {message['refusal']}"
+    if choice.get("finish_reason") == "content_filter":
+        return text, None, "stopped by a content filter"
+    if choice.get("finish_reason") == "length" and not choice.get("logprobs"):
+        return text, None, "cut off: max_tokens reached"
+    if not text:
+        return text, None, "empty reply"
+    if schema is None:
+        return text, None, None
+    try:
+        return text, schema.model_validate_json(text), None
+    except ValidationError as error:
+        first = error.errors()[0]
+        return text, None, f"invalid reply: {'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+
+
+def first_token(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The likeliest first tokens with their log-probabilities, or None where the endpoint gave none."""
+    tokens = ((reply.get("choices") or [{}])[0].get("logprobs") or {}).get("content")
+    return tokens[0].get("top_logprobs") or None if tokens else None
+
+
+def probabilities(reply: dict[str, Any], options: Sequence[str]) -> list[float]:
+    """Probabilities of the options among the first tokens, summing to 1, or NaN where none of them is there."""
+    tokens = first_token(reply) or []
+    mass = [sum(math.exp(t["logprob"]) for t in tokens if t["token"].strip() == option) for option in options]
+    return [m / sum(mass) if sum(mass) > 0 else math.nan for m in mass]
