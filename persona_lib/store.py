@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -70,6 +71,7 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Model.ask hands the connection to its own thread; it never uses it from two at once.
             self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+            weakref.finalize(self, self._db.close)
             self._db.execute("PRAGMA journal_mode=WAL")
             # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of FULL's price.
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -119,10 +121,6 @@ class Store:
         ]
         Path(path).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
         return len(rows)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

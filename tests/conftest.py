@@ -18,3 +18,11 @@ def shared() -> Path:
     if not (SHARED / "acs").is_dir():
         pytest.skip("no census microdata: set PERSONA_SHARED")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def own_outputs(monkeypatch, tmp_path):
+    """No test writes into outputs/, needs a key, or is led to another endpoint by the caller's environment."""
+    monkeypatch.setenv("PERSONA_STORE", str(tmp_path / "responses.sqlite"))
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PERSONA_OFFLINE", "PERSONA_PROGRESS"):
+        monkeypatch.delenv(name, raising=False)

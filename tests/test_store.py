@@ -1,0 +1,119 @@
+"""The response store: what is kept, what survives, what is said when the file is no store."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from persona_lib import UserError
+from persona_lib.store import Store, Stored, canonical, default_path, key_of
+
+
+def stored(n: int, failure: str | None = None) -> Stored:
+    request = canonical({"n": n})
+    return Stored(key_of(request), request, canonical({"reply": f"é {n}"}), failure)
+
+
+def test_equal_requests_have_one_key_whatever_the_order_of_their_parts():
+    assert key_of(canonical({"a": 1, "b": [2]})) == key_of(canonical({"b": [2], "a": 1}))
+    assert key_of(canonical({"a": 1})) != key_of(canonical({"a": 2}))
+
+
+def test_what_is_put_is_found_again_after_reopening(tmp_path):
+    Store(tmp_path / "r.sqlite").put([stored(1), stored(2, "refusal")])
+    again = Store(tmp_path / "r.sqlite")
+    assert again.get(stored(1).key) == stored(1)
+    assert again.get(stored(2).key).failure == "refusal"
+    assert again.get("nothing") is None
+    assert again.counts() == {"replies": 2, "failed": 1}
+
+
+def test_a_second_reply_to_the_same_request_does_not_replace_the_first(tmp_path):
+    store = Store(tmp_path / "r.sqlite")
+    store.put([stored(1)])
+    store.put([stored(1)._replace(reply='"another"')])
+    assert store.get(stored(1).key) == stored(1)
+
+
+def test_failed_outcomes_can_be_forgotten_and_answers_stay(tmp_path):
+    store = Store(tmp_path / "r.sqlite")
+    store.put([stored(1), stored(2, "refusal")])
+    assert store.forget_failed() == 1
+    assert store.get(stored(2).key) is None and store.get(stored(1).key) == stored(1)
+
+
+def test_a_process_killed_right_after_put_loses_nothing(tmp_path):
+    code = f"""
+import os, signal
+from persona_lib.store import Store, Stored
+Store({str(tmp_path / "r.sqlite")!r}).put([Stored("k", "{{}}", "{{}}", None)])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == -9
+    assert Store(tmp_path / "r.sqlite").get("k") is not None
+
+
+def test_two_processes_share_a_store(tmp_path):
+    code = f"""
+from persona_lib.store import Store, Stored
+import sys
+store = Store({str(tmp_path / "r.sqlite")!r})
+for n in range(200):
+    store.put([Stored(f"{{sys.argv[1]}}-{{n}}", "{{}}", "{{}}", None)])
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "ab"]
+    assert [p.wait(timeout=60) for p in processes] == [0, 0]
+    assert Store(tmp_path / "r.sqlite").counts()["replies"] == 400
+
+
+def test_a_recording_is_read_before_the_file_and_holds_the_same(tmp_path):
+    source = Store(tmp_path / "r.sqlite")
+    source.put([stored(2, "refusal"), stored(1)])
+    assert source.write_recording(tmp_path / "two.jsonl") == 2
+    replay = Store(tmp_path / "empty.sqlite", recording=str(tmp_path / "two.jsonl"))
+    assert replay.get(stored(1).key) == stored(1)
+    assert replay.get(stored(2).key) == stored(2, "refusal")
+    assert replay.counts()["replies"] == 0
+
+
+def test_a_recording_is_found_by_its_request_not_by_what_a_line_claims(tmp_path):
+    Store(tmp_path / "r.sqlite").put([stored(1)])
+    Store(tmp_path / "r.sqlite").write_recording(tmp_path / "one.jsonl")
+    line = json.loads((tmp_path / "one.jsonl").read_text())
+    line["request"]["n"] = 7
+    (tmp_path / "one.jsonl").write_text(json.dumps(line))
+    replay = Store(tmp_path / "empty.sqlite", recording=str(tmp_path / "one.jsonl"))
+    assert replay.get(stored(1).key) is None and replay.get(stored(7).key) is not None
+
+
+def test_a_missing_or_damaged_recording_is_named(tmp_path):
+    with pytest.raises(UserError, match="no recording 'nowhere': known ones are"):
+        Store(tmp_path / "r.sqlite", recording="nowhere")
+    (tmp_path / "bad.jsonl").write_text('{"request": {}, "reply"\n')
+    with pytest.raises(UserError, match=r"bad.jsonl line 1 is no recorded reply"):
+        Store(tmp_path / "r.sqlite", recording=str(tmp_path / "bad.jsonl"))
+
+
+def test_a_file_that_is_no_store_is_named_and_left_alone(tmp_path):
+    path = tmp_path / "r.sqlite"
+    path.write_bytes(b"not a database, but somebody's notes" * 100)
+    with pytest.raises(UserError, match=r"can't serve as response store .*move it away or set PERSONA_STORE"):
+        Store(path)
+    assert path.read_bytes().startswith(b"not a database")
+
+
+def test_a_full_disk_is_said_and_what_was_kept_stays(tmp_path):
+    store = Store(tmp_path / "r.sqlite")
+    store.put([stored(1)])
+    store._db.execute("PRAGMA max_page_count = 3")
+    with pytest.raises(UserError, match=r"the disk is full: .*keeps all replies so far"):
+        store.put([stored(n)._replace(reply="x" * 5000) for n in range(2, 50)])
+    assert Store(tmp_path / "r.sqlite").get(stored(1).key) == stored(1)
+
+
+def test_the_default_place_can_be_named_in_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("PERSONA_STORE", str(tmp_path / "mine.sqlite"))
+    assert default_path() == tmp_path / "mine.sqlite"
+    monkeypatch.delenv("PERSONA_STORE")
+    assert default_path().parts[-2:] == ("outputs", "responses.sqlite")
