@@ -127,6 +127,7 @@ def serve(path: Path) -> Server:
         )
     address = process.stdout.readline().strip()
     if not address:
+        process.communicate()
         raise UserError(f"llama.cpp could not load {path}: see {log}")
     _servers[path] = Server(f"{address}/v1", log, process)
     atexit.register(_servers[path].stop)

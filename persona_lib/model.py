@@ -285,7 +285,8 @@ class _Progress:
     def __init__(self, step: str, total: int):
         self.step, self.total, self.done, self.logged = step, total, 0, time.monotonic()
         self.file = os.environ.get("PERSONA_PROGRESS")
-        drawn = not self.file and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+        notebook = type(sys.stderr).__module__.startswith("ipykernel")
+        drawn = not self.file and (sys.stderr.isatty() or notebook)
         self.bar = tqdm(total=total, desc=step, unit="call", leave=False) if drawn else None
         self._log()
 

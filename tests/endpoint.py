@@ -1,0 +1,82 @@
+"""A stand-in for an OpenAI-compatible endpoint: a real HTTP server on the loopback address that answers as told."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+Answer = Callable[[dict[str, Any]], Any]
+
+
+def completion(text: str, finish_reason: str = "stop", **message: Any) -> dict[str, Any]:
+    """A chat completion as endpoints send it."""
+    choice = {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": text, **message}}
+    usage = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
+    return {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": usage}
+
+
+def echo(body: dict[str, Any]) -> dict[str, Any]:
+    """Say the last message again."""
+    return completion(body["messages"][-1]["content"])
+
+
+class Endpoint:
+    """Serves `answer(request body)`: a dict is sent as JSON, a (status, dict) pair with that status.
+
+    `requests` are the bodies received, in order; `headers` those of the last. Lists `models` at /v1/models.
+    """
+
+    def __init__(self, answer: Answer = echo, models: tuple[str, ...] = ("m",), delay_s: float = 0.0):
+        self.answer, self.models, self.delay_s = answer, models, delay_s
+        self.requests: list[dict[str, Any]] = []
+        self.headers: dict[str, str] = {}
+        self.in_flight = self.most_in_flight = 0
+
+    async def _chat(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.requests.append(body)
+        self.headers = dict(request.headers)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        await asyncio.sleep(self.delay_s)
+        self.in_flight -= 1
+        answer = self.answer(body)
+        status, payload = answer if isinstance(answer, tuple) else (200, answer)
+        text = payload if isinstance(payload, str) else json.dumps(payload)
+        return web.Response(status=status, text=text, content_type="application/json")
+
+    async def _models(self, request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": m, "object": "model"} for m in self.models]})
+
+    def __enter__(self) -> "Endpoint":
+        self._loop, started = asyncio.new_event_loop(), threading.Event()
+
+        async def start() -> None:
+            app = web.Application()
+            app.router.add_post("/v1/chat/completions", self._chat)
+            app.router.add_get("/v1/models", self._models)
+            self._runner = web.AppRunner(app)
+            await self._runner.setup()
+            site = web.TCPSite(self._runner, "127.0.0.1", 0)
+            await site.start()
+            host, port = self._runner.addresses[0][:2]
+            self.url = f"http://{host}:{port}/v1"
+            started.set()
+
+        def run() -> None:
+            self._loop.run_until_complete(start())
+            self._loop.run_forever()
+
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
+        assert started.wait(10), "the stand-in endpoint did not start"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()

@@ -1,0 +1,287 @@
+"""Model against a stand-in endpoint on the loopback, and against the embedded model itself."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from endpoint import Endpoint, completion
+from pydantic import BaseModel, Field
+
+from persona_lib import UserError, local
+from persona_lib.model import Model
+from persona_lib.store import Store
+
+
+class Verdict(BaseModel):
+    reason: str = Field(max_length=60)
+    score: int
+
+
+def say(*texts: str) -> list[list[dict[str, str]]]:
+    return [[{"role": "user", "content": text}] for text in texts]
+
+
+def first_token(**probabilities: float) -> dict:
+    tokens = [{"token": t.replace("_", " "), "logprob": float(np.log(p))} for t, p in probabilities.items()]
+    reply = completion("A", finish_reason="length")
+    reply["choices"][0]["logprobs"] = {"content": [{"token": "A", "logprob": 0.0, "top_logprobs": tokens}]}
+    return reply
+
+
+def test_replies_come_in_order_and_the_second_time_from_the_store():
+    with Endpoint() as endpoint:
+        texts = [f"number {n}" for n in range(50)]
+        model = Model("m", endpoint.url)
+        assert [r.text for r in model.ask(say(*texts))] == texts
+        again = Model("m", endpoint.url)
+        assert [(r.text, r.cached) for r in again.ask(say(*texts))] == [(t, True) for t in texts]
+        assert len(endpoint.requests) == 50
+    assert model.usage == {
+        "calls": 50, "cached": 0, "retried": 0, "failed": 0,
+        "tokens_in": 500, "tokens_out": 150, "tokens_cached": 0, "cost": None,
+    }  # fmt: skip
+    assert again.usage["calls"] == 0 and again.usage["cached"] == 50 and again.usage["tokens_in"] == 0
+
+
+def test_equal_requests_of_one_batch_are_sent_once():
+    with Endpoint() as endpoint:
+        replies = Model("m", endpoint.url).ask(say("same", "other", "same"))
+        assert [r.text for r in replies] == ["same", "other", "same"]
+        assert len(endpoint.requests) == 2
+
+
+def test_what_can_change_the_text_makes_another_request():
+    with Endpoint() as endpoint:
+        model = Model("m", endpoint.url)
+        for settings in (
+            {},
+            {"temperature": 1},
+            {"temperature": 1, "sample": 1},
+            {"max_tokens": 5},
+            {"schema": Verdict},
+        ):
+            model.ask(say("x"), **settings)
+        Model("m2", endpoint.url.replace("127.0.0.1", "localhost"))
+        assert len(endpoint.requests) == 5
+        assert endpoint.requests[3]["max_tokens"] == 5
+
+
+def test_as_many_are_in_flight_as_allowed_and_no_more():
+    with Endpoint(delay_s=0.05) as endpoint:
+        Model("m", endpoint.url, max_in_flight=7).ask(say(*map(str, range(40))))
+        assert endpoint.most_in_flight == 7
+
+
+def test_a_structured_reply_is_validated_and_lengths_are_kept_from_strict_endpoints():
+    with Endpoint(lambda body: completion('{"reason": "clear", "score": 3}')) as endpoint:
+        (reply,) = Model("m", endpoint.url).ask(say("judge"), schema=Verdict)
+        sent = endpoint.requests[0]["response_format"]["json_schema"]
+    assert reply.value == Verdict(reason="clear", score=3) and reply.failure is None
+    assert sent["strict"] and sent["schema"]["additionalProperties"] is False
+    assert "maxLength" not in json.dumps(sent)
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        (completion('{"reason": "clear"'), "invalid reply: JSON: Invalid JSON"),
+        (completion('{"reason": "clear", "score": "high"}'), "invalid reply: score: Input should be a valid integer"),
+        (
+            completion(json.dumps({"reason": "x" * 61, "score": 1})),
+            "invalid reply: reason: String should have at most 60",
+        ),
+        (completion("", refusal="I would rather not"), "refusal: I would rather not"),
+        (completion('{"rea', finish_reason="length"), "cut off: max_tokens reached"),
+        (completion("", finish_reason="content_filter"), "stopped by a content filter"),
+        (completion(""), "empty reply"),
+        ({"choices": []}, "empty reply"),
+        ((400, {"error": {"message": "prompt too long"}}), "prompt too long"),
+    ],
+)
+def test_what_is_no_answer_says_why_and_is_not_asked_again(answer, failure):
+    with Endpoint(lambda body: answer) as endpoint:
+        model = Model("m", endpoint.url)
+        for _ in range(2):
+            (reply,) = model.ask(say("judge"), schema=Verdict)
+            assert reply.value is None and failure in reply.failure
+        assert len(endpoint.requests) == 1
+        assert model.usage["failed"] == 2
+        assert model.store.counts()["failed"] == (0 if failure.startswith("invalid") else 1)
+
+
+def test_an_error_of_transport_is_a_failed_row_that_the_next_run_asks_again(monkeypatch):
+    monkeypatch.setattr("persona_lib.model.RETRIES", 0)
+    broken = True
+    with Endpoint(lambda body: (500, {"error": {"message": "down"}}) if broken else completion("fine")) as endpoint:
+        (reply,) = Model("m", endpoint.url).ask(say("x"))
+        assert "no reply: InternalServerError" in reply.failure
+        broken = False
+        (reply,) = Model("m", endpoint.url).ask(say("x"))
+        assert reply.text == "fine"
+
+
+def test_choose_normalizes_over_the_options_with_and_without_leading_blank():
+    with Endpoint(lambda body: first_token(A=0.3, _A=0.15, B=0.15, The=0.4)) as endpoint:
+        model = Model("m", endpoint.url)
+        np.testing.assert_allclose(model.choose(say("x", "y")), [[0.75, 0.25]] * 2)
+        assert endpoint.requests[0]["top_logprobs"] == 20 and endpoint.requests[0]["max_tokens"] == 1
+        assert np.isnan(model.choose(say("x"), options=("C", "D"))).all() and model.usage["failed"] == 1
+        assert model.choose([]).shape == (0, 2)
+
+
+def test_no_log_probabilities_are_found_out_with_the_first_item():
+    with Endpoint(lambda body: completion("A")) as endpoint:
+        with pytest.raises(UserError, match="m offers no log-probabilities"):
+            Model("m", endpoint.url).choose(say("x", "y", "z"))
+        assert len(endpoint.requests) == 1
+
+
+def test_a_missing_key_is_said_before_anything_is_sent():
+    with pytest.raises(UserError, match="no API key for gpt-x: set OPENAI_API_KEY"):
+        Model("gpt-x").ask(say("x"))
+
+
+def test_an_unreachable_endpoint_is_said_at_once():
+    with pytest.raises(UserError, match=r"no answer from http://127.0.0.1:9/v1: is the server running"):
+        Model("m", "http://127.0.0.1:9/v1").ask(say("x"))
+
+
+def test_a_model_that_the_endpoint_does_not_have_is_said_with_those_it_has():
+    with Endpoint(models=("small", "large")) as endpoint:
+        with pytest.raises(UserError, match="has no model 'larg'; it has large, small"):
+            Model("larg", endpoint.url).ask(say("x"))
+        assert not endpoint.requests
+
+
+def test_a_refused_key_stops_at_the_first_call_and_is_never_stored(monkeypatch, tmp_path):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-key-123")
+    with Endpoint(lambda body: (401, {"error": {"message": "bad key"}})) as endpoint:
+        with pytest.raises(UserError, match="refuses 'm': AuthenticationError") as caught:
+            Model("m", endpoint.url, max_in_flight=1).ask(say("x", "y"))
+        assert len(endpoint.requests) == 1 and endpoint.headers["Authorization"] == "Bearer secret-key-123"
+        endpoint.answer = lambda body: completion("fine")
+        Model("m", endpoint.url).ask(say("x"))
+    assert "secret" not in str(caught.value)
+    assert b"secret" not in b"".join(p.read_bytes() for p in tmp_path.iterdir())
+
+
+def test_offline_a_missing_reply_is_an_error_that_names_the_request():
+    model = Model("m", "http://127.0.0.1:9/v1", store=Store(offline=True))
+    with pytest.raises(UserError, match=r'offline, and no reply is recorded for .*"content":"what is missing"'):
+        model.ask(say("what is missing"))
+
+
+def test_ask_works_inside_a_running_event_loop_as_in_a_notebook():
+    async def cell(url: str) -> str:
+        return Model("m", url).ask(say("from a notebook"))[0].text
+
+    with Endpoint() as endpoint:
+        assert asyncio.run(cell(endpoint.url)) == "from a notebook"
+
+
+def test_an_interrupt_stops_the_batch_and_keeps_what_was_answered(tmp_path):
+    with Endpoint(delay_s=0.1) as endpoint:
+        code = f"""
+from persona_lib.model import Model
+Model("m", {endpoint.url!r}, max_in_flight=2).ask([[{{"role": "user", "content": str(n)}}] for n in range(500)])
+"""
+        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 30
+        while len(endpoint.requests) < 10 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=20)
+        assert process.returncode and b"KeyboardInterrupt" in stderr
+        kept = Store().counts()["replies"]
+        assert len(endpoint.requests) - 2 <= kept <= len(endpoint.requests) < 500
+
+
+def test_progress_goes_to_the_file_that_a_run_follows(monkeypatch, tmp_path):
+    monkeypatch.setenv("PERSONA_PROGRESS", str(tmp_path / "progress"))
+    with Endpoint() as endpoint:
+        Model("m", endpoint.url).ask(say("x", "y"), step="answers")
+    lines = [json.loads(line) for line in (tmp_path / "progress").read_text().splitlines()]
+    assert [(line["step"], line["done"], line["total"]) for line in lines] == [
+        ("answers", 0, 2), ("answers", 1, 2), ("answers", 2, 2),
+    ]  # fmt: skip
+
+
+def test_without_a_terminal_progress_is_plain_log_lines(capsys):
+    with Endpoint() as endpoint:
+        Model("m", endpoint.url).ask(say("x", "y"), step="answers")
+    assert capsys.readouterr().err.splitlines() == ["answers: 0 of 2 calls", "answers: 2 of 2 calls"]
+
+
+# --- the embedded model itself -------------------------------------------------------------------------------------
+
+
+def test_the_embedded_model_answers_in_the_schema_and_chooses():
+    model = Model("local")
+    (reply,) = model.ask(say("Give a one-word reason and a score from 1 to 5 for tea."), schema=Verdict)
+    assert isinstance(reply.value, Verdict) and len(reply.value.reason) <= 60
+    chances = model.choose(say("Is ice cold? Reply with the letter only. A: yes, B: no."))
+    assert chances.shape == (1, 2) and chances.sum() == pytest.approx(1)
+    assert model.identity["weights_sha256"] == local.GGUF_SHA256 and model.usage["cost"] == 0
+
+
+def test_the_embedded_server_listens_on_the_loopback_only_and_logs_to_a_file():
+    server = local.serve(local.gguf("local"))
+    assert server.base_url.startswith("http://127.0.0.1:")
+    assert "model loaded" in server.log.read_text()
+
+
+def test_a_prompt_too_long_for_the_model_is_a_failed_row_that_says_so():
+    (reply,) = Model("local").ask(say("word " * 6000))
+    assert "exceeds the available context size" in reply.failure
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX only")
+def test_the_embedded_server_is_gone_when_its_process_is_killed():
+    code = """
+import os, signal
+from persona_lib import local
+server = local.serve(local.gguf("local"))
+print(server.process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    pid, deadline = int(done.stdout), time.monotonic() + 10
+    while time.monotonic() < deadline and _runs(pid):
+        time.sleep(0.05)
+    assert not _runs(pid)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_file_that_is_no_gguf_or_is_missing_is_said(tmp_path):
+    (tmp_path / "fake.gguf").write_bytes(b"<html>")
+    with pytest.raises(UserError, match=r"fake.gguf is no GGUF model file"):
+        Model(str(tmp_path / "fake.gguf")).ask(say("x"))
+    with pytest.raises(UserError, match=r"no model file .*none.gguf"):
+        Model(str(tmp_path / "none.gguf")).ask(say("x"))
+
+
+def test_a_gguf_that_llama_cpp_cannot_load_is_said_with_its_log(tmp_path):
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF" + b"\0" * 100)
+    with pytest.raises(UserError, match=r"could not load .*broken.gguf: see .*server.log"):
+        Model(str(tmp_path / "broken.gguf")).ask(say("x"))
+
+
+def test_no_thread_is_left_behind():
+    before = threading.active_count()
+    with Endpoint() as endpoint:
+        Model("m", endpoint.url).ask(say("x"))
+    assert threading.active_count() <= before
