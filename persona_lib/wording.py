@@ -1,0 +1,72 @@
+"""The wording of every prompt is data: one text file per template in templates/, or in a folder of the user's own.
+
+A template's file opens with its settings in YAML (`reply:` lists the fields of the structured reply), then its chat
+messages, each under [system] or [user], with $variables. Used by judging, bench and what else asks a model.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template as Text
+
+import yaml
+
+from . import UserError
+
+FOLDER = Path(__file__).parent / "templates"
+
+_ROLE = re.compile(r"^\[(system|user)\]\n", re.MULTILINE)
+# What could close a delimiter of ours (<persona> ... </persona>) or of a chat format (<|im_end|>) from within data.
+_DELIMITER = re.compile(r"<(?=/?\s*(?:persona|question|answer)\b|\|)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Template:
+    """One wording: `name`, `reply` (fields of the structured reply, in order), `sha256` of the file (12 hex digits)."""
+
+    name: str
+    reply: tuple[str, ...]
+    sha256: str
+    parts: tuple[tuple[str, Text], ...]
+
+    def messages(self, values: Mapping[str, object]) -> list[dict[str, str]]:
+        """The chat messages with `values` filled in, their delimiters neutralized; values not asked for are left out.
+
+        Raises:
+            UserError: a variable of the template has no value; all missing ones are named.
+        """
+        wanted = {v for _, text in self.parts for v in text.get_identifiers()}
+        if missing := sorted(wanted - values.keys()):
+            raise UserError(f"template '{self.name}' needs {', '.join(missing)}; given are {', '.join(sorted(values))}")
+        filled = {v: neutralize(str(values[v])) for v in wanted}
+        return [{"role": role, "content": text.substitute(filled).strip()} for role, text in self.parts]
+
+
+def neutralize(data: str) -> str:
+    """Data in which nothing can pass for a delimiter: its opening '<' becomes '‹'."""
+    return _DELIMITER.sub("‹", data)
+
+
+def load(name: str, folder: str | Path | None = None) -> Template:
+    """Read a template by name from the user's `folder` if it has it, else from the built-in ones.
+
+    Raises:
+        UserError: there is no such template (the known ones are listed), or the file is malformed.
+    """
+    folders = [Path(folder), FOLDER] if folder else [FOLDER]
+    path = next((p for f in folders if (p := f / f"{name}.txt").is_file()), None)
+    if path is None:
+        known = sorted({p.stem for f in folders for p in f.glob("*.txt")})
+        raise UserError(f"no template '{name}' in {', '.join(map(str, folders))}: known are {', '.join(known)}")
+    raw = path.read_text(encoding="utf-8")
+    head, *rest = _ROLE.split(raw)
+    try:
+        settings = yaml.safe_load(head) or {}
+        parts = tuple((role, Text(text)) for role, text in zip(rest[::2], rest[1::2], strict=True))
+        if not parts or not all(text.is_valid() for _, text in parts):
+            raise ValueError("it needs [system] or [user] lines, and $$ for a dollar sign")
+        return Template(name, tuple(settings["reply"]), hashlib.sha256(raw.encode()).hexdigest()[:12], parts)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is no template ({error}): see {FOLDER / 'direct.txt'} for the form") from error
