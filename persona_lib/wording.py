@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template as Text
+from typing import Annotated
 
 import yaml
+from pydantic import Field
 
 from . import UserError
 
@@ -42,6 +44,11 @@ class Template:
             raise UserError(f"template '{self.name}' needs {', '.join(missing)}; given are {', '.join(sorted(values))}")
         filled = {v: neutralize(str(values[v])) for v in wanted}
         return [{"role": role, "content": text.substitute(filled).strip()} for role, text in self.parts]
+
+
+def bounded(words: int) -> type[str]:
+    """Type of a reply field of about so many words, eight characters each: it ends a small model's ramblings."""
+    return Annotated[str, Field(max_length=8 * words)]
 
 
 def neutralize(data: str) -> str:
