@@ -1,0 +1,149 @@
+"""The command `persona`: runs, samples of personas, and what is installed. To try it: `persona doctor`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from . import UserError, store
+
+
+class _OneLine(TyperGroup):
+    """What the user can mend ends in one line; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            typer.echo(f"error: {error}", err=True)
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            typer.echo(f"error: {error.strerror or error}{where}", err=True)
+        except KeyboardInterrupt:
+            kept = f"everything answered so far is kept in {store.default_path()}"
+            typer.echo(f"\nstopped by Ctrl-C; {kept}; the same command goes on from there", err=True)
+            raise typer.Exit(130) from None
+        raise typer.Exit(1)
+
+
+app = typer.Typer(
+    cls=_OneLine,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=__doc__,
+)
+
+
+@app.command()
+def run(
+    preset: Annotated[str, typer.Option(help="name of a preset in params/, or a YAML file")] = "smoke",
+    only: Annotated[list[str] | None, typer.Option(help="notebooks to run, such as 06 or 01,06")] = None,
+    model: Annotated[str | None, typer.Option(help="the model to ask: local, or its name at the endpoint")] = None,
+    base_url: Annotated[str | None, typer.Option(help="address of an OpenAI-compatible endpoint")] = None,
+    p: Annotated[list[str] | None, typer.Option("-p", help="KEY=VALUE, a parameter; may be repeated")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the run [default: outputs/PRESET]")] = None,
+    retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
+) -> None:
+    """Run the notebooks of a preset; a run already in the folder is replaced."""
+    from . import presets, runs
+
+    chosen = presets.load(preset)
+    given = _given(p or [])
+    given |= {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
+    names = [name.strip() for part in only or [] for name in part.split(",")]
+    planned = presets.plan(chosen, names, given)
+    if retry_failed:
+        typer.echo(f"{store.Store().forget_failed()} failed replies will be asked again")
+    folder = out or store.ROOT / "outputs" / chosen.name
+    manifest = runs.run(chosen, planned, folder)
+    typer.echo(_summary(manifest))
+    typer.echo((folder / "index.html").absolute())
+    if manifest["status"] != "done":
+        raise typer.Exit(1)
+
+
+def _given(pairs: list[str]) -> dict[str, Any]:
+    """Parameters from KEY=VALUE, the values read as YAML."""
+    import yaml
+
+    given = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"-p takes KEY=VALUE, not '{pair}'")
+        try:
+            given[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"the value in -p '{pair}' is no YAML: put it in quotes") from None
+    return given
+
+
+def _summary(manifest: dict[str, Any]) -> str:
+    """What became of each notebook, and what the run used."""
+    lines = []
+    for stem, entry in manifest["notebooks"].items():
+        error = entry.get("error")
+        what = f"{error['name']}: {error['message']}" if error else entry.get("headline", "nothing recorded")
+        lines.append(f"{entry['status']:8}{stem}  {entry['seconds']:.0f} s  {what}")
+    used = manifest["usage"]
+    cost = "no price known" if used["cost"] is None else f"${used['cost']:.2f}"
+    lines.append(
+        f"{manifest['seconds']:.0f} s, {used['calls']} model calls, {used['cached']} found in the store, "
+        f"{used['failed']} failed items, {used['tokens_in'] + used['tokens_out']} tokens, {cost}"
+    )
+    return "\n".join(lines)
+
+
+@app.command()
+def sample(
+    n: Annotated[int, typer.Argument(help="how many personas", min=1)],
+    out: Annotated[Path, typer.Option(help="the file to write: .parquet, .csv or .jsonl")],
+    seed: Annotated[int, typer.Option(help="of all draws")] = 0,
+) -> None:
+    """Draw personas from the population model and write them as a table."""
+    from . import personas
+
+    writers = {
+        ".parquet": lambda table: table.to_parquet(out),
+        ".csv": lambda table: table.to_csv(out),
+        ".jsonl": lambda table: table.reset_index().to_json(out, orient="records", lines=True, force_ascii=False),
+    }
+    if out.suffix not in writers:
+        raise UserError(f"{out} must end in one of {', '.join(writers)}")
+    writers[out.suffix](personas.sample(n, seed=seed))
+    typer.echo(f"{n} personas, seed {seed}: {out}")
+
+
+@app.command()
+def fit(
+    files: Annotated[list[Path], typer.Argument(help="person files of the census microdata (PUMS)")],
+    out: Annotated[Path, typer.Option(help="where the population model goes, a .npz file")],
+) -> None:
+    """Fit the population model to census microdata."""
+    from . import census
+
+    people = census.read_pums(files)
+    census.Population.fit(people).save(out)
+    names = ", ".join(file.name for file in files)
+    typer.echo(f"{out}: {out.stat().st_size / 1e3:.0f} kB, fitted to {len(people):,} persons of {names}")
+
+
+@app.command()
+def doctor(
+    base_url: Annotated[str | None, typer.Option(help="an OpenAI-compatible endpoint to try")] = None,
+) -> None:
+    """Say what is installed, reachable and missing; fails only if `make run` could not work."""
+    from . import checks
+
+    found = checks.all_of(base_url)
+    for check in found:
+        typer.echo(f"{'ok     ' if check.fine else 'MISSING' if check.needed else 'no     '} {check.what}")
+    if any(check.needed and not check.fine for check in found):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

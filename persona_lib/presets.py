@@ -1,0 +1,138 @@
+"""Presets: which notebooks a run executes and with which parameters, checked before anything runs.
+
+A preset is one file in params/ (sizes, seeds, models): one file = one reproducible run. Used by `persona run`; to try
+it: `python -c "from persona_lib import presets; print(presets.plan(presets.load('smoke')))"`.
+"""
+
+import ast
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from . import UserError, store
+
+
+class Preset(BaseModel, extra="forbid"):
+    """A file of params/: what it is for, parameters of all its notebooks, and the notebooks with their own."""
+
+    name: str
+    about: str
+    all: dict[str, Any] = {}
+    notebooks: dict[str, dict[str, Any] | None]
+
+
+def known() -> list[str]:
+    """Names of the presets in params/."""
+    return sorted(p.stem for p in (store.ROOT / "params").glob("*.yaml"))
+
+
+def notebook(stem: str) -> Path:
+    """Where a notebook lies."""
+    return store.ROOT / "notebooks" / f"{stem}.ipynb"
+
+
+def load(name: str) -> Preset:
+    """A preset by its name in params/, or by the path of a YAML file.
+
+    Raises:
+        UserError: there is no such preset, or the file is none.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else store.ROOT / "params" / f"{name}.yaml"
+    if not path.is_file():
+        raise _unknown("preset", name, known())
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+        return Preset.model_validate({"name": path.stem} | content if isinstance(content, dict) else content)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(f"{path} is no preset: {where}: {first['msg']}") from error
+
+
+def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> dict[str, dict]:
+    """What will run: the selected notebooks in file-name order, each with all its parameters.
+
+    Args:
+        preset: names the notebooks and sets their parameters.
+        only: the notebooks to run, by file name or its beginning; empty means all that the preset lists.
+        given: parameters for every selected notebook that declares them; they win over the preset's.
+
+    Raises:
+        UserError: a notebook or a parameter is unknown, or a value is of another type than its default.
+    """
+    given = given or {}
+    there = [p.stem for p in (store.ROOT / "notebooks").glob("*.ipynb")]
+    for stem in preset.notebooks:
+        if stem not in there:
+            raise _unknown("notebook", stem, there)
+    for name in only:
+        if not any(stem.startswith(name) for stem in preset.notebooks):
+            raise _unknown("notebook", name, preset.notebooks)
+    declared = {stem: parameters(notebook(stem)) for stem in sorted(preset.notebooks)}
+    selected = [stem for stem in declared if not only or stem.startswith(tuple(only))]
+    own = {stem: values or {} for stem, values in preset.notebooks.items()}
+    _check(preset.all, declared)
+    for stem in declared:
+        _check(own[stem], {stem: declared[stem]})
+    _check(given, {stem: declared[stem] for stem in selected})
+    # A run asks the model: it replays a recording only where it is told to.
+    values = {stem: {"recording": None} | preset.all | own[stem] | dict(given) for stem in selected}
+    return {stem: {k: values[stem].get(k, default) for k, default in declared[stem].items()} for stem in selected}
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    """A notebook's file."""
+    return nbformat.read(path, as_version=4)
+
+
+def parameters(path: Path) -> dict[str, Any]:
+    """The parameters that a notebook declares, with their defaults.
+
+    Raises:
+        UserError: the file is no notebook, or has no readable parameters cell.
+    """
+    try:
+        (source,) = [c.source for c in read(path).cells if "parameters" in c.metadata.get("tags", [])]
+        return {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(source).body}
+    except (ValueError, SyntaxError, AttributeError, nbformat.reader.NotJSONError) as error:
+        hint = "it needs one cell tagged 'parameters' that holds lines `name = literal` only"
+        raise UserError(f"{path} can't be run: {hint}") from error
+
+
+def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> None:
+    """Fail on a parameter that none of the notebooks declares, or of another type than its default."""
+    for name, value in values.items():
+        if name == "out":
+            raise UserError("a run sets 'out' itself: choose its folder with --out")
+        homes = [stem for stem in declared if name in declared[stem]]
+        if not homes:
+            raise _unknown("parameter", name, set().union(*declared.values()), f" of {', '.join(declared)}")
+        for stem in homes:
+            default = declared[stem][name]
+            if not _fits(value, default) and (name, value) != ("recording", None):
+                wanted, got = type(default).__name__, type(value).__name__
+                raise UserError(f"parameter '{name}' of {stem} takes {wanted}, not {got}: {value!r}")
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value has the type of a default: None takes anything, a whole number is fine for a float."""
+    if default is None:
+        return True
+    if isinstance(value, bool) or isinstance(default, bool):
+        return type(value) is type(default)
+    return isinstance(value, {float: (int, float), tuple: (tuple, list)}.get(type(default), type(default)))
+
+
+def _unknown(kind: str, name: str, names: Iterable[str], where: str = "") -> UserError:
+    """The error for a name that is not among the known ones, with the one that was probably meant."""
+    names = sorted(names)
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return UserError(f"unknown {kind} '{name}'{where}: {hint}known: {', '.join(names) or 'none'}")
