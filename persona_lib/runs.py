@@ -205,6 +205,8 @@ def _execute(stem: str, parameters: dict[str, Any], target: Path) -> dict[str, s
     from .progress import Progress
 
     source = presets.notebook(stem)
+    defaults = presets.parameters(source)
+    changed = {name: value for name, value in parameters.items() if value != defaults[name]}
     with tempfile.TemporaryDirectory() as temporary:
         steps = Path(temporary) / "steps.jsonl"
         steps.touch()
@@ -214,7 +216,7 @@ def _execute(stem: str, parameters: dict[str, Any], target: Path) -> dict[str, s
                 papermill.execute_notebook(
                     source,
                     target,
-                    parameters,
+                    changed,
                     kernel_name="python3",
                     language="python",
                     progress_bar=False,
