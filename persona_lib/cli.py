@@ -47,7 +47,10 @@ def run(
     out: Annotated[Path | None, typer.Option(help="folder of the run [default: outputs/PRESET]")] = None,
     retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
 ) -> None:
-    """Run the notebooks of a preset; a run already in the folder is replaced."""
+    """Run the notebooks of a preset.
+
+    A run that is already in the folder is replaced. A second run asks the model nothing again.
+    """
     from . import presets, runs
 
     chosen = presets.load(preset)
@@ -103,7 +106,7 @@ def sample(
     out: Annotated[Path, typer.Option(help="the file to write: .parquet, .csv or .jsonl")],
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
 ) -> None:
-    """Draw personas from the population model and write them as a table."""
+    """Draw personas and write them as a table."""
     from . import personas
 
     writers = {
@@ -125,23 +128,28 @@ def fit(
     """Fit the population model to census microdata."""
     from . import census
 
-    people = census.read_pums(files)
-    census.Population.fit(people).save(out)
-    names = ", ".join(file.name for file in files)
-    typer.echo(f"{out}: {out.stat().st_size / 1e3:.0f} kB, fitted to {len(people):,} persons of {names}")
+    if out.suffix != ".npz":
+        raise UserError(f"{out} must end in .npz")
+    population = census.Population.fit(census.read_pums(files))
+    population.save(out)
+    typer.echo(f"{out}: {out.stat().st_size / 1e3:.0f} kB, {population.provenance}")
 
 
 @app.command()
 def doctor(
     base_url: Annotated[str | None, typer.Option(help="an OpenAI-compatible endpoint to try")] = None,
 ) -> None:
-    """Say what is installed, reachable and missing; fails only if `make run` could not work."""
+    """Say what is installed, reachable and missing.
+
+    The exit code is 1 if something is missing that `make run` needs.
+    """
     from . import checks
 
-    found = checks.all_of(base_url)
-    for check in found:
+    fine = True
+    for check in checks.all_of(base_url):
         typer.echo(f"{'ok     ' if check.fine else 'MISSING' if check.needed else 'no     '} {check.what}")
-    if any(check.needed and not check.fine for check in found):
+        fine &= check.fine or not check.needed
+    if not fine:
         raise typer.Exit(1)
 
 

@@ -1,0 +1,132 @@
+"""The manifest of a run, manifest.json: what ran, with what, how it ended and what it used.
+
+Written by `runs.run` before the first notebook and after each, shown by `pages.index`. It holds no key, no header and
+nothing of the environment.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from platform import platform, python_version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import UserError, store
+
+NAME = "manifest.json"
+COUNTS = ("calls", "cached", "retried", "failed", "tokens_in", "tokens_out", "tokens_cached")
+
+
+def clear(folder: Path) -> None:
+    """Make a folder ready: an earlier run's files go, and only those.
+
+    Raises:
+        UserError: the folder holds something else than an earlier run.
+    """
+    if (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
+        for stem in _stems(folder):
+            for name in (f"{stem}.ipynb", f"{stem}.html", f"{stem}/record.json"):
+                (folder / name).unlink(missing_ok=True)
+            for kind in ("tables", "figures"):
+                shutil.rmtree(folder / stem / kind, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _stems(folder: Path) -> list[str]:
+    """The notebooks of the earlier run in a folder."""
+    try:
+        earlier = json.loads((folder / NAME).read_text("utf-8"))
+        return [stem for stem in earlier["notebooks"] if "versions" in earlier and Path(stem).name == stem]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder} holds something else than an earlier run: choose a folder with --out") from None
+
+
+def begun(preset: str, about: str, notebooks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The manifest of a run that begins; `notebooks` holds the title and parameters of each."""
+    waiting = {"status": "waiting", "error": None, "seconds": 0.0}
+    seeds = {s: {k: v for k, v in e["parameters"].items() if "seed" in k} for s, e in notebooks.items()}
+    return {
+        "status": "running",
+        "preset": {"name": preset, "about": about},
+        "started": now(),
+        "versions": {"python": python_version(), "platform": platform()} | versions(),
+        **_git(),
+        "seeds": seeds,
+        "notebooks": {stem: waiting | entry for stem, entry in notebooks.items()},
+    }
+
+
+def save(manifest: dict[str, Any], folder: Path) -> None:
+    """Add up what the notebooks used and write the manifest as things stand."""
+    entries = [entry for entry in manifest["notebooks"].values() if "models" in entry]
+    for entry in entries:
+        entry["usage"] = _total(m["usage"] for m in entry["models"])
+    asked = [m["identity"] for entry in entries for m in entry["models"]]
+    manifest["models"] = [m for i, m in enumerate(asked) if m not in asked[:i]]
+    manifest["usage"] = _total(entry["usage"] for entry in entries)
+    write_json(manifest, folder / NAME)
+
+
+def _total(usages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Sum of usages; the cost is unknown where calls were made at no known price."""
+    usages = list(usages)
+    total: dict[str, Any] = {count: sum(u.get(count, 0) for u in usages) for count in COUNTS}
+    unknown = any(u["cost"] is None and u["calls"] for u in usages)
+    return total | {"cost": None if unknown else sum(u["cost"] or 0 for u in usages)}
+
+
+def versions() -> dict[str, str | None]:
+    """The installed version of this package and of each library that it needs; None where one is missing."""
+    needed = [r for r in metadata.requires("persona-workbench") or [] if "extra ==" not in r]
+    found: dict[str, str | None] = {}
+    for name in ["persona-workbench", *(re.match(r"[\w.-]+", r)[0] for r in needed)]:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _git() -> dict[str, Any]:
+    """The commit and whether files differ from it; nothing outside a git checkout of our own."""
+    git = ["git", "-C", str(store.ROOT)]
+    try:
+        shown = subprocess.run([*git, "rev-parse", "--show-toplevel", "HEAD"], capture_output=True, text=True)
+        top, commit = shown.stdout.split("\n")[:2]
+        if shown.returncode or Path(top) != store.ROOT.resolve():
+            return {}
+        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True).stdout
+    except (OSError, ValueError):
+        return {}
+    return {"git": {"commit": commit, "dirty": bool(changed)}}
+
+
+def now() -> str:
+    """The time in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write a JSON file at once: a reader sees the old one or the new one, never half of it."""
+    half = path.with_name(f".{path.name}.part")
+    half.write_text(json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    half.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON knows: numpy's scalars as Python's, missing and infinite ones as None."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(v) for v in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    if value is pd.NA or value is pd.NaT or (isinstance(value, float) and not np.isfinite(value)):
+        return None
+    return value if isinstance(value, (str, int, float, type(None))) else str(value)
