@@ -1,0 +1,105 @@
+"""Conditioning: how items are drawn, what each condition is told, and that every item is a row whatever happens."""
+
+import json
+import re
+from itertools import product
+
+import pandas as pd
+import pytest
+from endpoint import Endpoint, completion
+
+from persona_lib import UserError, agreement, bench
+from persona_lib.model import Model
+
+
+def people(n: int) -> pd.DataFrame:
+    index = pd.Index([f"p{i}" for i in range(n)], name="persona_id")
+    return pd.DataFrame({"age": range(20, 20 + n), "sex": "Female"}, index=index)
+
+
+def questions(n: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"prompt_id": [f"q{i}" for i in range(n)], "prompt": [f"Why {i}?" for i in range(n)], "topic": "x"}
+    )
+
+
+@pytest.mark.parametrize(("p", "q", "n"), [(4, 8, 8), (6, 4, 24), (6, 9, 54), (5, 7, 20), (1, 3, 3)])
+def test_every_persona_and_every_prompt_is_used_evenly_and_no_pair_twice(p, q, n):
+    drawn = bench.items(people(p), questions(q), n, seed=0)
+    assert len(drawn) == n == len(drawn.drop_duplicates(["persona_id", "prompt_id"]))
+    for column, size in (("persona_id", p), ("prompt_id", q)):
+        counts = drawn[column].value_counts().reindex(drawn[column].unique(), fill_value=0)
+        assert counts.max() - counts.min() <= 1 and len(counts) == min(size, n)
+
+
+def test_the_same_seed_draws_the_same_items_and_another_seed_others():
+    first, again, other = (bench.items(people(9), questions(9), 12, seed) for seed in (0, 0, 1))
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(other)
+
+
+@pytest.mark.parametrize("n", [0, -1, 7])
+def test_more_items_than_pairs_or_none_are_refused(n):
+    with pytest.raises(
+        UserError, match=f"{n} persona x prompt items can't be had from 2 personas and 3 prompts: take 1 to 6"
+    ):
+        bench.items(people(2), questions(3), n, seed=0)
+
+
+def answer(body: dict) -> dict:
+    """A stand-in that fills every field asked for; as judge it keeps what older personas got."""
+    fields = body["response_format"]["json_schema"]["schema"]["properties"]
+    if "verdict" in fields:
+        age = int(re.search(r"age: (\d+)", body["messages"][0]["content"])[1])
+        return completion(json.dumps({"critique": "as it is", "verdict": "keep" if age > 21 else "revise"}))
+    return completion(json.dumps({f: f"{f} of {len(str(body['messages']))}" for f in fields}))
+
+
+def run(answer_with, n: int = 8) -> tuple[pd.DataFrame, list[dict]]:
+    with Endpoint(answer_with) as endpoint:
+        drawn = bench.items(people(4), questions(8), n, seed=0)
+        return bench.conditioning(drawn, Model("m", endpoint.url), Model("m", endpoint.url)), endpoint.requests
+
+
+def test_every_item_is_answered_and_judged_under_every_condition_with_two_calls():
+    table, requests = run(answer)
+    assert len(requests) == 8 * 4 * 2
+    counts = table.groupby("condition", sort=False).size()
+    assert list(counts.index) == list(bench.CONDITIONS) and (counts == 8).all()
+    assert table["failure"].isna().all() and table["template"].nunique() == 4
+    assert table.loc[table.condition.isin(["baseline", "direct"]), "working"].isna().all()
+    assert table.loc[table.condition == "summary", "working"].str.startswith("summary of").all()
+    assert table["answer"].str.startswith("answer of").all()
+    assert agreement.rates(table, by="condition")["rate"].tolist() == [0.5] * 4
+
+
+def test_only_the_baseline_is_not_told_the_persona_and_the_judge_always_is():
+    _, requests = run(answer)
+    asked = [r for r in requests if "verdict" not in str(r["response_format"])]
+    told = ["age: " in str(r["messages"]) for r in asked]
+    assert told.count(False) == 8 and told.count(True) == 24
+    assert all("age: " in r["messages"][0]["content"] for r in requests if r not in asked)
+
+
+def test_an_answer_or_a_verdict_that_fails_is_an_unscored_row_with_its_reason():
+    def failing(body: dict) -> dict:
+        if "verdict" in str(body["response_format"]):
+            return completion("no JSON") if "answer of" in str(body) else answer(body)
+        if "reasoning" in str(body["response_format"]):
+            return completion("", refusal="I would rather not")
+        return answer(body)
+
+    table, _ = run(failing)
+    assert len(table) == 32 and table["score"].isna().all()
+    reasons = table.groupby("condition")["failure"].unique().str.join("; ")
+    assert reasons["chain_of_thought"] == "answer: refusal: I would rather not"
+    assert reasons["direct"].startswith("critic: invalid reply")
+    assert agreement.rates(table, by="condition")["failed"].tolist() == [8] * 4
+
+
+def test_requests_that_share_a_profile_follow_each_other():
+    drawn = bench.items(people(4), questions(8), 32, seed=3)
+    assert (drawn["persona_id"] != drawn["persona_id"].shift()).sum() == 4
+    assert set(product(drawn.persona_id.unique(), drawn.prompt_id.unique())) == set(
+        zip(drawn.persona_id, drawn.prompt_id, strict=True)
+    )
