@@ -14,6 +14,15 @@ test: .venv/installed
 lab: .venv/installed
 	$(BIN)/jupyter lab notebooks
 
+# Asks the embedded model everything anew: a fresh recording, and the notebooks' committed outputs replayed from it.
+record: .venv/installed
+	rm -f outputs/record.sqlite*
+	PERSONA_STORE=outputs/record.sqlite $(BIN)/persona run --preset smoke --out outputs/record
+	$(BIN)/python -c "from persona_lib.store import Store; \
+	    print(Store('outputs/record.sqlite').write_recording('tests/recordings/smoke.jsonl'), 'replies recorded')"
+	PERSONA_OFFLINE=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
+	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv .venv
