@@ -1,0 +1,93 @@
+"""The project's own promises: one list of dependencies, every notebook runs and is tested, no silent skips."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import yaml
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def requirements() -> set[str]:
+    return {*project()["dependencies"], *project()["optional-dependencies"]["test"]}
+
+
+def test_environment_yml_lists_the_same_packages_as_pyproject():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    *conda, pip = listed
+    assert f"python{project()['requires-python']}" in conda
+    own = {"pip", "--no-deps -e .", f"python{project()['requires-python']}"}
+    assert {*conda, *pip["pip"]} - own == requirements()
+
+
+def test_every_requirement_is_pinned_at_a_version_it_allows():
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    pins = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    for requirement in map(Requirement, requirements()):
+        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement
+
+
+def test_every_notebook_has_an_entry_in_the_smoke_preset():
+    preset = yaml.safe_load((ROOT / "params" / "smoke.yaml").read_text())
+    assert set(preset["notebooks"]) == {path.stem for path in NOTEBOOKS}
+
+
+def test_every_notebook_follows_the_skeleton():
+    for path in NOTEBOOKS:
+        cells = nbformat.read(path, as_version=4).cells
+        code = [c for c in cells if c.cell_type == "code"]
+        assert cells[0].source.startswith("# ") and "Differs from the paper by" in cells[0].source, path
+        assert [c for c in code if "parameters" in c.metadata.get("tags", [])] == code[:1], path
+        assert code[-1].source.startswith("runs.record("), path
+        assert all(len(c.source.splitlines()) <= 25 and "def " not in c.source for c in code), path
+        assert all(c.execution_count for c in code), f"{path} has unexecuted cells"
+        streams = {o.get("name") for c in code for o in c.outputs}
+        assert "stderr" not in streams, f"{path} shows stderr"
+        assert path.stat().st_size < 1_500_000, path
+
+
+def test_importing_the_package_loads_no_other():
+    code = "import sys; before = set(sys.modules); import persona_lib; print(*(set(sys.modules) - before))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["persona_lib"]
+
+
+def test_modules_import_only_from_those_above_them():
+    order = re.findall(r"^    +(\w+)\.py +", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    modules = {p.stem for p in (ROOT / "persona_lib").glob("*.py")} - {"__init__"}
+    assert set(order) & modules == modules, "the README's tree names every module"
+    for place, name in enumerate(order):
+        text = (ROOT / "persona_lib" / f"{name}.py").read_text() if name in modules else ""
+        used = {w for line in re.findall(r"^\s*from \.(?:\w+)? import .+$", text, re.MULTILINE) for w in _names(line)}
+        assert used & modules <= set(order[:place]), f"{name} imports {used & modules - set(order[:place])}"
+
+
+def _names(line: str) -> set[str]:
+    module, names = re.match(r"\s*from \.(\w*) import (.+)", line).groups()
+    return {module} if module else set(re.findall(r"\w+", names))
+
+
+def test_ci_fails_on_a_skip_that_nobody_named(pytester, monkeypatch):
+    pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text())
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.skip(reason='not today')\ndef test_it(): pass\ndef test_other(): pass"
+    )
+    monkeypatch.delenv("CI", raising=False)
+    assert pytester.runpytest_subprocess("-p", "no:cacheprovider").ret == 0
+    monkeypatch.setenv("CI", "true")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*skipped without being named*test_it*not today*"])
