@@ -1,0 +1,75 @@
+"""How far two samples of people are apart: total variation distance of every attribute and of every pair.
+
+Numbers are put in bands (age in 11, income in 18, not applicable among them) and missing is a category of its own,
+so that distances speak of everyone. Tables in, tables out. Used by notebook 01.
+"""
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pandas as pd
+
+from persona_lib.attributes import BY_NAME, CENSUS, NAMES
+
+MISSING = "Not applicable"
+ATTRIBUTES = tuple(name for name in CENSUS if name in NAMES)
+AGES = (0, 5, 15, 18, 25, 35, 45, 55, 65, 75, 85)
+# Dollars in thousands, as in the Bureau's income tables, and a band for none or a loss.
+INCOMES = (0, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 75, 100, 125, 150, 200)
+
+
+def bands(people: pd.DataFrame) -> pd.DataFrame:
+    """The census attributes of a table of persons as categoricals without missing values, numbers in bands."""
+    return pd.DataFrame({name: _categories(people[name]) for name in ATTRIBUTES}, index=people.index)
+
+
+def _categories(values: pd.Series) -> pd.Series:
+    if values.name == "age":
+        labels = [f"{low} to {high - 1}" for low, high in pairwise(AGES)] + ["85 or older"]
+        return pd.cut(values, [*AGES, np.inf], right=False, labels=labels)
+    if values.name == "income":
+        edges = [-np.inf, 1, *(1_000 * low for low in INCOMES[1:]), np.inf]
+        labels = ["None or a loss", "Under 10,000"]
+        labels += [f"{low},000 to {high - 1},999" for low, high in pairwise(INCOMES[1:])]
+        values = pd.cut(values.astype("Float64"), edges, right=False, labels=[*labels, "200,000 or more"])
+    labels = list(values.cat.categories)
+    if BY_NAME[values.name].universe != "everyone":
+        labels.append(MISSING)
+    return values.cat.set_categories(labels).fillna(MISSING) if MISSING in labels else values
+
+
+def shares(people: pd.DataFrame) -> pd.DataFrame:
+    """Share of each value: columns attribute, value, share (0 to 1; sums to 1 within an attribute)."""
+    table = bands(people)
+    parts = [table[name].value_counts(normalize=True, sort=False) for name in table]
+    return _stack(parts, table.columns, ["value"])
+
+
+def pair_shares(people: pd.DataFrame) -> pd.DataFrame:
+    """Share of each pair of values: columns attribute, other, value, other value, share (1 in sum for each pair)."""
+    table = bands(people)
+    pairs = list(combinations(table, 2))
+    parts = [table.value_counts(list(pair), normalize=True) for pair in pairs]
+    parts = [part[part > 0] for part in parts]
+    frame = _stack(parts, [first for first, _ in pairs], ["value", "other value"])
+    frame.insert(1, "other", np.repeat([second for _, second in pairs], [len(part) for part in parts]))
+    return frame
+
+
+def _stack(parts: list[pd.Series], names: list[str], values: list[str]) -> pd.DataFrame:
+    frames = [
+        part.rename("share").rename_axis(values).reset_index().astype(dict.fromkeys(values, str)) for part in parts
+    ]
+    frame = pd.concat(frames, ignore_index=True)
+    frame.insert(0, "attribute", np.repeat(list(names), [len(part) for part in parts]))
+    return frame
+
+
+def tvd(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
+    """Total variation distance between two tables of `shares` or of `pair_shares`: half the sum of |difference|.
+
+    One distance (0 to 1) per attribute, or per pair of attributes.
+    """
+    keys = [name for name in first if name != "share"]
+    difference = first.set_index(keys)["share"].sub(second.set_index(keys)["share"], fill_value=0)
+    return difference.abs().groupby(level=[name for name in keys if "value" not in name], sort=False).sum() / 2
