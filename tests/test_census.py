@@ -1,0 +1,165 @@
+"""The census table and the population model: labels, distances to people it never saw, no impossible people."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from impossible_people import IMPOSSIBLE
+
+from persona_lib import UserError, census, distances
+from persona_lib.attributes import BY_NAME, CENSUS
+from persona_lib.census import ORDER, Population
+
+
+@pytest.fixture(scope="session")
+def people(shared) -> pd.DataFrame:
+    return census.read_pums(shared / "acs" / "us_persons_2024.parquet")
+
+
+@pytest.fixture(scope="session")
+def halves(people) -> tuple[pd.DataFrame, pd.DataFrame]:
+    shuffled = people.sample(frac=1, random_state=0, ignore_index=True)
+    return shuffled[: len(people) // 2], shuffled[len(people) // 2 :]
+
+
+@pytest.fixture(scope="session")
+def population() -> Population:
+    return Population.load()
+
+
+@pytest.fixture(scope="session")
+def drawn(population) -> pd.DataFrame:
+    return population.sample(100_000, seed=1)
+
+
+@pytest.fixture(scope="session")
+def small(halves) -> Population:
+    return Population.fit(halves[0][:5_000])
+
+
+def test_margins_are_the_bureaus(shared, people):
+    margins = pd.read_csv(shared / "acs" / "margins_2024.csv").set_index(["variable", "value"])["share"]
+    for name in CENSUS:
+        attribute = BY_NAME[name]
+        if not attribute.codes or attribute.grouped:
+            continue
+        expected = margins[attribute.pums].rename(index={str(code): label for code, label in attribute.codes.items()})
+        got = people[name].value_counts() / len(people)
+        assert (got - expected[list(attribute.labels)]).abs().max() < 0.003, name
+
+
+def test_every_real_person_is_possible(people):
+    found = {why: len(people.query(rule, engine="python")) for why, rule in IMPOSSIBLE.items()}
+    assert {why: n for why, n in found.items() if n} == {}
+
+
+def test_no_drawn_person_is_impossible(drawn):
+    assert len(IMPOSSIBLE) >= 20
+    found = {why: len(drawn.query(rule, engine="python")) for why, rule in IMPOSSIBLE.items()}
+    assert {why: n for why, n in found.items() if n} == {}
+
+
+def test_a_rule_finds_the_impossible_person_it_names(drawn):
+    wrong = drawn[drawn["age"] < 15].assign(**{"marital status": "Married"})
+    rule = IMPOSSIBLE["a child who is or was married"]
+    assert len(wrong.query(rule, engine="python")) == len(wrong) > 0
+
+
+def test_fitted_on_one_half_it_is_as_near_to_the_other_as_the_paper_needs(halves):
+    model = Population.fit(halves[0]).sample(len(halves[1]), seed=1)
+    first, second, third = (distances.pair_shares(sample) for sample in (halves[0], halves[1], model))
+    real, synthetic = distances.tvd(first, second), distances.tvd(third, second)
+    assert len(synthetic) == len(real) == 231
+    assert 0.005 < real.mean() < 0.0085
+    assert synthetic.mean() <= 0.013
+
+
+def test_drawn_people_are_like_all_real_people(people, drawn):
+    apart = distances.tvd(distances.shares(people), distances.shares(drawn))
+    assert list(apart.index) == list(distances.ATTRIBUTES)
+    assert apart.max() < 0.012
+
+
+def test_incomes_are_the_bureaus_round_numbers(people, drawn):
+    dollars = drawn["income"].dropna().astype(int)
+    assert dollars.isin(people["income"].dropna().round(-1)).mean() > 0.99
+    assert (dollars[dollars >= 50_000] % 1_000 == 0).all()
+    for quantile in (0.25, 0.5, 0.75, 0.9):
+        assert dollars.quantile(quantile) == pytest.approx(people["income"].quantile(quantile), rel=0.04)
+
+
+def test_the_table_read_and_the_table_drawn_have_the_same_columns_and_kinds(people, drawn):
+    assert list(drawn.columns) == list(CENSUS)
+    pd.testing.assert_series_equal(drawn.dtypes, people.dtypes)
+
+
+def test_a_seed_gives_these_very_people(population):
+    first = population.sample(4, seed=0)
+    pd.testing.assert_frame_equal(first, population.sample(4, seed=0))
+    assert not first.equals(population.sample(4, seed=1))
+    assert first["age"].tolist() == [49, 22, 3, 1]
+
+
+def test_a_saved_population_draws_what_the_fitted_one_did(small, tmp_path):
+    small.save(tmp_path / "small.npz")
+    loaded = Population.load(tmp_path / "small.npz")
+    pd.testing.assert_frame_equal(loaded.sample(500, seed=2), small.sample(500, seed=2))
+    assert loaded.provenance["persons"] == 5_000
+    assert loaded.provenance["attributes"] == list(ORDER)
+
+
+def test_the_committed_population_is_small_and_holds_no_persons_row(population):
+    assert census.DEFAULT.stat().st_size <= 400_000
+    assert population.provenance["persons"] == 200_000
+    assert population.provenance["files"] == ["us_persons_2024.parquet"]
+    for name, tree in zip(ORDER, population.trees, strict=True):
+        sizes = tree.counts.sum(axis=1)
+        assert sizes.min() >= 100, name
+        assert sizes.sum() <= 200_000, name
+
+
+def test_an_attribute_settled_by_the_rules_is_never_fitted(population):
+    fertility = population.trees[ORDER.index("fertility")]
+    assert fertility.counts[:, 0].sum() == 0
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "can't be read"), (b"PAR1 but not really", "can't be read")])
+def test_an_unreadable_file_of_persons_is_named(tmp_path, content, message):
+    path = tmp_path / "persons.parquet"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        census.read_pums(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_all_missing_columns_are_named(tmp_path):
+    pd.DataFrame({"AGEP": [30], "SEX": [1]}).to_parquet(tmp_path / "few.parquet")
+    with pytest.raises(UserError) as caught:
+        census.read_pums(tmp_path / "few.parquet")
+    absent = {BY_NAME[name].pums for name in CENSUS} - {"AGEP", "SEX"}
+    assert all(f"{column}" in str(caught.value) for column in absent)
+    with pytest.raises(UserError, match="sex, hispanic origin"):
+        Population.fit(pd.DataFrame({"age": [30] * 2_000}))
+
+
+def test_codes_the_dictionary_lacks_are_named(tmp_path):
+    columns = {BY_NAME[name].pums: [1, 1] for name in CENSUS}
+    pd.DataFrame(columns | {"SEX": [1, 7]}).to_parquet(tmp_path / "odd.parquet")
+    with pytest.raises(UserError, match=r"SEX has codes \[7\]"):
+        census.read_pums(tmp_path / "odd.parquet")
+
+
+@pytest.mark.parametrize("content", [None, b"no zip at all"])
+def test_a_file_that_holds_no_population_is_refused(tmp_path, content):
+    path = tmp_path / "population.npz"
+    if content:
+        path.write_bytes(content)
+    else:
+        np.savez(path, something=np.arange(3))
+    with pytest.raises(UserError, match="holds no population"):
+        Population.load(path)
+
+
+def test_too_few_persons_are_refused(drawn):
+    with pytest.raises(UserError, match="too few"):
+        Population.fit(drawn[:999])
