@@ -1,0 +1,54 @@
+"""Personas: synthetic people with the paper's 33 attributes, drawn from the census and written as text.
+
+Used by every notebook that needs personas. The paper's section 3.1 and appendix A.
+"""
+
+from functools import cache
+from hashlib import blake2b
+
+import numpy as np
+import pandas as pd
+
+from persona_lib.attributes import BY_NAME, CENSUS, COLUMNS, NAMES
+from persona_lib.census import Population
+
+ID = "persona_id"
+
+
+def sample(n: int, seed: int = 0, population: Population | None = None) -> pd.DataFrame:
+    """Draw n personas from a population (by default the committed one, people in the US in 2024).
+
+    Returns one row per persona: index `persona_id`, the 33 attributes in the paper's order, then auxiliary columns.
+    Attributes that the census does not give are missing. Raises UserError for n that is no whole number above 0.
+    """
+    people = (population or _committed()).sample(n, seed)
+    personas = people.reindex(columns=list(COLUMNS))
+    blank = [name for name in COLUMNS if not BY_NAME[name].pums]
+    personas[blank] = personas[blank].astype("str")
+    return personas.set_index(_ids(people, seed))
+
+
+def describe(row: pd.Series) -> str:
+    """Write a persona as lines `attribute: value`, the published PERSONA form; what is missing is left out.
+
+    Age and income are plain integers. Auxiliary columns are not written.
+    """
+    known = row.reindex(list(NAMES)).dropna()
+    return "\n".join(f"{name}: {_text(value)}" for name, value in known.items())
+
+
+def _text(value: object) -> str:
+    return str(int(value)) if isinstance(value, int | float | np.number) else str(value)
+
+
+@cache
+def _committed() -> Population:
+    return Population.load()
+
+
+def _ids(people: pd.DataFrame, seed: int) -> pd.Index:
+    """Stable ids: hash of what the census says of a person, the seed, and an ordinal among twins."""
+    core = people[list(CENSUS)].astype("str").fillna("").agg("|".join, axis=1)
+    twin = core.groupby(core).cumcount()
+    keys = core + f"|{seed}|" + twin.astype("str")
+    return pd.Index([blake2b(key.encode(), digest_size=8).hexdigest() for key in keys], name=ID, dtype="str")
