@@ -43,7 +43,7 @@ def _stems(folder: Path) -> list[str]:
     """The notebooks of the earlier run in a folder."""
     try:
         earlier = json.loads((folder / NAME).read_text("utf-8"))
-        return [stem for stem in earlier["notebooks"] if "versions" in earlier and Path(stem).name == stem]
+        return [stem for stem in earlier["notebooks"] if earlier["versions"] and Path(stem).name == stem]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{folder} holds something else than an earlier run: choose a folder with --out") from None
 

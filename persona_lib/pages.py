@@ -36,7 +36,8 @@ def export(notebook: Path, heading: str) -> Path:
         embed_images=True,
         exclude_anchor_links=True,
     )
-    resources = {"metadata": {"name": heading, "path": str(notebook.parent)}}
+    # Pictures in the prose lie beside the notebook that was executed, not beside its copy.
+    resources = {"metadata": {"name": heading, "path": str(presets.notebook(notebook.stem).parent)}}
     page = notebook.with_suffix(".html")
     page.write_text(exporter.from_notebook_node(executed, resources)[0], "utf-8")
     return page

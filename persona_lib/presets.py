@@ -100,10 +100,18 @@ def parameters(path: Path) -> dict[str, Any]:
     """
     try:
         (source,) = [c.source for c in read(path).cells if "parameters" in c.metadata.get("tags", [])]
-        return {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(source).body}
+        return dict(_literal(line) for line in ast.parse(source).body)
     except (ValueError, SyntaxError, AttributeError, nbformat.reader.NotJSONError) as error:
         hint = "it needs one cell tagged 'parameters' that holds lines `name = literal` only"
         raise UserError(f"{path} can't be run: {hint}") from error
+
+
+def _literal(line: ast.stmt) -> tuple[str, Any]:
+    """Name and value of a line `name = literal` or `name: type = literal`."""
+    if not isinstance(line, ast.Assign | ast.AnnAssign):
+        raise ValueError("no assignment")
+    target = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
+    return target.id, ast.literal_eval(line.value)
 
 
 def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,0 +1,468 @@
+"""Runs of small notebooks in a project of their own: what is executed, refused, shown and left behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from nbformat import v4
+
+from persona_lib import UserError, manifests, pages, presets, runs, store
+from persona_lib.progress import Progress
+
+PARAMETERS = 'seed = 0\nn_items: int = 8\nshare = 0.5\nmodel = "local"\nbase_url = None\nrecording = "x"\nout = None'
+
+GOOD = """
+import json, os, sys
+import pandas as pd, matplotlib.pyplot as plt
+from persona_lib import runs
+with open(os.environ["PERSONA_PROGRESS"], "a") as file:
+    file.write(json.dumps({"step": "answering", "done": 8, "total": 8}) + "\\n")
+table = pd.DataFrame({"score": [0.25, 0.5]}, index=pd.Index(["direct", "summary"], name="condition"))
+ax = table.plot.bar()
+class Asked:
+    identity = {"name": "local", "base_url": None, "weights_sha256": "b179"}
+    usage = dict(calls=5, cached=3, retried=0, failed=1, tokens_in=40, tokens_out=9, tokens_cached=2, cost=0.0)
+here = {"python": sys.executable, "folder": os.getcwd(), "store": os.environ["PERSONA_STORE"]}
+runs.record(out, headline="Half <b>of</b> the answers & more \\"stand\\"", figures={"scores": ax}, models=[Asked()],
+            tables={"scores": table}, metrics={"kept": 0.5, "unknown": float("nan"), "seed": seed, **here})
+"""
+
+
+def write_notebook(root: Path, stem: str, *cells: str, parameters: str = PARAMETERS) -> None:
+    """A notebook with a heading, a parameters cell and code cells, in a project's notebooks folder."""
+    first = v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell(f"# What *{stem}* asks\n\n![a dot](dot.png)"), first])
+    notebook.cells += [v4.new_code_cell(cell) for cell in cells]
+    (root / "notebooks").mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, root / "notebooks" / f"{stem}.ipynb")
+
+
+def write_preset(root: Path, name: str, text: str) -> None:
+    (root / "params").mkdir(parents=True, exist_ok=True)
+    (root / "params" / f"{name}.yaml").write_text(text)
+
+
+def write_project(root: Path) -> Path:
+    """A project with a good notebook, one that fails, and a preset that lists both."""
+    write_notebook(root, "01_good", GOOD)
+    plt.imsave(root / "notebooks" / "dot.png", np.zeros((2, 2)))
+    write_notebook(root, "02_bad", "1", "raise ValueError('no <script>alert(1)</script> here\\nand a second line')")
+    write_notebook(root, "03_unlisted", "raise RuntimeError('must not run')")
+    write_preset(
+        root, "smoke", "about: Tries & shows.\nall: {seed: 3}\nnotebooks:\n  02_bad:\n  01_good: {n_items: 4}\n"
+    )
+    return root
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of its own, for what needs no kernel."""
+    monkeypatch.setattr(store, "ROOT", write_project(tmp_path / "project"))
+    return store.ROOT
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory):
+    """The folder of a run in which one notebook fails, made twice over; the manifest of the second run."""
+    root = write_project(tmp_path_factory.mktemp("project"))
+    kernels = root / "jupyter" / "kernels" / "python3"
+    kernels.mkdir(parents=True)
+    elsewhere = {"argv": ["/bin/false", "{connection_file}"], "display_name": "x", "language": "python"}
+    (kernels / "kernel.json").write_text(json.dumps(elsewhere))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "ROOT", root)
+        patch.setenv("PERSONA_STORE", "relative.sqlite")
+        patch.setenv("JUPYTER_PATH", str(root / "jupyter"))
+        patch.setenv("OPENAI_API_KEY", "sk-secret")
+        patch.chdir(root)
+        preset, folder = presets.load("smoke"), root / "outputs" / "smoke"
+        runs.run(preset, presets.plan(preset), folder)
+        (folder / "notes.txt").write_text("mine")
+        (folder / "01_good" / "tables" / "old.csv").write_text("of the first run")
+        runs.run(preset, presets.plan(preset), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def manifest(done):
+    return json.loads((done / "manifest.json").read_text())
+
+
+def test_a_good_notebook_runs_beside_a_failing_one(manifest):
+    good, bad = manifest["notebooks"]["01_good"], manifest["notebooks"]["02_bad"]
+    assert list(manifest["notebooks"]) == ["01_good", "02_bad"]  # in file-name order, the unlisted one left out
+    assert (manifest["status"], good["status"], bad["status"]) == ("failed", "done", "failed")
+    assert good["error"] is None and good["seconds"] > 0
+    assert bad["error"] == {"name": "ValueError", "message": "no <script>alert(1)</script> here"}
+
+
+def test_the_manifest_tells_parameters_versions_models_and_usage(manifest):
+    given = manifest["notebooks"]["01_good"]["parameters"]
+    assert given == {
+        "seed": 3, "n_items": 4, "share": 0.5, "model": "local", "base_url": None, "recording": None,
+        "out": "../outputs/smoke/01_good",
+    }  # fmt: skip
+    assert manifest["seeds"] == {"01_good": {"seed": 3}, "02_bad": {"seed": 3}}
+    assert manifest["versions"]["pandas"] == pd.__version__ and "python" in manifest["versions"]
+    assert manifest["models"] == [{"name": "local", "base_url": None, "weights_sha256": "b179"}]
+    assert manifest["usage"] == manifest["notebooks"]["01_good"]["usage"]
+    assert (manifest["usage"]["calls"], manifest["usage"]["cached"], manifest["usage"]["cost"]) == (5, 3, 0.0)
+    assert manifest["started"] < manifest["ended"] and manifest["preset"]["name"] == "smoke"
+    assert "git" not in manifest  # this project is no checkout
+
+
+def test_nothing_that_a_run_leaves_holds_the_key(done):
+    texts = [path.read_bytes() for path in done.rglob("*") if path.is_file()]
+    assert len(texts) >= 10 and not any(b"sk-secret" in text for text in texts)
+
+
+def test_the_kernel_is_this_interpreter_in_the_notebooks_folder(manifest, done):
+    metrics = manifest["notebooks"]["01_good"]["metrics"]
+    root = done.parent.parent
+    assert metrics["python"] == sys.executable
+    assert metrics["folder"] == str(root / "notebooks")
+    assert metrics["store"] == str(root / "relative.sqlite")  # of the caller's folder, not of the kernel's
+    assert metrics["seed"] == 3 and metrics["unknown"] is None
+
+
+def test_a_second_run_replaces_the_files_of_the_first_and_no_others(done):
+    assert (done / "notes.txt").read_text() == "mine"
+    assert not (done / "01_good" / "tables" / "old.csv").exists()
+    assert (done / "01_good" / "tables" / "scores.csv").is_file()
+
+
+def test_the_executed_notebook_and_its_page_are_there_also_after_a_failure(done):
+    for stem in ("01_good", "02_bad"):
+        executed = nbformat.read(done / f"{stem}.ipynb", as_version=4)
+        injected = next(c for c in executed.cells if "injected-parameters" in c.metadata.get("tags", []))
+        assert "seed = 3" in injected.source and "model" not in injected.source  # only what the run changed
+        assert (done / f"{stem}.html").is_file()
+    assert 'id="papermill-error-cell"' in (done / "02_bad.html").read_text()
+
+
+class Requests(HTMLParser):
+    """Everything in a page that a browser would fetch or run, and the alt text of its images."""
+
+    def __init__(self, page: Path):
+        super().__init__()
+        self.fetched, self.scripts, self.alts, self.links = [], 0, [], []
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.scripts += tag == "script"
+        self.fetched += [attrs[k] for k in ("src", "srcset", "data") if attrs.get(k)]
+        self.fetched += [attrs["href"]] if tag == "link" else []
+        self.links += [attrs["href"]] if tag == "a" and "href" in attrs else []
+        self.alts += [attrs.get("alt")] if tag == "img" else []
+
+
+def test_pages_ask_for_nothing_outside_their_folder(done):
+    for name in ("index", "01_good", "02_bad"):
+        page = Requests(done / f"{name}.html")
+        text = (done / f"{name}.html").read_text()
+        assert page.scripts == 0 and "default-src 'none'" in text
+        assert not any(re.match(r"\w+:|//", url) and not url.startswith("data:") for url in page.fetched)
+        assert not re.search(r"url\(|@import", text)
+
+
+def test_pictures_are_embedded_in_notebooks_with_their_alt_text(done):
+    page = Requests(done / "01_good.html")
+    assert len(page.fetched) == 2 and all(url.startswith("data:image/png;base64,") for url in page.fetched)
+    assert page.alts == ["a dot", "Figure drawn by the code above"]
+
+
+def test_every_link_of_the_index_leads_to_a_file(done):
+    page = Requests(done / "index.html")
+    files = {url.partition("#")[0] for url in page.links + page.fetched}
+    assert {"01_good.html", "01_good.ipynb", "02_bad.html", "01_good/tables/scores.csv", "manifest.json"} <= files
+    assert all((done / file).is_file() for file in files)
+
+
+def test_the_index_shows_hostile_text_as_text(done):
+    text = (done / "index.html").read_text()
+    assert "<script" not in text and "<b>of</b>" not in text
+    assert "no &lt;script&gt;alert(1)&lt;/script&gt; here" in text
+    assert Requests(done / "index.html").alts == ['Half <b>of</b> the answers & more "stand"']
+
+
+def test_the_index_tells_the_run(done, manifest):
+    text = " ".join((done / "index.html").read_text().split())
+    assert "Tries &amp; shows." in text and "Model: local." in text and "far too small for conclusions" in text
+    assert "1 of 2 notebooks failed" in text and "What 01_good asks" in text and "missing" in text
+    assert "$0.00" in text
+
+
+def index_of(**changed) -> str:
+    """An index page without notebooks, from a manifest with some entries changed."""
+    usage = dict.fromkeys(manifests.COUNTS, 0) | {"cost": None}
+    begun = manifests.begun("p", "About.", {})
+    return " ".join(pages.index(begun | {"models": [], "usage": usage, "seconds": 130.0} | changed).split())
+
+
+def test_the_index_of_another_model_has_no_notice_and_an_unknown_cost_is_said():
+    text = index_of(models=[{"name": "gpt-x"}], status="interrupted", git={"commit": "0123456789ab", "dirty": True})
+    assert "far too small" not in text and "no price known" in text and "02:10 min" in text
+    assert "Stopped by hand" in text and "012345678" in text and "changes not committed" in text
+
+
+def test_cost_is_unknown_only_where_calls_were_made_at_no_known_price():
+    def entry(calls, cost):
+        usage = dict.fromkeys(manifests.COUNTS, 0) | {"calls": calls, "cost": cost}
+        return {"models": [{"identity": {"name": "m"}, "usage": usage}]}
+
+    def cost(tmp, *entries):
+        manifest = manifests.begun("p", "", {}) | {"notebooks": dict(enumerate(entries))}
+        manifests.save(manifest, tmp)
+        return manifest["usage"]["cost"]
+
+    here = Path(os.environ["PERSONA_STORE"]).parent
+    assert cost(here, entry(1, 0.5), entry(2, 0.25)) == 0.75
+    assert cost(here, entry(1, 0.5), entry(1, None)) is None
+    assert cost(here, entry(1, 0.5), entry(0, None)) == 0.5  # all its replies were in the store
+
+
+def test_the_commit_is_told_in_a_checkout_of_our_own_only(tmp_path, monkeypatch):
+    git = ["git", "-C", tmp_path, "-c", "user.name=x", "-c", "user.email=x"]
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    subprocess.run([*git, "init", "-q"], check=True)
+    assert "git" not in manifests.begun("p", "", {})  # no commit yet
+    subprocess.run([*git, "commit", "-qm", "x", "--allow-empty"], check=True)
+    assert manifests.begun("p", "", {})["git"]["dirty"] is False
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "file").touch()
+    assert manifests.begun("p", "", {})["git"]["dirty"] is True
+    monkeypatch.setattr(store, "ROOT", tmp_path / "new")
+    assert "git" not in manifests.begun("p", "", {})
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "thesis.txt"])
+def test_a_folder_with_something_else_is_refused_untouched(project, name):
+    folder = project / "mine"
+    folder.mkdir()
+    (folder / name).write_text('{"notebooks": ["01_good"]}')
+    (folder / "01_good.html").write_text("mine")
+    with pytest.raises(UserError, match="something else than an earlier run"):
+        runs.run(presets.load("smoke"), {}, folder)
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_manifest_that_is_half_written_never_replaces_the_whole(tmp_path, monkeypatch):
+    manifests.write_json({"status": "running"}, tmp_path / "m.json")
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        manifests.write_json({"status": "done"}, tmp_path / "m.json")
+    assert json.loads((tmp_path / "m.json").read_text()) == {"status": "running"}
+
+
+# --- record
+
+
+@pytest.fixture
+def axes():
+    _, axes = plt.subplots(figsize=(7, 3.6))
+    axes.plot([0, 1], [0, 1])
+    yield axes
+    plt.close(axes.figure)
+
+
+def test_record_without_a_folder_shows_the_metrics_and_writes_nothing(tmp_path, monkeypatch, axes):
+    monkeypatch.chdir(tmp_path)
+    shown = runs.record(None, headline="x", metrics={"n": 8, "kept": 0.5}, tables={}, figures={"f": axes})
+    assert shown["value"].to_dict() == {"n": 8, "kept": 0.5} and shown.index.name == "metric"
+    assert not list(tmp_path.iterdir())
+
+
+def test_record_keeps_tables_as_they_are(tmp_path, axes):
+    named = pd.DataFrame({"rate": [0.5, np.nan]}, index=pd.Index(["a", "b"], name="condition"))
+    plain = pd.DataFrame({"x": [1, 2]})
+    runs.record(str(tmp_path), headline="x", metrics={}, tables={"named": named, "plain": plain}, figures={})
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "tables/named.parquet"), named)
+    assert (tmp_path / "tables/named.csv").read_text() == "condition,rate\na,0.5\nb,\n"
+    assert (tmp_path / "tables/plain.csv").read_text() == "x\n1\n2\n"
+
+
+def test_record_writes_json_without_nan_and_names_the_key_figure(tmp_path, axes):
+    metrics = {
+        "n": np.int64(8),
+        "kappa": np.nan,
+        "missing": pd.NA,
+        "kept": np.float64(0.5),
+        "rows": np.array([1, np.inf]),
+    }
+    runs.record(str(tmp_path), headline="x", metrics=metrics, tables={}, figures={"first": axes, "second": axes})
+    found = json.loads((tmp_path / "record.json").read_text(), parse_constant=pytest.fail)
+    assert found["metrics"] == {"n": 8, "kappa": None, "missing": None, "kept": 0.5, "rows": [1, None]}
+    assert found["figure"] == "first" and found["models"] == []
+
+
+def test_figures_are_sharp_and_the_svg_is_the_same_bytes_each_time(tmp_path, axes):
+    for folder in ("a", "b"):
+        runs.record(str(tmp_path / folder), headline="x", metrics={}, tables={}, figures={"f": axes})
+    svgs = [(tmp_path / folder / "figures/f.svg").read_bytes() for folder in ("a", "b")]
+    assert svgs[0] == svgs[1] and b"<dc:date>" not in svgs[0]
+    assert plt.imread(tmp_path / "a/figures/f.png").shape[1] >= 6 * 150  # 7 inches less its margins
+
+
+# --- presets and parameters
+
+
+def failure(call, *args) -> str:
+    with pytest.raises(UserError) as caught:
+        call(*args)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def plan_of(root: Path, text: str, *args):
+    write_preset(root, "other", text)
+    return presets.plan(presets.load("other"), *args)
+
+
+def test_an_unknown_preset_lists_the_known_ones(project):
+    assert failure(presets.load, "smok") == "unknown preset 'smok': did you mean 'smoke'? known: smoke"
+    assert "known: smoke" in failure(presets.load, "elsewhere/x.yaml")
+
+
+def test_a_preset_may_be_a_file_elsewhere(project, tmp_path):
+    (tmp_path / "mine.yaml").write_text("about: Mine.\nnotebooks: {01_good: }")
+    assert list(presets.plan(presets.load(str(tmp_path / "mine.yaml")))) == ["01_good"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("about: [", "is no YAML"),
+        ("- a list", "is no preset"),
+        ("", "is no preset"),
+        ("notebooks: {}", "is no preset: about: Field required"),
+        ("about: x\nnotebook: {}\nnotebooks: {}", "notebook: Extra inputs"),
+        ("about: x\nnotebooks: [01_good]", "notebooks"),
+        ("about: x\nnotebooks: {01_goof: }", "unknown notebook '01_goof': did you mean '01_good'?"),
+        ("about: x\nall: {n_item: 4}\nnotebooks: {01_good: , 02_bad: }", "did you mean 'n_items'?"),
+        (
+            "about: x\nnotebooks: {01_good: {n_item: 4}}",
+            "unknown parameter 'n_item' of 01_good: did you mean 'n_items'?",
+        ),
+        ("about: x\nnotebooks: {01_good: {n_items: '4'}}", "'n_items' of 01_good takes int, not str: '4'"),
+        ("about: x\nnotebooks: {01_good: {n_items: true}}", "takes int, not bool"),
+        ("about: x\nnotebooks: {01_good: {n_items: null}}", "takes int, not NoneType"),
+        ("about: x\nall: {share: half}\nnotebooks: {01_good: }", "takes float, not str"),
+        ("about: x\nall: {out: here}\nnotebooks: {01_good: }", "--out"),
+    ],
+)
+def test_a_wrong_preset_is_told_before_anything_runs(project, text, said):
+    assert said in failure(plan_of, project, text)
+
+
+def test_an_unknown_parameter_is_told_with_the_notebook_and_all_it_knows(project):
+    message = failure(plan_of, project, "about: x\nnotebooks: {01_good: {nitems: 4}}")
+    assert all(name in message for name in ("nitems", "01_good", "base_url", "model", "n_items", "seed", "share"))
+
+
+def test_values_that_fit_are_taken(project):
+    fitting = {"share": 1, "base_url": "http://x", "seed": 7, "recording": None}
+    planned = plan_of(project, "about: x\nnotebooks: {01_good: , 02_bad: }", (), fitting)
+    assert all(values.items() >= fitting.items() for values in planned.values())
+
+
+def test_what_is_given_wins_over_the_notebooks_own_and_that_over_all(project):
+    text = "about: x\nall: {seed: 1, n_items: 1, share: 0.1}\nnotebooks: {01_good: {n_items: 2, share: 0.2}}"
+    values = plan_of(project, text, (), {"share": 0.3})["01_good"]
+    assert (values["seed"], values["n_items"], values["share"]) == (1, 2, 0.3)
+    assert values["recording"] is None  # asks the model though the notebook's default replays
+    assert plan_of(project, text, (), {"recording": "y"})["01_good"]["recording"] == "y"
+
+
+def test_only_selects_by_beginning_and_an_unknown_one_lists_the_known(project):
+    smoke = presets.load("smoke")
+    assert list(presets.plan(smoke, ["02"])) == list(presets.plan(smoke, ["02_bad"])) == ["02_bad"]
+    assert "unknown notebook '09': known: 01_good, 02_bad" in failure(presets.plan, smoke, ["09"])
+    write_notebook(project, "02_bad", "1", parameters="other = 1")
+    assert list(presets.plan(smoke, ["01"], {"share": 0.1})) == ["01_good"]
+    assert "unknown parameter 'share' of 02_bad" in failure(
+        plan_of, project, "about: x\nnotebooks: {02_bad: }", (), {"share": 1}
+    )
+
+
+@pytest.mark.parametrize("parameters", ["n = 2 * 3", "from os import sep", "n, m = 1, 2", "n = 1\nn += 1", "n ="])
+def test_a_parameters_cell_of_anything_but_literals_is_refused(project, parameters):
+    write_notebook(project, "01_good", "1", parameters=parameters)
+    assert "`name = literal`" in failure(presets.plan, presets.load("smoke"))
+
+
+def test_a_file_that_is_no_notebook_is_refused(project):
+    presets.notebook("01_good").write_text("{")
+    assert "01_good.ipynb can't be run" in failure(presets.plan, presets.load("smoke"))
+
+
+# --- progress
+
+
+def test_without_a_terminal_progress_is_plain_lines_now_and_then(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("persona_lib.progress.POLL_S", 0.01)
+    steps = tmp_path / "steps"
+    steps.touch()
+    with Progress("06_x", 5, steps) as progress:
+        progress.cell_done()
+        steps.write_text('{"step": "answering", "done": 3, "total": 8}\n{"step": "ans')
+        time.sleep(0.2)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("06_x  00:00  ") and "/5 cells" in lines[0]
+
+
+def test_the_time_left_is_that_of_the_pace_now(tmp_path):
+    steps = tmp_path / "steps"
+    steps.touch()
+    progress = Progress("06_x", 5, steps)
+    line = {"step": "answering", "total": 100}
+    progress._note(line | {"done": 40}, 100.0)  # replies found in the store come all at once
+    assert progress._text() == "answering 40/100"
+    progress._note(line | {"done": 50}, 120.0)
+    assert progress._text() == "answering 50/100, 01:40 left"
+    progress._note(line | {"done": 60}, 160.0)
+    assert progress._text() == "answering 60/100, 02:40 left"  # slower now, and only the last half minute counts
+    progress._note({"step": "judging", "done": 1, "total": 8}, 161.0)
+    assert progress._text() == "judging 1/8"
+
+
+# --- Ctrl-C
+
+
+def test_ctrl_c_ends_in_one_line_and_leaves_no_kernel(tmp_path):
+    root = tmp_path / "project"
+    pid = tmp_path / "pid"
+    sleep = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(100)"
+    write_notebook(root, "01_sleep", sleep)
+    write_notebook(root, "02_never", "1")
+    write_preset(root, "sleep", "about: Sleeps.\nnotebooks: {01_sleep: , 02_never: }")
+    program = (
+        f"from pathlib import Path; from persona_lib import cli, store; store.ROOT = Path({str(root)!r}); cli.app()"
+    )
+    command = [sys.executable, "-c", program, "run", "--preset", "sleep"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 40
+        while not (pid.is_file() and pid.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err and out == ""
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("stopped by Ctrl-C; everything answered so far is kept in") and "goes on from there" in last
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+    told = json.loads((root / "outputs/sleep/manifest.json").read_text())
+    assert told["status"] == "interrupted"
+    assert [entry["status"] for entry in told["notebooks"].values()] == ["interrupted", "waiting"]
