@@ -48,7 +48,23 @@ def _committed() -> Population:
 
 def _ids(people: pd.DataFrame, seed: int) -> pd.Index:
     """Stable ids: hash of what the census says of a person, the seed, and an ordinal among twins."""
-    core = people[list(CENSUS)].astype("str").fillna("").agg("|".join, axis=1)
-    twin = core.groupby(core).cumcount()
-    keys = core + f"|{seed}|" + twin.astype("str")
-    return pd.Index([blake2b(key.encode(), digest_size=8).hexdigest() for key in keys], name=ID, dtype="str")
+    cores = pd.Series([_hash(row.tobytes()) for row in _core(people)])
+    twins = cores.groupby(cores).cumcount()
+    keys = (f"{core}|{seed}|{twin}" for core, twin in zip(cores, twins, strict=True))
+    return pd.Index([_hash(key.encode()) for key in keys], name=ID, dtype="str")
+
+
+def _core(people: pd.DataFrame) -> np.ndarray:
+    """The census attributes as the Bureau's codes, persons x attributes: wording may change, codes do not."""
+    missing = np.iinfo(np.int64).min
+    codes = [
+        np.array([*attribute.codes, missing])[people[name].cat.codes]
+        if (attribute := BY_NAME[name]).codes
+        else people[name].fillna(missing).to_numpy(dtype=np.int64)
+        for name in CENSUS
+    ]
+    return np.column_stack(codes).astype("<i8")
+
+
+def _hash(content: bytes) -> str:
+    return blake2b(content, digest_size=8).hexdigest()
