@@ -5,12 +5,15 @@ so that distances speak of everyone. Tables in, tables out. Used by notebook 01.
 """
 
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from persona_lib.attributes import BY_NAME, CENSUS, NAMES
 
+DATA = Path(__file__).parent / "data"
+TEXT = dict.fromkeys(["attribute", "other", "value", "other value"], "str")
 MISSING = "Not applicable"
 ATTRIBUTES = tuple(name for name in CENSUS if name in NAMES)
 AGES = (0, 5, 15, 18, 25, 35, 45, 55, 65, 75, 85)
@@ -73,3 +76,36 @@ def tvd(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
     keys = [name for name in first if name != "share"]
     difference = first.set_index(keys)["share"].sub(second.set_index(keys)["share"], fill_value=0)
     return difference.abs().groupby(level=[name for name in keys if "value" not in name], sort=False).sum() / 2
+
+
+def expected(reference: pd.DataFrame, n: int) -> pd.Series:
+    """Distance that a random sample of n real people would have on average, for each attribute or pair.
+
+    `reference` is a table of `shares` or `pair_shares` of the people sampled from. Exact: each cell's count is
+    binomial, and its mean absolute deviation is known (De Moivre's formula).
+    """
+    from scipy.stats import binom
+
+    p = reference["share"].to_numpy()
+    above = np.floor(n * p) + 1
+    deviation = 2 * above * (1 - p) * binom.pmf(above, n, p) / n
+    keys = [name for name in reference if name != "share" and "value" not in name]
+    return (pd.Series(deviation) / 2).groupby([reference[key].to_numpy() for key in keys], sort=False).sum()
+
+
+def census_shares() -> pd.DataFrame:
+    """The committed `shares` of 200,000 real people (U.S. Census Bureau, ACS 2024 1-year PUMS)."""
+    return pd.read_csv(DATA / "census_shares.csv", dtype=TEXT)
+
+
+def census_pair_shares() -> pd.DataFrame:
+    """The committed `pair_shares` of the same people."""
+    return pd.read_parquet(DATA / "census_pair_shares.parquet")
+
+
+def half_distances() -> pd.DataFrame:
+    """Mean pairwise distances between halves of the same people, measured by `benchmarks/population.py`.
+
+    Columns: comparison, persons (in each table), attributes, categories, pairs, tvd.
+    """
+    return pd.read_csv(DATA / "half_distances.csv")

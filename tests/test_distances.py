@@ -1,0 +1,66 @@
+"""Distances between samples of people: by hand on small tables, by simulation, against the committed tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from persona_lib import census, distances, personas
+
+
+def table(**shares: float) -> pd.DataFrame:
+    return pd.DataFrame({"attribute": "sex", "value": list(shares), "share": list(shares.values())})
+
+
+@pytest.fixture(scope="module")
+def people() -> pd.DataFrame:
+    return personas.sample(3_000, seed=2)
+
+
+def test_distance_is_half_the_sum_of_differences_and_counts_values_only_one_has():
+    assert distances.tvd(table(a=0.5, b=0.5), table(a=0.7, b=0.3))["sex"] == pytest.approx(0.2)
+    assert distances.tvd(table(a=1.0), table(b=1.0))["sex"] == 1
+    assert distances.tvd(table(a=0.4, b=0.6), table(b=0.6, a=0.4))["sex"] == 0
+
+
+def test_numbers_are_put_in_11_and_18_bands_and_all_shares_sum_to_one(people):
+    banded, shares = distances.bands(people), distances.shares(people)
+    assert banded["age"].cat.categories.size == 11 and banded["income"].cat.categories.size == 18
+    assert banded.notna().all(axis=None)
+    assert (banded["income"].eq("Not applicable") == people["age"].lt(15)).all()
+    assert (banded["income"].eq("None or a loss") == people["income"].le(0).fillna(False)).all()
+    assert np.allclose(shares.groupby("attribute")["share"].sum(), 1)
+
+
+def test_pairs_are_all_231_and_add_up_to_the_single_shares(people):
+    pairs, singles = distances.pair_shares(people), distances.shares(people)
+    assert pairs.groupby(["attribute", "other"]).ngroups == 231
+    ages = pairs[(pairs["attribute"] == "age") & (pairs["other"] == "disability")].groupby("value")["share"].sum()
+    alone = singles[singles["attribute"] == "age"].set_index("value")["share"]
+    pd.testing.assert_series_equal(ages.sort_index(), alone.sort_index())
+
+
+def test_expected_distance_is_what_simulated_samples_have_on_average():
+    rng = np.random.default_rng(0)
+    p = np.array([0.6, 0.3, 0.09, 0.01])
+    reference = table(a=p[0], b=p[1], c=p[2], d=p[3])
+    simulated = np.abs(rng.multinomial(50, p, size=20_000) / 50 - p).sum(axis=1).mean() / 2
+    assert distances.expected(reference, 50)["sex"] == pytest.approx(simulated, rel=0.01)
+    assert distances.expected(table(a=1.0), 50)["sex"] == 0
+
+
+def test_personas_are_hardly_farther_from_the_census_than_real_people_would_be(people):
+    reference = distances.census_pair_shares()
+    got = distances.tvd(distances.pair_shares(people), reference).mean()
+    assert got == pytest.approx(distances.expected(reference, len(people)).mean(), rel=0.06)
+
+
+def test_committed_tables_are_those_of_the_microdata(shared):
+    real = census.read_pums(shared / "acs" / "us_persons_2024.parquet")
+    assert distances.tvd(distances.shares(real), distances.census_shares()).max() < 1e-4
+    assert distances.tvd(distances.pair_shares(real), distances.census_pair_shares()).max() < 1e-4
+
+
+def test_half_distances_say_what_they_compare():
+    found = distances.half_distances()
+    assert found["pairs"].eq(231).all() and found["categories"].eq(182).all()
+    assert found["tvd"].is_monotonic_increasing and found["tvd"].max() <= 0.013
