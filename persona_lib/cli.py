@@ -102,7 +102,7 @@ def _summary(manifest: dict[str, Any]) -> str:
 
 @app.command()
 def sample(
-    n: Annotated[int, typer.Argument(help="how many personas", min=1)],
+    n: Annotated[int, typer.Argument(help="how many personas")],
     out: Annotated[Path, typer.Option(help="the file to write: .parquet, .csv or .jsonl")],
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
 ) -> None:
@@ -132,7 +132,10 @@ def fit(
         raise UserError(f"{out} must end in .npz")
     population = census.Population.fit(census.read_pums(files))
     population.save(out)
-    typer.echo(f"{out}: {out.stat().st_size / 1e3:.0f} kB, {population.provenance}")
+    typer.echo(f"{out}: {out.stat().st_size / 1e3:.0f} kB")
+    for name, value in population.provenance.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        typer.echo(f"{name}: {shown}")
 
 
 @app.command()

@@ -1,0 +1,222 @@
+"""The command `persona`: what it takes, what it says in one line, and its exit codes."""
+
+import errno
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from test_runs import write_project
+from typer.testing import CliRunner
+
+from persona_lib import UserError, cli, local, presets, runs, store
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of its own; no notebook of it is executed here."""
+    monkeypatch.setattr(store, "ROOT", write_project(tmp_path / "project"))
+    return store.ROOT
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What `persona run` hands to `runs.run`, in place of a run; `status` is what becomes of it."""
+    told = {"status": "done"}
+
+    def run(preset, planned, folder):
+        told.update(preset=preset.name, planned=planned, folder=folder)
+        entry = {"status": told["status"], "seconds": 2.0, "error": None, "headline": "Half of it."}
+        if told["status"] == "failed":
+            entry["error"] = {"name": "ValueError", "message": "no such thing"}
+        usage = {"calls": 5, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
+        return {"status": told["status"], "notebooks": {"01_good": entry}, "usage": usage, "seconds": 3.0}
+
+    monkeypatch.setattr(runs, "run", run)
+    return told
+
+
+def persona(*arguments):
+    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
+
+
+def one_line(result) -> str:
+    """The one line that a command says when the user can mend it."""
+    assert result.exit_code == 1 and result.stdout == ""
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_a_run_ends_with_its_summary_and_the_path_of_the_index(project, started):
+    result = persona("run")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0 and lines[-1] == str(project / "outputs" / "smoke" / "index.html")
+    assert lines[0] == "done    01_good  2 s  Half of it."
+    assert lines[1] == "3 s, 5 model calls, 3 found in the store, 1 failed items, 49 tokens, no price known"
+
+
+def test_a_failed_run_exits_with_1_and_names_the_error(project, started):
+    started["status"] = "failed"
+    result = persona("run")
+    assert result.exit_code == 1 and "failed  01_good  2 s  ValueError: no such thing" in result.stdout
+
+
+def test_options_become_parameters_of_the_notebooks_that_declare_them(project, started, tmp_path):
+    options = ["--only", "01,02", "--model", "m", "--base-url", "http://x", "-p", "share=1", "-p", "recording=null"]
+    assert persona("run", *options, "--out", tmp_path / "here").exit_code == 0
+    assert list(started["planned"]) == ["01_good", "02_bad"] and started["folder"] == tmp_path / "here"
+    for values in started["planned"].values():
+        assert values.items() >= {"model": "m", "base_url": "http://x", "share": 1, "recording": None}.items()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--preset", "smok"], "unknown preset 'smok': did you mean 'smoke'? known: smoke"),
+        (["--only", "07"], "unknown notebook '07': known: 01_good, 02_bad"),
+        (["-p", "sede=1"], "unknown parameter 'sede' of 01_good, 02_bad: did you mean 'seed'?"),
+        (["-p", "seed=one"], "parameter 'seed' of 01_good takes int, not str: 'one'"),
+        (["-p", "seed"], "-p takes KEY=VALUE, not 'seed'"),
+        (["-p", "seed=["], "the value in -p 'seed=[' is no YAML"),
+        (["-p", "out=x"], "choose its folder with --out"),
+    ],
+)
+def test_wrong_options_are_one_line_before_anything_runs(project, started, options, said):
+    assert said in one_line(persona("run", *options))
+    assert "planned" not in started
+
+
+def test_a_folder_of_something_else_is_one_line(project):
+    assert "choose a folder with --out" in one_line(persona("run", "--out", project / "params"))
+
+
+def test_a_full_disk_is_one_line(project, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "outputs/x")
+
+    monkeypatch.setattr(runs, "run", full)
+    assert one_line(persona("run")) == "error: No space left on device: outputs/x\n"
+
+
+def test_a_bug_keeps_its_traceback(project, monkeypatch):
+    monkeypatch.setattr(runs, "run", lambda *_: {}["status"])
+    assert isinstance(persona("run").exception, KeyError)
+
+
+def test_ctrl_c_anywhere_is_one_line_and_130(project, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(presets, "load", stopped)
+    result = persona("run")
+    assert result.exit_code == 130 and str(store.default_path()) in result.stderr
+    assert result.stderr.strip().count("\n") == 0
+
+
+def test_retry_failed_forgets_what_got_no_usable_reply(project, started):
+    with_failure = store.Stored("k1", "{}", "{}", "refused"), store.Stored("k2", "{}", "{}", None)
+    store.Store().put(with_failure)
+    assert "planned" not in started
+    assert "1 failed replies will be asked again" in persona("run", "--retry-failed").stdout
+    assert store.Store().counts() == {"replies": 1, "failed": 0}
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_sample_writes_the_kind_of_file_that_the_name_says(tmp_path, suffix):
+    from persona_lib import personas
+
+    out = tmp_path / f"p.{suffix}"
+    assert persona("sample", 3, "--out", out, "--seed", 7).exit_code == 0
+    readers = {"parquet": pd.read_parquet, "csv": pd.read_csv, "jsonl": lambda path: pd.read_json(path, lines=True)}
+    read, drawn = readers[suffix](out).reset_index(), personas.sample(3, seed=7)
+    assert read["persona_id"].astype(str).tolist() == drawn.index.astype(str).tolist()
+    assert read["age"].tolist() == drawn["age"].tolist()
+
+
+def test_sample_of_nobody_or_into_another_kind_of_file_is_refused(tmp_path):
+    assert "p.txt must end in one of .parquet, .csv, .jsonl" in one_line(
+        persona("sample", 3, "--out", tmp_path / "p.txt")
+    )
+    assert "1 or more" in one_line(persona("sample", 0, "--out", tmp_path / "p.csv"))
+    assert "No such file" in one_line(persona("sample", 3, "--out", tmp_path / "no" / "p.csv"))
+
+
+def test_fit_names_an_unreadable_file(tmp_path):
+    (tmp_path / "people.parquet").write_text("no parquet")
+    assert "people.parquet" in one_line(persona("fit", tmp_path / "people.parquet", "--out", tmp_path / "p.npz"))
+    assert "must end in .npz" in one_line(persona("fit", tmp_path / "people.parquet", "--out", tmp_path / "p.txt"))
+
+
+def test_fit_writes_a_population_and_says_where_it_comes_from(shared, tmp_path):
+    people = pd.read_parquet(shared / "acs" / "us_persons_2024.parquet").head(3000)
+    people.to_parquet(tmp_path / "few.parquet")
+    result = persona("fit", tmp_path / "few.parquet", "--out", tmp_path / "p.npz")
+    assert result.exit_code == 0 and (tmp_path / "p.npz").is_file()
+    assert "kB" in result.stdout and "files: few.parquet\npersons: 3000\n" in result.stdout
+
+
+# --- doctor
+
+
+@pytest.fixture
+def model_file(tmp_path, monkeypatch):
+    """A stand-in for the embedded model's file in the cache."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF")
+    monkeypatch.setattr(local, "cached_path", lambda: path)
+    monkeypatch.setattr(local, "GGUF_SHA256", local.sha256(path))
+    return path
+
+
+def test_doctor_finds_all_that_a_run_needs(project, model_file, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    store.Store().put([store.Stored("k", "{}", "{}", "refused")])
+    result = persona("doctor")
+    assert result.exit_code == 0 and "MISSING" not in result.stdout
+    for said in ("Python 3", "package papermill 2", "model.gguf", "1 replies, 1 of them failed", "presets: smoke"):
+        assert said in result.stdout
+    assert "OPENAI_API_KEY is set" in result.stdout and "sk-secret" not in result.stdout
+
+
+def test_doctor_fails_on_a_damaged_model_file(project, model_file):
+    model_file.write_bytes(b"GGUF, half of it")
+    result = persona("doctor")
+    assert result.exit_code == 1 and "MISSING embedded model" in result.stdout
+
+
+def test_doctor_fails_on_a_store_that_is_none(project, model_file):
+    store.default_path().write_text("not a database, for sure")
+    result = persona("doctor")
+    assert result.exit_code == 1 and "can't serve as response store" in result.stdout
+
+
+def test_doctor_without_a_fetched_model_or_a_store_says_what_will_come(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "cached_path", lambda: tmp_path / "none.gguf")
+    result = persona("doctor")
+    assert result.exit_code == 0
+    assert "not fetched yet" in result.stdout and "is not there yet" in result.stdout
+    assert not store.default_path().exists()  # looking makes nothing
+
+
+def test_doctor_tries_an_endpoint_when_asked(project, model_file):
+    from endpoint import Endpoint
+
+    with Endpoint(models=("m1", "m2")) as endpoint:
+        assert f"endpoint {endpoint.url}: m1, m2" in persona("doctor", "--base-url", endpoint.url).stdout
+    result = persona("doctor", "--base-url", "http://127.0.0.1:9/v1")
+    assert "no      endpoint http://127.0.0.1:9/v1: APIConnectionError" in result.stdout
+    assert result.exit_code == 0  # a run on the embedded model works all the same
+
+
+def test_help_needs_none_of_the_heavy_libraries():
+    program = "import sys; from persona_lib import cli; print({'pandas', 'papermill', 'openai'} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "set()"
+
+
+def test_a_user_error_in_a_command_is_its_message(monkeypatch):
+    def wrong(*_):
+        raise UserError("it rains: take an umbrella")
+
+    monkeypatch.setattr(presets, "load", wrong)
+    assert one_line(persona("run")) == "error: it rains: take an umbrella\n"
