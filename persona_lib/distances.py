@@ -93,6 +93,51 @@ def expected(reference: pd.DataFrame, n: int) -> pd.Series:
     return (pd.Series(deviation) / 2).groupby([reference[key].to_numpy() for key in keys], sort=False).sum()
 
 
+def stay_below(reference: pd.DataFrame, n: int, level: float = 0.95, draws: int = 4_000) -> pd.Series:
+    """Distance that this part of all random samples of n real people stay below, for each attribute (simulated)."""
+    rng = np.random.default_rng(0)
+    bounds = {}
+    for name, p in reference.groupby("attribute", sort=False)["share"]:
+        counts = rng.multinomial(n, p / p.sum(), size=draws)
+        bounds[name] = np.quantile(np.abs(counts / n - p.to_numpy()).sum(axis=1) / 2, level)
+    return pd.Series(bounds)
+
+
+def by_attribute(people: pd.DataFrame) -> pd.DataFrame:
+    """Each attribute's distance to the census, beside what as many real people drawn at random would have.
+
+    Index: attributes. Columns: categories, personas (the distance), real people (its mean), 95 in 100 (what that
+    many samples of real people stay below).
+    """
+    census, n = census_shares(), len(people)
+    return pd.DataFrame(
+        {
+            "categories": census.groupby("attribute", sort=False).size(),
+            "personas": tvd(shares(people), census),
+            "real people": expected(census, n),
+            "95 in 100": stay_below(census, n),
+        }
+    ).loc[list(ATTRIBUTES)]
+
+
+def by_pair(people: pd.DataFrame) -> pd.DataFrame:
+    """The same for each pair of attributes (index), without the last column; categories are cells that occur."""
+    census, n = census_pair_shares(), len(people)
+    return pd.DataFrame(
+        {
+            "cells": census.groupby(["attribute", "other"], sort=False).size(),
+            "personas": tvd(pair_shares(people), census),
+            "real people": expected(census, n),
+        }
+    )
+
+
+def margins(people: pd.DataFrame) -> pd.DataFrame:
+    """Columns attribute, value, census and personas: the share of each value among real and among drawn people."""
+    census = census_shares().rename(columns={"share": "census"})
+    return census.merge(shares(people).rename(columns={"share": "personas"}), how="left", on=["attribute", "value"])
+
+
 def census_shares() -> pd.DataFrame:
     """The committed `shares` of 200,000 real people (U.S. Census Bureau, ACS 2024 1-year PUMS)."""
     return pd.read_csv(DATA / "census_shares.csv", dtype=TEXT)

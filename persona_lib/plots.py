@@ -3,10 +3,13 @@
 All figures share one look: a colour-blind palette, text of 9 pt or more, a caption that says n.
 """
 
+from textwrap import shorten, wrap
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 
 def _axes(width: float = 7.0, height: float = 3.6) -> Axes:
@@ -71,3 +74,98 @@ def _intervals(labels: list[str], values: pd.Series, low: pd.Series, high: pd.Se
 
 def _words(name: object) -> str:
     return str(name).replace("_", " ")
+
+
+def margins(table: pd.DataFrame, n: int, title: str) -> Axes:
+    """Share of every value of every attribute: people drawn beside the census (Figs. 1, 2 and 13 of the paper).
+
+    Args:
+        table: columns `attribute`, `value`, `census` and `personas` (shares, 0 to 1); attributes and values in order.
+        n: personas, for the intervals.
+        title: of the page.
+
+    Returns:
+        The first panel's Axes; its `figure` is the whole page.
+    """
+    panels = {name: panel.reset_index(drop=True) for name, panel in table.groupby("attribute", sort=False)}
+    labels = {name: [_two_lines(value) for value in panel["value"]] for name, panel in panels.items()}
+    heights = {name: 0.72 + sum(map(_row, labels[name])) for name in panels}
+    columns = _balanced(heights)
+    height = 1.1 + max(sum(heights[name] for name in column) for column in columns)
+    sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
+    figure = plt.figure(figsize=(10, height))
+    figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
+    figure.text(
+        0.02, 1 - 0.55 / height, f"Bar: census. Point and line: {n:,} personas and their 95% interval.", color="0.35"
+    )
+    for left, column in zip((0.27, 0.77), columns, strict=True):
+        top = height - 1.1
+        for name in column:
+            tall = heights[name] - 0.72
+            ax = figure.add_axes((left, (top - tall) / height, 0.21, tall / height))
+            _margin(ax, panels[name], labels[name], n).set_title(name, weight="bold", x=-1.1)
+            top -= heights[name]
+    return figure.axes[0]
+
+
+def _margin(ax: Axes, panel: pd.DataFrame, labels: list[str], n: int) -> Axes:
+    """One attribute: a row per value, as tall as its label."""
+    tall = pd.Series(map(_row, labels))
+    middle = tall.cumsum() - tall / 2
+    p = panel["personas"]
+    spread = 1.96 * (p * (1 - p) / n) ** 0.5
+    ax.barh(middle, panel["census"], height=0.13, color="0.8")
+    ax.hlines(middle, (p - spread).clip(0), p + spread, color="C0", linewidth=1.5)
+    ax.plot(p, middle, "o", color="C0", markersize=4)
+    ax.set_yticks(middle, labels, fontsize=9, linespacing=0.95)
+    ax.set_ylim(tall.sum(), 0)
+    ax.set_xlim(0)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.tick_params(labelsize=9)
+    ax.grid(axis="y", visible=False)
+    sns.despine(ax=ax, left=True)
+    return ax
+
+
+def _two_lines(label: str) -> str:
+    first, *rest = wrap(label, 36)
+    return "\n".join([first, shorten(" ".join(rest), 36, placeholder=" …")]) if rest else first
+
+
+def _row(label: str) -> float:
+    """Height in inches of a row with this label."""
+    return 0.19 + 0.14 * label.count("\n")
+
+
+def _balanced(heights: dict[str, float]) -> tuple[list[str], list[str]]:
+    """Break a sequence of panels into two columns so that the taller one is as short as can be."""
+    upto = pd.Series(heights).cumsum()
+    tallest = upto.where(upto > upto.iloc[-1] / 2, upto.iloc[-1] - upto)
+    cut = upto.index.get_loc(tallest.idxmin()) + 1
+    return list(upto.index[:cut]), list(upto.index[cut:])
+
+
+def distances(table: pd.DataFrame, n: int, title: str) -> Axes:
+    """Distance to the census of each attribute, personas beside what as many real people would have.
+
+    Args:
+        table: index of attributes, columns `categories` and the total variation distances `personas`, `real people`
+            (their mean) and `95 in 100` (what that many samples of real people stay below).
+        n: personas.
+        title: of the figure.
+    """
+    table = table.sort_values("real people", ascending=False)
+    ax = _axes(height=1.7 + 0.24 * len(table))
+    rows = range(len(table))
+    ax.hlines(rows, 0, table["95 in 100"], color="0.9", linewidth=7)
+    ax.hlines(rows, 0, table["real people"], color="0.7", linewidth=7)
+    ax.plot(table["personas"], rows, "o", color="C0", markersize=6)
+    ax.set_yticks(rows, [f"{name} ({count})" for name, count in table["categories"].items()])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.set_xlim(0)
+    ax.set_title(title)
+    ax.set_xlabel("total variation distance to the census")
+    ax.grid(axis="y", visible=False)
+    caption = f"Point: {n:,} personas. Bar: {n:,} real people drawn at random, dark: their mean, light: 95 in 100.\n"
+    return _caption(ax, caption + "In brackets: number of categories.")

@@ -1,10 +1,11 @@
 """Distances between samples of people: by hand on small tables, by simulation, against the committed tables."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import census, distances, personas
+from persona_lib import census, distances, personas, plots
 
 
 def table(**shares: float) -> pd.DataFrame:
@@ -52,6 +53,32 @@ def test_personas_are_hardly_farther_from_the_census_than_real_people_would_be(p
     reference = distances.census_pair_shares()
     got = distances.tvd(distances.pair_shares(people), reference).mean()
     assert got == pytest.approx(distances.expected(reference, len(people)).mean(), rel=0.06)
+
+
+def test_the_bound_of_95_in_100_is_crossed_by_5_in_100_samples():
+    reference = table(a=0.7, b=0.3)
+    bound = distances.stay_below(reference, 400)["sex"]
+    apart = np.abs(np.random.default_rng(7).binomial(400, 0.3, size=20_000) / 400 - 0.3)
+    assert (apart > bound).mean() == pytest.approx(0.05, abs=0.015)
+
+
+def test_tables_for_reading_hold_every_attribute_value_and_pair(people):
+    margins = distances.margins(people)
+    assert len(margins) == 182 and margins.notna().all(axis=None)
+    assert (margins["census"] - margins["personas"]).abs().max() < 0.04
+    attributes, pairs = distances.by_attribute(people), distances.by_pair(people)
+    assert attributes["categories"].sum() == 182 and len(pairs) == 231
+    assert attributes.notna().all(axis=None) and pairs.notna().all(axis=None)
+    assert (attributes["real people"] < attributes["95 in 100"]).all()
+
+
+def test_figures_show_a_panel_per_attribute_and_a_row_per_category(people):
+    page = plots.margins(distances.margins(people), len(people), "Margins").figure
+    assert [ax.get_title(loc="left") for ax in page.axes] == list(distances.ATTRIBUTES)
+    assert sum(len(ax.get_yticks()) for ax in page.axes) == 182
+    ax = plots.distances(distances.by_attribute(people), len(people), "Distances")
+    assert len(ax.get_yticks()) == 22 and "3,000" in ax.figure.get_supxlabel()
+    plt.close("all")
 
 
 def test_committed_tables_are_those_of_the_microdata(shared):
