@@ -138,7 +138,7 @@ def test_sample_of_nobody_or_into_another_kind_of_file_is_refused(tmp_path):
         persona("sample", 3, "--out", tmp_path / "p.txt")
     )
     assert "1 or more" in one_line(persona("sample", 0, "--out", tmp_path / "p.csv"))
-    assert "No such file" in one_line(persona("sample", 3, "--out", tmp_path / "no" / "p.csv"))
+    assert "directory" in one_line(persona("sample", 3, "--out", tmp_path / "no" / "p.csv"))
 
 
 def test_fit_names_an_unreadable_file(tmp_path):
