@@ -1,8 +1,8 @@
 """Model: ask many message lists at once, or choose between options by log-probability.
 
-The only module that talks to a language model's endpoint, always through the openai client: the embedded model, an
-OpenAI-compatible server and OpenAI itself work the same, in a script and inside a running notebook. Every reply passes
-through the response store and is committed before it is handed on. Used by every notebook that asks a model.
+The embedded model, an OpenAI-compatible server and OpenAI itself work the same, in a script and inside a running
+notebook. Every reply passes through the response store and is committed before it is handed on. Used by every notebook
+that asks a model.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Sized
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import openai
@@ -22,21 +22,18 @@ from anyio.from_thread import start_blocking_portal
 from pydantic import BaseModel
 from tqdm import tqdm
 
-from . import UserError, local
-from .reply import Reply, first_token, probabilities, read
+from . import UserError, local, wording
+from .connection import OPENAI_URL, Connection
+from .reply import INVALID, Reply, first_token, probabilities, read
 from .store import Store, Stored, canonical, key_of
 
 Messages = list[dict[str, str]]
+T = TypeVar("T")
 
-OPENAI_URL = "https://api.openai.com/v1"
 TOP_LOGPROBS = 20  # the most that the API gives
-RETRIES = 4  # the openai client waits between them and honours Retry-After
+REASKS = 2  # of a structured reply that does not validate
+GROUP_S = 0.005  # replies that come within this are committed together
 LOG_EVERY_S = 5.0
-
-# What the endpoint says about this very request; it would say it again, so it is kept like a reply.
-_FINAL = (openai.BadRequestError, openai.UnprocessableEntityError)
-# What is wrong with all requests alike: stop at the first.
-_FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
 
 
 @dataclass
@@ -80,7 +77,6 @@ class Model:
         # The embedded server has one slot: what waits in its queue would only run into the time-out.
         self.max_in_flight = 1 if self.is_local else max_in_flight
         self._used = Usage(cost=0.0 if self.is_local else None)
-        self._checked = False
 
     @cached_property
     def identity(self) -> dict[str, str | None]:
@@ -89,6 +85,11 @@ class Model:
             return {"name": self.name, "base_url": None, "weights_sha256": local.weights_sha256(self.name)}
         return {"name": self.name, "base_url": self.base_url, "weights_sha256": None}
 
+    @cached_property
+    def _who(self) -> dict[str, str]:
+        """The part of the identity that replies are kept under: weights by their hash, wherever they lie."""
+        return {k: v for k, v in self.identity.items() if v and not (self.is_local and k == "name")}
+
     @property
     def usage(self) -> dict[str, Any]:
         """The figures of `Usage` as a plain dict."""
@@ -96,7 +97,7 @@ class Model:
 
     def ask(
         self,
-        messages: Sequence[Messages],
+        messages: Iterable[Messages],
         schema: type[BaseModel] | None = None,
         temperature: float = 0,
         max_tokens: int | None = None,
@@ -106,8 +107,10 @@ class Model:
         """Ask all message lists, up to `max_in_flight` at once; the replies come in the order of the messages.
 
         Args:
-            messages: one list of chat messages ({"role", "content"}) per item; equal ones are sent once.
-            schema: a pydantic model; the reply is asked for in its JSON schema and validated.
+            messages: one list of chat messages ({"role", "content"}) per item, from a sequence or a generator, which is
+                read only as fast as replies come; equal ones are sent once.
+            schema: a pydantic model; the reply is asked for in its JSON schema and validated. One that does not
+                validate is asked again with the error, twice at most.
             temperature: of the sampling.
             max_tokens: most tokens of a reply; None leaves it to the endpoint.
             sample: number of the independent sample, for several replies to the same messages at temperature > 0.
@@ -117,7 +120,8 @@ class Model:
             One Reply per item; a failed one says why in `failure`.
 
         Raises:
-            UserError: no key, endpoint unreachable, model unknown there, disk full, or offline and not recorded.
+            UserError: no key, endpoint unreachable, model unknown there, disk full, offline and not recorded, or
+                20 calls in a row got no reply. What was answered until then is kept.
         """
         settings: dict[str, Any] = {"temperature": temperature, "sample": sample}
         if max_tokens is not None:
@@ -125,13 +129,26 @@ class Model:
         if schema is not None:
             tool = openai.pydantic_function_tool(schema)["function"]
             settings["schema"] = {"name": tool["name"], "schema": tool["parameters"]}
-        outcomes = self._outcomes([self._request(m, settings) for m in messages], step)
-        replies = [Reply(*read(json.loads(stored.reply), schema), cached) for stored, cached in outcomes]
+        repair = wording.load("repair")
+
+        async def reply(one: Messages) -> Reply:
+            stored, cached = await self._outcome(self._request(one, settings))
+            text, value, failure = read(json.loads(stored.reply), schema)
+            for _ in range(REASKS):
+                if not text or not failure or not failure.startswith(INVALID):
+                    break
+                one = [*one, {"role": "assistant", "content": text}, *repair.messages({"error": failure})]
+                stored, again = await self._outcome(self._request(one, settings))
+                text, value, failure = read(json.loads(stored.reply), schema)
+                cached &= again
+            return Reply(text, value, failure, cached)
+
+        replies = self._each(messages, reply, step)
         self._used.failed += sum(r.failure is not None for r in replies)
         return replies
 
     def choose(
-        self, messages: Sequence[Messages], options: Sequence[str] = ("A", "B"), step: str = "choosing"
+        self, messages: Iterable[Messages], options: Sequence[str] = ("A", "B"), step: str = "choosing"
     ) -> np.ndarray:
         """Probability that each option is the first token of the reply, normalized over the options.
 
@@ -140,171 +157,157 @@ class Model:
             options is among the 20 likeliest first tokens (such rows count as failed in `usage`).
 
         Raises:
-            UserError: as in `ask`, or the endpoint offers no log-probabilities (found out with the first item).
+            UserError: as in `ask`, or the endpoint offers no log-probabilities.
         """
         settings = {"temperature": 0, "sample": 0, "max_tokens": 1, "top_logprobs": TOP_LOGPROBS}
-        requests = [self._request(m, settings) for m in messages]
-        outcomes = self._outcomes(requests[:1], step)
-        first = json.loads(outcomes[0][0].reply) if outcomes else {}
-        if "choices" in first and first_token(first) is None:
-            raise UserError(f"{self.name} offers no log-probabilities: use `ask`, or another model, for choices")
-        outcomes += self._outcomes(requests[1:], step)
-        rows = [probabilities(json.loads(stored.reply), options) for stored, _ in outcomes]
+
+        async def chances(one: Messages) -> list[float]:
+            reply = json.loads((await self._outcome(self._request(one, settings)))[0].reply)
+            if "choices" in reply and first_token(reply) is None:
+                raise UserError(f"{self.name} offers no log-probabilities: use `ask`, or another model, for choices")
+            return probabilities(reply, options)
+
+        rows = self._each(messages, chances, step)
         self._used.failed += sum(math.isnan(row[0]) for row in rows)
         return np.array(rows).reshape(-1, len(options))
 
     def _request(self, messages: Messages, settings: dict[str, Any]) -> str:
         """The canonical request: whatever can change the reply, and nothing else."""
-        who = {k: v for k, v in self.identity.items() if v is not None and not (self.is_local and k == "name")}
-        return canonical({"model": who, "messages": messages, **settings})
+        return canonical({"model": self._who, "messages": messages, **settings})
 
-    def _outcomes(self, requests: list[str], step: str) -> list[tuple[Stored, bool]]:
-        """The outcome of each request and whether the store had it; what it lacks is asked, equal requests once."""
-        keys = [key_of(r) for r in requests]
-        known = {key: self.store.get(key) for key in dict.fromkeys(keys)}
-        missing = {key: request for key, request in zip(keys, requests, strict=True) if known[key] is None}
-        self._used.cached += len(requests) - len(missing)
-        if missing and self.store.offline:
-            raise UserError(f"offline, and no reply is recorded for {next(iter(missing.values()))[:500]} ...")
-        called: dict[str, Stored] = {}
-        if missing:
-            with start_blocking_portal() as portal:  # its own thread and event loop, as a notebook's is running
-                portal.call(self._call_all, missing, called, step)
-        return [(called[key], False) if key in called else (known[key], True) for key in keys]
+    def _each(self, items: Iterable[Messages], work: Callable[[Messages], Awaitable[T]], step: str) -> list[T]:
+        """`work` on every item, `max_in_flight` at once; the first error ends it all, what is committed is kept.
 
-    async def _call_all(self, missing: dict[str, str], called: dict[str, Stored], step: str) -> None:
-        """Call for each missing request, `max_in_flight` at once, committing each reply as it comes."""
-        queue = iter(missing.items())
-        progress = _Progress(step, len(missing))
+        In a thread with an event loop of its own, as a notebook's is running.
+        """
 
-        async def worker(client: openai.AsyncOpenAI) -> None:
-            for key, request in queue:  # shared by all workers: each takes the next
-                stored, keep = await self._call(client, key, request)
-                if keep:
-                    self.store.put([stored])
-                called[key] = stored
-                progress.advance()
+        async def run() -> list[T]:
+            queue, done = enumerate(items), {}
+            self._batch = _Batch(self, _Progress(step, len(items) if isinstance(items, Sized) else None))
 
-        try:
-            async with self._client() as client:
-                await self._check(client)
+            async def worker() -> None:
+                for index, item in queue:  # shared by all workers: each takes the next
+                    done[index] = await work(item)
+                    self._batch.progress.advance()
+
+            try:
                 async with asyncio.TaskGroup() as group:
-                    for _ in range(min(self.max_in_flight, len(missing))):
-                        group.create_task(worker(client))
-        except* UserError as errors:
-            raise errors.exceptions[0] from None
+                    for _ in range(self.max_in_flight):
+                        group.create_task(worker())
+            except* UserError as errors:
+                raise errors.exceptions[0] from None
+            finally:
+                await self._batch.close()
+            return [done[index] for index in range(len(done))]
+
+        with start_blocking_portal() as portal:
+            return portal.call(run)
+
+    async def _outcome(self, request: str) -> tuple[Stored, bool]:
+        """The outcome of a request, and whether it took no call of its own: it was in the store or under way."""
+        key = key_of(request)
+        if under_way := self._batch.under_way.get(key):
+            stored, cached = await asyncio.shield(under_way), True
+        elif stored := self.store.get(key):
+            cached = True
+        elif self.store.offline:
+            raise UserError(f"offline, and no reply is recorded for {request[:500]} ...")
+        else:
+            stored, cached = await self._batch.call(key, request), False
+        self._used.cached += cached
+        return stored, cached
+
+
+class _Batch:
+    """What one `ask` or `choose` needs while it runs: the connection, the calls under way, the replies to commit."""
+
+    def __init__(self, model: Model, progress: "_Progress"):
+        self.model, self.progress = model, progress
+        self.connection = Connection(model.name, model.base_url, model.max_in_flight)
+        self.under_way: dict[str, asyncio.Task[Stored]] = {}
+        self._replies: list[Stored] = []
+        self._commit: asyncio.Task[None] | None = None
+
+    async def call(self, key: str, request: str) -> Stored:
+        """Call, so that others who ask the same meanwhile wait for this reply; it is committed when this returns."""
+        self.progress.show()
+        self.under_way[key] = asyncio.ensure_future(self._call(key, request))
+        try:
+            return await self.under_way[key]
         finally:
-            progress.close()
+            del self.under_way[key]
 
-    def _client(self) -> openai.AsyncOpenAI:
-        """The openai client for this model; starts the embedded server if it is the one."""
-        key = os.environ.get("OPENAI_API_KEY")
-        if not key and self.base_url == OPENAI_URL:
-            raise UserError(
-                f"no API key for {self.name}: set OPENAI_API_KEY, give --base-url, or use the model 'local'"
-            )
-        base_url = local.serve(local.gguf(self.name)).base_url if self.is_local else self.base_url
-        http_client = openai.DefaultAioHttpClient()
-        return openai.AsyncOpenAI(
-            base_url=base_url, api_key=key or "none", max_retries=RETRIES, http_client=http_client
-        )
+    async def _call(self, key: str, request: str) -> Stored:
+        outcome = await self.connection.call(json.loads(request))
+        used, usage = self.model._used, outcome.reply.get("usage") or {}
+        used.calls += 1
+        used.retried += outcome.retries
+        used.tokens_in += usage.get("prompt_tokens") or 0
+        used.tokens_out += usage.get("completion_tokens") or 0
+        used.tokens_cached += (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        stored = Stored(key, request, canonical(outcome.reply), read(outcome.reply)[2])
+        if outcome.keep:
+            self._replies.append(stored)
+            self._commit = self._commit or asyncio.ensure_future(self._commit_soon())
+            await asyncio.shield(self._commit)
+        return stored
 
-    async def _check(self, client: openai.AsyncOpenAI) -> None:
-        """Fail early and clearly where no request can succeed."""
-        if self._checked or self.is_local:
-            return
-        try:
-            listed = [m.model_dump() async for m in client.with_options(max_retries=1).models.list()]
-        except openai.NotFoundError:
-            listed = []  # an endpoint need not list its models
-        except openai.APIConnectionError as error:
-            raise UserError(f"no answer from {self.base_url}: is the server running, is the address right?") from error
-        except openai.APIStatusError as error:
-            raise UserError(f"{self.base_url} refuses: {_message(error)}; check OPENAI_API_KEY") from error
-        names = {n for m in listed for n in [m["id"], *(m.get("aliases") or [])]}
-        if names and self.name not in names:
-            known = ", ".join(sorted(names)[:10])
-            raise UserError(f"{self.base_url} has no model '{self.name}'; it has {known}")
-        self._checked = True
+    async def _commit_soon(self) -> None:
+        await asyncio.sleep(GROUP_S)
+        self._commit = None
+        self._commit_now()
 
-    async def _call(self, client: openai.AsyncOpenAI, key: str, request: str) -> tuple[Stored, bool]:
-        """One call: its outcome, and whether it is to be kept (errors of transport are not)."""
-        body = self._body(json.loads(request))
-        self._used.calls += 1
-        try:
-            raw = await client.chat.completions.with_raw_response.create(**body)
-            reply, keep = json.loads(raw.text), True
-            self._used.retried += raw.retries_taken
-            self._count(reply.get("usage") or {})
-        except _FATAL as error:
-            raise UserError(f"{self.base_url or self.name} refuses '{self.name}': {_message(error)}") from error
-        except _FINAL as error:
-            reply, keep = {"error": _message(error)}, True
-        except openai.APIError as error:
-            reply, keep = {"error": f"no reply: {_message(error)}"}, False
-            self._used.retried += RETRIES
-        except ValueError as error:
-            reply, keep = {"error": f"the reply is no JSON: {error}"}, False
-        return Stored(key, request, canonical(reply), read(reply)[2]), keep
+    def _commit_now(self) -> None:
+        replies, self._replies = self._replies, []
+        self.model.store.put(replies)
 
-    def _body(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The request as the openai client takes it."""
-        body = {"model": self.name, "messages": request["messages"], "temperature": request["temperature"]}
-        if "max_tokens" in request:
-            # OpenAI has renamed it; many compatible servers know only the old name.
-            body["max_completion_tokens" if self.base_url == OPENAI_URL else "max_tokens"] = request["max_tokens"]
-        if "top_logprobs" in request:
-            body |= {"logprobs": True, "top_logprobs": request["top_logprobs"]}
-        if "schema" in request:
-            schema = request["schema"]["schema"] if self.is_local else _without_lengths(request["schema"]["schema"])
-            named = {"name": request["schema"]["name"], "schema": schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": named}
-        return body
-
-    def _count(self, usage: dict[str, Any]) -> None:
-        self._used.tokens_in += usage.get("prompt_tokens") or 0
-        self._used.tokens_out += usage.get("completion_tokens") or 0
-        self._used.tokens_cached += (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-
-
-def _without_lengths(schema: Any) -> Any:
-    """The schema without length bounds, which OpenAI's strict mode refuses; validation still holds them."""
-    if isinstance(schema, dict):
-        return {k: _without_lengths(v) for k, v in schema.items() if k not in ("maxLength", "minLength")}
-    return [_without_lengths(v) for v in schema] if isinstance(schema, list) else schema
-
-
-def _message(error: openai.APIError) -> str:
-    """An endpoint's error in one line, without headers."""
-    return " ".join(f"{type(error).__name__}: {error.message}".split())[:300]
+    async def close(self) -> None:
+        """Commit what an interrupt left uncommitted, and close the connection."""
+        self.progress.close()
+        if self._replies:
+            self._commit_now()
+        await self.connection.close()
 
 
 class _Progress:
-    """How far a batch of calls is: a bar in a terminal or notebook, log lines elsewhere, a file for a run to follow."""
+    """How far a batch that calls is: a bar in a terminal or notebook, log lines elsewhere, a file for a run."""
 
-    def __init__(self, step: str, total: int):
-        self.step, self.total, self.done, self.logged = step, total, 0, time.monotonic()
+    def __init__(self, step: str, total: int | None):
+        self.step, self.total, self.done = step, total, 0
         self.file = os.environ.get("PERSONA_PROGRESS")
+        self.every = 0.1 if self.file else LOG_EVERY_S
+        self.bar: tqdm | None = None
+        self.shown = False
+        self._logged = 0.0
+
+    def show(self) -> None:
+        """Begin to show it: a call is made."""
+        if self.shown:
+            return
+        self.shown = True
         notebook = type(sys.stderr).__module__.startswith("ipykernel")
-        drawn = not self.file and (sys.stderr.isatty() or notebook)
-        self.bar = tqdm(total=total, desc=step, unit="call", leave=False) if drawn else None
+        if not self.file and (sys.stderr.isatty() or notebook):
+            self.bar = tqdm(total=self.total, initial=self.done, desc=self.step, unit="call", leave=False)
         self._log()
 
     def advance(self) -> None:
+        """Note that one more item is done."""
         self.done += 1
         if self.bar is not None:
             self.bar.update()
-        elif self.file or self.done == self.total or time.monotonic() - self.logged > LOG_EVERY_S:
+        elif self.shown and (self.done == self.total or time.monotonic() - self._logged > self.every):
             self._log()
 
     def _log(self) -> None:
+        self._logged = time.monotonic()
         if self.file:
             with open(self.file, "a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": self.step, "done": self.done, "total": self.total}) + "\n")
         elif self.bar is None:
-            self.logged = time.monotonic()
-            print(f"{self.step}: {self.done} of {self.total} calls", file=sys.stderr, flush=True)
+            total = f" of {self.total}" if self.total else ""
+            print(f"{self.step}: {self.done}{total} done", file=sys.stderr, flush=True)
 
     def close(self) -> None:
+        """Take the bar away."""
         if self.bar is not None:
             self.bar.close()

@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+INVALID = "invalid reply"  # how the failure of a structured reply that does not validate begins
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -47,7 +49,7 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
         return text, schema.model_validate_json(text), None
     except ValidationError as error:
         first = error.errors()[0]
-        return text, None, f"invalid reply: {'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+        return text, None, f"{INVALID}: {'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
 
 
 def first_token(reply: dict[str, Any]) -> list[dict[str, Any]] | None:

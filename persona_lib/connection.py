@@ -1,0 +1,200 @@
+"""Connection: calls to one endpoint, retried where that helps, at the pace that the endpoint allows.
+
+The only place from which anything is sent to a language model, always through the openai client. A call ends in a reply
+that is worth keeping, in an error that is not, or, where no further call can succeed, in a UserError. Used by `Model`.
+"""
+
+import asyncio
+import json
+import os
+import random
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+import openai
+
+from . import UserError, local
+from .pace import Pace
+
+OPENAI_URL = "https://api.openai.com/v1"
+RETRIES = 4  # after errors of transport and of the server
+REFUSALS = 20  # how often one call may be told that there are too many
+FAILURES_IN_A_ROW = 20  # calls without any reply, after which the rest would fail too
+TIMEOUT_S = 600.0  # for a whole reply; large models think long
+CONNECT_S = 10.0
+MOST_BYTES = 4_000_000  # of a reply; a longer one is no answer to anything asked here
+LONGEST_WAIT_S = 120.0
+
+# What the endpoint says about this very request; it would say it again, so it is kept like a reply.
+_FINAL = (openai.BadRequestError, openai.UnprocessableEntityError)
+# What is wrong with all requests alike: stop at the first.
+_FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
+
+
+class Outcome(NamedTuple):
+    """How a call ended: the reply (or {"error": reason}), whether it is worth keeping, and how often it was retried."""
+
+    reply: dict[str, Any]
+    keep: bool
+    retries: int
+
+
+class Connection:
+    """A connection to the endpoint of a model, opened at the first call and checked then.
+
+    Args:
+        name: of the model: "local", a .gguf file, or its name at the endpoint.
+        base_url: the endpoint's address; None means the embedded server.
+        max_in_flight: the most requests that may wait for their reply at once.
+    """
+
+    def __init__(self, name: str, base_url: str | None, max_in_flight: int):
+        self.name, self.base_url = name, base_url
+        self._pace = Pace(max_in_flight)
+        self._opened: asyncio.Task[openai.AsyncOpenAI] | None = None
+        self._failures = 0
+
+    async def call(self, request: dict[str, Any]) -> Outcome:
+        """Send a request (see `Model`) until it is answered, or will not be.
+
+        Raises:
+            UserError: no key, endpoint unreachable, key refused, model unknown, or 20 calls in a row got no reply.
+        """
+        self._opened = self._opened or asyncio.ensure_future(self._open())
+        client, body = await asyncio.shield(self._opened), self._body(request)
+        errors = refusals = 0
+        while True:
+            await self._pace.turn()
+            began = time.monotonic()
+            try:
+                raw = await client.chat.completions.with_raw_response.create(**body)
+                reply = _parsed(raw.text)
+            except _FATAL as error:
+                raise UserError(f"{self.base_url or self.name} refuses '{self.name}': {message(error)}") from error
+            except _FINAL as error:
+                return Outcome({"error": message(error)}, True, errors + refusals)
+            except (openai.APIError, ValueError) as error:
+                if getattr(error, "code", None) == "insufficient_quota":
+                    raise UserError(f"{self.base_url} has no more quota for this key: {message(error)}") from error
+                refused = getattr(error, "status_code", None) in (429, 503)
+                refusals, errors = refusals + refused, errors + (not refused)
+                if refused:
+                    self._pace.refused()
+                if errors > RETRIES or refusals > REFUSALS:
+                    return self._failed(error, errors + refusals - 1)
+                await asyncio.sleep(_wait(error, errors + refusals))
+            else:
+                self._pace.accepted(time.monotonic() - began)
+                self._failures = 0
+                return Outcome(reply, True, errors + refusals)
+
+    def _failed(self, error: Exception, retries: int) -> Outcome:
+        """The outcome of a call that got no reply; too many of them in a row end it all."""
+        self._failures += 1
+        if self._failures >= FAILURES_IN_A_ROW:
+            raise UserError(
+                f"{self._failures} calls in a row got no reply, the last: {message(error)}; what was answered is kept, "
+                "the same command goes on from there"
+            ) from error
+        return Outcome({"error": f"no reply: {message(error)}"}, False, retries)
+
+    async def close(self) -> None:
+        """Close the connection, if it was opened."""
+        if self._opened and self._opened.done() and not self._opened.exception():
+            await self._opened.result().close()
+
+    async def _open(self) -> openai.AsyncOpenAI:
+        """The openai client, checked; starts the embedded server if it is the one."""
+        key = os.environ.get("OPENAI_API_KEY")
+        if not key and self.base_url == OPENAI_URL:
+            raise UserError(
+                f"no API key for {self.name}: set OPENAI_API_KEY, give a base_url, or use the model 'local'"
+            )
+        base_url = self.base_url or local.serve(local.gguf(self.name)).base_url
+        timeout = openai.Timeout(TIMEOUT_S, connect=CONNECT_S)
+        http_client = openai.DefaultAioHttpClient(timeout=timeout)
+        client = openai.AsyncOpenAI(
+            base_url=base_url, api_key=key or "none", max_retries=0, timeout=timeout, http_client=http_client
+        )
+        try:
+            if self.base_url:
+                await self._check(client)
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    async def _check(self, client: openai.AsyncOpenAI) -> None:
+        """Fail early and clearly where no request can succeed."""
+        try:
+            listed = [m.model_dump() async for m in client.with_options(max_retries=2, timeout=30).models.list()]
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise UserError(f"{self.base_url} refuses: {message(error)}; check OPENAI_API_KEY") from error
+        except openai.APIConnectionError as error:
+            raise UserError(
+                f"no answer from {self.base_url} ({message(error)}): is the server running, is the address right?"
+            ) from error
+        except openai.APIError:
+            return  # an endpoint need not list its models
+        names = {n for m in listed for n in [m["id"], *(m.get("aliases") or [])]}
+        if names and self.name not in names:
+            known = ", ".join(sorted(names)[:10])
+            raise UserError(f"{self.base_url} has no model '{self.name}'; it has {known}")
+
+    def _body(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The request as the openai client takes it."""
+        body = {"model": self.name, "messages": request["messages"], "temperature": request["temperature"]}
+        if "max_tokens" in request:
+            # OpenAI has renamed it; many compatible servers know only the old name.
+            body["max_completion_tokens" if self.base_url == OPENAI_URL else "max_tokens"] = request["max_tokens"]
+        if "top_logprobs" in request:
+            body |= {"logprobs": True, "top_logprobs": request["top_logprobs"]}
+        if "schema" in request:
+            schema = request["schema"]["schema"]
+            named = {"name": request["schema"]["name"], "strict": True}
+            named["schema"] = _without_lengths(schema) if self.base_url else schema
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        return body
+
+
+def message(error: Exception) -> str:
+    """An endpoint's error in one line, with its cause (a certificate, a refused connection), without headers."""
+    texts = [f"{type(error).__name__}: {getattr(error, 'message', error)}"]
+    while isinstance(error, openai.APIConnectionError) and (error := error.__cause__):
+        texts.append(str(error))
+    return " ".join(": ".join(texts).split())[:300]
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """A completion's JSON.
+
+    Raises:
+        ValueError: it is truncated or none.
+    """
+    if len(text) > MOST_BYTES:
+        return {"error": f"a reply of {len(text) / 1e6:.1f} MB is none to what was asked"}
+    reply = json.loads(text)
+    if not isinstance(reply, dict):
+        raise ValueError("the reply is no JSON object")
+    return reply
+
+
+def _wait(error: Exception, tries: int) -> float:
+    """Seconds before the next try: what Retry-After says, else half a second doubled each time, up to eight."""
+    said = error.response.headers.get("retry-after") if isinstance(error, openai.APIStatusError) else None
+    try:
+        return min(LONGEST_WAIT_S, max(0.0, float(said)))
+    except (TypeError, ValueError):
+        pass
+    try:
+        return min(LONGEST_WAIT_S, max(0.0, parsedate_to_datetime(said).timestamp() - time.time()))
+    except (TypeError, ValueError):
+        return min(8.0, 0.5 * 2 ** (tries - 1)) * random.uniform(0.75, 1.25)
+
+
+def _without_lengths(schema: Any) -> Any:
+    """The schema without length bounds, which OpenAI's strict mode refuses; validation still holds them."""
+    if isinstance(schema, dict):
+        return {k: _without_lengths(v) for k, v in schema.items() if k not in ("maxLength", "minLength")}
+    return [_without_lengths(v) for v in schema] if isinstance(schema, list) else schema
