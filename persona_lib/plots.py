@@ -93,7 +93,7 @@ def margins(table: pd.DataFrame, n: int, title: str) -> Axes:
     columns = _balanced(heights)
     height = 1.1 + max(sum(heights[name] for name in column) for column in columns)
     sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(10, height))
+    figure = plt.figure(figsize=(10, height), dpi=80)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
     figure.text(
         0.02, 1 - 0.55 / height, f"Bar: census. Point and line: {n:,} personas and their 95% interval.", color="0.35"
@@ -117,7 +117,7 @@ def _margin(ax: Axes, panel: pd.DataFrame, labels: list[str], n: int) -> Axes:
     ax.barh(middle, panel["census"], height=0.13, color="0.8")
     ax.hlines(middle, (p - spread).clip(0), p + spread, color="C0", linewidth=1.5)
     ax.plot(p, middle, "o", color="C0", markersize=4)
-    ax.set_yticks(middle, labels, fontsize=9, linespacing=0.95)
+    ax.set_yticks(middle, labels, fontsize=9, linespacing=1.05)
     ax.set_ylim(tall.sum(), 0)
     ax.set_xlim(0)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -135,7 +135,7 @@ def _two_lines(label: str) -> str:
 
 def _row(label: str) -> float:
     """Height in inches of a row with this label."""
-    return 0.19 + 0.14 * label.count("\n")
+    return 0.19 + 0.15 * label.count("\n")
 
 
 def _balanced(heights: dict[str, float]) -> tuple[list[str], list[str]]:
