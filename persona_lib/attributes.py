@@ -38,9 +38,7 @@ def _codes(*labels: str) -> dict[int, str]:
     return dict(enumerate(labels, start=1))
 
 
-def _census(
-    name: str, pums: str, codes: dict[int, str], universe: str = "everyone", **grouped: bool
-) -> Attribute:
+def _census(name: str, pums: str, codes: dict[int, str], universe: str = "everyone", **grouped: bool) -> Attribute:
     return Attribute(name, "census", "categorical", pums, codes, universe, **grouped)
 
 
@@ -96,8 +94,7 @@ _EMPLOYMENT = _codes(
     "Not in labor force",
 )
 _CLASS = _codes(
-    "Employee of a private for-profit company or business, or of an individual, for wages, salary, or"
-    " commissions",
+    "Employee of a private for-profit company or business, or of an individual, for wages, salary, or commissions",
     "Employee of a private not-for-profit, tax-exempt, or charitable organization",
     "Local government employee (city, county, etc.)",
     "State government employee",
@@ -234,9 +231,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _census("citizenship", "CIT", _CITIZENSHIP),
     _census("veteran status", "MIL", _MILITARY, "17 years or older"),
     _census("disability", "DIS", _codes("With a disability", "Without a disability")),
-    _census(
-        "health insurance", "HICOV", _codes("With health insurance coverage", "No health insurance coverage")
-    ),
+    _census("health insurance", "HICOV", _codes("With health insurance coverage", "No health insurance coverage")),
     Attribute("big five scores", "survey", "text"),
     _written("defining quirks"),
     _written("mannerisms"),

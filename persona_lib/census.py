@@ -5,6 +5,7 @@ can't be (`universe`) are never drawn. Only the leaves' counts are kept, no pers
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +15,9 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from persona_lib import UserError, cart
-from persona_lib.attributes import BY_NAME, CENSUS, Attribute
-from persona_lib.universe import INCOME_EDGES, allowed, size
+from . import UserError, cart
+from .attributes import BY_NAME, CENSUS, Attribute
+from .universe import INCOME_EDGES, OLDEST, allowed, size
 
 DEFAULT = Path(__file__).parent / "data" / "population.npz"
 CHUNK = 50_000  # persons drawn at a time: bounds memory, and is part of what a seed means
@@ -84,15 +85,17 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 def _labelled(attribute: Attribute, codes: pd.Series) -> pd.Series:
     """One PUMS column as numbers or as a categorical of the attribute's labels."""
     values = pd.to_numeric(codes, errors="coerce").astype("Int64")
+    known = values.notna() | codes.isna()
+    if attribute.name == "age":
+        known = values.between(0, OLDEST).fillna(False)
+    elif attribute.kind == "categorical" and not attribute.grouped:
+        known &= values.isin(list(attribute.codes)) | values.isna()
+    if not known.all():
+        strange = ", ".join(sorted(map(str, codes[~known].unique()))[:9])
+        raise UserError(f"PUMS column {attribute.pums} has codes that the dictionary lacks ({strange}): mend the file.")
     if attribute.kind == "numeric":
-        return values.astype("int64") if attribute.universe == "everyone" else values
-    known = np.array(list(attribute.codes))
-    numbers = values.fillna(-1).to_numpy(dtype=int)
-    index = np.searchsorted(known, numbers, side="right") - 1
-    if not attribute.grouped:
-        strange = sorted(set(numbers.tolist()) - set(attribute.codes) - {-1})
-        if strange:
-            raise UserError(f"PUMS column {attribute.pums} has codes {strange}, not in the dictionary: mend the file.")
+        return values.astype("int64") if attribute.name == "age" else values
+    index = np.searchsorted(list(attribute.codes), values.fillna(-1).to_numpy(dtype=int), side="right") - 1
     return pd.Series(pd.Categorical.from_codes(index, attribute.labels), index=codes.index)
 
 
@@ -101,7 +104,7 @@ class Population:
     """A fitted population: one tree per attribute in `ORDER`, the incomes in each band, and where it comes from.
 
     `incomes` (m x 2): dollars and how many persons of the fit had them, in rising order. `provenance`: files,
-    number of persons, attributes, date, library versions.
+    the years in their names, number of persons, attributes, date, library versions.
     """
 
     trees: tuple[cart.Tree, ...]
@@ -124,6 +127,8 @@ class Population:
         """Draw n people: the columns and kinds of `read_pums`, the same for a seed on every machine."""
         if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
             raise UserError(f"n must be a whole number of people, 1 or more; it is {n!r}.")
+        if not isinstance(seed, int | np.integer) or seed < 0:
+            raise UserError(f"seed must be a whole number, 0 or more; it is {seed!r}.")
         rng = np.random.default_rng(seed)
         parts = [self._draw(min(CHUNK, n - start), rng) for start in range(0, n, CHUNK)]
         codes = {name: np.concatenate([part[name] for part in parts]) for name in (*ORDER, "dollars")}
@@ -215,8 +220,10 @@ def _smallest(counts: np.ndarray) -> np.ndarray:
 def _provenance(people: pd.DataFrame) -> dict:
     import sklearn
 
+    files = people.attrs.get("files", [])
     return {
-        "files": people.attrs.get("files", []),
+        "files": files,
+        "years": sorted(set(re.findall(r"20\d\d", " ".join(files)))),
         "persons": len(people),
         "attributes": list(ORDER),
         "fitted": f"{datetime.now(UTC):%Y-%m-%d}",

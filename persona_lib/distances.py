@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from persona_lib.attributes import BY_NAME, CENSUS, NAMES
+from .attributes import BY_NAME, CENSUS, NAMES
 
 DATA = Path(__file__).parent / "data"
 TEXT = dict.fromkeys(["attribute", "other", "value", "other value"], "str")

@@ -9,8 +9,8 @@ from hashlib import blake2b
 import numpy as np
 import pandas as pd
 
-from persona_lib.attributes import BY_NAME, CENSUS, COLUMNS, NAMES
-from persona_lib.census import Population
+from .attributes import BY_NAME, CENSUS, COLUMNS, NAMES
+from .census import Population
 
 ID = "persona_id"
 

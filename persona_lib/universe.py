@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from persona_lib.attributes import BY_NAME, NEVER_WORKED
+from .attributes import BY_NAME, NEVER_WORKED
 
 # Income is modelled in these bands (dollars, lower edges; below 0 is the first band and exactly 0 the second).
 INCOME_EDGES = np.r_[

@@ -111,6 +111,7 @@ def test_the_committed_population_is_small_and_holds_no_persons_row(population):
     assert census.DEFAULT.stat().st_size <= 400_000
     assert population.provenance["persons"] == 200_000
     assert population.provenance["files"] == ["us_persons_2024.parquet"]
+    assert population.provenance["years"] == ["2024"]
     for name, tree in zip(ORDER, population.trees, strict=True):
         sizes = tree.counts.sum(axis=1)
         assert sizes.min() >= 100, name
@@ -142,10 +143,14 @@ def test_all_missing_columns_are_named(tmp_path):
         Population.fit(pd.DataFrame({"age": [30] * 2_000}))
 
 
-def test_codes_the_dictionary_lacks_are_named(tmp_path):
+@pytest.mark.parametrize(
+    ("column", "codes", "named"),
+    [("SEX", [1, 7], "7"), ("AGEP", [30, 130], "130"), ("AGEP", [30, None], "(nan|None)"), ("OCCP", ["10", "x"], "x")],
+)
+def test_codes_the_dictionary_lacks_are_named(tmp_path, column, codes, named):
     columns = {BY_NAME[name].pums: [1, 1] for name in CENSUS}
-    pd.DataFrame(columns | {"SEX": [1, 7]}).to_parquet(tmp_path / "odd.parquet")
-    with pytest.raises(UserError, match=r"SEX has codes \[7\]"):
+    pd.DataFrame(columns | {column: codes}).to_parquet(tmp_path / "odd.parquet")
+    with pytest.raises(UserError, match=rf"{column} has codes .*\({named}"):
         census.read_pums(tmp_path / "odd.parquet")
 
 
@@ -158,6 +163,11 @@ def test_a_file_that_holds_no_population_is_refused(tmp_path, content):
         np.savez(path, something=np.arange(3))
     with pytest.raises(UserError, match="holds no population"):
         Population.load(path)
+
+
+def test_a_seed_that_is_no_seed_is_refused(population):
+    with pytest.raises(UserError, match="seed must be"):
+        population.sample(1, seed=-1)
 
 
 def test_too_few_persons_are_refused(drawn):
