@@ -24,7 +24,7 @@ CHUNK = 50_000  # persons drawn at a time: bounds memory, and is part of what a 
 FEWEST = 1_000  # persons below which a fit is refused
 ORDERED = ("age", "education", "income")  # predictors split along their own order
 
-# Each attribute is drawn given those before it: who one is, the home, the work, health. Of nine orders tried the
+# Each attribute is drawn given those before it: who one is, the home, the work, health. Of eight orders tried the
 # distances to real people differed by 0.0003 at most.
 ORDER = (
     "age",
