@@ -116,6 +116,7 @@ RULES: list[Rule] = [
     _only("class of worker", GOVERNMENT, {"industry category": ["Public administration"]}),
     # The armed forces.
     _only("age", range(17, 66), {"employment status": FORCES}),
+    _only("age", range(17, 66), {"veteran status": ["Now on active duty"]}),
     _only("class of worker", ["Federal government employee"], {"employment status": FORCES}),
     _only("industry category", ["Military"], {"employment status": FORCES}),
     _only("industry category", ["Military"], {"occupation category": ["Military"]}),
@@ -161,4 +162,5 @@ def allowed(name: str, codes: Mapping[str, np.ndarray], n: int) -> np.ndarray:
         if name in rule and all(other in codes for other in others):
             rows = np.logical_and.reduce([rule[other][codes[other]] for other in others])
             mask[np.ix_(rows, rule[name])] = False
+    assert mask.any(axis=1).all(), f"the rules leave somebody no {name}"
     return mask

@@ -7,6 +7,7 @@ from impossible_people import IMPOSSIBLE
 
 from persona_lib import UserError, census, distances
 from persona_lib.attributes import BY_NAME, CENSUS
+from persona_lib.cart import Tree
 from persona_lib.census import ORDER, Population
 
 
@@ -55,6 +56,15 @@ def test_every_real_person_is_possible(people):
 def test_no_drawn_person_is_impossible(drawn):
     assert len(IMPOSSIBLE) >= 20
     found = {why: len(drawn.query(rule, engine="python")) for why, rule in IMPOSSIBLE.items()}
+    assert {why: n for why, n in found.items() if n} == {}
+
+
+def test_rules_alone_keep_impossible_people_away(population):
+    """Trees that know nothing reach every corner that the rules leave open, and no dead end."""
+    nothing = [np.array([value]) for value in (-1, 0, 0)]
+    flat = [Tree(tree.ranks, *nothing, np.ones((1, tree.counts.shape[1]), dtype=int)) for tree in population.trees]
+    people = Population(tuple(flat), population.incomes, {}).sample(100_000, seed=5)
+    found = {why: len(people.query(rule, engine="python")) for why, rule in IMPOSSIBLE.items()}
     assert {why: n for why, n in found.items() if n} == {}
 
 
