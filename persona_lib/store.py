@@ -23,7 +23,7 @@ RECORDINGS = ROOT / "tests" / "recordings"
 
 _TABLE = """CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, request TEXT NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
-) WITHOUT ROWID"""
+)"""
 
 
 class Stored(NamedTuple):
@@ -72,6 +72,7 @@ class Store:
             # Model.ask hands the connection to its own thread; it never uses it from two at once.
             self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
             weakref.finalize(self, self._db.close)
+            self._db.execute("PRAGMA page_size=8192")  # a reply with its request mostly fits one page
             self._db.execute("PRAGMA journal_mode=WAL")
             # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of FULL's price.
             self._db.execute("PRAGMA synchronous=NORMAL")

@@ -1,0 +1,155 @@
+"""How close `Model.ask` comes to the bare openai client, and both to the ideal, against a slow endpoint.
+
+    python benchmarks/throughput.py                  # 4,000 requests, 64 and 512 in flight (about a minute)
+    python benchmarks/throughput.py --stream 100000  # from a generator: peak memory
+
+The endpoint is a process of its own on the loopback that answers each request after 200 ms. Every figure of a table is
+of the same run. Store and validation are included for `Model.ask`; the bare client does neither.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+from pydantic import BaseModel
+
+from persona_lib.model import Model
+from persona_lib.store import Store
+
+LATENCY_S = 0.2
+PROMPT = " ".join(f"word{n % 97}" for n in range(300))  # about 600 tokens
+
+
+class Verdict(BaseModel):
+    """What the stand-in endpoint replies."""
+
+    critique: str
+    verdict: str
+
+
+def serve(port: multiprocessing.Queue) -> None:
+    """Body of the endpoint's process."""
+    from aiohttp import web
+
+    content = json.dumps({"critique": "It says what this person needs to know. " * 5, "verdict": "keep"})
+    message = {"role": "assistant", "content": content}
+    usage = {"prompt_tokens": 600, "completion_tokens": 60, "total_tokens": 660}
+    reply = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "usage": usage}
+    text = json.dumps(reply | {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]})
+
+    async def chat(request: web.Request) -> web.Response:
+        await request.read()
+        await asyncio.sleep(LATENCY_S)
+        return web.Response(text=text, content_type="application/json")
+
+    async def models(_: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": "m", "object": "model"}]})
+
+    async def main() -> None:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", chat)
+        app.router.add_get("/v1/models", models)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+        port.put(runner.addresses[0][1])
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
+def requests(n: int, tag: str) -> Iterator[list[dict[str, str]]]:
+    for i in range(n):
+        yield [{"role": "system", "content": f"{tag} {i} {PROMPT}"}, {"role": "user", "content": f"Question {i}?"}]
+
+
+async def bare(url: str, n: int, in_flight: int, http_client: object) -> None:
+    """The openai client alone, by the same pattern of workers, asking for the same schema."""
+    client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, http_client=http_client)
+    schema = openai.pydantic_function_tool(Verdict)["function"]["parameters"]
+    form = {"type": "json_schema", "json_schema": {"name": "Verdict", "strict": True, "schema": schema}}
+    queue = requests(n, "bare")
+
+    async def worker() -> None:
+        for messages in queue:
+            await client.chat.completions.create(model="m", messages=messages, temperature=0, response_format=form)
+
+    await asyncio.gather(*(worker() for _ in range(in_flight)))
+    await client.close()
+
+
+def timed(work) -> tuple[float, float]:
+    """Wall and CPU seconds of this process."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def ask(url: str, n: int, in_flight: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        model = Model("m", url, Store(Path(folder) / "r.sqlite"), max_in_flight=in_flight)
+        replies = model.ask(list(requests(n, "ask")), schema=Verdict)
+        assert len(replies) == n and all(r.value for r in replies) and model.usage["calls"] == n
+
+
+def compare(url: str, n: int, in_flight: int) -> None:
+    ideal = in_flight / LATENCY_S
+    limits = {
+        "bare, default backend": openai.DefaultAsyncHttpxClient,
+        "bare, aiohttp backend": openai.DefaultAioHttpClient,
+    }
+    rates = {}
+    print(f"\n{n} requests, {in_flight} in flight, ideal {ideal:.0f} calls/s")
+    for name, client in limits.items():
+        wall, cpu = timed(lambda client=client: asyncio.run(bare(url, n, in_flight, client())))
+        rates[name] = n / wall
+        print(
+            f"  {name:22} {n / wall:7.0f} calls/s  {n / wall / ideal:5.2f} of ideal  {1000 * cpu / n:5.2f} ms CPU/call"
+        )
+    wall, cpu = timed(lambda: ask(url, n, in_flight))
+    print(
+        f"  {'Model.ask':22} {n / wall:7.0f} calls/s  {n / wall / ideal:5.2f} of ideal  {1000 * cpu / n:5.2f} ms CPU/call"
+        f"  {n / wall / max(rates.values()):5.2f} of the better bare client"
+    )
+
+
+def stream(url: str, n: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "r.sqlite")
+        model = Model("m", url, store, max_in_flight=512)
+        wall, cpu = timed(lambda: model.ask(requests(n, "stream"), schema=Verdict))
+        kept = store.counts()["replies"]
+    print(f"{n} requests from a generator: {n / wall:.0f} calls/s, {1000 * cpu / n:.2f} ms CPU/call, {kept} kept")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=4000)
+    parser.add_argument("--stream", type=int, metavar="N")
+    options = parser.parse_args()
+    port = multiprocessing.Queue()
+    server = multiprocessing.Process(target=serve, args=(port,), daemon=True)
+    server.start()
+    url = f"http://127.0.0.1:{port.get(timeout=30)}/v1"
+    if options.stream:
+        stream(url, options.stream)
+    else:
+        for in_flight in (64, 512):
+            compare(url, options.requests, in_flight)
+    print(f"\npeak memory {peak_mib():.0f} MiB")
+    server.terminate()
+
+
+if __name__ == "__main__":
+    main()
