@@ -114,14 +114,19 @@ def compare(url: str, n: int, in_flight: int) -> None:
     for name, client in limits.items():
         wall, cpu = timed(lambda client=client: asyncio.run(bare(url, n, in_flight, client())))
         rates[name] = n / wall
-        print(
-            f"  {name:22} {n / wall:7.0f} calls/s  {n / wall / ideal:5.2f} of ideal  {1000 * cpu / n:5.2f} ms CPU/call"
-        )
+        row(name, n / wall, ideal, 1000 * cpu / n)
     wall, cpu = timed(lambda: ask(url, n, in_flight))
-    print(
-        f"  {'Model.ask':22} {n / wall:7.0f} calls/s  {n / wall / ideal:5.2f} of ideal  {1000 * cpu / n:5.2f} ms CPU/call"
-        f"  {n / wall / max(rates.values()):5.2f} of the better bare client"
+    row(
+        "Model.ask",
+        n / wall,
+        ideal,
+        1000 * cpu / n,
+        f"  {n / wall / max(rates.values()):5.2f} of the better bare client",
     )
+
+
+def row(name: str, rate: float, ideal: float, cpu_ms: float, more: str = "") -> None:
+    print(f"  {name:22} {rate:7.0f} calls/s  {rate / ideal:5.2f} of ideal  {cpu_ms:5.2f} ms CPU/call{more}")
 
 
 def stream(url: str, n: int) -> None:
