@@ -105,9 +105,10 @@ def sample(
     n: Annotated[int, typer.Argument(help="how many personas")],
     out: Annotated[Path, typer.Option(help="the file to write: .parquet, .csv or .jsonl")],
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
+    pums: Annotated[list[Path] | None, typer.Option(help="census microdata to draw from instead of ours")] = None,
 ) -> None:
     """Draw personas and write them as a table."""
-    from . import personas
+    from . import census, personas
 
     writers = {
         ".parquet": lambda table: table.to_parquet(out),
@@ -116,7 +117,8 @@ def sample(
     }
     if out.suffix not in writers:
         raise UserError(f"{out} must end in one of {', '.join(writers)}")
-    writers[out.suffix](personas.sample(n, seed=seed))
+    population = census.Population.fit(census.read_pums(pums)) if pums else None
+    writers[out.suffix](personas.sample(n, seed, population))
     typer.echo(f"{n} personas, seed {seed}: {out}")
 
 

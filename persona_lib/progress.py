@@ -5,6 +5,7 @@ runner reads it from a thread. Used by `runs.run`.
 """
 
 import json
+import shutil
 import sys
 import threading
 import time
@@ -30,10 +31,13 @@ class Progress:
     """
 
     def __init__(self, name: str, cells: int, steps: Path):
+        columns, lines = shutil.get_terminal_size()  # tqdm draws nothing in a terminal that hides its size
         self._bar = tqdm(
             desc=name,
             total=cells,
             disable=None,  # without a terminal
+            ncols=columns,
+            nrows=lines,
             bar_format="{desc}  {bar:16} {n_fmt}/{total_fmt} cells  {elapsed}{postfix}",
             leave=False,
         )

@@ -422,6 +422,22 @@ def test_without_a_terminal_progress_is_plain_lines_now_and_then(tmp_path, monke
     assert len(lines) == 1 and lines[0].startswith("06_x  00:00  ") and "/5 cells" in lines[0]
 
 
+def test_in_a_terminal_progress_is_one_line_that_is_redrawn(tmp_path, monkeypatch):
+    monkeypatch.setattr("persona_lib.progress.POLL_S", 0.1)  # unread, a terminal takes only 4 kB
+    steps = tmp_path / "steps"
+    steps.write_text('{"step": "answering", "done": 3, "total": 8}\n')
+    reader, writer = os.openpty()  # a terminal that does not tell its size
+    os.set_blocking(reader, False)
+    with os.fdopen(writer, "w") as terminal, os.fdopen(reader, "rb", buffering=0) as screen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with Progress("06_x", 5, steps) as progress:
+            progress.cell_done()
+            time.sleep(0.25)
+        drawn = (screen.read(100_000) or b"").decode()
+    assert "1/5 cells" in drawn and "answering 3/8" in drawn and drawn.count("\n") == 0
+    assert drawn.endswith(" \r")  # wiped once the notebook is done
+
+
 def test_the_time_left_is_that_of_the_pace_now(tmp_path):
     steps = tmp_path / "steps"
     steps.touch()
