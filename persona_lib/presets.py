@@ -119,6 +119,8 @@ def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]])
     for name, value in values.items():
         if name == "out":
             raise UserError("a run sets 'out' itself: choose its folder with --out")
+        if name.endswith("base_url") and "@" in str(value).split("?")[0]:
+            raise UserError(f"{name} holds a password, which the manifest would keep: set OPENAI_API_KEY instead")
         homes = [stem for stem in declared if name in declared[stem]]
         if not homes:
             raise _unknown("parameter", name, set().union(*declared.values()), f" of {', '.join(declared)}")

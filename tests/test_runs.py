@@ -371,6 +371,11 @@ def test_an_unknown_parameter_is_told_with_the_notebook_and_all_it_knows(project
     assert all(name in message for name in ("nitems", "01_good", "base_url", "model", "n_items", "seed", "share"))
 
 
+def test_an_address_with_a_password_is_refused_without_showing_it(project):
+    message = failure(plan_of, project, "about: x\nnotebooks: {01_good: }", (), {"base_url": "https://me:pass@x/v1"})
+    assert "OPENAI_API_KEY" in message and "me:pass" not in message
+
+
 def test_values_that_fit_are_taken(project):
     fitting = {"share": 1, "base_url": "http://x", "seed": 7, "recording": None}
     planned = plan_of(project, "about: x\nnotebooks: {01_good: , 02_bad: }", (), fitting)
