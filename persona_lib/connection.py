@@ -1,7 +1,8 @@
 """Connection: calls to one endpoint, retried where that helps, at the pace that the endpoint allows.
 
-The only place from which anything is sent to a language model, always through the openai client. A call ends in a reply
-that is worth keeping, in an error that is not, or, where no further call can succeed, in a UserError. Used by `Model`.
+Whatever is sent to a language model goes from here, or in bulk from `batch`, through the openai client. A call ends in
+a reply that is worth keeping, in an error that is not, or, where no further call can succeed, in a UserError. Used by
+`Model`.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ MOST_BYTES = 4_000_000  # of a reply; a longer one is no answer to anything aske
 LONGEST_WAIT_S = 120.0
 
 # What the endpoint says about this very request; it would say it again, so it is kept like a reply.
-_FINAL = (openai.BadRequestError, openai.UnprocessableEntityError)
+FINAL = (openai.BadRequestError, openai.UnprocessableEntityError)
 # What is wrong with all requests alike: stop at the first.
 _FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
 
@@ -40,64 +41,22 @@ class Outcome(NamedTuple):
     retries: int
 
 
-class Connection:
-    """A connection to the endpoint of a model, opened at the first call and checked then.
+class Endpoint:
+    """The endpoint of a model, opened at the first call and checked then.
 
     Args:
         name: of the model: "local", a .gguf file, or its name at the endpoint.
         base_url: the endpoint's address; None means the embedded server.
-        max_in_flight: the most requests that may wait for their reply at once.
     """
 
-    def __init__(self, name: str, base_url: str | None, max_in_flight: int):
+    def __init__(self, name: str, base_url: str | None):
         self.name, self.base_url = name, base_url
-        self._pace = Pace(max_in_flight)
         self._opened: asyncio.Task[openai.AsyncOpenAI] | None = None
-        self._failures = 0
 
-    async def call(self, request: dict[str, Any]) -> Outcome:
-        """Send a request (see `Model`) until it is answered, or will not be.
-
-        Raises:
-            UserError: no key, endpoint unreachable, key refused, model unknown, or 20 calls in a row got no reply.
-        """
+    async def _client(self) -> openai.AsyncOpenAI:
+        """The openai client, the same for all calls."""
         self._opened = self._opened or asyncio.ensure_future(self._open())
-        client, body = await asyncio.shield(self._opened), self._body(request)
-        errors = refusals = 0
-        while True:
-            await self._pace.turn()
-            began = time.monotonic()
-            try:
-                raw = await client.chat.completions.with_raw_response.create(**body)
-                reply = _parsed(raw.text)
-            except _FATAL as error:
-                raise UserError(f"{self.base_url or self.name} refuses '{self.name}': {message(error)}") from error
-            except _FINAL as error:
-                return Outcome({"error": message(error)}, True, errors + refusals)
-            except (openai.APIError, ValueError) as error:
-                if getattr(error, "code", None) == "insufficient_quota":
-                    raise UserError(f"{self.base_url} has no more quota for this key: {message(error)}") from error
-                refused = getattr(error, "status_code", None) in (429, 503)
-                refusals, errors = refusals + refused, errors + (not refused)
-                if refused:
-                    self._pace.refused()
-                if errors > RETRIES or refusals > REFUSALS:
-                    return self._failed(error, errors + refusals - 1)
-                await asyncio.sleep(_wait(error, errors + refusals))
-            else:
-                self._pace.accepted(time.monotonic() - began)
-                self._failures = 0
-                return Outcome(reply, True, errors + refusals)
-
-    def _failed(self, error: Exception, retries: int) -> Outcome:
-        """The outcome of a call that got no reply; too many of them in a row end it all."""
-        self._failures += 1
-        if self._failures >= FAILURES_IN_A_ROW:
-            raise UserError(
-                f"{self._failures} calls in a row got no reply, the last: {message(error)}; what was answered is kept, "
-                "the same command goes on from there"
-            ) from error
-        return Outcome({"error": f"no reply: {message(error)}"}, False, retries)
+        return await asyncio.shield(self._opened)
 
     async def close(self) -> None:
         """Close the connection, if it was opened."""
@@ -158,12 +117,75 @@ class Connection:
         return body
 
 
+class Connection(Endpoint):
+    """Calls one by one, as many at once as the endpoint allows.
+
+    Args:
+        name: of the model.
+        base_url: the endpoint's address; None means the embedded server.
+        max_in_flight: the most requests that may wait for their reply at once.
+    """
+
+    def __init__(self, name: str, base_url: str | None, max_in_flight: int):
+        super().__init__(name, base_url)
+        self._pace = Pace(max_in_flight)
+        self._failures = 0
+
+    async def call(self, request: dict[str, Any]) -> Outcome:
+        """Send a request (see `Model`) until it is answered, or will not be.
+
+        Raises:
+            UserError: no key, endpoint unreachable, key refused, model unknown, or 20 calls in a row got no reply.
+        """
+        client, body = await self._client(), self._body(request)
+        errors = refusals = 0
+        while True:
+            await self._pace.turn()
+            began = time.monotonic()
+            try:
+                raw = await client.chat.completions.with_raw_response.create(**body)
+                reply = _parsed(raw.text)
+            except _FATAL as error:
+                raise UserError(f"{self.base_url or self.name} refuses '{self.name}': {message(error)}") from error
+            except FINAL as error:
+                return Outcome({"error": message(error)}, True, errors + refusals)
+            except (openai.APIError, ValueError) as error:
+                if getattr(error, "code", None) == "insufficient_quota":
+                    raise UserError(f"{self.base_url} has no more quota for this key: {message(error)}") from error
+                refused = getattr(error, "status_code", None) in (429, 503)
+                refusals, errors = refusals + refused, errors + (not refused)
+                if refused:
+                    self._pace.refused()
+                if errors > RETRIES or refusals > REFUSALS:
+                    return self._failed(error, errors + refusals - 1)
+                await asyncio.sleep(wait(error, errors + refusals))
+            else:
+                self._pace.accepted(time.monotonic() - began)
+                self._failures = 0
+                return Outcome(reply, True, errors + refusals)
+
+    def _failed(self, error: Exception, retries: int) -> Outcome:
+        """The outcome of a call that got no reply; too many of them in a row end it all."""
+        self._failures += 1
+        if self._failures >= FAILURES_IN_A_ROW:
+            raise UserError(
+                f"{self._failures} calls in a row got no reply, the last: {message(error)}; what was answered is kept, "
+                "the same command goes on from there"
+            ) from error
+        return Outcome({"error": f"no reply: {message(error)}"}, False, retries)
+
+
 def message(error: Exception) -> str:
     """An endpoint's error in one line, with its cause (a certificate, a refused connection), without headers."""
     texts = [f"{type(error).__name__}: {getattr(error, 'message', error)}"]
     while isinstance(error, openai.APIConnectionError) and (error := error.__cause__):
         texts.append(str(error))
-    return " ".join(": ".join(texts).split())[:300]
+    return one_line(": ".join(texts))
+
+
+def one_line(text: str) -> str:
+    """An error's text in one line of bounded length."""
+    return " ".join(text.split())[:300]
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -180,7 +202,7 @@ def _parsed(text: str) -> dict[str, Any]:
     return reply
 
 
-def _wait(error: Exception, tries: int) -> float:
+def wait(error: Exception, tries: int) -> float:
     """Seconds before the next try: what Retry-After says, else half a second doubled each time, up to eight."""
     said = error.response.headers.get("retry-after") if isinstance(error, openai.APIStatusError) else None
     try:

@@ -21,9 +21,15 @@ from . import UserError
 ROOT = Path(__file__).parent.parent
 RECORDINGS = ROOT / "tests" / "recordings"
 
-_TABLE = """CREATE TABLE IF NOT EXISTS replies (
+# `batches` and `submitted` hold the requests that wait in a file at the endpoint, until what came of them is fetched.
+_TABLES = """
+CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, request TEXT NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
-)"""
+);
+CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, id TEXT);
+CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request TEXT NOT NULL, number INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
+"""
 
 
 class Stored(NamedTuple):
@@ -33,6 +39,14 @@ class Stored(NamedTuple):
     request: str
     reply: str
     failure: str | None
+
+
+class Batch(NamedTuple):
+    """Requests submitted in one file: our number, the endpoint's ids of the file and, once known, of the batch."""
+
+    number: int
+    file: str
+    id: str | None
 
 
 def canonical(request: dict[str, Any]) -> str:
@@ -76,7 +90,7 @@ class Store:
             self._db.execute("PRAGMA journal_mode=WAL")
             # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of FULL's price.
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute(_TABLE)
+            self._db.executescript(_TABLES)
 
     def get(self, key: str) -> Stored | None:
         """The outcome kept under a key, or None."""
@@ -88,16 +102,9 @@ class Store:
 
     def put(self, rows: Iterable[Stored]) -> None:
         """Keep outcomes; they are committed when this returns. A key that is already there keeps its first reply."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?)", [(*r, now) for r in rows])
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        now = _now()
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?)", [(*r, now) for r in rows])
 
     def forget_failed(self) -> int:
         """Drop the outcomes that are no answers, so that they are asked again; returns how many."""
@@ -123,6 +130,50 @@ class Store:
         Path(path).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
         return len(rows)
 
+    def submit(self, file: str, requests: Iterable[tuple[str, str]]) -> Batch:
+        """Note the requests (key, canonical request) that a file at the endpoint carries, before it is processed."""
+        with self._transaction():
+            number = self._db.execute("INSERT INTO batches (file) VALUES (?)", (file,)).lastrowid
+            rows = ((key, request, number) for key, request in requests)
+            self._db.executemany("INSERT OR IGNORE INTO submitted VALUES (?, ?, ?)", rows)
+        return Batch(number, file, None)
+
+    def begun(self, batch: Batch, batch_id: str) -> None:
+        """Note the endpoint's id of a batch."""
+        with self._errors():
+            self._db.execute("UPDATE batches SET id = ? WHERE number = ?", (batch_id, batch.number))
+
+    def batch_of(self, key: str) -> Batch | None:
+        """The batch that a request waits in, or None."""
+        query = "SELECT number, file, id FROM submitted JOIN batches USING (number) WHERE key = ?"
+        with self._errors():
+            row = self._db.execute(query, (key,)).fetchone()
+        return Batch(*row) if row else None
+
+    def end(self, batch: Batch, replies: Iterable[tuple[str, str, str | None]] = ()) -> None:
+        """Keep what came of a batch (key, reply, failure), also where nobody waits for it, and forget the batch."""
+        now = _now()
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO replies SELECT key, request, ?2, ?3, ?4 FROM submitted WHERE key = ?1",
+                ((*reply, now) for reply in replies),
+            )
+            self._db.execute("DELETE FROM submitted WHERE number = ?", (batch.number,))
+            self._db.execute("DELETE FROM batches WHERE number = ?", (batch.number,))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; committed at the end."""
+        with self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """Say in one line what is wrong with the file; what is already committed stays."""
@@ -136,6 +187,10 @@ class Store:
             raise UserError(
                 f"{self.path} can't serve as response store ({error}): move it away or set PERSONA_STORE to another"
             ) from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def read_recording(recording: str | Path) -> Iterator[Stored]:
