@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from tqdm import tqdm
 
 from . import UserError, local, wording
+from .batch import MOST_WAITING, Batches
 from .connection import OPENAI_URL, Connection
 from .reply import INVALID, Reply, first_token, probabilities, read
 from .store import Store, Stored, canonical, key_of
@@ -69,20 +70,30 @@ class Model:
         base_url: the endpoint's address; None means OpenAI (or OPENAI_BASE_URL), or for a local name our own server.
         store: where replies are kept; None opens the default store.
         max_in_flight: how many requests may wait for their reply at once.
+        batch: send requests through the endpoint's Batch API, all at once: cheaper, and done within a day. A process
+            that ends meanwhile loses nothing; the same calls made again fetch what came of it.
 
     No endpoint is contacted, and no key needed, before a reply is missing in the store. The key comes from
     OPENAI_API_KEY.
     """
 
     def __init__(
-        self, name: str = "local", base_url: str | None = None, store: Store | None = None, max_in_flight: int = 64
+        self,
+        name: str = "local",
+        base_url: str | None = None,
+        store: Store | None = None,
+        max_in_flight: int = 64,
+        batch: bool = False,
     ):
         self.name = name
         self.is_local = base_url is None and (name == "local" or name.endswith(".gguf"))
         self.base_url = None if self.is_local else base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         self.store = store or Store()
+        if batch and self.is_local:
+            raise UserError(f"the model '{name}' runs here, where there is no Batch API: leave out batch=True")
+        self.batch = batch
         # The embedded server has one slot: what waits in its queue would only run into the time-out.
-        self.max_in_flight = 1 if self.is_local else max_in_flight
+        self.max_in_flight = 1 if self.is_local else MOST_WAITING if batch else max_in_flight
         self._used = Usage(cost=0.0 if self.is_local else None)
 
     @cached_property
@@ -185,22 +196,27 @@ class Model:
         """
 
         async def run() -> list[T]:
-            queue, done = enumerate(items), {}
+            queue, done, stopped = enumerate(items), {}, None
             self._batch = _Batch(self, _Progress(step, len(items) if isinstance(items, Sized) else None))
+
+            spare = iter(range(self.max_in_flight - 1))
 
             async def worker() -> None:
                 for index, item in queue:  # shared by all workers: each takes the next
+                    if next(spare, None) is not None:  # no more workers than items
+                        group.create_task(worker())
                     done[index] = await work(item)
                     self._batch.progress.advance()
 
             try:
                 async with asyncio.TaskGroup() as group:
-                    for _ in range(self.max_in_flight):
-                        group.create_task(worker())
+                    group.create_task(worker())
             except* UserError as errors:
-                raise errors.exceptions[0] from None
+                stopped = errors.exceptions[0]
             finally:
                 await self._batch.close()
+            if stopped:
+                raise stopped  # not from within the group, which a notebook would not show as the error of its cell
             return [done[index] for index in range(len(done))]
 
         with start_blocking_portal() as portal:
@@ -229,7 +245,11 @@ class _Batch:
 
     def __init__(self, model: Model, progress: "_Progress"):
         self.model, self.progress = model, progress
-        self.connection = Connection(model.name, model.base_url, model.max_in_flight)
+        self.connection = (
+            Batches(model.name, model.base_url, model.store, progress.away)
+            if model.batch
+            else Connection(model.name, model.base_url, model.max_in_flight)
+        )
         self.under_way: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
     async def call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -260,7 +280,7 @@ class _Progress:
     """How far a batch that calls is: a bar in a terminal or notebook, log lines elsewhere, a file for a run."""
 
     def __init__(self, step: str, total: int | None):
-        self.step, self.total, self.done = step, total, 0
+        self.step, self.total, self.done, self.done_away = step, total, 0, 0
         self.file = os.environ.get("PERSONA_PROGRESS")
         self.every = 0.1 if self.file else LOG_EVERY_S
         self.bar: tqdm | None = None
@@ -285,14 +305,23 @@ class _Progress:
         elif self.shown and (self.done == self.total or time.monotonic() - self._logged > self.every):
             self._log()
 
+    def away(self, done: int) -> None:
+        """Note how many items are done at the endpoint that did not come back yet."""
+        changed, self.done_away = done != self.done_away, done
+        if self.bar is not None:
+            self.bar.n = self.done + done
+            self.bar.refresh()
+        elif self.shown and changed and done and time.monotonic() - self._logged > self.every:
+            self._log()
+
     def _log(self) -> None:
-        self._logged = time.monotonic()
+        self._logged, done = time.monotonic(), self.done + self.done_away
         if self.file:
             with open(self.file, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": self.step, "done": self.done, "total": self.total}) + "\n")
+                file.write(json.dumps({"step": self.step, "done": done, "total": self.total}) + "\n")
         elif self.bar is None:
             total = f" of {self.total}" if self.total else ""
-            print(f"{self.step}: {self.done}{total} done", file=sys.stderr, flush=True)
+            print(f"{self.step}: {done}{total} done", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 
+import nbclient
+import nbformat
 import numpy as np
 import pytest
 from endpoint import Endpoint, completion
@@ -196,6 +198,16 @@ def test_ask_works_inside_a_running_event_loop_as_in_a_notebook():
 
     with Endpoint() as endpoint:
         assert asyncio.run(cell(endpoint.url)) == "from a notebook"
+
+
+def test_in_a_notebook_an_error_for_the_user_is_the_cells_error_in_one_line():
+    notebook = nbformat.v4.new_notebook()
+    code = "from persona_lib.model import Model\nModel('m', 'http://127.0.0.1:9/v1').choose([[]])"
+    notebook.cells = [nbformat.v4.new_code_cell(code)]
+    nbclient.NotebookClient(notebook, timeout=60, allow_errors=True, kernel_name="python3").execute()
+    (error,) = (output for output in notebook.cells[0].outputs if output.output_type == "error")
+    assert error.ename == "UserError" and error.evalue.startswith("no answer from http://127.0.0.1:9/v1")
+    assert error.traceback == [f"UserError: {error.evalue}"]
 
 
 def test_an_interrupt_stops_the_batch_and_keeps_what_was_answered(tmp_path):
