@@ -138,10 +138,10 @@ class Store:
             self._db.executemany("INSERT OR IGNORE INTO submitted VALUES (?, ?, ?)", rows)
         return Batch(number, file, None)
 
-    def begun(self, batch: Batch, batch_id: str) -> None:
+    def begun(self, batch: Batch) -> None:
         """Note the endpoint's id of a batch."""
         with self._errors():
-            self._db.execute("UPDATE batches SET id = ? WHERE number = ?", (batch_id, batch.number))
+            self._db.execute("UPDATE batches SET id = ? WHERE number = ?", (batch.id, batch.number))
 
     def batch_of(self, key: str) -> Batch | None:
         """The batch that a request waits in, or None."""
