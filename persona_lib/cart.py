@@ -63,6 +63,9 @@ def fit(codes: np.ndarray, target: np.ndarray, k: int, ordered: list[bool]) -> T
 
     p = codes.shape[1]
     ranks = np.tile(np.arange(256, dtype=np.uint8), (p, 1))
+    if not len(target):  # settled for everybody: a leaf that knows nothing
+        none = np.zeros(1, dtype=np.uint8)
+        return Tree(ranks, none.astype(np.int8) - 1, none, none.astype(np.uint16), np.zeros((1, k), dtype=np.int64))
     for j in np.flatnonzero(~np.array(ordered, dtype=bool)):
         ranks[j] = _ranks(codes[:, j], target, k)
     grown = DecisionTreeClassifier(min_samples_leaf=LEAF, criterion="entropy", random_state=0)

@@ -133,6 +133,14 @@ def test_an_attribute_settled_by_the_rules_is_never_fitted(population):
     assert fertility.counts[:, 0].sum() == 0
 
 
+def test_a_population_of_the_old_alone_can_be_fitted(people, tmp_path):
+    old = people.query("age > 70")
+    Population.fit(old).save(tmp_path / "old.npz")
+    drawn = Population.load(tmp_path / "old.npz").sample(2000, seed=0)
+    assert drawn["age"].min() > 70 and drawn["fertility"].isna().all()
+    assert (drawn["sex"] == "Female").mean() == pytest.approx((old["sex"] == "Female").mean(), abs=0.04)
+
+
 @pytest.mark.parametrize(("content", "message"), [(None, "can't be read"), (b"PAR1 but not really", "can't be read")])
 def test_an_unreadable_file_of_persons_is_named(tmp_path, content, message):
     path = tmp_path / "persons.parquet"
