@@ -143,6 +143,7 @@ class Batches(Endpoint):
         try:
             with tempfile.TemporaryFile() as lines:
                 lines.writelines(self._line(key, request) for key, request in file.requests.items())
+                lines.flush()  # its size on disk becomes the length of the upload
                 return (await client.files.create(file=("requests.jsonl", lines), purpose="batch")).id
         except openai.APIError as error:
             raise UserError(
