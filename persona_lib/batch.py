@@ -242,7 +242,13 @@ def _reply(item: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     if status == 200 and isinstance(body, dict):
         return body, True
     if status in _FINAL:
-        return {"error": one_line(f"{_FINAL[status]}: Error code: {status} - {body}")}, True
+        return {"error": one_line(f"{_FINAL[status]}: Error code: {status} - {_said(body)}")}, True
     error = item.get("error") or {}
-    reason = f"{error.get('code')}: {error.get('message')}" if error else f"Error code: {status} - {body}"
+    reason = f"{error.get('code')}: {error.get('message')}" if error else f"Error code: {status} - {_said(body)}"
     return {"error": one_line(f"no reply: {reason}")}, False
+
+
+def _said(body: Any) -> Any:
+    """The message of an error's body, or the body where it has none: as the openai client puts it."""
+    error = body.get("error") if isinstance(body, dict) else None
+    return error.get("message") or body if isinstance(error, dict) else body

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -24,18 +25,26 @@ def echo(body: dict[str, Any]) -> dict[str, Any]:
 
 
 class Endpoint:
-    """Serves `answer(request body)`: a dict is sent as JSON, a (status, dict) pair with that status.
+    """Serves `answer(request body)`: a dict is sent as JSON, a (status, dict[, headers]) tuple with that status.
+
+    An answer that is a coroutine function gets the raw request and misbehaves as it likes. `tls` makes it https.
 
     `requests` are the bodies received, in order; `headers` those of the last. Lists `models` at /v1/models.
     """
 
-    def __init__(self, answer: Answer = echo, models: tuple[str, ...] = ("m",), delay_s: float = 0.0):
-        self.answer, self.models, self.delay_s = answer, models, delay_s
+    def __init__(
+        self,
+        answer: Answer = echo,
+        models: tuple[str, ...] = ("m",),
+        delay_s: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+    ):
+        self.answer, self.models, self.delay_s, self.tls = answer, models, delay_s, tls
         self.requests: list[dict[str, Any]] = []
         self.headers: dict[str, str] = {}
         self.in_flight = self.most_in_flight = 0
 
-    async def _chat(self, request: web.Request) -> web.Response:
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append(body)
         self.headers = dict(request.headers)
@@ -44,26 +53,32 @@ class Endpoint:
         await asyncio.sleep(self.delay_s)
         self.in_flight -= 1
         answer = self.answer(body)
-        status, payload = answer if isinstance(answer, tuple) else (200, answer)
+        if callable(answer):
+            return await answer(request)
+        status, payload, *headers = answer if isinstance(answer, tuple) else (200, answer)
         text = payload if isinstance(payload, str) else json.dumps(payload)
-        return web.Response(status=status, text=text, content_type="application/json")
+        return web.Response(status=status, text=text, content_type="application/json", headers=dict(*headers))
 
     async def _models(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": m, "object": "model"} for m in self.models]})
+
+    def routes(self, app: web.Application) -> None:
+        """What is served; a kind of endpoint with more adds to it."""
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/models", self._models)
 
     def __enter__(self) -> "Endpoint":
         self._loop, started = asyncio.new_event_loop(), threading.Event()
 
         async def start() -> None:
             app = web.Application()
-            app.router.add_post("/v1/chat/completions", self._chat)
-            app.router.add_get("/v1/models", self._models)
+            self.routes(app)
             self._runner = web.AppRunner(app)
             await self._runner.setup()
-            site = web.TCPSite(self._runner, "127.0.0.1", 0)
+            site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self.tls)
             await site.start()
             host, port = self._runner.addresses[0][:2]
-            self.url = f"http://{host}:{port}/v1"
+            self.url = f"http{'s' if self.tls else ''}://{host}:{port}/v1"
             started.set()
 
         def run() -> None:
