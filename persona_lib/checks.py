@@ -1,6 +1,5 @@
 """Checks: what is installed, reachable and missing, a line each. Behind `persona doctor`."""
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from importlib.util import find_spec
 from platform import platform, python_version
 from typing import NamedTuple
 
-from . import UserError, local, manifests, presets, store
+from . import UserError, keys, local, manifests, presets, store
 
 ROOM_GB = 1.0  # the embedded model, a store and a run's pages take far less
 
@@ -32,7 +31,7 @@ def all_of(base_url: str | None = None) -> Iterator[Check]:
     yield _store()
     yield _room()
     yield Check(bool(presets.known()), True, f"presets: {', '.join(presets.known()) or 'none in ' + str(store.ROOT)}")
-    key = bool(os.environ.get("OPENAI_API_KEY"))
+    key = bool(keys.api_key())
     yield Check(key, False, f"OPENAI_API_KEY is {'set' if key else 'not set; only OpenAI itself needs it'}")
     if base_url:
         yield _endpoint(base_url)
@@ -72,7 +71,7 @@ def _endpoint(base_url: str) -> Check:
     """Whether an endpoint lists its models."""
     import openai
 
-    client = openai.OpenAI(base_url=base_url, api_key=os.environ.get("OPENAI_API_KEY") or "none", max_retries=0)
+    client = openai.OpenAI(base_url=base_url, api_key=keys.api_key() or "none", max_retries=0)
     try:
         names = [model.id for model in client.with_options(timeout=10).models.list()]
     except openai.APIError as error:

@@ -7,7 +7,6 @@ a reply that is worth keeping, in an error that is not, or, where no further cal
 
 import asyncio
 import json
-import os
 import random
 import time
 from email.utils import parsedate_to_datetime
@@ -15,8 +14,9 @@ from typing import Any, NamedTuple
 
 import openai
 
-from . import UserError, local
+from . import UserError, keys, local
 from .pace import Pace
+from .store import canonical
 
 OPENAI_URL = "https://api.openai.com/v1"
 RETRIES = 4  # after errors of transport and of the server
@@ -26,6 +26,7 @@ TIMEOUT_S = 600.0  # for a whole reply; large models think long
 CONNECT_S = 10.0
 MOST_BYTES = 4_000_000  # of a reply; a longer one is no answer to anything asked here
 LONGEST_WAIT_S = 120.0
+PATIENCE_S = 300.0  # with an endpoint that only ever says that there are too many calls
 
 # What the endpoint says about this very request; it would say it again, so it is kept like a reply.
 FINAL = (openai.BadRequestError, openai.UnprocessableEntityError)
@@ -65,10 +66,11 @@ class Endpoint:
 
     async def _open(self) -> openai.AsyncOpenAI:
         """The openai client, checked; starts the embedded server if it is the one."""
-        key = os.environ.get("OPENAI_API_KEY")
+        key = keys.api_key()
         if not key and self.base_url == OPENAI_URL:
             raise UserError(
-                f"no API key for {self.name}: set OPENAI_API_KEY, give a base_url, or use the model 'local'"
+                f"no API key for {self.name}: set OPENAI_API_KEY or write it into .env, give a base_url, or use the "
+                "model 'local'"
             )
         base_url = self.base_url or local.serve(local.gguf(self.name)).base_url
         timeout = openai.Timeout(TIMEOUT_S, connect=CONNECT_S)
@@ -89,11 +91,11 @@ class Endpoint:
         try:
             listed = [m.model_dump() async for m in client.with_options(max_retries=2, timeout=30).models.list()]
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise UserError(f"{self.base_url} refuses: {message(error)}; check OPENAI_API_KEY") from error
+            raise UserError(f"{self.base_url} refuses: {message(error)}; check OPENAI_API_KEY") from None
         except openai.APIConnectionError as error:
             raise UserError(
                 f"no answer from {self.base_url} ({message(error)}): is the server running, is the address right?"
-            ) from error
+            ) from None
         except openai.APIError:
             return  # an endpoint need not list its models
         names = {n for m in listed for n in [m["id"], *(m.get("aliases") or [])]}
@@ -130,12 +132,14 @@ class Connection(Endpoint):
         super().__init__(name, base_url)
         self._pace = Pace(max_in_flight)
         self._failures = 0
+        self._refused_since: float | None = None
 
     async def call(self, request: dict[str, Any]) -> Outcome:
         """Send a request (see `Model`) until it is answered, or will not be.
 
         Raises:
-            UserError: no key, endpoint unreachable, key refused, model unknown, or 20 calls in a row got no reply.
+            UserError: no key, endpoint unreachable, key refused, model unknown, 20 calls in a row got no reply, or for
+                five minutes all calls were refused.
         """
         client, body = await self._client(), self._body(request)
         errors = refusals = 0
@@ -143,26 +147,38 @@ class Connection(Endpoint):
             await self._pace.turn()
             began = time.monotonic()
             try:
-                raw = await client.chat.completions.with_raw_response.create(**body)
+                async with asyncio.timeout(TIMEOUT_S):  # the client's own begins anew with each byte that comes
+                    raw = await client.chat.completions.with_raw_response.create(**body)
                 reply = _parsed(raw.text)
             except _FATAL as error:
-                raise UserError(f"{self.base_url or self.name} refuses '{self.name}': {message(error)}") from error
+                raise UserError(f"{self.base_url or self.name} refuses '{self.name}': {message(error)}") from None
             except FINAL as error:
                 return Outcome({"error": message(error)}, True, errors + refusals)
-            except (openai.APIError, ValueError) as error:
+            except (openai.APIError, TimeoutError, ValueError) as error:
                 if getattr(error, "code", None) == "insufficient_quota":
-                    raise UserError(f"{self.base_url} has no more quota for this key: {message(error)}") from error
+                    raise UserError(f"{self.base_url} has no more quota for this key: {message(error)}") from None
                 refused = getattr(error, "status_code", None) in (429, 503)
                 refusals, errors = refusals + refused, errors + (not refused)
                 if refused:
                     self._pace.refused()
+                    self._check_patience(error)
                 if errors > RETRIES or refusals > REFUSALS:
                     return self._failed(error, errors + refusals - 1)
                 await asyncio.sleep(wait(error, errors + refusals))
             else:
                 self._pace.accepted(time.monotonic() - began)
-                self._failures = 0
+                self._failures, self._refused_since = 0, None
                 return Outcome(reply, True, errors + refusals)
+
+    def _check_patience(self, error: Exception) -> None:
+        """End it all where an endpoint refuses every call for so long that more of them would not help."""
+        now = time.monotonic()
+        self._refused_since = self._refused_since or now
+        if now - self._refused_since > PATIENCE_S:
+            raise UserError(
+                f"{self.base_url or self.name} has refused all calls for {PATIENCE_S:.0f} s: {message(error)}; "
+                "what was answered is kept, the same command goes on from there"
+            ) from None
 
     def _failed(self, error: Exception, retries: int) -> Outcome:
         """The outcome of a call that got no reply; too many of them in a row end it all."""
@@ -171,16 +187,17 @@ class Connection(Endpoint):
             raise UserError(
                 f"{self._failures} calls in a row got no reply, the last: {message(error)}; what was answered is kept, "
                 "the same command goes on from there"
-            ) from error
+            ) from None
         return Outcome({"error": f"no reply: {message(error)}"}, False, retries)
 
 
 def message(error: Exception) -> str:
     """An endpoint's error in one line, with its cause (a certificate, a refused connection), without headers."""
-    texts = [f"{type(error).__name__}: {getattr(error, 'message', error)}"]
+    said = getattr(error, "message", str(error))
+    texts = [f"{type(error).__name__}: {said}" if said else type(error).__name__]
     while isinstance(error, openai.APIConnectionError) and (error := error.__cause__):
         texts.append(str(error))
-    return one_line(": ".join(texts))
+    return one_line(keys.hide(": ".join(texts)))
 
 
 def one_line(text: str) -> str:
@@ -196,9 +213,15 @@ def _parsed(text: str) -> dict[str, Any]:
     """
     if len(text) > MOST_BYTES:
         return {"error": f"a reply of {len(text) / 1e6:.1f} MB is none to what was asked"}
-    reply = json.loads(text)
-    if not isinstance(reply, dict):
-        raise ValueError("the reply is no JSON object")
+    try:
+        reply = json.loads(text)
+    except RecursionError:
+        raise ValueError("the reply is nested without end") from None
+    kinds = {"choices": list, "usage": dict | None}
+    if not isinstance(reply, dict) or not all(isinstance(reply.get(k), kind) for k, kind in kinds.items()):
+        raise ValueError(f"the reply is no chat completion: {text[:100]}")
+    if "\\ud" in text.lower():  # half of a surrogate pair is JSON, but no text that could be kept
+        reply = json.loads(canonical(reply).encode(errors="replace"))
     return reply
 
 

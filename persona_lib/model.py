@@ -181,7 +181,7 @@ class Model:
 
         async def chances(one: Messages) -> list[float]:
             reply, _ = await self._outcome(one, settings)
-            if "choices" in reply and first_token(reply) is None:
+            if read(reply)[0] and first_token(reply) is None:  # a refusal has no text, and says nothing of the endpoint
                 raise UserError(f"{self.name} offers no log-probabilities: use `ask`, or another model, for choices")
             return probabilities(reply, options)
 

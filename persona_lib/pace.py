@@ -13,6 +13,7 @@ CUT = 0.97  # of what was accepted, after a refusal
 GROWTH = 0.05  # per second, times the seconds since the last refusal ...
 MOST_GROWTH = 1.0  # ... up to this
 WINDOW_S = 1.0  # over which accepted requests are counted, or one latency if that is longer
+SLOWEST_S = 2.0  # between two requests; an endpoint that was away for long is tried again this soon
 CATCH_UP_S = 0.05  # a request that starts late by less than this lets the next one start early
 
 
@@ -56,7 +57,8 @@ class Pace:
             # What was accepted, as a number in flight (Little's law); at the start too little is known of it.
             sustained = self._recent(now) / self._window() * self._latency
             known = now - self._began > 2 * self._window()
-            self.limit = CUT * min(self.limit, max(sustained, self.limit / 4)) if known else self.limit / 2
+            limit = CUT * min(self.limit, max(sustained, self.limit / 4)) if known else self.limit / 2
+            self.limit = max(limit, self._latency / SLOWEST_S)
             self._refused_at = self._grown_at = now
 
     def _window(self) -> float:

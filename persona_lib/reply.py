@@ -32,9 +32,11 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
     """A whole reply's text, the validated object where a schema is given, and why it is no answer (or None)."""
     if "error" in reply:
         return "", None, str(reply["error"])
-    choice = (reply.get("choices") or [{}])[0]
-    message = choice.get("message") or {}
+    choice = _first(reply.get("choices"))
+    message = _dict(choice.get("message"))
     text = message.get("content") or ""
+    if not isinstance(text, str):
+        return "", None, f"the reply's content is no text but a {type(text).__name__}"
     if message.get("refusal"):
         return text, None, f"refusal: {message['refusal']}"
     if choice.get("finish_reason") == "content_filter":
@@ -54,8 +56,18 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
 
 def first_token(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
     """The likeliest first tokens with their log-probabilities, or None where the endpoint gave none."""
-    tokens = ((reply.get("choices") or [{}])[0].get("logprobs") or {}).get("content")
-    return tokens[0].get("top_logprobs") or None if tokens else None
+    logprobs = _dict(_first(reply.get("choices")).get("logprobs"))
+    return _first(logprobs.get("content")).get("top_logprobs") or None
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    """A part of a reply that should be an object; endpoints have been seen to send others."""
+    return value if isinstance(value, dict) else {}
+
+
+def _first(value: Any) -> dict[str, Any]:
+    """The first of what should be a list of objects."""
+    return _dict(value[0]) if isinstance(value, list) and value else {}
 
 
 def probabilities(reply: dict[str, Any], options: Sequence[str]) -> list[float]:

@@ -1,0 +1,365 @@
+"""Faults of an endpoint, injected one by one into a real server on the loopback, and what becomes of the batch."""
+
+import asyncio
+import json
+import random
+import re
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+import time
+from collections import Counter
+from email.utils import formatdate
+
+import numpy as np
+import pytest
+from aiohttp import web
+from endpoint import Endpoint, completion, echo
+from pydantic import BaseModel
+
+from persona_lib import UserError, connection
+from persona_lib.model import Model
+
+
+class Score(BaseModel):
+    score: int
+
+
+def say(*texts: str) -> list[list[dict[str, str]]]:
+    return [[{"role": "user", "content": text}] for text in texts]
+
+
+def numbers(n: int) -> list[list[dict[str, str]]]:
+    return say(*map(str, range(n)))
+
+
+def fails(status: int, **headers: str):
+    """An answer with an error's status; the headers' names with _ for -."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return status, {"error": {"message": f"fault {status}"}}, named
+
+
+async def reset(request: web.Request) -> web.Response:
+    """Break the connection off, as a server does that crashes."""
+    request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.transport.abort()
+    return web.Response()
+
+
+async def half(request: web.Request) -> web.StreamResponse:
+    """Send half of the reply and close."""
+    response = web.StreamResponse(headers={"Content-Length": "1000", "Content-Type": "application/json"})
+    await response.prepare(request)
+    await response.write(b'{"choices": [{"mess')
+    request.transport.close()
+    return response
+
+
+def stall(every_s: float = 60.0):
+    """Send the headers, then next to nothing."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100000", "Content-Type": "application/json"})
+        await response.prepare(request)
+        while request.transport and not request.transport.is_closing():
+            await response.write(b" ")
+            await asyncio.sleep(0 if every_s > 1 else every_s)
+            while every_s > 1 and request.transport and not request.transport.is_closing():
+                await asyncio.sleep(0.02)
+        return response
+
+    return answer
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """How long each retry was to wait; none of them does."""
+    asked: list[float] = []
+    real = connection.wait
+
+    def at_once(error: Exception, tries: int) -> float:
+        asked.append(real(error, tries))
+        return 0.0
+
+    monkeypatch.setattr(connection, "wait", at_once)
+    return asked
+
+
+@pytest.fixture
+def impatient(monkeypatch, waits):
+    """No fault is given a second try."""
+    monkeypatch.setattr(connection, "RETRIES", 0)
+    monkeypatch.setattr(connection, "REFUSALS", 0)
+
+
+# --- one fault, then an answer ---------------------------------------------------------------------------------------
+
+PASSING = {
+    "reset": reset,
+    "half a reply": half,
+    "truncated JSON": '{"choices": [{"message": {"content": "fi',
+    "no JSON": "<html>Bad gateway</html>",
+    "a JSON list": [],
+    "another JSON object": {"detail": "loading"},
+    "choices of null": {"choices": None, "error": {"message": "overloaded", "code": 502}},
+    "usage that is text": completion("fine") | {"usage": "none"},
+    "nested without end": "[" * 100_000,
+    "500": fails(500),
+    "502": fails(502),
+    "503": fails(503),
+    "429": fails(429),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_a_fault_that_passes_is_retried_and_leaves_no_trace_but_the_count(fault, waits):
+    faults = [fault]
+    with Endpoint(lambda body: faults.pop() if faults else completion("fine")) as endpoint:
+        model = Model("m", endpoint.url)
+        (reply,) = model.ask(say("x"))
+        assert (reply.text, reply.failure) == ("fine", None) and len(endpoint.requests) == 2
+    assert model.usage["retried"] == 1 and model.usage["failed"] == 0 and model.store.counts()["failed"] == 0
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_a_fault_that_stays_is_a_row_with_its_reason_and_is_not_kept(fault, impatient):
+    with Endpoint(lambda body: echo(body) if body["messages"][-1]["content"] == "good" else fault) as endpoint:
+        model = Model("m", endpoint.url)
+        bad, good = model.ask(say("bad", "good"))
+    assert bad.failure.startswith("no reply: ") and "\n" not in bad.failure and len(bad.failure) < 350
+    assert (good.text, model.store.counts()) == ("good", {"replies": 1, "failed": 0})
+
+
+def test_the_reason_of_a_fault_names_it(impatient):
+    seen = {}
+    for name, fault in PASSING.items():
+        with Endpoint(lambda body, fault=fault: fault) as endpoint:
+            seen[name] = Model("m", endpoint.url).ask(say("x"))[0].failure
+    assert "fault 502" in seen["502"] and "fault 429" in seen["429"]
+    assert "loading" in seen["another JSON object"] and "overloaded" in seen["choices of null"]
+    assert "JSONDecodeError" in seen["no JSON"] and "Connection" in seen["reset"]
+
+
+# --- how long to wait ------------------------------------------------------------------------------------------------
+
+
+def in_seconds(seconds: float) -> str:
+    return formatdate(time.time() + seconds, usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "low", "high"),
+    [
+        ({}, 0.3, 0.7),
+        ({"Retry_After": "7"}, 7, 7),
+        ({"Retry_After": "0.25"}, 0.25, 0.25),
+        ({"Retry_After": in_seconds(90)}, 30, 91),
+        ({"Retry_After": in_seconds(-90)}, 0, 0),
+        ({"Retry_After": "99999"}, 120, 120),
+        ({"Retry_After": "soon"}, 0.3, 0.7),
+    ],
+    ids=["none", "seconds", "a fraction", "a date", "a past date", "a day", "nonsense"],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_honoured_and_without_it_half_a_second_is_waited(status, headers, low, high, waits):
+    faults = [fails(status, **headers)]
+    with Endpoint(lambda body: faults.pop() if faults else completion("fine")) as endpoint:
+        Model("m", endpoint.url).ask(say("x"))
+    assert len(waits) == 1 and low <= waits[0] <= high
+
+
+def test_waits_grow_with_every_try(waits):
+    with Endpoint(lambda body: fails(500)) as endpoint:
+        (reply,) = Model("m", endpoint.url).ask(say("x"))
+        assert len(endpoint.requests) == 1 + connection.RETRIES
+    assert reply.failure and waits == sorted(waits) and waits[-1] <= 8 * 1.25
+
+
+# --- time-outs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("every_s", [60.0, 0.05], ids=["all at once", "a byte now and then"])
+def test_a_server_that_stalls_after_the_headers_is_given_up(every_s, impatient, monkeypatch):
+    monkeypatch.setattr(connection, "TIMEOUT_S", 0.4)
+    with Endpoint(lambda body: stall(every_s)) as endpoint:
+        (reply,) = Model("m", endpoint.url).ask(say("x"))
+    assert re.search("time", reply.failure, re.IGNORECASE)
+
+
+def test_a_server_that_never_answers_is_given_up(impatient, monkeypatch):
+    monkeypatch.setattr(connection, "TIMEOUT_S", 0.3)
+    with Endpoint(delay_s=1.0) as endpoint:
+        (reply,) = Model("m", endpoint.url).ask(say("x"))
+    assert reply.failure.startswith("no reply: ") and "time" in reply.failure.lower()
+
+
+# --- what is wrong with all calls --------------------------------------------------------------------------------
+
+
+def test_a_server_that_goes_away_in_the_middle_stops_the_batch_and_keeps_what_it_said(impatient):
+    with Endpoint() as endpoint:
+
+        def gone() -> None:
+            """Refuse connections from now on, as nobody listens any more."""
+            for site in endpoint._runner.sites:
+                site._server.close()
+
+        def answer(body: dict):
+            if len(endpoint.requests) == 30:
+                gone()
+            return echo(body) if len(endpoint.requests) < 30 else reset
+
+        endpoint.answer = answer
+        with pytest.raises(
+            UserError, match=r"20 calls in a row got no reply, the last: .*[Cc]onnect.* is kept"
+        ) as caught:
+            Model("m", endpoint.url, max_in_flight=2).ask(numbers(1000))
+        assert len(endpoint.requests) < 35
+    assert "\n" not in str(caught.value)
+    assert 28 <= Model("m", endpoint.url).store.counts()["replies"] < 30
+
+
+def test_a_model_that_only_the_call_itself_finds_missing_stops_at_once():
+    with Endpoint(lambda body: fails(404), models=()) as endpoint:
+        with pytest.raises(UserError, match=r"refuses 'larg': NotFoundError: .*fault 404"):
+            Model("larg", endpoint.url, max_in_flight=4).ask(numbers(100))
+        assert len(endpoint.requests) <= 4
+
+
+@pytest.fixture(scope="module")
+def self_signed(tmp_path_factory) -> ssl.SSLContext:
+    folder = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout key.pem -out cert.pem"
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True, timeout=60)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+def test_a_certificate_that_nobody_vouches_for_is_named_as_such(self_signed):
+    with Endpoint(tls=self_signed) as endpoint:
+        with pytest.raises(UserError, match=r"no answer from https://.*certificate.*self.signed"):
+            Model("m", endpoint.url).ask(say("x"))
+        assert not endpoint.requests
+
+
+# --- replies that are no answers -------------------------------------------------------------------------------------
+
+
+def test_a_reply_of_ten_megabytes_is_a_failed_row_and_the_rest_goes_on():
+    huge = completion("x" * 10_000_000)
+    with Endpoint(lambda body: huge if body["messages"][-1]["content"] == "huge" else echo(body)) as endpoint:
+        model = Model("m", endpoint.url)
+        replies = model.ask(say("huge", "good"))
+        assert replies[0].failure == "a reply of 10.0 MB is none to what was asked" and replies[1].text == "good"
+        assert model.store.path.stat().st_size < 1_000_000
+
+
+ODD = {
+    "a choice that is text": {"choices": ["hello"]},
+    "a choice of null": {"choices": [None]},
+    "a message that is text": {"choices": [{"message": "hello"}]},
+    "a message of null": {"choices": [{"message": None}]},
+    "content in parts": completion([{"type": "text", "text": "hello"}]),
+    "log-probabilities of another form": {"choices": [{"message": {"content": ""}, "logprobs": {"content": ["A"]}}]},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_a_completion_of_another_form_is_a_failed_row_whatever_was_asked(odd):
+    with Endpoint(lambda body: odd) as endpoint:
+        model = Model("m", endpoint.url)
+        plain, structured = model.ask(say("x"))[0], model.ask(say("x"), schema=Score)[0]
+        assert plain.failure and structured.failure and structured.value is None
+        assert np.isnan(model.choose(say("x"))).all()
+
+
+def test_half_of_a_surrogate_pair_is_kept_as_a_question_mark_and_whole_ones_as_they_are():
+    text = json.dumps(completion("sad 😢 half HALF")).replace("HALF", "\\ud83d")
+    with Endpoint(lambda body: (200, text)) as endpoint:
+        model = Model("m", endpoint.url)
+        assert [model.ask(say("x"))[0].text for _ in "ab"] == ["sad 😢 half ?"] * 2
+        assert len(endpoint.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [completion("", refusal="no"), completion("", finish_reason="content_filter"), completion(""), {"choices": []}],
+    ids=["refusal", "content filter", "empty", "no choice"],
+)
+def test_a_single_reply_without_log_probabilities_is_a_row_of_nan_among_others(silent):
+    chosen = completion("A", finish_reason="length")
+    chosen["choices"][0]["logprobs"] = {"content": [{"top_logprobs": [{"token": "A", "logprob": -0.1}]}]}
+    with Endpoint(lambda body: silent if body["messages"][-1]["content"] == "bad" else chosen) as endpoint:
+        model = Model("m", endpoint.url)
+        np.testing.assert_array_equal(model.choose(say("good", "bad", "fine")), [[1, 0], [np.nan, np.nan], [1, 0]])
+    assert model.usage["failed"] == 1
+
+
+# --- many faults -----------------------------------------------------------------------------------------------------
+
+
+def test_with_a_fifth_of_all_calls_failing_the_run_completes_and_every_failed_item_says_why(impatient):
+    dice, lock = random.Random(0), threading.Lock()
+    faults = [f for name, f in PASSING.items() if name not in ("429", "503")]
+
+    def answer(body: dict):
+        with lock:
+            return dice.choice(faults) if dice.random() < 0.2 else echo(body)
+
+    with Endpoint(answer) as endpoint:
+        model = Model("m", endpoint.url)
+        replies = model.ask(numbers(500))
+        failed = [r for r in replies if r.failure]
+        assert all(r.failure.startswith("no reply: ") and r.value is None for r in failed)
+        assert 60 < len(failed) < 140 and model.usage["failed"] == len(failed)
+        assert [r.text for r in replies if not r.failure] == [str(n) for n, r in enumerate(replies) if not r.failure]
+        endpoint.answer, sent = echo, len(endpoint.requests)
+        again = Model("m", endpoint.url).ask(numbers(500))
+        assert [r.text for r in again] == list(map(str, range(500)))
+        assert len(endpoint.requests) - sent == len(failed)
+
+
+def test_with_a_fifth_of_all_calls_failing_retries_let_every_item_be_answered(waits):
+    faults = [reset, half, fails(500), fails(503), fails(429), "no JSON"]
+    tries = Counter()
+
+    def answer(body: dict):
+        text = body["messages"][-1]["content"]
+        tries[text] += 1
+        return faults[int(text) // 5 % len(faults)] if int(text) % 5 == 0 and tries[text] == 1 else echo(body)
+
+    with Endpoint(answer) as endpoint:
+        model = Model("m", endpoint.url)
+        assert [r.text for r in model.ask(numbers(200))] == list(map(str, range(200)))
+    assert model.usage["retried"] == 40 and model.usage["failed"] == 0
+
+
+@pytest.mark.parametrize("fault", [reset, fails(500), "no JSON"], ids=["reset", "500", "no JSON"])
+def test_with_all_calls_failing_the_batch_stops_early_with_one_line_and_keeps_what_was_answered(fault, waits):
+    with Endpoint() as endpoint:
+        model = Model("m", endpoint.url, max_in_flight=16)
+        model.ask(numbers(10))
+        endpoint.answer = lambda body: fault
+        with pytest.raises(UserError, match=r"20 calls in a row got no reply, the last: .* on from there") as caught:
+            model.ask(numbers(100_000))
+        assert len(endpoint.requests) < 10 + (20 + 16) * (1 + connection.RETRIES)
+        assert "\n" not in str(caught.value) and caught.value.__cause__ is None
+    assert model.store.counts() == {"replies": 10, "failed": 0}
+
+
+def test_an_endpoint_that_refuses_every_call_for_long_stops_the_batch(waits, monkeypatch):
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.5)
+    refused = r"has refused all calls for 0 s: RateLimitError.*fault 429"
+    with Endpoint(lambda body: fails(429)) as endpoint, pytest.raises(UserError, match=refused):
+        Model("m", endpoint.url).ask(numbers(1000))
+
+
+def test_a_quota_that_is_used_up_stops_at_once():
+    spent = (429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}})
+    with Endpoint(lambda body: spent) as endpoint:
+        with pytest.raises(UserError, match=r"has no more quota for this key: .*exceeded"):
+            Model("m", endpoint.url, max_in_flight=2).ask(numbers(100))
+        assert len(endpoint.requests) <= 2
