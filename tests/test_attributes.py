@@ -21,9 +21,7 @@ def test_the_33_attributes_are_the_papers_in_its_order(shared):
     assert [attribute.name for attribute in ATTRIBUTES] == paper["attribute"].str.lower().tolist()
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in CENSUS if BY_NAME[name].codes and not BY_NAME[name].grouped]
-)
+@pytest.mark.parametrize("name", [name for name in CENSUS if BY_NAME[name].codes and not BY_NAME[name].grouped])
 def test_labels_are_the_bureaus_words(shared, name):
     attribute = BY_NAME[name]
     labels = dictionary(shared, attribute.pums)
