@@ -46,10 +46,13 @@ def run(
     p: Annotated[list[str] | None, typer.Option("-p", help="KEY=VALUE, a parameter; may be repeated")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run [default: outputs/PRESET]")] = None,
     retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="stop before more USD are spent")] = None,
 ) -> None:
     """Run the notebooks of a preset.
 
-    A run that is already in the folder is replaced. A second run asks the model nothing again.
+    A run that is already in the folder is replaced. A second run asks the model nothing again, and one with a larger
+    budget goes on where the first was stopped.
     """
     from . import presets, runs
 
@@ -61,7 +64,7 @@ def run(
     if retry_failed:
         typer.echo(f"{store.Store().forget_failed()} failed replies will be asked again")
     folder = out or store.ROOT / "outputs" / chosen.name
-    manifest = runs.run(chosen, planned, folder)
+    manifest = runs.run(chosen, planned, folder, max_calls, max_cost)
     typer.echo(_summary(manifest))
     typer.echo((folder / "index.html").absolute())
     if manifest["status"] != "done":
@@ -86,16 +89,17 @@ def _given(pairs: list[str]) -> dict[str, Any]:
 
 def _summary(manifest: dict[str, Any]) -> str:
     """What became of each notebook, and what the run used."""
+    from .usage import cost_text
+
     lines = []
     for stem, entry in manifest["notebooks"].items():
         error = entry.get("error")
         what = f"{error['name']}: {error['message']}" if error else entry.get("headline", "nothing recorded")
         lines.append(f"{entry['status']:8}{stem}  {entry['seconds']:.0f} s  {what}")
     used = manifest["usage"]
-    cost = "no price known" if used["cost"] is None else f"${used['cost']:.2f}"
     lines.append(
         f"{manifest['seconds']:.0f} s, {used['calls']} model calls, {used['cached']} found in the store, "
-        f"{used['failed']} failed items, {used['tokens_in'] + used['tokens_out']} tokens, {cost}"
+        f"{used['failed']} failed items, {used['tokens_in'] + used['tokens_out']} tokens, {cost_text(used['cost'])}"
     )
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from . import UserError, store
+from .usage import total
 
 NAME = "manifest.json"
-COUNTS = ("calls", "cached", "retried", "failed", "tokens_in", "tokens_out", "tokens_cached")
 
 
 def clear(folder: Path) -> None:
@@ -50,7 +50,7 @@ def _stems(folder: Path) -> list[str]:
 
 def begun(preset: str, about: str, notebooks: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The manifest of a run that begins; `notebooks` holds the title and parameters of each."""
-    waiting = {"status": "waiting", "error": None, "seconds": 0.0}
+    waiting = {"status": "waiting", "error": None, "seconds": 0.0, "steps": {}}
     seeds = {s: {k: v for k, v in e["parameters"].items() if "seed" in k} for s, e in notebooks.items()}
     return {
         "status": "running",
@@ -65,21 +65,13 @@ def begun(preset: str, about: str, notebooks: dict[str, dict[str, Any]]) -> dict
 
 def save(manifest: dict[str, Any], folder: Path) -> None:
     """Add up what the notebooks used and write the manifest as things stand."""
-    entries = [entry for entry in manifest["notebooks"].values() if "models" in entry]
+    entries = manifest["notebooks"].values()
     for entry in entries:
-        entry["usage"] = _total(m["usage"] for m in entry["models"])
-    asked = [m["identity"] for entry in entries for m in entry["models"]]
+        entry["usage"] = total(entry["steps"].values())
+    asked = [m["identity"] for entry in entries for m in entry.get("models", ())]
     manifest["models"] = [m for i, m in enumerate(asked) if m not in asked[:i]]
-    manifest["usage"] = _total(entry["usage"] for entry in entries)
+    manifest["usage"] = total(entry["usage"] for entry in entries)
     write_json(manifest, folder / NAME)
-
-
-def _total(usages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Sum of usages; the cost is unknown where calls were made at no known price."""
-    usages = list(usages)
-    total: dict[str, Any] = {count: sum(u.get(count, 0) for u in usages) for count in COUNTS}
-    unknown = any(u["cost"] is None and u["calls"] for u in usages)
-    return total | {"cost": None if unknown else sum(u["cost"] or 0 for u in usages)}
 
 
 def versions() -> dict[str, str | None]:

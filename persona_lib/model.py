@@ -9,10 +9,8 @@ import asyncio
 import json
 import math
 import os
-import sys
-import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence, Sized
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -20,46 +18,21 @@ import numpy as np
 import openai
 from anyio.from_thread import start_blocking_portal
 from pydantic import BaseModel
-from tqdm import tqdm
 
-from . import UserError, local, wording
+from . import UserError, budget, local, prices, wording
 from .batch import MOST_WAITING, Batches
 from .connection import OPENAI_URL, Connection
+from .dry import Dry
+from .progress import Calls
 from .reply import INVALID, Reply, first_token, probabilities, read
 from .store import Store, Stored, canonical, key_of
+from .usage import Usage, total
 
 Messages = list[dict[str, str]]
 T = TypeVar("T")
 
 TOP_LOGPROBS = 20  # the most that the API gives
 REASKS = 2  # of a structured reply that does not validate
-LOG_EVERY_S = 5.0
-
-
-@dataclass
-class Usage:
-    """What a Model has used: calls made, replies found in the store, retries, failed items, tokens of the calls made.
-
-    `tokens_cached` are those prompt tokens that the endpoint read from its own cache. `cost` in USD is None where no
-    price is known.
-    """
-
-    calls: int = 0
-    cached: int = 0
-    retried: int = 0
-    failed: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    tokens_cached: int = 0
-    cost: float | None = None
-
-    def count(self, usage: dict[str, Any], retries: int) -> None:
-        """Count a call that was made, with the endpoint's own count of its tokens."""
-        self.calls += 1
-        self.retried += retries
-        self.tokens_in += usage.get("prompt_tokens") or 0
-        self.tokens_out += usage.get("completion_tokens") or 0
-        self.tokens_cached += (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
 
 
 class Model:
@@ -72,6 +45,8 @@ class Model:
         max_in_flight: how many requests may wait for their reply at once.
         batch: send requests through the endpoint's Batch API, all at once: cheaper, and done within a day. A process
             that ends meanwhile loses nothing; the same calls made again fetch what came of it.
+        max_calls: the most calls to make; None means any number. What the store has takes no call.
+        max_cost: the most USD to spend, by params/prices.yaml; None means any sum.
 
     No endpoint is contacted, and no key needed, before a reply is missing in the store. The key comes from
     OPENAI_API_KEY.
@@ -84,6 +59,8 @@ class Model:
         store: Store | None = None,
         max_in_flight: int = 64,
         batch: bool = False,
+        max_calls: int | None = None,
+        max_cost: float | None = None,
     ):
         self.name = name
         self.is_local = base_url is None and (name == "local" or name.endswith(".gguf"))
@@ -94,7 +71,11 @@ class Model:
         self.batch = batch
         # The embedded server has one slot: what waits in its queue would only run into the time-out.
         self.max_in_flight = 1 if self.is_local else MOST_WAITING if batch else max_in_flight
-        self._used = Usage(cost=0.0 if self.is_local else None)
+        self._price = prices.FREE if self.is_local else prices.of(name)
+        self._budgets = (budget.of_run(), budget.Budget(max_calls, max_cost))
+        if self._price is None and any(b.max_cost is not None for b in self._budgets):
+            raise UserError(f"no price of '{name}' is known, which max_cost needs: add it to params/{prices.NAME}")
+        self._steps: defaultdict[str, list[Usage]] = defaultdict(list)
 
     @cached_property
     def identity(self) -> dict[str, str | None]:
@@ -110,8 +91,13 @@ class Model:
 
     @property
     def usage(self) -> dict[str, Any]:
-        """The figures of `Usage` as a plain dict."""
-        return asdict(self._used)
+        """The figures of `usage.Usage` as a plain dict."""
+        return total(u for used in self._steps.values() for u in used)
+
+    @property
+    def steps(self) -> dict[str, dict[str, Any]]:
+        """The usage of each step, by the name that `ask` and `choose` give it."""
+        return {step: total(used) for step, used in self._steps.items()}
 
     def ask(
         self,
@@ -132,7 +118,7 @@ class Model:
             temperature: of the sampling.
             max_tokens: most tokens of a reply; None leaves it to the endpoint.
             sample: number of the independent sample, for several replies to the same messages at temperature > 0.
-            step: what the progress line calls this.
+            step: what the progress line and the usage call this.
 
         Returns:
             One Reply per item; a failed one says why in `failure`.
@@ -159,11 +145,10 @@ class Model:
                 got, again = await self._outcome(one, settings)
                 text, value, failure = read(got, schema)
                 cached &= again
+            self._batch.used.failed += failure is not None
             return Reply(text, value, failure, cached)
 
-        replies = self._each(messages, reply, step)
-        self._used.failed += sum(r.failure is not None for r in replies)
-        return replies
+        return self._each(messages, reply, step)
 
     def choose(
         self, messages: Iterable[Messages], options: Sequence[str] = ("A", "B"), step: str = "choosing"
@@ -183,10 +168,11 @@ class Model:
             reply, _ = await self._outcome(one, settings)
             if read(reply)[0] and first_token(reply) is None:  # a refusal has no text, and says nothing of the endpoint
                 raise UserError(f"{self.name} offers no log-probabilities: use `ask`, or another model, for choices")
-            return probabilities(reply, options)
+            row = probabilities(reply, options)
+            self._batch.used.failed += math.isnan(row[0])
+            return row
 
         rows = self._each(messages, chances, step)
-        self._used.failed += sum(math.isnan(row[0]) for row in rows)
         return np.array(rows).reshape(-1, len(options))
 
     def _each(self, items: Iterable[Messages], work: Callable[[Messages], Awaitable[T]], step: str) -> list[T]:
@@ -197,8 +183,8 @@ class Model:
 
         async def run() -> list[T]:
             queue, done, stopped = enumerate(items), {}, None
-            self._batch = _Batch(self, _Progress(step, len(items) if isinstance(items, Sized) else None))
-
+            self._batch = _Batch(self, step, len(items) if isinstance(items, Sized) else None)
+            self._steps[step].append(self._batch.used)
             spare = iter(range(self.max_in_flight - 1))
 
             async def worker() -> None:
@@ -236,20 +222,23 @@ class Model:
             raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
         else:
             reply, cached = await self._batch.call(key, text, request), False
-        self._used.cached += cached
+        self._batch.used.cached += cached
         return reply, cached
 
 
 class _Batch:
-    """What one `ask` or `choose` needs while it runs: the connection, and the calls under way by their key."""
+    """What one `ask` or `choose` needs while it runs: connection, calls under way by their key, usage."""
 
-    def __init__(self, model: Model, progress: "_Progress"):
-        self.model, self.progress = model, progress
-        self.connection = (
-            Batches(model.name, model.base_url, model.store, progress.away)
-            if model.batch
-            else Connection(model.name, model.base_url, model.max_in_flight)
-        )
+    def __init__(self, model: Model, step: str, items: int | None):
+        self.model, self.used = model, Usage()
+        self.purse = budget.Purse(model._budgets, model._price, model.store.path)
+        self.progress = Calls(step, items, self.used, model=model._who, in_flight=model.max_in_flight)
+        if model.store.scratch:
+            self.connection = Dry(model.store, model._who)
+        elif model.batch:
+            self.connection = Batches(model.name, model.base_url, model.store, self.progress.away)
+        else:
+            self.connection = Connection(model.name, model.base_url, model.max_in_flight)
         self.under_way: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
     async def call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -262,68 +251,16 @@ class _Batch:
             del self.under_way[key]
 
     async def _call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
+        held = await self.purse.start(request)
         reply, keep, retries = await self.connection.call(request)
         if keep:
             # A commit takes 0.04 ms. Committing in groups was tried: it makes the workers go in step, which costs a
             # sixth of the throughput at 64 in flight.
             self.model.store.put([Stored(key, text, canonical(reply), read(reply)[2])])
-        self.model._used.count(reply.get("usage") or {}, retries)
+        await self.purse.settle(held, self.used.count(reply.get("usage"), retries, self.model._price))
         return reply
 
     async def close(self) -> None:
         """Take the progress away and close the connection."""
         self.progress.close()
         await self.connection.close()
-
-
-class _Progress:
-    """How far a batch that calls is: a bar in a terminal or notebook, log lines elsewhere, a file for a run."""
-
-    def __init__(self, step: str, total: int | None):
-        self.step, self.total, self.done, self.done_away = step, total, 0, 0
-        self.file = os.environ.get("PERSONA_PROGRESS")
-        self.every = 0.1 if self.file else LOG_EVERY_S
-        self.bar: tqdm | None = None
-        self.shown = False
-        self._logged = 0.0
-
-    def show(self) -> None:
-        """Begin to show it: a call is made."""
-        if self.shown:
-            return
-        self.shown = True
-        notebook = type(sys.stderr).__module__.startswith("ipykernel")
-        if not self.file and (sys.stderr.isatty() or notebook):
-            self.bar = tqdm(total=self.total, initial=self.done, desc=self.step, unit="call", leave=False)
-        self._log()
-
-    def advance(self) -> None:
-        """Note that one more item is done."""
-        self.done += 1
-        if self.bar is not None:
-            self.bar.update()
-        elif self.shown and (self.done == self.total or time.monotonic() - self._logged > self.every):
-            self._log()
-
-    def away(self, done: int) -> None:
-        """Note how many items are done at the endpoint that did not come back yet."""
-        changed, self.done_away = done != self.done_away, done
-        if self.bar is not None:
-            self.bar.n = self.done + done
-            self.bar.refresh()
-        elif self.shown and changed and done and time.monotonic() - self._logged > self.every:
-            self._log()
-
-    def _log(self) -> None:
-        self._logged, done = time.monotonic(), self.done + self.done_away
-        if self.file:
-            with open(self.file, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": self.step, "done": done, "total": self.total}) + "\n")
-        elif self.bar is None:
-            total = f" of {self.total}" if self.total else ""
-            print(f"{self.step}: {done}{total} done", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self.bar is not None:
-            self.bar.close()

@@ -14,7 +14,7 @@ import jinja2
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
-from . import presets
+from . import presets, usage
 
 DATA = Path(__file__).parent / "data"
 
@@ -52,7 +52,7 @@ def index(manifest: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": _figure, "span": _span, "day": _day}
+    environment.filters |= {"figure": _figure, "cost": usage.cost_text, "span": _span, "day": _day}
     return environment.get_template("index.html.j2").render(run=manifest)
 
 

@@ -14,7 +14,7 @@ import nbformat
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from . import UserError, store
+from . import UserError, prices, store
 
 
 class Preset(BaseModel, extra="forbid"):
@@ -28,7 +28,7 @@ class Preset(BaseModel, extra="forbid"):
 
 def known() -> list[str]:
     """Names of the presets in params/."""
-    return sorted(p.stem for p in (store.ROOT / "params").glob("*.yaml"))
+    return sorted(p.stem for p in (store.ROOT / "params").glob("*.yaml") if p.name != prices.NAME)
 
 
 def notebook(stem: str) -> Path:

@@ -1,24 +1,111 @@
-"""Progress of a notebook that runs: one line in a terminal, plain log lines elsewhere.
+"""Progress of model calls, and of a notebook that runs: one line in a terminal, plain log lines elsewhere.
 
-Model calls in the kernel append JSON lines {"step", "done", "total"} to the file that PERSONA_PROGRESS names; the
-runner reads it from a thread. Used by `runs.run`.
+Calls in a run's kernel append JSON lines to the file that PERSONA_PROGRESS names: {"batch", "step", "done", "total"},
+the model asked, and the usage of the batch so far. The runner shows them from a thread while the notebook runs, and
+adds them up when it has ended in whatever way. Used by `model.Model`, `runs` and `estimate`.
 """
 
+import itertools
 import json
+import os
 import shutil
 import sys
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from .usage import Usage, total
+
+VARIABLE = "PERSONA_PROGRESS"
 POLL_S = 0.5
 LOG_EVERY_S = 5.0
 SAY_ALIVE_EVERY_S = 60.0
 WINDOW_S = 30.0
+WRITE_EVERY_S = 0.1
+
+_batches = itertools.count()
+
+
+class Calls:
+    """How far a batch of calls is: a bar in a terminal or notebook, log lines elsewhere, a file for a run.
+
+    Args:
+        step: what is being asked.
+        items: how many there are, if that is known.
+        used: counts what the batch uses; the file tells it.
+        about: what else the file tells.
+    """
+
+    def __init__(self, step: str, items: int | None, used: Usage, **about: Any):
+        self.step, self.items, self.used, self.done, self.done_away = step, items, used, 0, 0
+        self._about = {"batch": next(_batches), "step": step, "total": items} | about
+        self._file = os.environ.get(VARIABLE)
+        self._every = WRITE_EVERY_S if self._file else LOG_EVERY_S
+        self._bar: tqdm | None = None
+        self._shown, self._logged = False, 0.0
+
+    def show(self) -> None:
+        """Begin to show it: a call is made."""
+        if self._shown:
+            return
+        self._shown = True
+        notebook = type(sys.stderr).__module__.startswith("ipykernel")
+        if not self._file and (sys.stderr.isatty() or notebook):
+            self._bar = tqdm(total=self.items, initial=self.done, desc=self.step, unit="call", leave=False)
+        self._log()
+
+    def advance(self) -> None:
+        """Note that one more item is done."""
+        self.done += 1
+        if self._bar is not None:
+            self._bar.update()
+        elif self._shown and time.monotonic() - self._logged > self._every:
+            self._log()
+
+    def away(self, done: int) -> None:
+        """Note how many items are done at the endpoint that did not come back yet."""
+        changed, self.done_away = done != self.done_away, done
+        if self._bar is not None:
+            self._bar.n = self.done + done
+            self._bar.refresh()
+        elif self._shown and changed and done and time.monotonic() - self._logged > self._every:
+            self._log()
+
+    def close(self) -> None:
+        """Tell how it ended, where something was shown or a file is kept, and take the bar away."""
+        self.done_away = 0
+        if self._bar is not None:
+            self._bar.close()
+        elif self._shown or self._file:
+            self._log()
+
+    def _log(self) -> None:
+        self._logged, done = time.monotonic(), self.done + self.done_away
+        if self._file:
+            with open(self._file, "a", encoding="utf-8") as file:
+                file.write(json.dumps(self._about | {"done": done, "usage": asdict(self.used)}) + "\n")
+        elif self._bar is None:
+            of_all = f" of {self.items}" if self.items else ""
+            print(f"{self.step}: {done}{of_all} done", file=sys.stderr, flush=True)
+
+
+def batches(steps: Path) -> list[dict[str, Any]]:
+    """The last that each batch of calls told in a file; half a line, of a kernel that was killed, is left out."""
+    lines = [json.loads(line) for line in steps.read_text("utf-8").split("\n")[:-1]]
+    return list({line["batch"]: line for line in lines}.values())
+
+
+def used(steps: Path) -> dict[str, dict[str, Any]]:
+    """What the calls that told of themselves in a file have used, by step."""
+    by_step = defaultdict(list)
+    for batch in batches(steps):
+        by_step[batch["step"]].append(batch["usage"])
+    return {step: total(usages) for step, usages in by_step.items()}
 
 
 class Progress:

@@ -5,7 +5,6 @@ The last cell of every notebook calls `record`; `persona run --preset smoke` doe
 
 import json
 import os
-import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 import pandas as pd
 
-from . import manifests, store
+from . import manifests, progress, store
 
 if TYPE_CHECKING:  # a notebook, which only records, does not wait for what executes notebooks
     from matplotlib.axes import Axes
@@ -40,7 +39,7 @@ def record(
         metrics: name -> number or text; NaN means missing.
         tables: name -> table, written as tables/NAME.parquet and .csv.
         figures: name -> Axes, written as figures/NAME.png and .svg; the first is the key figure.
-        models: what was asked; the `identity` and `usage` of each are kept.
+        models: what was asked; the `identity`, `usage` and `steps` (usage by step) of each are kept.
 
     Returns:
         The metrics as a small table to be shown: index `metric`, column `value`.
@@ -55,7 +54,7 @@ def record(
             _write_figure(axes, folder / "figures" / name)
         found = {"headline": headline, "metrics": metrics, "figure": next(iter(figures), None)}
         found |= {"tables": list(tables), "figures": list(figures)}
-        found["models"] = [{"identity": m.identity, "usage": m.usage} for m in models]
+        found["models"] = [{"identity": m.identity, "usage": m.usage, "steps": m.steps} for m in models]
         manifests.write_json(found, folder / "record.json")
     return pd.DataFrame({"value": pd.Series(dict(metrics), dtype=object)}).rename_axis("metric")
 
@@ -74,13 +73,21 @@ def _write_figure(axes: "Axes", stem: Path) -> None:
         axes.figure.savefig(f"{stem}.svg", bbox_inches="tight", metadata={"Date": None})
 
 
-def run(preset: "Preset", planned: Mapping[str, dict], folder: Path) -> dict[str, Any]:
+def run(
+    preset: "Preset",
+    planned: Mapping[str, dict],
+    folder: Path,
+    max_calls: int | None = None,
+    max_cost: float | None = None,
+) -> dict[str, Any]:
     """Execute notebooks into a folder, each whatever became of the others.
 
     Args:
         preset: what the run is called and for.
         planned: each notebook with all its parameters, from `presets.plan`.
         folder: where the run goes; an earlier run there is replaced.
+        max_calls: the most calls that all notebooks together may make; a notebook that needs more fails.
+        max_cost: the most USD that they may spend.
 
     Returns:
         The manifest, which also lies in the folder, as does index.html.
@@ -89,19 +96,21 @@ def run(preset: "Preset", planned: Mapping[str, dict], folder: Path) -> dict[str
         UserError: the folder holds something else than an earlier run.
         KeyboardInterrupt: Ctrl-C; the kernel is gone and the manifest says so.
     """
-    from . import pages, presets
+    from . import budget, pages, presets
 
+    limits = {"max_calls": max_calls, "max_cost": max_cost}
     folder = folder.absolute()
     manifests.clear(folder)
     titles = {stem: pages.title(presets.notebook(stem)) for stem in planned}
     entries = {s: {"title": titles[s], "parameters": _with_out(planned[s], folder / s)} for s in planned}
-    manifest = manifests.begun(preset.name, preset.about, entries)
+    manifest = manifests.begun(preset.name, preset.about, entries) | {"budget": limits}
     began = time.monotonic()
     try:
         for stem, entry in manifest["notebooks"].items():
             entry["status"] = "running"
             _save(manifest, folder, began)
-            _run_notebook(stem, entry, folder)
+            left = limits | {name: manifest["usage"][name] for name in ("calls", "cost")}
+            _run_notebook(stem, entry, folder, {budget.VARIABLE: json.dumps(left)})
         failed = any(entry["status"] == "failed" for entry in manifest["notebooks"].values())
         manifest["status"] = "failed" if failed else "done"
     except BaseException as error:
@@ -127,75 +136,23 @@ def _save(manifest: dict[str, Any], folder: Path, began: float) -> None:
     (folder / "index.html").write_text(pages.index(manifest), "utf-8")
 
 
-def _run_notebook(stem: str, entry: dict[str, Any], folder: Path) -> None:
-    """Execute a notebook, write its page, and enter what became of it."""
-    from . import pages
+def _run_notebook(stem: str, entry: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> None:
+    """Execute a notebook, write its page, and enter what became of it and what it used."""
+    from . import kernels, pages
 
     entry["started"] = manifests.now()
     began = time.monotonic()
-    try:
-        entry["error"] = _execute(stem, entry["parameters"], folder / f"{stem}.ipynb")
-        entry["status"] = "failed" if entry["error"] else "done"
-        recorded = folder / stem / "record.json"
-        entry |= json.loads(recorded.read_text("utf-8")) if recorded.is_file() else {}
-        pages.export(folder / f"{stem}.ipynb", entry["title"])
-    except BaseException as error:
-        entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        raise
-    finally:
-        entry["seconds"] = round(time.monotonic() - began, 1)
-
-
-def _execute(stem: str, parameters: dict[str, Any], target: Path) -> dict[str, str] | None:
-    """Run a notebook with papermill in a kernel of this interpreter; returns its error, if it has one."""
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-
-    from . import presets
-    from .progress import Progress
-
-    source = presets.notebook(stem)
-    defaults = presets.parameters(source)
-    changed = {name: value for name, value in parameters.items() if value != defaults[name]}
+    target, recorded = folder / f"{stem}.ipynb", folder / stem / "record.json"
     with tempfile.TemporaryDirectory() as temporary:
         steps = Path(temporary) / "steps.jsonl"
-        steps.touch()
-        cells = sum(cell.cell_type == "code" for cell in presets.read(source).cells) + 1  # papermill's own
-        with Progress(stem, cells, steps) as progress:
-            try:
-                papermill.execute_notebook(
-                    source,
-                    target,
-                    changed,
-                    kernel_name="python3",
-                    language="python",
-                    progress_bar=False,
-                    cwd=source.parent,
-                    kernel_manager_class=_kernel(steps),
-                    on_cell_executed=progress.cell_done,
-                )
-            except papermill.PapermillExecutionError as error:
-                return {"name": error.ename, "message": _one_line(error.evalue)}
-            except (DeadKernelError, RuntimeError) as error:
-                return {"name": type(error).__name__, "message": _one_line(str(error))}
-    return None
-
-
-def _kernel(steps: Path) -> type:
-    """The kernel of this interpreter, wherever a kernel named python3 on this machine may point."""
-    from ipykernel.kernelspec import get_kernel_dict
-    from jupyter_client import AsyncKernelManager
-    from jupyter_client.kernelspec import KernelSpec
-
-    ours = {"PERSONA_PROGRESS": str(steps), "PERSONA_STORE": str(store.default_path().absolute())}
-
-    class Kernel(AsyncKernelManager):
-        kernel_spec = KernelSpec(**get_kernel_dict(["--log-level=CRITICAL"]) | {"env": ours})
-
-    return Kernel
-
-
-def _one_line(message: str) -> str:
-    """The first line of an error's message without terminal colours, at most 300 characters."""
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", message).strip().splitlines() or [""]
-    return lines[0] if len(lines[0]) <= 300 else lines[0][:299] + "…"
+        try:
+            entry["error"] = kernels.execute(stem, entry["parameters"], target, steps, environment)
+            entry["status"] = "failed" if entry["error"] else "done"
+            entry |= json.loads(recorded.read_text("utf-8")) if recorded.is_file() else {}
+            pages.export(target, entry["title"])
+        except BaseException as error:
+            entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            raise
+        finally:
+            entry["steps"] = progress.used(steps) if steps.exists() else {}
+            entry["seconds"] = round(time.monotonic() - began, 1)

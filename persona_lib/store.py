@@ -9,8 +9,9 @@ import hashlib
 import json
 import os
 import sqlite3
+import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +50,7 @@ class Batch(NamedTuple):
     id: str | None
 
 
-def canonical(request: dict[str, Any]) -> str:
+def canonical(request: Mapping[str, Any]) -> str:
     """The request as JSON text, the same for equal requests whatever the order of their keys."""
     return json.dumps(request, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
@@ -72,13 +73,23 @@ class Store:
         recording: name of a file in tests/recordings (without .jsonl) or a path; read before the file, never written.
         offline: a missing reply is an error that names the request instead of a call. Only tests set it
             (PERSONA_OFFLINE=1 in the environment does the same).
+        scratch: a file that takes what is new, so that the store itself is only read; `Model` then asks nobody and
+            makes replies up. `persona estimate` sets it (PERSONA_SCRATCH in the environment does the same).
 
     Raises:
         UserError: the file is no response store or can't be written; the recording is missing or damaged.
     """
 
-    def __init__(self, path: Path | str | None = None, recording: str | None = None, offline: bool = False):
-        self.path = Path(path or default_path())
+    def __init__(
+        self,
+        path: Path | str | None = None,
+        recording: str | None = None,
+        offline: bool = False,
+        scratch: Path | str | None = None,
+    ):
+        kept = Path(path or default_path())
+        self.scratch = scratch or os.environ.get("PERSONA_SCRATCH")
+        self.path = Path(self.scratch or kept)
         self.offline = offline or bool(os.environ.get("PERSONA_OFFLINE"))
         self._recorded = {row.key: row for row in read_recording(recording)} if recording else {}
         with self._errors():
@@ -87,18 +98,45 @@ class Store:
             self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
             weakref.finalize(self, self._db.close)
             self._db.execute("PRAGMA page_size=8192")  # a reply with its request mostly fits one page
-            self._db.execute("PRAGMA journal_mode=WAL")
+            self._to_wal()
             # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of FULL's price.
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_TABLES)
+            self._layers = [self._db]
+            if self.scratch and kept.is_file():
+                read_only = f"{kept.absolute().as_uri()}?mode=ro"
+                self._layers.append(sqlite3.connect(read_only, uri=True, timeout=60, check_same_thread=False))
+                weakref.finalize(self, self._layers[-1].close)
+
+    def _to_wal(self) -> None:
+        """Where two processes make the file at once, SQLite tells one that it is locked without waiting."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def get(self, key: str) -> Stored | None:
         """The outcome kept under a key, or None."""
         if key in self._recorded:
             return self._recorded[key]
+        query = "SELECT key, request, reply, failure FROM replies WHERE key = ?"
         with self._errors():
-            row = self._db.execute("SELECT key, request, reply, failure FROM replies WHERE key = ?", (key,)).fetchone()
+            rows = (layer.execute(query, (key,)).fetchone() for layer in self._layers)
+            row = next(filter(None, rows), None)
         return Stored(*row) if row else None
+
+    def latest(self, model: Mapping[str, str], n: int) -> list[tuple[str, str, str]]:
+        """Request, reply and time of the last n answers of a model, by the name and address that it is kept under."""
+        query = "SELECT request, reply, created FROM replies WHERE failure IS NULL AND instr(request, ?) "
+        query += "ORDER BY rowid DESC LIMIT ?"
+        earnest = self._layers[1:] if self.scratch else self._layers  # a scratch file's own replies are made up
+        with self._errors():
+            return [r for db in earnest for r in db.execute(query, (f'"model":{canonical(model)}', n))]
 
     def put(self, rows: Iterable[Stored]) -> None:
         """Keep outcomes; they are committed when this returns. A key that is already there keeps its first reply."""

@@ -24,8 +24,8 @@ def started(monkeypatch):
     """What `persona run` hands to `runs.run`, in place of a run; `status` is what becomes of it."""
     told = {"status": "done"}
 
-    def run(preset, planned, folder):
-        told.update(preset=preset.name, planned=planned, folder=folder)
+    def run(preset, planned, folder, max_calls, max_cost):
+        told.update(preset=preset.name, planned=planned, folder=folder, max_calls=max_calls, max_cost=max_cost)
         entry = {"status": told["status"], "seconds": 2.0, "error": None, "headline": "Half of it."}
         if told["status"] == "failed":
             entry["error"] = {"name": "ValueError", "message": "no such thing"}

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from nbformat import v4
 
-from persona_lib import UserError, manifests, pages, presets, runs, store
+from persona_lib import UserError, manifests, pages, presets, runs, store, usage
 from persona_lib.progress import Progress
 
 PARAMETERS = 'seed = 0\nn_items: int = 8\nshare = 0.5\nmodel = "local"\nbase_url = None\nrecording = "x"\nout = None'
@@ -27,13 +27,15 @@ GOOD = """
 import json, os, sys
 import pandas as pd, matplotlib.pyplot as plt
 from persona_lib import runs
-with open(os.environ["PERSONA_PROGRESS"], "a") as file:
-    file.write(json.dumps({"step": "answering", "done": 8, "total": 8}) + "\\n")
-table = pd.DataFrame({"score": [0.25, 0.5]}, index=pd.Index(["direct", "summary"], name="condition"))
-ax = table.plot.bar()
 class Asked:
     identity = {"name": "local", "base_url": None, "weights_sha256": "b179"}
     usage = dict(calls=5, cached=3, retried=0, failed=1, tokens_in=40, tokens_out=9, tokens_cached=2, cost=0.0)
+    steps = {"answering": usage}
+with open(os.environ["PERSONA_PROGRESS"], "a") as file:
+    told = {"batch": 0, "step": "answering", "total": 8, "usage": Asked.usage}
+    file.writelines(json.dumps(told | {"done": done}) + "\\n" for done in (4, 8))
+table = pd.DataFrame({"score": [0.25, 0.5]}, index=pd.Index(["direct", "summary"], name="condition"))
+ax = table.plot.bar()
 here = {"python": sys.executable, "folder": os.getcwd(), "store": os.environ["PERSONA_STORE"]}
 runs.record(out, headline="Half <b>of</b> the answers & more \\"stand\\"", figures={"scores": ax}, models=[Asked()],
             tables={"scores": table}, metrics={"kept": 0.5, "unknown": float("nan"), "seed": seed, **here})
@@ -118,6 +120,7 @@ def test_the_manifest_tells_parameters_versions_models_and_usage(manifest):
     assert manifest["versions"]["pandas"] == pd.__version__ and "python" in manifest["versions"]
     assert manifest["models"] == [{"name": "local", "base_url": None, "weights_sha256": "b179"}]
     assert manifest["usage"] == manifest["notebooks"]["01_good"]["usage"]
+    assert manifest["usage"] == manifest["notebooks"]["01_good"]["steps"]["answering"]
     assert (manifest["usage"]["calls"], manifest["usage"]["cached"], manifest["usage"]["cost"]) == (5, 3, 0.0)
     assert manifest["started"] < manifest["ended"] and manifest["preset"]["name"] == "smoke"
     assert "git" not in manifest  # this project is no checkout
@@ -202,14 +205,14 @@ def test_the_index_tells_the_run(done, manifest):
     text = " ".join((done / "index.html").read_text().split())
     assert "Tries &amp; shows." in text and "Model: local." in text and "far too small for conclusions" in text
     assert "1 of 2 notebooks failed" in text and "What 01_good asks" in text and "missing" in text
-    assert "$0.00" in text
+    assert "$0.00" in text and '<th scope="row">answering</th><td>5</td><td>3</td><td>0</td><td>1</td>' in text
 
 
 def index_of(**changed) -> str:
     """An index page without notebooks, from a manifest with some entries changed."""
-    usage = dict.fromkeys(manifests.COUNTS, 0) | {"cost": None}
+    used = dict.fromkeys(usage.COUNTS, 0) | {"cost": None}
     begun = manifests.begun("p", "About.", {})
-    return " ".join(pages.index(begun | {"models": [], "usage": usage, "seconds": 130.0} | changed).split())
+    return " ".join(pages.index(begun | {"models": [], "usage": used, "seconds": 130.0} | changed).split())
 
 
 def test_the_index_of_another_model_has_no_notice_and_an_unknown_cost_is_said():
@@ -220,8 +223,7 @@ def test_the_index_of_another_model_has_no_notice_and_an_unknown_cost_is_said():
 
 def test_cost_is_unknown_only_where_calls_were_made_at_no_known_price():
     def entry(calls, cost):
-        usage = dict.fromkeys(manifests.COUNTS, 0) | {"calls": calls, "cost": cost}
-        return {"models": [{"identity": {"name": "m"}, "usage": usage}]}
+        return {"steps": {"answers": dict.fromkeys(usage.COUNTS, 0) | {"calls": calls, "cost": cost}}}
 
     def cost(tmp, *entries):
         manifest = manifests.begun("p", "", {}) | {"notebooks": dict(enumerate(entries))}

@@ -1,0 +1,69 @@
+"""Kernels: one notebook executed with papermill in a kernel of this interpreter. Used by `runs` and `estimate`."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import papermill
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
+from nbclient.exceptions import DeadKernelError
+
+from . import presets, progress, store
+
+
+def execute(
+    stem: str, parameters: Mapping[str, Any], target: Path, steps: Path, environment: Mapping[str, str]
+) -> dict[str, str] | None:
+    """Run a notebook.
+
+    Args:
+        stem: the notebook in notebooks/.
+        parameters: all its parameters.
+        target: where the executed notebook goes.
+        steps: the file that its model calls tell their progress and usage in.
+        environment: what the kernel is told beside that.
+
+    Returns:
+        `name` and `message` (one line) of the error that it ended with, or None.
+    """
+    source = presets.notebook(stem)
+    defaults = presets.parameters(source)
+    steps.touch()
+    cells = sum(cell.cell_type == "code" for cell in presets.read(source).cells) + 1  # papermill's own
+    with progress.Progress(stem, cells, steps) as shown:
+        try:
+            papermill.execute_notebook(
+                source,
+                target,
+                {name: value for name, value in parameters.items() if value != defaults[name]},
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                cwd=source.parent,
+                kernel_manager_class=_kernel({progress.VARIABLE: str(steps)} | environment),
+                on_cell_executed=shown.cell_done,
+            )
+        except papermill.PapermillExecutionError as error:
+            return {"name": error.ename, "message": _one_line(error.evalue)}
+        except (DeadKernelError, RuntimeError) as error:
+            return {"name": type(error).__name__, "message": _one_line(str(error))}
+    return None
+
+
+def _kernel(environment: Mapping[str, str]) -> type:
+    """The kernel of this interpreter, wherever a kernel named python3 on this machine may point."""
+    ours = {"PERSONA_STORE": str(store.default_path().absolute())} | environment
+
+    class Kernel(AsyncKernelManager):
+        kernel_spec = KernelSpec(**get_kernel_dict(["--log-level=CRITICAL"]) | {"env": ours})
+
+    return Kernel
+
+
+def _one_line(message: str) -> str:
+    """The first line of an error's message without terminal colours, at most 300 characters."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", message).strip().splitlines() or [""]
+    return lines[0] if len(lines[0]) <= 300 else lines[0][:299] + "…"
