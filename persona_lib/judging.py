@@ -14,6 +14,7 @@ from . import wording
 from .model import Model
 
 KEEP, REVISE = "keep", "revise"
+SUBTLE, TOO_MUCH = "subtle", "too much"
 
 
 def critic(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str | None = None) -> pd.DataFrame:
@@ -29,16 +30,34 @@ def critic(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str 
         The index of `answers`; columns `judge`, `judge_template` (hash), `critique`, `verdict` (keep or revise, missing
         if it can't be read), `score` (1 for keep, 0 for revise, missing), `judge_failure` (the reason, or missing).
     """
-    template = wording.load("critic", templates)
-    schema = create_model("Critic", critique=(wording.bounded(words), ...), verdict=(Literal[KEEP, REVISE], ...))
+    return _verdicts(judge, answers, "critic", {"keep": KEEP, "revise": REVISE}, words, templates)
+
+
+def subtlety(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str | None = None) -> pd.DataFrame:
+    """Does an answer give away that the profile was at hand? Section 5.2 of the paper.
+
+    Args:
+        judge, answers, words: as in `critic`.
+        templates: folder with a `subtlety.txt` of the user's own.
+
+    Returns:
+        As `critic`; `verdict` is subtle or too much, `score` 1 for too much and 0 for subtle.
+    """
+    return _verdicts(judge, answers, "subtlety", {"too_much": TOO_MUCH, "subtle": SUBTLE}, words, templates)
+
+
+def _verdicts(
+    judge: Model, answers: pd.DataFrame, name: str, options: dict[str, str], words: int, templates: str | None
+) -> pd.DataFrame:
+    """A critique and one of two verdicts on each answer; the first option scores 1, the second 0."""
+    template = wording.load(name, templates)
+    verdict = Literal[tuple(options.values())]
+    schema = create_model(name.title(), critique=(wording.bounded(words), ...), verdict=(verdict, ...))
     messages = [
-        template.messages(
-            {"persona": a.profile, "question": a.prompt, "answer": a.answer}
-            | {"words": words, "keep": KEEP, "revise": REVISE}
-        )
+        template.messages({"persona": a.profile, "question": a.prompt, "answer": a.answer} | {"words": words} | options)
         for a in answers.itertuples()
     ]
-    replies = judge.ask(messages, schema=schema, step="verdicts")
+    replies = judge.ask(messages, schema=schema, step=f"verdicts of {name}")
     verdicts = pd.DataFrame(
         {
             "judge": judge.name,
@@ -50,7 +69,8 @@ def critic(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str 
         index=answers.index,
         dtype="str",
     )
-    return verdicts.assign(score=verdicts["verdict"].map({KEEP: 1.0, REVISE: 0.0}).astype(float))
+    one, zero = options.values()
+    return verdicts.assign(score=verdicts["verdict"].map({one: 1.0, zero: 0.0}).astype(float))
 
 
 def prefer(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step: str = "preferences") -> pd.DataFrame:

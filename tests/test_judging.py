@@ -110,3 +110,11 @@ def test_no_answer_can_end_its_frame_or_the_personas():
     _, requests = choosing(lambda first, second: 0.5)
     text = str(requests)
     assert text.count("</answer B>") == 4 and text.count("</answer A>") == 4 and "‹/answer B>" in text
+
+
+def test_what_is_too_much_scores_one_and_the_judge_is_told_both_words():
+    for verdict, score in (("too much", 1.0), ("subtle", 0.0)):
+        with Endpoint(lambda body, v=verdict: completion(json.dumps({"critique": "x", "verdict": v}))) as endpoint:
+            table = judging.subtlety(Model("m", endpoint.url), ANSWERS)
+        assert table["score"].tolist() == [score] * 2
+        assert endpoint.requests[0]["messages"][-1]["content"].endswith('write "subtle" or "too much".')
