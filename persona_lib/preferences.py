@@ -69,24 +69,42 @@ def revise(
         `prompt_split`, `use`, `topic`, `prompt`, `rejected`, `critique`, `chosen`, `generator`, `templates` (hash of
         the wording), what `checks` finds, and `failure` (why there is no pair, or missing).
     """
-    critique, revision = (wording.load(name, templates) for name in ("critique", "revision"))
     table = dealt.merge(prompts[["prompt_id", "prompt", "topic", "prompt_split"]], how="left", on="prompt_id")
-    table = table.join(base, on="prompt_id")
     profiles = {i: personas.describe(row) for i, row in people.loc[table["persona_id"].unique()].iterrows()}
-    known = {"persona": table["persona_id"].map(profiles), "question": table["prompt"], "answer": table["rejected"]}
-    table["critique"], first = _step(critique, known | {"words": words}, table.index, writer, words)
-    asked = table["rejected"].str.count(r"\S+").clip(upper=words)
-    known |= {"critique": table["critique"], "words": asked.astype("Int64")}
-    table["chosen"], second = _step(revision, known, table.index, writer, words)
-    reasons = table.pop("base_failure").radd("base answer: ").fillna(first.radd("critique: "))
-    table["failure"] = reasons.fillna(second.radd("revision: "))
-    hashes = f"{critique.sha256}{revision.sha256}"
-    table["generator"], table["templates"] = writer.name, hashes
-    keys = table["persona_id"] + table["prompt_id"] + f"|{writer.name}|{hashes}|{words}"
+    table = table.join(base, on="prompt_id").assign(profile=table["persona_id"].map(profiles))
+    table = table.join(refine(table, writer, words, templates))
+    table["failure"] = table.pop("base_failure").radd("base answer: ").fillna(table["failure"])
+    keys = table["persona_id"] + table["prompt_id"] + f"|{writer.name}|{words}|" + table["templates"]
     table["pair_id"] = [hashlib.sha256(key.encode()).hexdigest()[:16] for key in keys]
     split = people["persona_split"] if "persona_split" in people else pd.Series(None, people.index, dtype="str")
     table["persona_split"] = table["persona_id"].map(split).astype("str")
     return table.join(checks(table, people))[list(COLUMNS)]
+
+
+def refine(items: pd.DataFrame, writer: Model, words: int = 60, templates: str | None = None) -> pd.DataFrame:
+    """Criticize answers in the shoes of a profile and revise them by that: two calls an item.
+
+    Args:
+        items: columns `profile`, `prompt`, `rejected` (the answer; where it is missing nothing is asked).
+        writer, words, templates: as in `revise`.
+
+    Returns:
+        The index of `items`; columns `critique`, `chosen`, `generator`, `templates` (hash of the wording), `failure`.
+    """
+    critique, revision = (wording.load(name, templates) for name in ("critique", "revision"))
+    known = {"persona": items["profile"], "question": items["prompt"], "answer": items["rejected"]}
+    said, first = _step(critique, known | {"words": words}, items.index, writer, words)
+    asked = items["rejected"].str.count(r"\S+").clip(upper=words).astype("Int64")
+    chosen, second = _step(revision, known | {"critique": said, "words": asked}, items.index, writer, words)
+    return pd.DataFrame(
+        {
+            "critique": said,
+            "chosen": chosen,
+            "generator": writer.name,
+            "templates": critique.sha256 + revision.sha256,
+            "failure": first.radd("critique: ").fillna(second.radd("revision: ")),
+        }
+    )
 
 
 def _step(

@@ -135,3 +135,23 @@ def test_several_models_answer_the_same_items():
     assert table.groupby(["model", "condition"]).size().to_dict() == {
         (m, c): 3 for m in "mn" for c in ("baseline", "direct")
     }
+
+
+def test_samples_are_independent_requests_and_take_a_temperature():
+    drawn = bench.items(people(2), questions(3), 3, seed=0)
+    with Endpoint(answer) as endpoint:
+        model = Model("m", endpoint.url)
+        table = bench.conditioning(drawn, [model], model, ["direct"], samples=4, temperature=0.8)
+        with pytest.raises(UserError, match="4 samples at temperature 0 would be one and the same"):
+            bench.conditioning(drawn, [model], model, ["direct"], samples=4)
+    assert table.groupby("sample").size().to_dict() == {0: 3, 1: 3, 2: 3, 3: 3}
+    asked = [r for r in endpoint.requests if "verdict" not in str(r["response_format"])]
+    assert len(asked) == 12 and {r["temperature"] for r in asked} == {0.8}
+
+
+def test_the_writer_is_told_less_where_items_say_so_and_the_judge_all():
+    drawn = bench.items(people(2), questions(3), 3, seed=0).assign(told="sex: Female")
+    with Endpoint(answer) as endpoint:
+        bench.conditioning(drawn, [Model("m", endpoint.url)], Model("m", endpoint.url), ["direct"])
+    for request in endpoint.requests:
+        assert ("age: " in str(request["messages"])) == ("verdict" in str(request["response_format"]))
