@@ -73,7 +73,8 @@ def paired_differences(table: pd.DataFrame, by: str, value: str = "score", again
         One row per pair: `minuend`, `subtrahend`, `n` (items scored in both), `failed` (items not), `difference` of the
         means, `low`, `high`, `p` of no difference, `p_holm` (corrected for all rows), `note` as in `rates`. The
         interval is Bonett and Price's (2012) for paired proportions at the effective sample size, so that it keeps a
-        width where all items agree; p is where such an interval would touch 0.
+        width where all items agree. p is where such an interval would touch 0, its variance at least that of
+        independent items: a family of tests needs the far tail, where estimates that are too small count most.
     """
     _check(table, by, value)
     if table.duplicated([*ITEM, by]).any():
@@ -96,15 +97,21 @@ def difference(differences: pd.Series) -> dict:
     """One row of `paired_differences`: differences from -1 to 1 or missing, indexed by cluster labels."""
     scored = differences.dropna()
     x = scored.to_numpy(float)
-    worth = effective(x, scored.index.to_frame(index=False), x.var() if len(x) else np.nan)
     row = {"n": len(x), "failed": len(differences) - len(x), "difference": x.mean() if len(x) else np.nan}
-    n = worth.n
+    spread, clusters = (x.var() if len(x) else np.nan), scored.index.to_frame(index=False)
+    worth, strict = (effective(x, clusters, spread, floor) for floor in (FLOOR, 1.0))
+    middle, error = _bonett_price(x, worth.n)
+    low, high = np.clip([middle - worth.t * error, middle + worth.t * error], -1, 1)
+    middle, error = _bonett_price(x, strict.n)
+    return row | {"low": low, "high": high, "p": 2 * stats.t.sf(abs(middle) / error, strict.df), "note": worth.note}
+
+
+def _bonett_price(x: np.ndarray, n: float) -> tuple[float, float]:
+    """Middle and standard error of a mean of differences with n effective items; missing for n = 0."""
     if n == 0:
-        return row | {"low": np.nan, "high": np.nan, "p": np.nan, "note": worth.note}
+        return np.nan, np.nan
     middle = x.mean() * n / (n + 2)
-    error = np.sqrt((((x**2).mean() * n + 2) / (n + 2) - middle**2) / (n + 2))
-    low, high = max(-1.0, middle - worth.t * error), min(1.0, middle + worth.t * error)
-    return row | {"low": low, "high": high, "p": 2 * stats.t.sf(abs(middle) / error, worth.df), "note": worth.note}
+    return middle, np.sqrt((((x**2).mean() * n + 2) / (n + 2) - middle**2) / (n + 2))
 
 
 def corrected(p: pd.Series, method: str = "holm") -> pd.Series:
@@ -134,13 +141,14 @@ class Effective(NamedTuple):
         return stats.t.ppf((1 + LEVEL) / 2, self.df) if self.df else np.nan
 
 
-def effective(values: np.ndarray, clusters: pd.DataFrame, spread: float) -> Effective:
+def effective(values: np.ndarray, clusters: pd.DataFrame, spread: float, floor: float = FLOOR) -> Effective:
     """How many independent items with variance `spread` have a mean as uncertain as that of these clustered ones.
 
     Args:
         values: array (n,) of scores.
         clusters: as in `variance`.
         spread: variance of a single item.
+        floor: as in `variance`.
 
     Returns:
         n is 0 where there is no interval. Where all values are equal, n is the smaller number of clusters: nothing is
@@ -148,7 +156,7 @@ def effective(values: np.ndarray, clusters: pd.DataFrame, spread: float) -> Effe
     """
     if len(values) == 0:
         return Effective(0.0, 0.0, "nothing scored")
-    error, df, fewest = variance(values, clusters)
+    error, df, fewest = variance(values, clusters, floor)
     if fewest < 1 + 1e-9:
         return Effective(0.0, 0.0, "one item: no interval" if len(values) == 1 else "one cluster: no interval")
     notes = {"too few clusters": fewest < FEW - 1e-9, "all scores equal": error == 0}
@@ -156,12 +164,13 @@ def effective(values: np.ndarray, clusters: pd.DataFrame, spread: float) -> Effe
     return Effective(spread / error if error else fewest, df, note)
 
 
-def variance(values: np.ndarray, clusters: pd.DataFrame) -> tuple[float, float, float]:
+def variance(values: np.ndarray, clusters: pd.DataFrame, floor: float = FLOOR) -> tuple[float, float, float]:
     """Variance of the mean of clustered values, its degrees of freedom, and the number of clusters it rests on.
 
     Args:
         values: array (n,).
         clusters: n rows of labels, in no column (independent items), one, or two that cross.
+        floor: the least it may be, as a share of the variance of independent items.
 
     Returns:
         The variance; the degrees of freedom; the smaller of the two effective numbers of clusters: their number where
@@ -183,7 +192,8 @@ def variance(values: np.ndarray, clusters: pd.DataFrame) -> tuple[float, float, 
 
     both = estimate(first + second - cell, firsts + seconds - shared)
     numbers = n * n / firsts, n * n / seconds
-    return *_floored(both, estimate(first, firsts), estimate(second, seconds), total / n**2 / n, numbers), min(numbers)
+    least = floor * total / n**3
+    return *_floored(both, estimate(first, firsts), estimate(second, seconds), least, numbers), min(numbers)
 
 
 def _within(values: np.ndarray, code: np.ndarray) -> tuple[float, int]:
@@ -192,9 +202,9 @@ def _within(values: np.ndarray, code: np.ndarray) -> tuple[float, int]:
     return counts @ np.bincount(code, values**2) - sums @ sums, counts @ counts
 
 
-def _floored(both: float, first: float, second: float, alone: float, clusters: tuple) -> tuple[float, float]:
-    """A two-way variance kept above its floor, and its degrees of freedom, from the one-way variances."""
-    value, (one, two) = max(both, FLOOR * alone), (number - 1 for number in clusters)
+def _floored(both: float, first: float, second: float, least: float, clusters: tuple) -> tuple[float, float]:
+    """A two-way variance kept above the least, and its degrees of freedom, from the one-way variances."""
+    value, (one, two) = max(both, least), (number - 1 for number in clusters)
     if value <= 0 or min(one, two) <= 0:
         return 0.0, max(min(one, two), 0.0)
     doubt = first**2 / one + second**2 / two + (first + second - both) ** 2 / (one * two)
@@ -229,7 +239,7 @@ def bootstrap(
     estimate = float(statistic(np.ones((1, n)))[0])
     first, second, alone = spreads
     numbers = tuple(n * n / (np.bincount(code) ** 2).sum() for code in codes[:2])
-    error, df = _floored(first + second - alone, first, second, alone, numbers)
+    error, df = _floored(first + second - alone, first, second, FLOOR * alone, numbers)
     half = stats.t.ppf((1 + LEVEL) / 2, df) * np.sqrt(error) if df and error else np.nan
     note = "one cluster: no interval" if not df else "too few clusters" if min(numbers) < FEW else ""
     return {"n": n, "estimate": estimate, "low": estimate - half, "high": estimate + half} | {
