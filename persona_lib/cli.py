@@ -109,7 +109,7 @@ def sample(
     n: Annotated[int, typer.Argument(help="how many personas")],
     out: Annotated[Path, typer.Option(help="the file to write: .parquet, .csv or .jsonl")],
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
-    pums: Annotated[list[Path] | None, typer.Option(help="census microdata to draw from instead of ours")] = None,
+    pums: Annotated[list[Path] | None, typer.Option(help="census files whose people to draw instead")] = None,
 ) -> None:
     """Draw personas and write them as a table."""
     from . import census, personas
@@ -121,7 +121,7 @@ def sample(
     }
     if out.suffix not in writers:
         raise UserError(f"{out} must end in one of {', '.join(writers)}")
-    population = census.Population.fit(census.read_pums(pums)) if pums else None
+    population = census.Records(census.read_pums(pums)) if pums else None
     writers[out.suffix](personas.sample(n, seed, population))
     typer.echo(f"{n} personas, seed {seed}: {out}")
 
