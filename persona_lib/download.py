@@ -71,7 +71,7 @@ def _fetched(url: str, path: Path) -> Path:
     """The file, fetched in as many tries as it takes and checked."""
     if path.is_file():
         return path
-    part = path.with_suffix(".part")
+    part = path.with_suffix(".part.zip")
     by_hand = f"fetch {url} by hand and name the file (persona sample N --pums FILE ...)"
     for tried in range(1, TRIES + 1):
         resumed = part.is_file()
@@ -82,9 +82,10 @@ def _fetched(url: str, path: Path) -> Path:
         except UserError as error:  # it has arrived, and is not what it should be
             part.unlink()
             if not resumed:
-                raise UserError(f"{url} is not usable ({error}): {by_hand}.") from error
+                raise UserError(f"{url} is not usable ({str(error).rstrip('.')}): {by_hand}.") from error
             reason = str(error)
         except HTTPError as error:
+            error.close()
             reason = f"{error.code} {error.reason}"
             if error.code == 416:  # the part is longer than the file
                 part.unlink(missing_ok=True)
@@ -104,7 +105,14 @@ def _fetch(url: str, part: Path) -> None:
         have = have if response.status == 206 else 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
-        bar = {"total": total, "initial": have, "desc": part.stem, "unit": "B", "unit_scale": True, "leave": False}
+        bar = {
+            "total": total,
+            "initial": have,
+            "desc": url.rsplit("/", 1)[-1],
+            "unit": "B",
+            "unit_scale": True,
+            "leave": False,
+        }
         with part.open("ab" if have else "wb") as file, tqdm.wrapattr(response, "read", **bar) as body:
             shutil.copyfileobj(body, file)
     if total and part.stat().st_size < total:
