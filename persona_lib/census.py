@@ -6,6 +6,7 @@ draws the real people themselves. Used by notebook 01.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -91,7 +92,9 @@ def read_mapped(files: Files, mapping: object) -> pd.DataFrame:
 
     form, paths = mappings.load(mapping), _paths(files)
     people = mappings.read(paths, form)
-    people.attrs = {"files": [path.name for path in paths], "weights": form.weight or "none"}
+    names = [path.name for path in paths]
+    years = sorted(set(re.findall(r"(?:19|20)\d\d", " ".join(names))))
+    people.attrs = {"files": names, "years": years, "weights": form.weight or "none"}
     return people
 
 

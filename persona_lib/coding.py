@@ -16,12 +16,12 @@ def encode(attribute: Attribute, values: pd.Series) -> np.ndarray:
     """Codes (uint8) of one column. Raises UserError for labels that the attribute lacks."""
     if attribute.kind == "numeric":
         return np.where(values.isna(), 0, band(attribute, values.fillna(0).to_numpy(dtype=int))).astype(np.uint8)
-    codes = pd.Categorical(values, categories=attribute.labels).codes
-    if (strange := (codes < 0) & values.notna()).any():
+    if (strange := values.notna() & ~values.isin(attribute.labels)).any():
         named = ", ".join(map(str, values[strange].unique()[:9]))
         raise UserError(
             f"{attribute.name} has values that are no labels of it ({named}): mend the table or the labels."
         )
+    codes = pd.Categorical(values, categories=attribute.labels).codes
     return (codes + 1).astype(np.uint8)
 
 

@@ -84,14 +84,14 @@ class Mapping(BaseModel, extra="forbid"):
 
     @model_validator(mode="after")
     def _known(self) -> "Mapping":
+        if WEIGHT in self.attributes:
+            raise ValueError(f"an attribute can't be called {WEIGHT}: that is the column of the persons' weights")
         named = {name for rule in self.rules for name in (*rule.never, *rule.when)} | set(self.order)
         named |= {name for entry in self.attributes.values() for name in entry.universe}
         if unknown := named - set(self.attributes):
             raise ValueError(f"no such attribute: {', '.join(sorted(unknown))}; there are {', '.join(self.attributes)}")
         if self.order and sorted(self.order) != sorted(self.attributes):
             raise ValueError(f"order must name each attribute once: {', '.join(self.attributes)}")
-        if WEIGHT in self.attributes:
-            raise ValueError(f"an attribute can't be called {WEIGHT}: that is the column of the persons' weights")
         if large := [a.name for a in self.drawn() if a.size > MOST]:
             raise ValueError(f"more than {MOST - 1} labels or bands: {', '.join(large)}")
         self.compiled()
