@@ -128,15 +128,17 @@ def sample(
 
 @app.command()
 def fit(
-    files: Annotated[list[Path], typer.Argument(help="person files of the census microdata (PUMS)")],
+    files: Annotated[list[Path], typer.Argument(help="person and housing files of the census microdata (PUMS)")],
     out: Annotated[Path, typer.Option(help="where the population model goes, a .npz file")],
+    mapping: Annotated[Path | None, typer.Option(help="YAML file: what another census's columns mean")] = None,
 ) -> None:
     """Fit the population model to census microdata."""
     from . import census
 
     if out.suffix != ".npz":
         raise UserError(f"{out} must end in .npz")
-    population = census.Population.fit(census.read_pums(files))
+    people = census.read_mapped(files, mapping) if mapping else census.read_pums(files)
+    population = census.Population.fit(people, mapping)
     population.save(out)
     typer.echo(f"{out}: {out.stat().st_size / 1e3:.0f} kB")
     for name, value in population.provenance.items():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from impossible_people import IMPOSSIBLE
 
-from persona_lib import UserError, census, distances
+from persona_lib import UserError, cart, census, distances
 from persona_lib.attributes import BY_NAME, CENSUS
 from persona_lib.cart import Tree
 from persona_lib.census import ORDER, Population
@@ -154,6 +154,43 @@ def test_a_population_of_the_old_alone_can_be_fitted(people, tmp_path):
     drawn = Population.load(tmp_path / "old.npz").sample(2000, seed=0)
     assert drawn["age"].min() > 70 and drawn["fertility"].isna().all()
     assert (drawn["sex"] == "Female").mean() == pytest.approx((old["sex"] == "Female").mean(), abs=0.04)
+
+
+def test_a_fit_counts_each_person_by_weight(shared):
+    """Two real states; drawn people are nearer to the weighted table than to the unweighted one."""
+    states = census.read_pums([shared / "acs" / f"csv_{kind}{state}.zip" for kind in "ph" for state in ("wy", "vt")])
+    model = Population.fit(states)
+    assert model.provenance["weights"] == "PWGTP" and model.provenance["stand for"] == states["weight"].sum()
+    assert model.trees[0].counts.sum() == states["weight"].sum()
+    drawn = distances.shares(model.sample(20_000, seed=1))
+    weighted = distances.tvd(drawn, distances.shares(states)).mean()
+    assert weighted < 0.012
+    assert distances.tvd(drawn, distances.shares(states.drop(columns="weight"))).mean() > 2 * weighted
+
+
+def test_equal_weights_change_nothing(halves, small):
+    weighted = Population.fit(halves[0][:5_000].assign(weight=1.0))
+    pd.testing.assert_frame_equal(weighted.sample(300, seed=1), small.sample(300, seed=1))
+
+
+def test_weights_with_decimals_are_kept_to_a_thousandth(halves):
+    few = halves[0][:2_000].assign(weight=lambda t: np.where(t["sex"] == "Male", 0.2, 0.6))
+    men = (few["sex"] == "Male").mean()
+    sex = Population.fit(few).trees[ORDER.index("sex")].counts.sum(axis=0)
+    assert sex[1] / sex.sum() == pytest.approx(men * 0.2 / (men * 0.2 + (1 - men) * 0.6), abs=0.001)
+
+
+def test_a_population_of_children_alone_can_be_fitted(people):
+    drawn = Population.fit(people.query("age < 12")[:3_000]).sample(500, seed=0)
+    assert drawn["income"].isna().all() and drawn["age"].max() < 12
+
+
+def test_a_tree_may_have_more_leaves_than_a_small_integer_counts(monkeypatch):
+    monkeypatch.setattr(cart, "LEAF", 1)
+    codes = np.stack(np.meshgrid(np.arange(250), np.arange(250)), axis=-1).reshape(-1, 2).astype(np.uint8)
+    target = np.random.default_rng(0).integers(0, 9, len(codes)).astype(np.uint8)
+    tree = cart.fit(codes, target, 9, [True, True])
+    assert len(tree.right) > 65_535 and (tree.counts[tree.leaves(codes)].argmax(axis=1) == target).all()
 
 
 @pytest.mark.parametrize(("content", "message"), [(None, "can't be read"), (b"PAR1 but not really", "can't be read")])
