@@ -1,6 +1,9 @@
 """A census of another country: a mapping reads it; a population of its own attributes is fitted, saved, drawn from."""
 
+import re
+import textwrap
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -164,6 +167,17 @@ def test_a_parquet_file_of_labels_and_two_files_at_once_are_read(files, people, 
     twice = census.read_mapped([files[0], tmp_path / "half.parquet"], files[1])
     assert len(twice) == 2 * len(people)
     pd.testing.assert_frame_equal(twice[len(people) :].reset_index(drop=True), people)
+
+
+def test_the_mapping_in_the_docs_is_one_that_reads(files, tmp_path):
+    text = (Path(__file__).parent.parent / "docs" / "census.md").read_text("utf-8")
+    block = re.search(r"^ +weight: FACTOR.*?(?=\n\n   A condition)", text, re.DOTALL | re.MULTILINE).group()
+    (tmp_path / "m.yaml").write_text(textwrap.dedent(block), "utf-8")
+    people = census.read_mapped(files[0], tmp_path / "m.yaml")
+    assert list(people.columns) == ["age", "sex", "education", "lengua", "employment", "income", "weight"]
+    drawn = personas.sample(20, population=census.Population.fit(people, tmp_path / "m.yaml"))
+    assert list(drawn.columns) == [*COLUMNS, "lengua", "employment"]
+    assert f"sex: {drawn['sex'].iloc[0]}" in personas.describe(drawn.iloc[0])
 
 
 # --- bad input
