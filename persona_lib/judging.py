@@ -17,7 +17,14 @@ KEEP, REVISE = "keep", "revise"
 SUBTLE, TOO_MUCH = "subtle", "too much"
 
 
-def critic(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str | None = None) -> pd.DataFrame:
+def critic(
+    judge: Model,
+    answers: pd.DataFrame,
+    words: int = 40,
+    templates: str | None = None,
+    sample: int = 0,
+    temperature: float = 0,
+) -> pd.DataFrame:
     """Weigh each answer's personalization against its helpfulness: does it need revision for this persona?
 
     Args:
@@ -25,12 +32,13 @@ def critic(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str 
         answers: columns `profile` (the persona as text), `prompt`, `answer`.
         words: length of the critique that the judge is asked for.
         templates: folder with a `critic.txt` of the user's own.
+        sample, temperature: as in `Model.ask`; another sample asks the same once more.
 
     Returns:
         The index of `answers`; columns `judge`, `judge_template` (hash), `critique`, `verdict` (keep or revise, missing
         if it can't be read), `score` (1 for keep, 0 for revise, missing), `judge_failure` (the reason, or missing).
     """
-    return _verdicts(judge, answers, "critic", {"keep": KEEP, "revise": REVISE}, words, templates)
+    return _verdicts(judge, answers, "critic", {"keep": KEEP, "revise": REVISE}, words, templates, sample, temperature)
 
 
 def subtlety(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str | None = None) -> pd.DataFrame:
@@ -47,7 +55,14 @@ def subtlety(judge: Model, answers: pd.DataFrame, words: int = 40, templates: st
 
 
 def _verdicts(
-    judge: Model, answers: pd.DataFrame, name: str, options: dict[str, str], words: int, templates: str | None
+    judge: Model,
+    answers: pd.DataFrame,
+    name: str,
+    options: dict[str, str],
+    words: int,
+    templates: str | None,
+    sample: int = 0,
+    temperature: float = 0,
 ) -> pd.DataFrame:
     """A critique and one of two verdicts on each answer; the first option scores 1, the second 0."""
     template = wording.load(name, templates)
@@ -57,7 +72,8 @@ def _verdicts(
         template.messages({"persona": a.profile, "question": a.prompt, "answer": a.answer} | {"words": words} | options)
         for a in answers.itertuples()
     ]
-    replies = judge.ask(messages, schema=schema, step=f"verdicts of {name}")
+    step = f"verdicts of {name}"
+    replies = judge.ask(messages, schema=schema, temperature=temperature, sample=sample, step=step)
     verdicts = pd.DataFrame(
         {
             "judge": judge.name,
