@@ -25,7 +25,9 @@ def read(name: str) -> Any:
 
 
 def table(people: pd.DataFrame) -> pd.DataFrame:
-    """The people's attributes (one they lack is missing for all), and each term as a column of True and False.
+    """The people's attributes, '_' for each space, and each term as a column of True and False.
+
+    An attribute that the people lack is missing for all.
 
     Raises UserError where there is no age, or more than one row per persona.
     """
@@ -33,15 +35,16 @@ def table(people: pd.DataFrame) -> pd.DataFrame:
         raise UserError("the people have no age: give a table of personas with the census attributes")
     if not people.index.is_unique:
         raise UserError("the index of the people repeats itself: give one row per persona_id")
-    columns = {name: _column(people, name) for name in COLUMNS}
+    columns = {name.replace(" ", "_"): _column(people, name) for name in COLUMNS}
     for term, expression in read("conditions").items():
-        columns[term] = _evaluate(expression, pd.DataFrame(columns))
-    return pd.DataFrame(columns)
+        columns[term] = _evaluate(expression, columns)
+    return pd.DataFrame(columns, index=people.index)
 
 
 def hold(expressions: Iterable[str], table: pd.DataFrame) -> np.ndarray:
     """For each person of `table` and each expression whether it holds: array (people, expressions) of booleans."""
-    values = {text: _evaluate(text, table).to_numpy(dtype=bool) for text in dict.fromkeys(expressions)}
+    columns = dict(table.items())
+    values = {text: _evaluate(text, columns).to_numpy() for text in dict.fromkeys(expressions)}
     return np.column_stack([values[text] for text in expressions])
 
 
@@ -56,8 +59,8 @@ def _dtype(name: str) -> str:
     return "float" if BY_NAME[name].kind == "numeric" else "str"
 
 
-def _evaluate(expression: str, table: pd.DataFrame) -> pd.Series:
+def _evaluate(expression: str, columns: dict[str, pd.Series]) -> pd.Series:
     try:
-        return table.eval(expression, engine="python").astype(bool)
+        return pd.eval(expression, engine="python", resolvers=[columns]).astype(bool)
     except (SyntaxError, ValueError, TypeError, AttributeError, pd.errors.UndefinedVariableError) as error:
         raise UserError(f"the condition {expression!r} can't be read ({error}): see data/conditions.yaml") from error

@@ -14,6 +14,8 @@ from pandas.util import hash_array
 
 from . import UserError, conditions
 
+JOIN = "; "
+
 
 @cache
 def load(name: str) -> pd.DataFrame:
@@ -49,7 +51,12 @@ def draw(people: pd.DataFrame, phrases: pd.DataFrame, seed: int) -> tuple[pd.Dat
         best = numbers.argmin(axis=1)
         keys[topic] = numbers[everybody, best]
         chosen[topic] = np.where(np.isfinite(keys[topic]), texts[best], None)
-    return pd.DataFrame(chosen, index=people.index), pd.DataFrame(keys, index=people.index)
+    return pd.DataFrame(chosen, index=people.index, dtype=object), pd.DataFrame(keys, index=people.index)
+
+
+def join(rows: Iterable[Iterable[str | None]], index: pd.Index) -> pd.Series:
+    """Each row's phrases as one text, '; ' between them; missing where a row has none."""
+    return pd.Series([JOIN.join(filter(None, row)) or None for row in rows], index, dtype="str")
 
 
 def _people(index: pd.Index, seed: int) -> np.ndarray:

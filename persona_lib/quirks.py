@@ -11,7 +11,6 @@ from . import conditions, phrases
 
 SETS = {"defining quirks": "quirks", "mannerisms": "mannerisms"}
 SHARES = (0.3, 0.45, 0.25)  # of people who get one, two and three phrases: our choice, no survey says
-JOIN = "; "
 
 
 def draw(people: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -35,7 +34,5 @@ def _several(table: pd.DataFrame, name: str, seed: int) -> pd.Series:
     most = phrases.uniforms(table.index, [f"how many {name}"], seed)[:, 0]
     count = 1 + np.searchsorted(np.cumsum(SHARES)[:-1], most, side="right")
     first = np.argsort(keys.to_numpy(), axis=1)[:, : len(SHARES)]
-    texts = np.take_along_axis(chosen.to_numpy(dtype=object), first, axis=1)
-    given = pd.notna(texts) & (np.arange(len(SHARES)) < count[:, None])
-    joined = [JOIN.join(row[kept]) or None for row, kept in zip(texts, given, strict=True)]
-    return pd.Series(joined, table.index, dtype="str")
+    texts = np.take_along_axis(chosen.to_numpy(), first, axis=1)
+    return phrases.join(np.where(np.arange(len(SHARES)) < count[:, None], texts, None), table.index)

@@ -46,7 +46,7 @@ def test_no_two_phrases_of_both_sets_share_most_of_their_words():
 
 def test_every_phrase_suits_somebody_and_is_drawn(drawn):
     for column, name in quirks.SETS.items():
-        found = set(drawn[column].dropna().str.split(quirks.JOIN).explode())
+        found = set(drawn[column].dropna().str.split(phrases.JOIN).explode())
         lacking = set(phrases.load(name)["phrase"]) - found
         assert not lacking and found <= set(phrases.load(name)["phrase"])
 
@@ -54,7 +54,7 @@ def test_every_phrase_suits_somebody_and_is_drawn(drawn):
 def test_nobody_gets_a_phrase_that_does_not_suit_them(people, drawn):
     table = conditions.table(people)
     for column, name in quirks.SETS.items():
-        given = drawn[column].str.split(quirks.JOIN).explode().dropna()
+        given = drawn[column].str.split(phrases.JOIN).explode().dropna()
         who = phrases.load(name).set_index("phrase")["who"]
         for condition, those in given.groupby(given.map(who)):
             assert conditions.hold([condition], table.loc[those.index.unique()]).all(), condition
@@ -68,7 +68,7 @@ def test_everybody_from_3_has_one_to_three_phrases_of_different_topics_and_infan
     infant = people["age"] < 3
     assert drawn[infant].isna().all(axis=None) and drawn[~infant].notna().all(axis=None)
     for column, name in quirks.SETS.items():
-        given = drawn.loc[people["age"] >= 18, column].str.split(quirks.JOIN)
+        given = drawn.loc[people["age"] >= 18, column].str.split(phrases.JOIN)
         assert given.str.len().value_counts(normalize=True).round(2).reindex([1, 2, 3]).tolist() == pytest.approx(
             quirks.SHARES, abs=0.021
         )
@@ -78,7 +78,7 @@ def test_everybody_from_3_has_one_to_three_phrases_of_different_topics_and_infan
 
 
 def test_phrases_that_suit_the_same_people_are_about_equally_frequent(people, drawn):
-    counts = drawn["defining quirks"].str.split(quirks.JOIN).explode().value_counts()
+    counts = drawn["defining quirks"].str.split(phrases.JOIN).explode().value_counts()
     everyone = phrases.load("quirks").query("who == 'adult'")["phrase"]
     assert counts[everyone].max() / counts[everyone].min() < 1.6
 
