@@ -16,8 +16,8 @@ A change that makes a perfectly possible person, however unusual, is none: nor i
 industry that fits loosely, or an interest that few people of that age share.
 
 At first try the rules found all 205, and 47 of the 125 possible people too; the phrases have been read loosely since
-(data/loose.yaml), which leaves 10. heldout.csv was drawn in the same way and judged in the same way after the rules had been written, before they were
-first tried on it.
+(data/loose.yaml), which leaves 10. heldout.csv was drawn and judged in the same way after the rules had been written,
+before they were first tried on it.
 
     python tests/plant.py FOLDER
 """
