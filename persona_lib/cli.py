@@ -109,7 +109,7 @@ def sample(
     n: Annotated[int, typer.Argument(help="how many personas")],
     out: Annotated[Path, typer.Option(help="the file to write: .parquet, .csv or .jsonl")],
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
-    pums: Annotated[list[Path] | None, typer.Option(help="census microdata to draw from instead of ours")] = None,
+    pums: Annotated[list[Path] | None, typer.Option(help="census files whose people to draw instead")] = None,
 ) -> None:
     """Draw personas and write them as a table."""
     from . import census, personas
@@ -121,22 +121,24 @@ def sample(
     }
     if out.suffix not in writers:
         raise UserError(f"{out} must end in one of {', '.join(writers)}")
-    population = census.Population.fit(census.read_pums(pums)) if pums else None
+    population = census.Records(census.read_pums(pums)) if pums else None
     writers[out.suffix](personas.sample(n, seed, population))
     typer.echo(f"{n} personas, seed {seed}: {out}")
 
 
 @app.command()
 def fit(
-    files: Annotated[list[Path], typer.Argument(help="person files of the census microdata (PUMS)")],
+    files: Annotated[list[Path], typer.Argument(help="person and housing files of the census microdata (PUMS)")],
     out: Annotated[Path, typer.Option(help="where the population model goes, a .npz file")],
+    mapping: Annotated[Path | None, typer.Option(help="YAML file: what another census's columns mean")] = None,
 ) -> None:
     """Fit the population model to census microdata."""
     from . import census
 
     if out.suffix != ".npz":
         raise UserError(f"{out} must end in .npz")
-    population = census.Population.fit(census.read_pums(files))
+    people = census.read_mapped(files, mapping) if mapping else census.read_pums(files)
+    population = census.Population.fit(people, mapping)
     population.save(out)
     typer.echo(f"{out}: {out.stat().st_size / 1e3:.0f} kB")
     for name, value in population.provenance.items():

@@ -8,7 +8,7 @@ flagged on the data card.
 import numpy as np
 import pandas as pd
 
-from . import agreement
+from . import intervals
 
 FAR = 0.05  # from a half: flagged where the whole interval is further away
 MATCHED = 0.1  # answers whose lengths differ by at most this share of the longer one
@@ -22,7 +22,7 @@ def table(pairs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         seed: of the folds.
 
     Returns:
-        Index `baseline`; columns `n`, `failed`, `rate`, `low`, `high` as in `agreement.rates`, and `flagged`: whether
+        Index `baseline`; columns `n`, `failed`, `rate`, `low`, `high` as in `intervals.rates`, and `flagged`: whether
         the interval lies further than 0.05 from a half, or has no bounds to tell.
     """
     matched = pairs[length_gap(pairs).abs() <= MATCHED]
@@ -35,7 +35,7 @@ def table(pairs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     rows = [
         rows[["persona_id", "prompt_id"]].assign(baseline=name, score=score) for name, (rows, score) in hits.items()
     ]
-    rates = agreement.rates(pd.concat(rows), by="baseline").reindex(list(hits))
+    rates = intervals.rates(pd.concat(rows), by="baseline").reindex(list(hits))
     clear = (rates["low"] <= 0.5 + FAR) & (rates["high"] >= 0.5 - FAR)
     counts = rates[["n", "failed"]].fillna(0).astype(int)
     return rates.assign(flagged=~clear, **counts)

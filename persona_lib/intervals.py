@@ -159,6 +159,8 @@ def effective(values: np.ndarray, clusters: pd.DataFrame, spread: float, floor: 
     error, df, fewest = variance(values, clusters, floor)
     if fewest < 1 + 1e-9:
         return Effective(0.0, 0.0, "one item: no interval" if len(values) == 1 else "one cluster: no interval")
+    if df < 1 - 1e-9:  # two clusters of which one has nearly all items: Student's t has no width to give
+        return Effective(0.0, 0.0, "too few clusters: no interval")
     notes = {"too few clusters": fewest < FEW - 1e-9, "all scores equal": error == 0}
     note = "; ".join(text for text, true in notes.items() if true)
     return Effective(spread / error if error else fewest, df, note)

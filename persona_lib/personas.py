@@ -10,20 +10,21 @@ import numpy as np
 import pandas as pd
 
 from .attributes import BY_NAME, CENSUS, COLUMNS, NAMES
-from .census import Population
+from .census import Population, Records
 
 ID = "persona_id"
 
 
-def sample(n: int, seed: int = 0, population: Population | None = None) -> pd.DataFrame:
-    """Draw n personas from a population (by default the committed one, people in the US in 2024).
+def sample(n: int, seed: int = 0, population: Population | Records | None = None) -> pd.DataFrame:
+    """Draw n personas from a population (by default the committed one, people in the US in 2024) or from real records.
 
-    Returns one row per persona: index `persona_id`, the 33 attributes in the paper's order, then auxiliary columns.
-    Attributes that the census does not give are missing. Raises UserError for n that is no whole number above 0.
+    Returns one row per persona: index `persona_id`, the 33 attributes in the paper's order, then auxiliary columns,
+    last those that only this population has (the state of residence, say). Attributes that the census does not give
+    are missing. Raises UserError for n that is no whole number above 0.
     """
     people = (population or _committed()).sample(n, seed)
-    personas = people.reindex(columns=list(COLUMNS))
-    blank = [name for name in COLUMNS if not BY_NAME[name].pums]
+    personas = people.reindex(columns=[*COLUMNS, *(name for name in people if name not in BY_NAME)])
+    blank = [name for name in COLUMNS if name not in people]
     personas[blank] = personas[blank].astype("str")
     return personas.set_index(_ids(people, seed))
 
@@ -55,15 +56,23 @@ def _ids(people: pd.DataFrame, seed: int) -> pd.Index:
 
 
 def _core(people: pd.DataFrame) -> np.ndarray:
-    """The census attributes as the Bureau's codes, persons x attributes: wording may change, codes do not."""
+    """What the census says as its codes, persons x attributes: the wording of a label may change, codes do not."""
     missing = np.iinfo(np.int64).min
     codes = [
-        np.array([*attribute.codes, missing])[people[name].cat.codes]
-        if (attribute := BY_NAME[name]).codes
+        np.array([*_codes(people[name]), missing])[people[name].cat.codes]
+        if isinstance(people[name].dtype, pd.CategoricalDtype)
         else people[name].fillna(missing).to_numpy(dtype=np.int64)
-        for name in CENSUS
+        for name in people
+        if name in CENSUS or name not in COLUMNS
     ]
     return np.column_stack(codes).astype("<i8")
+
+
+def _codes(values: pd.Series) -> list[int]:
+    """The Bureau's codes of its labels; of another country's labels their place."""
+    ours = BY_NAME.get(values.name)
+    same = ours is not None and ours.labels == tuple(values.cat.categories)
+    return list(ours.codes) if same else list(range(len(values.cat.categories)))
 
 
 def _hash(content: bytes) -> str:

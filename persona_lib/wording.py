@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "templates"
 
 _ROLE = re.compile(r"^\[(system|user)\]\n", re.MULTILINE)
 # What could close a delimiter of ours (<persona> ... </persona>) or of a chat format (<|im_end|>) from within data.
-_DELIMITER = re.compile(r"<(?=\s*/?\s*(?:persona|question|answer|critique)\b|\|)", re.IGNORECASE)
+_DELIMITER = re.compile(r"<(?=\s*/?\s*(?:persona|question|answer|critique|summary)\b|\|)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
