@@ -89,6 +89,11 @@ class Model:
         """The part of the identity that replies are kept under: weights by their hash, wherever they lie."""
         return {k: v for k, v in self.identity.items() if v and not (self.is_local and k == "name")}
 
+    @cached_property
+    def _dry(self) -> Dry:
+        """Makes replies up, where the store is a scratch one."""
+        return Dry(self.store, self._who)
+
     @property
     def usage(self) -> dict[str, Any]:
         """The figures of `usage.Usage` as a plain dict."""
@@ -232,9 +237,9 @@ class _Batch:
     def __init__(self, model: Model, step: str, items: int | None):
         self.model, self.used = model, Usage()
         self.purse = budget.Purse(model._budgets, model._price, model.store.path)
-        self.progress = Calls(step, items, self.used, model=model._who, in_flight=model.max_in_flight)
+        self.progress = Calls(step, items, self.used, model=model._who, name=model.name)
         if model.store.scratch:
-            self.connection = Dry(model.store, model._who)
+            self.connection = model._dry
         elif model.batch:
             self.connection = Batches(model.name, model.base_url, model.store, self.progress.away)
         else:
