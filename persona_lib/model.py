@@ -220,13 +220,13 @@ class Model:
         text = canonical(request)
         key = key_of(text)
         if under_way := self._batch.under_way.get(key):
-            reply, cached = await asyncio.shield(under_way), True
+            reply, cached = (await asyncio.shield(under_way))[0], True
         elif stored := self.store.get(key):
             reply, cached = json.loads(stored.reply), True
         elif self.store.offline:
             raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
         else:
-            reply, cached = await self._batch.call(key, text, request), False
+            reply, cached = await self._batch.call(key, text, request)
         self._batch.used.cached += cached
         return reply, cached
 
@@ -244,16 +244,27 @@ class _Batch:
             self.connection = Batches(model.name, model.base_url, model.store, self.progress.away)
         else:
             self.connection = Connection(model.name, model.base_url, model.max_in_flight)
-        self.under_way: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        self.under_way: dict[str, asyncio.Task[tuple[dict[str, Any], bool]]] = {}
 
-    async def call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Call, so that others who ask the same meanwhile wait for this reply; it is committed when this returns."""
+    async def call(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Call, so that others who ask the same meanwhile wait for this reply; it is committed when this returns.
+
+        Returns the reply, and whether another process that shares the store has got it.
+        """
         self.progress.show()
-        self.under_way[key] = asyncio.ensure_future(self._call(key, text, request))
+        self.under_way[key] = asyncio.ensure_future(self._alone(key, text, request))
         try:
             return await self.under_way[key]
         finally:
             del self.under_way[key]
+
+    async def _alone(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        if self.model.batch:  # which sees to it itself, for a file at a time
+            return await self._call(key, text, request), False
+        async with self.model.store.locks.alone(key):
+            if stored := self.model.store.get(key):
+                return json.loads(stored.reply), True
+            return await self._call(key, text, request), False
 
     async def _call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
         held = await self.purse.start(request)
