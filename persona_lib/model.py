@@ -46,7 +46,8 @@ class Model:
         batch: send requests through the endpoint's Batch API, all at once: cheaper, and done within a day. A process
             that ends meanwhile loses nothing; the same calls made again fetch what came of it.
         max_calls: the most calls to make; None means any number. What the store has takes no call.
-        max_cost: the most USD to spend, by params/prices.yaml; None means any sum.
+        max_cost: the most USD to spend, by params/prices.yaml; None means any sum. It is held ready for the most that
+            calls can cost, so that batches may go out one after the other.
 
     No endpoint is contacted, and no key needed, before a reply is missing in the store. The key comes from
     OPENAI_API_KEY.
@@ -236,7 +237,7 @@ class _Batch:
 
     def __init__(self, model: Model, step: str, items: int | None):
         self.model, self.used = model, Usage()
-        self.purse = budget.Purse(model._budgets, model._price, model.store.path)
+        self.purse = budget.Purse(model._budgets, model._price)
         self.progress = Calls(step, items, self.used, model=model._who, name=model.name)
         if model.store.scratch:
             self.connection = model._dry
@@ -267,14 +268,17 @@ class _Batch:
             return await self._call(key, text, request), False
 
     async def _call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
-        held = await self.purse.start(request)
-        reply, keep, retries = await self.connection.call(request)
-        if keep:
-            # A commit takes 0.04 ms. Committing in groups was tried: it makes the workers go in step, which costs a
-            # sixth of the throughput at 64 in flight.
-            self.model.store.put([Stored(key, text, canonical(reply), read(reply)[2])])
-        await self.purse.settle(held, self.used.count(reply.get("usage"), retries, self.model._price))
-        return reply
+        held, cost = await self.purse.start(request), None
+        try:
+            reply, keep, retries = await self.connection.call(request)
+            if keep:
+                # A commit takes 0.04 ms. Committing in groups was tried: it makes the workers go in step, which costs
+                # a sixth of the throughput at 64 in flight.
+                self.model.store.put([Stored(key, text, canonical(reply), read(reply)[2])])
+            cost = self.used.count(reply.get("usage"), retries, self.model._price)
+            return reply
+        finally:
+            self.purse.settle(held, cost)
 
     async def close(self) -> None:
         """Take the progress away and close the connection."""
