@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import UserError
+from .locks import Locks
 
 ROOT = Path(__file__).parent.parent
 RECORDINGS = ROOT / "tests" / "recordings"
@@ -90,6 +91,7 @@ class Store:
         kept = Path(path or default_path())
         self.scratch = scratch or os.environ.get("PERSONA_SCRATCH")
         self.path = Path(self.scratch or kept)
+        self.locks = Locks(self.path.with_name(f"{self.path.name}-locks"))
         self.offline = offline or bool(os.environ.get("PERSONA_OFFLINE"))
         self._recorded = {row.key: row for row in read_recording(recording)} if recording else {}
         with self._errors():

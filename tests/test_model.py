@@ -239,9 +239,8 @@ def test_progress_goes_to_the_file_that_a_run_follows(monkeypatch, tmp_path):
     with Endpoint() as endpoint:
         Model("m", endpoint.url).ask(say("x", "y"), step="answers")
     lines = [json.loads(line) for line in (tmp_path / "progress").read_text().splitlines()]
-    assert [(line["step"], line["done"], line["total"]) for line in lines] == [
-        ("answers", 0, 2), ("answers", 2, 2),
-    ]  # fmt: skip
+    told = [(line["step"], line["done"], line["total"]) for line in (lines[0], lines[-1])]
+    assert told == [("answers", 0, 2), ("answers", 2, 2)]
 
 
 def test_without_a_terminal_progress_is_plain_log_lines(capsys):
