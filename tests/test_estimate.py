@@ -67,12 +67,12 @@ def test_the_estimate_of_the_smoke_preset_is_the_number_of_calls_that_was_record
     of_nothing = counts(table)
     assert sum(calls for (_, step), (calls, _) in of_nothing.items() if step.startswith("answers")) == len(answers)
     # The embedded model twice gave the same answer, which is judged once; made-up answers are all different.
-    assert of_nothing["06_conditioning", "verdicts"] == (len(answers), 0)
+    assert of_nothing["06_conditioning", "verdicts of critic"] == (len(answers), 0)
 
     Store().put(answers)
     table, notes = estimate.of(planned)
     assert table["calls"].sum() == len(recorded) - len(answers) == 30
-    assert counts(table)["06_conditioning", "verdicts"] == (30, 2) and table["cost"].sum() == 0
+    assert counts(table)["06_conditioning", "verdicts of critic"] == (30, 2) and table["cost"].sum() == 0
     read = [json.loads(row.reply)["usage"] for row in recorded if row not in answers]
     assert table["tokens_in"].sum() == pytest.approx(sum(u["prompt_tokens"] for u in read), rel=0.05)
     assert table["tokens_out"].sum() == pytest.approx(sum(u["completion_tokens"] for u in read), rel=0.6)
