@@ -234,6 +234,19 @@ class Model:
         return reply, cached
 
 
+def several(names: Sequence[str], store: Store | None = None) -> list[Model]:
+    """Models by name, each as NAME or NAME@ADDRESS, over one store.
+
+    Raises:
+        UserError: one is named twice, so that its rows could not be told from the other's.
+    """
+    models = [Model(name, base_url or None, store) for name, _, base_url in (n.partition("@") for n in names)]
+    told = [model.name for model in models]
+    if twins := sorted({name for name in told if told.count(name) > 1}):
+        raise UserError(f"two models are named {', '.join(twins)}, so that their rows would be one: name each once")
+    return models
+
+
 class _Batch:
     """What one `ask` or `choose` needs while it runs: connection, calls under way by their key, usage."""
 
