@@ -205,23 +205,18 @@ def topics(table: pd.DataFrame, title: str) -> Axes:
     table = table.assign(n=table["train"] + table["heldout"]).sort_values("n", ascending=False, kind="stable")
     ax = _axes(height=1.6 + 0.21 * len(table))
     rows = range(len(table))
-    ax.barh(rows, table["train"], height=0.72, color="C0", label=f"train ({table['train'].sum():,})")
-    ax.barh(
-        rows,
-        table["heldout"],
-        left=table["train"],
-        height=0.72,
-        color="C1",
-        label=f"held out ({table['heldout'].sum():,})",
-    )
+    ax.barh(rows, table["train"], height=0.72, color="C0")
+    ax.barh(rows, table["heldout"], left=table["train"], height=0.72, color="C1")
     ax.set_yticks(rows, [_plain(shorten(str(name), 48, placeholder=" …")) for name in table.index])
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0)
     ax.set_title(_plain(title))
     ax.set_xlabel("prompts")
     ax.grid(axis="y", visible=False)
-    return _caption(ax, f"n = {table['n'].sum():,} prompts in {len(table)} topics.")
+    train, heldout = table[["train", "heldout"]].sum()
+    return _caption(
+        ax, f"Blue, left: {train:,} train prompts. Orange, right: {heldout:,} held out. {len(table)} topics."
+    )
 
 
 def dependence(table: pd.DataFrame, title: str) -> Axes:
