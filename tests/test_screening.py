@@ -1,6 +1,9 @@
 """The funnel counts every prompt once, the classifier never guesses, and persona-dependence is what was put in."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -226,3 +229,23 @@ def test_figures_are_drawn_from_hostile_labels_as_they_are():
     assert [t.get_text() for t in empty.texts] == ["no judgments"]
     for ax in (funnel, bars, points, empty):
         ax.figure.canvas.draw()
+
+
+def test_hostile_prompts_run_through_the_notebook_and_its_page_shows_them_escaped(tmp_path):
+    topic = "<img src=x onerror=alert(1)> costs $5 and $6"
+    texts = [
+        f"Should {text} number {n} be good?" for n in range(4) for text in [*MIXED, *INJECTIONS] if "\0" not in text
+    ]
+    table(texts, topic).to_csv(tmp_path / "hostile.csv", index=False)
+    judged(np.random.default_rng(0).random((1, 30, 6))).to_csv(tmp_path / "judgments.csv", index=False)
+    with Endpoint(yes_to_should) as endpoint:
+        command = [sys.executable, "-m", "persona_lib.cli", "run", "--only", "02", "--out", str(tmp_path / "run")]
+        command += ["--model", "m", "--base-url", endpoint.url, "-p", f"source={tmp_path / 'hostile.csv'}"]
+        command += ["-p", f"judgments={tmp_path / 'judgments.csv'}", "-p", "n_topics=5", "-p", "heldout=9"]
+        environment = os.environ | {"OPENAI_API_KEY": "none"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "run" / "02_prompts.html").read_text()
+    assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page and "<img src=x" not in page
+    found = pd.read_parquet(tmp_path / "run" / "02_prompts" / "tables" / "persona_dependence.parquet")
+    assert len(found) == 30 and set(found["topic"]) == {topic, "not among these prompts"}
