@@ -17,7 +17,7 @@ from .model import Model
 
 FEWEST_WORDS = 5
 FEWEST_PERSONAS = 5  # for an interval of the persona-dependence
-QUESTION_MARKS = "[?？؟;]"  # also full-width, Arabic and Greek ones
+QUESTION_MARKS = "[?\uff1f\u061f]"  # also the full-width and the Arabic one
 YES, NO = "yes", "no"
 
 # What can become of a prompt, in the order of the funnel: why it is out, and what is left after that step.

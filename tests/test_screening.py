@@ -25,6 +25,8 @@ MIXED = {
     "Is it right  to lie to\na friend?": "repeats an earlier prompt",
     "Tell me whether it is right to lie.": "no question mark",
     "": "no question mark",
+    "I lie to friends; they lie to me.": "no question mark",
+    "朋 友 之 间 可以撒谎吗？": None,
     "Is lying wrong?": "under 5 words",
     "🙂🙃😀?": "under 5 words",
     "هل من الصواب أن يكذب المرء على صديقه؟": None,
@@ -100,7 +102,7 @@ def test_a_prompt_too_long_for_the_model_is_a_row_that_says_so():
         screened = screening.value_laden(formal, Model("m", endpoint.url))
     long = screened[screened["prompt"].str.len() > 10_000]
     assert len(long) == 1 and "maximum context length" in long["failure"].iloc[0]
-    assert screened["verdict"].notna().sum() == 4
+    assert screened["verdict"].notna().sum() == 5
 
 
 INJECTIONS = [
