@@ -244,7 +244,8 @@ def read_recording(recording: str | Path) -> Iterator[Stored]:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in RECORDINGS.glob("*.jsonl"))) or "none"
         raise UserError(f"no recording '{recording}': known ones are {known}; None asks the model")
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    # Not splitlines: what is said may hold other line breaks, such as U+2028, which JSON leaves as they are.
+    for number, line in enumerate(filter(None, path.read_text(encoding="utf-8").split("\n")), 1):
         try:
             row = json.loads(line)
             request = canonical(row["request"])

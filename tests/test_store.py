@@ -77,6 +77,14 @@ def test_a_recording_is_read_before_the_file_and_holds_the_same(tmp_path):
     assert replay.counts()["replies"] == 0
 
 
+def test_a_recording_holds_whatever_a_prompt_can_hold(tmp_path):
+    request = canonical({"prompt": "one\u2028two\x85three\x0c four\r\n 🙂 \u202e"})
+    Store(tmp_path / "r.sqlite").put([Stored(key_of(request), request, request, None)])
+    Store(tmp_path / "r.sqlite").write_recording(tmp_path / "one.jsonl")
+    replay = Store(tmp_path / "empty.sqlite", recording=str(tmp_path / "one.jsonl"))
+    assert replay.get(key_of(request)) == Stored(key_of(request), request, request, None)
+
+
 def test_a_recording_is_found_by_its_request_not_by_what_a_line_claims(tmp_path):
     Store(tmp_path / "r.sqlite").put([stored(1)])
     Store(tmp_path / "r.sqlite").write_recording(tmp_path / "one.jsonl")
