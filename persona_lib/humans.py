@@ -1,0 +1,279 @@
+"""The human study as a kit: pages for raters who put themselves in a persona's place, and what they answered.
+
+Section 4.2 of the paper: 20 personas, 10 questions each, 4 raters a persona, the majority of 3. docs/human_study.md
+says how to run one. Used by 05_fidelity.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from . import UserError, assignments, others, personas, questionnaire, submissions
+
+KEPT = 3
+"""Raters whose votes make a majority, of those who rated a persona."""
+WORDS_PER_MINUTE = 600.0
+"""Who reads faster than this doesn't read: about twice as fast as fast readers."""
+
+_RATING = ["persona_id", "prompt_id", "pair_id", "rater", "choice", "first_shown_as", "seconds", "reason"]
+_SUBMISSION = ["file", "status", "counted", "reason", "persona_id", "rater", "participant", "session", "code"]
+_SUBMISSION += ["started", "finished", "answered", "questions", "ratings"]
+
+
+def items(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+    """Items to rate from preference pairs: the rejected answer is the first, the chosen one the second.
+
+    Args:
+        pairs: columns `pair_id`, `persona_id`, `prompt_id`, `prompt`, `rejected`, `chosen`.
+        people: personas, index `persona_id`.
+
+    Raises:
+        UserError: a pair's persona is not among the people.
+    """
+    profiles = {persona: personas.describe(row) for persona, row in people.iterrows()}
+    if strangers := sorted(set(pairs["persona_id"]) - profiles.keys()):
+        raise UserError(f"{len(strangers)} personas of the pairs are not among the people, such as {strangers[0]}")
+    named = pairs.rename(columns={"rejected": "first", "chosen": "second"})
+    return named.assign(profile=named["persona_id"].map(profiles))
+
+
+def export(
+    items: pd.DataFrame,
+    folder: str | Path,
+    raters: int = 4,
+    seed: int = 0,
+    *,
+    checks: int = 2,
+    post_to: str | None = None,
+    participant: str | None = None,
+    contact: str | None = None,
+    title: str = "Whose answer?",
+    templates: str | Path | None = None,
+) -> pd.DataFrame:
+    """Write one page per persona and rater into `folder`/pages, and assignments.json, which `read` needs.
+
+    Args:
+        items: one row per persona and question: `persona_id`, `profile` (the persona as lines `attribute: value`),
+            `prompt_id`, `prompt`, `first` and `second` (the two answers), maybe `pair_id`. All rows are used.
+        folder: only its pages/ is to be published; assignments.json says which answer is which.
+        raters: pages per persona.
+        seed: of the order of questions and answers. Of two raters one sees an answer as A, the other as B, and each
+            sees the first answer as A in half of the questions.
+        checks: attention checks per page, spread over it.
+        post_to: address that finished answers are sent to, beside the download; the page may talk to no other.
+        participant: name of the parameter in a page's address that carries the participant's number, if one is wanted.
+        contact: whom participants may write to; it stands in the consent text.
+        title: of the pages.
+        templates: folder with files of the user's own that replace those of data/ of the same name:
+            annotate_consent.html.j2, annotate_task.html.j2, annotate_check.txt.j2, annotate.html.j2.
+
+    Returns:
+        One row per page: `assignment`, `file`, `persona_id`, `rater` (0 ...), `questions`, `checks`.
+
+    Raises:
+        UserError: items are malformed, the folder holds something, an address or a template can't be used.
+    """
+    table, folder = assignments.checked(items), Path(folder)
+    if raters < 1 or checks < 0:
+        raise UserError("take at least 1 rater and 0 checks")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not empty: give a new folder, or the pages of two studies would be mixed")
+    study = assignments.Study(
+        format=assignments.FORMAT,
+        seed=seed,
+        raters=raters,
+        post_to=post_to,
+        items=table.to_dict("records"),
+        assignments=assignments.assign(table, raters, seed, checks),
+    )
+    shown = {"participant": participant, "contact": contact, "title": title}
+    pages = questionnaire.pages(study, shown, templates)
+    (folder / "pages").mkdir(parents=True, exist_ok=True)
+    for assignment, page in zip(study.assignments, pages, strict=True):
+        (folder / assignment.file).write_text(page, "utf-8")
+    assignments.save(study, folder)  # last, so that a folder with a manifest is whole
+    columns = {"assignment": "id", "file": "file", "persona_id": "persona_id", "rater": "rater"}
+    written = pd.DataFrame({name: [getattr(a, field) for a in study.assignments] for name, field in columns.items()})
+    counts = [sum(q.item is None for q in a.questions) for a in study.assignments]
+    return written.assign(questions=[len(a.questions) for a in study.assignments] - np.array(counts), checks=counts)
+
+
+def read(
+    files: Iterable[str | Path], folder: str | Path | None = None, words_per_minute: float = WORDS_PER_MINUTE
+) -> pd.DataFrame:
+    """Read what raters handed in, and judge each submission; nothing in a file is an error here, it is a row.
+
+    Args:
+        files: files that pages wrote (.json, or .jsonl with one a line), tables of others' ratings (.csv with columns
+            persona, question, rater, choice; choice is first, second, A, B, 1 or 2), or folders of such.
+        folder: where `export` wrote; not needed for tables.
+        words_per_minute: a submission is too fast if half of its questions were in sight for less than their words
+            take at this speed, or than 2 s.
+
+    Returns:
+        One row per submission: `file`, `status`, `counted` (bool; set it by hand to overrule), `reason` (all that
+        speaks against it, or is worth a look; else missing), `persona_id`, `rater` (the assignment, or the table's),
+        `participant`, `session`, `code`, `started`, `finished` (UTC), `answered`, `questions`, `ratings` (as in
+        `votes`). Status is ok, or the first that holds of unreadable, foreign (not of this study), tampered,
+        incomplete, no_consent, failed_check, same_side (always answer A, or always B), clock, too_fast, duplicate. Of
+        several good submissions to one assignment, or by one participant, the one that was finished first is counted.
+
+    Raises:
+        UserError: there are no files, or assignments.json is needed and missing.
+    """
+    paths = _paths(files)
+    rows = []
+    if kit := [p for p in paths if p.suffix != ".csv"]:
+        if folder is None:
+            raise UserError(f"{kit[0]} needs the folder that `persona annotate export` wrote: name it (--study)")
+        reader = submissions.Reader(assignments.load(folder), words_per_minute)
+        rows += [row for path in kit for row in reader.rows(path)]
+    rows += [row for path in paths if path.suffix == ".csv" for row in others.rows(path)]
+    table = pd.DataFrame(rows, columns=[c for c in _SUBMISSION if c != "counted"])
+    for moment in ("started", "finished"):
+        known = pd.to_numeric(table[moment], errors="coerce")
+        table[moment] = pd.to_datetime(known.where(known > 0), unit="ms", utc=True, errors="coerce")
+    table = submissions.duplicates(table)
+    table.insert(2, "counted", table["status"] == "ok")
+    return table
+
+
+def _paths(files: Iterable[str | Path]) -> list[Path]:
+    """The files, and those of folders, each once."""
+    found: dict[Path, Path] = {}
+    for given in map(Path, files):
+        inside = (
+            sorted(p for p in given.iterdir() if p.suffix in (".json", ".jsonl", ".csv")) if given.is_dir() else [given]
+        )
+        found |= {p.resolve(): p for p in inside if p.name != assignments.MANIFEST}
+    if not found:
+        raise UserError("there are no submissions to read: name .json, .jsonl or .csv files, or folders of them")
+    if absent := [p for p in found.values() if not p.is_file()]:
+        raise UserError(f"no file {absent[0]}")
+    return list(found.values())
+
+
+def votes(read_submissions: pd.DataFrame) -> pd.DataFrame:
+    """The ratings of the submissions that count, one row each.
+
+    Args:
+        read_submissions: as from `read`; `counted` decides.
+
+    Returns:
+        `persona_id`, `prompt_id`, `pair_id`, `rater`, `choice` (first or second, the order undone; missing where a
+        table's choice can't be read), `first_shown_as` (A or B), `seconds` (in sight), `reason`.
+    """
+    counted = read_submissions[read_submissions["counted"]]
+    rows = [{"rater": s.rater} | rating for s in counted.itertuples() for rating in s.ratings]
+    table = pd.DataFrame(rows, columns=_RATING)
+    texts = [c for c in _RATING if c != "seconds"]
+    return table.astype(dict.fromkeys(texts, "str") | {"seconds": float})
+
+
+def majority(ratings: pd.DataFrame, kept: int = KEPT, seed: int = 0) -> pd.DataFrame:
+    """What most raters chose for each persona and question.
+
+    Of a question's raters `kept` count, so that there is no tie. Who has rated most of the persona's questions goes
+    first; among equals chance decides once for the persona (a hash of seed, persona and rater), blind to what they
+    chose: dropping the one who agrees least would make people look more alike than they are. What `read` refuses is
+    dropped before, which is what a fourth rater is for. Where fewer remain, a tie or a single vote is no majority.
+
+    Args:
+        ratings: as from `votes`.
+        kept: raters that count per question, an odd number.
+        seed: of the chance.
+
+    Returns:
+        Index `persona_id`, `prompt_id`; columns `choice` (first, second, or missing), `for_first`, `for_second` (votes
+        that count), `dropped` (raters whose vote does not, a comma between, or missing), `failure` (why there is no
+        choice, or missing).
+
+    Raises:
+        UserError: `kept` is even or below 1.
+    """
+    if kept < 1 or kept % 2 == 0:
+        raise UserError(f"a majority of {kept} raters can be a tie: take an odd number")
+    item = ["persona_id", "prompt_id"]
+    index = pd.MultiIndex.from_frame(ratings[item].drop_duplicates().sort_values(item))
+    valid = ratings.dropna(subset="choice")
+    size = valid.groupby(["persona_id", "rater"])["choice"].transform("size")
+    chance = {pair: _chance(seed, *pair) for pair in set(zip(valid["persona_id"], valid["rater"], strict=True))}
+    turn = [chance[pair] for pair in zip(valid["persona_id"], valid["rater"], strict=True)]
+    ordered = valid.assign(size=-size, turn=turn).sort_values(["size", "turn"])
+    counts = ordered.groupby(item).cumcount() < kept
+    table = ordered[counts].groupby([*item, "choice"]).size().unstack().rename_axis(columns=None)
+    table = table.reindex(index=index, columns=["first", "second"]).fillna(0).astype(int).add_prefix("for_")
+    cast, ahead = table.sum(axis=1), table["for_first"] - table["for_second"]
+    lacking = pd.Series(
+        np.select([cast == 0, cast == 1, ahead == 0], ["no vote", "a single vote", "a tie"], None), index
+    )
+    lacking = lacking.astype("str").mask((cast == 1) & (kept == 1))
+    choice = pd.Series(np.where(ahead > 0, "first", "second"), index, dtype="str").where(lacking.isna())
+    dropped = ordered[~counts].groupby(item)["rater"].agg(", ".join).reindex(index).astype("str")
+    return pd.concat({"choice": choice}, axis=1).join(table).assign(dropped=dropped, failure=lacking)
+
+
+def _chance(seed: int, persona: str, rater: str) -> str:
+    """The place of a rater in a persona's order."""
+    return hashlib.sha256(f"{seed} {persona} {rater}".encode()).hexdigest()
+
+
+def reliability(ratings: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """How far raters agree with each other, for each persona and for all: of all that count, before any is dropped.
+
+    Args:
+        ratings: as from `votes`.
+        draws: bootstrap draws: of a persona's questions, and of whole personas for all.
+        seed: of the draws.
+
+    Returns:
+        Index `persona_id`, the last row 'all'; columns `raters`, `n` (questions with two ratings or more), `failed`
+        (questions with fewer), `undefined` (personas without a kappa, since all chose alike), `agreement` (share of
+        pairs of raters who chose alike), `kappa` (Fleiss 1971; equal to statsmodels' where each question has as many
+        ratings), `ac1` (Gwet 2008, which a lopsided choice doesn't depress), and the percentile interval of each as
+        `kappa_low`, `kappa_high` and so on; missing with one question or one persona.
+    """
+    valid = ratings.dropna(subset="choice")
+    index = pd.MultiIndex.from_frame(ratings[["persona_id", "prompt_id"]].drop_duplicates())
+    first = (valid["choice"] == "first").groupby([valid["persona_id"], valid["prompt_id"]])
+    n = first.size().reindex(index, fill_value=0)
+    f = first.sum().reindex(index, fill_value=0)
+    items = pd.DataFrame({"n": 1.0, "alike": (f * (f - 1) + (n - f) * (n - f - 1)) / (n * (n - 1)), "first": f / n})
+    items = items[n >= 2]
+    rng = np.random.default_rng([seed, 73])
+    rows = {}
+    for persona, own in items.groupby("persona_id"):
+        rows[persona] = _coefficients(own.to_numpy(), draws, rng)
+    sums = items.groupby("persona_id").sum()
+    rows["all"] = _coefficients(sums.to_numpy(), draws, rng)
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("persona_id")
+    raters = valid.groupby("persona_id")["rater"].nunique()
+    table.insert(0, "raters", raters.reindex(table.index).fillna(valid["rater"].nunique()).astype(int))
+    table.insert(1, "n", sums["n"].reindex(table.index).fillna(len(items)).astype(int))
+    failed = (n < 2).groupby("persona_id").sum()
+    table.insert(2, "failed", failed.reindex(table.index).fillna(failed.sum()).astype(int))
+    undefined = table["kappa"].isna().astype(int)
+    undefined["all"] = undefined.drop("all").sum()
+    table.insert(3, "undefined", undefined)
+    return table
+
+
+def _coefficients(units: np.ndarray, draws: int, rng: np.random.Generator) -> dict[str, float]:
+    """Agreement, Fleiss' kappa and Gwet's AC1 with intervals; units x (questions, sums of alike and of first)."""
+    k = len(units)
+    weights = np.vstack([np.ones(k), rng.multinomial(k, np.full(k, 1 / k), size=draws)]) if k else np.ones((1, 0))
+    n, alike, first = (weights @ units).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        alike, first = alike / n, first / n
+        fleiss, gwet = first**2 + (1 - first) ** 2, 2 * first * (1 - first)
+        values = {"agreement": alike, "kappa": (alike - fleiss) / (1 - fleiss), "ac1": (alike - gwet) / (1 - gwet)}
+    values["kappa"] = np.where(np.isclose(fleiss, 1), np.nan, values["kappa"])
+    told = {}
+    for name, (value, *drawn) in values.items():
+        known = np.array(drawn)[np.isfinite(drawn)]
+        interval = np.quantile(known, [0.025, 0.975]) if k > 1 and len(known) > draws / 2 else (np.nan, np.nan)
+        told |= {name: value, f"{name}_low": interval[0], f"{name}_high": interval[1]}
+    return told
