@@ -33,7 +33,7 @@ def items(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     Raises:
         UserError: a pair's persona is not among the people.
     """
-    profiles = {persona: personas.describe(row) for persona, row in people.iterrows()}
+    profiles = {persona: personas.describe(row) for persona, row in people.replace("", np.nan).iterrows()}
     if strangers := sorted(set(pairs["persona_id"]) - profiles.keys()):
         raise UserError(f"{len(strangers)} personas of the pairs are not among the people, such as {strangers[0]}")
     named = pairs.rename(columns={"rejected": "first", "chosen": "second"})
@@ -156,17 +156,17 @@ def _paths(files: Iterable[str | Path]) -> list[Path]:
     return list(found.values())
 
 
-def votes(read_submissions: pd.DataFrame) -> pd.DataFrame:
+def votes(handed_in: pd.DataFrame) -> pd.DataFrame:
     """The ratings of the submissions that count, one row each.
 
     Args:
-        read_submissions: as from `read`; `counted` decides.
+        handed_in: as from `read`; `counted` decides.
 
     Returns:
         `persona_id`, `prompt_id`, `pair_id`, `rater`, `choice` (first or second, the order undone; missing where a
         table's choice can't be read), `first_shown_as` (A or B), `seconds` (in sight), `reason`.
     """
-    counted = read_submissions[read_submissions["counted"]]
+    counted = handed_in[handed_in["counted"]]
     rows = [{"rater": s.rater} | rating for s in counted.itertuples() for rating in s.ratings]
     table = pd.DataFrame(rows, columns=_RATING)
     texts = [c for c in _RATING if c != "seconds"]
@@ -277,3 +277,34 @@ def _coefficients(units: np.ndarray, draws: int, rng: np.random.Generator) -> di
         interval = np.quantile(known, [0.025, 0.975]) if k > 1 and len(known) > draws / 2 else (np.nan, np.nan)
         told |= {name: value, f"{name}_low": interval[0], f"{name}_high": interval[1]}
     return told
+
+
+def write(handed_in: pd.DataFrame, folder: str | Path, kept: int = KEPT, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Count what raters handed in and write four tables into a folder, each as .parquet and .csv.
+
+    In the CSV files a text that a spreadsheet would take for a formula gets an apostrophe before it.
+
+    Args:
+        handed_in: as from `read`.
+        folder: where the tables go.
+        kept: raters that count per question.
+        seed: of which are dropped.
+
+    Returns:
+        `submissions` (without `ratings`), `votes`, `majority`, `reliability`.
+    """
+    cast = votes(handed_in)
+    tables = {
+        "submissions": handed_in.drop(columns="ratings").set_index("file"),
+        "votes": cast.set_index("persona_id"),
+    }
+    tables |= {"majority": majority(cast, kept, seed), "reliability": reliability(cast, seed=seed)}
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        table.to_parquet(folder / f"{name}.parquet")
+        flat = table.reset_index()
+        texts = flat.select_dtypes("str")
+        flat[texts.columns] = texts.apply(lambda column: column.str.replace(r"^(?=[=+@\t\r-])", "'", regex=True))
+        flat.to_csv(folder / f"{name}.csv", index=False)
+    return tables

@@ -1,6 +1,7 @@
 """What came back from raters, one row each: read, verified, and what speaks against counting it, in words.
 
-A submission is the file that an assignment's page hands out, or a line of a .jsonl file. Nothing here raises for what is in a file. Used by humans.py.
+A submission is the file that an assignment's page hands out, or a line of a .jsonl file. Nothing here raises for what
+is in a file. Used by humans.py.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ MOST_BYTES = 5_000_000
 LEAST_MS = 2000  # nobody reads two answers in less
 LEAST_SAME = 6  # so many choices on one side come about by chance once in 2**5 = 32 times
 
-_MARKUP = re.compile(r"<\s*[/!a-zA-Z]|&#?\w+;|javascript:", re.IGNORECASE)
+_MARKUP = re.compile(r"<[/!?a-zA-Z]|&#?\w+;|javascript:", re.IGNORECASE)
 
 Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
 
@@ -181,6 +182,7 @@ def content(path: Path) -> tuple[bytes, str | None]:
 
 
 def outcome(name: str, against: list[tuple[str, str]], notes: list[str] | None = None, **known: Any) -> dict[str, Any]:
+    """A submission's row: its status is the first that speaks against it, its reason all of them and the notes."""
     status = against[0][0] if against else "ok"
     reason = "; ".join([*(reason for _, reason in against), *(notes or [])])
     return {"file": name, "status": status, "reason": reason or None, "ratings": [], **known}
@@ -189,15 +191,11 @@ def outcome(name: str, against: list[tuple[str, str]], notes: list[str] | None =
 def duplicates(table: pd.DataFrame) -> pd.DataFrame:
     """Leave one good submission per rater and persona, and one per participant: the first that was finished."""
     table = table.copy()
-    for keys, what in (
-        (["rater", "persona_id"], "was answered before"),
-        (["participant"], "is of a participant who answered before"),
-    ):
+    for keys, what in ((["rater", "persona_id"], "assignment was"), (["participant"], "participant")):
         good = table[(table["status"] == "ok") & table[keys].notna().all(axis=1)].sort_values(["finished", "file"])
         first = good.groupby(keys, sort=False)["file"].transform("first")
         later = good.index[good.duplicated(keys)]
-        told = f"this assignment {what}, in " if "rater" in keys else f"it {what}, in "
-        _add(table, later, told + first[later])
+        _add(table, later, f"the same {what} answered before, in " + first[later])
         table.loc[later, "status"] = "duplicate"
     named = table[table["code"].notna()]
     again = named.index[named.duplicated("code", keep=False)]
