@@ -177,7 +177,7 @@ def export(
 
     table = assignments.read_items(pairs)
     if people:
-        table = humans.items(table, assignments.read_items(people).set_index("persona_id"))
+        table = humans.items(table, assignments.read_items(people))
     drawn = assignments.draw(table, n_personas, questions, seed)
     options = {"checks": checks, "post_to": post_to, "participant": participant, "contact": contact, "title": title}
     written = humans.export(drawn, out, raters, seed, **options, templates=templates)

@@ -27,12 +27,17 @@ def items(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     """Items to rate from preference pairs: the rejected answer is the first, the chosen one the second.
 
     Args:
-        pairs: columns `pair_id`, `persona_id`, `prompt_id`, `prompt`, `rejected`, `chosen`.
-        people: personas, index `persona_id`.
+        pairs: columns `persona_id`, `prompt_id`, `prompt`, `rejected`, `chosen`, maybe `pair_id`.
+        people: personas, `persona_id` as index or column.
 
     Raises:
-        UserError: a pair's persona is not among the people.
+        UserError: a column is missing, or a pair's persona is not among the people.
     """
+    if absent := [c for c in ("persona_id", "prompt_id", "prompt", "rejected", "chosen") if c not in pairs]:
+        raise UserError(
+            f"the pairs lack the columns {', '.join(absent)}: give preference pairs, or items with a profile"
+        )
+    people = people.set_index("persona_id") if "persona_id" in people else people
     profiles = {persona: personas.describe(row) for persona, row in people.replace("", np.nan).iterrows()}
     if strangers := sorted(set(pairs["persona_id"]) - profiles.keys()):
         raise UserError(f"{len(strangers)} personas of the pairs are not among the people, such as {strangers[0]}")
