@@ -15,16 +15,11 @@ import pandas as pd
 from pydantic import BaseModel, ValidationError, model_validator
 
 from . import UserError
+from .items import ITEM
 
 FORMAT = "persona-annotation 1"
 MANIFEST = "assignments.json"
-ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
 LETTERS = ("A", "B")
-_READERS = {
-    ".parquet": pd.read_parquet,
-    ".csv": lambda path: pd.read_csv(path, dtype="str", keep_default_na=False),
-    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
-}
 
 
 class Question(BaseModel):
@@ -65,44 +60,6 @@ class Study(BaseModel):
         return self
 
 
-def read_items(path: Path) -> pd.DataFrame:
-    """Read a table of items or of preference pairs from a .parquet, .csv or .jsonl file, all columns as text.
-
-    Raises:
-        UserError: the file is of another kind or can't be read as what its name says.
-    """
-    if path.suffix not in _READERS:
-        raise UserError(f"{path} must end in one of {', '.join(_READERS)}")
-    try:
-        table = _READERS[path.suffix](path)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path} is no {path.suffix[1:]} table ({str(error).splitlines()[0]})") from None
-    return table.reset_index() if table.index.name else table
-
-
-def draw(items: pd.DataFrame, personas: int, questions: int, seed: int) -> pd.DataFrame:
-    """Draw so many personas, and of each so many of its questions (the paper: 20, and 10 of 20).
-
-    Returns:
-        The rows of `items` (columns as in `export`) that were drawn, in their order.
-
-    Raises:
-        UserError: there are not that many.
-    """
-    rng = np.random.default_rng([seed, 71])
-    counts = checked(items).groupby("persona_id").size().sort_index()
-    enough = counts.index[counts >= questions]
-    if min(personas, questions) < 1 or len(enough) < personas:
-        raise UserError(
-            f"{personas} personas with {questions} questions each can't be had: {len(enough)} of {len(counts)} have "
-            "that many; take fewer personas or questions"
-        )
-    chosen = rng.permutation(enough)[:personas]
-    places = items.reset_index(drop=True).sort_values(["persona_id", "prompt_id"])
-    drawn = [rng.permutation(places.index[places["persona_id"] == p])[:questions] for p in sorted(chosen)]
-    return items.iloc[sorted(np.concatenate(drawn))].reset_index(drop=True)
-
-
 def save(study: Study, folder: Path) -> None:
     """Write a folder's assignments.json, in ASCII: half of a character pair in an answer has no UTF-8."""
     (folder / MANIFEST).write_text(json.dumps(study.model_dump(), indent=1), "ascii")
@@ -122,27 +79,6 @@ def load(folder: str | Path) -> Study:
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"])) or "the whole"
         raise UserError(f"{path} is damaged ({where}: {error.errors()[0]['msg']}): take a copy of it") from None
-
-
-def checked(items: pd.DataFrame) -> pd.DataFrame:
-    """The items' columns as text, or a UserError that says which are missing, empty, repeated or contradict."""
-    if absent := [c for c in ITEM if c not in items]:
-        raise UserError(f"items lack the columns {', '.join(absent)}; they have {', '.join(map(str, items.columns))}")
-    if items.empty:
-        raise UserError("there are no items to rate")
-    columns = [*ITEM, *(["pair_id"] if "pair_id" in items else [])]
-    texts = items[columns].astype("object")
-    empty = texts.isna() | texts.astype("str").apply(lambda column: column.str.strip() == "")
-    if empty.any(axis=None):
-        row, column = np.argwhere(empty)[0]
-        raise UserError(f"{empty.any(axis=1).sum()} items have an empty field, such as {columns[column]} of row {row}")
-    texts = texts.astype("str").astype("object").reset_index(drop=True)
-    if (twice := texts.duplicated(["persona_id", "prompt_id"])).any():
-        raise UserError(f"{twice.sum()} items repeat a persona and question, such as row {twice.idxmax()}")
-    profiles = texts.groupby("persona_id")["profile"].nunique()
-    if (profiles > 1).any():
-        raise UserError(f"persona {profiles.idxmax()} has {profiles.max()} different profiles: a rater sees one")
-    return texts
 
 
 def assign(items: pd.DataFrame, raters: int, seed: int, checks: int) -> list[Assignment]:

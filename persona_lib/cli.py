@@ -152,8 +152,11 @@ app.add_typer(annotate, name="annotate")
 
 @annotate.command()
 def export(
-    pairs: Annotated[Path, typer.Option(help="what to rate: .parquet, .csv or .jsonl, a row per persona and question")],
     out: Annotated[Path, typer.Option(help="a new folder; only its pages/ is to be published")],
+    pairs: Annotated[
+        Path | None, typer.Option(help="what to rate: a .parquet, .csv or .jsonl file, or a folder of preference data")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="whose model makes the pairs, where none are given")] = "smoke",
     people: Annotated[Path | None, typer.Option(help="the personas, if the pairs have no column profile")] = None,
     n_personas: Annotated[int, typer.Option("--personas", help="personas to draw")] = 20,
     questions: Annotated[int, typer.Option(help="questions of each persona to draw")] = 10,
@@ -170,15 +173,19 @@ def export(
 ) -> None:
     """Write one self-contained page per rater, and assignments.json, which says which answer is which: keep that.
 
-    The columns of the pairs are persona_id, profile, prompt_id, prompt, first, second; or, with --people, those of
-    preference pairs: persona_id, prompt_id, prompt, rejected (first), chosen (second).
+    The columns of a file of pairs are persona_id, profile, prompt_id, prompt, first, second; or, with --people, those
+    of preference pairs: persona_id, prompt_id, prompt, rejected (first), chosen (second). Without a file the model of a
+    preset writes the answers, twice as many questions as are rated.
     """
-    from . import assignments, humans
+    from . import assignments, humans, items
 
-    table = assignments.read_items(pairs)
-    if people:
-        table = humans.items(table, assignments.read_items(people))
-    drawn = assignments.draw(table, n_personas, questions, seed)
+    table = items.read(pairs, people) if pairs else _made(preset, n_personas, items.SPARE * questions, seed)
+    whole = items.rateable(table)
+    if len(whole) < len(table):
+        typer.echo(
+            f"{len(table) - len(whole)} of {len(table)} pairs give no choice: an answer is missing, or both are alike"
+        )
+    drawn = items.draw(whole, n_personas, questions, seed)
     options = {"checks": checks, "post_to": post_to, "participant": participant, "contact": contact, "title": title}
     written = humans.export(drawn, out, raters, seed, **options, templates=templates)
     typer.echo(
@@ -186,6 +193,15 @@ def export(
     )
     typer.echo(f"publish: {(out / 'pages').absolute()}")
     typer.echo(f"keep for yourself: {(out / assignments.MANIFEST).absolute()}")
+
+
+def _made(preset: str, n: int, questions: int, seed: int) -> Any:
+    """Items written by the model of a preset."""
+    from . import items, presets
+    from .model import Model
+
+    settings = presets.load(preset).all
+    return items.make(n, questions, Model(settings.get("model", "local"), settings.get("base_url")), seed)
 
 
 @annotate.command("import")

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, assignments, others, personas, questionnaire, submissions
+from . import UserError, assignments, others, questionnaire, submissions
+from .items import checked
 
 KEPT = 3
 """Raters whose votes make a majority, of those who rated a persona."""
@@ -21,28 +22,6 @@ WORDS_PER_MINUTE = 600.0
 _RATING = ["persona_id", "prompt_id", "pair_id", "rater", "choice", "first_shown_as", "seconds", "reason"]
 _SUBMISSION = ["file", "status", "counted", "reason", "persona_id", "rater", "participant", "session", "code"]
 _SUBMISSION += ["started", "finished", "answered", "questions", "ratings"]
-
-
-def items(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
-    """Items to rate from preference pairs: the rejected answer is the first, the chosen one the second.
-
-    Args:
-        pairs: columns `persona_id`, `prompt_id`, `prompt`, `rejected`, `chosen`, maybe `pair_id`.
-        people: personas, `persona_id` as index or column.
-
-    Raises:
-        UserError: a column is missing, or a pair's persona is not among the people.
-    """
-    if absent := [c for c in ("persona_id", "prompt_id", "prompt", "rejected", "chosen") if c not in pairs]:
-        raise UserError(
-            f"the pairs lack the columns {', '.join(absent)}: give preference pairs, or items with a profile"
-        )
-    people = people.set_index("persona_id") if "persona_id" in people else people
-    profiles = {persona: personas.describe(row) for persona, row in people.replace("", np.nan).iterrows()}
-    if strangers := sorted(set(pairs["persona_id"]) - profiles.keys()):
-        raise UserError(f"{len(strangers)} personas of the pairs are not among the people, such as {strangers[0]}")
-    named = pairs.rename(columns={"rejected": "first", "chosen": "second"})
-    return named.assign(profile=named["persona_id"].map(profiles))
 
 
 def export(
@@ -81,7 +60,7 @@ def export(
     Raises:
         UserError: items are malformed, the folder holds something, an address or a template can't be used.
     """
-    table, folder = assignments.checked(items), Path(folder)
+    table, folder = checked(items), Path(folder)
     if raters < 1 or checks < 0:
         raise UserError("take at least 1 rater and 0 checks")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -226,7 +205,7 @@ def _chance(seed: int, persona: str, rater: str) -> str:
     return hashlib.sha256(f"{seed} {persona} {rater}".encode()).hexdigest()
 
 
-def reliability(ratings: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+def reliability(ratings: pd.DataFrame, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
     """How far raters agree with each other, for each persona and for all: of all that count, before any is dropped.
 
     Args:

@@ -1,18 +1,22 @@
 """The human study without a browser: what is assigned, what is made of files of any kind, how votes are counted."""
 
+import hashlib
 import json
+import re
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
+from endpoint import Endpoint, completion
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raters import BEGAN, content, hand_in, items, signed
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from typer.testing import CliRunner
 
-from persona_lib import UserError, assignments, cli, humans
+from persona_lib import UserError, assignments, cli, humans, store
+from persona_lib import items as stimuli
 
 
 @pytest.fixture
@@ -66,12 +70,12 @@ def test_checks_are_spread_over_the_page_and_never_open_it(tmp_path):
 
 def test_a_draw_takes_so_many_personas_and_questions_and_the_seed_decides_which(tmp_path):
     table = items(6, 20)
-    drawn = assignments.draw(table, 4, 10, seed=0)
+    drawn = stimuli.draw(table, 4, 10, seed=0)
     assert drawn.groupby("persona_id").size().tolist() == [10] * 4
-    pd.testing.assert_frame_equal(drawn, assignments.draw(table, 4, 10, seed=0))
-    assert not drawn.equals(assignments.draw(table, 4, 10, seed=1))
+    pd.testing.assert_frame_equal(drawn, stimuli.draw(table, 4, 10, seed=0))
+    assert not drawn.equals(stimuli.draw(table, 4, 10, seed=1))
     with pytest.raises(UserError, match="7 personas with 10 questions each can't be had: 6 of 6 have that many"):
-        assignments.draw(table, 7, 10, seed=0)
+        stimuli.draw(table, 7, 10, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +136,63 @@ def test_wording_of_the_users_own_replaces_ours_and_a_broken_one_is_named(tmp_pa
 def test_preference_pairs_become_items_with_the_rejected_answer_first():
     pairs = items(1, 2).rename(columns={"first": "rejected", "second": "chosen"}).drop(columns="profile")
     people = pd.DataFrame({"age": [40], "sex": [""]}, index=pd.Index(["p0"], name="persona_id"))
-    made = humans.items(pairs, people)
+    made = stimuli.of_pairs(pairs, people)
     assert made["profile"].tolist() == ["age: 40"] * 2 and made["first"].tolist() == pairs["rejected"].tolist()
     with pytest.raises(UserError, match="1 personas of the pairs are not among the people, such as p0"):
-        humans.items(pairs, people.rename(index={"p0": "p9"}))
+        stimuli.of_pairs(pairs, people.rename(index={"p0": "p9"}))
+
+
+def answers_of(body: dict) -> dict:
+    """A stand-in writer: each text another one, but a quarter of the revisions come back empty."""
+    field = next(iter(body["response_format"]["json_schema"]["schema"]["properties"]))
+    said = hashlib.sha256(json.dumps(body["messages"]).encode()).hexdigest()[:8]
+    return completion("" if field == "revision" and said < "4" else json.dumps({field: f"{field} {said}"}))
+
+
+def test_without_pairs_the_presets_model_writes_them_and_says_how_many_failed(tmp_path, monkeypatch):
+    (tmp_path / "project" / "params").mkdir(parents=True)
+    monkeypatch.setattr(store, "ROOT", tmp_path / "project")
+    with Endpoint(answers_of) as endpoint:
+        preset = {"name": "mine", "about": "x", "notebooks": {}, "all": {"model": "m", "base_url": endpoint.url}}
+        (tmp_path / "mine.yaml").write_text(json.dumps(preset))
+        options = ["--preset", tmp_path / "mine.yaml", "--personas", 3, "--questions", 4, "--out", tmp_path / "s"]
+        result = persona("annotate", "export", *options)
+    assert result.exit_code == 0, result.stderr
+    assert re.match(r"\d+ of 24 pairs give no choice: an answer is missing", result.stdout)
+    made = pd.DataFrame(assignments.load(tmp_path / "s").items)
+    assert made.groupby("persona_id").size().tolist() == [4] * 3 and len(endpoint.requests) == 8 * (1 + 2 * 3)
+    assert made["profile"].str.contains("^age: ").all() and (made["first"] != made["second"]).all()
+
+
+def test_pairs_are_read_from_files_of_each_kind_and_from_a_data_sets_folder(tmp_path):
+    pairs = items(2, 3).rename(columns={"first": "rejected", "second": "chosen"}).drop(columns="profile")
+    people = pd.DataFrame({"age": [40, 50]}, index=pd.Index(["p0", "p1"], name="persona_id"))
+    people.to_parquet(tmp_path / "people.parquet")
+    people.reset_index().to_json(tmp_path / "people.jsonl", orient="records", lines=True)
+    pairs.to_csv(tmp_path / "pairs.csv", index=False)
+    pairs.to_json(tmp_path / "pairs.jsonl", orient="records", lines=True)
+    (tmp_path / "data" / "pairs").mkdir(parents=True)
+    pairs.to_parquet(tmp_path / "data" / "pairs" / "part-00000.parquet")
+    for name in ("personas", "prompts"):
+        people.to_parquet(tmp_path / "data" / f"{name}.parquet")
+    for path, of in [("pairs.csv", "people.parquet"), ("pairs.jsonl", "people.jsonl"), ("data", None)]:
+        table = stimuli.checked(stimuli.read(tmp_path / path, of and tmp_path / of))
+        assert table["profile"].tolist() == ["age: 40"] * 3 + ["age: 50"] * 3, path
+        assert table["second"].tolist() == pairs["chosen"].tolist()
+    (tmp_path / "x.txt").touch()
+    (tmp_path / "x.parquet").write_text("no")
+    with pytest.raises(UserError, match=r"must end in one of \.parquet, \.csv, \.jsonl"):
+        stimuli.read(tmp_path / "x.txt")
+    with pytest.raises(UserError, match="is no parquet table"):
+        stimuli.read(tmp_path / "x.parquet")
+    with pytest.raises(UserError, match="the pairs lack the columns rejected, chosen"):
+        stimuli.of_pairs(items(), people)
+
+
+def test_pairs_that_give_no_choice_are_told_from_those_that_do():
+    table = items(1, 4)
+    table.loc[0, "second"], table.loc[1, "first"], table.loc[2, "second"] = None, " ", f" {table.loc[2, 'first']}"
+    assert stimuli.rateable(table).index.tolist() == [3]
 
 
 # What is read
