@@ -210,7 +210,7 @@ def import_(
     out: Annotated[Path, typer.Option(help="the folder where the tables go")],
     study: Annotated[Path | None, typer.Option(help="the folder of the export; tables (.csv) need none")] = None,
     kept: Annotated[int, typer.Option(help="raters whose votes make a question's majority")] = 3,
-    seed: Annotated[int, typer.Option(help="of which rater is dropped, and of the intervals")] = 0,
+    seed: Annotated[int, typer.Option(help="of which rater is dropped")] = 0,
 ) -> None:
     """Verify and count what raters handed in: submissions, votes, majority and agreement as tables.
 
@@ -228,10 +228,11 @@ def import_(
     if noted > 20:
         typer.echo(f"... and {noted - 20} more with a reason: see submissions.csv")
     won, overall = tables["majority"], tables["reliability"].loc["all"]
+    kappa = overall.loc["Fleiss' kappa"]
     typer.echo(
         f"{len(tables['votes'])} votes, {won['choice'].notna().sum()} of {len(won)} questions with a majority; "
-        f"raters agree in {overall['agreement']:.2f} of pairs, Fleiss' kappa {overall['kappa']:.2f} "
-        f"[{overall['kappa_low']:.2f}, {overall['kappa_high']:.2f}]"
+        f"raters agree in {overall.loc['raw agreement', 'estimate']:.2f} of pairs, "
+        f"Fleiss' kappa {kappa['estimate']:.2f} [{kappa['low']:.2f}, {kappa['high']:.2f}]"
     )
     typer.echo(out.absolute())
     if not submitted["counted"].any():

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, assignments, others, questionnaire, submissions
+from . import UserError, agreement, assignments, others, questionnaire, submissions
 from .items import checked
 
 KEPT = 3
 """Raters whose votes make a majority, of those who rated a persona."""
+CHOICES = ("first", "second")
 WORDS_PER_MINUTE = 600.0
 """Who reads faster than this doesn't read: about twice as fast as fast readers."""
 
@@ -205,62 +206,41 @@ def _chance(seed: int, persona: str, rater: str) -> str:
     return hashlib.sha256(f"{seed} {persona} {rater}".encode()).hexdigest()
 
 
-def reliability(ratings: pd.DataFrame, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+def reliability(ratings: pd.DataFrame) -> pd.DataFrame:
     """How far raters agree with each other, for each persona and for all: of all that count, before any is dropped.
 
     Args:
         ratings: as from `votes`.
-        draws: bootstrap draws: of a persona's questions, and of whole personas for all.
-        seed: of the draws.
 
     Returns:
-        Index `persona_id`, the last row 'all'; columns `raters`, `n` (questions with two ratings or more), `failed`
-        (questions with fewer), `undefined` (personas without a kappa, since all chose alike), `agreement` (share of
-        pairs of raters who chose alike), `kappa` (Fleiss 1971; equal to statsmodels' where each question has as many
-        ratings), `ac1` (Gwet 2008, which a lopsided choice doesn't depress), and the percentile interval of each as
-        `kappa_low`, `kappa_high` and so on; missing with one question or one persona.
+        Index `persona_id`, the last of them 'all', and `coefficient` (raw agreement, AC1, PABAK, Krippendorff's alpha,
+        Fleiss' kappa); columns `raters`, `estimate`, `low`, `high`, `n` (questions with two ratings or more), `failed`
+        (questions with fewer), `undefined` (personas without an estimate) and `note`, as in `agreement.among`. A
+        persona's questions are independent items; all items are clustered by persona and by question.
     """
+    item = ["persona_id", "prompt_id"]
+    index = pd.MultiIndex.from_frame(ratings[item].drop_duplicates().sort_values(item))
     valid = ratings.dropna(subset="choice")
-    index = pd.MultiIndex.from_frame(ratings[["persona_id", "prompt_id"]].drop_duplicates())
-    first = (valid["choice"] == "first").groupby([valid["persona_id"], valid["prompt_id"]])
-    n = first.size().reindex(index, fill_value=0)
-    f = first.sum().reindex(index, fill_value=0)
-    items = pd.DataFrame({"n": 1.0, "alike": (f * (f - 1) + (n - f) * (n - f - 1)) / (n * (n - 1)), "first": f / n})
-    items = items[n >= 2]
-    rng = np.random.default_rng([seed, 73])
-    rows = {}
-    for persona, own in items.groupby("persona_id"):
-        rows[persona] = _coefficients(own.to_numpy(), draws, rng)
-    sums = items.groupby("persona_id").sum()
-    rows["all"] = _coefficients(sums.to_numpy(), draws, rng)
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("persona_id")
+    # Raters differ from persona to persona: which of an item's raters stands in which column makes no difference.
+    wide = valid.assign(place=valid.groupby(item).cumcount()).pivot(index=item, columns="place", values="choice")
+    wide = wide.reindex(index)
+    labels = index.to_frame(index=False)
+    counts = np.column_stack([wide.eq(choice).sum(axis=1) for choice in CHOICES])
+    tables, known = {}, {}
+    for persona, at in labels.groupby("persona_id").indices.items():
+        # Nor does the order of a persona's questions: in a large study many personas have the same counts.
+        same = tuple(sorted(map(tuple, counts[at].tolist())))
+        if same not in known:
+            known[same] = agreement.among(wide.iloc[at], options=CHOICES)
+        tables[persona] = known[same]
+    undefined = sum(table["estimate"].isna().astype(int) for table in tables.values())
+    table = pd.concat(tables | {"all": agreement.among(wide, labels, CHOICES)}, names=["persona_id"])
     raters = valid.groupby("persona_id")["rater"].nunique()
-    table.insert(0, "raters", raters.reindex(table.index).fillna(valid["rater"].nunique()).astype(int))
-    table.insert(1, "n", sums["n"].reindex(table.index).fillna(len(items)).astype(int))
-    failed = (n < 2).groupby("persona_id").sum()
-    table.insert(2, "failed", failed.reindex(table.index).fillna(failed.sum()).astype(int))
-    undefined = table["kappa"].isna().astype(int)
-    undefined["all"] = undefined.drop("all").sum()
-    table.insert(3, "undefined", undefined)
+    raters["all"] = valid["rater"].nunique()
+    table.insert(0, "raters", raters.reindex(table.index.get_level_values(0), fill_value=0).to_numpy())
+    table.insert(6, "undefined", table["estimate"].isna().astype(int))
+    table.loc["all", "undefined"] = np.broadcast_to(undefined, len(table.loc["all"]))
     return table
-
-
-def _coefficients(units: np.ndarray, draws: int, rng: np.random.Generator) -> dict[str, float]:
-    """Agreement, Fleiss' kappa and Gwet's AC1 with intervals; units x (questions, sums of alike and of first)."""
-    k = len(units)
-    weights = np.vstack([np.ones(k), rng.multinomial(k, np.full(k, 1 / k), size=draws)]) if k else np.ones((1, 0))
-    n, alike, first = (weights @ units).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        alike, first = alike / n, first / n
-        fleiss, gwet = first**2 + (1 - first) ** 2, 2 * first * (1 - first)
-        values = {"agreement": alike, "kappa": (alike - fleiss) / (1 - fleiss), "ac1": (alike - gwet) / (1 - gwet)}
-    values["kappa"] = np.where(np.isclose(fleiss, 1), np.nan, values["kappa"])
-    told = {}
-    for name, (value, *drawn) in values.items():
-        known = np.array(drawn)[np.isfinite(drawn)]
-        interval = np.quantile(known, [0.025, 0.975]) if k > 1 and len(known) > draws / 2 else (np.nan, np.nan)
-        told |= {name: value, f"{name}_low": interval[0], f"{name}_high": interval[1]}
-    return told
 
 
 def write(handed_in: pd.DataFrame, folder: str | Path, kept: int = KEPT, seed: int = 0) -> dict[str, pd.DataFrame]:
@@ -282,7 +262,7 @@ def write(handed_in: pd.DataFrame, folder: str | Path, kept: int = KEPT, seed: i
         "submissions": handed_in.drop(columns="ratings").set_index("file"),
         "votes": cast.set_index("persona_id"),
     }
-    tables |= {"majority": majority(cast, kept, seed), "reliability": reliability(cast, seed=seed)}
+    tables |= {"majority": majority(cast, kept, seed), "reliability": reliability(cast)}
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():

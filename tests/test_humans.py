@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from itertools import pairwise
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -498,27 +498,32 @@ def test_the_rater_with_gaps_is_dropped_first():
 def test_agreement_is_fleiss_kappa_of_statsmodels_and_its_interval_holds_it():
     votes = random_votes(12, 10, 4)
     table = humans.reliability(votes)
+    kappas = table.xs("Fleiss' kappa", level="coefficient")
     wide = votes.pivot(index=["persona_id", "prompt_id"], columns="rater", values="choice")
-    assert table.loc["all", "kappa"] == pytest.approx(fleiss_kappa(aggregate_raters(wide.to_numpy())[0]))
+    assert kappas.loc["all", "estimate"] == pytest.approx(fleiss_kappa(aggregate_raters(wide.to_numpy())[0]))
     for persona, own in wide.groupby("persona_id"):
-        assert table.loc[persona, "kappa"] == pytest.approx(fleiss_kappa(aggregate_raters(own.to_numpy())[0]))
-    pairs = [(wide[a] == wide[b]).mean() for a, b in pairwise([*"abcd", "a"])] + [
-        (wide[a] == wide[b]).mean() for a, b in ("ac", "bd")
-    ]
-    assert table.loc["all", "agreement"] == pytest.approx(np.mean(pairs))
-    for name in ("agreement", "kappa", "ac1"):
-        assert (table[f"{name}_low"] <= table[name]).all() and (table[name] <= table[f"{name}_high"]).all()
-    assert table.loc["all", ["raters", "n", "failed", "undefined"]].tolist() == [4, 120, 0, 0]
-    pd.testing.assert_frame_equal(table, humans.reliability(votes))
+        assert kappas.loc[persona, "estimate"] == pytest.approx(fleiss_kappa(aggregate_raters(own.to_numpy())[0]))
+    pairs = [(wide[a] == wide[b]).mean() for a, b in combinations("abcd", 2)]
+    assert table.loc[("all", "raw agreement"), "estimate"] == pytest.approx(np.mean(pairs))
+    assert (table["low"] < table["estimate"]).all() and (table["estimate"] < table["high"]).all()
+    assert kappas.loc["all", ["raters", "n", "failed", "undefined"]].tolist() == [4, 120, 0, 0]
+    pd.testing.assert_frame_equal(table, humans.reliability(votes.sample(frac=1, random_state=1)))
 
 
 def test_a_kappa_that_is_not_defined_is_missing_and_counted_where_ac1_is_one():
     votes = pd.concat([random_votes(3, 4, 4, seed=2), votes_of("x.q0.a=f x.q0.b=f x.q1.a=f x.q1.b=f x.q2.a=f")])
     table = humans.reliability(votes)
-    assert np.isnan(table.loc["x", "kappa"]) and table.loc["x", ["undefined", "failed", "n"]].tolist() == [1, 1, 2]
-    assert table.loc["x", "ac1"] == 1 and table.loc["all", "undefined"] == 1
-    nothing = humans.reliability(votes_of("x.q0.a=?"))
-    assert nothing.loc["all", "n"] == 0 and np.isnan(nothing.loc["all", "agreement"])
+    kappa = table.loc[("x", "Fleiss' kappa")]
+    assert np.isnan(kappa["estimate"]) and kappa[["undefined", "failed", "n", "raters"]].tolist() == [1, 1, 2, 2]
+    assert table.loc[("x", "AC1"), "estimate"] == 1 and table.loc[("all", "Fleiss' kappa"), "undefined"] == 1
+
+
+@pytest.mark.parametrize("votes", ["x.q0.a=?", ""])
+def test_without_votes_there_is_no_agreement_and_no_error(votes):
+    given = votes_of(votes) if votes else votes_of("x.q0.a=?").iloc[:0]
+    table = humans.reliability(given)
+    assert table.loc["all", "n"].eq(0).all() and table.loc["all", "estimate"].isna().all()
+    assert humans.majority(given)["choice"].isna().all()
 
 
 # The commands
