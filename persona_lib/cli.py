@@ -174,8 +174,8 @@ def export(
     """Write one self-contained page per rater, and assignments.json, which says which answer is which: keep that.
 
     The columns of a file of pairs are persona_id, profile, prompt_id, prompt, first, second; or, with --people, those
-    of preference pairs: persona_id, prompt_id, prompt, rejected (first), chosen (second). Without a file the model of a
-    preset writes the answers, twice as many questions as are rated.
+    of preference pairs: prompt_id, prompt, rejected (first), chosen (second), and persona_id unless all are for
+    everybody. Without pairs the model of a preset writes them, to twice as many questions as are rated.
     """
     from . import assignments, humans, items
 

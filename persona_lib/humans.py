@@ -201,6 +201,16 @@ def majority(ratings: pd.DataFrame, kept: int = KEPT, seed: int = 0) -> pd.DataF
     return pd.concat({"choice": choice}, axis=1).join(table).assign(dropped=dropped, failure=lacking)
 
 
+def as_judge(won: pd.DataFrame, name: str = "people") -> pd.DataFrame:
+    """A majority as one judge more among those of `fidelity.play`, where first is rejected and second chosen.
+
+    Returns:
+        `persona_id`, `prompt_id`, `judge`, `choice` (rejected, chosen, or missing), `failure`.
+    """
+    rows = won.reset_index()[["persona_id", "prompt_id", "choice", "failure"]].assign(judge=name)
+    return rows.assign(choice=rows["choice"].map({"first": "rejected", "second": "chosen"}).astype("str"))
+
+
 def _chance(seed: int, persona: str, rater: str) -> str:
     """The place of a rater in a persona's order."""
     return hashlib.sha256(f"{seed} {persona} {rater}".encode()).hexdigest()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, dataset, personas, preferences, prompts
+from . import UserError, dataset, fidelity, personas, prompts
 from .model import Model
 
 ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
@@ -17,27 +17,25 @@ _READERS = {
     ".csv": lambda path: pd.read_csv(path, dtype="str", keep_default_na=False),
     ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
 }
-SPARE = 2  # questions made for each that is rated, as in the paper: some get no answer
+SPARE = 2  # questions written for each that is rated, as in the paper: some get no answer
 
 
 def make(n: int, questions: int, writer: Model, seed: int = 0, words: int = 60) -> pd.DataFrame:
-    """Make items as the paper did: a base answer, and its revision by each persona's critique.
+    """Make items for n adults: one shared set of answer pairs, so that all who judge them can be compared.
 
     Args:
-        n: personas, all adults.
-        questions: of each persona, the same for all; the base answers are shared.
-        writer: the model that answers, criticizes and revises: questions x (1 + 2 n) calls.
-        seed: of the personas and of the questions.
+        n: personas.
+        questions: pairs, as from `fidelity.shared_pairs`: three calls each.
+        writer: the model that writes them.
+        seed: of the personas, the questions and the pairs.
         words: length asked for.
 
     Returns:
-        As `of_pairs`.
+        As `of_pairs`: n x questions rows.
     """
     people = personas.sample(20 * n, seed).query("age >= 18").head(n)
     asked = prompts.sample(prompts.load(), questions, seed)
-    dealt = pd.MultiIndex.from_product([people.index, asked["prompt_id"]]).to_frame(index=False).assign(use="train")
-    base = preferences.base_answers(asked, writer, words)
-    return of_pairs(preferences.revise(dealt, people, asked, base, writer, words), people)
+    return of_pairs(fidelity.shared_pairs(people, asked, writer, words, seed), people)
 
 
 def read(path: Path, people: Path | None = None) -> pd.DataFrame:
@@ -72,17 +70,20 @@ def of_pairs(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     """Items to rate from preference pairs: the rejected answer is the first, the chosen one the second.
 
     Args:
-        pairs: columns `persona_id`, `prompt_id`, `prompt`, `rejected`, `chosen`, maybe `pair_id`.
+        pairs: columns `prompt_id`, `prompt`, `rejected`, `chosen`, maybe `persona_id` and `pair_id`; without persona
+            they are put to all people, as `fidelity.play` does.
         people: personas, `persona_id` as index or column.
 
     Raises:
         UserError: a column is missing, or a pair's persona is not among the people.
     """
-    if absent := [c for c in ("persona_id", "prompt_id", "prompt", "rejected", "chosen") if c not in pairs]:
+    if absent := [c for c in ("prompt_id", "prompt", "rejected", "chosen") if c not in pairs]:
         raise UserError(
             f"the pairs lack the columns {', '.join(absent)}: give preference pairs, or items with a profile"
         )
     people = people.set_index("persona_id") if "persona_id" in people else people
+    if "persona_id" not in pairs:
+        pairs = pd.DataFrame({"persona_id": people.index}).merge(pairs, how="cross")
     profiles = {persona: personas.describe(row) for persona, row in people.replace("", np.nan).iterrows()}
     if strangers := sorted(set(pairs["persona_id"]) - profiles.keys()):
         raise UserError(f"{len(strangers)} personas of the pairs are not among the people, such as {strangers[0]}")
