@@ -1,0 +1,66 @@
+"""Conditions on people, written in YAML: pandas expressions over the attributes and over named terms.
+
+The terms are those of data/conditions.yaml. Used by `phrases` (who a phrase suits) and `consistency` (what can't be).
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from . import UserError
+from .attributes import BY_NAME, COLUMNS
+
+FOLDER = Path(__file__).parent / "data"
+
+
+@cache
+def read(name: str) -> Any:
+    """What data/NAME.yaml holds."""
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def table(people: pd.DataFrame) -> pd.DataFrame:
+    """The people's attributes, '_' for each space, and each term as a column of True and False.
+
+    An attribute that the people lack is missing for all.
+
+    Raises UserError where there is no age, or more than one row per persona.
+    """
+    if "age" not in people or people["age"].isna().any():
+        raise UserError("the people have no age: give a table of personas with the census attributes")
+    if not people.index.is_unique:
+        raise UserError("the index of the people repeats itself: give one row per persona_id")
+    columns = {name.replace(" ", "_"): _column(people, name) for name in COLUMNS}
+    for term, expression in read("conditions").items():
+        columns[term] = _evaluate(expression, columns)
+    return pd.DataFrame(columns, index=people.index)
+
+
+def hold(expressions: Iterable[str], table: pd.DataFrame) -> np.ndarray:
+    """For each person of `table` and each expression whether it holds: array (people, expressions) of booleans."""
+    columns = dict(table.items())
+    values = {text: _evaluate(text, columns).to_numpy() for text in dict.fromkeys(expressions)}
+    return np.column_stack([values[text] for text in expressions])
+
+
+def _column(people: pd.DataFrame, name: str) -> pd.Series:
+    if name not in people:
+        return pd.Series(np.nan if BY_NAME[name].kind == "numeric" else None, people.index, dtype=_dtype(name))
+    values = people[name]
+    return values if isinstance(values.dtype, pd.CategoricalDtype) else values.astype(_dtype(name))
+
+
+def _dtype(name: str) -> str:
+    return "float" if BY_NAME[name].kind == "numeric" else "str"
+
+
+def _evaluate(expression: str, columns: dict[str, pd.Series]) -> pd.Series:
+    try:
+        return pd.eval(expression, engine="python", resolvers=[columns]).astype(bool)
+    except (SyntaxError, ValueError, TypeError, AttributeError, pd.errors.UndefinedVariableError) as error:
+        raise UserError(f"the condition {expression!r} can't be read ({error}): see data/conditions.yaml") from error

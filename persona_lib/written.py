@@ -1,0 +1,116 @@
+"""The open-ended attributes: lifestyle, personal time, the job in detail, and for some a free wording of ideology.
+
+A language model writes them, as in the paper (section 3.1), or they are put together from hand-written phrases, so
+that everything works without a model. Used by `personas`.
+"""
+
+import pandas as pd
+from pydantic import create_model
+
+from . import UserError, conditions, phrases, profiles, wording
+from .model import Model
+from .reply import Reply
+
+SETS = {
+    "detailed job description": "job",
+    "personal time": "personal_time",
+    "lifestyle": "lifestyle",
+    "ideology": "ideology",
+}
+FALLBACK = "fallback"
+SHARE_IDEOLOGY = 0.1  # of people whose ideology is put in free words: our choice, the paper shows single cases only
+
+
+def fallback(people: pd.DataFrame, seed: int, share_ideology: float = SHARE_IDEOLOGY) -> pd.DataFrame:
+    """Write the open-ended attributes without a model, from data/job.yaml, personal_time, lifestyle and ideology.yaml.
+
+    Args:
+        people: indexed by `persona_id`, with the census columns and, where there are, the surveys'.
+        seed: with the id it settles what a person gets; who else is in the table doesn't matter.
+        share_ideology: of those who have an ideology, how many get it in free words on the same side; the others keep
+            the label.
+
+    Returns:
+        The index of `people`; columns `detailed job description` (missing for who has no occupation), `personal time`,
+        `lifestyle`, `ideology` (missing where the people have none), `written by` ('fallback') and `failure` (missing).
+    """
+    table = conditions.table(people)
+    texts = {name: _compose(table, name, seed) for name in SETS}
+    texts["ideology"] = texts["ideology"].where(_free(table, seed, share_ideology), table["ideology"])
+    none = pd.Series(None, people.index, dtype="str")
+    return pd.DataFrame(texts | {"written by": none.fillna(FALLBACK), "failure": none})
+
+
+def by_model(
+    people: pd.DataFrame,
+    model: Model,
+    seed: int,
+    share_ideology: float = SHARE_IDEOLOGY,
+    words: int = 30,
+    templates: str | None = None,
+) -> pd.DataFrame:
+    """Let a model write the open-ended attributes, one structured call per person.
+
+    Args:
+        people, seed, share_ideology: as in `fallback`.
+        model: the writer.
+        words: about the most words of each text.
+        templates: folder with a `write.txt` of the user's own.
+
+    Returns:
+        The columns of `fallback`. `written by` is the model's name, or 'fallback' where its reply can't be used; then
+        all texts of the person are the hand-written ones and `failure` says why. A wording of ideology that leaves the
+        label's side, as far as the words left, liberal, progressive, right and conservative tell, can't be used.
+    """
+    table, template = conditions.table(people), wording.load("write", templates)
+    written = fallback(people, seed, share_ideology)
+    asked = written[[*SETS]].notna()
+    asked["ideology"] = _free(table, seed, share_ideology)
+    for wanted, those in asked.groupby([*SETS], sort=False):
+        names = [name for name, want in zip(SETS, wanted, strict=True) if want]
+        fields = {name: name.replace(" ", "_") for name in names}
+        schema = create_model("Written", **{field: (wording.bounded(words), ...) for field in fields.values()})
+        values = {"words": words, "asked": ", ".join(f'"{field}"' for field in fields.values())}
+        known = people.loc[those.index].drop(columns=[n for n in SETS if n in people and n != "ideology"])
+        messages = [template.messages(values | {"persona": profiles.lines(row)}) for _, row in known.iterrows()]
+        replies = model.ask(messages, schema=schema, step="writing")
+        texts = pd.DataFrame([_texts(reply, fields) for reply in replies], those.index, dtype="str")
+        good = texts["failure"].isna()
+        if "ideology" in names:
+            strayed = good & ~_same_side(table.loc[those.index], texts["ideology"])
+            texts.loc[strayed, "failure"] = "ideology leaves the label's side"
+            good &= ~strayed
+        written.loc[those.index, "failure"] = texts["failure"]
+        written.loc[good.index[good], [*names, "written by"]] = texts.assign(**{"written by": model.name})
+    return written
+
+
+def _texts(reply: Reply, fields: dict[str, str]) -> dict[str, str | None]:
+    """One row: what the model wrote, on one line, and why it can't be used."""
+    if reply.failure:
+        return {"failure": reply.failure}
+    texts = {name: " ".join(getattr(reply.value, field).split()) for name, field in fields.items()}
+    empty = [name for name, text in texts.items() if not text]
+    return texts | {"failure": f"nothing written for {', '.join(empty)}" if empty else None}
+
+
+def _compose(table: pd.DataFrame, name: str, seed: int) -> pd.Series:
+    """One phrase of each topic, joined; missing where no topic has one."""
+    chosen, _ = phrases.draw(table, phrases.load(SETS[name]), seed)
+    return phrases.join(chosen.to_numpy(), table.index)
+
+
+def _free(table: pd.DataFrame, seed: int, share: float) -> pd.Series:
+    """Who gets their ideology in free words."""
+    if not 0 <= share <= 1:
+        raise UserError(f"share_ideology must be from 0 to 1; it is {share!r}")
+    return table["ideology"].notna() & (phrases.uniforms(table.index, ["free ideology"], seed)[:, 0] < share)
+
+
+def _same_side(table: pd.DataFrame, texts: pd.Series) -> pd.Series:
+    """Whether a wording is on its label's side: never on the other, and of a moderate on none."""
+    label, text = (
+        t["right"].astype(int) - t["left"].astype(int)
+        for t in (table, conditions.table(pd.DataFrame({"age": table["age"], "ideology": texts})))
+    )
+    return (text == label) | (text == 0)

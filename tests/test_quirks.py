@@ -1,0 +1,117 @@
+"""Quirks and mannerisms: enough of them, different enough, and none that contradicts the person who has it."""
+
+import time
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from persona_lib import UserError, census, conditions, phrases, quirks
+
+
+@pytest.fixture(scope="module")
+def people() -> pd.DataFrame:
+    drawn = census.Population.load().sample(20_000, seed=5)
+    rng = np.random.default_rng(5)
+    traits = [f"Extraversion: {level}" for level in ("Extremely Low", "Low", "Average", "High", "Extremely High")]
+    drawn["big five scores"] = rng.choice(traits, len(drawn))
+    return drawn.rename(index="p{}".format).rename_axis("persona_id")
+
+
+@pytest.fixture(scope="module")
+def drawn(people) -> pd.DataFrame:
+    return quirks.draw(people, seed=1)
+
+
+@pytest.mark.parametrize("name", quirks.SETS.values())
+def test_each_set_has_over_150_phrases_and_no_two_differ_by_a_word_only(name):
+    texts = phrases.load(name)["phrase"]
+    assert len(texts) >= 150 and texts.is_unique
+    assert all(2 <= len(text.split()) <= 12 and text[0].islower() and ";" not in text for text in texts)
+    words = [frozenset(text.lower().split()) for text in texts]
+    near = [(a, b) for a, b in combinations(words, 2) if max(len(a - b), len(b - a)) <= 1]
+    assert not near
+
+
+def test_no_two_phrases_of_both_sets_share_most_of_their_words():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = pd.concat([phrases.load(name)["phrase"] for name in quirks.SETS.values()])
+    vectors = TfidfVectorizer(stop_words="english").fit_transform(texts)
+    likeness = np.triu((vectors @ vectors.T).toarray(), k=1)
+    worst = np.unravel_index(likeness.argmax(), likeness.shape)
+    assert likeness.max() < 0.7, texts.iloc[list(worst)].tolist()
+
+
+def test_every_phrase_suits_somebody_and_is_drawn(drawn):
+    for column, name in quirks.SETS.items():
+        found = set(drawn[column].dropna().str.split(phrases.JOIN).explode())
+        lacking = set(phrases.load(name)["phrase"]) - found
+        assert not lacking and found <= set(phrases.load(name)["phrase"])
+
+
+def test_nobody_gets_a_phrase_that_does_not_suit_them(people, drawn):
+    table = conditions.table(people)
+    for column, name in quirks.SETS.items():
+        given = drawn[column].str.split(phrases.JOIN).explode().dropna()
+        who = phrases.load(name).set_index("phrase")["who"]
+        for condition, those in given.groupby(given.map(who)):
+            assert conditions.hold([condition], table.loc[those.index.unique()]).all(), condition
+    taps = drawn.loc[people["hearing difficulty"] == "Yes", "mannerisms"]
+    assert not taps.str.contains("hums|whistles|phone with the surname", na=False).any()
+    shy = drawn.loc[people["big five scores"].str.endswith("Low"), "defining quirks"]
+    assert not shy.str.contains("strikes up conversations", na=False).any()
+
+
+def test_everybody_from_3_has_one_to_three_phrases_of_different_topics_and_infants_none(people, drawn):
+    infant = people["age"] < 3
+    assert drawn[infant].isna().all(axis=None) and drawn[~infant].notna().all(axis=None)
+    for column, name in quirks.SETS.items():
+        given = drawn.loc[people["age"] >= 18, column].str.split(phrases.JOIN)
+        assert given.str.len().value_counts(normalize=True).round(2).reindex([1, 2, 3]).tolist() == pytest.approx(
+            quirks.SHARES, abs=0.021
+        )
+        topic = phrases.load(name).set_index("phrase")["topic"]
+        topics = given.explode().map(topic)
+        assert not topics.groupby(level=0).agg(lambda values: values.duplicated().any()).any()
+
+
+def test_phrases_that_suit_the_same_people_are_about_equally_frequent(people, drawn):
+    counts = drawn["defining quirks"].str.split(phrases.JOIN).explode().value_counts()
+    everyone = phrases.load("quirks").query("who == 'adult'")["phrase"]
+    assert counts[everyone].max() / counts[everyone].min() < 1.6
+
+
+def test_what_a_person_gets_depends_on_their_id_and_the_seed_alone(people, drawn):
+    some = people.sample(50, random_state=2)
+    pd.testing.assert_frame_equal(quirks.draw(some, seed=1), drawn.loc[some.index])
+    assert (quirks.draw(some, seed=2) != drawn.loc[some.index]).mean(axis=None) > 0.9
+    known = some.head(1).rename(index=lambda _: "abc").assign(age=40)
+    assert phrases.uniforms(known.index, ["x"], 7)[0, 0] == pytest.approx(UNIFORM, abs=1e-15)
+
+
+UNIFORM = 0.42524251627205156  # of person 'abc', name 'x', seed 7: the same on every machine
+
+
+def test_100_000_people_take_a_few_seconds():
+    people = census.Population.load().sample(100_000, seed=0)
+    start = time.perf_counter()
+    quirks.draw(people, seed=0)
+    assert time.perf_counter() - start < 15  # 3 s on two idle cores
+
+
+@pytest.mark.parametrize("bad", [-1, 1.5, "x", 10**16, None])
+def test_a_seed_that_is_none_and_people_without_age_are_refused(people, bad):
+    with pytest.raises(UserError, match="seed must be a whole number"):
+        quirks.draw(people.head(2), seed=bad)
+    with pytest.raises(UserError, match="the people have no age"):
+        quirks.draw(people.head(2).drop(columns="age"), seed=0)
+    with pytest.raises(UserError, match="repeats itself"):
+        quirks.draw(people.iloc[[0, 0]], seed=0)
+    assert len(quirks.draw(people.head(0), seed=0)) == 0
+
+
+def test_a_condition_that_cannot_be_read_is_named(people):
+    with pytest.raises(UserError, match=r"'adult and rihc' can't be read .*see data/conditions.yaml"):
+        conditions.hold(["adult and rihc"], conditions.table(people.head(2)))
