@@ -132,6 +132,19 @@ def by_pair(people: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def joint(reference: pd.DataFrame, drawn: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+    """Two attributes together, from two tables of `pair_shares`: columns value, other value, reference, personas.
+
+    All combinations of values, in the order of `census_shares` where it has them, else as the reference has them.
+    """
+    order = census_shares().groupby("attribute", sort=False)["value"].agg(list)
+    both = [t[(t["attribute"] == first) & (t["other"] == second)] for t in (reference, drawn)]
+    values = [order.get(name, both[0][of].unique()) for name, of in ((first, "value"), (second, "other value"))]
+    index = pd.MultiIndex.from_product(values, names=["value", "other value"])
+    shares = [part.set_index(["value", "other value"])["share"].reindex(index, fill_value=0) for part in both]
+    return pd.DataFrame({"reference": shares[0], "personas": shares[1]}).reset_index()
+
+
 def margins(people: pd.DataFrame) -> pd.DataFrame:
     """Columns attribute, value, census and personas: the share of each value among real and among drawn people."""
     census = census_shares().rename(columns={"share": "census"})
