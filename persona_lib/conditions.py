@@ -24,10 +24,11 @@ def read(name: str) -> Any:
     return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-def table(people: pd.DataFrame) -> pd.DataFrame:
+def table(people: pd.DataFrame, loose: bool = False) -> pd.DataFrame:
     """The people's attributes, '_' for each space, and each term as a column of True and False.
 
-    An attribute that the people lack is missing for all.
+    An attribute that the people lack is missing for all. With `loose` the terms that data/loose.yaml has are read as
+    it has them.
 
     Raises UserError where there is no age, or more than one row per persona.
     """
@@ -36,7 +37,7 @@ def table(people: pd.DataFrame) -> pd.DataFrame:
     if not people.index.is_unique:
         raise UserError("the index of the people repeats itself: give one row per persona_id")
     columns = {name.replace(" ", "_"): _column(people, name) for name in COLUMNS}
-    for term, expression in read("conditions").items():
+    for term, expression in (read("conditions") | (read("loose") if loose else {})).items():
         columns[term] = _evaluate(expression, columns)
     return pd.DataFrame(columns, index=people.index)
 
