@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, judging, personas, profiles, wording
+from . import UserError, judging, profiles, wording
 from .model import Model
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
@@ -51,8 +51,7 @@ def items(
     prompt = rng.permutation(q)[(step + step // lcm(p, q)) % q]
     drawn = prompts[["prompt_id", "prompt", "topic"]].iloc[prompt].reset_index(drop=True)
     drawn.insert(0, "persona_id", people.index[persona])
-    texts = {i: personas.describe(row, profile_form, profile_seed) for i, row in people.iterrows()}
-    drawn.insert(1, "profile", drawn["persona_id"].map(texts))
+    drawn.insert(1, "profile", drawn["persona_id"].map(profiles.texts(people, profile_form, profile_seed)))
     drawn.insert(2, "profile_form", profile_form)
     drawn.insert(3, "profile_order", profiles.order_name(profile_seed))
     return drawn.sort_values(["persona_id", "prompt_id"], ignore_index=True)

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, balance, enrichment
+from . import UserError, balance, enrichment, profiles
 from .attributes import BY_NAME, CENSUS, COLUMNS
 from .census import Population
+from .model import Model
 from .profiles import describe as describe
 
 ID, SPLIT = "persona_id", "persona_split"
@@ -34,7 +35,12 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
 
 
 def sample(
-    n: int, seed: int = 0, population: Population | None = None, where: str | None = None, balanced: bool | None = None
+    n: int,
+    seed: int = 0,
+    population: Population | None = None,
+    where: str | None = None,
+    balanced: bool | None = None,
+    model: Model | None = None,
 ) -> pd.DataFrame:
     """Draw n personas from a population (by default the committed one, people in the US in 2024).
 
@@ -46,12 +52,13 @@ def sample(
             "age >= 18 and `marital status` == 'Married'".
         balanced: choose the personas from ten times as many so that the census's margins, and those of pairs, are met
             far better than by chance (`balance`); None: up to 20,000, above which they are drawn at random.
+        model: writes the open-ended attributes and looks for contradictions; None: hand-written phrases and rules.
 
     Returns:
         One row per persona: index `persona_id`, the 33 attributes in the paper's order, then auxiliary columns, the
-        last `persona_split` ('train' or 'test', 1,000 to 586 as in the paper, each balanced if the whole is) and
-        `redrawn` (how often all but the census core was drawn anew). Ids are hashes of the census core, the seed and
-        an ordinal among twins.
+        `hispanic origin`, `persona_split` ('train' or 'test', 1,000 to 586 as in the paper, each balanced if the whole
+        is), `state`, `ideology label`, `written by`, `failure`, and what `enrichment.complete` tells of contradictions.
+        Ids are hashes of the census core, the seed and an ordinal among twins.
 
     Raises:
         UserError: n is no whole number above 0, or the filter can't be read or fits fewer than n.
@@ -61,12 +68,9 @@ def sample(
     balanced = n <= BALANCED_TO if balanced is None else balanced
     people, reference = _pool(n, seed, population, where, balanced)
     people = people.iloc[balance.choose(people, n, reference, seed)] if balanced else people.head(n)
-    people = enrichment.complete(people, seed, where)
+    people = enrichment.complete(people, seed, where, model)
     people[SPLIT] = _split(people, reference, seed)
-    personas = people.reindex(columns=[*COLUMNS, SPLIT, enrichment.REDRAWN])
-    blank = [name for name in COLUMNS if not BY_NAME[name].pums]
-    personas[blank] = personas[blank].astype("str")
-    return personas
+    return people[[*dict.fromkeys((*COLUMNS, SPLIT, *enrichment.COLUMNS))]]
 
 
 def reference(seed: int = 0) -> pd.DataFrame:
@@ -84,7 +88,7 @@ def save(personas: pd.DataFrame, path: str | Path) -> None:
     PERSONA data; .txt holds these texts alone, a blank line between them.
     """
     check_suffix(path)
-    table = personas.assign(persona=[describe(row) for _, row in personas.iterrows()])
+    table = personas.assign(persona=profiles.texts(personas))
     WRITERS[Path(path).suffix](table, Path(path))
 
 
@@ -113,7 +117,8 @@ def _fitting(source: Population, n: int, wanted: int, seed: int, where: str | No
     size = max(wanted, first)
     while True:
         people = enrichment.add(_draw(source, size, seed), seed, steps)
-        fitting = people[_fits(people, where)] if where else people
+        fitting = people[fits(people, where)] if where else people
+        fitting = fitting.drop(enrichment.contradictions(fitting).index) if steps else fitting
         if len(fitting) >= wanted or fitting.empty or size >= most:
             break
         size = min(most, int(1.2 * size * wanted / len(fitting)))
@@ -122,7 +127,8 @@ def _fitting(source: Population, n: int, wanted: int, seed: int, where: str | No
     return fitting
 
 
-def _fits(people: pd.DataFrame, where: str) -> np.ndarray:
+def fits(people: pd.DataFrame, where: str) -> np.ndarray:
+    """Whom a filter fits, as booleans; what is missing fits none. Raises UserError for one that can't be read."""
     try:
         fits = people.eval(where, engine="python")
     except (SyntaxError, NameError, AttributeError, LookupError, TypeError, ValueError, NotImplementedError) as error:

@@ -31,14 +31,21 @@ def describe(row: pd.Series, form: Form = "list", shuffle_seed: int | None = Non
     Raises:
         UserError: the form is unknown.
     """
-    if form not in FORMS:
-        raise UserError(f"no form {form!r} of a persona: choose one of {', '.join(FORMS)}")
-    known = {name: _text(value) for name, value in row.reindex(_order(shuffle_seed)).dropna().items()}
-    if form == "prose":
-        return " ".join(["This is about one person.", *(_sentence(name, value) for name, value in known.items())])
-    if form == "interview":
-        return "\n".join(f"Q: {_wording()[name]['question']}\nA: {value}" for name, value in known.items())
-    return "\n".join(f"{name}: {value}" for name, value in known.items())
+    _check(form)
+    known = row.reindex(_order(shuffle_seed)).dropna()
+    return _whole(form, [_put(form, name, value) for name, value in known.items()])
+
+
+def texts(people: pd.DataFrame, form: Form = "list", shuffle_seed: int | None = None) -> pd.Series:
+    """`describe` of every row of a table of personas, on its index; several times as fast."""
+    _check(form)
+    columns = []
+    for name in _order(shuffle_seed):
+        if name in people:
+            known = people[name].notna()
+            columns.append([_put(form, name, v) if k else None for v, k in zip(people[name], known, strict=True)])
+    rows = zip(*columns, strict=True)
+    return pd.Series([_whole(form, [part for part in row if part]) for row in rows], people.index, dtype="str")
 
 
 def lines(row: pd.Series) -> str:
@@ -57,17 +64,27 @@ def _order(shuffle_seed: int | None) -> list[str]:
     return [NAMES[place] for place in np.random.default_rng([shuffle_seed, 33]).permutation(len(NAMES))]
 
 
-def _text(value: object) -> str:
-    return str(int(value)) if isinstance(value, int | float | np.number) else str(value)
+def _check(form: str) -> None:
+    if form not in FORMS:
+        raise UserError(f"no form {form!r} of a persona: choose one of {', '.join(FORMS)}")
 
 
-def _sentence(name: str, value: str) -> str:
-    """One attribute in prose: a sentence of its label's own, or the attribute's with the value in it."""
+def _put(form: Form, name: str, value: object) -> str:
+    """One attribute in words."""
+    text = str(int(value)) if isinstance(value, int | float | np.number) else str(value)
+    if form == "list":
+        return f"{name}: {text}"
     wording = _wording()[name]
-    if own := wording.get("labels", {}).get(value):
+    if form == "interview":
+        return f"Q: {wording['question']}\nA: {text}"
+    if own := wording.get("labels", {}).get(text):
         return own
-    sentence = wording.get("says", f"Their {name}: {{value}}.").format(value=value)
+    sentence = wording.get("says", f"Their {name}: {{value}}.").format(value=text)
     return sentence if sentence[-1] in ".!?" else sentence + "."
+
+
+def _whole(form: Form, parts: list[str]) -> str:
+    return " ".join(["This is about one person.", *parts]) if form == "prose" else "\n".join(parts)
 
 
 @cache

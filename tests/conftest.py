@@ -1,6 +1,7 @@
 """Shared by all tests: no window, the folder of census microdata, and no skip that nobody named."""
 
 import os
+import shutil
 from pathlib import Path
 
 import matplotlib
@@ -18,6 +19,21 @@ def shared() -> Path:
     if not (SHARED / "acs").is_dir():
         pytest.skip("no census microdata: set PERSONA_SHARED")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium; where it is missing, the tests that look at pages are skipped."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.skip("no chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    flags = "no-sandbox disable-gpu disable-background-networking disable-component-update disable-sync no-first-run"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=[f"--{flag}" for flag in flags.split()])
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(autouse=True)

@@ -19,9 +19,14 @@ def people() -> pd.DataFrame:
 
 
 def test_columns_are_the_33_attributes_then_the_auxiliary_ones(people):
-    assert list(people.columns) == [*COLUMNS, "persona_split", "redrawn"]
+    auxiliary = ["state", "ideology label", "written by", "failure", "redrawn", "redrawn because", "inconsistent"]
+    assert list(people.columns) == [*COLUMNS, "persona_split", *auxiliary]
     assert people.columns[:33].tolist() == list(NAMES)
-    assert people[["age", "sex", "race", "disability"]].notna().all(axis=None)
+    always = ["age", "sex", "race", "ancestry", "place of birth", "religion", "lifestyle", "state", "written by"]
+    assert people[always].notna().all(axis=None)
+    adults = people[people["age"] >= 18]
+    assert adults[["big five scores", "defining quirks", "mannerisms", "ideology"]].notna().all(axis=None)
+    assert people["failure"].isna().all() and people["inconsistent"].isna().all()
 
 
 def test_the_same_seed_gives_the_same_personas_and_another_seed_others(people):

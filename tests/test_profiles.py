@@ -46,7 +46,7 @@ def test_every_attribute_has_a_question_and_every_label_a_sentence():
 
 def test_prose_tells_any_two_personas_apart_that_the_list_tells_apart(people):
     for form in ("prose", "interview"):
-        texts = people.apply(personas.describe, axis=1, form=form)
+        texts = profiles.texts(people, form)
         lists = people.apply(personas.describe, axis=1)
         assert texts.nunique() == lists.nunique()
         assert not texts.str.contains(r"\{|\bnan\b|\bNone\b|<NA>|\.\.| \.", regex=True).any()
@@ -66,6 +66,12 @@ def test_a_shuffled_order_has_the_same_lines_and_is_the_same_for_everybody(peopl
               for _, row in people[people.notna().sum(axis=1) == adult.notna().sum()].iterrows()}  # fmt: skip
     ranks = {name: place for place, name in enumerate(profiles._order(1))}
     assert all(sorted(order, key=ranks.get) == list(order) for order in orders)
+
+
+@pytest.mark.parametrize("form", profiles.FORMS)
+def test_many_personas_at_once_read_as_one_by_one(people, form):
+    few = people.head(30)
+    assert profiles.texts(few, form, 7).tolist() == [personas.describe(row, form, 7) for _, row in few.iterrows()]
 
 
 def test_an_unknown_form_is_refused(adult):
