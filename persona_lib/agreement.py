@@ -1,98 +1,227 @@
-"""The statistics of the workbench: rates and paired differences with intervals. Tables in, tables out.
+"""Agreement: kappa and its kin with intervals, kappa matrices with missing choices. Tables in, tables out.
 
-Knows no model and no file. Every estimate carries its n, its 95% interval and how many items failed; items are
-clustered by persona and by prompt at once, since several answers share either. Used by every notebook that scores.
+The door to the workbench's statistics: `rates`, `paired_differences` (from `intervals`) and `pass_at_k` (from `passk`)
+are here as well. Knows no model and no file. Annotators are compared where they chose between the same answers; where
+chance agreement leaves nothing to agree about, kappa is undefined: missing, and counted. Used by every notebook that
+compares annotators.
 """
 
-from itertools import combinations
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
-from statsmodels.stats.sandwich_covariance import cov_cluster_2groups
 
-ITEM = ["persona_id", "prompt_id"]
-LEVEL = 0.95
-_Z = stats.norm.ppf((1 + LEVEL) / 2)
+from . import UserError
+from .intervals import effective, paired_differences, rate, rates
+from .passk import pass_at_k
+
+__all__ = ["among", "coefficients", "cohen_kappa", "kappa_matrix", "paired_differences", "pass_at_k", "rates", "spread"]
+
+TINY = 1e-12
+UNDEFINED = "undefined: one option leaves nothing to agree about"
+LINEAR = ("raw agreement", "PABAK")  # their expected disagreement is a constant
+ORDER = (*LINEAR[:1], "Cohen's kappa", "AC1", "PABAK", "Krippendorff's alpha", "Fleiss' kappa")
+COLUMNS = ["estimate", "low", "high", "n", "failed", "note"]
 
 
-def rates(table: pd.DataFrame, by: str, value: str = "score") -> pd.DataFrame:
-    """The share of ones in `value` for each group of `by`, with a Wilson interval at the effective sample size.
+def cohen_kappa(a: pd.Series, b: pd.Series) -> float:
+    """Cohen's kappa of two raters' choices over the items both chose on; missing where it is undefined.
+
+    It is undefined without a shared item, and where both always choose one and the same option.
+    """
+    return float(kappa_matrix(pd.DataFrame([list(a)]), pd.DataFrame([list(b)])).iloc[0, 0])
+
+
+def kappa_matrix(choices: pd.DataFrame, other: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Cohen's kappa between all annotators, or between those of one table and those of another.
 
     Args:
-        table: one row per item, with `persona_id`, `prompt_id`, `by`, and `value` in {0, 1} or missing (a failed item).
+        choices: a row per annotator, a column per item, the option chosen or missing.
+        other: a second table of the same columns; by default the first one.
 
     Returns:
-        Index `by` in order of appearance; columns `n` (items scored), `failed` (items not), `rate`, `low`, `high`.
-        Missing where nothing is scored, no interval where all items share one persona or one prompt.
-
-    The Wilson interval with n / design effect and Student's t is Korn and Graubard's (1998) proposal for clustered
-    proportions as modified by Dean and Pagano (2015).
+        A row per annotator of `choices`, a column per annotator of `other`: kappa over the items both chose on, missing
+        where undefined (see `cohen_kappa`). `spread` counts and sums it up.
     """
-    rows = {}
-    for group, items in table.groupby(by, sort=False):
-        scored = items.dropna(subset=value)
-        n, rate = len(scored), scored[value].mean()
-        effective = effective_n(scored[value].to_numpy(float), scored[ITEM])
-        low, high = proportion_confint(rate * effective, effective, method="wilson") if effective > 0 else (np.nan,) * 2
-        rows[group] = {"n": n, "failed": len(items) - n, "rate": rate, "low": low, "high": high}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
+    other = choices if other is None else other
+    if not choices.columns.equals(other.columns):
+        raise UserError("both tables of choices must have the same items as columns, in one order: reindex one")
+    if not (len(choices) and len(other)):
+        raise UserError("a table of choices has no annotators: check the filter that made it")
+    tables = [choices] if other is choices else [choices, other]
+    codes = pd.factorize(np.concatenate([table.to_numpy(object).ravel() for table in tables]))[0]
+    codes = codes.reshape(-1, choices.shape[1])
+    a, b = codes[: len(choices)], codes[-len(other) :]
+    # All numbers below are whole and at most items squared: exact in float32 up to 4,096 items, and twice as fast.
+    kind = np.float32 if choices.shape[1] <= 4096 else float
+    chose_a, chose_b = (a >= 0).astype(kind), (b >= 0).astype(kind)
+    n = chose_a @ chose_b.T
+    same, chance = np.zeros_like(n), np.zeros_like(n)
+    for code in range(codes.max() + 1):
+        of_a, of_b = (a == code).astype(kind), (b == code).astype(kind)
+        same += of_a @ of_b.T
+        chance += (of_a @ chose_b.T) * (chose_a @ of_b.T)
+    gained, possible = n * same - chance, n * n - chance
+    kappa = np.divide(gained, possible, out=np.full(n.shape, np.nan), where=possible > 0, dtype=float)
+    return pd.DataFrame(kappa, choices.index, other.index)
 
 
-def paired_differences(table: pd.DataFrame, by: str, value: str = "score") -> pd.DataFrame:
-    """Differences of the rates between all pairs of groups, on the same persona x prompt items.
+def spread(kappas: pd.DataFrame) -> pd.DataFrame:
+    """A kappa matrix in one row: `pairs`, how many are `undefined`, their `mean` and quartiles.
 
     Args:
-        table: as in `rates`; each item once per group.
-
-    Returns:
-        One row per pair: `minuend`, `subtrahend`, `n` (items scored in both), `failed` (items not), `difference` of the
-        rates, `low`, `high`. The interval is Bonett and Price's (2012) for paired proportions at the effective sample
-        size, so that it keeps a width where all items agree.
+        kappas: as from `kappa_matrix`; a square one with the same annotators both ways counts each pair once, and
+            nobody against themselves.
     """
-    wide = table.pivot(index=ITEM, columns=by, values=value)
-    rows = []
-    for first, second in combinations(table[by].unique(), 2):
-        differences = (wide[second] - wide[first]).dropna()
-        effective = effective_n(differences.to_numpy(float), differences.index.to_frame(index=False))
-        low, high = _bonett_price(differences, effective)
-        rows.append([second, first, len(differences), len(wide) - len(differences), differences.mean(), low, high])
-    return pd.DataFrame(rows, columns=["minuend", "subtrahend", "n", "failed", "difference", "low", "high"])
+    values = kappas.to_numpy(float)
+    values = values[np.triu_indices(len(values), 1)] if kappas.index.equals(kappas.columns) else values.ravel()
+    known = values[~np.isnan(values)]
+    low, median, high = np.quantile(known, [0.25, 0.5, 0.75]) if len(known) else [np.nan] * 3
+    row = {"pairs": len(values), "undefined": len(values) - len(known), "mean": known.mean() if len(known) else np.nan}
+    return pd.DataFrame([row | {"lower quartile": low, "median": median, "upper quartile": high}])
 
 
-def effective_n(values: np.ndarray, clusters: pd.DataFrame) -> float:
-    """How many independent items these clustered ones are worth: n / design effect, shrunk where clusters are few.
+def coefficients(
+    a: pd.Series, b: pd.Series, clusters: pd.DataFrame | None = None, options: Sequence | None = None
+) -> pd.DataFrame:
+    """Agreement of two raters over the same items: raw, Cohen's kappa, and what is less swayed by prevalence.
 
     Args:
-        values: array (n,) of scores.
-        clusters: two columns of labels, n rows.
+        a: one option per item, or missing.
+        b: the other rater's, in the same order.
+        clusters: as many rows of labels in one or two columns (`persona_id`, `prompt_id`) where items share them.
+        options: what there was to choose from; by default what was chosen by anybody.
 
     Returns:
-        At most n; 0 where there are fewer than two clusters of either kind. Where all values are equal the design
-        effect is unknown and the smaller number of clusters is taken. The variance is two-way clustered (Cameron,
-        Gelbach and Miller 2011); the factor (z/t)^2 puts Student's t with one degree of freedom less than the smaller
-        number of clusters in the place of the normal.
+        Index coefficient: raw agreement, Cohen's kappa, Gwet's (2008) AC1, PABAK (chance agreement taken as one in the
+        number of options), Krippendorff's nominal alpha, Fleiss' kappa; with two options also the indices of Byrt,
+        Bishop and Carlin (1993): prevalence (share of both first less share of both second) and bias (share of first
+        by `a` less that by `b`). Columns `estimate`, `low`, `high`, `n` (items both chose on), `failed` (items not),
+        `note`. Intervals are analytic (delta method; Wilson's for raw and PABAK, and where all agree).
     """
-    first, second = (pd.factorize(clusters[c])[0] for c in clusters)
-    fewest = min(len(np.unique(first)), len(np.unique(second)))
-    if fewest < 2:
-        return 0.0
-    shrink = (_Z / stats.t.ppf((1 + LEVEL) / 2, fewest - 1)) ** 2
-    independent = values.var() / len(values)
-    if independent == 0:
-        return fewest * shrink
-    covariances = cov_cluster_2groups(sm.OLS(values, np.ones(len(values))).fit(), first, second)
-    both, *one_way = (float(np.squeeze(c)) for c in covariances)
-    clustered = both if both > 0 else max(one_way)  # the two-way estimate can turn out negative with few clusters
-    return shrink * len(values) * min(1.0, independent / clustered)
+    if len(a) != len(b):
+        raise UserError(f"two raters' choices must be on the same items: {len(a)} and {len(b)} were given")
+    codes, options = _codes(pd.DataFrame({"a": list(a), "b": list(b)}, dtype=object), options)
+    known = (codes >= 0).all(axis=1)
+    k = len(options)
+    cells = np.eye(k * k)[codes[known, 0] * k + codes[known, 1]]
+
+    def shared(m: np.ndarray) -> np.ndarray:
+        joint = m.reshape(k, k)
+        return (joint.sum(0) + joint.sum(1)) / 2
+
+    raters = 2 * max(len(cells), 1)
+    expected = _chance(k, shared) | {
+        "Cohen's kappa": lambda m: 1 - m.reshape(k, k).sum(0) @ m.reshape(k, k).sum(1),
+        "Krippendorff's alpha": lambda m: (1 - shared(m) @ shared(m)) * raters / (raters - 1),
+    }
+    agreed = {name: lambda m: np.trace(m.reshape(k, k)) for name in expected}
+    indices = {"prevalence index": lambda m: m[0] - m[3], "bias index": lambda m: m[1] - m[2]} if k == 2 else {}
+    frame = pd.DataFrame(index=range(len(codes))) if clusters is None else clusters
+    table = _estimates(cells, cells @ np.eye(k).ravel(), agreed, expected, indices, frame[known])
+    return table.assign(failed=int((~known).sum()))[COLUMNS]
 
 
-def _bonett_price(differences: pd.Series, n: float) -> tuple[float, float]:
-    """Interval of a paired difference of proportions with n effective items; missing for n = 0."""
-    if n == 0:
-        return np.nan, np.nan
-    more, less = (((differences == sign).mean() * n + 1) / (n + 2) for sign in (1, -1))
-    half = _Z * np.sqrt((more + less - (more - less) ** 2) / (n + 2))
-    return max(-1.0, more - less - half), min(1.0, more - less + half)
+def among(ratings: pd.DataFrame, clusters: pd.DataFrame | None = None, options: Sequence | None = None) -> pd.DataFrame:
+    """Agreement among any number of raters, not all of whom need rate each item.
+
+    Args:
+        ratings: a row per item, a column per rater: the option chosen, or missing.
+        clusters: as in `coefficients`, a row per item.
+        options: as in `coefficients`.
+
+    Returns:
+        As `coefficients` has it, without Cohen's kappa and the indices. `n` counts items with two ratings or more,
+        `failed` the others. Raw agreement is the mean over items of the share of agreeing pairs of raters.
+    """
+    codes, options = _codes(ratings, options)
+    counts = np.stack([(codes == code).sum(1) for code in range(len(options))], axis=1).astype(float)
+    many = counts.sum(1)
+    known = many > 1
+    counts, many, k = counts[known], many[known, None], len(options)
+    pairs = (counts * (counts - 1)).sum(1, keepdims=True) / (many * (many - 1))
+    # The delta method differentiates functions of these columns' means: agreement, shares, and both times raters.
+    columns = np.hstack([pairs, counts / many, pairs * many, counts, many])
+    total = many.sum()
+
+    def weighted(m: np.ndarray) -> np.ndarray:
+        return m[k + 2 : 2 * k + 2] / m[-1]
+
+    expected = _chance(k, lambda m: m[1 : k + 1]) | {
+        "Krippendorff's alpha": lambda m: (1 - weighted(m) @ weighted(m)) * total / max(total - 1, 1)
+    }
+    agreed = dict.fromkeys(expected, lambda m: m[0]) | {"Krippendorff's alpha": lambda m: m[k + 1] / m[-1]}
+    frame = pd.DataFrame(index=range(len(codes))) if clusters is None else clusters
+    table = _estimates(columns, pairs[:, 0], agreed, expected, {}, frame[known])
+    return table.assign(failed=int((~known).sum()))[COLUMNS]
+
+
+def _codes(choices: pd.DataFrame, options: Sequence | None) -> tuple[np.ndarray, list]:
+    """Choices as numbers, -1 where missing, and the options in order."""
+    seen = pd.unique(choices.to_numpy(object).ravel())
+    seen = sorted((option for option in seen if not pd.isna(option)), key=str)
+    options = seen if options is None else list(options)
+    if unknown := [str(option) for option in seen if option not in options]:
+        raise UserError(f"{', '.join(unknown)} was chosen but is not among the options {', '.join(map(str, options))}")
+    return pd.Index(options, dtype=object).get_indexer(choices.to_numpy(object).ravel()).reshape(choices.shape), options
+
+
+def _chance(k: int, shares: Callable) -> dict[str, Callable]:
+    """Disagreement expected by chance in each coefficient, from a function that gives the options' overall shares."""
+    return {
+        "raw agreement": lambda m: 1.0,
+        "AC1": lambda m: 1 - shares(m) @ (1 - shares(m)) / (k - 1) if k > 1 else 0.0,
+        "PABAK": lambda m: 1 - 1 / k if k else 0.0,
+        "Fleiss' kappa": lambda m: 1 - shares(m) @ shares(m),
+    }
+
+
+def _estimates(
+    x: np.ndarray, agree: np.ndarray, agreed: dict, expected: dict, indices: dict, clusters: pd.DataFrame
+) -> pd.DataFrame:
+    """Each coefficient 1 - observed / expected disagreement, and each index, with its interval.
+
+    Args:
+        x: a row per item, whose means m are what all functions take.
+        agree: share of agreeing pairs of raters in each item.
+        agreed: by coefficient, agreement from m.
+        expected: by coefficient, disagreement expected by chance from m.
+        indices: other functions of m.
+        clusters: labels of the items.
+    """
+    mean = x.mean(0) if len(x) else np.full(x.shape[1], np.nan)
+    raw, rows = rate(pd.Series(agree), clusters), {}
+    for name in [n for n in ORDER if n in expected]:
+        chance = expected[name](mean)
+        if not chance > TINY:
+            rows[name] = {
+                "estimate": np.nan,
+                "low": np.nan,
+                "high": np.nan,
+                "note": raw["note"] if not len(x) else UNDEFINED,
+            }
+            continue
+        estimate = 1 - (1 - agreed[name](mean)) / chance
+        if name in LINEAR or np.ptp(agree) == 0:
+            low, high = (1 - (1 - raw[end]) / chance for end in ("low", "high"))
+            rows[name] = {"estimate": estimate, "low": low, "high": high, "note": raw["note"]}
+        else:
+            rows[name] = _delta(lambda m, n=name: 1 - (1 - agreed[n](m)) / expected[n](m), x, mean, clusters)
+    rows |= {name: _delta(index, x, mean, clusters) for name, index in indices.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("coefficient").assign(n=len(x))
+
+
+def _delta(function: Callable, x: np.ndarray, mean: np.ndarray, clusters: pd.DataFrame) -> dict:
+    """A function of means with its interval, from the clustered variance of its linear part."""
+    if not len(x):
+        return {"estimate": np.nan, "low": np.nan, "high": np.nan, "note": "nothing scored"}
+    # Derivatives by complex step: exact to rounding for any formula of sums and ratios.
+    slope = np.array([function(mean + 1e-30j * unit).imag / 1e-30 for unit in np.eye(len(mean))])
+    linear, estimate = x @ slope, float(function(mean))
+    worth = effective(linear, clusters, linear.var())
+    if not worth.n or linear.var() < TINY:
+        return {"estimate": estimate, "low": np.nan, "high": np.nan, "note": worth.note or "all scores equal"}
+    # On Fisher's scale, which has no ends: near 1 a symmetric interval would be too short on the side of chance.
+    half = worth.t * np.sqrt(linear.var() / worth.n) / (1 - estimate**2)
+    low, high = np.tanh(np.arctanh(estimate) + np.array([-half, half]))
+    return {"estimate": estimate, "low": low, "high": high, "note": worth.note}

@@ -17,7 +17,8 @@ class Attribute:
 
     `pums` is the PUMS column it is read from and `codes` maps that column's codes to labels, in the Bureau's
     order; with `grouped` each code stands for all codes from it up to the next. `universe` says for whom it is
-    not missing.
+    not missing. `ordered` labels rise. A number is modelled in bands: `bands` are the lower edges of all but the first,
+    and `grid` the steps to which values are rounded (0: by their size, as the Bureau rounds dollars).
     """
 
     name: str
@@ -27,25 +28,41 @@ class Attribute:
     codes: dict[int, str] = field(default_factory=dict)
     universe: str = "everyone"
     grouped: bool = False
+    ordered: bool = False
+    bands: tuple[int, ...] = ()
+    grid: int = 1
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The values a categorical attribute can take, in the Bureau's order."""
         return tuple(self.codes.values())
 
+    @property
+    def size(self) -> int:
+        """How many codes a population model has for it: 0 is missing, then the labels or the bands in their order."""
+        return 1 + (len(self.bands) + 1 if self.kind == "numeric" else len(self.labels))
+
 
 def _codes(*labels: str) -> dict[int, str]:
     return dict(enumerate(labels, start=1))
 
 
-def _census(name: str, pums: str, codes: dict[int, str], universe: str = "everyone", **grouped: bool) -> Attribute:
-    return Attribute(name, "census", "categorical", pums, codes, universe, **grouped)
+def _census(name: str, pums: str, codes: dict[int, str], universe: str = "everyone", **more: bool) -> Attribute:
+    return Attribute(name, "census", "categorical", pums, codes, universe, **more)
 
 
 def _written(name: str) -> Attribute:
     return Attribute(name, "model-written", "text")
 
 
+OLDEST = 99  # the Bureau's top code; each year of age is a band of its own
+# Dollars; below 0 is the first band and exactly 0 the second.
+_INCOMES = (
+    *(0, 1, 1_500, 3_000, 5_000),
+    *range(7_500, 50_000, 2_500),
+    *range(50_000, 100_000, 5_000),
+    *(100_000, 110_000, 125_000, 137_500, 150_000, 175_000, 200_000, 250_000, 300_000, 400_000, 600_000),
+)
 NEVER_WORKED = "Unemployed and last worked 5 years ago or earlier or never worked"
 _YES_NO = _codes("Yes", "No")
 _WORKED = "16 years or older, and in the labor force or worked in the last 5 years"
@@ -212,18 +229,18 @@ _HISPANIC = _codes(
 )
 
 ATTRIBUTES: tuple[Attribute, ...] = (
-    Attribute("age", "census", "numeric", "AGEP"),
+    Attribute("age", "census", "numeric", "AGEP", bands=tuple(range(1, OLDEST + 1))),
     _census("sex", "SEX", _codes("Male", "Female")),
     _census("race", "RAC1P", _RACE),
     Attribute("ancestry", "census", "text"),
     _census("household language", "HHL", _LANGUAGE, "people who live in households"),
-    _census("education", "SCHL", _EDUCATION, "3 years or older"),
+    _census("education", "SCHL", _EDUCATION, "3 years or older", ordered=True),
     _census("employment status", "ESR", _EMPLOYMENT, "16 years or older"),
     _census("class of worker", "COW", _CLASS, _WORKED),
     _census("industry category", "INDP", _INDUSTRY, _WORKED, grouped=True),
     _census("occupation category", "OCCP", _OCCUPATION, _WORKED, grouped=True),
     _written("detailed job description"),
-    Attribute("income", "census", "numeric", "PINCP", universe="15 years or older"),
+    Attribute("income", "census", "numeric", "PINCP", universe="15 years or older", bands=_INCOMES, grid=0),
     _census("marital status", "MAR", _MARITAL),
     _census("household type", "HHT", _HOUSEHOLD, "people who live in households"),
     _census("family presence and age", "FPARC", _CHILDREN, "people who live in family households"),
@@ -252,7 +269,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _census("hearing difficulty", "DEAR", _YES_NO),
 )
 
-# Columns after the 33. The state is left out: the microdata at hand lack the records of California and Texas.
+# Columns after the 33. The state is none of them: the microdata at hand lack the records of California and Texas.
+# People drawn from files that have it keep it (`census.read_pums`).
 AUXILIARY: tuple[Attribute, ...] = (_census("hispanic origin", "HISP", _HISPANIC),)
 
 BY_NAME: dict[str, Attribute] = {attribute.name: attribute for attribute in ATTRIBUTES + AUXILIARY}

@@ -3,6 +3,7 @@
 So far: conditioning (Fig. 10). Used by 06_conditioning.
 """
 
+from collections.abc import Sequence
 from math import lcm
 
 import numpy as np
@@ -13,6 +14,8 @@ from . import UserError, judging, profiles, wording
 from .model import Model
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
+# What a condition is worth is seen against these: a random other persona's profile, the baseline in other words.
+CONTROLS = ("other_persona", "baseline_brief", "baseline_plain")
 
 
 def items(
@@ -59,28 +62,51 @@ def items(
 
 def conditioning(
     drawn: pd.DataFrame,
-    writer: Model,
+    writers: Sequence[Model],
     judge: Model,
-    conditions: tuple[str, ...] = CONDITIONS,
+    conditions: Sequence[str] = CONDITIONS,
     words: int = 60,
     templates: str | None = None,
+    samples: int = 1,
+    temperature: float = 0.0,
 ) -> pd.DataFrame:
     """Answer every item under every condition and let the critic judge each answer: two calls per item and condition.
 
     Args:
-        drawn: the items, as from `items`.
-        writer: the model under test.
+        drawn: the items, as from `items`. Where they have a column `told`, the writer is told that profile instead of
+            the whole one, which the judge always sees.
+        writers: the models under test.
         judge: the model that judges.
-        conditions: templates to answer under; their last reply field is the answer, those before it are its working.
+        conditions: templates to answer under; their last reply field is the answer, those before it are its working. A
+            condition of the user's own is one template file.
         words: length asked for, of the answer and of the working before it.
         templates: folder with templates of the user's own.
+        samples: independent answers to each item; more than one need a temperature above 0.
+        temperature: of the writers; the judge's is 0.
 
     Returns:
-        One row per item and condition: the columns of `drawn`, `condition`, `model`, `template` (hash), `working`,
-        `answer`, those of `judging.critic` (`score` is 1 where no revision is needed), and `failure` (why there is no
-        score, or missing). An answer that failed is not judged.
+        One row per item, condition, model and sample: the columns of `drawn`, `condition`, `model`, `sample`,
+        `template` (hash), `working`, `answer`, those of `judging.critic` (`score` is 1 where no revision is needed),
+        and `failure` (why there is no score, or missing). An answer that failed is not judged.
+
+    Raises:
+        UserError: two models have one name, only one persona is there and a condition takes another, or several samples
+            are asked for at a temperature that makes them one.
     """
-    answers = pd.concat([_answer(drawn, writer, c, words, templates) for c in conditions], ignore_index=True)
+    names = [writer.name for writer in writers]
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"two models are named {', '.join(twins)}, so that their rows would be one: give each its own")
+    if samples > 1 and temperature <= 0:
+        raise UserError(f"{samples} samples at temperature 0 would be one and the same: set a temperature above 0")
+    answers = pd.concat(
+        [
+            _answer(drawn, writer, condition, words, templates, sample, temperature)
+            for writer in writers
+            for condition in conditions
+            for sample in range(samples)
+        ],
+        ignore_index=True,
+    )
     answered = answers[answers["answer"].notna()].sort_values("persona_id", kind="stable")
     verdicts = judging.critic(judge, answered, templates=templates)
     table = answers.join(verdicts)
@@ -88,14 +114,24 @@ def conditioning(
     return table.assign(failure=table.pop("answer_failure").radd("answer: ").fillna(reasons))
 
 
-def _answer(drawn: pd.DataFrame, writer: Model, condition: str, words: int, templates: str | None) -> pd.DataFrame:
+def _answer(
+    drawn: pd.DataFrame,
+    writer: Model,
+    condition: str,
+    words: int,
+    templates: str | None,
+    sample: int,
+    temperature: float,
+) -> pd.DataFrame:
     """The answers to all items under one condition, one row each."""
     template = wording.load(condition, templates)
     schema = create_model("Answer", **{field: (wording.bounded(words), ...) for field in template.reply})
-    messages = [
-        template.messages({"persona": i.profile, "question": i.prompt, "words": words}) for i in drawn.itertuples()
-    ]
-    replies = writer.ask(messages, schema=schema, step=f"answers, {condition.replace('_', ' ')}")
+    values = pd.DataFrame({"persona": drawn.get("told", drawn["profile"]), "question": drawn["prompt"], "words": words})
+    if "other_persona" in template.variables:
+        values["other_persona"] = _others(drawn)
+    messages = [template.messages(row) for row in values.to_dict("records")]
+    step = f"answers, {condition.replace('_', ' ')}"
+    replies = writer.ask(messages, schema=schema, temperature=temperature, sample=sample, step=step)
     fields = [[getattr(r.value, f) for f in template.reply] if r.value else [None] for r in replies]
     added = {
         "condition": condition,
@@ -105,4 +141,14 @@ def _answer(drawn: pd.DataFrame, writer: Model, condition: str, words: int, temp
         "answer": [f[-1] for f in fields],
         "answer_failure": [r.failure for r in replies],
     }
-    return pd.concat([drawn, pd.DataFrame(added, index=drawn.index, dtype="str")], axis=1)
+    table = pd.concat([drawn, pd.DataFrame(added, index=drawn.index, dtype="str")], axis=1)
+    table.insert(table.columns.get_loc("template"), "sample", sample)
+    return table
+
+
+def _others(drawn: pd.DataFrame) -> pd.Series:
+    """For each item the profile of somebody else, each profile as often as any other: the next in the order of ids."""
+    profiles = drawn.drop_duplicates("persona_id").set_index("persona_id")["profile"].sort_index()
+    if len(profiles) < 2:
+        raise UserError("the profile of another persona takes two personas at least: raise n_personas")
+    return drawn["persona_id"].map(pd.Series(np.roll(profiles, 1), profiles.index))

@@ -17,7 +17,7 @@ class Tree:
 
     `ranks` (p x codes): the order in which each predictor's codes are split; `feature` (nodes): the predictor asked
     about, -1 in a leaf; `threshold` (nodes): ranks up to it go left; `right` (nodes): the right child, or in a
-    leaf its row of `counts` (leaves x k): how many persons of the fit have each code.
+    leaf its row of `counts` (leaves x k): how many persons of the fit have each code, or stand for it.
     """
 
     ranks: np.ndarray
@@ -57,8 +57,11 @@ class Tree:
         return drawn.astype(np.uint8)
 
 
-def fit(codes: np.ndarray, target: np.ndarray, k: int, ordered: list[bool]) -> Tree:
-    """Grow a tree for `target` (k codes) on `codes` (persons x p); `ordered` says which predictors have an order."""
+def fit(codes: np.ndarray, target: np.ndarray, k: int, ordered: list[bool], weight: np.ndarray | None = None) -> Tree:
+    """Grow a tree for `target` (k codes) on `codes` (persons x p); `ordered` says which predictors have an order.
+
+    `weight`: whole numbers, how many people each person stands for; leaves hold enough persons all the same.
+    """
     from sklearn.tree import DecisionTreeClassifier  # sampling must not wait for scikit-learn
 
     p = codes.shape[1]
@@ -67,30 +70,30 @@ def fit(codes: np.ndarray, target: np.ndarray, k: int, ordered: list[bool]) -> T
         none = np.zeros(1, dtype=np.uint8)
         return Tree(ranks, none.astype(np.int8) - 1, none, none.astype(np.uint16), np.zeros((1, k), dtype=np.int64))
     for j in np.flatnonzero(~np.array(ordered, dtype=bool)):
-        ranks[j] = _ranks(codes[:, j], target, k)
+        ranks[j] = _ranks(codes[:, j], target, k, weight)
     grown = DecisionTreeClassifier(min_samples_leaf=LEAF, criterion="entropy", random_state=0)
     x = ranks[np.arange(p), codes] if p else np.zeros((len(target), 1))
-    tree = grown.fit(x, target).tree_
+    tree = grown.fit(x, target, sample_weight=weight).tree_
     leaf = tree.children_left == -1
     right = np.where(leaf, leaf.cumsum() - 1, tree.children_right)
     counts = np.zeros((leaf.sum(), k), dtype=np.int64)
-    np.add.at(counts, (right[tree.apply(x.astype(np.float32))], target), 1)
+    np.add.at(counts, (right[tree.apply(x.astype(np.float32))], target), 1 if weight is None else weight)
     return Tree(
         ranks,
         np.where(leaf, -1, tree.feature).astype(np.int8),
         np.where(leaf, 0, np.floor(tree.threshold)).astype(np.uint8),
-        right.astype(np.uint16),
+        right.astype(np.min_scalar_type(int(right.max()))),
         counts,
     )
 
 
-def _ranks(predictor: np.ndarray, target: np.ndarray, k: int) -> np.ndarray:
+def _ranks(predictor: np.ndarray, target: np.ndarray, k: int, weight: np.ndarray | None) -> np.ndarray:
     """Order a predictor's codes along the first axis of their correspondence analysis with the target.
 
     A tree splits along an order; for a target of two codes this one contains the best split of any kind (Breiman et
     al. 1984, theorem 4.5).
     """
-    table = np.bincount(predictor.astype(int) * k + target, minlength=256 * k).reshape(256, k).astype(float)
+    table = np.bincount(predictor.astype(int) * k + target, weight, minlength=256 * k).reshape(256, k).astype(float)
     seen = np.flatnonzero(table.sum(axis=1))
     shares = table[seen] / table.sum()
     rows, columns = shares.sum(axis=1), shares.sum(axis=0)

@@ -1,13 +1,14 @@
-"""Census microdata to a table of labelled persons, and a population model that draws new people like them.
+"""Census microdata to a table of labelled persons, and two ways to draw people from it.
 
-The model is a sequence of trees (`cart`): each attribute is drawn given those before it, and combinations that
-can't be (`universe`) are never drawn. Only the leaves' counts are kept, no person's row. Used by notebook 01.
+`Population` is a model: a sequence of trees (`cart`), each attribute drawn given those before it; combinations that
+can't be (`universe`) are never drawn, and only the leaves' counts are kept, no person's row. `Records` (of `records`)
+draws the real people themselves. Used by notebook 01.
 """
 
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from zipfile import BadZipFile
@@ -15,14 +16,17 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from . import UserError, cart
-from .attributes import BY_NAME, CENSUS, Attribute
-from .universe import INCOME_EDGES, OLDEST, allowed, size
+from . import UserError, cart, coding, pums, universe
+from .attributes import BY_NAME, CENSUS, OLDEST, Attribute
+from .download import download_pums
+from .records import WEIGHT, Records, check, weights
+
+__all__ = ["Population", "Records", "download_pums", "read_mapped", "read_pums"]
 
 DEFAULT = Path(__file__).parent / "data" / "population.npz"
 CHUNK = 50_000  # persons drawn at a time: bounds memory, and is part of what a seed means
 FEWEST = 1_000  # persons below which a fit is refused
-ORDERED = ("age", "education", "income")  # predictors split along their own order
+TREE = ("ranks", "feature", "threshold", "right")
 
 # Each attribute is drawn given those before it: who one is, the home, the work, health. Of eight orders tried the
 # distances to real people differed by 0.0003 at most.
@@ -52,180 +56,231 @@ ORDER = (
     "fertility",
 )
 
+Files = str | Path | Sequence[str | Path]
 
-def read_pums(files: str | Path | Sequence[str | Path]) -> pd.DataFrame:
-    """Read ACS PUMS persons from parquet files with the Bureau's column names and codes.
+
+def read_pums(files: Files) -> pd.DataFrame:
+    """Read persons from the Bureau's files (American Community Survey, 1-year or 5-year, from 2018 on).
+
+    `files`: person files and their housing files, of one or several states, as CSV or zipped; or parquet files that
+    hold both. Only the needed columns are read.
 
     Returns one row per person and the columns of `attributes.CENSUS`: age in years, income in dollars (missing
-    under 15), all others categorical with the Bureau's labels; not applicable is missing. `.attrs["files"]` names
-    the files. Raises UserError for a file that can't be read, lacks columns or has codes the dictionary lacks.
+    under 15; adjusted by ADJINC where the files have it), all others categorical with the Bureau's labels; not
+    applicable is missing. After them, where the files have them: `state` (its name) and `weight` (PWGTP: how many
+    people the person stands for). A parquet file without PWGTP counts each person the same. `.attrs` says where it
+    comes from. Raises UserError for files that can't be read, don't belong together, lack columns or have codes that
+    the dictionary lacks.
     """
-    paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
-    table = pd.concat([_read_parquet(path) for path in paths], ignore_index=True)
+    table = pums.read(_paths(files))
     people = pd.DataFrame({name: _labelled(BY_NAME[name], table[BY_NAME[name].pums]) for name in CENSUS})
-    people.attrs["files"] = [path.name for path in paths]
+    if pums.STATE in table:
+        people["state"] = _states(table[pums.STATE])
+    if pums.WEIGHT in table:
+        people[WEIGHT] = table[pums.WEIGHT].astype("Float64")
+    people.attrs = table.attrs | {"weights": pums.WEIGHT if WEIGHT in people else "none"}
     return people
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    import pyarrow.parquet as pq
-    from pyarrow import ArrowException
+def read_mapped(files: Files, mapping: object) -> pd.DataFrame:
+    """Read other microdata, of any country, as a mapping says (a YAML file; docs/census.md describes its form).
 
-    columns = [BY_NAME[name].pums for name in CENSUS]
-    try:
-        missing = [column for column in columns if column not in pq.read_schema(path).names]
-        table = pd.DataFrame() if missing else pd.read_parquet(path, columns=columns)
-    except (OSError, ArrowException) as error:
-        raise UserError(f"{path} can't be read as parquet: name a parquet file of PUMS persons.") from error
-    if missing:
-        raise UserError(f"{path} lacks the PUMS columns {', '.join(missing)}: name a file of persons that has them.")
-    return table
+    Returns one row per person, a column per attribute of the mapping, and `weight` where it names one. Raises
+    UserError for a mapping or files that are malformed or don't fit each other.
+    """
+    from . import mapping as mappings
+
+    form, paths = mappings.load(mapping), _paths(files)
+    people = mappings.read(paths, form)
+    names = [path.name for path in paths]
+    years = sorted(set(re.findall(r"(?:19|20)\d\d", " ".join(names))))
+    people.attrs = {"files": names, "years": years, "weights": form.weight or "none"}
+    return people
 
 
-def _labelled(attribute: Attribute, codes: pd.Series) -> pd.Series:
+def _paths(files: Files) -> list[Path]:
+    return [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
+
+
+def _states(cells: pd.Series) -> pd.Series:
+    names = pd.read_csv(pums.STATES, index_col="code")["name"]
+    if strange := set(cells.unique()) - set(names.index):
+        raise UserError(
+            f"PUMS column STATE has codes that are no state ({', '.join(map(str, strange))}): mend the file."
+        )
+    return pd.Series(pd.Categorical(cells.map(names), categories=names), index=cells.index)
+
+
+def _labelled(attribute: Attribute, cells: pd.Series) -> pd.Series:
     """One PUMS column as numbers or as a categorical of the attribute's labels."""
-    values = pd.to_numeric(codes, errors="coerce").astype("Int64")
-    known = values.notna() | codes.isna()
+    values = pd.to_numeric(cells, errors="coerce").astype("Int64")
+    known = values.notna() | cells.isna()
     if attribute.name == "age":
         known = values.between(0, OLDEST).fillna(False)
-    elif attribute.kind == "categorical" and not attribute.grouped:
+    elif attribute.grouped:
+        known &= values.isna() | (values >= min(attribute.codes))
+    elif attribute.kind == "categorical":
         known &= values.isin(list(attribute.codes)) | values.isna()
     if not known.all():
-        strange = ", ".join(sorted(map(str, codes[~known].unique()))[:9])
+        strange = ", ".join(sorted(map(str, cells[~known].unique()))[:9])
         raise UserError(f"PUMS column {attribute.pums} has codes that the dictionary lacks ({strange}): mend the file.")
     if attribute.kind == "numeric":
         return values.astype("int64") if attribute.name == "age" else values
     index = np.searchsorted(list(attribute.codes), values.fillna(-1).to_numpy(dtype=int), side="right") - 1
-    return pd.Series(pd.Categorical.from_codes(index, attribute.labels), index=codes.index)
+    return pd.Series(pd.Categorical.from_codes(index, attribute.labels), index=cells.index)
 
 
 @dataclass(frozen=True)
 class Population:
-    """A fitted population: one tree per attribute in `ORDER`, the incomes in each band, and where it comes from.
+    """A fitted population: its attributes in the order in which they are drawn, a tree for each, and the rules.
 
-    `incomes` (m x 2): dollars and how many persons of the fit had them, in rising order. `provenance`: files,
-    the years in their names, number of persons, attributes, date, library versions.
+    `numbers`: for each numeric attribute its values and how many people have them (m x 2, rising). `columns`: the
+    order of the table drawn. `provenance`: files, years, weights, number of persons and how many they stand for, how
+    many of them the rules would forbid, attributes, date, library versions.
     """
 
+    attributes: tuple[Attribute, ...]
     trees: tuple[cart.Tree, ...]
-    incomes: np.ndarray
+    numbers: dict[str, np.ndarray]
+    rules: tuple[universe.Rule, ...]
+    columns: tuple[str, ...]
     provenance: dict
 
     @classmethod
-    def fit(cls, people: pd.DataFrame) -> "Population":
-        """Fit to a table of persons as `read_pums` returns it (at least 1,000 rows; 200,000 take half a minute)."""
-        missing = [name for name in ORDER if name not in people]
+    def fit(cls, people: pd.DataFrame, mapping: object = None) -> "Population":
+        """Fit to a table of persons as `read_pums` returns it, or as `read_mapped` did with this mapping.
+
+        At least 1,000 rows; 200,000 take half a minute. The column `weight` counts where there is one.
+        """
+        attributes, rules, columns = _plan(mapping)
+        missing = [name for name in columns if name not in people]
         if missing:
-            raise UserError(f"The table of persons lacks {', '.join(missing)}: read it with census.read_pums.")
+            read = "read_mapped and this mapping" if mapping else "read_pums"
+            raise UserError(f"The table of persons lacks {', '.join(missing)}: read it with census.{read}.")
         if len(people) < FEWEST:
             raise UserError(f"{len(people)} persons are too few to fit a population: give at least {FEWEST:,}.")
-        codes = {name: _encode(people[name]) for name in ORDER}
-        trees = tuple(_fit_tree(codes, place) for place in range(len(ORDER)))
-        return cls(trees, _incomes(people["income"]), _provenance(people))
+        weight = _whole(weights(people))
+        coded = {a.name: coding.encode(a, people[a.name]) for a in attributes}
+        trees = tuple(_fit_tree(attributes[: place + 1], coded, rules, weight) for place in range(len(attributes)))
+        numbers = {a.name: coding.tally(a, people[a.name], weight) for a in attributes if a.kind == "numeric"}
+        about = _provenance(people, attributes) | {"against the rules": universe.against(rules, coded)}
+        return cls(attributes, trees, numbers, rules, columns, about)
 
     def sample(self, n: int, seed: int = 0) -> pd.DataFrame:
-        """Draw n people: the columns and kinds of `read_pums`, the same for a seed on every machine."""
-        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-            raise UserError(f"n must be a whole number of people, 1 or more; it is {n!r}.")
-        if not isinstance(seed, int | np.integer) or seed < 0:
-            raise UserError(f"seed must be a whole number, 0 or more; it is {seed!r}.")
+        """Draw n people: the columns and kinds of the table fitted to, the same for a seed on every machine."""
+        check(n, seed)
         rng = np.random.default_rng(seed)
         parts = [self._draw(min(CHUNK, n - start), rng) for start in range(0, n, CHUNK)]
-        codes = {name: np.concatenate([part[name] for part in parts]) for name in (*ORDER, "dollars")}
-        return pd.DataFrame({name: _decode(name, codes) for name in CENSUS})
+        columns = {}
+        for attribute in self.attributes:
+            drawn, numbers = (list(part) for part in zip(*(part[attribute.name] for part in parts), strict=True))
+            numeric = np.concatenate(numbers) if attribute.kind == "numeric" else None
+            columns[attribute.name] = coding.decode(attribute, np.concatenate(drawn), numeric)
+        return pd.DataFrame({name: columns[name] for name in self.columns})
 
-    def _draw(self, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        codes: dict[str, np.ndarray] = {}
-        for name, tree in zip(ORDER, self.trees, strict=True):
-            given = np.column_stack([*codes.values()]) if codes else np.empty((n, 0), dtype=np.uint8)
-            codes[name] = tree.draw(given, allowed(name, codes, n), rng.random(n))
-        codes["dollars"] = self._dollars(codes["income"], rng.random(n))
-        return codes
-
-    def _dollars(self, band: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-        """Draw each person's income among those that people in the same band have."""
-        dollars, counts = self.incomes.T
-        upto = np.concatenate([[0], counts.cumsum()])
-        edges = upto[np.searchsorted(_band(dollars), np.arange(size("income") + 1))]
-        low, high = edges[band], edges[band + 1]
-        place = np.searchsorted(upto, low + np.floor(uniform * (high - low)), side="right") - 1
-        return dollars[np.minimum(place, len(dollars) - 1)]
+    def _draw(self, n: int, rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+        """For each attribute the codes of n people, and for a number its values."""
+        coded: dict[str, np.ndarray] = {}
+        for attribute, tree in zip(self.attributes, self.trees, strict=True):
+            given = np.column_stack([*coded.values()]) if coded else np.empty((n, 0), dtype=np.uint8)
+            allowed = universe.allowed(attribute, coded, n, self.rules)
+            if not allowed.any(axis=1).all():
+                raise UserError(f"the rules leave somebody no value of {attribute.name}: mend the mapping's rules.")
+            coded[attribute.name] = tree.draw(given, allowed, rng.random(n))
+        values = {a.name: coding.pick(a, self.numbers[a.name], coded[a.name], rng)
+                  for a in self.attributes if a.kind == "numeric"}  # fmt: skip
+        return {name: (code, values.get(name)) for name, code in coded.items()}
 
     def save(self, path: str | Path = DEFAULT) -> None:
         """Write the population as a compressed npz of small integer arrays, without pickle."""
-        arrays = {f"{field} {name}": getattr(tree, field) for name, tree in zip(ORDER, self.trees, strict=True)
-                  for field in ("ranks", "feature", "threshold", "right")}  # fmt: skip
-        counts = {f"counts {name}": _smallest(tree.counts) for name, tree in zip(ORDER, self.trees, strict=True)}
-        about = np.array(json.dumps(self.provenance))
-        np.savez_compressed(path, about=about, incomes=self.incomes, **arrays, **counts)
+        arrays = {f"{field} {place}": getattr(tree, field) for place, tree in enumerate(self.trees) for field in TREE}
+        arrays |= {f"counts {place}": _smallest(tree.counts) for place, tree in enumerate(self.trees)}
+        places = {attribute.name: place for place, attribute in enumerate(self.attributes)}
+        arrays |= {f"numbers {places[name]}": numbers for name, numbers in self.numbers.items()}
+        about = {
+            "attributes": [asdict(a) | {"codes": a.labels} for a in self.attributes],
+            "rules": [{name: np.flatnonzero(mask).tolist() for name, mask in rule.items()} for rule in self.rules],
+            "columns": self.columns,
+            "provenance": self.provenance,
+        }
+        np.savez_compressed(path, about=np.array(json.dumps(about)), **arrays)
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT) -> "Population":
         """Read a saved population (by default the one that comes with the package)."""
         try:
             with np.load(path, allow_pickle=False) as file:
+                about = json.loads(str(file["about"]))
+                attributes = tuple(_attribute(**told) for told in about["attributes"])
                 trees = tuple(
-                    cart.Tree(*(file[f"{field} {name}"] for field in ("ranks", "feature", "threshold", "right")),
-                              file[f"counts {name}"].astype(np.int64))
-                    for name in ORDER
-                )  # fmt: skip
-                return cls(trees, file["incomes"], json.loads(str(file["about"])))
-        except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
-            raise UserError(f"{path} holds no population: name a file that Population.save wrote.") from error
+                    cart.Tree(*(file[f"{field} {place}"] for field in TREE), file[f"counts {place}"].astype(np.int64))
+                    for place in range(len(attributes))
+                )
+                numbers = {a.name: file[f"numbers {i}"] for i, a in enumerate(attributes) if a.kind == "numeric"}
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile, EOFError) as error:
+            raise UserError(
+                f"{path} holds no population: name a file that this version's Population.save wrote."
+            ) from error
+        size = {attribute.name: attribute.size for attribute in attributes}
+        rules = tuple(
+            {name: np.isin(np.arange(size[name]), of) for name, of in rule.items()} for rule in about["rules"]
+        )
+        return cls(attributes, trees, numbers, rules, tuple(about["columns"]), about["provenance"])
 
 
-def _fit_tree(codes: dict[str, np.ndarray], place: int) -> cart.Tree:
-    """The tree of the attribute at this place of ORDER, from those people whose value isn't settled by the rules."""
-    name, before = ORDER[place], {other: codes[other] for other in ORDER[:place]}
-    target = codes[name]
-    free = allowed(name, before, len(target)).sum(axis=1) > 1
-    given = np.column_stack([*before.values()]) if before else np.empty((len(target), 0), dtype=np.uint8)
-    return cart.fit(given[free], target[free], size(name), [other in ORDERED for other in before])
+def _attribute(codes: list[str], bands: list[int], **told: object) -> Attribute:
+    """An attribute from a population's file: its labels without the codes of the file that it was read from."""
+    return Attribute(codes=dict(enumerate(codes, start=1)), bands=tuple(bands), **told)
 
 
-def _band(dollars: np.ndarray) -> np.ndarray:
-    """Code of the income band, 1 and up."""
-    return (np.searchsorted(INCOME_EDGES, dollars, side="right") + 1).astype(np.uint8)
+def _plan(mapping: object) -> tuple[tuple[Attribute, ...], tuple[universe.Rule, ...], tuple[str, ...]]:
+    """The attributes in drawing order, the rules, and the table's columns."""
+    if mapping is None:
+        return tuple(BY_NAME[name] for name in ORDER), tuple(universe.RULES), CENSUS
+    from . import mapping as mappings
+
+    form = mappings.load(mapping)
+    return tuple(form.drawn()), tuple(form.compiled()), tuple(form.attributes)
 
 
-def _encode(values: pd.Series) -> np.ndarray:
-    """Codes (uint8) of one column: 0 is missing, then the labels; income in bands; age as it is."""
-    if values.name == "age":
-        return values.to_numpy(dtype=np.uint8)
-    if values.name == "income":
-        return np.where(values.isna(), 0, _band(values.fillna(0).to_numpy(dtype=int))).astype(np.uint8)
-    return (values.cat.codes.to_numpy() + 1).astype(np.uint8)
+def _fit_tree(
+    attributes: Sequence[Attribute],
+    coded: dict[str, np.ndarray],
+    rules: Sequence[universe.Rule],
+    weight: np.ndarray | None,
+) -> cart.Tree:
+    """The tree of the last of these attributes, from those people whose value isn't settled by the rules."""
+    *before, last = attributes
+    given, target = {a.name: coded[a.name] for a in before}, coded[last.name]
+    free = universe.allowed(last, given, len(target), rules).sum(axis=1) > 1
+    x = np.column_stack([*given.values()]) if given else np.empty((len(target), 0), dtype=np.uint8)
+    ordered = [a.ordered or a.kind == "numeric" for a in before]
+    return cart.fit(x[free], target[free], last.size, ordered, None if weight is None else weight[free])
 
 
-def _decode(name: str, codes: dict[str, np.ndarray]) -> pd.Series:
-    if name == "age":
-        return pd.Series(codes["age"].astype(np.int64))
-    if name == "income":
-        return pd.Series(codes["dollars"]).astype("Int64").mask(codes["income"] == 0)
-    return pd.Series(pd.Categorical.from_codes(codes[name].astype(np.int8) - 1, BY_NAME[name].labels))
-
-
-def _incomes(income: pd.Series) -> np.ndarray:
-    """Incomes on the Bureau's grid (to 10 dollars, from 1,000 to 100, from 50,000 to 1,000) and how many have them."""
-    dollars = income.dropna().to_numpy(dtype=float)
-    grid = np.select([abs(dollars) < 1_000, abs(dollars) < 50_000, abs(dollars) < 200_000], [10, 100, 1_000], 10_000)
-    rounded = np.where(abs(dollars) < 10, dollars, np.round(dollars / grid) * grid).astype(np.int64)
-    return np.column_stack(np.unique(rounded, return_counts=True))
+def _whole(weight: np.ndarray | None) -> np.ndarray | None:
+    """Weights as whole numbers: as they are, or else to a thousandth of their mean."""
+    if weight is not None and (weight % 1).any():
+        weight = np.rint(weight * (1_000 / weight.mean()))
+    return None if weight is None else weight.astype(np.int64)
 
 
 def _smallest(counts: np.ndarray) -> np.ndarray:
     return counts.astype(np.min_scalar_type(int(counts.max())))
 
 
-def _provenance(people: pd.DataFrame) -> dict:
+def _provenance(people: pd.DataFrame, attributes: Sequence[Attribute]) -> dict:
     import sklearn
 
-    files = people.attrs.get("files", [])
-    return {
-        "files": files,
-        "years": sorted(set(re.findall(r"20\d\d", " ".join(files)))),
-        "persons": len(people),
-        "attributes": list(ORDER),
-        "fitted": f"{datetime.now(UTC):%Y-%m-%d}",
-        "versions": {"numpy": np.__version__, "pandas": pd.__version__, "scikit-learn": sklearn.__version__},
-    }
+    weight = weights(people)
+    return (
+        {"files": [], "years": [], "weights": "none"}
+        | people.attrs
+        | {
+            "persons": len(people),
+            "stand for": len(people) if weight is None else round(float(weight.sum())),
+            "attributes": [attribute.name for attribute in attributes],
+            "fitted": f"{datetime.now(UTC):%Y-%m-%d}",
+            "versions": {"numpy": np.__version__, "pandas": pd.__version__, "scikit-learn": sklearn.__version__},
+        }
+    )

@@ -1,12 +1,15 @@
-"""The command `persona`: runs, samples of personas, and what is installed. To try it: `persona doctor`."""
+"""The command `persona`: runs, estimates, samples of personas, what is installed. To try it: `persona doctor`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from . import UserError, store
+
+if TYPE_CHECKING:
+    from .presets import Preset
 
 
 class _OneLine(TyperGroup):
@@ -37,13 +40,21 @@ app = typer.Typer(
 )
 
 
+# Which notebooks, and with which parameters: the same for every command that runs them.
+_Preset = Annotated[str, typer.Option(help="name of a preset in params/, or a YAML file")]
+_Only = Annotated[list[str] | None, typer.Option(help="notebooks to run, such as 06 or 01,06")]
+_Model = Annotated[str | None, typer.Option(help="the model to ask: local, or its name at the endpoint")]
+_BaseUrl = Annotated[str | None, typer.Option(help="address of an OpenAI-compatible endpoint")]
+_P = Annotated[list[str] | None, typer.Option("-p", help="KEY=VALUE, a parameter; may be repeated")]
+
+
 @app.command()
 def run(
-    preset: Annotated[str, typer.Option(help="name of a preset in params/, or a YAML file")] = "smoke",
-    only: Annotated[list[str] | None, typer.Option(help="notebooks to run, such as 06 or 01,06")] = None,
-    model: Annotated[str | None, typer.Option(help="the model to ask: local, or its name at the endpoint")] = None,
-    base_url: Annotated[str | None, typer.Option(help="address of an OpenAI-compatible endpoint")] = None,
-    p: Annotated[list[str] | None, typer.Option("-p", help="KEY=VALUE, a parameter; may be repeated")] = None,
+    preset: _Preset = "smoke",
+    only: _Only = None,
+    model: _Model = None,
+    base_url: _BaseUrl = None,
+    p: _P = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run [default: outputs/PRESET]")] = None,
     retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
     max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
@@ -54,13 +65,9 @@ def run(
     A run that is already in the folder is replaced. A second run asks the model nothing again, and one with a larger
     budget goes on where the first was stopped.
     """
-    from . import presets, runs
+    from . import runs
 
-    chosen = presets.load(preset)
-    given = _given(p or [])
-    given |= {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
-    names = [name.strip() for part in only or [] for name in part.split(",")]
-    planned = presets.plan(chosen, names, given)
+    chosen, planned = _planned(preset, only, model, base_url, p)
     if retry_failed:
         typer.echo(f"{store.Store().forget_failed()} failed replies will be asked again")
     folder = out or store.ROOT / "outputs" / chosen.name
@@ -69,6 +76,35 @@ def run(
     typer.echo((folder / "index.html").absolute())
     if manifest["status"] != "done":
         raise typer.Exit(1)
+
+
+@app.command()
+def estimate(
+    preset: _Preset = "smoke", only: _Only = None, model: _Model = None, base_url: _BaseUrl = None, p: _P = None
+) -> None:
+    """Count the model calls and tokens of a preset's notebooks, their cost and time, before anything is sent.
+
+    The notebooks run with made-up replies; what the store has takes no call. The exit code is 1 if one of them fails.
+    """
+    from . import estimate
+
+    _, planned = _planned(preset, only, model, base_url, p)
+    table, notes = estimate.of(planned)
+    typer.echo("\n".join([estimate.text(table), *notes]))
+    if table["failure"].notna().any():
+        raise typer.Exit(1)
+
+
+def _planned(
+    preset: str, only: list[str] | None, model: str | None, base_url: str | None, p: list[str] | None
+) -> tuple["Preset", dict[str, dict]]:
+    """A preset, and its notebooks with their parameters, as the options of a command say."""
+    from . import presets
+
+    chosen = presets.load(preset)
+    given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
+    names = [name.strip() for part in only or [] for name in part.split(",")]
+    return chosen, presets.plan(chosen, names, given)
 
 
 def _given(pairs: list[str]) -> dict[str, Any]:
@@ -109,7 +145,7 @@ def sample(
     n: Annotated[int, typer.Argument(help="how many personas")],
     out: Annotated[Path, typer.Option(help="the file to write: .parquet, .jsonl, .csv or .txt")],
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
-    pums: Annotated[list[Path] | None, typer.Option(help="census microdata to draw from instead of ours")] = None,
+    pums: Annotated[list[Path] | None, typer.Option(help="census files whose people to draw instead")] = None,
     where: Annotated[str | None, typer.Option(help="a filter, such as \"age < 30 and sex == 'Female'\"")] = None,
     adults: Annotated[bool, typer.Option("--adults", help="people of 18 or older only")] = False,
     random: Annotated[
@@ -123,7 +159,7 @@ def sample(
     from . import census, personas
 
     personas.check_suffix(out)
-    population = census.Population.fit(census.read_pums(pums)) if pums else None
+    population = census.Records(census.read_pums(pums)) if pums else None
     filters = [f"({part})" for part in (personas.ADULTS if adults else None, where) if part]
     drawn = personas.sample(n, seed, population, " and ".join(filters) or None, False if random else None)
     personas.save(drawn, out)
@@ -132,15 +168,17 @@ def sample(
 
 @app.command()
 def fit(
-    files: Annotated[list[Path], typer.Argument(help="person files of the census microdata (PUMS)")],
+    files: Annotated[list[Path], typer.Argument(help="person and housing files of the census microdata (PUMS)")],
     out: Annotated[Path, typer.Option(help="where the population model goes, a .npz file")],
+    mapping: Annotated[Path | None, typer.Option(help="YAML file: what another census's columns mean")] = None,
 ) -> None:
     """Fit the population model to census microdata."""
     from . import census
 
     if out.suffix != ".npz":
         raise UserError(f"{out} must end in .npz")
-    population = census.Population.fit(census.read_pums(files))
+    people = census.read_mapped(files, mapping) if mapping else census.read_pums(files)
+    population = census.Population.fit(people, mapping)
     population.save(out)
     typer.echo(f"{out}: {out.stat().st_size / 1e3:.0f} kB")
     for name, value in population.provenance.items():

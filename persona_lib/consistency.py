@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, conditions, phrases, profiles, quirks, universe, wording, written
+from . import UserError, coding, conditions, phrases, profiles, quirks, universe, wording, written
 from .attributes import BY_NAME, NAMES
 from .model import Model
 
@@ -39,27 +39,14 @@ def check(personas: pd.DataFrame) -> pd.DataFrame:
 
 def _impossible(personas: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Combinations of census values that no person has, rule by rule."""
-    codes = {name: _codes(personas[name]) for name in {n for rule in universe.RULES for n in rule} if name in personas}
+    asked = {name for rule in universe.RULES for name in rule if name in personas}
+    codes = {name: coding.encode(BY_NAME[name], personas[name]) for name in asked}
     for rule in universe.RULES:
         if all(name in codes for name in rule):
             names = " and ".join(sorted(rule))
             rows = np.logical_and.reduce([member[codes[name]] for name, member in rule.items()])
             reason = f"no person has these values of {names}"
             yield _violations(personas.index[rows], f"census: {names}", reason)
-
-
-def _codes(values: pd.Series) -> np.ndarray:
-    """The codes of `universe`: 0 is missing, then the labels, the bands of income, or the age itself."""
-    name = str(values.name)
-    if name == "age":
-        return values.to_numpy(dtype=int)
-    if name == "income":
-        dollars = values.to_numpy(dtype=float, na_value=np.nan)
-        return np.where(np.isnan(dollars), 0, np.searchsorted(universe.INCOME_EDGES, dollars, side="right") + 1)
-    codes = pd.Index(BY_NAME[name].labels).get_indexer(values.astype(object)) + 1
-    if (strange := values[(codes == 0) & values.notna().to_numpy()]).size:
-        raise UserError(f"{name} {strange.iloc[0]!r} is none of its labels: see attributes.BY_NAME")
-    return codes
 
 
 def _unsuited(table: pd.DataFrame, name: str) -> pd.DataFrame:

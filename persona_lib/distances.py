@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .attributes import BY_NAME, CENSUS, NAMES
+from .records import WEIGHT
 
 DATA = Path(__file__).parent / "data"
 TEXT = dict.fromkeys(["attribute", "other", "value", "other value"], "str")
@@ -42,9 +43,12 @@ def _categories(values: pd.Series) -> pd.Series:
 
 
 def shares(people: pd.DataFrame) -> pd.DataFrame:
-    """Share of each value: columns attribute, value, share (0 to 1; sums to 1 within an attribute)."""
+    """Share of each value: columns attribute, value, share (0 to 1; sums to 1 within an attribute).
+
+    Persons count by their `weight` where the table has that column.
+    """
     table = bands(people)
-    parts = [table[name].value_counts(normalize=True, sort=False) for name in table]
+    parts = [_share(table, people, [name]) for name in table]
     return _stack(parts, table.columns, ["value"])
 
 
@@ -52,11 +56,19 @@ def pair_shares(people: pd.DataFrame) -> pd.DataFrame:
     """Share of each pair of values: columns attribute, other, value, other value, share (1 in sum for each pair)."""
     table = bands(people)
     pairs = list(combinations(table, 2))
-    parts = [table.value_counts(list(pair), normalize=True) for pair in pairs]
+    parts = [_share(table, people, list(pair)) for pair in pairs]
     parts = [part[part > 0] for part in parts]
     frame = _stack(parts, [first for first, _ in pairs], ["value", "other value"])
     frame.insert(1, "other", np.repeat([second for _, second in pairs], [len(part) for part in parts]))
     return frame
+
+
+def _share(table: pd.DataFrame, people: pd.DataFrame, names: list[str]) -> pd.Series:
+    if WEIGHT not in people:
+        counts = table[names[0]].value_counts(sort=False) if len(names) == 1 else table.value_counts(names)
+    else:
+        counts = people[WEIGHT].astype(float).groupby([table[name] for name in names], observed=False).sum()
+    return counts / counts.sum()
 
 
 def _stack(parts: list[pd.Series], names: list[str], values: list[str]) -> pd.DataFrame:

@@ -1,10 +1,12 @@
 """Judges: a judge is a model like any other, its verdict one of the options offered, or unscored with a reason.
 
-The personalization critic sees persona, question and answer (section 5 of the paper). Used by 06_conditioning.
+The personalization critic sees persona, question and answer (section 5 of the paper); in role-play a model chooses
+between two answers as a persona would (section 4.2). Used by 03_preferences, 05_fidelity and 06_conditioning.
 """
 
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import create_model
 
@@ -12,9 +14,17 @@ from . import wording
 from .model import Model
 
 KEEP, REVISE = "keep", "revise"
+SUBTLE, TOO_MUCH = "subtle", "too much"
 
 
-def critic(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str | None = None) -> pd.DataFrame:
+def critic(
+    judge: Model,
+    answers: pd.DataFrame,
+    words: int = 40,
+    templates: str | None = None,
+    sample: int = 0,
+    temperature: float = 0,
+) -> pd.DataFrame:
     """Weigh each answer's personalization against its helpfulness: does it need revision for this persona?
 
     Args:
@@ -22,21 +32,48 @@ def critic(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str 
         answers: columns `profile` (the persona as text), `prompt`, `answer`.
         words: length of the critique that the judge is asked for.
         templates: folder with a `critic.txt` of the user's own.
+        sample, temperature: as in `Model.ask`; another sample asks the same once more.
 
     Returns:
         The index of `answers`; columns `judge`, `judge_template` (hash), `critique`, `verdict` (keep or revise, missing
         if it can't be read), `score` (1 for keep, 0 for revise, missing), `judge_failure` (the reason, or missing).
     """
-    template = wording.load("critic", templates)
-    schema = create_model("Critic", critique=(wording.bounded(words), ...), verdict=(Literal[KEEP, REVISE], ...))
+    return _verdicts(judge, answers, "critic", {"keep": KEEP, "revise": REVISE}, words, templates, sample, temperature)
+
+
+def subtlety(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str | None = None) -> pd.DataFrame:
+    """Does an answer give away that the profile was at hand? Section 5.2 of the paper.
+
+    Args:
+        judge, answers, words: as in `critic`.
+        templates: folder with a `subtlety.txt` of the user's own.
+
+    Returns:
+        As `critic`; `verdict` is subtle or too much, `score` 1 for too much and 0 for subtle.
+    """
+    return _verdicts(judge, answers, "subtlety", {"too_much": TOO_MUCH, "subtle": SUBTLE}, words, templates)
+
+
+def _verdicts(
+    judge: Model,
+    answers: pd.DataFrame,
+    name: str,
+    options: dict[str, str],
+    words: int,
+    templates: str | None,
+    sample: int = 0,
+    temperature: float = 0,
+) -> pd.DataFrame:
+    """A critique and one of two verdicts on each answer; the first option scores 1, the second 0."""
+    template = wording.load(name, templates)
+    verdict = Literal[tuple(options.values())]
+    schema = create_model(name.title(), critique=(wording.bounded(words), ...), verdict=(verdict, ...))
     messages = [
-        template.messages(
-            {"persona": a.profile, "question": a.prompt, "answer": a.answer}
-            | {"words": words, "keep": KEEP, "revise": REVISE}
-        )
+        template.messages({"persona": a.profile, "question": a.prompt, "answer": a.answer} | {"words": words} | options)
         for a in answers.itertuples()
     ]
-    replies = judge.ask(messages, schema=schema, step="verdicts")
+    step = f"verdicts of {name}"
+    replies = judge.ask(messages, schema=schema, temperature=temperature, sample=sample, step=step)
     verdicts = pd.DataFrame(
         {
             "judge": judge.name,
@@ -48,4 +85,42 @@ def critic(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str 
         index=answers.index,
         dtype="str",
     )
-    return verdicts.assign(score=verdicts["verdict"].map({KEEP: 1.0, REVISE: 0.0}).astype(float))
+    one, zero = options.values()
+    return verdicts.assign(score=verdicts["verdict"].map({one: 1.0, zero: 0.0}).astype(float))
+
+
+def prefer(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step: str = "preferences") -> pd.DataFrame:
+    """Let a model choose between two answers in each persona's shoes, in both orders.
+
+    Args:
+        judge: the model that plays the persona; it must offer log-probabilities.
+        pairs: columns `pair_id`, `persona_id`, `profile` (the persona as text), `prompt`, and the answers `chosen` and
+            `rejected`: whichever of the two, nothing is told of where they come from.
+        templates: folder with a `prefer.txt` of the user's own.
+        step: what the progress line and the usage call this.
+
+    Returns:
+        The index of `pairs`; columns `persona_id`, `pair_id`, `judge`, `judge_template` (hash), `p_first` and
+        `p_second` (probability of the answer `chosen` where it is shown first and where it is second), `p_chosen`
+        (their mean, in which a constant pull towards either place cancels), `choice` ('chosen' or 'rejected' by the
+        mean, missing on an exact tie), `flip` (whether the order decides), `failure` (why there is no choice, or
+        missing).
+    """
+    template = wording.load("prefer", templates)
+    orders = [("chosen", "rejected"), ("rejected", "chosen")]
+    messages = [
+        template.messages({"persona": p["profile"], "question": p["prompt"], "first": p[one], "second": p[other]})
+        for p in pairs.to_dict("records")
+        for one, other in orders
+    ]
+    both = judge.choose(messages, ("A", "B"), step).reshape(-1, 2, 2)
+    p_first, p_second = both[:, 0, 0], both[:, 1, 1]
+    table = pairs[["persona_id", "pair_id"]].assign(judge=judge.name, judge_template=template.sha256)
+    table = table.assign(p_first=p_first, p_second=p_second, p_chosen=(p_first + p_second) / 2)
+    choice = np.select([table["p_chosen"] > 0.5, table["p_chosen"] < 0.5], ["chosen", "rejected"], "")
+    table["choice"] = pd.Series(choice, table.index, dtype="str").replace("", None)
+    known = table["p_chosen"].notna()
+    table["flip"] = pd.Series((p_first > 0.5) != (p_second > 0.5), table.index).astype("boolean").where(known)
+    why = np.where(known, "tie", "no reply, or neither A nor B among the likeliest first tokens")
+    table["failure"] = pd.Series(why, table.index, dtype="str").where(table["choice"].isna())
+    return table

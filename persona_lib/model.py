@@ -127,6 +127,8 @@ class Model:
             UserError: no key, endpoint unreachable, model unknown there, disk full, offline and not recorded, or
                 20 calls in a row got no reply. What was answered until then is kept.
         """
+        # 1 and 1.0 are one temperature, and must be one request.
+        temperature = int(temperature) if temperature == int(temperature) else temperature
         settings: dict[str, Any] = {"temperature": temperature, "sample": sample}
         if max_tokens is not None:
             settings["max_tokens"] = max_tokens

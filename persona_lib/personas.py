@@ -13,7 +13,7 @@ import pandas as pd
 
 from . import UserError, balance, enrichment, profiles
 from .attributes import BY_NAME, CENSUS, COLUMNS
-from .census import Population
+from .census import Population, Records
 from .model import Model
 from .profiles import describe as describe
 
@@ -37,17 +37,18 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
 def sample(
     n: int,
     seed: int = 0,
-    population: Population | None = None,
+    population: Population | Records | None = None,
     where: str | None = None,
     balanced: bool | None = None,
     model: Model | None = None,
 ) -> pd.DataFrame:
-    """Draw n personas from a population (by default the committed one, people in the US in 2024).
+    """Draw n personas from a population (by default the committed one, people in the US in 2024) or from real records.
 
     Args:
         n: how many.
         seed: of all draws.
-        population: anything with `sample(n, seed)` as `census.Population` has it.
+        population: a fitted population, or real records. People who lack census attributes of `attributes` (of another
+            country) are drawn at random and get no others.
         where: a filter, as `DataFrame.query` takes it, with backticks around names of several words:
             "age >= 18 and `marital status` == 'Married'".
         balanced: choose the personas from ten times as many so that the census's margins, and those of pairs, are met
@@ -65,12 +66,16 @@ def sample(
     """
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise UserError(f"n must be a whole number of personas, 1 or more; it is {n!r}")
-    balanced = n <= BALANCED_TO if balanced is None else balanced
-    people, reference = _pool(n, seed, population, where, balanced)
+    source = population or _committed()
+    complete = set(CENSUS) <= set(source.sample(1, seed))
+    balanced = n <= BALANCED_TO and complete if balanced is None else balanced
+    if not complete and (balanced or model):
+        raise UserError("people who lack census attributes can be neither balanced nor written by a model: leave it out")
+    people, reference = _pool(n, seed, source, where, balanced)
     people = people.iloc[balance.choose(people, n, reference, seed)] if balanced else people.head(n)
-    people = enrichment.complete(people, seed, where, model)
+    people = enrichment.complete(people, seed, where, model) if complete else _blank(people)
     people[SPLIT] = _split(people, reference, seed)
-    return people[[*dict.fromkeys((*COLUMNS, SPLIT, *enrichment.COLUMNS))]]
+    return people[[*dict.fromkeys((*COLUMNS, SPLIT, *(enrichment.COLUMNS if complete else ()), *people))]]
 
 
 def reference(seed: int = 0) -> pd.DataFrame:
@@ -99,22 +104,27 @@ def check_suffix(path: str | Path) -> None:
 
 
 def _pool(
-    n: int, seed: int, population: Population | None, where: str | None, balanced: bool
+    n: int, seed: int, source: Population | Records, where: str | None, balanced: bool
 ) -> tuple[pd.DataFrame, balance.Reference | None]:
     """People to choose n of, index `persona_id`, and the shares to come close to if balanced."""
-    source = population or _committed()
     wanted = max(3 * n, min(POOL * n, POOL_MOST)) if balanced else n
-    if where is None and not (balanced and population):
+    if isinstance(source, Records) and not enrichment.needed(where):
+        there = source.people[fits(source.people, where)] if where else source.people
+        if len(there):  # nobody twice, unless more are wanted than there are
+            people = _draw(Records(there), max(n, min(wanted, len(there))), seed)
+            return people, balance.of(there) if balanced else None
+    if where is None and (source is _committed() or not balanced):
         return _draw(source, wanted, seed), balance.census() if balanced else None
     people = _fitting(source, n, wanted, seed, where)
     return people.head(wanted), balance.of(people) if balanced else None
 
 
-def _fitting(source: Population, n: int, wanted: int, seed: int, where: str | None) -> pd.DataFrame:
+def _fitting(source: Population | Records, n: int, wanted: int, seed: int, where: str | None) -> pd.DataFrame:
     """Everybody whom the filter fits among as many people as it takes to have those wanted, or at least n."""
     steps = enrichment.needed(where)
     first, most = SEARCHED_ENRICHED if steps else SEARCHED
-    size = max(wanted, first)
+    most = min(most, len(source.people)) if isinstance(source, Records) else most
+    size = min(max(wanted, first), most)
     while True:
         people = enrichment.add(_draw(source, size, seed), seed, steps)
         fitting = people[fits(people, where)] if where else people
@@ -138,9 +148,15 @@ def fits(people: pd.DataFrame, where: str) -> np.ndarray:
     return fits.fillna(False).to_numpy(dtype=bool)
 
 
-def _draw(source: Population, size: int, seed: int) -> pd.DataFrame:
+def _draw(source: Population | Records, size: int, seed: int) -> pd.DataFrame:
     people = source.sample(size, seed)
     return people.set_index(_ids(people, seed))
+
+
+def _blank(people: pd.DataFrame) -> pd.DataFrame:
+    """The people with all attributes that they lack, missing."""
+    lacking = [name for name in COLUMNS if name not in people]
+    return people.assign(**dict.fromkeys(lacking)).astype(dict.fromkeys(lacking, "str"))
 
 
 def _split(people: pd.DataFrame, reference: balance.Reference | None, seed: int) -> pd.Series:
@@ -167,15 +183,23 @@ def _ids(people: pd.DataFrame, seed: int) -> pd.Index:
 
 
 def _core(people: pd.DataFrame) -> np.ndarray:
-    """The census attributes as the Bureau's codes, persons x attributes: wording may change, codes do not."""
+    """What the census says as its codes, persons x attributes: the wording of a label may change, codes do not."""
     missing = np.iinfo(np.int64).min
     codes = [
-        np.array([*attribute.codes, missing])[people[name].cat.codes]
-        if (attribute := BY_NAME[name]).codes
+        np.array([*_codes(people[name]), missing])[people[name].cat.codes]
+        if isinstance(people[name].dtype, pd.CategoricalDtype)
         else people[name].fillna(missing).to_numpy(dtype=np.int64)
-        for name in CENSUS
+        for name in people
+        if name in CENSUS or name not in COLUMNS
     ]
     return np.column_stack(codes).astype("<i8")
+
+
+def _codes(values: pd.Series) -> list[int]:
+    """The Bureau's codes of its labels; of another country's labels their place."""
+    ours = BY_NAME.get(values.name)
+    same = ours is not None and ours.labels == tuple(values.cat.categories)
+    return list(ours.codes) if same else list(range(len(values.cat.categories)))
 
 
 def _hash(content: bytes) -> str:

@@ -9,34 +9,17 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from .attributes import BY_NAME, NEVER_WORKED
-
-# Income is modelled in these bands (dollars, lower edges; below 0 is the first band and exactly 0 the second).
-INCOME_EDGES = np.r_[
-    [0, 1, 1_500, 3_000, 5_000],
-    7_500:50_000:2_500,
-    50_000:100_000:5_000,
-    [100_000, 110_000, 125_000, 137_500, 150_000, 175_000, 200_000, 250_000, 300_000, 400_000, 600_000],
-]
-OLDEST = 99
+from .attributes import BY_NAME, NEVER_WORKED, OLDEST, Attribute
 
 Value = int | str | None
 Rule = dict[str, np.ndarray]
 
 
-def size(name: str) -> int:
-    """How many codes an attribute has: 0 is missing, then its labels (income: its bands; age: code 0 is age 0)."""
-    if name == "age":
-        return OLDEST + 1
-    return 1 + (len(INCOME_EDGES) + 1 if name == "income" else len(BY_NAME[name].labels))
-
-
 def _member(name: str, values: Iterable[Value]) -> np.ndarray:
-    """For each code of the attribute, whether it is among the values (None: missing)."""
-    labels = range(size(name)) if name == "age" else (None, *BY_NAME[name].labels)
-    if name == "income":
-        labels = (None, *range(size(name) - 1))
-    return np.isin(np.arange(size(name)), [labels.index(value) for value in values])
+    """For each code of the attribute, whether it is among the values (None: missing; income: its bands' numbers)."""
+    attribute = BY_NAME[name]
+    known = range(attribute.size - 1) if attribute.kind == "numeric" else attribute.labels
+    return np.isin(np.arange(attribute.size), [(None, *known).index(value) for value in values])
 
 
 def _never(name: str, values: Iterable[Value], when: Mapping[str, Iterable[Value]]) -> Rule:
@@ -80,6 +63,7 @@ YOUNGEST |= dict.fromkeys(BY_NAME["education"].labels[14:20], 15)
 YOUNGEST |= {"Bachelor's degree": 18} | dict.fromkeys(BY_NAME["education"].labels[21:], 20)
 
 RULES: list[Rule] = [
+    _never("age", MISSING, {}),
     # The Bureau's universes by age and sex: below it missing, within it not.
     *(
         rule
@@ -151,16 +135,28 @@ RULES: list[Rule] = [
 ]
 
 
-def allowed(name: str, codes: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+def rules_for(attributes: Iterable[Attribute]) -> list[Rule]:
+    """Those of `RULES` that speak only of attributes which are among these, with the same labels and bands."""
+    ours = {name: (a.labels, a.bands) for name, a in BY_NAME.items()}
+    same = {a.name for a in attributes if ours.get(a.name) == (a.labels, a.bands)}
+    return [rule for rule in RULES if same.issuperset(rule)]
+
+
+def against(rules: Iterable[Rule], codes: Mapping[str, np.ndarray]) -> int:
+    """How many people with these codes of all attributes some rule forbids."""
+    broken = [np.logical_and.reduce([mask[codes[name]] for name, mask in rule.items()]) for rule in rules]
+    return int(np.logical_or.reduce(broken).sum()) if broken else 0
+
+
+def allowed(attribute: Attribute, codes: Mapping[str, np.ndarray], n: int, rules: Iterable[Rule] = RULES) -> np.ndarray:
     """Which codes of an attribute each of n people may still have, given the codes of their attributes so far.
 
     `codes` maps attribute names to arrays of n codes; the result is boolean, people x codes of the attribute.
     """
-    mask = np.ones((n, size(name)), dtype=bool)
-    for rule in RULES:
+    name, mask = attribute.name, np.ones((n, attribute.size), dtype=bool)
+    for rule in rules:
         others = [other for other in rule if other != name]
         if name in rule and all(other in codes for other in others):
-            rows = np.logical_and.reduce([rule[other][codes[other]] for other in others])
+            rows = np.logical_and.reduce([np.ones(n, dtype=bool), *(rule[other][codes[other]] for other in others)])
             mask[np.ix_(rows, rule[name])] = False
-    assert mask.any(axis=1).all(), f"the rules leave somebody no {name}"
     return mask

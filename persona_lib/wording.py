@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "templates"
 
 _ROLE = re.compile(r"^\[(system|user)\]\n", re.MULTILINE)
 # What could close a delimiter of ours (<persona> ... </persona>) or of a chat format (<|im_end|>) from within data.
-_DELIMITER = re.compile(r"<(?=\s*/?\s*(?:persona|question|answer)\b|\|)", re.IGNORECASE)
+_DELIMITER = re.compile(r"<(?=\s*/?\s*(?:persona|question|answer|critique|summary)\b|\|)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,18 @@ class Template:
     sha256: str
     parts: tuple[tuple[str, Text], ...]
 
+    @property
+    def variables(self) -> set[str]:
+        """The names that stand with a $ in the text."""
+        return {v for _, text in self.parts for v in text.get_identifiers()}
+
     def messages(self, values: Mapping[str, object]) -> list[dict[str, str]]:
         """The chat messages with `values` filled in, their delimiters neutralized; values not asked for are left out.
 
         Raises:
             UserError: a variable of the template has no value; all missing ones are named.
         """
-        wanted = {v for _, text in self.parts for v in text.get_identifiers()}
+        wanted = self.variables
         if missing := sorted(wanted - values.keys()):
             raise UserError(f"template '{self.name}' needs {', '.join(missing)}; given are {', '.join(sorted(values))}")
         filled = {v: neutralize(str(values[v])) for v in wanted}

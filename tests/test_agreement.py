@@ -1,85 +1,152 @@
-"""Rates and paired differences: against statsmodels where items are independent, by simulation where they are not."""
+"""Kappa and its kin: against scikit-learn, statsmodels and figures of the packages krippendorff and irrCAC."""
+
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.stats.proportion import proportion_confint
+from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats.inter_rater import aggregate_raters, cohens_kappa, fleiss_kappa
 
-from persona_lib.agreement import effective_n, paired_differences, rates
+from persona_lib import UserError, agreement
+from persona_lib.agreement import among, coefficients, cohen_kappa, kappa_matrix, spread
 
 
-def items(personas: int, prompts: int, conditions: tuple[str, ...] = ("baseline",)) -> pd.DataFrame:
-    grid = pd.MultiIndex.from_product(
-        [range(personas), range(prompts), conditions], names=["persona_id", "prompt_id", "condition"]
+def choices(annotators: int, items: int, options: str = "AB", missing: float = 0.0, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(rng.choice(list(options), (annotators, items)))
+    return table.mask(rng.random(table.shape) < missing)
+
+
+def two_raters(n: int, flip: float, prevalence: float = 0.5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two raters who see the same truth and each get it wrong with chance `flip`."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random(n) < prevalence
+    return truth ^ (rng.random(n) < flip), truth ^ (rng.random(n) < flip)
+
+
+@pytest.mark.parametrize(("options", "missing"), [("AB", 0.0), ("AB", 0.4), ("ABCD", 0.2)])
+def test_a_kappa_matrix_is_scikit_learns_kappa_pair_by_pair(options, missing):
+    table, other = choices(12, 30, options, missing), choices(9, 30, options, missing, seed=1)
+    for result, rows, columns in [(kappa_matrix(table), table, table), (kappa_matrix(table, other), table, other)]:
+        for i in rows.index:
+            for j in columns.index:
+                pair = pd.DataFrame({"a": rows.loc[i], "b": columns.loc[j]}).dropna()
+                assert result.loc[i, j] == pytest.approx(cohen_kappa_score(pair["a"], pair["b"]), abs=1e-12)
+
+
+def test_kappa_is_missing_where_undefined_and_counted():
+    table = pd.DataFrame([["A", "A", "A"], ["A", "A", None], ["A", "B", "A"], [None, None, None]], index=list("wxyz"))
+    result = kappa_matrix(table)
+    assert np.isnan(result.loc["w", "x"]) and np.isnan(result.loc["w", "w"]) and result.loc["z"].isna().all()
+    assert result.loc["w", "y"] == 0 and result.loc["y", "y"] == 1
+    row = spread(result).iloc[0]
+    assert row["pairs"] == 6 and row["undefined"] == 4 and row["mean"] == 0
+    assert np.isnan(cohen_kappa(["A", "A"], ["A", "A"])) and np.isnan(cohen_kappa([None, "A"], ["A", None]))
+    assert spread(kappa_matrix(table.iloc[[3]], table.iloc[[0]])).loc[0, "undefined"] == 1
+
+
+def test_kappas_of_1586_personas_with_200_choices_take_at_most_half_a_second():
+    table, times = choices(1586, 200, missing=0.05), []
+    for _ in range(5):
+        start = time.perf_counter()
+        kappa_matrix(table)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.5
+
+
+def test_tables_with_other_items_or_nobody_in_them_are_refused():
+    with pytest.raises(UserError, match="same items"):
+        kappa_matrix(choices(3, 5), choices(3, 6))
+    with pytest.raises(UserError, match="no annotators"):
+        kappa_matrix(choices(3, 5).iloc[:0])
+
+
+def test_two_raters_coefficients_agree_with_statsmodels_and_scikit_learn():
+    a, b = two_raters(2000, 0.2, 0.7)
+    table = coefficients(a, b)
+    expected = cohens_kappa(pd.crosstab(a, b).to_numpy())
+    kappa = table.loc["Cohen's kappa"]
+    assert kappa.estimate == pytest.approx(expected.kappa) == cohen_kappa(a, b)
+    assert [kappa.low, kappa.high] == pytest.approx([expected.kappa_low, expected.kappa_upp], abs=0.002)
+    raw = (a == b).mean()
+    assert table.loc["PABAK", "estimate"] == pytest.approx(2 * raw - 1)
+    counts = aggregate_raters(np.stack([a, b], axis=1).astype(int))[0]
+    assert table.loc["Fleiss' kappa", "estimate"] == pytest.approx(fleiss_kappa(counts))
+    assert (table["n"] == 2000).all() and (table["failed"] == 0).all()
+    assert ((table["low"] < table["estimate"]) & (table["estimate"] < table["high"])).all()
+
+
+def test_coefficients_are_those_of_the_packages_krippendorff_and_irrcac():
+    # krippendorff 0.8 and irrCAC 0.4 gave these figures; the table with gaps is Krippendorff's (2011) example.
+    gaps = pd.DataFrame(
+        [list("123321412000"), list("123322412503"), list("033323422510"), list("123324412510")]
+    ).T.replace("0", None)
+    table = among(gaps)
+    assert table.loc["Krippendorff's alpha", "estimate"] == pytest.approx(0.743421052631579)
+    assert table.loc["raw agreement", "estimate"] == pytest.approx(0.81818, abs=1e-5)
+    assert table.loc["raw agreement", ["n", "failed"]].tolist() == [11, 1]
+    full = among(pd.DataFrame([list("1233214121"), list("1233224121"), list("2333234221")]).T)["estimate"]
+    found = full[["AC1", "Fleiss' kappa", "Krippendorff's alpha", "PABAK"]].tolist()
+    assert found == pytest.approx([0.60641, 0.57944, 0.59346, 0.6], abs=1e-5)
+    pair = coefficients(list("01001101"), list("01101001"))["estimate"]
+    assert pair["Krippendorff's alpha"] == pytest.approx(0.53125) and pair["AC1"] == pytest.approx(0.5)
+
+
+def test_two_raters_are_the_smallest_case_of_many():
+    a, b = two_raters(100, 0.2)
+    many, two = among(pd.DataFrame({"a": a, "b": b})), coefficients(a, b)
+    pd.testing.assert_frame_equal(many, two.loc[many.index], atol=1e-9)
+
+
+def test_prevalence_makes_kappa_fall_where_ac1_and_pabak_stay():
+    table = coefficients(*([1] * 90 + [1] * 5 + [0] * 5, [1] * 90 + [0] * 5 + [1] * 5))["estimate"]
+    assert table["raw agreement"] == 0.9 and table["PABAK"] == pytest.approx(0.8)
+    assert table["Cohen's kappa"] < 0 and table["AC1"] > 0.85
+    assert table["prevalence index"] == pytest.approx(-0.9) and table["bias index"] == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("prevalence", "flip"), [(0.5, 0.1), (0.85, 0.1)])
+def test_kappas_interval_covers_the_truth_in_about_95_of_100_simulated_studies(prevalence, flip):
+    both, neither = (p * (1 - flip) ** 2 + (1 - p) * flip**2 for p in (prevalence, 1 - prevalence))
+    share = prevalence * (1 - flip) + (1 - prevalence) * flip
+    chance = share**2 + (1 - share) ** 2
+    truth, hits = (both + neither - chance) / (1 - chance), 0
+    for seed in range(300):
+        row = coefficients(*two_raters(60, flip, prevalence, seed)).loc["Cohen's kappa"]
+        hits += row.low <= truth <= row.high
+    assert 0.91 <= hits / 300 <= 0.985
+
+
+def test_items_that_share_a_persona_widen_the_interval():
+    a, b = two_raters(40, 0.2)
+    a, b, persona = np.repeat(a, 10), np.repeat(b, 10), pd.DataFrame({"persona_id": np.repeat(range(40), 10)})
+    alone, clustered, once = coefficients(a, b), coefficients(a, b, persona), coefficients(a[::10], b[::10])
+    wide, narrow, right = (
+        t.loc["Cohen's kappa", "high"] - t.loc["Cohen's kappa", "low"] for t in (clustered, alone, once)
     )
-    return grid.to_frame(index=False)
+    assert wide > 2.5 * narrow and wide == pytest.approx(right, rel=0.05)
 
 
-def clustered_scores(table: pd.DataFrame, rng: np.random.Generator, spread: float) -> np.ndarray:
-    """Scores with mean 0.5 whose chances vary between personas and between prompts by up to `spread`."""
-    person = rng.uniform(-spread, spread, table.persona_id.max() + 1)[table.persona_id]
-    prompt = rng.uniform(-spread, spread, table.prompt_id.max() + 1)[table.prompt_id]
-    return (rng.random(len(table)) < 0.5 + person + prompt).astype(float)
+def test_what_cannot_be_estimated_is_a_row_that_says_so():
+    same = coefficients(["A"] * 10, ["A"] * 10, options="AB")
+    assert same["estimate"].isna().tolist() == [False, True, False, False, True, True, False, False]
+    assert same.loc["Cohen's kappa", "note"].startswith("undefined") and same.loc["AC1", "note"] == "all scores equal"
+    assert 0 < same.loc["AC1", "low"] < 0.7 and same.loc["AC1", "high"] == pytest.approx(1)
+    nothing = coefficients([None, "A"], ["A", None])
+    assert (nothing["note"] == "nothing scored").all() and (nothing["failed"] == 2).all()
+    assert nothing[["estimate", "low", "high"]].isna().all(axis=None)
+    lonely = among(pd.DataFrame({"a": ["A", None], "b": [None, None]}))
+    assert (lonely["note"] == "nothing scored").all() and (lonely["failed"] == 2).all()
 
 
-def test_a_rate_has_its_n_its_failures_and_an_interval_around_it():
-    table = items(10, 20, ("a", "b")).assign(score=1.0)
-    table.loc[(table.condition == "b") & (table.prompt_id < 5), "score"] = 0.0
-    table.loc[(table.condition == "b") & (table.persona_id == 9), "score"] = np.nan
-    result = rates(table, by="condition")
-    assert list(result.index) == ["a", "b"]
-    assert result.loc["b", ["n", "failed", "rate"]].tolist() == [180, 20, 0.75]
-    assert result.loc["b", "low"] < 0.75 < result.loc["b", "high"] < 1
-    assert result.loc["a", "high"] == pytest.approx(1) and 0.4 < result.loc["a", "low"] < 0.9  # all ones are no proof
+def test_choices_that_do_not_match_are_refused():
+    with pytest.raises(UserError, match="same items"):
+        coefficients(["A"], ["A", "B"])
+    with pytest.raises(UserError, match="C was chosen"):
+        coefficients(["A", "C"], ["A", "B"], options="AB")
 
 
-def test_with_many_independent_items_the_interval_is_wilsons():
-    table = items(400, 400).sample(400, random_state=0)
-    table["score"] = np.resize([1.0, 0.0, 0.0, 0.0], 400)
-    table["persona_id"], table["prompt_id"] = range(400), range(400)
-    low, high = proportion_confint(100, 400, method="wilson")
-    result = rates(table, by="condition").iloc[0]
-    assert [result.low, result.high] == pytest.approx([low, high], abs=0.002)
-
-
-def test_items_of_one_persona_that_always_agree_count_once():
-    table = items(40, 40)
-    scores = (table.persona_id % 2).to_numpy(float)
-    assert 25 < effective_n(scores, table[["persona_id", "prompt_id"]]) <= 40
-
-
-@pytest.mark.parametrize("spread", [0.0, 0.2])
-def test_intervals_cover_the_truth_in_about_95_of_100_simulated_studies(spread):
-    rng, table, hits = np.random.default_rng(1), items(20, 15), 0
-    for _ in range(300):
-        result = rates(table.assign(score=clustered_scores(table, rng, spread)), by="condition").iloc[0]
-        hits += result.low <= 0.5 <= result.high
-    assert 0.91 <= hits / 300 <= 0.995
-
-
-def test_differences_of_paired_items_cover_the_truth_too():
-    rng, hits = np.random.default_rng(2), 0
-    table = items(20, 15, ("a", "b"))
-    for _ in range(200):
-        score = clustered_scores(table, rng, 0.15)
-        up = (table.condition == "b") & (score == 0) & (rng.random(len(table)) < 0.2)
-        result = paired_differences(table.assign(score=np.where(up, 1.0, score)), by="condition").iloc[0]
-        hits += result.low <= 0.1 <= result.high
-    assert 0.91 <= hits / 200 <= 0.995
-
-
-def test_a_pair_lacking_either_score_is_counted_as_failed_not_dropped():
-    table = items(4, 5, ("a", "b", "c")).assign(score=0.0)
-    table.loc[(table.condition == "b"), "score"] = 1.0
-    table.loc[(table.condition == "b") & (table.persona_id == 0), "score"] = np.nan
-    result = paired_differences(table, by="condition").set_index(["minuend", "subtrahend"])
-    assert list(result.index) == [("b", "a"), ("c", "a"), ("c", "b")]
-    assert result.loc[("b", "a"), ["n", "failed", "difference"]].tolist() == [15, 5, 1.0]
-    assert result.loc[("c", "a"), "low"] < 0 < result.loc[("c", "a"), "high"]
-
-
-def test_one_persona_alone_has_a_rate_but_no_interval():
-    result = rates(items(1, 8).assign(score=1.0), by="condition").iloc[0]
-    assert result.rate == 1 and np.isnan(result.low) and np.isnan(result.high)
-    nothing = rates(items(3, 3).assign(score=np.nan), by="condition").iloc[0]
-    assert nothing.n == 0 and nothing.failed == 9 and np.isnan(nothing.rate)
+def test_the_names_that_hold_are_in_one_place():
+    assert agreement.pass_at_k(4, 1, 2) == pytest.approx(0.5)
+    assert agreement.rates and agreement.paired_differences

@@ -65,7 +65,7 @@ def answer(body: dict) -> dict:
 def run(answer_with, n: int = 8) -> tuple[pd.DataFrame, list[dict]]:
     with Endpoint(answer_with) as endpoint:
         drawn = bench.items(people(4), questions(8), n, seed=0)
-        return bench.conditioning(drawn, Model("m", endpoint.url), Model("m", endpoint.url)), endpoint.requests
+        return bench.conditioning(drawn, [Model("m", endpoint.url)], Model("m", endpoint.url)), endpoint.requests
 
 
 def test_every_item_is_answered_and_judged_under_every_condition_with_two_calls():
@@ -110,3 +110,55 @@ def test_requests_that_share_a_profile_follow_each_other():
     assert set(product(drawn.persona_id.unique(), drawn.prompt_id.unique())) == set(
         zip(drawn.persona_id, drawn.prompt_id, strict=True)
     )
+
+
+def test_a_control_gets_the_profile_of_another_persona_and_the_judge_the_right_one():
+    with Endpoint(answer) as endpoint:
+        drawn = bench.items(people(4), questions(8), 8, seed=0)
+        table = bench.conditioning(drawn, [Model("m", endpoint.url)], Model("m", endpoint.url), ["other_persona"])
+    ages = drawn.set_index("prompt")["profile"].str.extract(r"age: (\d+)")[0]
+    told = {r["messages"][1]["content"]: r["messages"][0]["content"] for r in endpoint.requests if "$" not in str(r)}
+    asked = {q: re.search(r"age: (\d+)", text)[1] for q, text in told.items() if q in ages.index}
+    assert len(asked) == 8 and all(asked[q] != ages[q] for q in asked)
+    assert pd.Series(asked).value_counts().eq(2).all(), "each profile is borrowed as often as any other"
+    assert (table["score"] == (table["profile"].str.extract(r"age: (\d+)")[0].astype(int) > 21)).all()
+
+
+def test_another_persona_takes_two_and_two_models_of_one_name_are_refused():
+    drawn = bench.items(people(1), questions(3), 3, seed=0)
+    with Endpoint(answer) as endpoint:
+        model = Model("m", endpoint.url)
+        with pytest.raises(UserError, match="takes two personas at least"):
+            bench.conditioning(drawn, [model], model, ["other_persona"])
+        with pytest.raises(UserError, match="two models are named m, so that their rows would be one"):
+            bench.conditioning(drawn, [model, Model("m", endpoint.url)], model)
+
+
+def test_several_models_answer_the_same_items():
+    with Endpoint(answer, models=("m", "n")) as endpoint:
+        drawn = bench.items(people(2), questions(3), 3, seed=0)
+        writers = [Model(name, endpoint.url) for name in "mn"]
+        table = bench.conditioning(drawn, writers, writers[0], ["baseline", "direct"])
+    assert table.groupby(["model", "condition"]).size().to_dict() == {
+        (m, c): 3 for m in "mn" for c in ("baseline", "direct")
+    }
+
+
+def test_samples_are_independent_requests_and_take_a_temperature():
+    drawn = bench.items(people(2), questions(3), 3, seed=0)
+    with Endpoint(answer) as endpoint:
+        model = Model("m", endpoint.url)
+        table = bench.conditioning(drawn, [model], model, ["direct"], samples=4, temperature=0.8)
+        with pytest.raises(UserError, match="4 samples at temperature 0 would be one and the same"):
+            bench.conditioning(drawn, [model], model, ["direct"], samples=4)
+    assert table.groupby("sample").size().to_dict() == {0: 3, 1: 3, 2: 3, 3: 3}
+    asked = [r for r in endpoint.requests if "verdict" not in str(r["response_format"])]
+    assert len(asked) == 12 and {r["temperature"] for r in asked} == {0.8}
+
+
+def test_the_writer_is_told_less_where_items_say_so_and_the_judge_all():
+    drawn = bench.items(people(2), questions(3), 3, seed=0).assign(told="sex: Female")
+    with Endpoint(answer) as endpoint:
+        bench.conditioning(drawn, [Model("m", endpoint.url)], Model("m", endpoint.url), ["direct"])
+    for request in endpoint.requests:
+        assert ("age: " in str(request["messages"])) == ("verdict" in str(request["response_format"]))

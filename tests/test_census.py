@@ -1,14 +1,17 @@
 """The census table and the population model: labels, distances to people it never saw, no impossible people."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from impossible_people import IMPOSSIBLE
 
-from persona_lib import UserError, census, distances
+from persona_lib import UserError, cart, census, distances
 from persona_lib.attributes import BY_NAME, CENSUS
 from persona_lib.cart import Tree
 from persona_lib.census import ORDER, Population
+from persona_lib.universe import RULES
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +66,7 @@ def test_rules_alone_keep_impossible_people_away(population):
     """Trees that know nothing reach every corner that the rules leave open, and no dead end."""
     nothing = [np.array([value]) for value in (-1, 0, 0)]
     flat = [Tree(tree.ranks, *nothing, np.ones((1, tree.counts.shape[1]), dtype=int)) for tree in population.trees]
-    people = Population(tuple(flat), population.incomes, {}).sample(100_000, seed=5)
+    people = replace(population, trees=tuple(flat)).sample(100_000, seed=5)
     found = {why: len(people.query(rule, engine="python")) for why, rule in IMPOSSIBLE.items()}
     assert {why: n for why, n in found.items() if n} == {}
 
@@ -99,7 +102,8 @@ def test_incomes_are_the_bureaus_round_numbers(people, drawn):
 
 def test_the_table_read_and_the_table_drawn_have_the_same_columns_and_kinds(people, drawn):
     assert list(drawn.columns) == list(CENSUS)
-    pd.testing.assert_series_equal(drawn.dtypes, people.dtypes)
+    assert list(people.columns) == [*CENSUS, "state"]
+    pd.testing.assert_series_equal(drawn.dtypes, people[list(CENSUS)].dtypes)
 
 
 def test_a_seed_gives_these_very_people(population):
@@ -121,11 +125,22 @@ def test_the_committed_population_is_small_and_holds_no_persons_row(population):
     assert census.DEFAULT.stat().st_size <= 400_000
     assert population.provenance["persons"] == 200_000
     assert population.provenance["files"] == ["us_persons_2024.parquet"]
-    assert population.provenance["years"] == ["2024"]
+    assert population.provenance["years"] == ["2024"] and population.provenance["weights"] == "none"
+    assert [a.name for a in population.attributes] == list(ORDER) and population.columns == CENSUS
     for name, tree in zip(ORDER, population.trees, strict=True):
         sizes = tree.counts.sum(axis=1)
         assert sizes.min() >= 100, name
         assert sizes.sum() <= 200_000, name
+
+
+def test_the_committed_population_has_todays_rules_and_labels_and_no_person_that_they_forbid(population):
+    assert len(population.rules) == len(RULES) and population.provenance["against the rules"] == 0
+    for ours, saved in zip(RULES, population.rules, strict=True):
+        assert ours.keys() == saved.keys()
+        assert all((ours[name] == saved[name]).all() for name in ours)
+    for attribute in population.attributes:
+        ours = BY_NAME[attribute.name]
+        assert (attribute.labels, attribute.bands, attribute.size) == (ours.labels, ours.bands, ours.size)
 
 
 def test_an_attribute_settled_by_the_rules_is_never_fitted(population):
@@ -139,6 +154,43 @@ def test_a_population_of_the_old_alone_can_be_fitted(people, tmp_path):
     drawn = Population.load(tmp_path / "old.npz").sample(2000, seed=0)
     assert drawn["age"].min() > 70 and drawn["fertility"].isna().all()
     assert (drawn["sex"] == "Female").mean() == pytest.approx((old["sex"] == "Female").mean(), abs=0.04)
+
+
+def test_a_fit_counts_each_person_by_weight(shared):
+    """Two real states; drawn people are nearer to the weighted table than to the unweighted one."""
+    states = census.read_pums([shared / "acs" / f"csv_{kind}{state}.zip" for kind in "ph" for state in ("wy", "vt")])
+    model = Population.fit(states)
+    assert model.provenance["weights"] == "PWGTP" and model.provenance["stand for"] == states["weight"].sum()
+    assert model.trees[0].counts.sum() == states["weight"].sum()
+    drawn = distances.shares(model.sample(20_000, seed=1))
+    weighted = distances.tvd(drawn, distances.shares(states)).mean()
+    assert weighted < 0.012
+    assert distances.tvd(drawn, distances.shares(states.drop(columns="weight"))).mean() > 2 * weighted
+
+
+def test_equal_weights_change_nothing(halves, small):
+    weighted = Population.fit(halves[0][:5_000].assign(weight=1.0))
+    pd.testing.assert_frame_equal(weighted.sample(300, seed=1), small.sample(300, seed=1))
+
+
+def test_weights_with_decimals_are_kept_to_a_thousandth(halves):
+    few = halves[0][:2_000].assign(weight=lambda t: np.where(t["sex"] == "Male", 0.2, 0.6))
+    men = (few["sex"] == "Male").mean()
+    sex = Population.fit(few).trees[ORDER.index("sex")].counts.sum(axis=0)
+    assert sex[1] / sex.sum() == pytest.approx(men * 0.2 / (men * 0.2 + (1 - men) * 0.6), abs=0.001)
+
+
+def test_a_population_of_children_alone_can_be_fitted(people):
+    drawn = Population.fit(people.query("age < 12")[:3_000]).sample(500, seed=0)
+    assert drawn["income"].isna().all() and drawn["age"].max() < 12
+
+
+def test_a_tree_may_have_more_leaves_than_a_small_integer_counts(monkeypatch):
+    monkeypatch.setattr(cart, "LEAF", 1)
+    codes = np.stack(np.meshgrid(np.arange(250), np.arange(250)), axis=-1).reshape(-1, 2).astype(np.uint8)
+    target = np.random.default_rng(0).integers(0, 9, len(codes)).astype(np.uint8)
+    tree = cart.fit(codes, target, 9, [True, True])
+    assert len(tree.right) > 65_535 and (tree.counts[tree.leaves(codes)].argmax(axis=1) == target).all()
 
 
 @pytest.mark.parametrize(("content", "message"), [(None, "can't be read"), (b"PAR1 but not really", "can't be read")])
@@ -157,7 +209,7 @@ def test_all_missing_columns_are_named(tmp_path):
         census.read_pums(tmp_path / "few.parquet")
     absent = {BY_NAME[name].pums for name in CENSUS} - {"AGEP", "SEX"}
     assert all(f"{column}" in str(caught.value) for column in absent)
-    with pytest.raises(UserError, match="sex, hispanic origin"):
+    with pytest.raises(UserError, match="sex, race"):
         Population.fit(pd.DataFrame({"age": [30] * 2_000}))
 
 
@@ -166,7 +218,7 @@ def test_all_missing_columns_are_named(tmp_path):
     [("SEX", [1, 7], "7"), ("AGEP", [30, 130], "130"), ("AGEP", [30, None], "(nan|None)"), ("OCCP", ["10", "x"], "x")],
 )
 def test_codes_the_dictionary_lacks_are_named(tmp_path, column, codes, named):
-    columns = {BY_NAME[name].pums: [1, 1] for name in CENSUS}
+    columns = {BY_NAME[name].pums: [min(BY_NAME[name].codes, default=1)] * 2 for name in CENSUS}
     pd.DataFrame(columns | {column: codes}).to_parquet(tmp_path / "odd.parquet")
     with pytest.raises(UserError, match=rf"{column} has codes .*\({named}"):
         census.read_pums(tmp_path / "odd.parquet")

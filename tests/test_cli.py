@@ -9,7 +9,7 @@ import pytest
 from test_runs import write_project
 from typer.testing import CliRunner
 
-from persona_lib import UserError, cli, local, presets, runs, store
+from persona_lib import UserError, census, cli, local, presets, runs, store
 
 
 @pytest.fixture
@@ -162,10 +162,29 @@ def test_fit_names_an_unreadable_file(tmp_path):
 
 
 def test_sample_may_draw_from_microdata_of_ones_own(shared, tmp_path):
-    people = pd.read_parquet(shared / "acs" / "us_persons_2024.parquet")
-    people[people["AGEP"] > 30].head(3000).to_parquet(tmp_path / "adults.parquet")
-    result = persona("sample", 20, "--out", tmp_path / "p.csv", "--pums", tmp_path / "adults.parquet")
-    assert result.exit_code == 0 and (pd.read_csv(tmp_path / "p.csv")["age"] > 30).all()
+    """Real people: each is one of the file, with the state."""
+    files = [shared / "acs" / name for name in ("csv_pwy.zip", "csv_hwy.zip")]
+    result = persona("sample", 20, "--out", tmp_path / "p.csv", "--pums", files[0], "--pums", files[1])
+    drawn = pd.read_csv(tmp_path / "p.csv")
+    assert result.exit_code == 0 and (drawn["state"] == "Wyoming").all()
+    real = census.read_pums(files)
+    assert set(zip(drawn["age"], drawn["income"].fillna(-1), strict=True)) <= set(
+        zip(real["age"], real["income"].astype(float).fillna(-1), strict=True)
+    )
+
+
+def test_sample_names_what_is_wrong_with_microdata(shared, tmp_path):
+    housing = shared / "acs" / "csv_hwy.zip"
+    assert "no persons" in one_line(persona("sample", 20, "--out", tmp_path / "p.csv", "--pums", housing))
+
+
+def test_fit_takes_another_countrys_census_with_a_mapping(tmp_path):
+    pd.DataFrame({"A": range(2000), "S": [1, 2] * 1000}).assign(A=lambda t: t["A"] % 90).to_csv(tmp_path / "c.csv")
+    form = "attributes: {età: {column: A, kind: numeric}, sesso: {column: S, codes: {1: Uomo, 2: Donna}}}"
+    (tmp_path / "m.yaml").write_text(form, "utf-8")
+    result = persona("fit", tmp_path / "c.csv", "--mapping", tmp_path / "m.yaml", "--out", tmp_path / "p.npz")
+    assert result.exit_code == 0 and "attributes: età, sesso" in result.stdout
+    assert set(census.Population.load(tmp_path / "p.npz").sample(100)["sesso"]) == {"Uomo", "Donna"}
 
 
 def test_fit_writes_a_population_and_says_where_it_comes_from(shared, tmp_path):

@@ -38,7 +38,7 @@ def exchanged(name: str) -> tuple[pd.DataFrame, pd.Series]:
 
 @pytest.fixture(scope="module")
 def clean() -> pd.DataFrame:
-    people = personas.sample(50_000, seed=11)
+    people = personas.sample(20_000, seed=11)
     labels = np.random.default_rng(0).choice(["Liberal", "Moderate", "Extremely conservative"], len(people))
     people["ideology"] = pd.Series(labels, people.index).where(people["age"] >= 18)
     texts = written.fallback(people, seed=11)
@@ -56,10 +56,18 @@ def test_planted_contradictions_are_found():
     assert changed.index.isin(own["persona_id"])[contradicts].mean() >= 0.9  # where a model wrote the texts; 0.92
 
 
+def test_contradictions_planted_after_the_rules_were_written_are_found_too():
+    changed, contradicts = exchanged("heldout")
+    flagged = pd.Series(changed.index.isin(consistency.check(changed)["persona_id"]), changed.index)
+    assert flagged[contradicts].mean() >= 0.95  # measured: 48 of 49, and 2 of 21 exchanges that make a possible person
+    assert flagged[~contradicts].mean() <= 0.12
+    assert len(consistency.check(profiles("heldout"))) == 0
+
+
 def test_people_as_drawn_contradict_themselves_in_less_than_1_of_100_cases(clean):
     start = time.perf_counter()
     found = consistency.check(clean)
-    assert time.perf_counter() - start < 40  # 5 s for 100,000 on two idle cores
+    assert time.perf_counter() - start < 10  # 100,000 take 6 s on two cores
     assert found["persona_id"].nunique() / len(clean) <= 0.01  # measured: 0.00003
     assert list(found.columns) == ["persona_id", "rule", "reason"]
     assert len(consistency.check(profiles("planted"))) == 0
@@ -180,12 +188,12 @@ def test_phrases_fit_loosely_but_not_at_any_price():
 def test_loose_terms_never_exclude_whom_the_strict_ones_admit(clean):
     for name in consistency.SETS.values():
         who = {block["who"] for block in conditions.read(name)}
-        strict, loose = (conditions.hold(list(who), conditions.table(clean.head(20_000), loose=b)) for b in (0, 1))
+        strict, loose = (conditions.hold(list(who), conditions.table(clean.head(5_000), loose=b)) for b in (0, 1))
         assert not (strict & ~loose).any()
 
 
 def test_labels_that_are_none_and_an_empty_table_are_seen():
-    with pytest.raises(UserError, match="race 'Martian' is none of its labels"):
+    with pytest.raises(UserError, match=r"race has values that are no labels of it \(Martian\)"):
         consistency.check(pd.DataFrame([{"age": 40, "race": "Martian"}]))
     assert len(consistency.check(personas.sample(5).head(0))) == 0
 

@@ -59,6 +59,13 @@ def test_equal_requests_of_one_batch_are_sent_once():
         assert len(endpoint.requests) == 2
 
 
+def test_one_temperature_written_in_two_ways_is_one_request():
+    with Endpoint() as endpoint:
+        for temperature in (1, 1.0):
+            Model("m", endpoint.url).ask(say("x"), temperature=temperature)
+    assert len(endpoint.requests) == 1
+
+
 def test_what_can_change_the_text_makes_another_request():
     with Endpoint() as endpoint:
         model = Model("m", endpoint.url)

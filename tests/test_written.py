@@ -52,12 +52,12 @@ def test_1586_personas_do_not_read_alike(texts):
 
 
 def test_every_job_has_a_title_of_its_occupation_and_a_place_of_its_industry():
-    people = census.Population.load().sample(30_000, seed=1)
+    people = census.Population.load().sample(20_000, seed=1)
     occupied = people[people["occupation category"].notna()]
     jobs = written.fallback(occupied, seed=0)["detailed job description"].dropna()
     parts = jobs.str.split(phrases.JOIN)
     assert (parts.str.len() == 4).all()
-    assert parts.str[0].groupby(occupied["occupation category"], observed=True).nunique().min() >= 7
+    assert parts.str[0].groupby(occupied["occupation category"], observed=True).nunique().min() >= 5
 
 
 def test_a_childs_texts_are_a_childs(people, texts):

@@ -1,0 +1,141 @@
+"""How often 95% intervals hold the truth, and how often a family of tests raises a false alarm, in simulated studies.
+
+    python benchmarks/coverage.py            # 1,000 studies per cell
+    python benchmarks/coverage.py 200        # fewer
+
+Users with a known truth: each answer is kept with a chance that depends on the condition, the persona and the prompt;
+the planted effects are known, so it can be counted how often an interval holds them. Sizes go from 4 personas x 2
+prompts, where the functions themselves say 'too few clusters', to 700 items of 1,000 personas (the paper's Fig. 10).
+"""
+
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+
+from persona_lib import intervals
+
+SIZES = {  # personas, prompts, items: all pairs where items is their product
+    "4 x 2": (4, 2, 8),
+    "8 x 4": (8, 4, 32),
+    "20 x 10": (20, 10, 200),
+    "40 x 20": (40, 20, 800),
+    "100 x 30": (100, 30, 3000),
+    "100 x 50, 700 items": (100, 50, 700),
+    "1,000 x 700, 700 items": (1000, 700, 700),
+}
+EFFECTS = {"none": (0.0, 0.0), "persona": (0.2, 0.0), "prompt": (0.0, 0.2), "both": (0.2, 0.2)}
+BASE, GAP = 0.45, 0.1
+TRUTH = {"rate": BASE, "difference": GAP}
+
+
+def layout(personas: int, prompts: int, items: int) -> pd.DataFrame:
+    """The items of one study: all pairs, or each persona and each prompt about equally often."""
+    if items == personas * prompts:
+        persona, prompt = np.divmod(np.arange(items), prompts)
+    else:
+        step = np.arange(items)
+        persona, prompt = step % personas, (step + step // np.lcm(personas, prompts)) % prompts
+    return pd.DataFrame({"persona_id": persona, "prompt_id": prompt})
+
+
+def study(items: pd.DataFrame, effects: tuple[float, float], gap: float, rng: np.random.Generator) -> pd.DataFrame:
+    """One study of two conditions: their mean chances are BASE and BASE + gap, whoever asks and whatever is asked.
+
+    Persona and prompt shift both conditions by up to `effects`, and the second one by up to half of that again.
+    """
+    chances = []
+    for scale in (1.0, 0.5):
+        shift = np.zeros(len(items))
+        for column, most in zip(intervals.ITEM, effects, strict=True):
+            drawn = rng.uniform(-most, most, items[column].max() + 1)[items[column]]
+            shift += drawn * scale / 1.5
+        chances.append(shift)
+    chance = np.concatenate([BASE + chances[0], BASE + gap + chances[0] + chances[1]])
+    table = pd.concat([items.assign(condition="baseline"), items.assign(condition="direct")], ignore_index=True)
+    return table.assign(score=(rng.random(len(table)) < chance).astype(float))
+
+
+def pigeonhole(values: np.ndarray, items: pd.DataFrame, rng: np.random.Generator, draws: int = 300) -> tuple:
+    """The percentile interval of a bootstrap that draws personas and prompts at once, for comparison."""
+    weights = np.ones((draws, len(values)))
+    for column in intervals.ITEM:
+        number = items[column].max() + 1
+        weights *= rng.multinomial(number, np.full(number, 1 / number), draws)[:, items[column]]
+    return np.nanpercentile(weights @ values / weights.sum(1), [2.5, 97.5])
+
+
+def held(row: dict, what: str) -> bool:
+    return row["low"] <= TRUTH[what] <= row["high"]
+
+
+def cell(size: tuple[int, int, int], effects: tuple[float, float], studies: int, seed: int = 0) -> dict:
+    """Coverage of the intervals of a rate and of a paired difference over so many studies of one size."""
+    rng, items = np.random.default_rng([seed, *size, *(int(100 * e) for e in effects)]), layout(*size)
+    pairs, hits, few = pd.MultiIndex.from_frame(items), {"rate": 0, "difference": 0}, 0
+    for _ in range(studies):
+        scores = study(items, effects, GAP, rng)["score"].to_numpy().reshape(2, -1)
+        rate = intervals.rate(pd.Series(scores[0]), items)
+        hits["rate"] += held(rate, "rate")
+        hits["difference"] += held(intervals.difference(pd.Series(scores[1] - scores[0], pairs)), "difference")
+        few += "too few clusters" in rate["note"]
+    return {what: count / studies for what, count in hits.items()} | {"too few said": few / studies}
+
+
+def bootstraps(size: tuple[int, int, int], effects: tuple[float, float], studies: int, seed: int = 1) -> dict:
+    """Coverage of two bootstraps of the same rate, for comparison."""
+    rng, items, hits = np.random.default_rng([seed, *size]), layout(*size), np.zeros(2)
+    for _ in range(studies):
+        scores = study(items, effects, GAP, rng)["score"].to_numpy()[: len(items)]
+        row = intervals.bootstrap(lambda w, x=scores: w @ x / w.sum(1), items, draws=300)
+        low, high = pigeonhole(scores, items, rng)
+        hits += held(row, "rate"), low <= BASE <= high
+    return dict(zip(["bootstrap", "pigeonhole"], hits / studies, strict=True))
+
+
+def false_alarms(studies: int, attributes: int = 33, seed: int = 2) -> pd.Series:
+    """Share of studies in which an attribute without effect seems to have one, when each is held against the whole.
+
+    20 personas x 20 prompts; hiding an attribute moves single personas' scores up or down, but not their mean.
+    """
+    rng, items, alarms = np.random.default_rng(seed), layout(20, 20, 400), []
+    names = ["nothing hidden", *(f"attribute {i}" for i in range(attributes))]
+    table = pd.concat([items.assign(hidden=name) for name in names], ignore_index=True)
+    for _ in range(studies):
+        shared = rng.uniform(-0.15, 0.15, 20)[items["persona_id"]] + rng.uniform(-0.15, 0.15, 20)[items["prompt_id"]]
+        own = rng.uniform(-0.15, 0.15, (len(names), 20))[:, items["persona_id"]]
+        score = (rng.random((len(names), len(items))) < 0.5 + shared + own).astype(float)
+        found = intervals.paired_differences(table.assign(score=score.ravel()), "hidden", against=names[0])
+        alarms.append([(found["p"] < 0.05).any(), (found["p_holm"] < 0.05).any()])
+    return pd.Series(np.mean(alarms, axis=0), ["uncorrected", "Holm"])
+
+
+def grid(studies: int) -> pd.DataFrame:
+    rows = {(size, effect): cell(SIZES[size], EFFECTS[effect], studies) for size in SIZES for effect in EFFECTS}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["size", "effects"])
+
+
+def main(studies: int = 1000) -> None:
+    start = time.perf_counter()
+    pd.options.display.width = 200
+    print(
+        f"Share of {studies:,} simulated studies in which the 95% interval holds the truth (0.93 to 0.97 is asked for):"
+    )
+    found = grid(studies)
+    print(found.round(3).to_string(), f"\n{time.perf_counter() - start:.0f} s\n")
+    fewer = max(studies // 4, 20)
+    rows = {
+        (s, e): bootstraps(SIZES[s], EFFECTS[e], fewer)
+        for s in list(SIZES)
+        if SIZES[s][2] <= 800
+        for e in ("none", "both")
+    }
+    print(f"The same of the rate's bootstraps, {fewer} studies of 300 draws:")
+    print(pd.DataFrame.from_dict(rows, orient="index").round(3).to_string(), f"\n{time.perf_counter() - start:.0f} s\n")
+    print(f"Share of {studies:,} studies with a false alarm, 33 attributes without effect:")
+    print(false_alarms(studies).round(3).to_string(), f"\n{time.perf_counter() - start:.0f} s in all")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,121 @@
+"""Comparison against a known truth: does a model know which answer was written for whom? Section 5 of the paper.
+
+Two people asked one question and got an answer each; a model in the place of one of them should choose that one's. And
+from an answer alone: which of several people was it written for? Chance is known in both. Used by 10_judges.
+"""
+
+import numpy as np
+import pandas as pd
+
+from . import UserError, judging, personas, wording
+from .model import Model
+
+LETTERS = "ABCDEFGH"
+
+
+def match(pairs: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
+    """Draw items of two people who were given different answers to one prompt.
+
+    Args:
+        pairs: columns `persona_id`, `prompt_id`, `prompt`, `chosen`, `failure`, as from `preferences.revise`.
+        people: personas, index `persona_id`.
+        n: items, fewer where there are fewer; each (person, prompt) is used once.
+        seed: of the draw.
+
+    Returns:
+        Two rows per item, one per person: `pair_id`, `persona_id`, `other_id`, `profile`, `prompt_id`, `prompt`,
+        `chosen` (written for this person), `rejected` (written for the other).
+
+    Raises:
+        UserError: no prompt has answers that differ for two people.
+    """
+    usable = pairs[pairs["failure"].isna()]
+    rng = np.random.default_rng([seed, 51])
+    shuffled = usable.sort_values(["prompt_id", "persona_id"]).sample(frac=1, random_state=rng)
+    place = shuffled.groupby("prompt_id").cumcount()
+    couple = shuffled["prompt_id"] + "|" + (place // 2).astype(str)
+    first, second = (shuffled[place % 2 == k].set_index(couple[place % 2 == k]) for k in (0, 1))
+    both = first.join(second[["persona_id", "chosen"]], suffixes=("", "_other"), how="inner")
+    both = both[both["chosen"] != both["chosen_other"]].head(n)
+    if both.empty:
+        raise UserError("no prompt has different answers for two people: use more personas on the same prompts")
+    rows = [
+        pd.DataFrame(
+            {
+                "pair_id": both.index + f"|{number}",
+                "persona_id": both[f"persona_id{mine}"],
+                "other_id": both[f"persona_id{other}"],
+                "prompt_id": both["prompt_id"],
+                "prompt": both["prompt"],
+                "chosen": both[f"chosen{mine}"],
+                "rejected": both[f"chosen{other}"],
+            }
+        )
+        for number, mine, other in ((1, "", "_other"), (2, "_other", ""))
+    ]
+    table = pd.concat(rows, ignore_index=True)
+    profiles = {i: personas.describe(people.loc[i]) for i in table["persona_id"].unique()}
+    table.insert(3, "profile", table["persona_id"].map(profiles))
+    return table.sort_values(["persona_id", "pair_id"], ignore_index=True)
+
+
+def choose(items: pd.DataFrame, judge: Model, templates: str | None = None) -> pd.DataFrame:
+    """Put the model in each person's place and see whether it chooses the answer that was written for that person.
+
+    Args:
+        items: as from `match`, or pairs of chosen and rejected answers with a `profile`: then it is a test as of a
+            reward model.
+        judge: the model tested.
+        templates: folder with a `prefer.txt` of the user's own.
+
+    Returns:
+        The rows of `judging.prefer` with `prompt_id` and `score`: 1 where the right answer is chosen, 0 where the
+        other, missing where there is no choice. Chance is a half.
+    """
+    judged = judging.prefer(judge, items, templates, step="comparisons")
+    score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
+    return judged.assign(prompt_id=items["prompt_id"], score=score)
+
+
+def whose(
+    items: pd.DataFrame, people: pd.DataFrame, judge: Model, among: int = 4, seed: int = 0, templates: str | None = None
+) -> pd.DataFrame:
+    """Which of several people was each answer written for? Distractors and their order are drawn.
+
+    Args:
+        items: columns `persona_id`, `prompt_id`, `prompt`, `chosen`.
+        people: personas to draw distractors from, index `persona_id`.
+        judge: the model tested; it must offer log-probabilities.
+        among: people to choose from, the right one included; chance is 1 / among.
+        seed: of the draws.
+        templates: folder with a `whose.txt` of the user's own.
+
+    Returns:
+        One row per item: `persona_id`, `prompt_id`, `judge`, `place` (of the right one, from 0), `p_right`, `score` (1
+        where the right one is the likeliest, 0, or missing), `failure`.
+
+    Raises:
+        UserError: there are too few people.
+    """
+    if not 2 <= among <= min(len(LETTERS), len(people)):
+        most = min(len(LETTERS), len(people))
+        raise UserError(f"an answer can't be told among {among} of {len(people)} people: take 2 to {most}")
+    template = wording.load("whose", templates)
+    rng = np.random.default_rng([seed, 52])
+    profiles = {i: personas.describe(row) for i, row in people.iterrows()}
+    options, messages, places = LETTERS[:among], [], []
+    for item in items.itertuples():
+        lineup = [item.persona_id, *rng.choice(people.index.drop(item.persona_id), among - 1, replace=False)]
+        order = rng.permutation(among)
+        places.append(int(np.flatnonzero(order == 0)[0]))
+        shown = zip(options, (profiles[lineup[k]] for k in order), strict=True)
+        people_text = "\n".join(f"({letter})\n{text}\n" for letter, text in shown)
+        values = {"personas": people_text, "question": item.prompt, "answer": item.chosen}
+        messages.append(template.messages(values))
+    chances = judge.choose(messages, tuple(options), step="whose answers").reshape(-1, among)
+    right = chances[np.arange(len(places)), places] if len(places) else np.empty(0)
+    known = ~np.isnan(right)
+    score = np.where(known, np.nan_to_num(chances).argmax(axis=1) == places, np.nan) if len(places) else right
+    table = items[["persona_id", "prompt_id"]].assign(judge=judge.name, place=places, p_right=right, score=score)
+    why = np.where(known, None, "no reply, or none of the letters among the likeliest first tokens")
+    return table.assign(failure=pd.Series(why, table.index, dtype="str"))

@@ -1,0 +1,125 @@
+"""What a summary of a persona leaves out. Section 5.3 of the paper, Fig. 11.
+
+A judge says of each attribute whether the summary still tells it; a lexical match (the value's own words, and words
+that point at the attribute, data/cues.yaml) says the same without a model. Used by 07_summaries.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import yaml
+from pydantic import create_model
+
+from . import UserError, agreement, personas, wording
+from .attributes import NAMES
+from .model import Model
+
+KEPT, DROPPED = "kept", "dropped"
+CUES = Path(__file__).parent / "data" / "cues.yaml"
+SHORTEST = 4  # letters of a word of a value that counts as the value's own
+_COMMON = {
+    "with",
+    "without",
+    "other",
+    "only",
+    "than",
+    "from",
+    "which",
+    "alone",
+    "some",
+    "past",
+    "years",
+    "more",
+    "less",
+}
+
+
+def attributes(results: pd.DataFrame, people: pd.DataFrame, judge: Model, templates: str | None = None) -> pd.DataFrame:
+    """Say of every attribute of the persona whether each summary still tells it: one call a summary.
+
+    Args:
+        results: rows of the condition `summary` as from `bench.conditioning`: `persona_id`, `prompt_id`, `model`,
+            `profile`, `working` (the summary, missing where the answer failed), `failure`.
+        people: the personas, index `persona_id`.
+        judge: the model that judges.
+        templates: folder with a `kept.txt` of the user's own.
+
+    Returns:
+        One row per summary and attribute that the persona has: `persona_id`, `prompt_id`, `model`, `attribute`,
+        `judge`, `judged` and `lexical` (kept or dropped, missing), `score` (1 where the judge finds it dropped, 0,
+        missing), `failure`.
+
+    Raises:
+        UserError: there are no summaries.
+    """
+    if not results["working"].notna().any():
+        raise UserError("no summary to compare with a profile: run the condition `summary` first")
+    template = wording.load("kept", templates)
+    known = {i: tuple(people.loc[i].reindex(list(NAMES)).dropna().index) for i in results["persona_id"].unique()}
+    parts = []
+    # One schema per set of attributes, so that everybody is asked for what they have and nothing else.
+    for names, rows in results.groupby(results["persona_id"].map(known), sort=False):
+        parts.append(_judged(rows, names, judge, template))
+    table = pd.concat(parts, ignore_index=True)
+    words = {i: {a: _words(a, people.loc[i, a]) for a in names} for i, names in known.items()}
+    tells = [
+        None if pd.isna(r.summary) else KEPT if words[r.persona_id][r.attribute].search(r.summary.lower()) else DROPPED
+        for r in table.itertuples()
+    ]
+    table["lexical"] = pd.Series(tells, table.index, dtype="str")
+    score = table["judged"].map({DROPPED: 1.0, KEPT: 0.0}).astype(float)
+    return table.drop(columns="summary").assign(score=score)
+
+
+def _judged(rows: pd.DataFrame, names: tuple[str, ...], judge: Model, template: wording.Template) -> pd.DataFrame:
+    """The judge's verdicts on the summaries of people who have the same attributes."""
+    fields = {name.replace(" ", "_"): (Literal[KEPT, DROPPED], ...) for name in names}
+    there = rows[rows["working"].notna()]
+    listed = ", ".join(f'"{field}"' for field in fields)
+    messages = [
+        template.messages({"persona": r.profile, "summary": r.working, "attributes": listed} | _OPTIONS)
+        for r in there.itertuples()
+    ]
+    replies = judge.ask(messages, schema=create_model("Kept", **fields), step="what summaries tell")
+    verdicts = pd.DataFrame([r.value.model_dump() if r.value else {} for r in replies], there.index, [*fields], "str")
+    verdicts = verdicts.set_axis(list(names), axis=1).reindex(rows.index)
+    failures = pd.Series([r.failure for r in replies], there.index, dtype="str").radd("judge: ").reindex(rows.index)
+    table = rows[["persona_id", "prompt_id", "model"]].assign(judge=judge.name, summary=rows["working"])
+    table["failure"] = failures.fillna(rows["failure"].where(rows["working"].isna())).astype("str")
+    return table.join(verdicts).melt([*table.columns], list(names), var_name="attribute", value_name="judged")
+
+
+_OPTIONS = {"kept": KEPT, "dropped": DROPPED}
+
+
+def _words(attribute: str, value: object) -> re.Pattern:
+    """What in a text tells the attribute: its cues, and the value's own longer words or its number."""
+    own = re.findall(r"\w+", str(value).lower())
+    own = [w for w in own if (len(w) >= SHORTEST and w not in _COMMON) or w.isdigit()]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, [*_cues()[attribute], *own]))})(?!\w)")
+
+
+@cache
+def _cues() -> dict[str, list[str]]:
+    return yaml.safe_load(CUES.read_text("utf-8"))
+
+
+def between_models(table: pd.DataFrame) -> pd.DataFrame:
+    """Kappa between models on what is dropped, over the attributes of the same personas and prompts.
+
+    Args:
+        table: as from `attributes`, of two models or more.
+
+    Returns:
+        Index and columns the models; missing where undefined.
+    """
+    choices = table.pivot(index="model", columns=["persona_id", "prompt_id", "attribute"], values="judged")
+    return agreement.kappa_matrix(choices)
+
+
+def with_lexical(table: pd.DataFrame) -> pd.DataFrame:
+    """How far the judge and the lexical match agree: the coefficients of `agreement.coefficients`."""
+    return agreement.coefficients(table["judged"], table["lexical"], clusters=table[[personas.ID, "prompt_id"]])

@@ -1,0 +1,94 @@
+"""Audits find what is planted in a judge: a pull to the first place, love of its own writing, a mood that changes."""
+
+import json
+import random
+
+import pandas as pd
+import pytest
+from endpoint import Endpoint, completion
+
+from persona_lib import UserError, audits
+from persona_lib.model import Model
+
+
+def judged(rows: list[tuple[float, float]], judge: str = "j", generator: str = "g") -> pd.DataFrame:
+    """Rows as of `judging.prefer` from the probability of the chosen answer when shown first and when second."""
+    table = pd.DataFrame(rows, columns=["p_first", "p_second"]).astype(float)
+    mean = (table["p_first"] + table["p_second"]) / 2
+    choice = mean.gt(0.5).map({True: "chosen", False: "rejected"}).where(mean.notna() & mean.ne(0.5))
+    flip = (table["p_first"].gt(0.5) != table["p_second"].gt(0.5)).astype("boolean").where(mean.notna())
+    ids = {
+        "persona_id": [f"p{i % 8}" for i in range(len(table))],
+        "prompt_id": [f"q{i // 2}" for i in range(len(table))],
+    }
+    return table.assign(**ids, judge=judge, generator=generator, p_chosen=mean, choice=choice.astype("str"), flip=flip)
+
+
+def test_a_judge_that_takes_the_first_place_is_found_and_one_without_a_pull_is_not():
+    taken = audits.position(pd.concat([judged([(0.9, 0.2)] * 40), judged([(0.9, 0.8), (0.3, 0.2)] * 20, "fair")]))
+    assert taken.loc[("j", "the first wins"), "rate"] == 1 and taken.loc[("j", "the order decides"), "rate"] == 1
+    assert taken.loc[("fair", "the first wins"), "rate"] == 0.5
+    assert taken.loc[("fair", "the order decides"), "rate"] == 0
+    assert (taken["n"] == 40).all()
+
+
+def test_asking_in_one_order_can_turn_a_ranking_round():
+    # g wins with luck of the place, h wins in both orders, but less often.
+    lucky, sound = [(0.9, 0.1)] * 28 + [(0.2, 0.1)] * 12, [(0.7, 0.8)] * 24 + [(0.4, 0.1)] * 16
+    ranks = audits.orders(pd.concat([judged(lucky), judged(sound, generator="h")]), by="generator")
+    assert ranks[audits.FIRST_ONLY]["rank"].to_dict() == {"g": 1, "h": 2}
+    assert ranks[audits.TIES]["rank"].to_dict() == {"g": 2, "h": 1}
+    assert ranks[audits.FIRST_ONLY]["rate"]["g"] == 0.7 and ranks[audits.TIES]["rate"]["g"] == 0.35
+
+
+def test_what_a_judge_did_not_say_counts_as_failed_everywhere():
+    table = judged([(0.9, 0.8)] * 10 + [(float("nan"), float("nan"))] * 2)
+    assert (audits.position(table)["failed"] == 2).all()
+    assert all((audits.orders(table, "generator")[way]["failed"] == 2).all() for way in (audits.TIES, audits.BOTH))
+
+
+def scored(own_bonus: float) -> pd.DataFrame:
+    rng = random.Random(0)
+    rows = [
+        {"persona_id": f"p{i % 10}", "prompt_id": f"q{i // 4}", "judge": judge, "model": model,
+         "score": float(rng.random() < 0.5 + own_bonus * (judge == model))}
+        for i in range(120) for judge in "ab" for model in "ab"
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_love_of_ones_own_writing_is_found_where_it_is_and_not_where_it_is_not():
+    loving, fair = audits.self_preference(scored(0.4)), audits.self_preference(scored(0.0))
+    assert (loving["difference"] > 0.25).all() and (loving["low"] > 0).all() and (loving["n"] == 120).all()
+    assert ((fair["low"] < 0) & (fair["high"] > 0)).all()
+    assert audits.matrix(scored(0.4)).loc["a", "a"] > audits.matrix(scored(0.4)).loc["a", "b"] + 0.2
+    with pytest.raises(UserError, match="takes two judges or more"):
+        audits.self_preference(scored(0).query("judge == 'a'"))
+
+
+ANSWERS = pd.DataFrame(
+    {
+        "persona_id": ["p", "q"],
+        "prompt_id": ["a", "b"],
+        "profile": ["age: 40", "age: 70"],
+        "prompt": "Why?",
+        "answer": "So.",
+    }
+)
+
+
+def test_a_judge_is_asked_again_at_a_temperature_and_a_changed_mind_shows():
+    def moody(body: dict) -> dict:
+        said = "revise" if body["temperature"] and "70" in str(body["messages"]) else "keep"
+        return completion(json.dumps({"critique": "x", "verdict": said}))
+
+    with Endpoint(moody) as endpoint:
+        table = audits.repeated(Model("m", endpoint.url), ANSWERS, times=3)
+    assert len(endpoint.requests) == 6
+    assert table["first"].tolist() == [1, 1] and table["score"].tolist() == [1, 0] and table["mean"].tolist() == [1, 0]
+
+
+def test_a_judge_that_says_nothing_readable_repeats_nothing():
+    with Endpoint(lambda body: completion("hm")) as endpoint:
+        table = audits.repeated(Model("m", endpoint.url), ANSWERS, times=2)
+    assert table["score"].isna().all() and table["first"].isna().all()

@@ -1,0 +1,43 @@
+"""Two runs compared on the items that both have; what only one has is counted, not compared."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from persona_lib import UserError, compare
+
+
+def run(folder, scores: dict[str, list[float | None]], start: int = 0):
+    rows = [
+        {"persona_id": f"p{i % 12}", "prompt_id": f"q{(i + start) // 3}", "condition": condition, "score": score}
+        for condition, column in scores.items()
+        for i, score in enumerate(column)
+    ]
+    (folder / "06_conditioning" / "tables").mkdir(parents=True)
+    pd.DataFrame(rows).to_parquet(folder / "06_conditioning" / "tables" / "results.parquet")
+    entry = {"06_conditioning": {"tables": ["results"]}}
+    (folder / "manifest.json").write_text(json.dumps({"notebooks": entry, "versions": {}}))
+    return folder
+
+
+def test_the_same_items_are_compared_and_a_difference_is_found(tmp_path):
+    one = run(tmp_path / "a", {"direct": [0.0] * 36, "baseline": [0.0, 1.0] * 18})
+    two = run(tmp_path / "b", {"direct": [1.0] * 30 + [None] * 6, "baseline": [0.0, 1.0] * 18, "summary": [1.0] * 36})
+    found = compare.runs(one, two)
+    assert found.loc["direct", ["n", "failed"]].tolist() == [30, 6] and found.loc["direct", "difference"] == 1
+    assert found.loc["baseline", "difference"] == 0 and found.loc["direct", "p_holm"] < 0.01
+    assert found.loc["summary", ["n", "only first", "only second"]].tolist() == [0, 0, 36]
+    assert "share no item" in found.loc["summary", "note"]
+
+
+def test_what_cannot_be_compared_is_said(tmp_path):
+    one, two = run(tmp_path / "a", {"direct": [1.0] * 6}), run(tmp_path / "b", {"direct": [1.0] * 6}, start=600)
+    with pytest.raises(UserError, match="share no persona x prompt item"):
+        compare.runs(one, two)
+    with pytest.raises(UserError, match="has no table 06_conditioning/result: it has 06_conditioning/results"):
+        compare.runs(one, one, table="06_conditioning/result")
+    with pytest.raises(UserError, match="lacks the columns mood"):
+        compare.runs(one, one, by="mood")
+    with pytest.raises(UserError, match="is no folder of a run"):
+        compare.runs(tmp_path, one)

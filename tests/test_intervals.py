@@ -1,0 +1,171 @@
+"""Rates and paired differences: against statsmodels where items are independent, by simulation where they are not."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from statsmodels.stats.proportion import proportion_confint
+
+from persona_lib import UserError, intervals
+from persona_lib.intervals import bootstrap, corrected, effective, paired_differences, rates, variance
+
+SCRIPT = Path(__file__).parent.parent / "benchmarks" / "coverage.py"
+
+
+@pytest.fixture(scope="module")
+def coverage():
+    """The benchmark that simulates studies."""
+    spec = importlib.util.spec_from_file_location("coverage_benchmark", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def items(personas: int, prompts: int, conditions: tuple[str, ...] = ("baseline",)) -> pd.DataFrame:
+    grid = pd.MultiIndex.from_product(
+        [range(personas), range(prompts), conditions], names=["persona_id", "prompt_id", "condition"]
+    )
+    return grid.to_frame(index=False)
+
+
+def test_a_rate_has_its_n_its_failures_and_an_interval_around_it():
+    table = items(10, 20, ("a", "b")).assign(score=1.0)
+    table.loc[(table.condition == "b") & (table.prompt_id < 5), "score"] = 0.0
+    table.loc[(table.condition == "b") & (table.persona_id == 9), "score"] = np.nan
+    result = rates(table, by="condition")
+    assert list(result.index) == ["a", "b"]
+    assert result.loc["b", ["n", "failed", "rate", "note"]].tolist() == [180, 20, 0.75, ""]
+    assert result.loc["b", "low"] < 0.75 < result.loc["b", "high"] < 1
+    assert result.loc["a", "high"] == pytest.approx(1) and 0.4 < result.loc["a", "low"] < 0.9  # all ones are no proof
+    assert result.loc["a", "note"] == "all scores equal"
+
+
+def test_with_many_independent_items_the_interval_is_wilsons():
+    table = items(400, 400).sample(400, random_state=0)
+    table["score"] = np.resize([1.0, 0.0, 0.0, 0.0], 400)
+    table["persona_id"], table["prompt_id"] = range(400), range(400)
+    low, high = proportion_confint(100, 400, method="wilson")
+    result = rates(table, by="condition").iloc[0]
+    assert [result.low, result.high] == pytest.approx([low, high], abs=0.002)
+
+
+def test_groups_may_be_combinations_of_columns_and_scores_may_lie_between_0_and_1():
+    table = items(10, 10, ("a", "b")).assign(score=0.25)
+    table["model"] = np.where(table.persona_id < 5, "x", "y")
+    result = rates(table, by=["model", "condition"])
+    assert list(result.index) == [("x", "a"), ("x", "b"), ("y", "a"), ("y", "b")]
+    assert (result["rate"] == 0.25).all() and (result["n"] == 50).all()
+
+
+def test_the_variance_of_a_balanced_table_is_that_of_the_analysis_of_variance():
+    table = items(12, 9)
+    rng = np.random.default_rng(0)
+    table["y"] = rng.normal(size=12)[table.persona_id] + rng.normal(size=9)[table.prompt_id] + rng.normal(size=108)
+    squares = sm.stats.anova_lm(sm.OLS.from_formula("y ~ C(persona_id) + C(prompt_id)", table).fit())
+    mean = squares["mean_sq"]
+    expected = (mean["C(persona_id)"] + mean["C(prompt_id)"] - mean["Residual"]) / 108
+    found, df, fewest = variance(table["y"], table[["persona_id", "prompt_id"]])
+    assert found == pytest.approx(expected) and fewest == pytest.approx(9)
+    doubt = mean["C(persona_id)"] ** 2 / 11 + mean["C(prompt_id)"] ** 2 / 8 + mean["Residual"] ** 2 / 88
+    assert df == pytest.approx(max((expected * 108) ** 2 / doubt, 8))
+
+
+def test_items_of_one_persona_that_always_agree_count_once():
+    table = items(40, 40)
+    scores = (table.persona_id % 2).to_numpy(float)
+    assert 35 < effective(scores, table[["persona_id", "prompt_id"]], 0.25).n <= 42
+
+
+def test_copies_of_an_item_add_nothing():
+    table, rng = items(15, 12), np.random.default_rng(0)
+    table["score"] = rng.random(len(table))
+    once = variance(table["score"], table[intervals.ITEM])
+    twice = pd.concat([table, table])
+    assert variance(twice["score"], twice[intervals.ITEM])[0] == pytest.approx(once[0], rel=0.15)
+
+
+@pytest.mark.parametrize("effects", [(0.0, 0.0), (0.2, 0.2)])
+@pytest.mark.parametrize("size", [(20, 10, 200), (40, 20, 800), (1000, 700, 700)])
+def test_intervals_cover_the_truth_in_about_95_of_100_simulated_studies(coverage, size, effects):
+    found = coverage.cell(size, effects, studies=300)
+    # The benchmark has 1,000 studies; with 300, chance alone moves a coverage of 0.95 by 0.025 either way.
+    assert 0.92 <= found["rate"] <= 0.98 and 0.92 <= found["difference"] <= 0.98
+    assert found["too few said"] == 0
+
+
+def test_too_few_clusters_are_said(coverage):
+    assert coverage.cell((8, 4, 32), (0.2, 0.2), studies=5)["too few said"] == 1
+    note = paired_differences(
+        coverage.study(coverage.layout(20, 4, 80), (0, 0), 0.1, np.random.default_rng(0)), "condition"
+    )
+    assert note["note"].item() == "too few clusters"
+
+
+def test_33_attributes_without_effect_seldom_raise_a_false_alarm_after_holm(coverage):
+    found = coverage.false_alarms(studies=25)
+    assert found["uncorrected"] > 0.25 and found["Holm"] <= 0.08
+
+
+def test_a_bootstrap_interval_is_about_the_analytic_one(coverage):
+    table = coverage.study(coverage.layout(40, 20, 800), (0.2, 0.2), 0.1, np.random.default_rng(1))[:800]
+    y = table["score"].to_numpy()
+    row = bootstrap(lambda w: w @ y / w.sum(1), table[intervals.ITEM], seed=5)
+    analytic = rates(table, "condition").iloc[0]
+    assert row["estimate"] == analytic["rate"] and row["n"] == 800 and row["note"] == ""
+    assert row["high"] - row["low"] == pytest.approx(analytic["high"] - analytic["low"], rel=0.15)
+    assert row == bootstrap(lambda w: w @ y / w.sum(1), table[intervals.ITEM], seed=5)
+
+
+def test_a_pair_lacking_either_score_is_counted_as_failed_not_dropped():
+    table = items(4, 5, ("a", "b", "c")).assign(score=0.0)
+    table.loc[(table.condition == "b"), "score"] = 1.0
+    table.loc[(table.condition == "b") & (table.persona_id == 0), "score"] = np.nan
+    result = paired_differences(table, by="condition").set_index(["minuend", "subtrahend"])
+    assert list(result.index) == [("b", "a"), ("c", "a"), ("c", "b")]
+    assert result.loc[("b", "a"), ["n", "failed", "difference"]].tolist() == [15, 5, 1.0]
+    assert result.loc[("c", "a"), "low"] < 0 < result.loc[("c", "a"), "high"]
+    assert result.loc[("c", "a"), "p"] == 1 and result.loc[("b", "a"), "p"] < 0.3
+
+
+def test_differences_can_be_against_one_group_and_a_planted_one_is_found():
+    rng, table = np.random.default_rng(0), items(30, 20, ("all", "x", "y"))
+    table["score"] = (rng.random(len(table)) < np.where(table.condition == "x", 0.35, 0.5)).astype(float)
+    result = paired_differences(table, "condition", against="all").set_index("minuend")
+    assert list(result.index) == ["x", "y"] and (result["subtrahend"] == "all").all()
+    assert result.loc["x", "p_holm"] < 0.01 < result.loc["y", "p_holm"]
+    assert result.loc["x", "p_holm"] == pytest.approx(2 * result.loc["x", "p"])
+
+
+def test_corrections_leave_missing_values_out_of_the_family():
+    p = pd.Series([0.01, np.nan, 0.04])
+    assert corrected(p).tolist() == pytest.approx([0.02, np.nan, 0.04], nan_ok=True)
+    assert corrected(p, "fdr_bh").tolist() == pytest.approx([0.02, np.nan, 0.04], nan_ok=True)
+    assert corrected(pd.Series([np.nan, np.nan])).isna().all()
+
+
+def test_one_persona_alone_has_a_rate_but_no_interval_and_the_row_says_why():
+    result = rates(items(1, 8).assign(score=1.0), by="condition").iloc[0]
+    assert result.rate == 1 and np.isnan(result.low) and np.isnan(result.high)
+    assert result.note == "one cluster: no interval"
+    nothing = rates(items(3, 3).assign(score=np.nan), by="condition").iloc[0]
+    assert nothing.n == 0 and nothing.failed == 9 and np.isnan(nothing.rate) and nothing.note == "nothing scored"
+    pair = paired_differences(items(3, 3, ("a", "b")).assign(score=np.nan), by="condition").iloc[0]
+    assert pair.n == 0 and pair.failed == 9 and pair.note == "nothing scored" and np.isnan(pair.low)
+    assert np.isnan(pair.p) and np.isnan(pair.p_holm)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="prompt_id"), "lacks prompt_id"),
+        (lambda t: t.assign(score=t.score * 5), "from 0 to 1"),
+        (lambda t: pd.concat([t, t]), "several rows"),
+        (lambda t: t.assign(condition="b"), "no group 'a'"),
+    ],
+)
+def test_a_table_that_cannot_be_scored_is_refused_in_one_line(change, message):
+    with pytest.raises(UserError, match=message):
+        paired_differences(change(items(3, 3, ("a",)).assign(score=1.0)), "condition", against="a")

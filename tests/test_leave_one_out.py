@@ -1,0 +1,127 @@
+"""Leaving attributes out: profiles that differ by one alone, the same answers for both, planted effects found."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from endpoint import Endpoint, completion
+
+from persona_lib import UserError, bench, leave_one_out
+from persona_lib.model import Model
+
+
+def people(n: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "age": range(20, 20 + n),
+            "sex": ["Male", "Female"] * (n // 2),
+            "race": "White alone",
+            "marital status": "Divorced",
+            "religion": ["Catholic"] * (n // 2) + [None] * (n // 2),
+        },
+        index=pd.Index([f"p{i}" for i in range(n)], name="persona_id"),
+    )
+
+
+def questions(n: int) -> pd.DataFrame:
+    ids = [f"q{i}" for i in range(n)]
+    return pd.DataFrame({"prompt_id": ids, "prompt": [f"Why {i}?" for i in ids], "topic": "x", "prompt_split": "train"})
+
+
+def answer(body: dict) -> dict:
+    """Whoever is told a religion prefers revisions, whoever is not the base answer; the rest is the same for all."""
+    said = str(body["messages"])
+    if "response_format" not in body:
+        faithful, revised_first = "religion:" in said, "<answer A>\\nrevised" in said
+        p = 0.9 if faithful == revised_first else 0.1
+        reply = completion("A")
+        likely = [{"token": "A", "logprob": math.log(p)}, {"token": "B", "logprob": math.log(1 - p)}]
+        reply["choices"][0]["logprobs"] = {"content": [{"top_logprobs": likely}]}
+        return reply
+    fields = body["response_format"]["json_schema"]["schema"]["properties"]
+    texts = {"answer": "base", "critique": "hm", "revision": f"revised {hash(said) % 997}"}
+    return completion(json.dumps({field: texts[field] for field in fields}))
+
+
+def test_both_profiles_have_the_same_attributes_but_for_the_one():
+    drawn = leave_one_out.annotators(people(20), ["religion", "age"], n=6)
+    assert drawn.groupby(["attribute", "version"]).size().eq(6).all()
+    for (attribute, _), pair in drawn.groupby(["attribute", "persona_id"]):
+        told = {row.version: set(row.profile.splitlines()) for row in pair.itertuples()}
+        assert len(told["without"]) == 3 and told["without"] < told["with"]
+        (extra,) = told["with"] - told["without"]
+        assert extra.startswith(f"{attribute}: ")
+    assert drawn.groupby("attribute")["applies_to"].first().to_dict() == {"religion": 0.5, "age": 1.0}
+
+
+def test_an_attribute_that_applies_to_few_takes_those_and_one_that_applies_to_nobody_is_said():
+    assert leave_one_out.annotators(people(20), ["religion"], n=40)["persona_id"].nunique() == 10
+    with pytest.raises(UserError, match="nobody here has a value of 'religion'"):
+        leave_one_out.annotators(people(20).assign(religion=None), ["religion"])
+    with pytest.raises(UserError, match="no attribute 'faith': known are age, sex, race, marital status, religion"):
+        leave_one_out.annotators(people(20), ["faith"])
+
+
+def test_a_planted_influence_is_found_and_others_agree_wholly():
+    with Endpoint(answer) as endpoint:
+        model = Model("m", endpoint.url)
+        drawn = leave_one_out.annotators(people(20), ["religion", "sex"], n=4)
+        table = leave_one_out.choices(drawn, questions(3), model, model)
+    assert len(table) == 2 * 4 * 3 * 2 * 2 and table["failure"].isna().all()
+    writing = [r for r in endpoint.requests if "response_format" in r]
+    assert len(writing) <= 3 + 2 * 4 * 3 * 2 * 2, "base answers are shared"
+    per_pair = table.groupby(["attribute", "persona_id", "pair_id"])
+    assert per_pair["version"].apply(set).eq({"with", "without"}).all(), "both choose between the same two answers"
+    found = leave_one_out.influence(table)
+    assert (found["n"] == 6).all() and (found.query("attribute == 'religion'")["raw"] == 0).all()
+    assert (found.query("attribute == 'sex'")["raw"] == 1).all()
+    summed = leave_one_out.by_attribute(found)
+    assert summed["kappa"]["religion"] == 0 and (summed["people"] == 4).all()
+    assert summed["undefined"].to_dict() == {"religion": 0, "sex": 4}, "who always chooses alike has no kappa"
+
+
+def test_a_revision_that_fails_is_a_row_and_kappas_that_are_undefined_are_counted():
+    def failing(body: dict) -> dict:
+        return completion("", refusal="no") if "revision" in str(body.get("response_format")) else answer(body)
+
+    with Endpoint(failing) as endpoint:
+        model = Model("m", endpoint.url)
+        table = leave_one_out.choices(leave_one_out.annotators(people(8), ["sex"], n=2), questions(2), model, model)
+    assert len(table) == 2 * 2 * 2 * 2 and (table["failure"] == "revision: refusal: no").all()
+    found = leave_one_out.by_attribute(leave_one_out.influence(table))
+    assert found.loc["sex", "undefined"] == 2 and np.isnan(found.loc["sex", "kappa"])
+
+
+def hiding(body: dict) -> dict:
+    """Answers tell whether the writer knew the sex; the critic wants it told."""
+    said = body["messages"][0]["content"]
+    fields = body["response_format"]["json_schema"]["schema"]["properties"]
+    if "verdict" in fields:
+        assert "sex: " in said, "nothing is hidden from the judge"
+        good = "knew" in body["messages"][1]["content"]
+        return completion(json.dumps({"critique": "x", "verdict": "keep" if good else "revise"}))
+    return completion(json.dumps({"answer": "I knew." if "sex: " in said else "I guessed."}))
+
+
+def test_hiding_an_attribute_from_the_writer_shows_in_the_score_of_the_same_items():
+    folks = people(8)
+    with Endpoint(hiding) as endpoint:
+        model = Model("m", endpoint.url)
+        items = bench.items(folks, questions(6), 24, seed=0)
+        table = leave_one_out.hide(items, folks, ["sex", "religion"], model, model)
+    assert table.groupby("hidden").size().to_dict() == {"nothing": 24, "sex": 24, "religion": 12}
+    found = leave_one_out.losses(table).set_index("hidden")
+    assert found["difference"].to_dict() == {"sex": -1.0, "religion": 0.0}
+    assert found["n"].to_dict() == {"sex": 24, "religion": 12} and (found["failed"] == 0).all()
+    assert found["p_holm"]["sex"] < 0.05 < found["p_holm"]["religion"]
+    asked = [r for r in endpoint.requests if "verdict" not in str(r) and not re.search("sex: ", str(r["messages"]))]
+    assert len(asked) == 24
+    with (
+        Endpoint(hiding) as endpoint,
+        pytest.raises(UserError, match="nobody among the items has a value of 'religion'"),
+    ):
+        one = Model("m", endpoint.url)
+        leave_one_out.hide(items, folks.assign(religion=None), ["religion"], one, one)

@@ -1,0 +1,94 @@
+"""pass@k without bias: against all choices of k samples, by simulation, and as judges with errors would see it."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persona_lib import UserError
+from persona_lib.passk import corrected_at_k, curves, judge_effect, judged_at_k, pass_all_k, pass_at_k
+
+
+def samples(personas: int, prompts: int, n: int, chance: float, seed: int = 0) -> pd.DataFrame:
+    """n samples of each item, whose chance to pass is drawn around `chance`."""
+    rng = np.random.default_rng(seed)
+    grid = pd.MultiIndex.from_product([range(personas), range(prompts)], names=["persona_id", "prompt_id"])
+    items = grid.to_frame(index=False).assign(
+        condition="direct", chance=rng.beta(4 * chance, 4 * (1 - chance), len(grid))
+    )
+    table = items.loc[items.index.repeat(n)].reset_index(drop=True)
+    return table.assign(score=(rng.random(len(table)) < table["chance"]).astype(float))
+
+
+@given(st.data())
+def test_pass_at_k_is_the_mean_over_all_choices_of_k_samples(data):
+    n = data.draw(st.integers(1, 8))
+    c, k = data.draw(st.integers(0, n)), data.draw(st.integers(1, n))
+    choices = [sum(drawn) for drawn in combinations([1] * c + [0] * (n - c), k)]
+    assert pass_at_k(n, c, k) == pytest.approx(np.mean([count > 0 for count in choices]))
+    assert pass_all_k(n, c, k) == pytest.approx(np.mean([count == k for count in choices]))
+    assert judged_at_k(n, c, k, 0, 0) == pytest.approx(pass_at_k(n, c, k))
+
+
+def test_the_estimate_has_no_bias_where_any_of_the_first_k_has_none_either():
+    rng = np.random.default_rng(0)
+    c = rng.binomial(20, 0.1, 20_000)
+    assert pass_at_k(20, c, 8).mean() == pytest.approx(1 - 0.9**8, abs=0.005)
+    assert pass_all_k(20, rng.binomial(20, 0.8, 20_000), 3).mean() == pytest.approx(0.8**3, abs=0.005)
+    assert pass_at_k(2000, 3, 1000) == pytest.approx(1 - (1000 * 999 * 998) / (2000 * 1999 * 1998))
+
+
+def test_a_judge_that_passes_5_in_100_wrong_answers_turns_nothing_into_56_in_100_at_16():
+    assert judged_at_k(16, 0, 16, 0.05, 0.0) == pytest.approx(1 - 0.95**16)
+    table = samples(5, 4, 16, 0.5).assign(score=0.0)
+    result = judge_effect(table, ["condition"], 0.05).set_index("k")
+    assert (result["true"] == 0).all() and result.loc[16, "reported"] == pytest.approx(0.56, abs=0.001)
+    assert (result["n"] == 20).all()
+
+
+def test_the_correction_takes_a_judges_errors_out_again():
+    rng = np.random.default_rng(1)
+    true = rng.binomial(16, 0.2, 40_000)
+    seen = rng.binomial(true, 0.9) + rng.binomial(16 - true, 0.05)
+    for k in (1, 4, 8):
+        assert pass_at_k(16, seen, k).mean() > 1 - 0.8**k + 0.01
+        assert corrected_at_k(16, seen, k, 0.05, 0.1).mean() == pytest.approx(1 - 0.8**k, abs=0.01)
+
+
+def test_curves_have_their_intervals_and_count_items_with_too_few_samples_as_failed():
+    table = samples(12, 10, 16, 0.3)
+    table.loc[(table.persona_id == 0) & (table.index % 16 < 10), "score"] = np.nan
+    result = curves(table, ["condition"]).set_index(["measure", "k"])
+    assert result.loc[("pass@k", 4), ["n", "failed"]].tolist() == [120, 0]
+    assert result.loc[("pass@k", 8), ["n", "failed"]].tolist() == [110, 10]
+    assert result.loc["pass@k", "rate"].is_monotonic_increasing and result.loc["pass^k", "rate"].is_monotonic_decreasing
+    assert (result["low"] <= result["rate"]).all() and (result["rate"] < result["high"]).all()
+    assert result.loc[("pass@k", 1), "rate"] == pytest.approx(result.loc[("pass^k", 1), "rate"])
+
+
+def test_the_interval_of_pass_at_k_covers_the_truth_in_about_95_of_100_simulated_studies():
+    rng, hits = np.random.default_rng(0), 0
+    truth = 1 - (1 - rng.beta(1, 3, 1_000_000)).__pow__(4).mean()
+    for seed in range(150):
+        row = curves(samples(12, 10, 6, 0.25, seed), ["condition"], ks=[4]).iloc[0]
+        hits += row.low <= truth <= row.high
+    assert 0.9 <= hits / 150 <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: pass_at_k([16, 4], [1, 1], 8), "pass@8 needs k from 1 to .*: 4"),
+        (lambda: pass_at_k(4, 1, 0), "pass@0"),
+        (lambda: pass_at_k(4, 5, 2), "more samples passed"),
+        (lambda: corrected_at_k(4, 2, 2, 0.5, 0.5), "says nothing"),
+        (lambda: curves(samples(2, 2, 4, 0.5), ["condition"], ks=[1, 8]), "pass@8 can't be had"),
+        (lambda: curves(samples(2, 2, 4, 0.5).assign(score=0.5), ["condition"], ks=[1]), "must be 0, 1"),
+    ],
+)
+def test_what_cannot_be_had_is_said(call, message):
+    with pytest.raises(UserError, match=message):
+        call()

@@ -1,0 +1,90 @@
+"""What a summary leaves out: the judge on each attribute, the lexical match beside it, nothing dropped silently."""
+
+import json
+
+import pandas as pd
+import pytest
+from endpoint import Endpoint, completion
+
+from persona_lib import UserError, intervals, personas, summaries
+from persona_lib.model import Model
+
+PEOPLE = pd.DataFrame(
+    {
+        "age": [71, 30],
+        "sex": ["Female", "Male"],
+        "marital status": ["Widowed", "Married"],
+        "occupation category": [None, "Office and administrative support"],
+        "religion": ["Catholic", "None"],
+    },
+    index=pd.Index(["p", "q"], name=personas.ID),
+)
+
+
+def results(*texts: str | None) -> pd.DataFrame:
+    """Summaries of p and q in turn."""
+    ids = ["p", "q"] * (len(texts) // 2)
+    table = pd.DataFrame({"persona_id": ids, "working": list(texts)}).astype("str")
+    profiles = {i: personas.describe(row) for i, row in PEOPLE.iterrows()}
+    failure = table["working"].isna().map({True: "answer: refusal: no", False: None}).astype("str")
+    prompts = [f"q{k // 2}" for k in range(len(table))]
+    return table.assign(profile=table["persona_id"].map(profiles), prompt_id=prompts, model="m", failure=failure)
+
+
+def says(body: dict) -> dict:
+    """A judge that finds sex and age told, and nothing else."""
+    fields = body["response_format"]["json_schema"]["schema"]["properties"]
+    return completion(json.dumps({f: "kept" if f in ("sex", "age") else "dropped" for f in fields}))
+
+
+def judged(table: pd.DataFrame, answer=says) -> tuple[pd.DataFrame, list[dict]]:
+    with Endpoint(answer) as endpoint:
+        return summaries.attributes(table, PEOPLE, Model("m", endpoint.url)), endpoint.requests
+
+
+def test_everybody_is_asked_for_the_attributes_they_have_in_one_call_a_summary():
+    table, requests = judged(results("An old widow.", "A young husband in an office."))
+    assert len(requests) == 2 and len(table) == 4 + 5
+    fields = {tuple(r["response_format"]["json_schema"]["schema"]["properties"]) for r in requests}
+    assert ("age", "sex", "marital_status", "religion") in fields
+    assert table.set_index(["persona_id", "attribute"])["score"].unstack()["marital status"].tolist() == [1.0, 1.0]
+    rates = intervals.rates(table, by="attribute")
+    assert rates["rate"].to_dict() == {"age": 0, "sex": 0, "marital status": 1, "religion": 1, "occupation category": 1}
+
+
+def test_the_lexical_match_takes_the_values_own_words_numbers_and_cues():
+    table, _ = judged(results("She is 71 and goes to church.", "Administrative work, married; he asks for facts."))
+    lexical = table.set_index(["persona_id", "attribute"])["lexical"]
+    assert lexical["p"].to_dict() == {"age": "kept", "sex": "kept", "marital status": "dropped", "religion": "kept"}
+    assert lexical["q"][["occupation category", "marital status", "sex"]].eq("kept").all()
+    assert lexical["q"][["age", "religion"]].eq("dropped").all()
+    found = summaries.with_lexical(table)
+    assert found["n"].iloc[0] == 9 and 0 < found["estimate"]["raw agreement"] < 1
+
+
+def test_a_word_is_no_match_inside_another():
+    table, _ = judged(results("The Hebrew shed 710 tears.", "x"))
+    lexical = table.query("persona_id == 'p'").set_index("attribute")["lexical"]
+    assert lexical[["age", "sex"]].eq("dropped").all()
+
+
+def test_a_summary_or_a_verdict_that_failed_leaves_rows_with_the_reason():
+    table, requests = judged(results(None, "A man."), lambda body: completion("no JSON"))
+    assert len(table) == 9 and table["score"].isna().all()
+    reasons = table.groupby("persona_id")["failure"].first()
+    assert reasons["p"] == "answer: refusal: no" and reasons["q"].startswith("judge: invalid reply")
+    assert table.query("persona_id == 'p'")["lexical"].isna().all() and len(requests) == 3
+    with pytest.raises(UserError, match="no summary to compare"):
+        judged(results(None, None))
+
+
+def test_models_that_drop_the_same_agree():
+    one = judged(results("An old widow.", "A man."))[0]
+    other = one.assign(model="n")
+    assert summaries.between_models(pd.concat([one, other])).loc["m", "n"] == 1
+
+
+def test_every_attribute_of_the_paper_that_a_summary_can_tell_has_cues():
+    from persona_lib.attributes import NAMES
+
+    assert set(summaries._cues()) == set(NAMES)
