@@ -1,0 +1,294 @@
+"""Calibrate the committed tables of `persona_lib.origins`: where people are born, of what ancestry, in which state.
+
+    python benchmarks/origins.py FIGURES us_persons_2024.parquet
+
+FIGURES is a folder with origin_gss_ancestry_by_race.csv, origin_acs2024_ancestry_race_hispanic.csv,
+origin_foreign_born_by_country.csv and origin_state_population_nativity.csv; the parquet file holds PUMS persons with
+their STATE. Writes birthplaces.csv, ancestries.csv, at_home.csv and state_shares.csv into persona_lib/data.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from raking import rake
+from scipy.optimize import brentq
+
+from persona_lib import census, origins
+from persona_lib.origins import (
+    ASIAN,
+    BLACK,
+    GROUPS,
+    INDIAN,
+    LANGUAGES,
+    MIXED,
+    NATURALIZED,
+    NO_CITIZEN,
+    ORIGINS,
+    OTHER,
+    PACIFIC,
+    RACES,
+    WHITE,
+)  # fmt: skip
+
+# Where people born abroad of American parents are born, beyond the places of their own group (estimates): bases of
+# the armed forces and neighbors.
+PARENTS = {
+    "Germany": 24, "Mexico": 10, "Japan": 9, "Canada": 9, "United Kingdom": 9, "Philippines": 5, "South Korea": 5,
+    "Italy": 5, "France": 3, "Spain": 3, "Panama": 3, "Israel": 3, "China": 2, "Brazil": 2, "Turkey": 2,
+    "Australia": 2, "India": 2, "Colombia": 2,
+}  # fmt: skip
+# Which island area people come from (estimates): Puerto Rico, Virgin Islands, Guam, Northern Marianas.
+ISLANDS = {"H": (95, 4, 1, 0), "W": (60, 20, 18, 2), "B": (22, 75, 3, 0), "A": (3, 2, 75, 20), "P": (0, 0, 80, 20)}
+ISLANDS |= {"O": (50, 35, 12, 3), "T": (35, 25, 33, 7), "I": (50, 20, 25, 5)}
+
+# GSS answers to the country of family origin, as the ancestry of a white person; several names share the answer in
+# the ratio of their counts in ACS 2024 DP02 (European and American: estimates).
+GSS = {
+    "england & wales": {"English": 31.0, "Welsh": 1.5}, "scotland": {"Scottish": 6.6, "Scotch-Irish": 2.5},
+    "czechoslovakia": {"Czech": 1.2, "Slovak": 0.57}, "yugoslavia": {"Croatian": 1, "Serbian": 0.6, "Slovenian": 0.4},
+    "other european": {"Ukrainian": 1.26, "European": 1.5}, "other north america": {"American": 1},
+    "other middle east": {"Lebanese": 0.38, "Syrian": 0.2, "Armenian": 0.5}, "other canada": {"Canadian": 1},
+    "germany": "German", "ireland": "Irish", "italy": "Italian", "poland": "Polish", "norway": "Norwegian",
+    "france": "French", "sweden": "Swedish", "netherlands": "Dutch", "russia": "Russian", "denmark": "Danish",
+    "finland": "Finnish", "hungary": "Hungarian", "portugal": "Portuguese", "greece": "Greek", "spain": "Spanish",
+    "switzerland": "Swiss", "lithuania": "Lithuanian", "austria": "Austrian", "belgium": "Belgian",
+    "romania": "Romanian", "french canada": "French Canadian", "american indian": "American Indian", "iran": "Iranian",
+    "israel": "Israeli", "jordan": "Jordanian", "iraq": "Iraqi", "turkey": "Turkish",
+}  # fmt: skip
+AMERICAN = (
+    0.085  # of whites: 90 in 100 of the 18.1 million who call their ancestry American (DP02) are white (estimate)
+)
+
+# Thousands of people born in the US by ancestry. Asian and black groups: ACS 2024 DP05 less the foreign born of the
+# country; the rest, and all others, are estimates.
+NATIVES = {
+    BLACK: {"African American": 32900, "Haitian": 517, "Jamaican": 350, "Nigerian": 220, "Somali": 130, "African": 200,
+            "Trinidadian": 100, "Ethiopian": 90, "Ghanaian": 70, "West Indian": 100, "Guyanese": 40, "Barbadian": 40,
+            "Cape Verdean": 40, "Kenyan": 35, "Liberian": 40, "Congolese": 25, "Sudanese": 20, "Eritrean": 15},
+    INDIAN: {"American Indian": 500, "Navajo": 318, "Cherokee": 230, "Choctaw": 90, "Chippewa": 110, "Sioux": 115,
+             "Apache": 65, "Pueblo": 75, "Lumbee": 70, "Creek": 45, "Iroquois": 45, "Blackfeet": 30, "Chickasaw": 30},
+    origins.ALASKAN: {"Yup'ik": 34, "Inupiat": 28, "Athabascan": 15, "Tlingit and Haida": 14, "Aleut": 8},
+    ASIAN: {"Asian Indian": 2255, "Chinese": 2250, "Filipino": 1280, "Vietnamese": 650, "Korean": 522, "Japanese": 422,
+            "Hmong": 220, "Pakistani": 250, "Cambodian": 140, "Bangladeshi": 120, "Taiwanese": 110, "Laotian": 80,
+            "Thai": 80, "Nepali": 60, "Burmese": 55, "Indonesian": 30, "Sri Lankan": 25, "Mongolian": 8},
+    PACIFIC: {"Native Hawaiian": 181, "Samoan": 105, "Chamorro": 84, "Tongan": 50, "Marshallese": 30, "Fijian": 20,
+              "Micronesian": 25},
+    OTHER: {"Brazilian": 15, "Guyanese": 14, "Cape Verdean": 10, "Trinidadian": 10, "American": 20, "Moroccan": 5,
+            "Egyptian": 6, "Iranian": 5, "Belizean": 5, "Yemeni": 5, "Portuguese": 5},
+}  # fmt: skip
+NATIVES[origins.TRIBES] = NATIVES[INDIAN]
+BLACK_ABROAD = {"African": 30, "Jamaican": 15, "Nigerian": 15, "Haitian": 10, "Ghanaian": 10, "West Indian": 10,
+                "Somali": 5, "Congolese": 5}  # fmt: skip
+HISPANIC = {"Spaniard": {"Spanish": 1}, "All Other Spanish/Hispanic/Latino": {"Hispanic": 60, "Spanish": 40}}
+HISPANIC |= {"Other Central American": {"Central American": 1}, "Other South American": {"South American": 1}}
+
+# Main language of ancestries that are no country's people.
+LANGUAGE = {
+    "French Canadian": "Other Indo-European", "Slovenian": "Other Indo-European", "Hispanic": "Spanish",
+    "Central American": "Spanish", "South American": "Spanish", "African": "Africa", "Hmong": "Asian and Pacific",
+    "Native Hawaiian": "Asian and Pacific", "Chamorro": "Asian and Pacific", "Navajo": "Other", "Yup'ik": "Other",
+    "Inupiat": "Other", "Pueblo": "Other", "Apache": "Other", "Sioux": "Other",
+}  # fmt: skip
+# In how many homes of people born in the US it lives on (estimates, by where the language is from).
+KEPT = {"English": 0.3, "Spanish": 0.7, "Asian and Pacific": 0.5, "India": 0.5, "Africa": 0.25, "Other": 0.35}
+OLD = "German Irish Dutch Swedish Norwegian Danish French Finnish Swiss Welsh Scottish Czech Slovak Belgian Austrian "
+OLD += "Hungarian Lithuanian Italian Polish"
+
+# The Census Bureau's 2018 ACS (1-year, table B03002): California and Texas, not Hispanic by race and Hispanic.
+MISSING_STATES = {
+    "California": {WHITE: 14_495_479, BLACK: 2_179_078, INDIAN: 139_116, ASIAN: 5_741_886, PACIFIC: 143_302,
+                   OTHER: 100_696, MIXED: 1_217_346, "Hispanic": 15_540_142},
+    "Texas": {WHITE: 11_881_257, BLACK: 3_409_081, INDIAN: 70_676, ASIAN: 1_413_916, PACIFIC: 18_958, OTHER: 45_166,
+              MIXED: 493_947, "Hispanic": 11_368_844},
+}  # fmt: skip
+# Of the Hispanics of both: what ACS 2024 DP05 counts in the nation less the other states (Mexican, Puerto Rican,
+# Cuban); the others are estimates.
+OF_BOTH = {"Mexican": 22_400, "Puerto Rican": 620, "Cuban": 290, "Salvadoran": 1_250, "Guatemalan": 750,
+           "Honduran": 420, "All Other Spanish/Hispanic/Latino": 1_000}  # fmt: skip
+OF_BOTH |= {name: 95 for name in ORIGINS[1:] if name not in OF_BOTH} | {"Dominican": 45}
+# State of birth, US 2017 (ACS 1-year, table B06001): people born in the US by the ages of origins.AGES, in millions.
+BORN_IN_US = (19.3, 50.9, 27.3, 36.6, 31.0, 33.0, 17.9, 7.1, 9.8, 25.3, 17.9)
+
+
+def parts(people: str) -> dict[str, float]:
+    return {part[0]: float(part[1:]) for part in people.split()}
+
+
+def birth_seed(places: pd.DataFrame) -> np.ndarray:
+    """Groups x places: people born there, before any total is met."""
+    seed = np.zeros((len(GROUPS), len(places)))
+    own = {name: place for place, name in places["ancestry"].items() if name in ORIGINS}
+    own |= {"Spaniard": "Spain"}
+    for column, (place, row) in enumerate(places.iterrows()):
+        mix = parts(row["people"])
+        for line, group in enumerate(GROUPS):
+            letter = origins.CLASSES[group]
+            share = mix.get(letter, {"H": 0.0, "P": 0.002, "I": 0.002}.get(letter, 0.03))
+            if letter == "H" and share:
+                others = {"All Other Spanish/Hispanic/Latino": 0.05, "Spaniard": 0.01}
+                share *= 0.94 if own.get(group) == place else others.get(group, 0.001)
+                share *= 0.2 if place == "Mexico" and own.get(group) != place else 1
+                if group == "Other Central American" and place in ("Honduras", "Guatemala", "El Salvador", "Belize"):
+                    share = 0.05 * mix["H"]
+                if group == "Other South American" and place in ("Brazil", "Ecuador", "Peru", "Argentina"):
+                    share = 0.02 * mix["H"]
+            if group == origins.ALASKAN or (letter == "I" and place != "Canada"):
+                share = 0.001
+            seed[line, column] = row["born"] * share / 100
+    return seed
+
+
+def counts(*keys: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.bincount(np.ravel_multi_index(keys, shape), minlength=np.prod(shape)).reshape(shape).astype(float)
+
+
+def scaled(places: pd.DataFrame, figures: Path) -> pd.Series:
+    """Foreign born by country in 2024: all of a region grow alike, but for Mexico, to the region's total."""
+    regions = pd.read_csv(figures / "origin_foreign_born_by_country.csv").query("kind == 'world region'")
+    born = places["born"].astype(float)
+    for region, total in regions.set_index("region")["count"].items():
+        free = (places["region"] == region) & (places.index != "Mexico")
+        fixed = born[(places["region"] == region) & ~free].sum()
+        print(f"{region}: counts and estimates times {(total - fixed) / born[free].sum():.2f}")
+        born[free] *= (total - fixed) / born[free].sum()
+    return born
+
+
+def birthplaces(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd.DataFrame:
+    born = scaled(places, figures)
+    hispanic = np.array([origins.CLASSES[group] == "H" for group in GROUPS])
+    foreign = people[people["citizenship"].isin([NATURALIZED, NO_CITIZEN])]
+    group, language = origins.groups(foreign), origins._codes(foreign["household language"], LANGUAGES)
+    census_counts = counts(group, language, shape=(len(GROUPS), len(LANGUAGES) + 1))[~hispanic]
+    seed, speech = birth_seed(places.assign(born=born)), origins.speaks(places["language"]).T
+    # Hispanic origin settles where Hispanics are from; for the others the totals are what is left of each country.
+    totals = born * (1 - np.array([parts(mix).get("H", 0) for mix in places["people"]]) / 100)
+    totals *= census_counts.sum() / totals.sum()
+    joint = rake(seed[~hispanic][:, None, :] * speech[None], [((2,), totals.to_numpy()), ((0, 1), census_counts)])
+    print(f"foreign born by country: TVD {abs(joint.sum(axis=(0, 1)) - totals).sum() / 2 / totals.sum():.4f}")
+    # What raking did to a place is the same factor in every group and language: keep it in the weights.
+    factor = joint[0, 0] / (seed[0] * speech[0]).clip(1e-300)
+    seed[~hispanic] *= factor / factor.max()
+    tables = {"foreign": seed}
+    base = pd.Series(PARENTS).reindex(places.index).fillna(0).to_numpy()
+    part = np.array([0.2 if origins.CLASSES[group] in "WB" else 0.7 for group in GROUPS])[:, None]
+    tables["american parents"] = part * seed / seed.sum(axis=1, keepdims=True) + (1 - part) * base / base.sum()
+    islands = np.zeros_like(seed)
+    islands[:, places["region"] == "Islands"] = [ISLANDS[origins.CLASSES[group]] for group in GROUPS]
+    islands[GROUPS.index("Puerto Rican"), places["region"] == "Islands"] = (99.5, 0.4, 0.1, 0)
+    tables["islands"] = islands
+    frames = [wide(table, way, places.index) for way, table in tables.items()]
+    return pd.concat(frames, ignore_index=True)
+
+
+def wide(table: np.ndarray, way: str, places: pd.Index) -> pd.DataFrame:
+    """Places x groups, weights in thousandths, those below a ten-thousandth left out."""
+    share = 1000 * table.T / table.sum(axis=1)
+    frame = pd.DataFrame(share, index=places, columns=list(GROUPS)).where(share > 0.1).dropna(how="all").reset_index()
+    frame.insert(0, "way", way)
+    return frame
+
+
+def whites(figures: Path) -> pd.Series:
+    table = pd.read_csv(figures / "origin_gss_ancestry_by_race.csv")
+    table = table.query("survey == 'GSS 2024' and group == 'White non-Hispanic'").set_index("ethnic")["share"]
+    found: dict[str, float] = {}
+    for answer, names in GSS.items():
+        names = {names: 1} if isinstance(names, str) else names
+        for name, count in names.items():
+            found[name] = found.get(name, 0) + table.get(answer, 0) * count / sum(names.values())
+    series = pd.Series(found).drop("American")
+    print(f"GSS 2024 answers of whites that are kept: {sum(found.values()):.3f}")
+    return pd.concat([series / series.sum() * (1 - AMERICAN), pd.Series({"American": AMERICAN})])
+
+
+def ancestries(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd.DataFrame:
+    weights = {WHITE: whites(figures)} | {group: pd.Series(table) for group, table in NATIVES.items()}
+    weights |= {name: pd.Series(HISPANIC.get(name, {name: 1})) for name in ORIGINS[1:]}
+    weights[MIXED] = weights[WHITE]
+    table = pd.DataFrame(weights).fillna(0).T.reindex(GROUPS)
+    table = table.div(table.sum(axis=1), axis=0)
+    language = places.drop_duplicates("ancestry").set_index("ancestry")["language"]
+    language = table.columns.to_series().map(LANGUAGE).fillna(table.columns.to_series().map(language)).fillna("English")
+    kept = language.map(KEPT).fillna(0.15)
+    kept[kept.index.isin(OLD.split())] = 0.04
+    native = people[~people["citizenship"].isin([NATURALIZED, NO_CITIZEN])]
+    group, spoken = origins.groups(native), origins._codes(native["household language"], LANGUAGES)
+    by_language = counts(group, spoken, shape=(len(GROUPS), len(LANGUAGES) + 1))
+    by_language += 1e-6
+    target = by_language.sum(axis=1, keepdims=True) * table.to_numpy()
+    speech = origins.speaks(language, kept).T
+    joint = rake(table.to_numpy()[:, None, :] * speech[None], [((0, 1), by_language), ((0, 2), target)])
+    factor = joint[:, 0, :] / speech[0]
+    final = pd.DataFrame(factor, index=GROUPS, columns=table.columns)
+    final.loc[origins.ABROAD[WHITE]] = table.loc[WHITE].drop(["American", "American Indian"])
+    final.loc[origins.ABROAD[BLACK]] = pd.Series(BLACK_ABROAD)
+    final = final.fillna(0).div(final.sum(axis=1), axis=0)
+    frame = final.rename_axis("group").rename_axis("ancestry", axis=1).stack().rename("weight").reset_index()
+    frame["language"], frame["kept"] = frame["ancestry"].map(language), frame["ancestry"].map(kept)
+    frame = frame[(frame["weight"] > 0)]
+    return frame.assign(weight=frame["weight"].map(lambda x: float(f"{x:.4g}")))
+
+
+def state_tables(people: pd.DataFrame, fips: pd.Series, figures: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    known = pd.read_csv(figures / "origin_state_population_nativity.csv").set_index("state")
+    foreign = people["citizenship"].isin([NATURALIZED, NO_CITIZEN]).to_numpy().astype(int)
+    group = origins.groups(people)
+    place = known["state_fips"].reset_index(drop=True).reset_index().set_index("state_fips")["index"]
+    totals = np.column_stack([known["native"], known["foreign_born"]]).astype(float)  # states x 2
+    shape = (len(GROUPS), 2, len(known))
+    seed = counts(group, foreign, fips.map(place).to_numpy(), shape=shape)
+    by_class = np.array([origins.CLASSES[name] for name in GROUPS])
+    for letter in set(by_class):  # a group few have lives somewhat like those of its race
+        rows = by_class == letter
+        alike = seed[rows].sum(axis=(0, 1)) / seed[rows].sum()
+        seed[rows] += 5 * alike if letter != "I" else 0.2 * alike
+    nation = totals.sum() / len(people)
+    other = [i for i, state in enumerate(known.index) if state not in MISSING_STATES]
+    seed[:, :, other] *= (totals[other].sum() / nation) / seed[:, :, other].sum()
+    abroad = counts(group, foreign, shape=(len(GROUPS), 2)) + 0.5
+    for state, people_of in MISSING_STATES.items():
+        both = sum(OF_BOTH.values())
+        here = {name: people_of["Hispanic"] * n / both for name, n in OF_BOTH.items()} | people_of
+        here |= {origins.ALASKAN: 1_000, origins.TRIBES: 5_000}
+        size = np.array([here[name] for name in GROUPS]) / nation
+        column = known.index.get_loc(state)
+        split = abroad / abroad.sum(axis=1, keepdims=True)
+        seed[:, :, column] = size[:, None] * split
+    target = abroad / abroad.sum(axis=0) * totals.sum(axis=0)
+    joint = rake(seed, [((0, 1), target), ((1, 2), totals.T)], rounds=200)
+    shares = (joint / joint.sum(axis=2, keepdims=True)).reshape(-1, len(known)).round(6)
+    index = pd.MultiIndex.from_product([GROUPS, ["native", "foreign"]], names=["group", "born"])
+    return pd.DataFrame(shares, index=index, columns=known.index), at_home(known)
+
+
+def at_home(known: pd.DataFrame) -> pd.DataFrame:
+    """By state the shift of log-odds at which the share of its people who were born there is what the Bureau counts."""
+    odds, weight = np.log(np.array(origins.AT_HOME) / (1 - np.array(origins.AT_HOME))), np.array(BORN_IN_US)
+
+    def gap(shift: float, share: float) -> float:
+        return weight @ (1 / (1 + np.exp(-odds - shift))) / weight.sum() - share
+
+    shares = known["p_lives_in_birth_state_given_us_born_resident"]
+    return pd.DataFrame({"at home": [round(brentq(gap, -9, 9, args=(share,)), 4) for share in shares]}, known.index)
+
+
+def main(figures: str, file: str) -> None:
+    people = census.read_pums(file)
+    fips = pd.read_parquet(file, columns=["STATE"])["STATE"].astype(int)
+    places = pd.read_csv(origins.DATA / "places.csv", index_col="place")
+    born = birthplaces(people, places, Path(figures))
+    born.to_csv(origins.DATA / "birthplaces.csv", index=False, float_format="%.3g")
+    ancestries(people, places, Path(figures)).to_csv(origins.DATA / "ancestries.csv", index=False)
+    shares, home = state_tables(people, fips, Path(figures))
+    shares.to_csv(origins.DATA / "state_shares.csv", float_format="%.5g")
+    home.to_csv(origins.DATA / "at_home.csv")
+    assert set(RACES) <= set(GROUPS)
+    for name in ("places", "birthplaces", "ancestries", "at_home", "state_shares"):
+        print(f"{name}.csv: {(origins.DATA / f'{name}.csv').stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
