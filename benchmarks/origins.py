@@ -160,7 +160,7 @@ def birthplaces(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd
     born = scaled(places, figures)
     hispanic = np.array([origins.CLASSES[group] == "H" for group in GROUPS])
     foreign = people[people["citizenship"].isin([NATURALIZED, NO_CITIZEN])]
-    group, language = origins.groups(foreign), origins._codes(foreign["household language"], LANGUAGES)
+    group, language = origins.groups(foreign), origins.codes(foreign["household language"], LANGUAGES)
     census_counts = counts(group, language, shape=(len(GROUPS), len(LANGUAGES) + 1))[~hispanic]
     seed, speech = birth_seed(places.assign(born=born)), origins.speaks(places["language"]).T
     # Hispanic origin settles where Hispanics are from; for the others the totals are what is left of each country.
@@ -215,7 +215,7 @@ def ancestries(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd.
     kept = language.map(KEPT).fillna(0.15)
     kept[kept.index.isin(OLD.split())] = 0.04
     native = people[~people["citizenship"].isin([NATURALIZED, NO_CITIZEN])]
-    group, spoken = origins.groups(native), origins._codes(native["household language"], LANGUAGES)
+    group, spoken = origins.groups(native), origins.codes(native["household language"], LANGUAGES)
     by_language = counts(group, spoken, shape=(len(GROUPS), len(LANGUAGES) + 1))
     by_language += 1e-6
     target = by_language.sum(axis=1, keepdims=True) * table.to_numpy()
