@@ -4,7 +4,7 @@
 
 FIGURES is a folder with origin_gss_ancestry_by_race.csv, origin_acs2024_ancestry_race_hispanic.csv,
 origin_foreign_born_by_country.csv and origin_state_population_nativity.csv; the parquet file holds PUMS persons with
-their STATE. Writes birthplaces.csv, ancestries.csv, states.csv and state_shares.csv into persona_lib/data.
+their STATE. Writes birthplaces.csv, ancestries.csv, at_home.csv and state_shares.csv into persona_lib/data.
 """
 
 import sys
@@ -160,7 +160,7 @@ def birthplaces(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd
     born = scaled(places, figures)
     hispanic = np.array([origins.CLASSES[group] == "H" for group in GROUPS])
     foreign = people[people["citizenship"].isin([NATURALIZED, NO_CITIZEN])]
-    group, language = origins.groups(foreign), origins._codes(foreign["household language"], LANGUAGES)
+    group, language = origins.groups(foreign), origins.codes(foreign["household language"], LANGUAGES)
     census_counts = counts(group, language, shape=(len(GROUPS), len(LANGUAGES) + 1))[~hispanic]
     seed, speech = birth_seed(places.assign(born=born)), origins.speaks(places["language"]).T
     # Hispanic origin settles where Hispanics are from; for the others the totals are what is left of each country.
@@ -215,7 +215,7 @@ def ancestries(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd.
     kept = language.map(KEPT).fillna(0.15)
     kept[kept.index.isin(OLD.split())] = 0.04
     native = people[~people["citizenship"].isin([NATURALIZED, NO_CITIZEN])]
-    group, spoken = origins.groups(native), origins._codes(native["household language"], LANGUAGES)
+    group, spoken = origins.groups(native), origins.codes(native["household language"], LANGUAGES)
     by_language = counts(group, spoken, shape=(len(GROUPS), len(LANGUAGES) + 1))
     by_language += 1e-6
     target = by_language.sum(axis=1, keepdims=True) * table.to_numpy()
@@ -284,9 +284,9 @@ def main(figures: str, file: str) -> None:
     ancestries(people, places, Path(figures)).to_csv(origins.DATA / "ancestries.csv", index=False)
     shares, home = state_tables(people, fips, Path(figures))
     shares.to_csv(origins.DATA / "state_shares.csv", float_format="%.5g")
-    home.to_csv(origins.DATA / "states.csv")
+    home.to_csv(origins.DATA / "at_home.csv")
     assert set(RACES) <= set(GROUPS)
-    for name in ("places", "birthplaces", "ancestries", "states", "state_shares"):
+    for name in ("places", "birthplaces", "ancestries", "at_home", "state_shares"):
         print(f"{name}.csv: {(origins.DATA / f'{name}.csv').stat().st_size / 1e3:.0f} kB")
 
 

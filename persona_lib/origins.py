@@ -2,9 +2,10 @@
 
 Each person is drawn with numbers of their own from tables that were raked once to published counts
 (`benchmarks/origins.py`), so that a sample of any size is right on average, and nobody's draw depends on the others.
-Places: foreign born by country (Migration Policy Institute from ACS 2022; the smaller countries are estimates,
-scaled to the world regions of ACS 2024) and states by nativity (ACS 2020-2024). Ancestry: General Social Survey 2024
-(ETHNIC) for whites, ACS 2024 (DP02, DP05) for others. `data/README.md` has the sources. Used by `personas`.
+Places: foreign born by country (Migration Policy Institute from ACS 2022 and 2023, the smaller countries our
+estimates, all scaled to the world regions of ACS 2024) and states by nativity (ACS 2020-2024). Ancestry: General
+Social Survey 2024 (ETHNIC) for whites, ACS 2024 (DP02, DP05) for others. `data/README.md` has the sources. Used by
+`personas`.
 """
 
 from functools import cache
@@ -64,7 +65,7 @@ def draw(people: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     if missing := [name for name in NEEDED if name not in people]:
         raise UserError(f"The table of persons lacks {', '.join(missing)}: give census attributes.")
     numbers = np.random.default_rng([seed, STREAM]).random((len(people), 7))
-    group, language = groups(people), _codes(people["household language"], LANGUAGES)
+    group, language = groups(people), codes(people["household language"], LANGUAGES)
     status = people["citizenship"].astype(str).to_numpy()
     state = _states(people, group, np.isin(status, [NATURALIZED, NO_CITIZEN]), numbers[:, 0])
     born = _born(status, group, language, numbers[:, 1])
@@ -83,8 +84,16 @@ def states() -> list[str]:
 
 def groups(people: pd.DataFrame) -> np.ndarray:
     """Each person's place in GROUPS: race, or the Hispanic origin of who has one."""
-    origin, race = _codes(people["hispanic origin"], ORIGINS), _codes(people["race"], RACES)
+    origin, race = codes(people["hispanic origin"], ORIGINS), codes(people["race"], RACES)
     return np.where(origin > 0, len(RACES) + origin - 1, race)
+
+
+def codes(values: pd.Series, labels: tuple[str, ...]) -> np.ndarray:
+    """Place of each value among the labels; what is missing comes after the last one."""
+    codes = pd.Index(labels).get_indexer(values.astype(object))
+    if (strange := values[(codes < 0) & values.notna().to_numpy()]).size:
+        raise UserError(f"{values.name} {strange.iloc[0]!r} is none of the census labels: see attributes.BY_NAME.")
+    return np.where(codes < 0, len(labels), codes)
 
 
 def pick(weights: np.ndarray, rows: np.ndarray, uniform: np.ndarray) -> np.ndarray:
@@ -105,19 +114,11 @@ def speaks(language: pd.Series, kept: pd.Series | float = 1.0) -> np.ndarray:
     return np.column_stack([likely, np.ones(len(likely))])
 
 
-def _codes(values: pd.Series, labels: tuple[str, ...]) -> np.ndarray:
-    """Place of each value among the labels; what is missing comes after the last one."""
-    codes = pd.Index(labels).get_indexer(values.astype(object))
-    if (strange := values[(codes < 0) & values.notna().to_numpy()]).size:
-        raise UserError(f"{values.name} {strange.iloc[0]!r} is none of the census labels: see attributes.BY_NAME.")
-    return np.where(codes < 0, len(labels), codes)
-
-
 def _states(people: pd.DataFrame, group: np.ndarray, foreign: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     drawn = pick(_state_shares(), 2 * group + foreign, uniform)
     if "state" not in people:
         return drawn
-    given = _codes(people["state"], tuple(states()))
+    given = codes(people["state"], tuple(states()))
     return np.where(given == len(states()), drawn, given)
 
 
@@ -170,7 +171,9 @@ def _one_ancestry(
     for label, abroad in ABROAD.items():
         row[foreign & (race == GROUPS.index(label))] = rows.index(abroad)
     drawn = names[pick(weights, row * (len(LANGUAGES) + 1) + language, uniform)]
-    of_race = _own()[race, born] & (foreign | (status == OF_AMERICANS) & ~np.isin(race, [0, 1]))
+    # Americans abroad are mostly white or black, their children then not of the place's people.
+    newcomers = foreign | (status == ON_ISLANDS) | (status == OF_AMERICANS) & ~np.isin(race, [0, 1])
+    of_race = _own()[race, born] & newcomers
     return np.where(of_race, _places()["ancestry"].to_numpy(dtype=object)[born], drawn)
 
 
@@ -186,20 +189,15 @@ def _places() -> pd.DataFrame:
 
 @cache
 def _own() -> np.ndarray:
-    """Groups x places: whether people of the group born there are usually of the place's own ancestry."""
-    parts = [dict((part[0], int(part[1:])) for part in people.split()) for people in _places()["people"]]
-    named = {group: "WBIAPO".find(CLASSES[group]) >= 0 for group in GROUPS}
-    return np.array(
-        [
-            [named[group] and (CLASSES[group] == "O" or part.get(CLASSES[group], 0) >= 10) and "H" not in _most(part)
-             for part in parts]
-            for group in GROUPS
-        ]
-    )  # fmt: skip
+    """Groups x places: whether people of the group who are born there are usually of the place's own ancestry."""
 
+    def usual(letter: str, shares: dict[str, int]) -> bool:
+        return (
+            letter in "WBIAPO" and max(shares, key=shares.get) != "H" and (letter == "O" or shares.get(letter, 0) > 9)
+        )
 
-def _most(parts: dict[str, int]) -> str:
-    return max(parts, key=parts.get, default="")
+    mixes = [{part[0]: int(part[1:]) for part in people.split()} for people in _places()["people"]]
+    return np.array([[usual(CLASSES[group], shares) for shares in mixes] for group in GROUPS])
 
 
 @cache
@@ -231,4 +229,4 @@ def _state_shares() -> np.ndarray:
 @cache
 def _at_home() -> pd.Series:
     """By state: how much the log-odds of living where one was born differ from the nation's at every age."""
-    return pd.read_csv(DATA / "states.csv", index_col="state")["at home"]
+    return pd.read_csv(DATA / "at_home.csv", index_col="state")["at home"]

@@ -1,0 +1,318 @@
+"""Calibrate the committed tables of `persona_lib.surveys`: the effects behind religion, party and ideology, and norms.
+
+    python benchmarks/surveys.py FIGURES
+
+FIGURES is a folder with the GSS tables (religion_gss_tables.csv, politics_gss_oneway.csv, politics_gss_twoway.csv,
+politics_gss_joint_party_ideology.csv) and bigfive_ipipneo_norms_by_sex_age.csv. People are drawn from the committed
+population. Writes survey_effects.csv, survey_shares.csv and big_five.csv into persona_lib/data.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from raking import rake
+
+from persona_lib import origins, surveys
+from persona_lib.census import Population
+from persona_lib.surveys import RELIGIONS, crossed
+
+PEOPLE = 400_000
+GSS = "GSS 2024"
+ROUNDS = 60
+# How many respondents' worth of what is known already each row of a table is mixed with: in two-way tables their
+# margins, in tables of two demographics or of two outcomes by race the model of the two-way tables.
+PRIOR, PRIOR_3 = 3, 30
+RESPONDENTS = 1_600  # of GSS 2024 by effective number
+
+RELIG = (
+    "Protestant", "Christian (unspecified)", "Inter-/non-denominational", "Catholic", "Jewish", "No religion",
+    "Orthodox Christian", "Muslim", "Buddhist", "Hindu", "Other Eastern", "Native American", "Other",
+)  # fmt: skip
+# Religions of few: Pew's Religious Landscape Study 2023-24 asked 36,908 adults, the GSS 3,309.
+PEW = {"Jewish": 0.0168, "Muslim": 0.0118, "Buddhist": 0.0108, "Hindu": 0.0093}
+# Pew Research Center 2023, Religion Among Asian Americans (7,006 adults), with the weight of 200 respondents.
+PEW_ASIAN = {
+    "Catholic": 17,
+    "Protestant": 16,
+    "Buddhist": 11,
+    "Hindu": 11,
+    "Muslim": 6,
+    "No religion": 32,
+    "Other religion": 4,
+}
+PEW_RESPONDENTS = 200
+# The same by ancestry, what the published summaries give. Muslim: half of people of these ancestries (estimate from
+# GSS 2024, where they are about half of Muslims); Nepali and Buddhist: estimates.
+HERITAGE = {
+    "Indian": {"Hindu": 0.48, "Muslim": 0.08, "Other religion": 0.10, "Protestant": 0.08, "Catholic": 0.07},
+    "Chinese": {"No religion": 0.56, "Hindu": 0.001, "Muslim": 0.005},
+    "Filipino": {"Catholic": 0.57, "Protestant": 0.17, "Hindu": 0.001, "Muslim": 0.005, "Buddhist": 0.01},
+    "Japanese": {"No religion": 0.47, "Hindu": 0.001, "Muslim": 0.005},
+    "Korean": {"Protestant": 0.45, "Catholic": 0.14, "Hindu": 0.001, "Muslim": 0.005},
+    "Vietnamese": {"Buddhist": 0.37, "Catholic": 0.29, "Hindu": 0.001, "Muslim": 0.005},
+    "Buddhist": {"Buddhist": 0.6, "Hindu": 0.02, "Muslim": 0.03},
+    "Muslim": {"Muslim": 0.5, "Buddhist": 0.001, "Hindu": 0.02},
+    "Nepali": {"Hindu": 0.75, "Buddhist": 0.12, "Muslim": 0.01},
+    "Other": {"Hindu": 0.0008, "Muslim": 0.0045, "Buddhist": 0.0045},
+}
+NAMES = {"age_band": "age", "degree_l": "education", "raceeth": "race", "(overall)": "everyone"}
+NAMES |= {"party4": "party", "polviews3": "leaning", "partyid7": "political views", "polviews7": "ideology"}
+
+
+@dataclass
+class Table:
+    """A table to be met: rows are values of a column of `cells`, columns of one of `outcomes`; its effects so far."""
+
+    other: str
+    attribute: str
+    target: pd.DataFrame  # joint shares
+    effect: np.ndarray | None = None
+
+
+class Model:
+    """The joint shares of cells and outcomes, raked table by table."""
+
+    def __init__(self, people: pd.DataFrame):
+        table = surveys.cells(people, np.zeros(len(people)))
+        counts = table.value_counts(sort=False)
+        self.cells, self.outcomes = counts.index.to_frame(index=False), surveys.outcomes()
+        self.weight = counts.to_numpy() / counts.sum()
+        self.joint = np.repeat(self.weight[:, None], len(self.outcomes), axis=1) / len(self.outcomes)
+        self.tables: list[Table] = []
+        print(f"{len(self.cells):,} cells")
+
+    def shares(self, other: str, attribute: str, joint: np.ndarray | None = None) -> pd.DataFrame:
+        """Joint shares of a column of cells and one of outcomes."""
+        joint = self.joint if joint is None else joint
+        rows, columns = crossed(self.cells, other), crossed(self.outcomes, attribute)
+        return pd.DataFrame(joint).groupby(rows.to_numpy()).sum().T.groupby(columns.to_numpy()).sum().T
+
+    def fit(self, rounds: int = ROUNDS) -> float:
+        """Rake to all tables; returns the largest distance left (total variation)."""
+        codes = []
+        for table in self.tables:
+            rows = pd.Index(table.target.index).get_indexer(crossed(self.cells, table.other))
+            columns = pd.Index(table.target.columns).get_indexer(crossed(self.outcomes, table.attribute))
+            assert (rows >= 0).all() and (columns >= 0).all(), (table.other, table.attribute)
+            if table.effect is None:
+                table.effect = np.zeros(table.target.shape)
+            codes.append((rows, columns, np.eye(len(table.target))[rows].T, np.eye(table.target.shape[1])[columns]))
+        for _ in range(rounds):
+            worst = 0.0
+            # The simplest tables last: where tables contradict each other a little, these are met best.
+            for table, (rows, columns, by_row, by_column) in zip(reversed(self.tables), reversed(codes), strict=True):
+                now = by_row @ self.joint @ by_column
+                worst = max(worst, abs(now - table.target.to_numpy()).sum() / 2)
+                ratio = table.target.to_numpy() / now
+                table.effect += np.log(ratio)
+                self.joint *= ratio[:, columns][rows]
+            # There are as many people in each cell as in the census; what that takes depends on the cell alone.
+            self.joint *= (self.weight / self.joint.sum(axis=1))[:, None]
+            if worst < 1e-4:
+                break
+        return worst
+
+    def pair(self, first: str, second: str, found: pd.DataFrame) -> None:
+        """Add a table of joint shares of two outcomes, mixed with their independence and scaled to their margins."""
+        rows, columns = (self.shares("everyone", name).loc["all"] for name in (first, second))
+        found = found.reindex(index=rows.index, columns=columns.index).to_numpy()
+        mixed = RESPONDENTS * found / found.sum() + PRIOR * np.outer(rows, columns)
+        met = pd.DataFrame(
+            rake(mixed, [((0,), rows.to_numpy()), ((1,), columns.to_numpy())]), rows.index, columns.index
+        )
+        target = met.stack()
+        target.index = [" and ".join(both) for both in target.index]
+        self.tables.append(Table("everyone", f"{first} and {second}", target.to_frame("all").T))
+
+    def distances(self) -> pd.DataFrame:
+        """How far each table is from its target (total variation)."""
+        far = [abs(self.shares(t.other, t.attribute) - t.target).to_numpy().sum() / 2 for t in self.tables]
+        return pd.DataFrame(
+            {"other": [t.other for t in self.tables], "attribute": [t.attribute for t in self.tables]}
+        ).assign(tvd=far)
+
+    def add(self, other: str, attribute: str, found: pd.DataFrame, prior: float) -> None:
+        """Add a table of conditional shares with their effective n (column n), mixed with the model so far.
+
+        What the table lacks is taken from the model; the result is scaled to the model's margins.
+        """
+        now = self.shares(other, attribute)
+        given = now.div(now.sum(axis=1), axis=0)
+        n = found["n"].reindex(now.index).fillna(0).to_numpy()[:, None]
+        share = found.drop(columns="n").reindex(index=now.index, columns=now.columns).fillna(0).to_numpy()
+        mixed = (n * share + prior * given) / (n * share.sum(axis=1, keepdims=True) + prior)
+        seed = mixed.to_numpy() * now.sum(axis=1).to_numpy()[:, None]
+        met = rake(seed, [((0,), now.sum(axis=1).to_numpy()), ((1,), now.sum(axis=0).to_numpy())])
+        self.tables.append(Table(other, attribute, pd.DataFrame(met, now.index, now.columns)))
+
+
+def read(figures: Path) -> pd.DataFrame:
+    """All GSS 2024 tables: columns var1, var1_value, var2, var2_value, outcome, category, n, share, our names."""
+    files = ("religion_gss_tables", "politics_gss_oneway", "politics_gss_twoway")
+    table = pd.concat([pd.read_csv(figures / f"{name}.csv") for name in files], ignore_index=True)
+    table = table[table["survey"] == GSS].rename(columns={"n_eff_group": "n"})
+    table = table.replace({"var1": NAMES, "var2": NAMES, "outcome": NAMES | {"relig13": "religion"}})
+    religion = table["outcome"] == "religion"
+    table.loc[religion, "category"] = table.loc[religion, "category"].map(dict(zip(RELIG, RELIGIONS, strict=True)))
+    return table
+
+
+def shares(table: pd.DataFrame, outcome: str, first: str, second: str | None = None) -> pd.DataFrame:
+    """Conditional shares of an outcome: rows the values of one or two variables, columns its categories and n."""
+    part = table[(table["outcome"] == outcome) & (table["var1"] == first)]
+    part = part[part["var2"].isna() if second is None else part["var2"] == second]
+    key = part["var1_value"] if second is None else part["var1_value"] + " and " + part["var2_value"]
+    part = part.assign(key=key)
+    return part.pivot_table(index="key", columns="category", values="share").assign(n=part.groupby("key")["n"].first())
+
+
+def margins(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Overall shares of the three outcomes; religions of few from Pew, the others in the ratio of the GSS."""
+    found = {name: shares(table, name, "everyone").loc["(all)"].drop("n") for name in surveys.COLUMNS[1:]}
+    few = pd.Series(PEW)
+    many = found["religion"].drop(few.index)
+    found["religion"] = pd.concat([many / many.sum() * (1 - few.sum()), few])
+    return {name: series / series.sum() for name, series in found.items()}
+
+
+def asians(found: pd.DataFrame) -> pd.DataFrame:
+    """The GSS religions by race with the row of Asians mixed with Pew's."""
+    row, n = found.loc["Asian non-Hispanic"], found.loc["Asian non-Hispanic", "n"]
+    pew = pd.Series(PEW_ASIAN).reindex(row.index).fillna(0)
+    mixed = (n * row + PEW_RESPONDENTS * pew / pew.sum()) / (n + PEW_RESPONDENTS)
+    found.loc["Asian non-Hispanic"] = mixed
+    found.loc["Asian non-Hispanic", "n"] = n + PEW_RESPONDENTS
+    return found
+
+
+def heritages(model: Model) -> pd.DataFrame:
+    """Religions by heritage: what is known, the rest in the ratio of the model."""
+    now = model.shares("heritage", "religion")
+    given = now.div(now.sum(axis=1), axis=0)
+    for kind, known in HERITAGE.items():
+        known = pd.Series(known)
+        rest = given.loc[kind].drop(known.index)
+        given.loc[kind] = pd.concat([known, rest / rest.sum() * (1 - known.sum())])
+    return given.assign(n=1e6)
+
+
+def outcome_pairs(figures: Path, table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """Joint shares of two outcomes: political views and ideology, religion and party, religion and leaning."""
+    joint = pd.read_csv(figures / "politics_gss_joint_party_ideology.csv")
+    joint = joint[(joint["survey"] == GSS) & (joint["subgroup"] == "all") & (joint["party_var"] == "partyid7")]
+    found = {("political views", "ideology"): joint.pivot(index="party", columns="ideology", values="joint_share")}
+    for name in ("party", "leaning"):
+        weight = shares(table, name, "everyone").loc["(all)"].drop("n")
+        found["religion", name] = shares(table, "religion", name).drop(columns="n").mul(weight, axis=0).T
+    return found
+
+
+def calibrate(people: pd.DataFrame, figures: Path) -> Model:
+    model, gss = Model(people), read(figures)
+    for name, share in margins(gss).items():
+        model.tables.append(Table("everyone", name, share.to_frame("all").T.sort_index(axis=1)))
+    model.fit()
+    for by in ("sex", "age", "education", "race"):
+        for name in ("religion", "political views", "ideology"):
+            found = shares(gss, name, by)
+            model.add(by, name, asians(found) if (by, name) == ("race", "religion") else found, PRIOR)
+    model.add("nativity", "religion", shares(gss, "religion", "nativity"), PRIOR)
+    for (first, second), found in outcome_pairs(figures, gss).items():
+        model.pair(first, second, found)
+    print(f"two-way tables: largest distance left {model.fit():.5f}")
+    model.add("heritage", "religion", heritages(model), PRIOR)
+    print(f"with heritage: {model.fit():.5f}")
+    for name in ("party", "leaning"):
+        for by in (("age", "race"), ("age", "sex"), ("sex", "race"), ("race", "education"), ("age", "education")):
+            model.add(" and ".join(by), name, shares(gss, name, *by), PRIOR_3)
+    for name, found in by_race(model, figures, gss).items():
+        model.add("race", name, found, PRIOR_3)
+    print(f"with three-way tables: {model.fit():.5f}")
+    print(model.distances().round(4).to_string(index=False))
+    return model
+
+
+def by_race(model: Model, figures: Path, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """By race, joint shares of party and leaning, and of faith and party (where the GSS has too few, the model's)."""
+    joint = pd.read_csv(figures / "politics_gss_joint_party_ideology.csv")
+    joint = joint[(joint["survey"] == GSS) & (joint["subgroup_var"] == "raceeth")]
+    joint = joint.assign(both=joint["party"] + " and " + joint["ideology"], n=joint["n_eff_total"])
+    parties = joint.pivot_table(index="subgroup", columns="both", values="joint_share")
+    now = model.shares("race", "faith and party")
+    faiths = now.div(now.sum(axis=1), axis=0)
+    found = table[(table["var1"] == "race") & (table["var2"] == "party") & (table["outcome"] == "relig9")]
+    for (race, party), part in found.groupby(["var1_value", "var2_value"]):
+        faith = part["category"].replace({"Protestant/other Christian": "Protestant"})
+        faith = faith.where(faith.isin(set(surveys.FAITH.values())), "Other faith")
+        columns = [f"{name} and {party}" for name in sorted(set(surveys.FAITH.values()))]
+        share = part["share"].groupby(faith.to_numpy()).sum().sort_index()
+        faiths.loc[race, columns] = share.to_numpy() / share.sum() * faiths.loc[race, columns].sum()
+    n = joint.groupby("subgroup")["n"].first()
+    return {"party and leaning": parties.assign(n=n), "faith and party": faiths.assign(n=n.reindex(faiths.index))}
+
+
+def effects(model: Model) -> pd.DataFrame:
+    frames = []
+    for table in model.tables:
+        frame = pd.DataFrame(table.effect, table.target.index, table.target.columns)
+        long = frame.rename_axis("other value").rename_axis("value", axis=1).stack().rename("effect").reset_index()
+        long.insert(0, "attribute", table.attribute)
+        long.insert(1, "other", table.other)
+        frames.append(long)
+    return pd.concat(frames, ignore_index=True)[["attribute", "other", "value", "other value", "effect"]]
+
+
+def norms(people: pd.DataFrame, figures: Path) -> pd.DataFrame:
+    """Mean and spread of each trait by sex and age, in standard deviations of all US adults."""
+    table = pd.read_csv(figures / "bigfive_ipipneo_norms_by_sex_age.csv").query("instrument == 'IPIP-NEO-120'")
+    middle = {"under 21": 18, "21-40": 30, "41-60": 50, "over 60": 70}  # the age that a group's norm stands for
+    table = table.assign(sex=table["sex"].str.capitalize(), age=table["age_group"].map(middle))
+    table = table.rename(columns={"domain": "trait", "mean_item_1to5": "mean", "sd_item_1to5": "spread"})
+    table = table[["sex", "age", "trait", "mean", "spread"]].reset_index(drop=True)
+    mean, spread = surveys.norms_of(people, table)
+    total = np.sqrt(mean.var(axis=0) + (spread**2).mean(axis=0))
+    place = [surveys.TRAITS.index(trait) for trait in table["trait"]]
+    table["mean"] = (table["mean"] - mean.mean(axis=0)[place]) / total[place]
+    table["spread"] /= total[place]
+    return table.round(4)
+
+
+def gss_shares(model: Model, figures: Path) -> pd.DataFrame:
+    """Two-way tables of GSS 2024 for people of the census's composition, in the form of `distances.pair_shares`."""
+    gss = read(figures)
+    frames = []
+    for name, other in surveys.PAIRS:
+        if other == "ideology":
+            joint = pd.read_csv(figures / "politics_gss_joint_party_ideology.csv")
+            joint = joint[(joint["survey"] == GSS) & (joint["subgroup"] == "all") & (joint["party_var"] == "partyid7")]
+            frame = joint.rename(columns={"party": "value", "ideology": "other value", "joint_share": "share"})
+        else:
+            given = shares(gss, name, other).drop(columns="n")
+            if other in ("party", "leaning"):
+                weight = shares(gss, other, "everyone").loc["(all)"].drop("n")
+            else:
+                weight = model.shares(other, name).sum(axis=1)
+            frame = given.mul(weight, axis=0).rename_axis("other value").rename_axis("value", axis=1).stack()
+            frame = frame.rename("share").reset_index()
+        frames.append(
+            frame.assign(attribute=name, other=other)[["attribute", "other", "value", "other value", "share"]]
+        )
+    return pd.concat(frames, ignore_index=True).round(6)
+
+
+def main(figures: str) -> None:
+    people = Population.load().sample(PEOPLE, seed=1)
+    people = people.join(origins.draw(people, seed=1)).query("age >= 18").reset_index(drop=True)
+    model = calibrate(people, Path(figures))
+    effects(model).round(4).to_csv(surveys.DATA / "survey_effects.csv", index=False)
+    gss_shares(model, Path(figures)).to_csv(surveys.DATA / "survey_shares.csv", index=False)
+    norms(people, Path(figures)).to_csv(surveys.DATA / "big_five.csv", index=False)
+    for name in ("survey_effects", "survey_shares", "big_five"):
+        print(f"{name}.csv: {(surveys.DATA / f'{name}.csv').stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,196 @@
+"""Religion, party, ideology and personality: the surveys' margins, cross-tables and correlations are met."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from persona_lib import UserError, distances, origins, surveys
+from persona_lib.census import Population
+from persona_lib.surveys import CORRELATIONS, IDEOLOGIES, LEVELS, PARTIES, RELIGIONS, TRAITS
+
+OUTCOMES = {"religion": RELIGIONS, "political views": PARTIES, "ideology": IDEOLOGIES}
+
+
+@pytest.fixture(scope="module")
+def census() -> pd.DataFrame:
+    people = Population.load().sample(100_000, seed=4)
+    return people.join(origins.draw(people, seed=4))
+
+
+@pytest.fixture(scope="module")
+def people(census) -> pd.DataFrame:
+    return census.join(surveys.draw(census, seed=6))
+
+
+@pytest.fixture(scope="module")
+def adults(people) -> pd.DataFrame:
+    return people[people["age"] >= 18]
+
+
+@pytest.fixture(scope="module")
+def alike() -> pd.DataFrame:
+    """Forty thousand people of each sex, 30 years old."""
+    return pd.DataFrame({"sex": np.repeat(["Female", "Male"], 40_000), "age": 30})
+
+
+def test_margins_are_those_of_the_gss_and_of_pew_for_small_religions(adults, shared):
+    politics = pd.read_csv(shared / "figures" / "politics_gss_oneway.csv")
+    religion = pd.read_csv(shared / "figures" / "religion_gss_tables.csv")
+    # Four standard errors of 78,000 draws, and 0.002 for what a fit to contradicting tables leaves.
+    for item, name, table in [("partyid7", "political views", politics), ("polviews7", "ideology", politics)]:
+        gss = table.query(f"survey == 'GSS 2024' and var1 == '(overall)' and outcome == '{item}'")
+        gss = gss.set_index("category")["share"]
+        got = adults[name].value_counts(normalize=True)[gss.index]
+        assert (abs(got - gss) < 0.002 + 4 * np.sqrt(gss / len(adults))).all(), name
+    gss = religion.query("survey == 'GSS 2024' and var1 == '(overall)' and outcome == 'relig13'")
+    gss = gss.set_index("category")["share"]
+    got = adults["religion"].value_counts(normalize=True)
+    for name in ("Protestant", "Catholic", "No religion"):
+        assert got[name] == pytest.approx(gss[name], abs=0.012)
+    for name, pew in {"Jewish": 0.0168, "Muslim": 0.0118, "Buddhist": 0.0108, "Hindu": 0.0093}.items():
+        assert got[name] == pytest.approx(pew, abs=0.0025) and got[name] == pytest.approx(gss[name], abs=0.006)
+
+
+def test_expected_shares_are_those_of_the_gss_to_two_thousandths(adults):
+    """The model's own shares, without the chance of a draw; what is left is that these people are a sample."""
+    table = surveys.cells(adults, np.zeros(len(adults))).value_counts(normalize=True)
+    odds = np.exp(surveys.log_odds(table.index.to_frame(index=False)))
+    share = pd.Series(table.to_numpy() @ (odds / odds.sum(axis=1, keepdims=True)))
+    reference = surveys.reference().query("attribute == 'political views' and other == 'ideology'")
+    for name, column in [("political views", "value"), ("ideology", "other value")]:
+        gss = reference.groupby(column)["share"].sum()
+        assert (share.groupby(surveys.outcomes()[name]).sum() - gss).abs().max() < 0.002, name
+
+
+def test_cross_tables_are_those_of_the_gss(adults):
+    reference = surveys.reference()
+    apart = distances.tvd(surveys.pair_shares(adults), reference)
+    chance = distances.expected(reference, len(adults))
+    assert set(apart.index) == set(surveys.PAIRS) and len(apart) == 15
+    # Beyond chance: 0.01 for politics; religion also differs by Pew's shares of the small religions.
+    for pair, distance in apart.items():
+        assert distance < 1.2 * chance[pair] + (0.025 if pair[0] == "religion" else 0.01), (pair, distance)
+
+
+def test_the_bounds_on_cross_tables_would_notice_independent_draws(adults):
+    mixed = adults.assign(ideology=adults["ideology"].sample(frac=1, random_state=0).to_numpy())
+    apart = distances.tvd(surveys.pair_shares(mixed), surveys.reference())
+    assert apart["political views", "ideology"] > 0.25 and apart["ideology", "race"] > 0.05
+
+
+def test_party_means_something_else_among_blacks_than_among_whites(adults, shared):
+    joint = pd.read_csv(shared / "figures" / "politics_gss_joint_party_ideology.csv")
+    gss = joint.query("survey == 'GSS 2024' and subgroup_var == 'raceeth' and party == 'Democrat'")
+    gss = gss.query("ideology == 'Conservative'").set_index("subgroup")["p_party_given_ideology"]
+    table = surveys.cells(adults, np.zeros(len(adults))).assign(**surveys.coarser(adults).reset_index(drop=True))
+    conservative = table[table["leaning"] == "Conservative"]
+    got = conservative["party"].eq("Democrat").groupby(conservative["race"]).mean()
+    for race in ("Black non-Hispanic", "White non-Hispanic"):
+        assert got[race] == pytest.approx(gss[race], abs=0.06)
+    assert got["Black non-Hispanic"] > 4 * got["White non-Hispanic"]
+
+
+def test_religions_go_with_ancestry(adults):
+    religion = adults["religion"].groupby(adults["ancestry"]).value_counts(normalize=True)
+    assert religion["Filipino"]["Catholic"] > 0.45 and religion["Korean"]["Protestant"] > 0.35
+    assert religion["Asian Indian"]["Hindu"] > 0.3 and religion["Vietnamese"]["Buddhist"] > 0.2
+    assert religion["Chinese"]["No religion"] > 0.45 and religion["Pakistani"]["Muslim"] > 0.2
+    for ancestry in ("Chinese", "Korean", "Mexican", "German", "African American"):
+        assert religion[ancestry].get("Hindu", 0) < 0.005, ancestry
+
+
+def test_values_are_the_labels_and_children_have_a_religion_but_no_politics(people):
+    child, small = people["age"] < 18, people["age"] < 12
+    for name, labels in OUTCOMES.items():
+        assert set(people[name].dropna()) == set(labels), name
+        assert people[name].isna().equals(child if name != "religion" else child & False), name
+    assert people["big five scores"].isna().equals(small)
+    parents = people[people["age"].between(35, 44)]["religion"].value_counts(normalize=True)
+    children = people[child]["religion"].value_counts(normalize=True)
+    assert abs(children["Catholic"] - parents["Catholic"]) < 0.06  # more children than parents are Hispanic
+    assert children["No religion"] == pytest.approx(parents["No religion"], abs=0.04)
+
+
+def test_big_five_are_one_text_of_five_levels(people):
+    level = "(" + "|".join(LEVELS) + ")"
+    text = people["big five scores"].dropna()
+    assert text.str.fullmatch(", ".join(f"{trait}: {level}" for trait in TRAITS)).all()
+    grown = people[people["age"] >= 18]["big five scores"].str.extract(r"Agreeableness: (\w+ ?\w*),")[0]
+    expected = dict(zip(LEVELS, (0.067, 0.242, 0.383, 0.242, 0.067), strict=True))  # areas of a normal curve
+    for name, share in grown.value_counts(normalize=True).items():
+        assert share == pytest.approx(expected[name], abs=0.02), name  # two sexes, not quite one normal curve
+
+
+def test_big_five_correlate_as_published(alike):
+    for _, part in surveys.scores(alike, seed=1).groupby(alike["sex"]):
+        assert np.allclose(part.corr(), CORRELATIONS, atol=0.02)  # four standard errors of 40,000 people
+
+
+def test_women_and_men_and_the_old_and_young_differ_as_in_the_norms(alike, shared):
+    norms = pd.read_csv(shared / "figures" / "bigfive_ipipneo_norms_by_sex_age.csv")
+    norms = norms.query("instrument == 'IPIP-NEO-120'").set_index(["sex", "age_group", "domain"])
+    mean, spread = norms["mean_item_1to5"].sort_index(), norms["sd_item_1to5"].sort_index()
+    now, later = surveys.scores(alike, seed=2), surveys.scores(alike.assign(age=75), seed=3)
+    women = (alike["sex"] == "Female").to_numpy()
+    for trait in TRAITS:
+        sd = np.sqrt((spread["female", "21-40"][trait] ** 2 + spread["male", "21-40"][trait] ** 2) / 2)
+        d = (mean["female", "21-40"][trait] - mean["male", "21-40"][trait]) / sd
+        got = now[trait][women].mean() - now[trait][~women].mean()
+        got /= np.sqrt((now[trait][women].var() + now[trait][~women].var()) / 2)
+        assert got == pytest.approx(d, abs=0.03), trait
+        aged = (mean["male", "over 60"][trait] - mean["male", "21-40"][trait]) / spread["male", "21-40"][trait]
+        got = (later[trait][~women].mean() - now[trait][~women].mean()) / now[trait][~women].std()
+        assert got == pytest.approx(aged, abs=0.03), trait
+
+
+def test_all_adults_together_have_mean_0_and_spread_1(adults):
+    scores = surveys.scores(adults, seed=0)
+    assert np.allclose(scores.mean(), 0, atol=0.02) and np.allclose(scores.std(), 1, atol=0.02)
+
+
+def test_a_draw_is_repeatable_and_depends_on_ones_own_row_and_place_alone(census):
+    some = census.iloc[:2_000]
+    drawn = surveys.draw(some, seed=9)
+    pd.testing.assert_frame_equal(drawn, surveys.draw(some, seed=9))
+    pd.testing.assert_frame_equal(drawn.iloc[:300], surveys.draw(some.iloc[:300], seed=9))
+    assert not drawn.equals(surveys.draw(some, seed=10))
+    other = pd.concat([some.iloc[:1_000], census.iloc[5_000:6_000]])
+    pd.testing.assert_frame_equal(drawn.iloc[:1_000], surveys.draw(other, seed=9).iloc[:1_000])
+    children = census[census["age"] < 10].iloc[:5]
+    assert list(surveys.draw(children).notna().sum()) == [0, 5, 0, 0]
+
+
+def test_small_samples_meet_the_margins_on_average(census, adults):
+    target = surveys.reference().query("attribute == 'political views' and other == 'ideology'")
+    target = target.groupby("value")["share"].sum()
+    some = census[census["age"] >= 18].iloc[:100]
+    drawn = pd.concat(
+        [surveys.draw(census[census["age"] >= 18].iloc[i : i + 100], seed=i) for i in range(0, 5_000, 100)]
+    )
+    got = drawn["political views"].value_counts(normalize=True)[target.index]
+    assert len(some) == 100 and (abs(got - target) < 0.002 + 4 * np.sqrt(target / len(drawn))).all()
+
+
+def test_every_cell_has_every_outcome_and_tables_name_what_exists(adults):
+    table = surveys.cells(adults, np.zeros(len(adults))).drop_duplicates()
+    assert np.isfinite(surveys.log_odds(table)).all()
+    known = set(pd.read_csv(surveys.DATA / "ancestries.csv")["ancestry"])
+    known |= set(pd.read_csv(surveys.DATA / "places.csv")["ancestry"])
+    named = {name for names in surveys.HERITAGES.values() for name in names.split(", ")}
+    assert named <= known
+
+
+def test_reference_tables_are_the_surveys(shared):
+    reference = surveys.reference()
+    assert np.allclose(reference.groupby(["attribute", "other"])["share"].sum(), 1, atol=1e-4)
+    assert set(reference.groupby(["attribute", "other"]).groups) == set(surveys.PAIRS)
+    gss = pd.read_csv(shared / "figures" / "politics_gss_joint_party_ideology.csv")
+    gss = gss.query("survey == 'GSS 2024' and subgroup == 'all' and party_var == 'partyid7'")
+    ours = reference.query("attribute == 'political views' and other == 'ideology'")
+    ours = ours.set_index(["value", "other value"])["share"]
+    assert np.allclose(ours[list(zip(gss["party"], gss["ideology"], strict=True))], gss["joint_share"], atol=1e-5)
+
+
+def test_people_without_ancestry_are_refused_with_what_to_do(census):
+    with pytest.raises(UserError, match=r"lacks ancestry: draw origins first \(origins.draw\)"):
+        surveys.draw(census.drop(columns="ancestry"))
