@@ -70,7 +70,7 @@ def sample(
     complete = set(CENSUS) <= set(source.sample(1, seed))
     balanced = n <= BALANCED_TO and complete if balanced is None else balanced
     if not complete and (balanced or model):
-        raise UserError("people who lack census attributes can be neither balanced nor written by a model: leave it out")
+        raise UserError("people who lack census attributes can't be balanced, nor can a model write for them: leave it")
     people, reference = _pool(n, seed, source, where, balanced)
     people = people.iloc[balance.choose(people, n, reference, seed)] if balanced else people.head(n)
     people = enrichment.complete(people, seed, where, model) if complete else _blank(people)
