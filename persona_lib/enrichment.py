@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from . import consistency, origins, quirks, surveys, written
+from .attributes import CENSUS, NAMES
 from .model import Model
 
 TRIES = 5  # draws of a profile that contradicts itself, after the first
@@ -21,10 +22,14 @@ Draw = Callable[[pd.DataFrame, int], pd.DataFrame]
 
 @dataclass(frozen=True)
 class Step:
-    """Adds columns to people: `draw(people, seed)` sees the census columns and those of the steps before it."""
+    """Adds columns to people: `draw(people, seed)` sees the census columns and those of the steps before it.
+
+    `source` says in a few words where the columns come from.
+    """
 
     draw: Draw
     columns: tuple[str, ...]
+    source: str = ""
 
 
 def _label(people: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -34,11 +39,11 @@ def _label(people: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 WRITTEN = (*written.SETS, "written by", "failure")
 STEPS = (
-    Step(origins.draw, origins.COLUMNS),
-    Step(surveys.draw, surveys.COLUMNS),
+    Step(origins.draw, origins.COLUMNS, "census tables, given the census attributes"),
+    Step(surveys.draw, surveys.COLUMNS, "surveys, given all above"),
     Step(_label, ("ideology label",)),
-    Step(quirks.draw, tuple(quirks.SETS)),
-    Step(written.fallback, WRITTEN),
+    Step(quirks.draw, tuple(quirks.SETS), "hand-written, for whom they suit"),
+    Step(written.fallback, WRITTEN, "put together from hand-written phrases"),
 )
 REPORT = ("redrawn", "redrawn because", "inconsistent")
 COLUMNS = (*dict.fromkeys(name for step in STEPS for name in step.columns), *REPORT)
@@ -94,6 +99,15 @@ def complete(people: pd.DataFrame, seed: int, where: str | None = None, model: M
     told = pd.concat(rounds).groupby(level=0)
     columns = [told.size().reindex(people.index, fill_value=0), told.agg("; ".join).reindex(people.index).astype("str")]
     return drawn.assign(**dict(zip(REPORT, [*columns, why.reindex(people.index).astype("str")], strict=True)))
+
+
+def built(row: pd.Series) -> pd.DataFrame:
+    """How a persona came about: a row per attribute in the order of the steps, columns source, attribute, value."""
+    source = dict.fromkeys(CENSUS, "a person drawn like the census's")
+    for step in STEPS:
+        source |= {name: step.source for name in step.columns if name in NAMES}
+    table = pd.DataFrame({"source": source, "value": row.reindex(list(source)).astype(object)}).dropna()
+    return table.rename_axis("attribute").reset_index()[["source", "attribute", "value"]]
 
 
 def _by(model: Model) -> Draw:

@@ -79,13 +79,14 @@ def _words(name: object) -> str:
     return str(name).replace("_", " ")
 
 
-def margins(table: pd.DataFrame, n: int, title: str) -> Axes:
+def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") -> Axes:
     """Share of every value of every attribute: people drawn beside the census (Figs. 1, 2 and 13 of the paper).
 
     Args:
         table: columns `attribute`, `value`, `census` and `personas` (shares, 0 to 1); attributes and values in order.
         n: personas, for the intervals.
         title: of the page.
+        reference: what the column `census` is.
 
     Returns:
         The first panel's Axes; its `figure` is the whole page.
@@ -98,9 +99,8 @@ def margins(table: pd.DataFrame, n: int, title: str) -> Axes:
     sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
     figure = plt.figure(figsize=(10, height), dpi=80)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
-    figure.text(
-        0.02, 1 - 0.55 / height, f"Bar: census. Point and line: {n:,} personas and their 95% interval.", color="0.35"
-    )
+    caption = f"Bar: {reference}. Point and line: {n:,} personas and their 95% interval."
+    figure.text(0.02, 1 - 0.55 / height, caption, color="0.35")
     for left, column in zip((0.27, 0.77), columns, strict=True):
         top = height - 1.1
         for name in column:
@@ -188,6 +188,7 @@ def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     for (first, second), row in table.iterrows():
         square.loc[second, first], square.loc[first, second] = row["personas"], row["real people"]
     ax = _axes(8.6, 8.2)
+    ax.figure.set_dpi(80)
     bar = {"label": "total variation distance to the census", "shrink": 0.6}
     sns.heatmap(square, cmap="rocket_r", vmin=0, square=True, linewidths=0.5, cbar_kws=bar, ax=ax)
     ax.set_title(title)
@@ -215,6 +216,7 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
     panels = [panel.div(panel.sum(axis=1), axis=0) for panel in panels]
     ax = _axes(11, 2 + 0.3 * kept.sum() + 0.075 * second.str.len().clip(upper=34).max())
     figure = ax.figure
+    figure.set_dpi(80)
     ax.remove()
     axes = figure.subplots(1, 2, sharey=True)
     norm = PowerNorm(0.5, 0, max(panel.max().max() for panel in panels))

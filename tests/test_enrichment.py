@@ -12,6 +12,7 @@ import pytest
 from endpoint import Endpoint, completion
 
 from persona_lib import consistency, enrichment, personas
+from persona_lib.attributes import NAMES
 from persona_lib.model import Model
 
 
@@ -59,6 +60,16 @@ def test_who_never_comes_out_right_stays_with_the_reason(people, monkeypatch):
 
 def test_drawn_personas_break_no_rule():
     assert consistency.check(personas.sample(1_000, seed=21)).empty
+
+
+def test_a_persona_is_built_from_the_census_core_to_the_written_text():
+    one = personas.sample(50, seed=3, where="age >= 30 and `detailed job description`.notna()").iloc[0]
+    built = enrichment.built(one)
+    known = one[[name for name in (*NAMES, "hispanic origin") if pd.notna(one[name])]]
+    assert built.set_index("attribute")["value"].to_dict() == known.to_dict()
+    assert built["source"].nunique() == 5
+    runs = built["source"].ne(built["source"].shift()).sum()
+    assert runs == 5 and built["attribute"].iloc[0] == "age"
 
 
 @pytest.mark.parametrize(

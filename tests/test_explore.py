@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, explore, personas, profiles
+from persona_lib import UserError, explore, pages, personas, profiles
 
 ROOT = Path(__file__).parent.parent
 
@@ -71,6 +71,12 @@ def test_a_text_is_wrapped_and_otherwise_as_described(people):
         shown = explore.read(row, form)
         assert max(map(len, shown.splitlines())) <= explore.WIDTH
         assert shown.split() == personas.describe(row, form).split()
+
+
+def test_the_page_of_the_notebook_says_where_the_browser_works_and_has_no_script(tmp_path):
+    copy = shutil.copy(ROOT / "notebooks" / "00_explore.ipynb", tmp_path)
+    page = pages.export(Path(copy), "Who are the personas?").read_text("utf-8")
+    assert page.count("Interactive: open the notebook in JupyterLab") == 1 and "<script" not in page
 
 
 @pytest.fixture
