@@ -21,7 +21,7 @@ record: .venv/installed
 	$(BIN)/python -c "from persona_lib.store import Store; \
 	    print(Store('outputs/record.sqlite').write_recording('tests/recordings/smoke.jsonl'), 'replies recorded')"
 	PERSONA_OFFLINE=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
-	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	    --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 ...")'

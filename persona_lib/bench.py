@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, judging, personas, wording
+from . import UserError, judging, profiles, wording
 from .model import Model
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
@@ -18,7 +18,14 @@ CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
 CONTROLS = ("other_persona", "baseline_brief", "baseline_plain")
 
 
-def items(people: pd.DataFrame, prompts: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
+def items(
+    people: pd.DataFrame,
+    prompts: pd.DataFrame,
+    n: int,
+    seed: int,
+    profile_form: profiles.Form = "list",
+    profile_seed: int | None = None,
+) -> pd.DataFrame:
     """Pair personas and prompts independently: each as often as any other (give or take one), no pair twice.
 
     Args:
@@ -26,10 +33,13 @@ def items(people: pd.DataFrame, prompts: pd.DataFrame, n: int, seed: int) -> pd.
         prompts: columns `prompt_id`, `prompt`, `topic`.
         n: number of pairs.
         seed: of the two permutations.
+        profile_form: how personas are written: list, prose or interview.
+        profile_seed: of the order of attributes; None is the paper's.
 
     Returns:
         n rows sorted by persona, so that requests that share a profile follow each other: `persona_id`, `profile` (the
-        persona as text), `prompt_id`, `prompt`, `topic`.
+        persona as text), `profile_form`, `profile_order` ('given', or 'shuffled' and the seed), `prompt_id`, `prompt`,
+        `topic`.
 
     Raises:
         UserError: n is below 1 or above the number of different pairs.
@@ -44,8 +54,9 @@ def items(people: pd.DataFrame, prompts: pd.DataFrame, n: int, seed: int) -> pd.
     prompt = rng.permutation(q)[(step + step // lcm(p, q)) % q]
     drawn = prompts[["prompt_id", "prompt", "topic"]].iloc[prompt].reset_index(drop=True)
     drawn.insert(0, "persona_id", people.index[persona])
-    profiles = {i: personas.describe(row) for i, row in people.iterrows()}
-    drawn.insert(1, "profile", drawn["persona_id"].map(profiles))
+    drawn.insert(1, "profile", drawn["persona_id"].map(profiles.texts(people, profile_form, profile_seed)))
+    drawn.insert(2, "profile_form", profile_form)
+    drawn.insert(3, "profile_order", profiles.order_name(profile_seed))
     return drawn.sort_values(["persona_id", "prompt_id"], ignore_index=True)
 
 

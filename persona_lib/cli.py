@@ -143,22 +143,26 @@ def _summary(manifest: dict[str, Any]) -> str:
 @app.command()
 def sample(
     n: Annotated[int, typer.Argument(help="how many personas")],
-    out: Annotated[Path, typer.Option(help="the file to write: .parquet, .csv or .jsonl")],
+    out: Annotated[Path, typer.Option(help="the file to write: .parquet, .jsonl, .csv or .txt")],
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
     pums: Annotated[list[Path] | None, typer.Option(help="census files whose people to draw instead")] = None,
+    where: Annotated[str | None, typer.Option(help="a filter, such as \"age < 30 and sex == 'Female'\"")] = None,
+    adults: Annotated[bool, typer.Option("--adults", help="people of 18 or older only")] = False,
+    random: Annotated[
+        bool, typer.Option("--random", help="draw at random, not balanced (the default above 20,000)")
+    ] = False,
 ) -> None:
-    """Draw personas and write them as a table."""
+    """Draw personas and write them as a table, or as text.
+
+    1586 of them with seed 0 are the reference demographic.
+    """
     from . import census, personas
 
-    writers = {
-        ".parquet": lambda table: table.to_parquet(out),
-        ".csv": lambda table: table.to_csv(out),
-        ".jsonl": lambda table: table.reset_index().to_json(out, orient="records", lines=True, force_ascii=False),
-    }
-    if out.suffix not in writers:
-        raise UserError(f"{out} must end in one of {', '.join(writers)}")
+    personas.check_suffix(out)
     population = census.Records(census.read_pums(pums)) if pums else None
-    writers[out.suffix](personas.sample(n, seed, population))
+    filters = [f"({part})" for part in (personas.ADULTS if adults else None, where) if part]
+    drawn = personas.sample(n, seed, population, " and ".join(filters) or None, False if random else None)
+    personas.save(drawn, out)
     typer.echo(f"{n} personas, seed {seed}: {out}")
 
 

@@ -4,6 +4,7 @@ Numbers are put in bands (age in 11, income in 18, not applicable among them) an
 so that distances speak of everyone. Tables in, tables out. Used by notebook 01.
 """
 
+from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pandas as pd
 from .attributes import BY_NAME, CENSUS, NAMES
 from .records import WEIGHT
 
+Order = Mapping[str, Sequence[str]]  # the values of attributes
 DATA = Path(__file__).parent / "data"
 TEXT = dict.fromkeys(["attribute", "other", "value", "other value"], "str")
 MISSING = "Not applicable"
@@ -80,6 +82,12 @@ def _stack(parts: list[pd.Series], names: list[str], values: list[str]) -> pd.Da
     return frame
 
 
+def singles(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The `shares` that a table of `pair_shares` implies, for the attributes that come first in a pair."""
+    once = pairs[pairs["other"] == pairs.groupby("attribute")["other"].transform("first")]
+    return once.groupby(["attribute", "value"], sort=False)["share"].sum().reset_index()
+
+
 def tvd(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
     """Total variation distance between two tables of `shares` or of `pair_shares`: half the sum of |difference|.
 
@@ -144,10 +152,33 @@ def by_pair(people: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def joint(
+    reference: pd.DataFrame, drawn: pd.DataFrame, first: str, second: str, order: Order | None = None
+) -> pd.DataFrame:
+    """Two attributes together, from two tables of `pair_shares`: columns value, other value, reference, personas.
+
+    All combinations of values, in this order (by default that of `census_shares`).
+    """
+    order = order or census_shares().groupby("attribute")["value"].agg(list).to_dict()
+    both = [t[(t["attribute"] == first) & (t["other"] == second)] for t in (reference, drawn)]
+    index = pd.MultiIndex.from_product([order[first], order[second]], names=["value", "other value"])
+    shares = [part.set_index(["value", "other value"])["share"].reindex(index, fill_value=0) for part in both]
+    return pd.DataFrame({"reference": shares[0], "personas": shares[1]}).reset_index()
+
+
 def margins(people: pd.DataFrame) -> pd.DataFrame:
     """Columns attribute, value, census and personas: the share of each value among real and among drawn people."""
-    census = census_shares().rename(columns={"share": "census"})
-    return census.merge(shares(people).rename(columns={"share": "personas"}), how="left", on=["attribute", "value"])
+    return beside(census_shares(), shares(people))
+
+
+def beside(reference: pd.DataFrame, drawn: pd.DataFrame, order: Order | None = None) -> pd.DataFrame:
+    """Two tables of `shares`: columns attribute, value, census (the reference), personas; `order` sorts the values."""
+    table = reference.rename(columns={"share": "census"})
+    table = table.merge(drawn.rename(columns={"share": "personas"}), how="left", on=["attribute", "value"])
+    if order:
+        places = pd.MultiIndex.from_tuples([(name, value) for name, values in order.items() for value in values])
+        table = table.set_index(["attribute", "value"]).loc[places].rename_axis(["attribute", "value"]).reset_index()
+    return table.fillna({"personas": 0.0})
 
 
 def census_shares() -> pd.DataFrame:

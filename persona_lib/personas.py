@@ -3,43 +3,170 @@
 Used by every notebook that needs personas. The paper's section 3.1 and appendix A.
 """
 
+from collections.abc import Callable
 from functools import cache
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .attributes import BY_NAME, CENSUS, COLUMNS, NAMES
+from . import UserError, balance, enrichment, profiles
+from .attributes import BY_NAME, CENSUS, COLUMNS
 from .census import Population, Records
+from .model import Model
+from .profiles import describe as describe
 
-ID = "persona_id"
+ID, SPLIT = "persona_id", "persona_split"
+BALANCED_TO = 20_000  # personas; above, chance alone is close
+POOL, POOL_MOST = 10, 60_000  # people to choose from: so many for each persona, up to so many; at least three for each
+REFERENCE = 200_000  # people drawn to stand for a population or a part of it
+# People drawn in search of those whom a filter fits, at first and at most: of the census alone, and of enriched ones.
+SEARCHED, SEARCHED_ENRICHED = (REFERENCE, 2_000_000), (20_000, 200_000)
+PAPER = 1_586
+TRAIN_SHARE = 1_000 / PAPER
+ADULTS = "age >= 18"
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
+    ".parquet": lambda table, path: table.to_parquet(path),
+    ".jsonl": lambda table, path: table.reset_index().to_json(path, orient="records", lines=True, force_ascii=False),
+    ".csv": lambda table, path: table.to_csv(path),
+    ".txt": lambda table, path: path.write_text("\n\n".join(table["persona"]) + "\n", "utf-8"),
+}
 
 
-def sample(n: int, seed: int = 0, population: Population | Records | None = None) -> pd.DataFrame:
+def sample(
+    n: int,
+    seed: int = 0,
+    population: Population | Records | None = None,
+    where: str | None = None,
+    balanced: bool | None = None,
+    model: Model | None = None,
+) -> pd.DataFrame:
     """Draw n personas from a population (by default the committed one, people in the US in 2024) or from real records.
 
-    Returns one row per persona: index `persona_id`, the 33 attributes in the paper's order, then auxiliary columns,
-    last those that only this population has (the state of residence, say). Attributes that the census does not give
-    are missing. Raises UserError for n that is no whole number above 0.
+    Args:
+        n: how many.
+        seed: of all draws.
+        population: a fitted population, or real records. People who lack census attributes of `attributes` (of another
+            country) are drawn at random and get no others.
+        where: a filter, as `DataFrame.query` takes it, with backticks around names of several words:
+            "age >= 18 and `marital status` == 'Married'".
+        balanced: choose the personas from ten times as many so that the census's margins, and those of pairs, are met
+            far better than by chance (`balance`); None: up to 20,000, above which they are drawn at random.
+        model: writes the open-ended attributes and looks for contradictions; None: hand-written phrases and rules.
+
+    Returns:
+        One row per persona: index `persona_id`, the 33 attributes in the paper's order, then auxiliary columns, the
+        `hispanic origin`, `persona_split` ('train' or 'test', 1,000 to 586 as in the paper, each balanced if the whole
+        is), `state`, `ideology label`, `written by`, `failure`, and what `enrichment.complete` tells of contradictions.
+        Ids are hashes of the census core, the seed and an ordinal among twins.
+
+    Raises:
+        UserError: n is no whole number above 0, or the filter can't be read or fits fewer than n.
     """
-    people = (population or _committed()).sample(n, seed)
-    personas = people.reindex(columns=[*COLUMNS, *(name for name in people if name not in BY_NAME)])
-    blank = [name for name in COLUMNS if name not in people]
-    personas[blank] = personas[blank].astype("str")
-    return personas.set_index(_ids(people, seed))
+    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
+        raise UserError(f"n must be a whole number of personas, 1 or more; it is {n!r}")
+    source = population or _committed()
+    complete = set(CENSUS) <= set(source.sample(1, seed))
+    balanced = n <= BALANCED_TO and complete if balanced is None else balanced
+    if not complete and (balanced or model):
+        raise UserError("people who lack census attributes can't be balanced, nor can a model write for them: leave it")
+    people, reference = _pool(n, seed, source, where, balanced)
+    people = people.iloc[balance.choose(people, n, reference, seed)] if balanced else people.head(n)
+    people = enrichment.complete(people, seed, where, model) if complete else _blank(people)
+    people[SPLIT] = _split(people, reference, seed)
+    return people[[*dict.fromkeys((*COLUMNS, SPLIT, *(enrichment.COLUMNS if complete else ()), *people))]]
 
 
-def describe(row: pd.Series) -> str:
-    """Write a persona as lines `attribute: value`, the published PERSONA form; what is missing is left out.
+def reference(seed: int = 0) -> pd.DataFrame:
+    """The reference demographic: 1,586 balanced personas as from `sample`, 1,000 to train and 586 to test.
 
-    Age and income are plain integers. Auxiliary columns are not written.
+    The paper's text has both 1,586 personas and a split into 1,000 and 568; here the whole is 1,586.
     """
-    known = row.reindex(list(NAMES)).dropna()
-    return "\n".join(f"{name}: {_text(value)}" for name, value in known.items())
+    return sample(PAPER, seed)
 
 
-def _text(value: object) -> str:
-    return str(int(value)) if isinstance(value, int | float | np.number) else str(value)
+def save(personas: pd.DataFrame, path: str | Path) -> None:
+    """Write personas to a file of the kind its name says: .parquet, .jsonl, .csv or .txt.
+
+    The columns are `persona_id`, the attributes and the auxiliary ones, then `persona`, the text as in the published
+    PERSONA data; .txt holds these texts alone, a blank line between them.
+    """
+    check_suffix(path)
+    table = personas.assign(persona=profiles.texts(personas))
+    WRITERS[Path(path).suffix](table, Path(path))
+
+
+def check_suffix(path: str | Path) -> None:
+    """Raise UserError for the name of a file that `save` can't write."""
+    if Path(path).suffix not in WRITERS:
+        raise UserError(f"{path} must end in one of {', '.join(WRITERS)}")
+
+
+def _pool(
+    n: int, seed: int, source: Population | Records, where: str | None, balanced: bool
+) -> tuple[pd.DataFrame, balance.Reference | None]:
+    """People to choose n of, index `persona_id`, and the shares to come close to if balanced."""
+    wanted = max(3 * n, min(POOL * n, POOL_MOST)) if balanced else n
+    if isinstance(source, Records) and not enrichment.needed(where):
+        there = source.people[fits(source.people, where)] if where else source.people
+        if len(there):  # nobody twice, unless more are wanted than there are
+            people = _draw(Records(there), max(n, min(wanted, len(there))), seed)
+            return people, balance.of(there) if balanced else None
+    if where is None and (source is _committed() or not balanced):
+        return _draw(source, wanted, seed), balance.census() if balanced else None
+    people = _fitting(source, n, wanted, seed, where)
+    return people.head(wanted), balance.of(people) if balanced else None
+
+
+def _fitting(source: Population | Records, n: int, wanted: int, seed: int, where: str | None) -> pd.DataFrame:
+    """Everybody whom the filter fits among as many people as it takes to have those wanted, or at least n."""
+    steps = enrichment.needed(where)
+    first, most = SEARCHED_ENRICHED if steps else SEARCHED
+    most = min(most, len(source.people)) if isinstance(source, Records) else most
+    size = min(max(wanted, first), most)
+    while True:
+        people = enrichment.add(_draw(source, size, seed), seed, steps)
+        fitting = people[fits(people, where)] if where else people
+        fitting = fitting.drop(enrichment.contradictions(fitting).index) if steps else fitting
+        if len(fitting) >= wanted or fitting.empty or size >= most:
+            break
+        size = min(most, int(1.2 * size * wanted / len(fitting)))
+    if len(fitting) < n:
+        raise UserError(f"{where!r} fits {len(fitting)} of {size:,} people drawn, {n} are wanted: mend or loosen it")
+    return fitting
+
+
+def fits(people: pd.DataFrame, where: str) -> np.ndarray:
+    """Whom a filter fits, as booleans; what is missing fits none. Raises UserError for one that can't be read."""
+    try:
+        fits = people.eval(where, engine="python")
+    except (SyntaxError, NameError, AttributeError, LookupError, TypeError, ValueError, NotImplementedError) as error:
+        raise UserError(f"the filter {where!r} can't be read: {' '.join(str(error).split())}") from error
+    if not isinstance(fits, pd.Series) or not pd.api.types.is_bool_dtype(fits):
+        raise UserError(f"the filter {where!r} says nothing that is true or false of a person")
+    return fits.fillna(False).to_numpy(dtype=bool)
+
+
+def _draw(source: Population | Records, size: int, seed: int) -> pd.DataFrame:
+    people = source.sample(size, seed)
+    return people.set_index(_ids(people, seed))
+
+
+def _blank(people: pd.DataFrame) -> pd.DataFrame:
+    """The people with all attributes that they lack, missing."""
+    lacking = [name for name in COLUMNS if name not in people]
+    return people.assign(**dict.fromkeys(lacking)).astype(dict.fromkeys(lacking, "str"))
+
+
+def _split(people: pd.DataFrame, reference: balance.Reference | None, seed: int) -> pd.Series:
+    """Who is to train and who to test."""
+    test = len(people) - round(TRAIN_SHARE * len(people))
+    if reference:
+        rows = balance.choose(people, test, reference, seed)
+    else:
+        rows = np.random.default_rng([seed, 5]).permutation(len(people))[:test]
+    return pd.Series("train", people.index, dtype="str").where(~np.isin(np.arange(len(people)), rows), "test")
 
 
 @cache

@@ -9,7 +9,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+
+FEWEST = 10  # people in a row of `joint`: below, its shares are chance
 
 
 def _axes(width: float = 7.0, height: float = 3.6) -> Axes:
@@ -76,13 +79,14 @@ def _words(name: object) -> str:
     return str(name).replace("_", " ")
 
 
-def margins(table: pd.DataFrame, n: int, title: str) -> Axes:
+def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") -> Axes:
     """Share of every value of every attribute: people drawn beside the census (Figs. 1, 2 and 13 of the paper).
 
     Args:
         table: columns `attribute`, `value`, `census` and `personas` (shares, 0 to 1); attributes and values in order.
         n: personas, for the intervals.
         title: of the page.
+        reference: what the column `census` is.
 
     Returns:
         The first panel's Axes; its `figure` is the whole page.
@@ -95,9 +99,8 @@ def margins(table: pd.DataFrame, n: int, title: str) -> Axes:
     sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
     figure = plt.figure(figsize=(10, height), dpi=80)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
-    figure.text(
-        0.02, 1 - 0.55 / height, f"Bar: census. Point and line: {n:,} personas and their 95% interval.", color="0.35"
-    )
+    caption = f"Bar: {reference}. Point and line: {n:,} personas and their 95% interval."
+    figure.text(0.02, 1 - 0.55 / height, caption, color="0.35")
     for left, column in zip((0.27, 0.77), columns, strict=True):
         top = height - 1.1
         for name in column:
@@ -249,3 +252,87 @@ def dependence(table: pd.DataFrame, title: str) -> Axes:
 def _plain(text: str) -> str:
     """Text that is drawn as it is: matplotlib would read what stands between dollar signs as a formula."""
     return str(text).replace("$", r"\$")
+
+
+def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
+    """Distance to the census of every pair of attributes: personas below the diagonal, chance above it.
+
+    Args:
+        table: index `attribute` and `other`, columns `personas` and `real people` (total variation distances).
+        n: personas, and real people drawn at random.
+        title: of the figure.
+    """
+    both = pd.concat([table["real people"].droplevel(level) for level in (0, 1)])
+    names = both.groupby(level=0).mean().sort_values(ascending=False).index
+    square = pd.DataFrame(float("nan"), names, names)
+    for (first, second), row in table.iterrows():
+        square.loc[second, first], square.loc[first, second] = row["personas"], row["real people"]
+    ax = _axes(8.6, 8.2)
+    ax.figure.set_dpi(80)
+    bar = {"label": "total variation distance to the census", "shrink": 0.6}
+    sns.heatmap(square, cmap="rocket_r", vmin=0, square=True, linewidths=0.5, cbar_kws=bar, ax=ax)
+    ax.set_title(title)
+    ax.set(xlabel="", ylabel="")
+    below = f"Below the diagonal: {n:,} personas, mean {table['personas'].mean():.3f}."
+    return _caption(ax, f"{below} Above: as many real people at random, mean {table['real people'].mean():.3f}.")
+
+
+def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
+    """Two attributes together, reference beside personas: within each row, the shares of the other attribute's values.
+
+    Args:
+        table: as from `distances.joint`: `value` (rows), `other value` (columns), `reference`, `personas`.
+        n: personas; rows in which fewer than FEWEST would be are left out.
+        source: what the reference is.
+        title: of the figure.
+
+    Returns:
+        The left panel's Axes.
+    """
+    first, second = (table[name].drop_duplicates() for name in ("value", "other value"))
+    wide = table.pivot(index="value", columns="other value").reindex(first)
+    kept = wide["reference"].sum(axis=1) * n >= FEWEST
+    panels = [wide.loc[kept, name].reindex(columns=second) for name in ("reference", "personas")]
+    panels = [panel.div(panel.sum(axis=1), axis=0) for panel in panels]
+    ax = _axes(11, 2 + 0.3 * kept.sum() + 0.075 * second.str.len().clip(upper=34).max())
+    figure = ax.figure
+    figure.set_dpi(80)
+    ax.remove()
+    axes = figure.subplots(1, 2, sharey=True)
+    norm = PowerNorm(0.5, 0, max(panel.max().max() for panel in panels))
+    for side, panel, name in zip(axes, panels, (source, f"{n:,} personas"), strict=True):
+        bar = {"format": PercentFormatter(1, decimals=0), "label": "share of the row"} if side is axes[1] else None
+        names = [[shorten(label, 34, placeholder=" …") for label in labels] for labels in (panel.columns, panel.index)]
+        looks = {"xticklabels": names[0], "yticklabels": names[1], "cbar": bar is not None, "cbar_kws": bar}
+        sns.heatmap(panel, cmap="rocket_r", norm=norm, linewidths=0.3, ax=side, **looks)
+        side.set_title(name, fontsize=10)
+        side.set(xlabel="", ylabel="")
+        side.tick_params(labelsize=9)
+    figure.suptitle(title, x=0.01, ha="left", weight="bold")
+    left = f" Rows in which fewer than {FEWEST} would be are left out: {(~kept).sum()}." if not kept.all() else ""
+    return _caption(axes[0], f"Each row is one group; its shares sum to 1 in each panel.{left}")
+
+
+def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
+    """The chance that two people differ, from the same group and from different ones: personas beside the census.
+
+    Args:
+        table: as from `diversity.compare`: `attribute`, `pair`, `personas`, `census`.
+        n: personas.
+        title: of the figure.
+    """
+    names = list(dict.fromkeys(table["attribute"]))
+    ax = _axes(height=1.7 + 0.36 * len(names))
+    for color, (pair, part) in enumerate(table.groupby("pair", sort=False)):
+        rows = [names.index(name) + 0.16 * (2 * color - 1) for name in part["attribute"]]
+        ax.barh(rows, part["census"], height=0.26, color=f"C{color}", alpha=0.35)
+        ax.plot(part["personas"], rows, "o", color=f"C{color}", markersize=5, label=pair)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set_xlim(0)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_title(title)
+    ax.set_xlabel("chance that two people differ in another attribute")
+    ax.grid(axis="y", visible=False)
+    ax.legend(title="two people from", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return _caption(ax, f"Bar: census. Point: {n:,} personas. Mean over the other census attributes.")

@@ -38,6 +38,13 @@ def test_the_same_seed_draws_the_same_items_and_another_seed_others():
     assert not first.equals(other)
 
 
+def test_form_and_order_of_the_profile_are_columns_of_the_items():
+    plain, told = (bench.items(people(2), questions(2), 4, 0, *form) for form in ((), ("interview", 5)))
+    assert set(plain["profile_form"]) == {"list"} and set(plain["profile_order"]) == {"given"}
+    assert set(told["profile_form"]) == {"interview"} and set(told["profile_order"]) == {"shuffled 5"}
+    assert plain["profile"].str.startswith("age: 2").all() and told["profile"].str.contains("Q: How old are you?").all()
+
+
 @pytest.mark.parametrize("n", [0, -1, 7])
 def test_more_items_than_pairs_or_none_are_refused(n):
     with pytest.raises(

@@ -134,11 +134,25 @@ def test_sample_writes_the_kind_of_file_that_the_name_says(tmp_path, suffix):
 
 
 def test_sample_of_nobody_or_into_another_kind_of_file_is_refused(tmp_path):
-    assert "p.txt must end in one of .parquet, .csv, .jsonl" in one_line(
-        persona("sample", 3, "--out", tmp_path / "p.txt")
-    )
+    refused = one_line(persona("sample", 3, "--out", tmp_path / "p.xlsx"))
+    assert "p.xlsx must end in one of .parquet, .jsonl, .csv, .txt" in refused
     assert "1 or more" in one_line(persona("sample", 0, "--out", tmp_path / "p.csv"))
     assert "directory" in one_line(persona("sample", 3, "--out", tmp_path / "no" / "p.csv"))
+
+
+def test_sample_takes_adults_and_a_filter_together(tmp_path):
+    options = ["--adults", "--where", "sex == 'Female' and `health insurance` == 'No health insurance coverage'"]
+    assert persona("sample", 20, "--random", "--out", tmp_path / "p.csv", *options).exit_code == 0
+    table = pd.read_csv(tmp_path / "p.csv")
+    assert (table["age"] >= 18).all() and set(table["sex"]) == {"Female"} and len(table) == 20
+    assert set(table["health insurance"]) == {"No health insurance coverage"}
+
+
+def test_sample_at_random_differs_from_a_balanced_one(tmp_path):
+    for name, options in (("balanced", []), ("random", ["--random"])):
+        assert persona("sample", 50, "--out", tmp_path / f"{name}.txt", *options).exit_code == 0
+    texts = [(tmp_path / f"{name}.txt").read_text("utf-8") for name in ("balanced", "random")]
+    assert all(text.count("\n\nage: ") == 49 for text in texts) and texts[0] != texts[1]
 
 
 def test_fit_names_an_unreadable_file(tmp_path):

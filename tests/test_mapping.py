@@ -148,7 +148,7 @@ def test_a_population_carries_its_attributes_and_where_it_comes_from(population,
 
 def test_personas_are_drawn_from_it(population):
     drawn = personas.sample(50, seed=1, population=population)
-    assert list(drawn.columns) == [*COLUMNS, *population.columns]
+    assert list(drawn.columns) == [*COLUMNS, "persona_split", *population.columns]
     assert drawn.index.is_unique and drawn["sexo"].isin(["Hombre", "Mujer"]).all()
 
 
@@ -176,7 +176,7 @@ def test_the_mapping_in_the_docs_is_one_that_reads(files, tmp_path):
     people = census.read_mapped(files[0], tmp_path / "m.yaml")
     assert list(people.columns) == ["age", "sex", "education", "lengua", "employment", "income", "weight"]
     drawn = personas.sample(20, population=census.Population.fit(people, tmp_path / "m.yaml"))
-    assert list(drawn.columns) == [*COLUMNS, "lengua", "employment"]
+    assert list(drawn.columns) == [*COLUMNS, "persona_split", "lengua", "employment"]
     assert f"sex: {drawn['sex'].iloc[0]}" in personas.describe(drawn.iloc[0])
 
 

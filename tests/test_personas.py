@@ -1,14 +1,16 @@
 """Personas: their columns, their ids and their text."""
 
+import hashlib
+import json
 import subprocess
 import sys
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, personas
+from persona_lib import UserError, balance, distances, personas
 from persona_lib.attributes import CENSUS, COLUMNS, NAMES
+from persona_lib.census import Population
 
 
 @pytest.fixture(scope="module")
@@ -17,10 +19,14 @@ def people() -> pd.DataFrame:
 
 
 def test_columns_are_the_33_attributes_then_the_auxiliary_ones(people):
-    assert list(people.columns) == list(COLUMNS)
+    auxiliary = ["state", "ideology label", "written by", "failure", "redrawn", "redrawn because", "inconsistent"]
+    assert list(people.columns) == [*COLUMNS, "persona_split", *auxiliary]
     assert people.columns[:33].tolist() == list(NAMES)
-    assert people.drop(columns=list(CENSUS)).isna().all(axis=None)
-    assert people[["age", "sex", "race", "disability"]].notna().all(axis=None)
+    always = ["age", "sex", "race", "ancestry", "place of birth", "religion", "lifestyle", "state", "written by"]
+    assert people[always].notna().all(axis=None)
+    adults = people[people["age"] >= 18]
+    assert adults[["big five scores", "defining quirks", "mannerisms", "ideology"]].notna().all(axis=None)
+    assert people["failure"].isna().all() and people["inconsistent"].isna().all()
 
 
 def test_the_same_seed_gives_the_same_personas_and_another_seed_others(people):
@@ -29,23 +35,77 @@ def test_the_same_seed_gives_the_same_personas_and_another_seed_others(people):
 
 
 def test_twins_have_ids_of_their_own_that_do_not_depend_on_their_row(people):
-    twins = people[list(CENSUS)].astype("str").duplicated(keep=False)
+    drawn = personas.sample(20_000, seed=3, balanced=False)
+    twins = drawn[list(CENSUS)].astype("str").duplicated(keep=False)
     assert 0.002 < twins.mean() < 0.2
-    assert people.index.is_unique and people.index.name == "persona_id"
-    assert set(personas._ids(people.iloc[::-1], 3)) == set(people.index)
+    for table in (drawn, people):
+        assert table.index.is_unique and table.index.name == "persona_id"
+    assert set(personas._ids(drawn[list(CENSUS)].iloc[::-1], 3)) == set(drawn.index)
 
 
-def test_a_persona_reads_as_lines_of_attribute_and_value(people):
-    adult = people[(people["age"] >= 16) & (people["income"] > 0)].iloc[0]
-    lines = dict(line.split(": ", 1) for line in personas.describe(adult).splitlines())
-    assert list(lines) == [name for name in NAMES if pd.notna(adult[name])]
-    assert lines["age"] == str(adult["age"]) and lines["income"] == str(int(adult["income"]))
-    assert lines["sex"] == adult["sex"]
+def test_personas_are_balanced_unless_told_otherwise(people):
+    random = personas.sample(2_000, seed=3, balanced=False)
+    singles = [distances.tvd(distances.shares(p), distances.census_shares()).mean() for p in (people, random)]
+    assert singles[0] < 0.002 and singles[1] > 0.012
 
 
-def test_a_childs_text_skips_what_does_not_apply():
-    row = pd.Series({"age": 7.0, "sex": "Female", "income": np.nan, "religion": None, "hispanic origin": "Cuban"})
-    assert personas.describe(row) == "age: 7\nsex: Female"
+def test_above_20_000_personas_are_drawn_at_random(monkeypatch):
+    monkeypatch.setattr(personas, "BALANCED_TO", 200)
+    monkeypatch.setattr(balance, "choose", None)  # would fail if it were called
+    assert len(personas.sample(201, seed=3)) == 201
+
+
+def test_a_filter_holds_for_everybody_and_the_margins_are_those_of_whom_it_fits():
+    where = "age >= 18 and sex == 'Female' and `marital status` != 'Married'"
+    women = personas.sample(500, seed=1, where=where)
+    assert len(women) == 500 and (women["age"] >= 18).all() and set(women["sex"]) == {"Female"}
+    assert "Married" not in set(women["marital status"])
+    everybody = distances.shares(Population.load().sample(50_000, seed=9).query(where))
+    by_chance = personas.sample(500, seed=1, where=where, balanced=False)
+    away = [distances.tvd(distances.shares(people), everybody).mean() for people in (women, by_chance)]
+    assert away[0] < away[1] / 2
+
+
+def test_a_filter_for_few_draws_until_there_are_enough(monkeypatch):
+    monkeypatch.setattr(personas, "SEARCHED", (1_000, 50_000))
+    rare = personas.sample(30, seed=1, where="age == 40", balanced=False)
+    assert len(rare) == 30 and set(rare["age"]) == {40} and rare.index.is_unique
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("age > 99", "'age > 99' fits 0 of .* people drawn, 5 are wanted"),
+        ("agee > 3", "can't be read: name 'agee' is not defined"),
+        ("age >", "can't be read: invalid syntax"),
+        ("sex > 3", "can't be read: Unordered Categoricals"),
+        ("age + 1", "nothing that is true or false"),
+        ("age = 3", "nothing that is true or false"),
+    ],
+)
+def test_a_filter_that_fits_nobody_or_cannot_be_read_is_refused_in_one_line(monkeypatch, where, said):
+    monkeypatch.setattr(personas, "SEARCHED", (2_000, 50_000))
+    with pytest.raises(UserError, match=said) as caught:
+        personas.sample(5, where=where)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_values_fit_no_filter(monkeypatch):
+    monkeypatch.setattr(personas, "SEARCHED", (2_000, 50_000))
+    assert (personas.sample(20, where="income > 1000", balanced=False)["income"] > 1000).all()
+
+
+def test_another_population_is_balanced_on_shares_of_its_own(monkeypatch):
+    people = Population.load().sample(80_000, seed=5).query("age > 60")
+
+    class Old:
+        def sample(self, n, seed):
+            return people.sample(n, random_state=seed).reset_index(drop=True)
+
+    monkeypatch.setattr(personas, "SEARCHED", (12_000, 50_000))
+    drawn = personas.sample(400, population=Old())
+    away = [distances.tvd(distances.shares(p), distances.shares(people)).mean() for p in (drawn, people[:400])]
+    assert (drawn["age"] > 60).all() and away[0] < away[1] / 2
 
 
 @pytest.mark.parametrize("n", [0, -3, 2.5, "ten", True, None])
@@ -58,3 +118,38 @@ def test_a_size_that_is_no_size_is_refused_in_one_line(n):
 def test_personas_are_drawn_without_loading_the_library_that_fits():
     code = "import sys; from persona_lib import personas; personas.sample(10); assert 'sklearn' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture(scope="module")
+def reference() -> pd.DataFrame:
+    return personas.reference()
+
+
+def test_the_reference_demographic_is_the_same_everywhere(reference):
+    core = reference[[*CENSUS, "persona_split"]]
+    hashes = [hashlib.sha256(t.to_csv(lineterminator="\n").encode()).hexdigest()[:16] for t in (core, reference)]
+    assert hashes == ["c16a940cf2c269a1", "5fadce7bfff0c84b"]
+
+
+def test_the_reference_demographic_has_1_000_to_train_and_586_to_test_each_balanced(reference):
+    assert reference["persona_split"].value_counts().to_dict() == {"train": 1_000, "test": 586}
+    census = distances.census_shares()
+    parts = [reference, *(part for _, part in reference.groupby("persona_split"))]
+    away = [distances.tvd(distances.shares(part), census).mean() for part in parts]
+    assert away[0] <= 0.002 and max(away) < 0.005
+    assert distances.by_pair(reference)["personas"].mean() <= 0.034
+
+
+def test_files_hold_the_published_columns_and_the_text(reference, tmp_path):
+    few = reference.head(40)
+    texts = [personas.describe(row) for _, row in few.iterrows()]
+    for suffix in ("parquet", "jsonl", "csv", "txt"):
+        personas.save(few, tmp_path / f"p.{suffix}")
+    table = pd.read_parquet(tmp_path / "p.parquet")
+    assert list(table.columns) == [*few.columns, "persona"] and table["persona"].tolist() == texts
+    assert table.index.equals(few.index) and table["income"].equals(few["income"])
+    lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text("utf-8").splitlines()]
+    assert [line["persona_id"] for line in lines] == few.index.tolist() and lines[3]["persona"] == texts[3]
+    assert {type(line["income"]) for line in lines} <= {int, type(None)}
+    assert (tmp_path / "p.txt").read_text("utf-8").strip().split("\n\n") == texts
+    assert pd.read_csv(tmp_path / "p.csv")["age"].tolist() == few["age"].tolist()

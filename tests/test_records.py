@@ -75,6 +75,17 @@ def test_records_keep_the_state_and_the_same_seed_gives_the_same(real):
 
 def test_personas_are_drawn_from_records_as_from_a_population(real):
     people = personas.sample(200, seed=2, population=Records(real))
-    assert list(people.columns) == [*COLUMNS, "state"] and people.index.is_unique
+    assert list(people.columns[: len(COLUMNS)]) == list(COLUMNS) and people.index.is_unique
     assert people["state"].isin(["Wyoming", "Vermont"]).all()
-    assert "Wyoming" not in personas.describe(people.iloc[0])
+    assert "Wyoming" not in personas.describe(people.drop(columns="place of birth").iloc[0])
+
+
+def test_personas_of_records_are_balanced_on_weighted_shares_and_nobody_comes_twice(real):
+    adults = real[real["age"] >= 18]
+    people = personas.sample(500, seed=2, population=Records(real), where="age >= 18")
+    random = personas.sample(500, seed=2, population=Records(real), where="age >= 18", balanced=False)
+    away = [distances.tvd(distances.shares(p), distances.shares(adults)).mean() for p in (people, random)]
+    assert away[0] < away[1] / 3 and (people["age"] >= 18).all()
+    twins = real[list(CENSUS)].astype("str").value_counts()
+    drawn = people[list(CENSUS)].astype("str").value_counts()
+    assert (drawn <= twins.reindex(drawn.index)).all()

@@ -1,0 +1,147 @@
+"""The steps after the census: their order, what a filter needs of them, and what becomes of contradictions."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from endpoint import Endpoint, completion
+
+from persona_lib import consistency, enrichment, personas
+from persona_lib.attributes import NAMES
+from persona_lib.model import Model
+
+
+@pytest.fixture(scope="module")
+def people() -> pd.DataFrame:
+    """People as the census gives them."""
+    return personas._draw(personas._committed(), 300, 8)
+
+
+def flags(rule: str, whom):
+    """A stand-in for the rules: it finds whom it is told to find at each call."""
+    calls = []
+
+    def check(table: pd.DataFrame) -> pd.DataFrame:
+        calls.append(table.index)
+        ids = whom(len(calls), table)
+        return pd.DataFrame({"persona_id": ids, "rule": rule, "reason": "not so"}, dtype="str")
+
+    check.calls = calls
+    return check
+
+
+def test_who_contradicts_themselves_keeps_the_census_core_and_gets_the_rest_anew(people, monkeypatch):
+    plain = enrichment.complete(people, seed=1)
+    check = flags("planted", lambda call, table: list(table.index[:5]) if call == 1 else [])
+    monkeypatch.setattr(consistency, "check", check)
+    found = enrichment.complete(people, seed=1)
+    assert found.index.equals(people.index) and [len(ids) for ids in check.calls] == [300, 5]
+    pd.testing.assert_frame_equal(found[people.columns], people)
+    again = found["redrawn"] == 1
+    assert again.sum() == 5 and found.loc[again, "redrawn because"].eq("planted: not so").all()
+    assert found["inconsistent"].isna().all()
+    same = found.drop(columns=list(enrichment.REPORT)).eq(plain[[*found.columns[:-3]]]) | found.iloc[:, :-3].isna()
+    assert same[~again].all(axis=None) and not same[again].all(axis=1).any()
+
+
+def test_who_never_comes_out_right_stays_with_the_reason(people, monkeypatch):
+    monkeypatch.setattr(consistency, "check", flags("planted", lambda call, table: [people.index[7]]))
+    found = enrichment.complete(people, seed=1)
+    left = found[found["inconsistent"].notna()]
+    assert len(found) == 300 and list(left.index) == [people.index[7]]
+    assert left["redrawn"].tolist() == [enrichment.TRIES] and left["inconsistent"].tolist() == ["planted: not so"]
+    assert left["redrawn because"].iloc[0].count("planted: not so") == enrichment.TRIES
+
+
+def test_drawn_personas_break_no_rule():
+    assert consistency.check(personas.sample(1_000, seed=21)).empty
+
+
+def test_a_persona_is_built_from_the_census_core_to_the_written_text():
+    one = personas.sample(50, seed=3, where="age >= 30 and `detailed job description`.notna()").iloc[0]
+    built = enrichment.built(one)
+    known = one[[name for name in (*NAMES, "hispanic origin") if pd.notna(one[name])]]
+    assert built.set_index("attribute")["value"].to_dict() == known.to_dict()
+    assert built["source"].nunique() == 5
+    runs = built["source"].ne(built["source"].shift()).sum()
+    assert runs == 5 and built["attribute"].iloc[0] == "age"
+
+
+@pytest.mark.parametrize(
+    ("where", "last"),
+    [
+        (None, 0),
+        ("age > 3 and `marital status` == 'Married'", 0),
+        ("state == 'Ohio'", 1),
+        ("religion == 'Catholic' and state == 'Ohio'", 2),
+        ("`ideology label` == 'Liberal'", 3),
+        ("ideology == 'Liberal'", len(enrichment.STEPS)),
+        ("`detailed job description`.notna()", len(enrichment.STEPS)),
+    ],
+)
+def test_a_filter_needs_the_steps_up_to_the_last_that_it_names(where, last):
+    assert enrichment.needed(where) == enrichment.STEPS[:last]
+
+
+def test_a_filter_on_what_the_census_does_not_say_holds_for_everybody_also_after_a_redraw(monkeypatch):
+    where = "religion == 'Catholic' and state in ['New York', 'Ohio']"
+    check = flags("planted", lambda call, table: list(table.index[:3]) if len(table) == 25 else [])
+    monkeypatch.setattr(consistency, "check", check)
+    found = personas.sample(25, seed=2, where=where)
+    assert len(found) == 25 and set(found["religion"]) == {"Catholic"} and set(found["state"]) <= {"New York", "Ohio"}
+    assert (found["redrawn"] > 0).sum() >= 3
+
+
+def test_with_a_model_it_writes_and_reads_each_profile_and_whom_it_finds_is_drawn_anew():
+    read: list[str] = []
+
+    def answer(body: dict) -> dict:
+        schema = body["response_format"]["json_schema"]["schema"]
+        if "verdict" in schema["properties"]:
+            profile = str(body["messages"])
+            read.append(profile)
+            wrong = len(read) == 1
+            verdict = consistency.CONTRADICTS if wrong else consistency.CONSISTENT
+            return completion(json.dumps({"why": "it says so", "attribute": "age", "verdict": verdict}))
+        return completion(json.dumps({name: f"written {name}" for name in schema["properties"]}))
+
+    with Endpoint(answer) as endpoint:
+        model = Model("m", base_url=endpoint.url, max_in_flight=1)
+        found = personas.sample(6, seed=5, where="age > 30", balanced=False, model=model)
+    assert set(found["written by"]) == {"m"} and found["lifestyle"].eq("written lifestyle").all()
+    assert len(read) == 7 and all("written lifestyle" in profile for profile in read)
+    assert found["redrawn"].sum() == 1 and found["inconsistent"].isna().all()
+    assert found["redrawn because"].dropna().tolist() == ["m: age: it says so"]
+
+
+def test_a_profile_that_the_model_fails_to_read_is_a_row_that_says_so():
+    def answer(body: dict) -> dict:
+        fields = body["response_format"]["json_schema"]["schema"]["properties"]
+        said = {name: "x" for name in fields}
+        return completion("no json" if "verdict" in fields else json.dumps(said))
+
+    with Endpoint(answer) as endpoint:
+        model = Model("m", base_url=endpoint.url)
+        found = personas.sample(3, seed=5, where="age > 30", balanced=False, model=model)
+    assert len(found) == 3 and found["failure"].str.startswith("not read: ").all() and found["redrawn"].eq(0).all()
+
+
+def test_the_same_seed_gives_the_same_table_whatever_the_number_of_cores_and_the_hash_seed():
+    code = "from persona_lib import personas; print(personas.sample(400, seed=6).to_csv())"
+    hashes = set()
+    for threads in ("1", "2"):
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS", "PYTHONHASHSEED")
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | dict.fromkeys(names, threads),
+            capture_output=True,
+            check=True,
+        )
+        assert re.match(rb"persona_id,age,sex", done.stdout)
+        hashes.add(hashlib.sha256(done.stdout).hexdigest())
+    assert len(hashes) == 1
