@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from . import consistency, origins, quirks, surveys, written
-from .attributes import CENSUS, NAMES
+from .attributes import BY_NAME, CENSUS
 from .model import Model
 
 TRIES = 5  # draws of a profile that contradicts itself, after the first
@@ -105,8 +105,11 @@ def built(row: pd.Series) -> pd.DataFrame:
     """How a persona came about: a row per attribute in the order of the steps, columns source, attribute, value."""
     source = dict.fromkeys(CENSUS, "a person drawn like the census's")
     for step in STEPS:
-        source |= {name: step.source for name in step.columns if name in NAMES}
-    table = pd.DataFrame({"source": source, "value": row.reindex(list(source)).astype(object)}).dropna()
+        for name in step.columns:
+            source.setdefault(name, step.source)
+    names = [name for name in source if name in BY_NAME]
+    values = {"source": [source[name] for name in names], "value": row.reindex(names).astype(object).to_numpy()}
+    table = pd.DataFrame(values, index=names).dropna()
     return table.rename_axis("attribute").reset_index()[["source", "attribute", "value"]]
 
 
