@@ -185,7 +185,8 @@ def by_attribute(pairs: pd.DataFrame) -> pd.DataFrame:
         low, high = DescrStatsW(kappas).tconfint_mean() if len(kappas) > 2 and kappas.std() > 0 else (np.nan, np.nan)
         rows[attribute] = [len(own), int(own["kappa"].isna().sum()), kappas.mean(), low, high, own["raw"].mean()]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["people", "undefined", "kappa", "low", "high", "raw"])
-    p = {a: _welch(own["raw"], groups[PLACEBO]["raw"]) for a, own in groups.items() if PLACEBO in groups != a}
+    placebo = groups.pop(PLACEBO, pairs.head(0))["raw"]
+    p = {attribute: _welch(own["raw"], placebo) for attribute, own in groups.items()}
     table["p_holm"] = intervals.corrected(pd.Series(p, table.index, dtype=float))
     return table.rename_axis("attribute").sort_values(["kappa", "raw"])
 
