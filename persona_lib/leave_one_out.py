@@ -123,9 +123,9 @@ def choices(
         words, templates: as in `preferences.revise`.
 
     Returns:
-        One row per annotator and pair of answers: `attribute`, `persona_id`, `prompt_id`, `refined_for` (the version
-        whose revision is the `chosen` answer), `version` (of the annotator), those of `judging.prefer`, and `failure`
-        (why there is no choice; a revision that equals the base answer leaves none).
+        One row per annotator and pair of answers: `attribute`, `persona_id`, `prompt_id`, `prompt`, `rejected` (the base
+        answer), `refined_for` (the version whose revision is the answer `chosen`), `version` (of the annotator), those
+        of `judging.prefer`, and `failure` (why there is no choice; a revision that equals the base answer leaves none).
     """
     base = preferences.base_answers(prompts, writer, words, templates)
     items = drawn.merge(prompts[["prompt_id", "prompt"]], how="cross").join(base, on="prompt_id")
@@ -141,7 +141,7 @@ def choices(
     )
     there = asked[asked["chosen"].notna()]
     verdicts = judging.prefer(annotator, there, templates).drop(columns=["persona_id", "pair_id"])
-    table = asked[[*key, "prompt_id", "pair_id", "refined_for", "version", "failure"]]
+    table = asked[[*key, "prompt_id", "prompt", "pair_id", "rejected", "refined_for", "chosen", "version", "failure"]]
     table = table.join(verdicts.rename(columns={"failure": "judge_failure"}))
     return table.assign(failure=table["failure"].fillna(table.pop("judge_failure")))
 
