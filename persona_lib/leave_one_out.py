@@ -123,9 +123,10 @@ def choices(
         words, templates: as in `preferences.revise`.
 
     Returns:
-        One row per annotator and pair of answers: `attribute`, `persona_id`, `prompt_id`, `prompt`, `rejected` (the base
-        answer), `refined_for` (the version whose revision is the answer `chosen`), `version` (of the annotator), those
-        of `judging.prefer`, and `failure` (why there is no choice; a revision that equals the base answer leaves none).
+        One row per annotator and pair of answers: `attribute`, `persona_id`, `prompt_id`, `prompt`, `rejected` (the
+        base answer), `refined_for` (the version whose revision is the answer `chosen`), `version` (of the annotator),
+        those of `judging.prefer`, and `failure` (why there is no choice; a revision that equals the base answer leaves
+        none).
     """
     base = preferences.base_answers(prompts, writer, words, templates)
     items = drawn.merge(prompts[["prompt_id", "prompt"]], how="cross").join(base, on="prompt_id")
