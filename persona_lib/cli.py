@@ -1,4 +1,4 @@
-"""The command `persona`: runs, estimates, samples of personas, what is installed. To try it: `persona doctor`."""
+"""The command `persona`: runs, estimates, personas, preference data, what is installed. To try it: `persona doctor`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -167,6 +167,45 @@ def sample(
 
 
 @app.command()
+def pairs(
+    out: Annotated[Path, typer.Option(help="folder of the data set")],
+    preset: _Preset = "smoke",
+    model: _Model = None,
+    base_url: _BaseUrl = None,
+    batch: Annotated[bool, typer.Option("--batch", help="write through the Batch API: cheaper, within a day")] = False,
+    prompts: Annotated[Path | None, typer.Option(help="file with a column 'prompt', or PRISM's JSONL")] = None,
+    personas: Annotated[Path | None, typer.Option(help="file of personas, as 'persona sample' writes it")] = None,
+    p: _P = None,
+    retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="stop before more USD are spent")] = None,
+) -> None:
+    """Make the preference data set of a preset: answers, and what becomes of them once a persona criticizes them.
+
+    Kill it at any time: the same command goes on from there. The limits hold for the writer and for the judge each.
+    """
+    from . import ingredients, presets
+
+    given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
+    settings = presets.pairs(presets.load(preset), given)
+    limits = {"max_calls": max_calls, "max_cost": max_cost}
+    typer.echo(ingredients.make(settings, out, prompts, personas, batch, retry_failed, **limits))
+    typer.echo(f"{out.absolute()}\nto publish it: persona export {out} --out FOLDER")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="folder of a data set, as 'persona pairs' makes it")],
+    out: Annotated[Path, typer.Option(help="folder to write, empty or not there yet")],
+    form: Annotated[str, typer.Option(help="published (the PERSONA data's columns), trl, or users")] = "published",
+) -> None:
+    """Write a preference data set in a form that others read, with a data card."""
+    from . import exports
+
+    typer.echo(exports.write(folder, out, form).absolute())
+
+
+@app.command()
 def fit(
     files: Annotated[list[Path], typer.Argument(help="person and housing files of the census microdata (PUMS)")],
     out: Annotated[Path, typer.Option(help="where the population model goes, a .npz file")],
@@ -190,8 +229,8 @@ annotate = typer.Typer(no_args_is_help=True, help="A study with human raters: pa
 app.add_typer(annotate, name="annotate")
 
 
-@annotate.command()
-def export(
+@annotate.command("export")
+def export_study(
     out: Annotated[Path, typer.Option(help="a new folder; only its pages/ is to be published")],
     pairs: Annotated[
         Path | None, typer.Option(help="what to rate: a .parquet, .csv or .jsonl file, or a folder of preference data")
