@@ -112,7 +112,7 @@ def _step(
 ) -> tuple[pd.Series, pd.Series]:
     """Ask for one field for every row that has all values; the texts and the failures, missing where not asked."""
     table = pd.DataFrame(dict(values), index=index).dropna()
-    messages = (template.messages(row) for row in table.to_dict("records"))
+    messages = [template.messages(row) for row in table.to_dict("records")]
     replies = writer.ask(messages, schema=_reply(template, words), step=f"{template.name}s")
     texts = pd.Series(_texts(replies, template), table.index, dtype="str")
     failures = pd.Series([r.failure for r in replies], table.index, dtype="str")

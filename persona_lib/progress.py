@@ -181,6 +181,8 @@ class Progress:
         if not self._window:
             return ""
         (t0, d0, _), (t1, done, total) = self._window[0], self._window[-1]
+        if total is None:  # from a generator: nobody knows how many there are
+            return f"{self._step} {done}"
         if done >= total:
             return f"{self._step} {done}/{total}"
         left = (total - done) * (t1 - t0) / (done - d0) if done > d0 else None
