@@ -29,17 +29,20 @@ def _caption(ax: Axes, text: str) -> Axes:
     return ax
 
 
-def rates(table: pd.DataFrame, title: str, axis: str) -> Axes:
+def rates(table: pd.DataFrame, title: str, axis: str, mark: float | None = None) -> Axes:
     """Rates with their 95% intervals, a row per group (Fig. 10 of the paper, with the uncertainty it leaves out).
 
     Args:
-        table: as from `agreement.rates`: an index of groups, columns `n`, `failed`, `rate`, `low`, `high`.
+        table: as from `intervals.rates`: an index of groups, columns `n`, `failed`, `rate`, `low`, `high`.
         title: of the figure.
         axis: what the rate is a share of.
+        mark: a rate to hold them against, such as chance or the paper's.
     """
     labels = [f"{_words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
     ax = _intervals(labels, table["rate"], table["low"], table["high"], title, axis)
     ax.set_xlim(-0.02, 1.02)
+    if mark is not None:
+        ax.axvline(mark, color="0.3", linewidth=1)
     return _caption(
         ax, "Point: rate. Line: 95% interval, clustered by persona and prompt. No line: no interval can be had."
     )
@@ -49,7 +52,7 @@ def differences(table: pd.DataFrame, title: str, axis: str) -> Axes:
     """Paired differences with their 95% intervals, a row per pair of groups, beside the line of no difference.
 
     Args:
-        table: as from `agreement.paired_differences`.
+        table: as from `intervals.paired_differences`.
         title: of the figure.
         axis: what the difference is of.
     """
