@@ -14,7 +14,7 @@ def test_with_independent_items_the_plan_is_the_textbooks():
     textbook = TTestPower().solve_power(nobs=1000, alpha=0.05, power=0.8) * np.sqrt(2 * 0.25 * 0.7)
     assert found == pytest.approx(textbook, rel=0.01)
     groups = sample_size(0.05, n_prompts=100_000, icc_persona=0, icc_prompt=0, groups=True).loc[0, "n_personas"]
-    assert groups == pytest.approx(NormalIndPower().solve_power(0.05 / 0.5, alpha=0.05, power=0.8), rel=0.01)
+    assert groups == pytest.approx(NormalIndPower().solve_power(0.05 / 0.5, alpha=0.05, power=0.8), rel=0.02)
 
 
 @pytest.mark.parametrize("design", [0, 1, 3])
