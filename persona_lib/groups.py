@@ -90,9 +90,9 @@ def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> 
 
     Returns:
         Index `group`: `personas` (with an item), `n`, `failed`, `rate`, `low`, `high` as in `intervals.rates`;
-        `shrunk`, `shrunk_low`, `shrunk_high`: the estimate of a normal hierarchy; `difference` from all outside the group,
-        `difference_low`, `difference_high`: an interval that holds for all groups at once (Bonferroni), so also
-        for one picked since it looks worst; `p` that it is 0, `p_holm`; `note`.
+        `shrunk`, `shrunk_low`, `shrunk_high`: the estimate of a normal hierarchy; `difference` from all
+        outside the group, `difference_low`, `difference_high`: an interval that holds for all groups at once
+        (Bonferroni), so also for one picked since it looks worst; `p` that it is 0, `p_holm`; `note`.
 
     Groups' distances from the rate of all are taken as normal; how far they spread is averaged over all that the data
     allow (a flat prior on the standard deviation up to 0.5), so that intervals don't vanish where it may be nothing.
