@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from . import UserError
-from .intervals import ITEM, check, corrected, effective, rate, variance
+from .intervals import ITEM, check, corrected, effective, rate, side_by_side
 
 
 def mcnemar(table: pd.DataFrame, by: str, value: str = "score") -> pd.DataFrame:
@@ -28,8 +28,7 @@ def mcnemar(table: pd.DataFrame, by: str, value: str = "score") -> pd.DataFrame:
     """
     from statsmodels.stats.contingency_tables import mcnemar as exact
 
-    check(table, by, value)
-    wide, rows = table.pivot(index=ITEM, columns=by, values=value), []
+    wide, rows = side_by_side(table, by, value), []
     shared = any(wide.index.get_level_values(name).duplicated().any() for name in ITEM)
     for first, second in combinations(table[by].unique(), 2):
         pair = wide[[first, second]].dropna()
@@ -104,9 +103,12 @@ def _odds(signs: dict, cells: dict[tuple, pd.DataFrame], value: str) -> dict:
 def _error(pushes: pd.DataFrame) -> tuple[float, float, float, str]:
     """Standard error of an estimate, t, degrees of freedom and note, from how much each row pushes it."""
     items = pushes.groupby(ITEM)["push"].sum().reset_index()
-    worth = effective(items["push"], items[ITEM], items["push"].var(ddof=0))
-    error = np.sqrt(variance(items["push"], items[ITEM])[0]) * len(items)
-    return (error if worth.df else np.nan), worth.t, worth.df, worth.note
+    spread = items["push"].var(ddof=0)
+    if spread < 1e-24:
+        return np.nan, np.nan, 0.0, "the same scores in all that is compared: no interval"
+    worth = effective(items["push"], items[ITEM], spread)
+    error = np.sqrt(spread / worth.n) * len(items) if worth.n else np.nan
+    return error, worth.t, worth.df, worth.note
 
 
 def length_controlled(

@@ -1,106 +1,109 @@
-"""Contrasts beyond one rate: McNemar, a logistic model, rates at equal length; beside statsmodels."""
+"""McNemar, the logistic model and the control for length: against statsmodels, planted effects, and odd tables."""
 
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.api as sm
-from scipy.special import expit
-from statsmodels.stats.contingency_tables import mcnemar
+import statsmodels.formula.api as smf
+from statsmodels.stats.sandwich_covariance import cov_cluster_2groups
 
-from persona_lib import UserError, contrasts
+from persona_lib import UserError
+from persona_lib.contrasts import length_controlled, logistic, mcnemar
 
 
-def scored(n: int = 60, seed: int = 0, effect: float = 1.2, extra: float = -0.8) -> pd.DataFrame:
-    """Items under two conditions by two models, with effects of persona and prompt."""
+def scores(personas: int = 40, prompts: int = 30, seed: int = 0, **effects: float) -> pd.DataFrame:
+    """Three conditions x two models; chances move with condition, model, persona and prompt."""
     rng = np.random.default_rng(seed)
-    persona, prompt = rng.normal(0, 0.7, 20), rng.normal(0, 0.7, 30)
-    rows = []
-    for i in range(n):
-        for c, condition in enumerate(("baseline", "direct")):
-            for m, model in enumerate("ab"):
-                p = expit(persona[i % 20] + prompt[i % 30] + effect * c + 0.5 * m + extra * c * m)
-                rows.append((f"p{i % 20}", f"q{i % 30}-{i // 60}", condition, model, float(rng.random() < p)))
-    return pd.DataFrame(rows, columns=["persona_id", "prompt_id", "condition", "model", "score"])
+    levels = [range(personas), range(prompts), ["baseline", "direct", "summary"], ["small", "large"]]
+    names = ["persona_id", "prompt_id", "condition", "model"]
+    table = pd.MultiIndex.from_product(levels, names=names).to_frame(index=False)
+    chance = 0.5 + table["condition"].map(effects).fillna(0) + table["model"].map(effects).fillna(0)
+    chance += rng.uniform(-0.2, 0.2, personas)[table.persona_id] + rng.uniform(-0.15, 0.15, prompts)[table.prompt_id]
+    return table.assign(score=(rng.random(len(table)) < chance).astype(float))
 
 
-def test_the_odds_are_those_of_statsmodels_with_condition_model_and_their_product():
-    table = scored(300)
-    c, m = (table["condition"] == "direct").to_numpy(float), (table["model"] == "b").to_numpy(float)
-    fit = sm.Logit(table["score"], sm.add_constant(np.column_stack([c, m, c * m]))).fit(disp=False)
-    found = contrasts.logistic(table)
-    assert found["odds_ratio"].to_numpy() == pytest.approx(np.exp(fit.params.to_numpy()), rel=1e-6)
-    assert list(found.index) == ["intercept", "direct", "b", "direct x b"]
-    assert found["low"].lt(found["odds_ratio"]).all() and found["odds_ratio"].lt(found["high"]).all()
-    assert found.loc["direct", "p"] < 0.01 and (found["n"] > 0).all()
+def test_the_logistic_model_is_statsmodels_logit_with_two_way_clusters():
+    table = scores(direct=0.1, large=-0.1)
+    found = logistic(table)
+    formula = "score ~ C(condition, Treatment('baseline')) * C(model, Treatment('small'))"
+    fit = smf.logit(formula, table).fit(disp=0)
+    errors = np.sqrt(np.diag(cov_cluster_2groups(fit, table.persona_id.to_numpy(), table.prompt_id.to_numpy())[0]))
+    assert list(found.index) == ["intercept", "direct", "summary", "large", "direct x large", "summary x large"]
+    assert np.log(found["odds_ratio"]).tolist() == pytest.approx(fit.params.tolist(), abs=1e-6)
+    widths = np.log(found["high"] / found["low"]) / 2
+    assert (widths / 2.0).tolist() == pytest.approx(errors.tolist(), rel=0.06)
+    assert found.loc["direct", "p_holm"] < 0.01 and found.loc["summary", "p"] > 0.01
+    assert np.isnan(found.loc["intercept", "p_holm"]) and (found["note"] == "").all()
 
 
-def test_its_errors_are_near_those_of_clusters_that_cross():
-    from statsmodels.stats.sandwich_covariance import cov_cluster_2groups
-
-    table = scored(600)
-    c, m = (table["condition"] == "direct").to_numpy(float), (table["model"] == "b").to_numpy(float)
-    fit = sm.GLM(table["score"], sm.add_constant(np.column_stack([c, m, c * m])), family=sm.families.Binomial()).fit()
-    groups = [pd.factorize(table[name])[0] for name in ("persona_id", "prompt_id")]
-    errors = np.sqrt(np.diag(cov_cluster_2groups(fit, *groups)[0]))
-    found = contrasts.logistic(table)
-    width = np.log(found["high"] / found["low"]) / 2 / 2.09  # Student's t of 19 degrees of freedom
-    assert width.to_numpy() == pytest.approx(errors, rel=0.25)
+def test_no_term_of_a_model_without_effects_is_found_more_than_5_times_in_100():
+    found = np.array([logistic(scores(15, 12, seed))["p"].iloc[1:] < 0.05 for seed in range(40)])
+    assert found.mean() < 0.08
 
 
-def test_a_cell_in_which_all_score_the_same_has_no_odds_and_says_so():
-    table = scored(60)
-    table.loc[(table["condition"] == "direct") & (table["model"] == "b"), "score"] = 1.0
-    found = contrasts.logistic(table)
-    assert np.isnan(found.loc["direct x b", "odds_ratio"])
-    assert "every answer scores 1 in direct, b: no finite odds" in found.loc["direct x b", "note"]
-    assert np.isfinite(found.loc["direct", "odds_ratio"])
-    nothing = contrasts.logistic(table.assign(score=np.nan))
-    assert nothing["odds_ratio"].isna().all() and nothing["note"].str.contains("nothing is scored").all()
+def test_a_cell_with_one_answer_only_is_a_row_that_says_so():
+    table = scores(8, 8)
+    table.loc[(table.condition == "summary") & (table.model == "large"), "score"] = 1.0
+    table.loc[(table.condition == "direct") & (table.model == "large"), "score"] = np.nan
+    found = logistic(table)
+    assert found.loc["summary x large", "note"] == "every answer scores 1 in summary, large: no finite odds"
+    assert found.loc["direct x large", "note"] == "nothing is scored in direct, large: no finite odds"
+    assert found.loc["direct x large", "failed"] == 64
+    assert found.loc[["direct", "summary", "large"], "low"].notna().all()
+    assert logistic(table.assign(score=0.0))["note"].str.startswith("every answer scores 0").all()
+    same = table.assign(score=(table.persona_id % 2).astype(float))
+    assert logistic(same).loc["direct", "note"].startswith("the same scores")
 
 
-def test_mcnemar_is_that_of_statsmodels_and_warns_where_items_share_clusters():
-    rng = np.random.default_rng(1)
-    rows = [(f"p{i}", f"q{i}", c, float(rng.random() < 0.4 + 0.3 * (c == "b"))) for i in range(80) for c in "ab"]
-    table = pd.DataFrame(rows, columns=["persona_id", "prompt_id", "condition", "score"])
-    wide = table.pivot(index="persona_id", columns="condition", values="score")
-    expected = mcnemar(pd.crosstab(wide["a"], wide["b"]), exact=True).pvalue
-    found = contrasts.mcnemar(table, by="condition").iloc[0]
-    assert found["p"] == pytest.approx(expected) and found["note"] == "" and found["n"] == 80
-    assert "share personas" in contrasts.mcnemar(scored(60).query("model == 'a'"), by="condition")["note"].iloc[0]
+def test_mcnemar_is_exact_and_warns_where_items_are_clustered():
+    table = pd.DataFrame({"persona_id": range(20), "prompt_id": range(20)})
+    a = table.assign(condition="a", score=[0.0] * 9 + [1.0] * 11)
+    b = table.assign(condition="b", score=[1.0] * 8 + [0.0] * 2 + [1.0] * 9 + [np.nan])
+    row = mcnemar(pd.concat([a, b]), "condition").iloc[0]
+    assert row[["n", "failed", "only_minuend", "only_subtrahend", "note"]].tolist() == [19, 1, 8, 1, ""]
+    assert row["p"] == pytest.approx(2 * (1 + 9) / 2**9)
+    clustered = mcnemar(scores(4, 4).query("model == 'small'"), "condition")
+    assert clustered["note"].str.startswith("items share").all()
+    same = mcnemar(pd.concat([a, a.assign(condition="b")]), "condition").iloc[0]
+    assert same["p"] == 1 and same["p_holm"] == 1
 
 
-def lengths(n: int, by_length: float, better: float, seed: int = 0) -> pd.DataFrame:
-    """Comparisons won by length and by worth; one writer is longer."""
+def comparisons(per_word: float, fair: float, seed: int = 0) -> pd.DataFrame:
+    """A writer whose answers are 40 words longer, and win by length as well as by merit."""
     rng = np.random.default_rng(seed)
-    rows = []
-    for i in range(n):
-        for writer, mean in (("long", 1.0), ("even", 0.0)):
-            gap = rng.normal(mean, 1)
-            won = rng.random() < expit(by_length * np.tanh(gap) + better * (writer == "even"))
-            rows.append((f"p{i % 25}", f"q{i // 5}", writer, 100 * gap, float(won)))
-    return pd.DataFrame(rows, columns=["persona_id", "prompt_id", "model", "length_difference", "score"])
+    grid = pd.MultiIndex.from_product([range(30), range(20)], names=["persona_id", "prompt_id"]).to_frame(index=False)
+    words = rng.normal(40, 40, len(grid))
+    chance = 1 / (1 + np.exp(-(np.log(fair / (1 - fair)) + per_word * np.tanh(words / words.std()))))
+    return grid.assign(writer="long", length_difference=words, score=(rng.random(len(grid)) < chance).astype(float))
 
 
-def test_at_equal_length_what_only_length_won_is_a_draw():
-    found = contrasts.length_controlled(lengths(500, by_length=2.0, better=0.0), by="model")
-    assert found.loc["long", "rate"] > 0.65 and found.loc["long", "controlled"] == pytest.approx(0.5, abs=0.1)
-    assert found.loc["long", "controlled_low"] < 0.5 < found.loc["long", "controlled_high"]
-    assert found.loc["long", "per_sd"] > 0.5
-    worth = contrasts.length_controlled(lengths(500, by_length=0.0, better=1.0), by="model")
-    assert worth.loc["even", "controlled"] == pytest.approx(expit(1), abs=0.08)
-    assert worth.loc["even", "controlled"] == pytest.approx(worth.loc["even", "rate"], abs=0.05)
+def test_a_win_rate_bought_with_length_is_taken_back_and_a_fair_one_is_left():
+    bought, fair = (length_controlled(comparisons(*c), "writer").iloc[0] for c in ((2.0, 0.5), (0.0, 0.7)))
+    assert bought["low"] > 0.6 and bought["controlled_low"] < 0.5 < bought["controlled_high"]
+    assert bought["per_sd"] == pytest.approx(2 * np.tanh(1), abs=0.4)
+    assert fair["controlled_low"] < 0.7 < fair["controlled_high"] and fair["controlled_low"] > 0.5
 
 
-def test_where_length_cannot_be_controlled_it_is_said():
-    table = lengths(30, 1.0, 0.0)
-    notes = {
-        "all scores equal": table.assign(score=1.0),
-        "the same length": table.assign(length_difference=5.0),
-        "length alone decides": table.assign(score=(table["length_difference"] > 0).astype(float)),
-        "nothing scored": table.assign(score=np.nan),
-    }
-    for note, case in notes.items():
-        found = contrasts.length_controlled(case, by="model")
-        assert found["controlled"].isna().all() and found["note"].str.contains(note).all(), note
-    with pytest.raises(UserError, match="scored comparisons lack their length_difference"):
-        contrasts.length_controlled(table.assign(length_difference=np.nan), by="model")
+def test_the_controlled_rate_covers_the_truth_in_about_95_of_100_simulated_studies():
+    rows = [length_controlled(comparisons(1.0, 0.6, seed), "writer").iloc[0] for seed in range(150)]
+    assert 0.9 <= np.mean([row.controlled_low <= 0.6 <= row.controlled_high for row in rows]) <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (lambda t: t.assign(score=np.nan), "nothing scored"),
+        (lambda t: t.assign(score=1.0), "all scores equal"),
+        (lambda t: t.assign(length_difference=3.0), "the same length"),
+        (lambda t: t.assign(score=(t.length_difference > 40).astype(float)), "length alone decides"),
+    ],
+)
+def test_where_length_cannot_be_controlled_the_row_says_why(change, note):
+    row = length_controlled(change(comparisons(0.0, 0.5)), "writer").iloc[0]
+    assert note in row["note"] and np.isnan(row["controlled"])
+
+
+def test_a_scored_comparison_without_its_length_is_refused():
+    table = comparisons(0.0, 0.5)
+    table.loc[0, "length_difference"] = np.nan
+    with pytest.raises(UserError, match="1 scored comparisons lack their length_difference"):
+        length_controlled(table, "writer")
