@@ -318,6 +318,21 @@ def import_(
         raise typer.Exit(1)
 
 
+@app.command("compare")
+def compare_runs(
+    first: Annotated[Path, typer.Argument(help="folder of a run")],
+    second: Annotated[Path, typer.Argument(help="folder of another run")],
+    table: Annotated[str, typer.Option(help="NOTEBOOK/TABLE with a score per item")] = "06_conditioning/results",
+    by: Annotated[str, typer.Option(help="column of the groups")] = "condition",
+    value: Annotated[str, typer.Option(help="column of the score")] = "score",
+) -> None:
+    """Hold two runs against each other, on the items that both have."""
+    from . import compare
+
+    typer.echo(f"{second} less {first}, {value} of {table}")
+    typer.echo(compare.runs(first, second, table, by, value).round(3).to_string())
+
+
 @app.command()
 def doctor(
     base_url: Annotated[str | None, typer.Option(help="an OpenAI-compatible endpoint to try")] = None,
