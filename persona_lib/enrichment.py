@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from . import consistency, origins, quirks, surveys, written
-from .attributes import CENSUS, NAMES
+from .attributes import BY_NAME, CENSUS
 from .model import Model
 
 TRIES = 5  # draws of a profile that contradicts itself, after the first
@@ -105,9 +105,10 @@ def built(row: pd.Series) -> pd.DataFrame:
     """How a persona came about: a row per attribute in the order of the steps, columns source, attribute, value."""
     source = dict.fromkeys(CENSUS, "a person drawn like the census's")
     for step in STEPS:
-        source |= {name: step.source for name in step.columns if name in NAMES}
-    table = pd.DataFrame({"source": source, "value": row.reindex(list(source)).astype(object)}).dropna()
-    return table.rename_axis("attribute").reset_index()[["source", "attribute", "value"]]
+        for name in step.columns:
+            source.setdefault(name, step.source)
+    rows = [(source[name], name, row[name]) for name in source if name in BY_NAME and pd.notna(row[name])]
+    return pd.DataFrame(rows, columns=["source", "attribute", "value"])
 
 
 def _by(model: Model) -> Draw:

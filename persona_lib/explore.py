@@ -13,7 +13,7 @@ import pandas as pd
 from . import UserError, personas, profiles
 from .attributes import NAMES
 
-WIDTH = 110
+WIDTH = 90
 SHORT = ("age", "sex", "race", "occupation category", "state")
 
 
@@ -30,7 +30,7 @@ def compare(people: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
 
 def read(row: pd.Series, form: profiles.Form = "list") -> str:
     """A persona's text (`profiles.describe`) in lines that a page can hold."""
-    return "\n".join(fill(line, WIDTH, subsequent_indent="  ") for line in profiles.describe(row, form).splitlines())
+    return "\n".join(fill(line, WIDTH) for line in profiles.describe(row, form).splitlines())
 
 
 def name(row: pd.Series) -> str:

@@ -14,13 +14,25 @@ def table(**shares: float) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def people() -> pd.DataFrame:
-    return personas.sample(3_000, seed=2)
+    return personas.sample(3_000, seed=2, balanced=False)
 
 
 def test_distance_is_half_the_sum_of_differences_and_counts_values_only_one_has():
     assert distances.tvd(table(a=0.5, b=0.5), table(a=0.7, b=0.3))["sex"] == pytest.approx(0.2)
     assert distances.tvd(table(a=1.0), table(b=1.0))["sex"] == 1
     assert distances.tvd(table(a=0.4, b=0.6), table(b=0.6, a=0.4))["sex"] == 0
+
+
+def test_pairs_imply_the_shares_of_single_attributes_and_join_beside_a_reference(people):
+    pairs = distances.pair_shares(people)
+    singles, shares = distances.singles(pairs), distances.shares(people)
+    assert distances.tvd(singles, shares[shares["attribute"].isin(singles["attribute"])]).max() < 1e-9
+    table = distances.joint(distances.census_pair_shares(), pairs, "age", "income")
+    assert len(table) == 11 * 18 and table[["reference", "personas"]].sum().tolist() == pytest.approx([1, 1])
+    assert table["value"].iloc[0] == "0 to 4" and table["other value"].iloc[17] == "Not applicable"
+    beside = distances.beside(singles, shares, {"sex": ["Female", "Male"]})
+    assert beside["value"].tolist() == ["Female", "Male"]
+    assert beside["census"].tolist() == pytest.approx(beside["personas"])
 
 
 def test_numbers_are_put_in_11_and_18_bands_and_all_shares_sum_to_one(people):
