@@ -61,6 +61,9 @@ HERITAGE = {
 NAMES = {"age_band": "age", "degree_l": "education", "raceeth": "race", "(overall)": "everyone"}
 NAMES |= {"party4": "party", "polviews3": "leaning", "partyid7": "political views", "polviews7": "ideology"}
 
+# The figures' short forms of GSS labels. "Moderate" is also one of three groups of ideology, which keeps its name.
+PRINTED = {"Independent (neither)": "Independent (neither, no response)", "Moderate": "Moderate, middle of the road"}
+
 
 @dataclass
 class Table:
@@ -155,6 +158,8 @@ def read(figures: Path) -> pd.DataFrame:
     table = pd.concat([pd.read_csv(figures / f"{name}.csv") for name in files], ignore_index=True)
     table = table[table["survey"] == GSS].rename(columns={"n_eff_group": "n"})
     table = table.replace({"var1": NAMES, "var2": NAMES, "outcome": NAMES | {"relig13": "religion"}})
+    printed = table["outcome"].isin(["political views", "ideology"])
+    table.loc[printed, "category"] = table.loc[printed, "category"].replace(PRINTED)
     religion = table["outcome"] == "religion"
     table.loc[religion, "category"] = table.loc[religion, "category"].map(dict(zip(RELIG, RELIGIONS, strict=True)))
     return table
@@ -199,10 +204,15 @@ def heritages(model: Model) -> pd.DataFrame:
     return given.assign(n=1e6)
 
 
-def outcome_pairs(figures: Path, table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
-    """Joint shares of two outcomes: political views and ideology, religion and party, religion and leaning."""
+def party_by_ideology(figures: Path) -> pd.DataFrame:
     joint = pd.read_csv(figures / "politics_gss_joint_party_ideology.csv")
     joint = joint[(joint["survey"] == GSS) & (joint["subgroup"] == "all") & (joint["party_var"] == "partyid7")]
+    return joint.replace({"party": PRINTED, "ideology": PRINTED})
+
+
+def outcome_pairs(figures: Path, table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """Joint shares of two outcomes: political views and ideology, religion and party, religion and leaning."""
+    joint = party_by_ideology(figures)
     found = {("political views", "ideology"): joint.pivot(index="party", columns="ideology", values="joint_share")}
     for name in ("party", "leaning"):
         weight = shares(table, name, "everyone").loc["(all)"].drop("n")
@@ -286,8 +296,7 @@ def gss_shares(model: Model, figures: Path) -> pd.DataFrame:
     frames = []
     for name, other in surveys.PAIRS:
         if other == "ideology":
-            joint = pd.read_csv(figures / "politics_gss_joint_party_ideology.csv")
-            joint = joint[(joint["survey"] == GSS) & (joint["subgroup"] == "all") & (joint["party_var"] == "partyid7")]
+            joint = party_by_ideology(figures)
             frame = joint.rename(columns={"party": "value", "ideology": "other value", "joint_share": "share"})
         else:
             given = shares(gss, name, other).drop(columns="n")

@@ -28,6 +28,7 @@ MOST_WAITING = 2 * MOST_REQUESTS  # calls at once; more would only take memory
 GATHER_S = 1.0  # without a new call, after which a file goes off
 FIRST_POLL_S, POLL_GROWTH, LONGEST_POLL_S = 2.0, 1.5, 60.0
 TRIES = 20  # of what does no harm when repeated: an endpoint may be away for some minutes
+SUBMISSION = "submission"  # of a file, which the processes that share a store do one at a time
 
 _PATH = "/v1/chat/completions"
 _ENDED = {"completed", "failed", "expired", "cancelled"}
@@ -63,6 +64,7 @@ class Batches(Endpoint):
         super().__init__(name, base_url)
         self._store, self._report = store, report
         self._gathering: _File | None = None
+        self._submitting = asyncio.Lock()
         self._tasks: list[asyncio.Task[Failures]] = []
         self._following: dict[int, asyncio.Task[Failures]] = {}  # by the number of the batch
         self._done: dict[str, int] = {}  # how many requests are done, of each batch at the endpoint
@@ -77,6 +79,8 @@ class Batches(Endpoint):
         key = key_of(canonical(request))
         batch = self._store.batch_of(key)
         failures = await asyncio.shield(self._resume(batch) if batch else self._join(key, request))
+        if not batch and (batch := self._store.batch_of(key)):  # another process was faster
+            failures = await asyncio.shield(self._resume(batch))
         if stored := self._store.get(key):
             return Outcome(json.loads(stored.reply), True, 0)
         return Outcome({"error": failures[key]}, False, 0)
@@ -130,11 +134,16 @@ class Batches(Endpoint):
             await asyncio.sleep(GATHER_S)
         if self._gathering is file:
             self._gathering = None
-        uploaded = await self._upload(file)
-        # From here on a new start knows of the file, and sees to it that it is worked through once.
-        batch = self._store.submit(uploaded, ((key, canonical(r)) for key, r in file.requests.items()))
-        file.requests.clear()
-        self._following[batch.number] = file.task
+        async with self._submitting, self._store.locks.alone(SUBMISSION):
+            for key in [k for k in file.requests if self._store.batch_of(k) or self._store.get(k)]:
+                del file.requests[key]  # another process was faster
+            if not file.requests:
+                return defaultdict(lambda: "no reply: another process's batch ended without one")
+            uploaded = await self._upload(file)
+            # From here on a new start knows of the file, and sees to it that it is worked through once.
+            batch = self._store.submit(uploaded, ((key, canonical(r)) for key, r in file.requests.items()))
+            file.requests.clear()
+            self._following[batch.number] = file.task
         return await self._follow(batch, new=True)
 
     async def _upload(self, file: _File) -> str:

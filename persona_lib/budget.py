@@ -2,8 +2,8 @@
 
 A run hands what it may use, and has used, to its kernels in PERSONA_BUDGET. A call may start only if all that is in
 flight, at the most it can cost, stays within what is left: a token for each byte sent, and for the reply `max_tokens`,
-or a character of the longest one its schema allows, or `UNBOUNDED_TOKENS`; never less than the costliest call so far.
-Used by `model.Model`.
+or a character of the longest one its schema allows, or `UNBOUNDED_TOKENS`; never less than the costliest call so far
+(a model that thinks first may take more than its schema tells). Used by `model.Model`.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Budget:
     """What may be used and what has been; None means any number.
 
     Args:
-        max_calls: the most calls to make; calls that are repeated after an error of transport count once.
+        max_calls: the most calls to make; one that is repeated after an error of transport counts once.
         max_cost: the most USD to spend.
         calls, cost: what has been used before.
     """
@@ -36,30 +36,16 @@ class Budget:
     ):
         self.max_calls, self.max_cost = max_calls, max_cost
         self.calls, self.cost = calls, cost or 0.0
-        self._held = 0.0  # what the calls in flight may cost
+        self.held = 0.0  # what the calls in flight may cost
 
-    def takes(self, bound: float) -> bool:
-        """Whether one more call may start that costs at most `bound`."""
-        if self.max_calls is not None and self.calls >= self.max_calls:
-            return False
-        return self.max_cost is None or self.cost + self._held + bound <= self.max_cost
-
-    def start(self, bound: float) -> None:
-        """Count a call that starts."""
-        self.calls += 1
-        self._held += bound
-
-    def settle(self, bound: float, cost: float) -> None:
-        """Count what a call that started with `bound` did cost."""
-        self._held -= bound
-        self.cost += cost
-
-    def reached(self, bound: float) -> str:
-        """In words, what keeps the next call from starting."""
+    def short_of(self, bound: float) -> str | None:
+        """In words, why a call that costs at most `bound` may not start now; None if it may."""
         if self.max_calls is not None and self.calls >= self.max_calls:
             return f"max_calls is reached: {self.calls} of {self.max_calls} calls are made"
-        spent = f"${self.cost:.4g} of ${self.max_cost:.4g} are spent"
-        return f"max_cost is reached: {spent}, the next call may take ${bound:.2g}"
+        if self.max_cost is not None and self.cost + self.held + bound > self.max_cost:
+            spent = f"${self.cost:.4g} of ${self.max_cost:.4g} are spent"
+            return f"max_cost is reached: {spent}, and the next call may take ${bound:.2g}"
+        return None
 
 
 @cache
@@ -74,47 +60,47 @@ class Purse:
     Args:
         budgets: of the run and of the model.
         price: of the model's tokens.
-        kept: where replies are kept, for the message.
     """
 
-    def __init__(self, budgets: tuple[Budget, ...], price: Price | None, kept: object):
+    def __init__(self, budgets: tuple[Budget, ...], price: Price | None):
         self._budgets = [b for b in budgets if (b.max_calls, b.max_cost) != (None, None)]
-        self._price, self._kept, self._costliest = price, kept, 0.0
-        self._in_flight, self._settled = 0, asyncio.Condition()
+        self._price = price if any(b.max_cost is not None for b in budgets) else None
+        self._costliest, self._in_flight = 0.0, 0
+        self._gate, self._settled = asyncio.Lock(), asyncio.Event()
 
     async def start(self, request: dict[str, Any]) -> float:
-        """Wait until a call may start; returns what it is held to cost, for `settle`.
+        """Wait until a call may start; returns what is held for it, for `settle`.
 
         Raises:
             UserError: a budget is reached, and nothing is in flight any more that could be lost.
         """
-        if not self._budgets:
-            return 0.0
-        bound = max(self._costliest, _most(request, self._price)) if self._price else 0.0
-        async with self._settled:
-            await self._settled.wait_for(lambda: not self._in_flight or all(b.takes(bound) for b in self._budgets))
-            for budget in self._budgets:
-                if not budget.takes(bound):
+        async with self._gate:  # so that each that settles wakes one, not all that wait
+            while True:
+                bound = max(self._costliest, _most(request, self._price)) if self._price else 0.0
+                short = next(filter(None, (b.short_of(bound) for b in self._budgets)), None)
+                if not short:
+                    break
+                if not self._in_flight:
                     raise UserError(
-                        f"{budget.reached(bound)}; all replies are kept in {self._kept}: "
-                        "the same with a larger budget goes on from there"
+                        f"{short}; what was answered is kept, the same with a larger budget goes on from there"
                     )
-            for budget in self._budgets:
-                budget.start(bound)
+                self._settled.clear()
+                await self._settled.wait()
             self._in_flight += 1
+            for budget in self._budgets:
+                budget.calls += 1
+                budget.held += bound
         return bound
 
-    async def settle(self, bound: float, cost: float | None) -> None:
-        """Note what a call did cost; where the endpoint does not tell, the most it may have."""
-        if not self._budgets:
-            return
-        cost = bound if cost is None else cost
+    def settle(self, held: float, cost: float | None) -> None:
+        """Note what a call did cost; None, where nobody told, stands for all that was held."""
+        cost = held if cost is None else cost
         self._costliest = max(self._costliest, cost)
-        async with self._settled:
-            for budget in self._budgets:
-                budget.settle(bound, cost)
-            self._in_flight -= 1
-            self._settled.notify_all()
+        self._in_flight -= 1
+        for budget in self._budgets:
+            budget.held -= held
+            budget.cost += cost
+        self._settled.set()
 
 
 def _most(request: dict[str, Any], price: Price) -> float:

@@ -1,4 +1,4 @@
-"""The command `persona`: runs, estimates, samples of personas, what is installed. To try it: `persona doctor`."""
+"""The command `persona`: runs, estimates, personas, preference data, what is installed. To try it: `persona doctor`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -167,6 +167,45 @@ def sample(
 
 
 @app.command()
+def pairs(
+    out: Annotated[Path, typer.Option(help="folder of the data set")],
+    preset: _Preset = "smoke",
+    model: _Model = None,
+    base_url: _BaseUrl = None,
+    batch: Annotated[bool, typer.Option("--batch", help="write through the Batch API: cheaper, within a day")] = False,
+    prompts: Annotated[Path | None, typer.Option(help="file with a column 'prompt', or PRISM's JSONL")] = None,
+    personas: Annotated[Path | None, typer.Option(help="file of personas, as 'persona sample' writes it")] = None,
+    p: _P = None,
+    retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="stop before more USD are spent")] = None,
+) -> None:
+    """Make the preference data set of a preset: answers, and what becomes of them once a persona criticizes them.
+
+    Kill it at any time: the same command goes on from there. The limits hold for the writer and for the judge each.
+    """
+    from . import ingredients, presets
+
+    given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
+    settings = presets.pairs(presets.load(preset), given)
+    limits = {"max_calls": max_calls, "max_cost": max_cost}
+    typer.echo(ingredients.make(settings, out, prompts, personas, batch, retry_failed, **limits))
+    typer.echo(f"{out.absolute()}\nto publish it: persona export {out} --out FOLDER")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="folder of a data set, as 'persona pairs' makes it")],
+    out: Annotated[Path, typer.Option(help="folder to write, empty or not there yet")],
+    form: Annotated[str, typer.Option(help="published (the PERSONA data's columns), trl, or users")] = "published",
+) -> None:
+    """Write a preference data set in a form that others read, with a data card."""
+    from . import exports
+
+    typer.echo(exports.write(folder, out, form).absolute())
+
+
+@app.command()
 def fit(
     files: Annotated[list[Path], typer.Argument(help="person and housing files of the census microdata (PUMS)")],
     out: Annotated[Path, typer.Option(help="where the population model goes, a .npz file")],
@@ -184,6 +223,99 @@ def fit(
     for name, value in population.provenance.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
         typer.echo(f"{name}: {shown}")
+
+
+annotate = typer.Typer(no_args_is_help=True, help="A study with human raters: pages for them, and their answers back.")
+app.add_typer(annotate, name="annotate")
+
+
+@annotate.command("export")
+def export_study(
+    out: Annotated[Path, typer.Option(help="a new folder; only its pages/ is to be published")],
+    pairs: Annotated[
+        Path | None, typer.Option(help="what to rate: a .parquet, .csv or .jsonl file, or a folder of preference data")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="whose model makes the pairs, where none are given")] = "smoke",
+    people: Annotated[Path | None, typer.Option(help="the personas, if the pairs have no column profile")] = None,
+    n_personas: Annotated[int, typer.Option("--personas", help="personas to draw")] = 20,
+    questions: Annotated[int, typer.Option(help="questions of each persona to draw")] = 10,
+    raters: Annotated[int, typer.Option(help="raters of each persona")] = 4,
+    seed: Annotated[int, typer.Option(help="of the draws and of all orders")] = 0,
+    checks: Annotated[int, typer.Option(help="attention checks on each page")] = 2,
+    post_to: Annotated[str | None, typer.Option(help="address that finished answers are sent to as well")] = None,
+    participant: Annotated[
+        str | None, typer.Option(help="parameter of a page's address with the participant's number: PROLIFIC_PID")
+    ] = None,
+    contact: Annotated[str | None, typer.Option(help="whom participants may write to")] = None,
+    title: Annotated[str, typer.Option(help="of the pages")] = "Whose answer?",
+    templates: Annotated[Path | None, typer.Option(help="folder with wording of your own")] = None,
+) -> None:
+    """Write one self-contained page per rater, and assignments.json, which says which answer is which: keep that.
+
+    The columns of a file of pairs are persona_id, profile, prompt_id, prompt, first, second; or, with --people, those
+    of preference pairs: prompt_id, prompt, rejected (first), chosen (second), and persona_id unless all are for
+    everybody. Without pairs the model of a preset writes them, to twice as many questions as are rated.
+    """
+    from . import assignments, humans, items
+
+    table = items.read(pairs, people) if pairs else _made(preset, n_personas, items.SPARE * questions, seed)
+    whole = items.rateable(table)
+    if len(whole) < len(table):
+        typer.echo(
+            f"{len(table) - len(whole)} of {len(table)} pairs give no choice: an answer is missing, or both are alike"
+        )
+    drawn = items.draw(whole, n_personas, questions, seed)
+    options = {"checks": checks, "post_to": post_to, "participant": participant, "contact": contact, "title": title}
+    written = humans.export(drawn, out, raters, seed, **options, templates=templates)
+    typer.echo(
+        f"{len(written)} pages of {questions} questions and {checks} checks, {raters} for each persona, seed {seed}"
+    )
+    typer.echo(f"publish: {(out / 'pages').absolute()}")
+    typer.echo(f"keep for yourself: {(out / assignments.MANIFEST).absolute()}")
+
+
+def _made(preset: str, n: int, questions: int, seed: int) -> Any:
+    """Items written by the model of a preset."""
+    from . import items, presets
+    from .model import Model
+
+    settings = presets.load(preset).all
+    return items.make(n, questions, Model(settings.get("model", "local"), settings.get("base_url")), seed)
+
+
+@annotate.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="submissions (.json, .jsonl), tables (.csv), folders of them")],
+    out: Annotated[Path, typer.Option(help="the folder where the tables go")],
+    study: Annotated[Path | None, typer.Option(help="the folder of the export; tables (.csv) need none")] = None,
+    kept: Annotated[int, typer.Option(help="raters whose votes make a question's majority")] = 3,
+    seed: Annotated[int, typer.Option(help="of which rater is dropped")] = 0,
+) -> None:
+    """Verify and count what raters handed in: submissions, votes, majority and agreement as tables.
+
+    The exit code is 1 if no submission counts.
+    """
+    from . import humans
+
+    submitted = humans.read(files, study)
+    tables = humans.write(submitted, out, kept, seed)
+    for status, n in submitted["status"].value_counts().items():
+        typer.echo(f"{n:6} {status}")
+    for row in submitted[submitted["reason"].notna()].head(20).itertuples():
+        typer.echo(f"{row.file}: {row.status}: {row.reason}")
+    noted = int(submitted["reason"].notna().sum())
+    if noted > 20:
+        typer.echo(f"... and {noted - 20} more with a reason: see submissions.csv")
+    won, overall = tables["majority"], tables["reliability"].loc["all"]
+    kappa = overall.loc["Fleiss' kappa"]
+    typer.echo(
+        f"{len(tables['votes'])} votes, {won['choice'].notna().sum()} of {len(won)} questions with a majority; "
+        f"raters agree in {overall.loc['raw agreement', 'estimate']:.2f} of pairs, "
+        f"Fleiss' kappa {kappa['estimate']:.2f} [{kappa['low']:.2f}, {kappa['high']:.2f}]"
+    )
+    typer.echo(out.absolute())
+    if not submitted["counted"].any():
+        raise typer.Exit(1)
 
 
 @app.command()

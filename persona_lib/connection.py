@@ -141,14 +141,15 @@ class Connection(Endpoint):
             UserError: no key, endpoint unreachable, key refused, model unknown, 20 calls in a row got no reply, or for
                 five minutes all calls were refused.
         """
-        client, body = await self._client(), self._body(request)
+        send, body = (await self._client()).chat.completions.with_raw_response.create, self._body(request)
         errors = refusals = 0
         while True:
             await self._pace.turn()
             began = time.monotonic()
             try:
                 async with asyncio.timeout(TIMEOUT_S):  # the client's own begins anew with each byte that comes
-                    raw = await client.chat.completions.with_raw_response.create(**body)
+                    # As `extra_body` it goes out as it is; the client's walk through it takes a third of a call's CPU.
+                    raw = await send(model=self.name, messages=[], extra_body=body)
                 reply = _parsed(raw.text)
             except _FATAL as error:
                 raise UserError(f"{self.base_url or self.name} refuses '{self.name}': {message(error)}") from None

@@ -1,19 +1,20 @@
 """A preference data set on disk: parquet parts, one per block of personas, which a killed build goes on with.
 
-The folder holds `personas.parquet`, `prompts.parquet`, `base.parquet` (the answers for nobody in particular), `pairs/`
-with the parts, and `dataset.json`: how it was made. Used by `persona pairs` and 03_preferences.
+The folder holds `dataset.json` (how it was made), `personas.parquet`, `prompts.parquet`, `base.parquet` (the answers
+for nobody in particular), `pairs/` with the parts, `dense/` with those of the dense block, and what follows from the
+pairs, by their ids: `contexts.parquet`, `negatives.parquet`, `verification.parquet`. Used by `persona pairs`.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
-from . import UserError, design, preferences, wording
+from . import UserError, design, negatives, preferences, verification, wording
 from .model import Model
+from .whole import Whole
 
 ABOUT = "dataset.json"
 BLOCK = 25  # personas; with the paper's 200 prompts each, 5,000 pairs are in memory at once
@@ -29,7 +30,12 @@ def build(
     heldout: int = 50,
     words: int = 60,
     seed: int = 0,
+    dense: tuple[int, int] = (0, 0),
+    shots: int = 8,
+    verify: int = 0,
+    judge: Model | None = None,
     templates: str | None = None,
+    again: bool = False,
 ) -> Path:
     """Make the pairs of all personas, block by block; parts that are there already are left as they are.
 
@@ -41,32 +47,90 @@ def build(
         folder: where the data set goes.
         train, seen, heldout, seed: as in `design.deal`.
         words, templates: as in `preferences.revise`.
+        dense: personas and prompts of the dense block (`design.dense`).
+        shots: pairs per few-shot context (`design.contexts`).
+        verify: how many pairs the judge is shown (`verification.draw`).
+        judge: the model that plays the personas; None: the writer.
+        again: make the parts anew that hold failures, once their replies are forgotten (`Store.forget_failed`).
 
     Returns:
         The folder.
 
     Raises:
-        UserError: the folder holds another data set.
+        UserError: the folder holds another data set, or a size is larger than what there is.
     """
     folder = Path(folder)
-    sizes = {"train": train, "seen": seen, "heldout": heldout, "words": words, "seed": seed}
-    dealt = design.deal(people.index, prompts, train, seen, heldout, seed)
+    sizes = {"train": train, "seen": seen, "heldout": heldout, "words": words, "seed": seed, "dense": list(dense)}
     if "persona_split" not in people:
         people = people.assign(persona_split=design.persona_splits(people.index))
-    _begin(folder, sizes | _about(people, prompts, writer, templates))
-    people.to_parquet(folder / "personas.parquet")
-    prompts.to_parquet(folder / "prompts.parquet")
-    base = preferences.base_answers(prompts, writer, words, templates)
-    base.to_parquet(folder / "base.parquet")
     block = len(people) if writer.batch else BLOCK
-    with tqdm(total=len(dealt), desc="pairs", unit="pair", disable=None) as bar:
-        for start in range(0, len(people), block):
-            part = folder / "pairs" / f"part-{start // block:05d}.parquet"
-            own = dealt[dealt["persona_id"].isin(people.index[start : start + block])]
-            if not part.is_file():
+    dealt = design.deal(people.index, prompts, train, seen, heldout, seed)
+    work = _blocks(folder / "pairs", dealt, people.index, block)
+    if all(dense):
+        square = design.dense(people.index, prompts["prompt_id"], *dense)
+        work |= _blocks(folder / "dense", square, square["persona_id"].unique(), block)
+    _begin(folder, sizes | _about(people, prompts, writer, templates))
+    _write(people, folder / "personas.parquet")
+    _write(prompts, folder / "prompts.parquet")
+    if again:
+        _drop_failed(folder)
+    todo = {part: own for part, own in work.items() if not part.is_file()}
+    n = sum(map(len, todo.values()))
+    steps = {"base answers": len(prompts) if todo else 0, "critiques": n, "revisions": n, "verification": 2 * verify}
+    with Whole("pairs", steps) as whole:
+        if todo:
+            base, done = _base(folder, prompts, writer, words, templates), 0
+            for part, own in todo.items():
                 _write(preferences.revise(own, people, prompts, base, writer, words, templates), part)
-            bar.update(len(own))
+                done += len(own)
+                whole.reach({"base answers": len(prompts), "critiques": done, "revisions": done})
+        _derive(folder, people, shots, seed, new=bool(todo))
+        if verify:
+            _verify(folder, people, verify, judge or writer, templates)
     return folder
+
+
+def _blocks(folder: Path, dealt: pd.DataFrame, ids: Sequence[str], size: int) -> dict[Path, pd.DataFrame]:
+    """The file of each block of personas, and what is dealt to them."""
+    number = dealt["persona_id"].map({persona: i // size for i, persona in enumerate(ids)})
+    return {folder / f"part-{i:05d}.parquet": own for i, own in dealt.groupby(number)}
+
+
+def _base(folder: Path, prompts: pd.DataFrame, writer: Model, words: int, templates: str | None) -> pd.DataFrame:
+    """The base answers, the same for all parts whenever they are made."""
+    path = folder / "base.parquet"
+    if not path.is_file():
+        _write(preferences.base_answers(prompts, writer, words, templates), path)
+    return pd.read_parquet(path)
+
+
+def _drop_failed(folder: Path) -> None:
+    """Remove the parts with failures."""
+    for path in [folder / "base.parquet", *folder.glob("pairs/part-*"), *folder.glob("dense/part-*")]:
+        failure = "base_failure" if path.name == "base.parquet" else "failure"
+        if path.is_file() and pd.read_parquet(path, columns=[failure])[failure].notna().any():
+            path.unlink()
+
+
+def _derive(folder: Path, people: pd.DataFrame, shots: int, seed: int, new: bool) -> None:
+    """Write what follows from the pairs without a call: few-shot contexts and hard negatives, by the pairs' ids."""
+    names = ["pair_id", "persona_id", "prompt_id", "persona_split", "prompt_split", "use", "chosen", "failure"]
+    if new or not (folder / "negatives.parquet").is_file():
+        pairs = columns(folder, names)
+        _write(negatives.hard(pairs, people, seed), folder / "negatives.parquet")
+    _write(design.contexts(columns(folder, names[:6] + names[7:]), shots, seed=seed), folder / "contexts.parquet")
+
+
+def _verify(folder: Path, people: pd.DataFrame, n: int, judge: Model, templates: str | None) -> None:
+    """Write what a judge says of some pairs."""
+    drawn = verification.draw(columns(folder, ["pair_id", "use", "failure"]), n)["pair_id"]
+    shown = pd.concat((part[part["pair_id"].isin(drawn)] for part in parts(folder)), ignore_index=True)
+    _write(verification.judge(shown, people, judge, templates), folder / "verification.parquet")
+
+
+def columns(folder: str | Path, names: list[str]) -> pd.DataFrame:
+    """Some columns of all pairs."""
+    return pd.concat(parts(folder, names), ignore_index=True)
 
 
 def _about(people: pd.DataFrame, prompts: pd.DataFrame, writer: Model, templates: str | None) -> dict[str, Any]:
@@ -76,7 +140,7 @@ def _about(people: pd.DataFrame, prompts: pd.DataFrame, writer: Model, templates
         "personas": len(people),
         "personas_hash": _hash(people),
         "prompts": len(prompts),
-        "prompts_hash": _hash(prompts[["prompt_id", "prompt_split"]]),
+        "prompts_hash": _hash(prompts[["prompt_id", "prompt", "prompt_split"]]),
         "generator": writer.identity,
         "templates": {name: wording.load(name, templates).sha256 for name in names},
     }
@@ -96,27 +160,32 @@ def _begin(folder: Path, about: dict[str, Any]) -> None:
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder} holds something else than a preference data set: choose another folder")
-    (folder / "pairs").mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    _whole(path, lambda half: half.write_text(json.dumps(about, indent=1) + "\n", "utf-8"))
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
-    """Write a part at once: it is there whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    _whole(path, table.to_parquet)
+
+
+def _whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file at once: it is there whole or not at all."""
     half = path.with_suffix(".half")
-    table.to_parquet(half, index=False)
+    write(half)
     half.replace(path)
 
 
-def parts(folder: str | Path) -> Iterator[pd.DataFrame]:
-    """The pairs part by part, for what need not hold all of them.
+def parts(folder: str | Path, names: list[str] | None = None, kind: str = "pairs") -> Iterator[pd.DataFrame]:
+    """The pairs part by part, for what need not hold all of them; `kind` is 'pairs', or 'dense' for the dense block.
 
     Raises:
-        UserError: there is no data set in the folder.
+        UserError: there are no pairs in the folder.
     """
-    files = sorted(Path(folder).glob("pairs/part-*.parquet"))
-    if not files:
+    files = sorted(Path(folder).glob(f"{kind}/part-*.parquet"))
+    if not files and kind == "pairs":
         raise UserError(f"{folder} holds no pairs: make some with `persona pairs --out {folder}`")
-    return (pd.read_parquet(file) for file in files)
+    return (pd.read_parquet(file, columns=names) for file in files)
 
 
 def read(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

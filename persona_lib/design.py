@@ -14,14 +14,15 @@ import pandas as pd
 from . import UserError
 
 SPLITS = ("train", "heldout")  # of prompts
-TRAIN, SEEN, HELDOUT = "train", "seen_test", "heldout_test"
+TRAIN, SEEN, HELDOUT, DENSE = "train", "seen_test", "heldout_test", "dense"
+CELLS = ("train", "context", "seen_seen", "seen_unseen", "unseen_seen", "unseen_unseen")
 UNSEEN_SHARE = 586 / 1586  # of personas; the paper's text has 1,586 personas and also 1,000 + 568
 
 
 def persona_splits(ids: Iterable[str], unseen: float = UNSEEN_SHARE) -> pd.Series:
     """'train' or 'unseen' for each persona id (index), decided by the hash of the id alone."""
     ids = pd.Index(ids, name="persona_id", dtype="str")
-    place = [int(hashlib.sha256(f"persona split {i}".encode()).hexdigest()[:8], 16) / 16**8 for i in ids]
+    place = [int(_digest(f"persona split {i}")[:8], 16) / 16**8 for i in ids]
     return pd.Series(np.where(np.array(place) < unseen, "unseen", "train"), index=ids, dtype="str")
 
 
@@ -78,7 +79,60 @@ def _hands(cards: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarr
         rest = rest[size:]
 
 
-def dense(ids: Iterable[str], prompt_ids: Iterable[str]) -> pd.DataFrame:
-    """Every prompt for every persona of a subset, as collaborative methods need it: `persona_id`, `prompt_id`."""
-    pairs = pd.MultiIndex.from_product([list(ids), list(prompt_ids)], names=["persona_id", "prompt_id"])
-    return pairs.to_frame(index=False).astype("str")
+def dense(ids: Iterable[str], prompt_ids: Iterable[str], n_personas: int, n_prompts: int) -> pd.DataFrame:
+    """Every prompt for every persona of a subset, as collaborative methods need it.
+
+    Returns:
+        Columns `persona_id`, `prompt_id`, `use` (dense). Who and what is in it goes by hash: some of each split.
+
+    Raises:
+        UserError: the block is larger than what there is.
+    """
+    sizes = {"personas": (list(ids), n_personas), "prompts": (list(prompt_ids), n_prompts)}
+    for kind, (there, n) in sizes.items():
+        if n > len(there):
+            raise UserError(f"{n} {kind} are asked for in the dense block, and there are {len(there)}")
+    chosen = [sorted(there, key=lambda i: _digest(f"dense {i}"))[:n] for there, n in sizes.values()]
+    pairs = pd.MultiIndex.from_product(chosen, names=["persona_id", "prompt_id"])
+    return pairs.to_frame(index=False).assign(use=DENSE).astype("str")
+
+
+def cells(pairs: pd.DataFrame) -> pd.Series:
+    """The official split on both axes, from `persona_split`, `prompt_split` and `use`; one of `CELLS` for each pair.
+
+    A method trains on `train`: train pairs of train personas. Four cells test it, named by persona and prompt: in
+    `seen_seen` it knows both (not the pair), in `unseen_unseen` neither. `context` holds the train pairs of unseen
+    personas: what may be shown of a new person (see `contexts`), but not trained on.
+    """
+    who = np.where(pairs["persona_split"] == "unseen", "unseen", "seen")
+    what = np.where(pairs["prompt_split"] == "heldout", "unseen", "seen")
+    tests = pd.Series(who, pairs.index, dtype="str") + "_" + what
+    return tests.mask(pairs["use"] == TRAIN, np.where(who == "seen", "train", "context"))
+
+
+def contexts(pairs: pd.DataFrame, shots: int = 8, draws: int = 5, seed: int = 0) -> pd.DataFrame:
+    """Few-shot contexts: pairs of a persona that a method may be shown before it is tested on the others.
+
+    Args:
+        pairs: columns `pair_id`, `persona_id`, `prompt_id`, `use`; those with a `failure` are left out.
+        shots: pairs per context; the first k of them are the context of k shots, so that the curve from 0 to all is
+            one of nested sets.
+        draws: independent contexts per persona.
+        seed: of the draws. They go by hash, so that a persona's context does not depend on the others.
+
+    Returns:
+        Columns `persona_id`, `draw` (0, 1, ...), `shot` (1, 2, ...), `pair_id`: train pairs, each once per draw.
+    """
+    own = pairs[(pairs["use"] == TRAIN) & pairs["failure"].isna()]
+    tables = []
+    for draw in range(draws):
+        place = (f"context {seed} {draw} " + own["persona_id"] + own["prompt_id"]).map(_digest)
+        table = own[["persona_id", "pair_id"]].assign(draw=draw, place=place).sort_values(["persona_id", "place"])
+        shot = table.groupby("persona_id").cumcount() + 1
+        tables.append(table.assign(shot=shot)[shot <= shots])
+    every = pd.concat(tables).sort_values(["persona_id", "draw", "shot"], ignore_index=True)
+    return every[["persona_id", "draw", "shot", "pair_id"]]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

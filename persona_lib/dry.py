@@ -18,7 +18,7 @@ from .store import Store, canonical, key_of
 CHARS_PER_TOKEN = 4.0  # of English text, roughly
 SHARE = 0.5  # of the length that a reply may have
 UNBOUNDED = 800  # characters of a reply that may be of any length
-SAMPLE = 500  # replies of the store that a scale is taken from
+SAMPLE = 5000  # replies of the store that a scale is taken from
 PAUSE_S = 60.0  # longer than this between two replies nothing was asked
 FEWEST_S = 5.0  # the store's clock counts whole seconds
 # First tokens for a choice, whatever it is between.
@@ -126,8 +126,9 @@ def example(
 
 def _number(schema: Mapping[str, Any], kind: str, chance: random.Random) -> float:
     """A number within the schema's bounds."""
-    low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
-    high = schema.get("maximum", schema.get("exclusiveMaximum", low + 5) - 1)
+    step = 1 if kind == "integer" else 1e-9  # to the next number beyond a bound that is excluded
+    low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + step)
+    high = schema.get("maximum", schema.get("exclusiveMaximum", low + 5) - step)
     return chance.randint(low, max(low, high)) if kind == "integer" else chance.uniform(low, max(low, high))
 
 

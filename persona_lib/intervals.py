@@ -40,7 +40,7 @@ def rates(table: pd.DataFrame, by: str | list[str], value: str = "score") -> pd.
     The Wilson interval with n / design effect and Student's t is Korn and Graubard's (1998) proposal for clustered
     proportions as modified by Dean and Pagano (2015).
     """
-    _check(table, by, value)
+    check(table, by, value)
     rows = {group: rate(items[value], items[ITEM]) for group, items in table.groupby(by, sort=False, dropna=False)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
@@ -76,14 +76,11 @@ def paired_differences(table: pd.DataFrame, by: str, value: str = "score", again
         width where all items agree. p is where such an interval would touch 0, its variance at least that of
         independent items: a family of tests needs the far tail, where estimates that are too small count most.
     """
-    _check(table, by, value)
-    if table.duplicated([*ITEM, by]).any():
-        raise UserError(f"an item has several rows in one group of {by}: take their mean first")
+    wide = side_by_side(table, by, value)
     groups = list(table[by].dropna().unique())
     if against is not None and against not in groups:
         raise UserError(f"{by} has no group {against!r}: take one of {', '.join(map(str, groups))}")
     pairs = combinations(groups, 2) if against is None else [(against, group) for group in groups if group != against]
-    wide = table.pivot(index=ITEM, columns=by, values=value)
     rows = [
         {"minuend": second, "subtrahend": first, **difference(wide[second] - wide[first])} for first, second in pairs
     ]
@@ -91,6 +88,14 @@ def paired_differences(table: pd.DataFrame, by: str, value: str = "score", again
     result = pd.DataFrame(rows, columns=names)
     result.insert(8, "p_holm", corrected(result["p"]))
     return result
+
+
+def side_by_side(table: pd.DataFrame, by: str, value: str) -> pd.DataFrame:
+    """A row per persona x prompt item, a column per group of `by`."""
+    check(table, by, value)
+    if table.duplicated([*ITEM, by]).any():
+        raise UserError(f"an item has several rows in one group of {by}: take their mean first")
+    return table.pivot(index=ITEM, columns=by, values=value)
 
 
 def difference(differences: pd.Series) -> dict:
@@ -250,7 +255,7 @@ def bootstrap(
     }
 
 
-def _check(table: pd.DataFrame, by: str | list[str], value: str) -> None:
+def check(table: pd.DataFrame, by: str | list[str], value: str) -> None:
     """Say what a table of scores lacks before anything is computed."""
     missing = {*ITEM, *([by] if isinstance(by, str) else by), value} - set(table)
     if missing:

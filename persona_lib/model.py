@@ -46,7 +46,8 @@ class Model:
         batch: send requests through the endpoint's Batch API, all at once: cheaper, and done within a day. A process
             that ends meanwhile loses nothing; the same calls made again fetch what came of it.
         max_calls: the most calls to make; None means any number. What the store has takes no call.
-        max_cost: the most USD to spend, by params/prices.yaml; None means any sum.
+        max_cost: the most USD to spend, by params/prices.yaml; None means any sum. It is held ready for the most that
+            calls can cost, so that batches may go out one after the other.
 
     No endpoint is contacted, and no key needed, before a reply is missing in the store. The key comes from
     OPENAI_API_KEY.
@@ -88,6 +89,11 @@ class Model:
     def _who(self) -> dict[str, str]:
         """The part of the identity that replies are kept under: weights by their hash, wherever they lie."""
         return {k: v for k, v in self.identity.items() if v and not (self.is_local and k == "name")}
+
+    @cached_property
+    def _dry(self) -> Dry:
+        """Makes replies up, where the store is a scratch one."""
+        return Dry(self.store, self._who)
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -217,15 +223,28 @@ class Model:
         text = canonical(request)
         key = key_of(text)
         if under_way := self._batch.under_way.get(key):
-            reply, cached = await asyncio.shield(under_way), True
+            reply, cached = (await asyncio.shield(under_way))[0], True
         elif stored := self.store.get(key):
             reply, cached = json.loads(stored.reply), True
         elif self.store.offline:
             raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
         else:
-            reply, cached = await self._batch.call(key, text, request), False
+            reply, cached = await self._batch.call(key, text, request)
         self._batch.used.cached += cached
         return reply, cached
+
+
+def several(names: Sequence[str], store: Store | None = None) -> list[Model]:
+    """Models by name, each as NAME or NAME@ADDRESS, over one store.
+
+    Raises:
+        UserError: one is named twice, so that its rows could not be told from the other's.
+    """
+    models = [Model(name, base_url or None, store) for name, _, base_url in (n.partition("@") for n in names)]
+    told = [model.name for model in models]
+    if twins := sorted({name for name in told if told.count(name) > 1}):
+        raise UserError(f"two models are named {', '.join(twins)}, so that their rows would be one: name each once")
+    return models
 
 
 class _Batch:
@@ -233,34 +252,48 @@ class _Batch:
 
     def __init__(self, model: Model, step: str, items: int | None):
         self.model, self.used = model, Usage()
-        self.purse = budget.Purse(model._budgets, model._price, model.store.path)
-        self.progress = Calls(step, items, self.used, model=model._who, in_flight=model.max_in_flight)
+        self.purse = budget.Purse(model._budgets, model._price)
+        self.progress = Calls(step, items, self.used, model=model._who, name=model.name)
         if model.store.scratch:
-            self.connection = Dry(model.store, model._who)
+            self.connection = model._dry
         elif model.batch:
             self.connection = Batches(model.name, model.base_url, model.store, self.progress.away)
         else:
             self.connection = Connection(model.name, model.base_url, model.max_in_flight)
-        self.under_way: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        self.under_way: dict[str, asyncio.Task[tuple[dict[str, Any], bool]]] = {}
 
-    async def call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Call, so that others who ask the same meanwhile wait for this reply; it is committed when this returns."""
+    async def call(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Call, so that others who ask the same meanwhile wait for this reply; it is committed when this returns.
+
+        Returns the reply, and whether another process that shares the store has got it.
+        """
         self.progress.show()
-        self.under_way[key] = asyncio.ensure_future(self._call(key, text, request))
+        self.under_way[key] = asyncio.ensure_future(self._alone(key, text, request))
         try:
             return await self.under_way[key]
         finally:
             del self.under_way[key]
 
+    async def _alone(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        if self.model.batch:  # which sees to it itself, for a file at a time
+            return await self._call(key, text, request), False
+        async with self.model.store.locks.alone(key):
+            if stored := self.model.store.get(key):
+                return json.loads(stored.reply), True
+            return await self._call(key, text, request), False
+
     async def _call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
-        held = await self.purse.start(request)
-        reply, keep, retries = await self.connection.call(request)
-        if keep:
-            # A commit takes 0.04 ms. Committing in groups was tried: it makes the workers go in step, which costs a
-            # sixth of the throughput at 64 in flight.
-            self.model.store.put([Stored(key, text, canonical(reply), read(reply)[2])])
-        await self.purse.settle(held, self.used.count(reply.get("usage"), retries, self.model._price))
-        return reply
+        held, cost = await self.purse.start(request), None
+        try:
+            reply, keep, retries = await self.connection.call(request)
+            if keep:
+                # A commit takes 0.04 ms. Committing in groups was tried: it makes the workers go in step, which costs
+                # a sixth of the throughput at 64 in flight.
+                self.model.store.put([Stored(key, text, canonical(reply), read(reply)[2])])
+            cost = self.used.count(reply.get("usage"), retries, self.model._price)
+            return reply
+        finally:
+            self.purse.settle(held, cost)
 
     async def close(self) -> None:
         """Take the progress away and close the connection."""

@@ -12,6 +12,8 @@ from collections import deque
 CUT = 0.97  # of what was accepted, after a refusal
 GROWTH = 0.05  # per second, times the seconds since the last refusal ...
 MOST_GROWTH = 1.0  # ... up to this
+FAST_PER_S = 30.0  # calls a second; slower paces grow more slowly, as a refusal is a greater share of their calls ...
+SLOWEST_GROWTH = 0.15  # ... but not more slowly than by this factor
 WINDOW_S = 1.0  # over which accepted requests are counted, or one latency if that is longer
 SLOWEST_S = 2.0  # between two requests; an endpoint that was away for long is tried again this soon
 CATCH_UP_S = 0.05  # a request that starts late by less than this lets the next one start early
@@ -46,7 +48,8 @@ class Pace:
         self._accepted.append(now)
         self._recent(now)
         if self.limit < self.most:
-            growth = min(MOST_GROWTH, GROWTH * (now - self._refused_at)) * (now - self._grown_at)
+            careful = min(1.0, max(SLOWEST_GROWTH, self.limit / self._latency / FAST_PER_S))
+            growth = min(MOST_GROWTH, careful * GROWTH * (now - self._refused_at)) * (now - self._grown_at)
             self.limit, self._grown_at = min(self.most, self.limit * (1 + growth)), now
 
     def refused(self) -> None:

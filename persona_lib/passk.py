@@ -74,6 +74,31 @@ def _counts(n: np.ndarray, c: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarra
     return n, c
 
 
+def check(ks: Sequence[int], samples: int) -> None:
+    """Refuse, before anything is asked, what so many samples of each item can't tell.
+
+    Raises:
+        UserError: a k is below 1 or above the number of samples.
+    """
+    if wrong := [k for k in ks if not 1 <= k <= samples]:
+        raise UserError(f"pass@{wrong[0]} can't be had of {samples} samples of each item: take k from 1 to {samples}")
+
+
+def distinct(samples: pd.DataFrame, by: list[str], text: str = "answer") -> pd.DataFrame:
+    """Share of distinct texts among the samples of each item: a model that repeats itself gains nothing from more.
+
+    Args:
+        samples: one row per item and sample: `persona_id`, `prompt_id`, `by`, and `text`, missing where it failed.
+        by: columns of the groups.
+        text: the column whose distinct values count.
+
+    Returns:
+        As `agreement.rates`: the mean over items; `failed` are items without a text. It is 1 / n at the least.
+    """
+    counts = samples.groupby([*by, *ITEM], sort=False)[text].agg(["nunique", "count"])
+    return rates((counts["nunique"] / counts["count"]).rename("share").reset_index(), by, "share")
+
+
 def curves(
     samples: pd.DataFrame, by: list[str], ks: Sequence[int] = (1, 2, 4, 8, 16), value: str = "score"
 ) -> pd.DataFrame:
@@ -90,11 +115,10 @@ def curves(
         `agreement.rates`. Items with fewer than k scored samples are `failed` for that k.
 
     Raises:
-        UserError: no item has as many scored samples as the largest k.
+        UserError: no item has as many samples as the largest k, scored or not.
     """
+    check(ks, int(samples.groupby([*by, *ITEM]).size().max()))
     counts = _passed(samples, by, value)
-    if max(ks) > counts["n"].max():
-        raise UserError(f"pass@{max(ks)} can't be had: no item has more than {counts['n'].max()} scored samples")
     measures = {"pass@k": pass_at_k, "pass^k": pass_all_k}
     parts = [
         counts.assign(measure=name, k=k, value=_where_enough(function, counts, k))
@@ -128,6 +152,72 @@ def judge_effect(
     ]
     means = pd.concat(parts).groupby([*by, "k"], sort=False)
     return means[["true", "reported"]].mean().assign(n=means["true"].count()).reset_index()
+
+
+def corrected(
+    samples: pd.DataFrame,
+    by: list[str],
+    false_positive: float,
+    false_negative: float = 0.0,
+    ks: Sequence[int] = (1, 2, 4, 8, 16),
+    value: str = "score",
+) -> pd.DataFrame:
+    """What pass@k would be without a judge's errors, if these were its rates; arguments as in `curves`.
+
+    Returns:
+        One row per group and k: `by`, `k`, `judged`: pass@k by the verdicts, `corrected`: without bias, a mean over
+        items that for few of them can lie outside 0 to 1, `n`.
+    """
+    counts = _passed(samples, by, value)
+
+    def true(n: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
+        return corrected_at_k(n, c, k, false_positive, false_negative)
+
+    parts = [
+        counts.assign(k=k, judged=_where_enough(pass_at_k, counts, k), corrected=_where_enough(true, counts, k))
+        for k in ks
+    ]
+    means = pd.concat(parts).groupby([*by, "k"], sort=False)
+    return means[["judged", "corrected"]].mean().assign(n=means["judged"].count()).reset_index()
+
+
+def known_truths(
+    shares: Sequence[float], false_positive: float, false_negative: float = 0.0, ks: Sequence[int] = (1, 2, 4, 8, 16)
+) -> pd.DataFrame:
+    """What a judge would report of models of which it is known what share of their independent answers passes.
+
+    Returns:
+        One row per share and k: `share`, `k`, `true` and `reported` pass@k.
+    """
+    table = pd.MultiIndex.from_product([shares, ks], names=["share", "k"]).to_frame(index=False)
+    seen = table["share"] * (1 - false_negative) + (1 - table["share"]) * false_positive
+    return table.assign(true=1 - (1 - table["share"]) ** table["k"], reported=1 - (1 - seen) ** table["k"])
+
+
+def headline(table: pd.DataFrame, texts: pd.DataFrame) -> str:
+    """The finding in one sentence, whatever is missing.
+
+    Args:
+        table: as from `curves`.
+        texts: as from `distinct`.
+    """
+    last = table[table["k"] == table["k"].max()].dropna(subset="rate")
+    if last.empty:
+        return f"pass@{table['k'].max()} can't be told: no item has as many samples with a verdict."
+    first = table[(table["measure"] == "pass@k") & (table["k"] == table["k"].min())]["rate"]
+    best, worst = (last.loc[last["measure"] == name, "rate"] for name in ("pass@k", "pass^k"))
+    k, one, items = last["k"].iloc[0], table["k"].min(), last["n"].max()
+    ranges = [_range(values) for values in (first, best, worst)]
+    return (
+        f"Over {items} items, the critic would keep {ranges[0]} of answers at k = {one}, one of {k} for {ranges[1]} of "
+        f"items and all {k} for {ranges[2]}; {_range(texts['rate'])} of an item's samples are distinct."
+    )
+
+
+def _range(shares: pd.Series) -> str:
+    """Shares of several groups as one text."""
+    low, high = f"{shares.min():.0%}", f"{shares.max():.0%}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _passed(samples: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:

@@ -7,6 +7,7 @@ critique is preferred to it. Used by 03_preferences and `persona pairs`; to try 
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
 
 import numpy as np
 import pandas as pd
@@ -112,7 +113,7 @@ def _step(
 ) -> tuple[pd.Series, pd.Series]:
     """Ask for one field for every row that has all values; the texts and the failures, missing where not asked."""
     table = pd.DataFrame(dict(values), index=index).dropna()
-    messages = (template.messages(row) for row in table.to_dict("records"))
+    messages = [template.messages(row) for row in table.to_dict("records")]
     replies = writer.ask(messages, schema=_reply(template, words), step=f"{template.name}s")
     texts = pd.Series(_texts(replies, template), table.index, dtype="str")
     failures = pd.Series([r.failure for r in replies], table.index, dtype="str")
@@ -155,6 +156,14 @@ def checks(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
         for i, chosen, rejected, prompt in texts
     ]
     return table.astype({"quotes": "str"})
+
+
+def similarity(pairs: pd.DataFrame) -> pd.Series:
+    """Share of words, in their order, that base answer and revision have in common (0 to 1, missing without a pair)."""
+    there = pairs.dropna(subset=["chosen", "rejected"])
+    words = zip(there["rejected"].str.lower().str.split(), there["chosen"].str.lower().str.split(), strict=True)
+    ratios = [SequenceMatcher(None, before, after, autojunk=False).ratio() for before, after in words]
+    return pd.Series(ratios, there.index, dtype=float).reindex(pairs.index)
 
 
 def _quotable(row: pd.Series) -> dict[str, str]:

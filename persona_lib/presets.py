@@ -12,18 +12,53 @@ from typing import Any
 
 import nbformat
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from . import UserError, prices, store
 
 
+class Pairs(BaseModel, extra="forbid", strict=True):
+    """The section `pairs` of a preset: how large the preference data set of `persona pairs` is, and of what.
+
+    `train`, `seen` and `heldout` are pairs per persona (`design.deal`), `train_prompts` and `heldout_prompts` how many
+    of the source's prompts to take (all, where these are not given); with `classify` only those that the model calls
+    value-laden. `dense_personas` x `dense_prompts` is the dense block; `shots` are pairs per few-shot context; `verify`
+    pairs are shown to the judge. The models default to the preset's `all`.
+    """
+
+    personas: int = Field(ge=1)
+    train: int = Field(100, ge=0)
+    seen: int = Field(50, ge=0)
+    heldout: int = Field(50, ge=0)
+    prompts: str = "builtin"
+    train_prompts: int | None = Field(None, ge=1)
+    heldout_prompts: int | None = Field(None, ge=1)
+    classify: bool = False
+    words: int = Field(60, ge=1)
+    seed: int = 0
+    min_age: int = 18
+    dense_personas: int = Field(0, ge=0)
+    dense_prompts: int = Field(0, ge=0)
+    shots: int = Field(8, ge=0)
+    verify: int = Field(0, ge=0)
+    model: str = "local"
+    base_url: str | None = None
+    judge: str | None = None
+    judge_base_url: str | None = None
+    templates: str | None = None
+
+
 class Preset(BaseModel, extra="forbid"):
-    """A file of params/: what it is for, parameters of all its notebooks, and the notebooks with their own."""
+    """A file of params/: what it is for, parameters of all its notebooks, the notebooks with their own, and the pairs.
+
+    What `all` says of seed and models holds for the pairs too.
+    """
 
     name: str
     about: str
     all: dict[str, Any] = {}
-    notebooks: dict[str, dict[str, Any] | None]
+    pairs: dict[str, Any] | None = None
+    notebooks: dict[str, dict[str, Any] | None] = {}
 
 
 def known() -> list[str]:
@@ -85,6 +120,25 @@ def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | No
     # A run asks the model: it replays a recording only where it is told to.
     values = {stem: {"recording": None} | preset.all | own[stem] | dict(given) for stem in selected}
     return {stem: {k: values[stem].get(k, default) for k, default in declared[stem].items()} for stem in selected}
+
+
+def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
+    """What `persona pairs` makes by a preset; what is given wins.
+
+    Raises:
+        UserError: the preset has no pairs, a name is unknown, or a value is of another type.
+    """
+    if preset.pairs is None:
+        raise UserError(f"the preset '{preset.name}' has no section 'pairs': see params/smoke.yaml for one")
+    fields = Pairs.model_fields
+    values = {name: value for name, value in preset.all.items() if name in fields} | preset.pairs | dict(given or {})
+    if unknown := [name for name in values if name not in fields]:
+        raise _unknown("parameter", unknown[0], fields, " of pairs")
+    try:
+        return Pairs.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"parameter '{first['loc'][0]}' of pairs: {first['msg']}, not {first['input']!r}") from error
 
 
 def read(path: Path) -> nbformat.NotebookNode:

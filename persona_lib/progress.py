@@ -20,6 +20,7 @@ from typing import Any
 from tqdm import tqdm
 
 from .usage import Usage, total
+from .whole import Whole
 
 VARIABLE = "PERSONA_PROGRESS"
 POLL_S = 0.5
@@ -34,6 +35,8 @@ _batches = itertools.count()
 class Calls:
     """How far a batch of calls is: a bar in a terminal or notebook, log lines elsewhere, a file for a run.
 
+    Where it is part of a `Whole`, only that is shown.
+
     Args:
         step: what is being asked.
         items: how many there are, if that is known.
@@ -47,22 +50,28 @@ class Calls:
         self._file = os.environ.get(VARIABLE)
         self._every = WRITE_EVERY_S if self._file else LOG_EVERY_S
         self._bar: tqdm | None = None
-        self._shown, self._logged = False, 0.0
+        self._shown, self._logged, self._began = False, 0.0, 0.0
+        self._whole = None if self._file else Whole.current
+        if self._whole:
+            self._whole.begin(step)
 
     def show(self) -> None:
         """Begin to show it: a call is made."""
         if self._shown:
             return
-        self._shown = True
+        self._shown, self._began = True, time.monotonic()
         notebook = type(sys.stderr).__module__.startswith("ipykernel")
-        if not self._file and (sys.stderr.isatty() or notebook):
+        if not self._file and not self._whole and (sys.stderr.isatty() or notebook):
             self._bar = tqdm(total=self.items, initial=self.done, desc=self.step, unit="call", leave=False)
         self._log()
 
     def advance(self) -> None:
         """Note that one more item is done."""
         self.done += 1
-        if self._bar is not None:
+        if self._whole:
+            seconds = time.monotonic() - self._began if self._shown else 0.0
+            self._whole.advance(self.step, self.done - self.used.cached, seconds)
+        elif self._bar is not None:
             self._bar.update()
         elif self._shown and time.monotonic() - self._logged > self._every:
             self._log()
@@ -70,7 +79,9 @@ class Calls:
     def away(self, done: int) -> None:
         """Note how many items are done at the endpoint that did not come back yet."""
         changed, self.done_away = done != self.done_away, done
-        if self._bar is not None:
+        if self._whole:
+            self._whole.away(done)
+        elif self._bar is not None:
             self._bar.n = self.done + done
             self._bar.refresh()
         elif self._shown and changed and done and time.monotonic() - self._logged > self._every:
@@ -89,7 +100,7 @@ class Calls:
         if self._file:
             with open(self._file, "a", encoding="utf-8") as file:
                 file.write(json.dumps(self._about | {"done": done, "usage": asdict(self.used)}) + "\n")
-        elif self._bar is None:
+        elif self._bar is None and not self._whole:
             of_all = f" of {self.items}" if self.items else ""
             print(f"{self.step}: {done}{of_all} done", file=sys.stderr, flush=True)
 
@@ -170,6 +181,8 @@ class Progress:
         if not self._window:
             return ""
         (t0, d0, _), (t1, done, total) = self._window[0], self._window[-1]
+        if total is None:  # from a generator: nobody knows how many there are
+            return f"{self._step} {done}"
         if done >= total:
             return f"{self._step} {done}/{total}"
         left = (total - done) * (t1 - t0) / (done - d0) if done > d0 else None

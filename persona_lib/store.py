@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 import weakref
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,17 +19,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import UserError
+from .locks import Locks
 
 ROOT = Path(__file__).parent.parent
 RECORDINGS = ROOT / "tests" / "recordings"
 
+# A request is zlib-compressed: most of it is what others say too. Older stores hold text, and are read all the same.
 # `batches` and `submitted` hold the requests that wait in a file at the endpoint, until what came of them is fetched.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS replies (
-    key TEXT PRIMARY KEY, request TEXT NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
+    key TEXT PRIMARY KEY, request BLOB NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, id TEXT);
-CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request TEXT NOT NULL, number INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request BLOB NOT NULL, number INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
 """
 
@@ -58,6 +61,14 @@ def canonical(request: Mapping[str, Any]) -> str:
 def key_of(request: str) -> str:
     """The key of a canonical request: its SHA-256 in hex."""
     return hashlib.sha256(request.encode()).hexdigest()
+
+
+def _packed(request: str) -> bytes:
+    return zlib.compress(request.encode())
+
+
+def _plain(request: str | bytes) -> str:
+    return zlib.decompress(request).decode() if isinstance(request, bytes) else request
 
 
 def default_path() -> Path:
@@ -90,6 +101,7 @@ class Store:
         kept = Path(path or default_path())
         self.scratch = scratch or os.environ.get("PERSONA_SCRATCH")
         self.path = Path(self.scratch or kept)
+        self.locks = Locks(self.path.with_name(f"{self.path.name}-locks"))
         self.offline = offline or bool(os.environ.get("PERSONA_OFFLINE"))
         self._recorded = {row.key: row for row in read_recording(recording)} if recording else {}
         with self._errors():
@@ -107,6 +119,8 @@ class Store:
                 read_only = f"{kept.absolute().as_uri()}?mode=ro"
                 self._layers.append(sqlite3.connect(read_only, uri=True, timeout=60, check_same_thread=False))
                 weakref.finalize(self, self._layers[-1].close)
+            for layer in self._layers:
+                layer.create_function("plain", 1, _plain, deterministic=True)
 
     def _to_wal(self) -> None:
         """Where two processes make the file at once, SQLite tells one that it is locked without waiting."""
@@ -124,7 +138,7 @@ class Store:
         """The outcome kept under a key, or None."""
         if key in self._recorded:
             return self._recorded[key]
-        query = "SELECT key, request, reply, failure FROM replies WHERE key = ?"
+        query = "SELECT key, plain(request), reply, failure FROM replies WHERE key = ?"
         with self._errors():
             rows = (layer.execute(query, (key,)).fetchone() for layer in self._layers)
             row = next(filter(None, rows), None)
@@ -132,7 +146,7 @@ class Store:
 
     def latest(self, model: Mapping[str, str], n: int) -> list[tuple[str, str, str]]:
         """Request, reply and time of the last n answers of a model, by the name and address that it is kept under."""
-        query = "SELECT request, reply, created FROM replies WHERE failure IS NULL AND instr(request, ?) "
+        query = "SELECT plain(request), reply, created FROM replies WHERE failure IS NULL AND instr(plain(request), ?) "
         query += "ORDER BY rowid DESC LIMIT ?"
         earnest = self._layers[1:] if self.scratch else self._layers  # a scratch file's own replies are made up
         with self._errors():
@@ -141,8 +155,9 @@ class Store:
     def put(self, rows: Iterable[Stored]) -> None:
         """Keep outcomes; they are committed when this returns. A key that is already there keeps its first reply."""
         now = _now()
+        values = [(r.key, _packed(r.request), r.reply, r.failure, now) for r in rows]
         with self._transaction():
-            self._db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?)", [(*r, now) for r in rows])
+            self._db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?)", values)
 
     def forget_failed(self) -> int:
         """Drop the outcomes that are no answers, so that they are asked again; returns how many."""
@@ -159,7 +174,8 @@ class Store:
         """Write all outcomes of the file as a recording, ordered by key; returns how many."""
         with self._errors():
             rows = [
-                Stored(*r) for r in self._db.execute("SELECT key, request, reply, failure FROM replies ORDER BY key")
+                Stored(*r)
+                for r in self._db.execute("SELECT key, plain(request), reply, failure FROM replies ORDER BY key")
             ]
         lines = [
             canonical({"request": json.loads(r.request), "reply": json.loads(r.reply), "failure": r.failure})
@@ -172,7 +188,7 @@ class Store:
         """Note the requests (key, canonical request) that a file at the endpoint carries, before it is processed."""
         with self._transaction():
             number = self._db.execute("INSERT INTO batches (file) VALUES (?)", (file,)).lastrowid
-            rows = ((key, request, number) for key, request in requests)
+            rows = ((key, _packed(request), number) for key, request in requests)
             self._db.executemany("INSERT OR IGNORE INTO submitted VALUES (?, ?, ?)", rows)
         return Batch(number, file, None)
 
@@ -242,7 +258,8 @@ def read_recording(recording: str | Path) -> Iterator[Stored]:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in RECORDINGS.glob("*.jsonl"))) or "none"
         raise UserError(f"no recording '{recording}': known ones are {known}; None asks the model")
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    # Not splitlines: what is said may hold other line breaks, such as U+2028, which JSON leaves as they are.
+    for number, line in enumerate(filter(None, path.read_text(encoding="utf-8").split("\n")), 1):
         try:
             row = json.loads(line)
             request = canonical(row["request"])

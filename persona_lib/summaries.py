@@ -5,7 +5,9 @@ that point at the attribute, data/cues.yaml) says the same without a model. Used
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +15,7 @@ import pandas as pd
 import yaml
 from pydantic import create_model
 
-from . import UserError, agreement, personas, wording
+from . import UserError, agreement, intervals, personas, wording
 from .attributes import NAMES
 from .model import Model
 
@@ -70,8 +72,7 @@ def attributes(results: pd.DataFrame, people: pd.DataFrame, judge: Model, templa
         for r in table.itertuples()
     ]
     table["lexical"] = pd.Series(tells, table.index, dtype="str")
-    score = table["judged"].map({DROPPED: 1.0, KEPT: 0.0}).astype(float)
-    return table.drop(columns="summary").assign(score=score)
+    return table.drop(columns="summary").assign(score=_scores(table["judged"]))
 
 
 def _judged(rows: pd.DataFrame, names: tuple[str, ...], judge: Model, template: wording.Template) -> pd.DataFrame:
@@ -107,19 +108,90 @@ def _cues() -> dict[str, list[str]]:
     return yaml.safe_load(CUES.read_text("utf-8"))
 
 
-def between_models(table: pd.DataFrame) -> pd.DataFrame:
-    """Kappa between models on what is dropped, over the attributes of the same personas and prompts.
+def dropped(table: pd.DataFrame, attributes: Sequence[str] = NAMES) -> pd.DataFrame:
+    """How often each attribute is dropped, the most often dropped first.
 
     Args:
-        table: as from `attributes`, of two models or more.
+        table: as from `attributes`.
+        attributes: those to be counted; one that nobody has is a row for each model too.
 
     Returns:
-        Index and columns the models; missing where undefined.
+        One row per attribute and model: `attribute`, `model`, those of `intervals.rates` of the judge's verdicts (`n`
+        summaries, `failed`, `rate`, `low`, `high`, `note`), and `lexical`, the rate by the lexical match.
     """
-    choices = table.pivot(index="model", columns=["persona_id", "prompt_id", "attribute"], values="judged")
-    return agreement.kappa_matrix(choices)
+    by = ["attribute", "model"]
+    rates = intervals.rates(table, by)
+    rates["lexical"] = _scores(table["lexical"]).groupby([table[name] for name in by], sort=False).mean()
+    every = pd.MultiIndex.from_product([attributes, table["model"].unique()], names=by)
+    order = rates["rate"].groupby("attribute").mean().reindex(attributes).sort_values(ascending=False).index
+    rates = rates.reindex(every).reindex(order, level="attribute").reset_index()
+    rates["note"] = rates["note"].where(rates["n"].notna(), "nobody here has it")
+    return rates.fillna({"n": 0, "failed": 0}).astype({"n": int, "failed": int})
+
+
+def _scores(verdicts: pd.Series) -> pd.Series:
+    return verdicts.map({DROPPED: 1.0, KEPT: 0.0}).astype(float)
+
+
+def between_models(table: pd.DataFrame) -> pd.DataFrame:
+    """Do models drop the same? Over the attributes of the same personas and prompts.
+
+    Args:
+        table: as from `attributes`.
+
+    Returns:
+        One row per pair of models, none where there is only one: `model`, `other`, `raw` (agreement), `kappa` with
+        `low` and `high`, `n` (attributes of summaries judged for both), `failed`, `note`.
+    """
+    item = [personas.ID, "prompt_id", "attribute"]
+    wide = table.pivot(index=item, columns="model", values="judged")
+    rows = []
+    for one, other in combinations(table["model"].unique(), 2):
+        clusters = wide.index.to_frame(index=False)[item[:2]]
+        found = agreement.coefficients(wide[one], wide[other], clusters, (DROPPED, KEPT))
+        kappa = found.loc["Cohen's kappa"].rename({"estimate": "kappa"})
+        raw = {"model": one, "other": other, "raw": found.loc["raw agreement", "estimate"]}
+        rows.append(raw | kappa.to_dict())
+    return pd.DataFrame(rows, columns=["model", "other", "raw", "kappa", "low", "high", "n", "failed", "note"])
 
 
 def with_lexical(table: pd.DataFrame) -> pd.DataFrame:
     """How far the judge and the lexical match agree: the coefficients of `agreement.coefficients`."""
-    return agreement.coefficients(table["judged"], table["lexical"], clusters=table[[personas.ID, "prompt_id"]])
+    clusters = table[[personas.ID, "prompt_id"]]
+    return agreement.coefficients(table["judged"], table["lexical"], clusters, (DROPPED, KEPT))
+
+
+def per_summary(table: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """What each summary leaves out, beside what the critic says of the answer that was written from it.
+
+    Args:
+        table: as from `attributes`.
+        results: the rows it was made from.
+
+    Returns:
+        One row per summary: `persona_id`, `prompt_id`, `model`, `attributes` (that the persona has), `dropped` and
+        `dropped, lexical` (shares of those judged), `verdict` (missing where there is none).
+    """
+    key = [personas.ID, "prompt_id", "model"]
+    found = table.assign(lexical=_scores(table["lexical"])).groupby(key, sort=False)
+    found = found.agg(attributes=("attribute", "size"), dropped=("score", "mean"), lexical=("lexical", "mean"))
+    found = found.rename(columns={"lexical": "dropped, lexical"}).reset_index()
+    return found.merge(results[[*key, "verdict"]], how="left", on=key)
+
+
+def headline(rates: pd.DataFrame, agreed: pd.DataFrame) -> str:
+    """The finding in one sentence, whatever is missing.
+
+    Args:
+        rates: as from `dropped`.
+        agreed: as from `with_lexical`.
+    """
+    known = rates.dropna(subset="rate")
+    if known.empty:
+        return f"No summary could be judged: {rates['failed'].sum()} attributes of summaries are without a verdict."
+    overall = (known["rate"] * known["n"]).sum() / known["n"].sum()
+    means = known.groupby("attribute")["rate"].mean()
+    said = f"By the judge a summary drops {overall:.0%} of a persona's attributes, most often {means.idxmax()}"
+    raw, kappa = agreed.loc["raw agreement", "estimate"], agreed.loc["Cohen's kappa", "estimate"]
+    beside = f"judge and lexical match agree on {raw:.0%} of them"
+    return f"{said} ({means.max():.0%}); {beside} (kappa {'undefined' if pd.isna(kappa) else f'{kappa:.2f}'})."

@@ -24,7 +24,7 @@ COLUMNS = ("big five scores", "religion", "political views", "ideology")
 NEEDED = ("age", "sex", "race", "hispanic origin", "citizenship", "education", "ancestry")
 ADULT, PERSONALITY = 18, 12  # youngest age for party and ideology, and for a personality
 
-# GSS items RELIG, PARTYID and POLVIEWS; the religions worded so that they read well alone.
+# GSS items RELIG, PARTYID and POLVIEWS; the religions worded so that they read well alone, the others as printed.
 RELIGIONS = (
     "Protestant",
     "Christian, no denomination named",
@@ -44,7 +44,7 @@ PARTIES = (
     "Strong Democrat",
     "Not very strong Democrat",
     "Independent, close to Democrat",
-    "Independent (neither)",
+    "Independent (neither, no response)",
     "Independent, close to Republican",
     "Not very strong Republican",
     "Strong Republican",
@@ -54,7 +54,7 @@ IDEOLOGIES = (
     "Extremely liberal",
     "Liberal",
     "Slightly liberal",
-    "Moderate",
+    "Moderate, middle of the road",
     "Slightly conservative",
     "Conservative",
     "Extremely conservative",

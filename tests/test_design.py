@@ -67,6 +67,59 @@ def test_the_split_of_personas_is_near_the_papers_and_stays_when_more_join():
     pd.testing.assert_series_equal(splits.head(100), design.persona_splits(IDS[:100]))
 
 
-def test_a_dense_block_has_every_prompt_for_every_persona():
-    block = design.dense(IDS[:3], ["a", "b"])
-    assert block.to_numpy().tolist() == [[p, q] for p in IDS[:3] for q in "ab"]
+def test_a_dense_block_has_every_prompt_for_every_persona_of_a_subset():
+    block = design.dense(IDS, ["a", "b", "c"], 4, 2)
+    assert len(block) == 8 and block.groupby("persona_id")["prompt_id"].apply(set).map(len).eq(2).all()
+    assert block["persona_id"].nunique() == 4 and set(block["use"]) == {"dense"}
+    assert set(design.dense(IDS, "abc", 3, 2)["persona_id"]) < set(block["persona_id"])
+    with pytest.raises(UserError, match="5 prompts are asked for in the dense block, and there are 3"):
+        design.dense(IDS, "abc", 2, 5)
+
+
+@pytest.fixture(scope="module")
+def pairs(paper) -> pd.DataFrame:
+    split = prompts(3000, 868).set_index("prompt_id")["prompt_split"]
+    table = paper.assign(persona_split=paper["persona_id"].map(design.persona_splits(IDS)))
+    table = table.assign(prompt_split=table["prompt_id"].map(split), failure=None)
+    return table.assign(pair_id=table["persona_id"] + table["prompt_id"])
+
+
+def test_the_cells_of_the_split_tell_what_is_known_of_persona_and_prompt(pairs):
+    cells = design.cells(pairs)
+    assert set(cells) == set(design.CELLS)
+    of_cell = {cell: rows for cell, rows in pairs.groupby(cells)}
+    trained = of_cell["train"]
+    for cell, personas, questions in (
+        ("seen_seen", True, True),
+        ("seen_unseen", True, False),
+        ("unseen_seen", False, True),
+        ("unseen_unseen", False, False),
+    ):
+        assert of_cell[cell]["persona_id"].isin(trained["persona_id"]).eq(personas).all(), cell
+        assert of_cell[cell]["prompt_id"].isin(trained["prompt_id"]).eq(questions).all(), cell
+        assert set(of_cell[cell]["pair_id"]).isdisjoint(trained["pair_id"])
+    assert set(of_cell["context"]["persona_id"]) == set(of_cell["unseen_seen"]["persona_id"])
+
+
+def test_few_shot_contexts_are_nested_train_pairs_of_the_persona_itself(pairs):
+    some = pairs[pairs["persona_id"].isin(IDS[:30])]
+    table = design.contexts(some, shots=8, draws=3)
+    assert len(table) == 30 * 3 * 8 and not table.duplicated(["persona_id", "draw", "pair_id"]).any()
+    of_pair = some.set_index("pair_id")
+    assert (of_pair.loc[table["pair_id"], "use"] == "train").all()
+    assert (of_pair.loc[table["pair_id"], "persona_id"].to_numpy() == table["persona_id"]).all()
+    pd.testing.assert_frame_equal(
+        design.contexts(some, shots=4, draws=3), table[table["shot"] <= 4].reset_index(drop=True)
+    )
+    sets = table.groupby(["persona_id", "draw"])["pair_id"].apply(frozenset)
+    assert sets.nunique() > 80  # the draws differ
+
+
+def test_a_personas_context_stays_when_others_join_and_holds_no_failed_pair(pairs):
+    few, more = (pairs[pairs["persona_id"].isin(IDS[:n])] for n in (3, 9))
+    table = design.contexts(few)
+    assert table.equals(design.contexts(more).query("persona_id in @few.persona_id").reset_index(drop=True))
+    assert not table.equals(design.contexts(few, seed=1))
+    bad = table["pair_id"][0]
+    failed = few.assign(failure=few["failure"].astype("str").mask(few["pair_id"] == bad, "critique: refusal"))
+    assert bad not in set(design.contexts(failed)["pair_id"])

@@ -119,9 +119,62 @@ def test_hiding_an_attribute_from_the_writer_shows_in_the_score_of_the_same_item
     assert found["p_holm"]["sex"] < 0.05 < found["p_holm"]["religion"]
     asked = [r for r in endpoint.requests if "verdict" not in str(r) and not re.search("sex: ", str(r["messages"]))]
     assert len(asked) == 24
-    with (
-        Endpoint(hiding) as endpoint,
-        pytest.raises(UserError, match="nobody among the items has a value of 'religion'"),
-    ):
+
+
+def test_an_attribute_that_nobody_among_the_items_has_is_a_row_and_an_unknown_one_is_said():
+    folks = people(8).assign(religion=None)
+    with Endpoint(hiding) as endpoint:
         one = Model("m", endpoint.url)
-        leave_one_out.hide(items, folks.assign(religion=None), ["religion"], one, one)
+        items = bench.items(folks, questions(6), 24, seed=0)
+        table = leave_one_out.hide(items, folks, ["sex", "religion"], one, one)
+        with pytest.raises(UserError, match="no attribute 'faith': known are age, sex"):
+            leave_one_out.hide(items, folks, ["faith"], one, one)
+    found = leave_one_out.losses(table, ["sex", "religion"]).set_index("hidden")
+    assert found["n"].to_dict() == {"sex": 24, "religion": 0} and found["note"]["religion"].startswith("nobody among")
+    assert found["p_holm"]["sex"] == found["p"]["sex"] and np.isnan(found["p_holm"]["religion"])
+
+
+def test_the_placebo_tells_nothing_and_shows_what_any_line_does():
+    drawn = leave_one_out.annotators(people(20), ["sex", leave_one_out.PLACEBO], n=6)
+    told = drawn[drawn["attribute"] == "placebo"].pivot(index="persona_id", columns="version", values="profile")
+    extra = [w.removeprefix(o) for w, o in zip(told["with"], told["without"], strict=True)]
+    assert all(re.fullmatch(r"\nrecord number: \d{4}", line) for line in extra)
+    rng = np.random.default_rng(0)
+    raw = {"sex": rng.normal(0.5, 0.1, 40), "race": rng.normal(0.9, 0.1, 40), "placebo": rng.normal(0.9, 0.1, 40)}
+    pairs = pd.DataFrame({"attribute": np.repeat([*raw], 40), "raw": np.concatenate([*raw.values()]), "kappa": 0.1})
+    p = leave_one_out.by_attribute(pairs)["p_holm"]
+    assert p["sex"] < 0.001 and p["race"] > 0.05 and np.isnan(p["placebo"])
+
+
+def test_who_was_drawn_is_told_for_attributes_that_apply_to_few_and_to_nobody():
+    folks = people(20).assign(ancestry=None)
+    drawn = leave_one_out.annotators(folks, ["age", "religion"], n=15)
+    table = leave_one_out.selection(drawn, 15, ["age", "religion", "ancestry"])
+    assert table["people"].to_dict() == {"age": 15, "religion": 10, "ancestry": 0}
+    assert table["applies_to"].to_dict() == {"age": 1, "religion": 0.5, "ancestry": 0}
+    assert table["note"].tolist() == ["", "fewer than 15", "nobody drawn here has it"]
+    assert leave_one_out.known(folks) == ["age", "sex", "race", "marital status", "religion"]
+
+
+def test_a_model_that_gives_one_answer_to_everything_leaves_nothing_to_choose_and_is_not_asked():
+    with Endpoint(lambda body: completion(json.dumps(dict.fromkeys(schema(body), "Yes.")))) as endpoint:
+        model = Model("m", endpoint.url)
+        table = leave_one_out.choices(leave_one_out.annotators(people(8), ["sex"], n=2), questions(2), model, model)
+    assert (table["failure"] == leave_one_out.SAME).all() and all("response_format" in r for r in endpoint.requests)
+    pairs = leave_one_out.influence(table)
+    said = leave_one_out.headline(pairs, leave_one_out.by_attribute(pairs), leave_one_out.losses(hidden([])))
+    assert said.startswith("No choice could be compared; 2 of 2 kappas are undefined;") and "nan" not in said
+
+
+def schema(body: dict) -> list[str]:
+    return body["response_format"]["json_schema"]["schema"]["properties"]
+
+
+def hidden(rows: list) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["hidden", "persona_id", "prompt_id", "score"])
+
+
+def test_a_critic_that_is_never_valid_leaves_rows_that_say_so():
+    rows = [(h, f"p{i}", "q", np.nan) for h in ("nothing", "sex") for i in range(3)]
+    found = leave_one_out.losses(hidden(rows), ["sex"])
+    assert found.loc[0, ["n", "failed", "note"]].tolist() == [0, 3, "nothing scored"] and found["p_holm"].isna().all()

@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_lib import UserError
-from persona_lib.passk import corrected_at_k, curves, judge_effect, judged_at_k, pass_all_k, pass_at_k
+from persona_lib.passk import (
+    check,
+    corrected,
+    corrected_at_k,
+    curves,
+    distinct,
+    headline,
+    judge_effect,
+    judged_at_k,
+    known_truths,
+    pass_all_k,
+    pass_at_k,
+)
 
 
 def samples(personas: int, prompts: int, n: int, chance: float, seed: int = 0) -> pd.DataFrame:
@@ -85,10 +97,47 @@ def test_the_interval_of_pass_at_k_covers_the_truth_in_about_95_of_100_simulated
         (lambda: pass_at_k(4, 1, 0), "pass@0"),
         (lambda: pass_at_k(4, 5, 2), "more samples passed"),
         (lambda: corrected_at_k(4, 2, 2, 0.5, 0.5), "says nothing"),
-        (lambda: curves(samples(2, 2, 4, 0.5), ["condition"], ks=[1, 8]), "pass@8 can't be had"),
+        (lambda: curves(samples(2, 2, 4, 0.5), ["condition"], ks=[1, 8]), "pass@8 can't be had of 4 samples"),
+        (lambda: check([1, 17], 16), "pass@17 can't be had of 16 samples of each item: take k from 1 to 16"),
+        (lambda: check([0], 16), "pass@0"),
         (lambda: curves(samples(2, 2, 4, 0.5).assign(score=0.5), ["condition"], ks=[1]), "must be 0, 1"),
     ],
 )
 def test_what_cannot_be_had_is_said(call, message):
     with pytest.raises(UserError, match=message):
         call()
+
+
+def test_a_critic_that_is_never_valid_leaves_curves_of_failed_items_and_a_headline_that_says_so():
+    table = samples(3, 2, 4, 0.5).assign(score=np.nan, answer=None)
+    found = curves(table, ["condition"], ks=[1, 4])
+    assert found["n"].eq(0).all() and found["failed"].eq(6).all() and found["rate"].isna().all()
+    assert headline(found, distinct(table, ["condition"])).startswith("pass@4 can't be told")
+    for judged in (judge_effect, corrected):
+        assert judged(table, ["condition"], 0.05, ks=[1, 4])["n"].eq(0).all()
+
+
+def test_the_share_of_distinct_samples_tells_a_model_that_gives_one_answer_to_everything():
+    table = samples(3, 2, 4, 0.5)
+    same, other = distinct(table.assign(answer="yes"), ["condition"]), table.assign(answer=table.index.astype(str))
+    assert same["rate"].tolist() == [0.25] and same["n"].tolist() == [6]
+    assert distinct(other, ["condition"])["rate"].tolist() == [1.0]
+    said = headline(curves(other, ["condition"], ks=[1, 4]), distinct(other, ["condition"]))
+    assert said.startswith("Over 6 items") and said.endswith("; 100% of an item's samples are distinct.")
+
+
+def test_a_judge_that_passes_1_of_20_wrong_answers_makes_56_of_100_of_none_at_16_samples():
+    table = known_truths([0.0, 0.2], 0.05).set_index(["share", "k"])
+    assert table["reported"][0.0, 16] == pytest.approx(0.5599, abs=1e-4) and table["true"][0.0, 16] == 0
+    nothing = judge_effect(samples(3, 2, 16, 0.5).assign(score=0.0), ["condition"], 0.05).set_index("k")["reported"]
+    assert table["reported"][0.0].to_dict() == pytest.approx(nothing.to_dict())
+
+
+def test_correcting_for_a_judges_errors_gives_the_truth_back_on_average():
+    true = samples(40, 40, 8, 0.2)
+    rng = np.random.default_rng(1)
+    seen = np.where(true["score"] == 1, rng.random(len(true)) < 0.9, rng.random(len(true)) < 0.05).astype(float)
+    found = corrected(true.assign(score=seen), ["condition"], 0.05, 0.1, ks=[1, 4]).set_index("k")
+    truth = curves(true, ["condition"], ks=[1, 4]).query("measure == 'pass@k'").set_index("k")["rate"]
+    assert found["corrected"].to_dict() == pytest.approx(truth.to_dict(), abs=0.02)
+    assert (found["judged"] > found["corrected"] + 0.01).any()

@@ -111,3 +111,11 @@ def test_checks_see_what_is_wrong_and_leave_it_in(chosen, longer, identical, ref
 def test_a_value_that_the_prompt_or_the_base_answer_names_is_no_quotation():
     pair = pd.DataFrame({"persona_id": ["p"], "prompt": "Is 34 old?", "rejected": "Asian?", "chosen": "An Asian of 34"})
     assert preferences.checks(pair.astype("str"), PEOPLE)["quotes"].isna().all()
+
+
+def test_similarity_is_the_share_of_words_in_order_and_missing_without_a_pair():
+    pair = pd.DataFrame(
+        {"rejected": ["it depends on much", "a b c d", "x"], "chosen": ["It depends on much", "a b e f", None]}
+    )
+    assert preferences.similarity(pair).round(2).tolist()[:2] == [1.0, 0.5]
+    assert preferences.similarity(pair).isna().tolist() == [False, False, True]

@@ -460,6 +460,8 @@ def test_the_time_left_is_that_of_the_pace_now(tmp_path):
     assert progress._text() == "answering 60/100, 02:40 left"  # slower now, and only the last half minute counts
     progress._note({"step": "judging", "done": 1, "total": 8}, 161.0)
     assert progress._text() == "judging 1/8"
+    progress._note({"step": "revising", "done": 3, "total": None}, 162.0)
+    assert progress._text() == "revising 3"
 
 
 # --- Ctrl-C

@@ -1,6 +1,7 @@
 """The response store: what is kept, what survives, what is said when the file is no store."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 
@@ -34,6 +35,20 @@ def test_a_second_reply_to_the_same_request_does_not_replace_the_first(tmp_path)
     store.put([stored(1)])
     store.put([stored(1)._replace(reply='"another"')])
     assert store.get(stored(1).key) == stored(1)
+
+
+def test_requests_are_kept_small_and_a_store_of_before_which_holds_them_as_text_is_read(tmp_path):
+    store = Store(tmp_path / "r.sqlite")
+    request = canonical({"messages": "what others say too " * 200})
+    store.put([Stored(key_of(request), request, "{}", None)])
+    with sqlite3.connect(tmp_path / "r.sqlite") as file:
+        (size,) = file.execute("SELECT length(request) FROM replies").fetchone()
+        row = stored(1)
+        file.execute("INSERT INTO replies VALUES (?, ?, ?, ?, '2026')", (row.key, row.request, row.reply, None))
+    assert size < len(request) / 10
+    again = Store(tmp_path / "r.sqlite")
+    assert again.get(key_of(request)).request == request and again.get(row.key) == row
+    assert again.write_recording(tmp_path / "r.jsonl") == 2
 
 
 def test_failed_outcomes_can_be_forgotten_and_answers_stay(tmp_path):
@@ -75,6 +90,14 @@ def test_a_recording_is_read_before_the_file_and_holds_the_same(tmp_path):
     assert replay.get(stored(1).key) == stored(1)
     assert replay.get(stored(2).key) == stored(2, "refusal")
     assert replay.counts()["replies"] == 0
+
+
+def test_a_recording_holds_whatever_a_prompt_can_hold(tmp_path):
+    request = canonical({"prompt": "one\u2028two\x85three\x0c four\r\n 🙂 \u202e"})
+    Store(tmp_path / "r.sqlite").put([Stored(key_of(request), request, request, None)])
+    Store(tmp_path / "r.sqlite").write_recording(tmp_path / "one.jsonl")
+    replay = Store(tmp_path / "empty.sqlite", recording=str(tmp_path / "one.jsonl"))
+    assert replay.get(key_of(request)) == Stored(key_of(request), request, request, None)
 
 
 def test_a_recording_is_found_by_its_request_not_by_what_a_line_claims(tmp_path):

@@ -81,10 +81,47 @@ def test_a_summary_or_a_verdict_that_failed_leaves_rows_with_the_reason():
 def test_models_that_drop_the_same_agree():
     one = judged(results("An old widow.", "A man."))[0]
     other = one.assign(model="n")
-    assert summaries.between_models(pd.concat([one, other])).loc["m", "n"] == 1
+    found = summaries.between_models(pd.concat([one, other])).iloc[0]
+    assert found[["model", "other", "raw", "kappa", "n", "failed"]].tolist() == ["m", "n", 1, 1, 9, 0]
+    flipped = other.assign(judged=other["judged"].map({"kept": "dropped", "dropped": "kept"}))
+    assert summaries.between_models(pd.concat([one, flipped])).loc[0, "raw"] == 0
+    assert summaries.between_models(one).empty
 
 
 def test_every_attribute_of_the_paper_that_a_summary_can_tell_has_cues():
     from persona_lib.attributes import NAMES
 
     assert set(summaries._cues()) == set(NAMES)
+
+
+def test_attributes_are_ranked_by_how_often_they_are_dropped_and_those_nobody_has_are_rows():
+    table, _ = judged(results("An old widow.", "A young husband in an office."))
+    rates = summaries.dropped(table, [*PEOPLE, "lifestyle"]).set_index("attribute")
+    known = {"marital status": 1, "occupation category": 1, "religion": 1, "age": 0, "sex": 0}
+    assert rates["rate"].dropna().to_dict() == known and rates["rate"].dropna().is_monotonic_decreasing
+    assert rates.loc["lifestyle", ["n", "failed", "note"]].tolist() == [0, 0, "nobody here has it"]
+    assert rates.loc["marital status", ["n", "lexical"]].tolist() == [2, 0], "widow and husband are cues"
+
+
+def test_each_summary_has_what_it_drops_beside_the_verdict_on_its_answer():
+    texts = results("An old widow.", "A young husband in an office.")
+    table, _ = judged(texts)
+    found = summaries.per_summary(table, texts.assign(verdict=["keep", "revise"]))
+    assert found["attributes"].tolist() == [4, 5] and found["verdict"].tolist() == ["keep", "revise"]
+    assert found["dropped"].tolist() == [0.5, 0.6]
+
+
+def test_a_judge_that_is_never_valid_and_one_of_a_single_verdict_leave_a_headline_without_gaps():
+    never, _ = judged(results("An old widow.", "A man."), lambda body: completion("no JSON"))
+    said = summaries.headline(summaries.dropped(never), summaries.with_lexical(never))
+    assert said == "No summary could be judged: 9 attributes of summaries are without a verdict."
+
+    def always(body: dict) -> dict:
+        fields = body["response_format"]["json_schema"]["schema"]["properties"]
+        return completion(json.dumps(dict.fromkeys(fields, "kept")))
+
+    one, _ = judged(results("x", "y"), always)
+    said = summaries.headline(summaries.dropped(one), summaries.with_lexical(one))
+    assert "drops 0% of a persona's attributes" in said and "agree on 0% of them (kappa 0.00)" in said
+    silent = summaries.with_lexical(one.assign(lexical="kept"))
+    assert summaries.headline(summaries.dropped(one), silent).endswith("agree on 100% of them (kappa undefined).")

@@ -8,6 +8,7 @@ from persona_lib import UserError, distances, origins, surveys
 from persona_lib.census import Population
 from persona_lib.surveys import CORRELATIONS, IDEOLOGIES, LEVELS, PARTIES, RELIGIONS, TRAITS
 
+PRINTED = {"Independent (neither)": PARTIES[3], "Moderate": IDEOLOGIES[3]}  # the figures' short forms
 OUTCOMES = {"religion": RELIGIONS, "political views": PARTIES, "ideology": IDEOLOGIES}
 
 
@@ -28,38 +29,41 @@ def adults(people) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
+def gss(shared) -> dict[str, pd.Series]:
+    """One-way shares of GSS 2024 of political views and ideology."""
+    table = pd.read_csv(shared / "figures" / "politics_gss_oneway.csv")
+    table = table.query("survey == 'GSS 2024' and var1 == '(overall)'").set_index(["outcome", "category"])["share"]
+    return {"political views": table["partyid7"].rename(PRINTED), "ideology": table["polviews7"].rename(PRINTED)}
+
+
+@pytest.fixture(scope="module")
 def alike() -> pd.DataFrame:
     """Forty thousand people of each sex, 30 years old."""
     return pd.DataFrame({"sex": np.repeat(["Female", "Male"], 40_000), "age": 30})
 
 
-def test_margins_are_those_of_the_gss_and_of_pew_for_small_religions(adults, shared):
-    politics = pd.read_csv(shared / "figures" / "politics_gss_oneway.csv")
-    religion = pd.read_csv(shared / "figures" / "religion_gss_tables.csv")
+def test_margins_are_those_of_the_gss_and_of_pew_for_small_religions(adults, gss, shared):
     # Four standard errors of 78,000 draws, and 0.002 for what a fit to contradicting tables leaves.
-    for item, name, table in [("partyid7", "political views", politics), ("polviews7", "ideology", politics)]:
-        gss = table.query(f"survey == 'GSS 2024' and var1 == '(overall)' and outcome == '{item}'")
-        gss = gss.set_index("category")["share"]
-        got = adults[name].value_counts(normalize=True)[gss.index]
-        assert (abs(got - gss) < 0.002 + 4 * np.sqrt(gss / len(adults))).all(), name
-    gss = religion.query("survey == 'GSS 2024' and var1 == '(overall)' and outcome == 'relig13'")
-    gss = gss.set_index("category")["share"]
+    for name, share in gss.items():
+        got = adults[name].value_counts(normalize=True)[share.index]
+        assert (abs(got - share) < 0.002 + 4 * np.sqrt(share / len(adults))).all(), name
+    religion = pd.read_csv(shared / "figures" / "religion_gss_tables.csv")
+    printed = religion.query("survey == 'GSS 2024' and var1 == '(overall)' and outcome == 'relig13'")
+    printed = printed.set_index("category")["share"]
     got = adults["religion"].value_counts(normalize=True)
     for name in ("Protestant", "Catholic", "No religion"):
-        assert got[name] == pytest.approx(gss[name], abs=0.012)
+        assert got[name] == pytest.approx(printed[name], abs=0.012)
     for name, pew in {"Jewish": 0.0168, "Muslim": 0.0118, "Buddhist": 0.0108, "Hindu": 0.0093}.items():
-        assert got[name] == pytest.approx(pew, abs=0.0025) and got[name] == pytest.approx(gss[name], abs=0.006)
+        assert got[name] == pytest.approx(pew, abs=0.0025) and got[name] == pytest.approx(printed[name], abs=0.006)
 
 
-def test_expected_shares_are_those_of_the_gss_to_two_thousandths(adults):
+def test_expected_shares_are_those_of_the_gss_to_two_thousandths(adults, gss):
     """The model's own shares, without the chance of a draw; what is left is that these people are a sample."""
     table = surveys.cells(adults, np.zeros(len(adults))).value_counts(normalize=True)
     odds = np.exp(surveys.log_odds(table.index.to_frame(index=False)))
     share = pd.Series(table.to_numpy() @ (odds / odds.sum(axis=1, keepdims=True)))
-    reference = surveys.reference().query("attribute == 'political views' and other == 'ideology'")
-    for name, column in [("political views", "value"), ("ideology", "other value")]:
-        gss = reference.groupby(column)["share"].sum()
-        assert (share.groupby(surveys.outcomes()[name]).sum() - gss).abs().max() < 0.002, name
+    for name, printed in gss.items():
+        assert (share.groupby(surveys.outcomes()[name]).sum() - printed).abs().max() < 0.002, name
 
 
 def test_cross_tables_are_those_of_the_gss(adults):
@@ -160,15 +164,11 @@ def test_a_draw_is_repeatable_and_depends_on_ones_own_row_and_place_alone(census
     assert list(surveys.draw(children).notna().sum()) == [0, 5, 0, 0]
 
 
-def test_small_samples_meet_the_margins_on_average(census, adults):
-    target = surveys.reference().query("attribute == 'political views' and other == 'ideology'")
-    target = target.groupby("value")["share"].sum()
-    some = census[census["age"] >= 18].iloc[:100]
-    drawn = pd.concat(
-        [surveys.draw(census[census["age"] >= 18].iloc[i : i + 100], seed=i) for i in range(0, 5_000, 100)]
-    )
+def test_small_samples_meet_the_margins_on_average(census, gss):
+    target, grown = gss["political views"], census[census["age"] >= 18]
+    drawn = pd.concat([surveys.draw(grown.iloc[i : i + 100], seed=i) for i in range(0, 5_000, 100)])
     got = drawn["political views"].value_counts(normalize=True)[target.index]
-    assert len(some) == 100 and (abs(got - target) < 0.002 + 4 * np.sqrt(target / len(drawn))).all()
+    assert (abs(got - target) < 0.002 + 4 * np.sqrt(target / len(drawn))).all()
 
 
 def test_every_cell_has_every_outcome_and_tables_name_what_exists(adults):
@@ -188,6 +188,7 @@ def test_reference_tables_are_the_surveys(shared):
     gss = gss.query("survey == 'GSS 2024' and subgroup == 'all' and party_var == 'partyid7'")
     ours = reference.query("attribute == 'political views' and other == 'ideology'")
     ours = ours.set_index(["value", "other value"])["share"]
+    gss = gss.replace({"party": PRINTED, "ideology": PRINTED})
     assert np.allclose(ours[list(zip(gss["party"], gss["ideology"], strict=True))], gss["joint_share"], atol=1e-5)
 
 

@@ -1,0 +1,141 @@
+"""How close `Model('local')` comes to llama.cpp itself on the requests of the main job.
+
+    python benchmarks/local.py                  # all of them (some minutes on two cores)
+    python benchmarks/local.py --requests 20
+
+The requests are those of the committed recording: a persona's profile first, then a question, then what to do. `Model`
+is asked in the order in which the main job asks, store and validation included. llama.cpp's own server gets the same
+requests by bare HTTP in the best order, sorted, so that those that share a prefix follow each other; with one slot and
+with as many as there are cores, at its own defaults otherwise. All take turns, a part of the requests at a time, so
+that other work on the machine slows them alike.
+"""
+
+import argparse
+import http.client
+import itertools
+import json
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, create_model
+
+from persona_lib import local
+from persona_lib.connection import Endpoint
+from persona_lib.model import Model
+from persona_lib.store import Store, canonical, read_recording
+
+PARTS = 4
+Request = dict[str, Any]
+
+
+def recorded(n: int | None) -> list[Request]:
+    """The requests of the recording in the order in which they were answered."""
+    rows = sorted(read_recording("smoke"), key=lambda row: json.loads(row.reply)["created"])
+    return [json.loads(row.request) for row in rows][:: max(1, len(rows) // n) if n else 1]
+
+
+def serve(path: str, slots: int, port: multiprocessing.Queue) -> None:
+    """Body of the process of llama.cpp's server; it ends with its parent."""
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = path
+    params.hostnames, params.port = ["127.0.0.1"], 0
+    params.n_parallel, params.n_ctx = slots, slots * local.CONTEXT
+    server = xllamacpp.Server(params)
+    port.put(server.listening_address.rsplit(":", 1)[1])
+    while os.getppid() == multiprocessing.parent_process().pid:
+        time.sleep(0.2)
+
+
+@contextmanager
+def llama(slots: int) -> Iterator[int]:
+    """The port of llama.cpp's own server."""
+    context = multiprocessing.get_context("spawn")
+    port = context.Queue()
+    process = context.Process(target=serve, args=(str(local.gguf("local")), slots, port), daemon=True)
+    process.start()
+    try:
+        yield int(port.get(timeout=120))
+    finally:
+        process.terminate()
+        process.join(10)
+
+
+def bare(port: int, slots: int, requests: list[Request]) -> int:
+    """Send requests by bare HTTP, as many at once as there are slots; returns the tokens answered."""
+    as_sent = Endpoint("local", None)
+
+    def post(request: Request) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+        body = json.dumps(as_sent._body(request))
+        connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer["usage"]["completion_tokens"]
+
+    with ThreadPoolExecutor(slots) as pool:
+        return sum(pool.map(post, requests))
+
+
+def through_model(model: Model, requests: list[Request]) -> int:
+    """Ask for the same through `Model`; returns the tokens answered."""
+    before = model.usage["tokens_out"]
+    for schema, group in itertools.groupby(requests, key=lambda request: request["schema"]):
+        replies = model.ask([request["messages"] for request in group], schema=reply_class(schema))
+        assert not any(reply.cached for reply in replies)
+    return model.usage["tokens_out"] - before
+
+
+def reply_class(schema: dict[str, Any]) -> type[BaseModel]:
+    """The pydantic model that a recorded schema was made from."""
+    kinds = {
+        name: Literal[tuple(p["enum"])] if "enum" in p else Annotated[str, Field(max_length=p["maxLength"])]
+        for name, p in schema["schema"]["properties"].items()
+    }
+    return create_model(schema["name"], **{name: (kind, ...) for name, kind in kinds.items()})
+
+
+def parts(requests: list[Request]) -> list[list[Request]]:
+    size = -(-len(requests) // PARTS)
+    return [requests[i : i + size] for i in range(0, len(requests), size)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, help="only so many, spread over the job")
+    as_asked = recorded(parser.parse_args().requests)
+    best = sorted(as_asked, key=lambda request: canonical({"messages": request["messages"]}))
+    cores = os.cpu_count() or 1
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        model = Model("local", store=Store(Path(folder) / "r.sqlite"))
+        ways = {"Model('local')": (as_asked, lambda part: through_model(model, part))}
+        for slots in sorted({1, cores}):
+            port = stack.enter_context(llama(slots))
+            name = f"llama.cpp, {slots} slot{'s' if slots > 1 else ''}"
+            ways[name] = (best, lambda part, port=port, slots=slots: bare(port, slots, part))
+        local.serve(local.gguf("local"))  # so that no way's time has a start in it
+        seconds, tokens = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0)
+        for turn in range(PARTS):
+            for name, (requests, work) in ways.items():
+                began = time.perf_counter()
+                tokens[name] += work(parts(requests)[turn])
+                seconds[name] += time.perf_counter() - began
+    rates = {name: tokens[name] / seconds[name] for name in ways}
+    ours, *theirs = rates.values()
+    print(f"{len(as_asked)} requests of the main job, {cores} cores")
+    for name, rate in rates.items():
+        print(f"  {name:20} {rate:6.1f} tokens/s  ({tokens[name]} tokens in {seconds[name]:.1f} s)")
+    print(f"  Model('local') reaches {ours / max(theirs):.2f} of the better of the others")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Figures of the benchmark: attributes left out, attributes dropped, pass@k. A tidy table in, the Axes out.
+
+Knows no model and no file. In the look of `plots`; a table without a value makes a figure that says so. Used by
+04_leave_one_out, 07_summaries and 08_pass_at_k.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator, PercentFormatter
+
+from .plots import _axes, _caption
+
+_DASHES = {"pass@k": "-", "pass^k": (0, (4, 2))}
+
+
+def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
+    """Agreement of annotators who differ by one attribute: the distribution over people (Fig. 5 of the paper).
+
+    Args:
+        pairs: as from `leave_one_out.influence`.
+        summed: as from `leave_one_out.by_attribute`; its order is the figure's.
+        title: of the figure.
+    """
+    labels = [f"{a}  (n = {r.people:.0f}, {r.undefined:.0f} undefined)" for a, r in summed.iterrows()]
+    ax = _rows(labels, "agreement: kappa, and share of equal choices")
+    rows = pd.Series(range(len(summed)), index=summed.index)
+    seen = pairs.dropna(subset="kappa")
+    seen = seen.assign(kappa=(seen["kappa"] * 20).round() / 20).value_counts(["attribute", "kappa"]).reset_index()
+    ax.scatter(seen["kappa"], seen["attribute"].map(rows), s=18 * seen["count"], color="0.8", label="kappa of people")
+    ax.hlines(rows, summed["low"], summed["high"], color="C0", linewidth=2)
+    ax.plot(summed["kappa"], rows, "o", color="C0", markersize=8, label="mean kappa")
+    ax.plot(summed["raw"], rows, "D", color="C1", markersize=7, fillstyle="none", label="raw agreement")
+    ax.axvline(0, color="0.3", linewidth=1)
+    ax.set_xlim(-1.1, 1.1)
+    _legend(ax, title)
+    _blank(ax, summed["raw"])
+    text = "n: people. Grey: their kappas, the area is how many share one. Line: 95% interval of their mean.\n"
+    return _caption(
+        ax, text + "Undefined: both annotators chose one and the same option each time, or nothing could be compared."
+    )
+
+
+def losses(table: pd.DataFrame, title: str) -> Axes:
+    """What hiding an attribute from the writer does to the score, beside the line of no difference.
+
+    Args:
+        table: as from `leave_one_out.losses`.
+        title: of the figure.
+    """
+    labels = [f"{r.hidden}  (n = {r.n}, {r.failed} unscored)" for r in table.itertuples()]
+    ax = _rows(labels, "change of the share kept when it is hidden")
+    rows, clear = range(len(table)), table["p_holm"] < 0.05
+    ax.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)
+    ax.plot(table["difference"], rows, "o", color="C0", markersize=8, markerfacecolor="white", label="not clear")
+    ax.plot(table["difference"].where(clear), rows, "o", color="C0", markersize=8, label="p < 0.05 after Holm")
+    ax.axvline(0, color="0.3", linewidth=1)
+    ax.set_xlim(-1.05, 1.05)
+    _legend(ax, title)
+    _blank(ax, table["difference"])
+    return _caption(ax, "Point: difference on the same items. Line: 95% interval, clustered by persona and prompt.")
+
+
+def dropped(table: pd.DataFrame, title: str) -> Axes:
+    """How often a summary drops each attribute, by the judge and by the lexical match (Fig. 11 of the paper).
+
+    Args:
+        table: as from `summaries.dropped`; its order is the figure's.
+        title: of the figure.
+    """
+    models, names = list(table["model"].unique()), list(table["attribute"].unique())
+    n = table.groupby("attribute", sort=False)["n"].agg(["min", "max"])
+    labels = [f"{a}  (n = {r['min']}{'' if r['min'] == r['max'] else f' to {r.max()}'})" for a, r in n.iterrows()]
+    ax = _rows(labels, "share of summaries that drop the attribute", 0.2 + 0.1 * len(models))
+    for i, model in enumerate(models):
+        own = table[table["model"] == model].set_index("attribute").reindex(names)
+        rows = pd.Series(range(len(names))) + (i - (len(models) - 1) / 2) * 0.6 / len(models)
+        ax.hlines(rows, own["low"], own["high"], color=f"C{i}", linewidth=1.5)
+        said = f", {model}" if len(models) > 1 else ""
+        ax.plot(own["rate"], rows, "o", color=f"C{i}", markersize=6, label=f"judge{said}")
+        ax.plot(own["lexical"], rows, "D", color=f"C{i}", markersize=6, fillstyle="none", label=f"lexical match{said}")
+    ax.set_xlim(-0.03, 1.03)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _legend(ax, title, columns=2)
+    _blank(ax, table["rate"])
+    text = (
+        "n: summaries judged, of people who have the attribute. Line: 95% interval of the judge's rate, clustered by\n"
+    )
+    return _caption(ax, text + "persona and prompt. Lexical match: no word of the value, nor one that points at it.")
+
+
+def pass_curves(table: pd.DataFrame, by: Sequence[str], title: str) -> Axes:
+    """pass@k and pass^k against k with their intervals, a colour per group (Fig. 12 of the paper).
+
+    Args:
+        table: as from `passk.curves`.
+        by: columns of the groups.
+        title: of the figure.
+    """
+    ax = _curve_axes(table, "share of items")
+    names = pd.Series([", ".join(map(str, row)).replace("_", " ") for row in table[[*by]].to_numpy()], table.index)
+    groups = names.unique()
+    many = len(groups) > 1
+    for i, group in enumerate(groups):
+        for j, (measure, dash) in enumerate(_DASHES.items()):
+            own = table[(names == group) & (table["measure"] == measure)].dropna(subset="rate")
+            # Side by side, or intervals of one k would hide each other.
+            x = own["k"] * 2 ** (0.07 * (2 * i + j - len(groups) + 0.5))
+            label = f"{measure}, {group}" if many else measure
+            color, mark = f"C{i}" if many else f"C{j}", "os"[j]
+            ax.plot(x, own["rate"], marker=mark, markersize=6, color=color, linestyle=dash, label=label)
+            ax.vlines(x, own["low"], own["high"], color=color, linewidth=1.5)
+    _legend(ax, title, columns=2)
+    n = table.groupby("k")["n"].min()
+    items = f"{n.max()}" if n.nunique() == 1 else ", ".join(f"{count} at k = {k}" for k, count in n.items())
+    _blank(ax, table["rate"])
+    text = f"pass@k: one of k answers would be kept; pass^k: all of them. n = {items} items.\n"
+    return _caption(ax, text + "Line through a point: 95% interval, clustered by persona and prompt.")
+
+
+def judged_curves(table: pd.DataFrame, title: str, errors: str) -> Axes:
+    """True pass@k of models of known quality, and what a judge of given error rates would report.
+
+    Args:
+        table: as from `passk.known_truths`.
+        title: of the figure.
+        errors: the judge's error rates in words, for the caption.
+    """
+    ax = _curve_axes(table, "pass@k")
+    for i, (share, own) in enumerate(table.groupby("share")):
+        label = f"{share:.0%} of answers pass"
+        ax.plot(own["k"], own["true"], color=f"C{i}", marker="o", markersize=5, label=f"{label}: truth")
+        ax.plot(own["k"], own["reported"], color=f"C{i}", linestyle=(0, (4, 2)), marker="s", markersize=5)
+        ax.fill_between(own["k"], own["true"], own["reported"], color=f"C{i}", alpha=0.12)
+    ax.plot([], [], color="0.4", linestyle=(0, (4, 2)), marker="s", markersize=5, label="as this judge reports it")
+    _legend(ax, title, columns=2)
+    return _caption(ax, f"Computed, no model asked. Answers to an item are independent of each other;\n{errors}.")
+
+
+def _rows(labels: list[str], axis: str, tall: float = 0.3) -> Axes:
+    """Axes with a labelled row per thing, the first on top."""
+    ax = _axes(height=1.9 + tall * max(len(labels), 1))
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
+    ax.set_xlabel(axis)
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
+def _curve_axes(table: pd.DataFrame, axis: str) -> Axes:
+    """Axes of shares against k, with equal steps from each k to its double."""
+    ax, ks = _axes(height=4.2), sorted(table["k"].unique())
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(ks, [str(k) for k in ks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_ylim(-0.03, 1.03)
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_xlabel("k, samples looked at")
+    ax.set_ylabel(axis)
+    return ax
+
+
+def _legend(ax: Axes, title: str, columns: int = 3) -> None:
+    """Title and legend over the figure, from its left edge on, where they hide nothing."""
+    how = {"ncols": columns, "fontsize": 9, "handlelength": 2.6, "columnspacing": 1.4, "alignment": "left"}
+    place = {"loc": "outside upper left", "frameon": False, "borderpad": 0}
+    ax.figure.legend(*ax.get_legend_handles_labels(), title=title, title_fontsize=11, **how, **place)
+
+
+def _blank(ax: Axes, values: pd.Series) -> None:
+    """Say in the figure that there is nothing to show."""
+    if not values.notna().any():
+        ax.text(0.5, 0.5, "nothing could be scored", transform=ax.transAxes, ha="center", va="center", color="0.35")

@@ -1,0 +1,83 @@
+"""Verification: does a judge in the persona's shoes prefer the revision? Section 3.2 of the paper (there: 96%).
+
+Each pair is shown in both orders. A revision counts as preferred only where it is chosen whichever answer comes first;
+a judge that goes by the place alone prefers nothing. Used by `persona pairs` and 03_preferences.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from . import design, intervals, judging, personas
+from .model import Model
+
+REVISION, BASE, ORDER = "revision", "base answer", "order decides"
+GROUPS = ("age", "sex", "race", "education", "ideology", "political views", "religion")
+_AGES = {0: "under 18", 18: "18 to 29", 30: "30 to 44", 45: "45 to 64", 65: "65 or older"}
+
+
+def draw(pairs: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Up to n usable pairs, as many of each use as can be, by the hash of their ids."""
+    usable = pairs[pairs["failure"].isna()].sort_values("pair_id")
+    turn = usable.groupby("use").cumcount()
+    return usable.assign(turn=turn).sort_values(["turn", "use"], kind="stable").drop(columns="turn").head(n)
+
+
+def judge(pairs: pd.DataFrame, people: pd.DataFrame, model: Model, templates: str | None = None) -> pd.DataFrame:
+    """Let a model choose between base answer and revision in the shoes of each pair's persona: two calls a pair.
+
+    Args:
+        pairs: usable ones, columns as from `preferences.revise`.
+        people: personas, index `persona_id`.
+        model: the judge; it must offer log-probabilities.
+        templates: folder with a `prefer.txt` of the user's own.
+
+    Returns:
+        The index of `pairs`; columns `pair_id`, `persona_id`, `prompt_id`, `use`, `topic`, `cell` (see `design.cells`),
+        those of `judging.prefer`, and `outcome`: 'revision' or 'base answer' (in both orders), 'order decides', or
+        missing with the reason in `failure`.
+    """
+    profiles = {i: personas.describe(row) for i, row in people.loc[pairs["persona_id"].unique()].iterrows()}
+    verdicts = judging.prefer(model, pairs.assign(profile=pairs["persona_id"].map(profiles)), templates, "verification")
+    table = pairs[["pair_id", "persona_id", "prompt_id", "use", "topic"]].assign(cell=design.cells(pairs))
+    table = table.join(verdicts.drop(columns=["pair_id", "persona_id"]))
+    both = [table["p_first"].gt(0.5) & table["p_second"].gt(0.5), table["p_first"].lt(0.5) & table["p_second"].lt(0.5)]
+    outcome = pd.Series(np.select(both, [REVISION, BASE], ORDER), table.index, dtype="str")
+    known = table["p_chosen"].notna()
+    # Where the mean ties, the orders disagree: that is an outcome, not a failure.
+    return table.assign(outcome=outcome.where(known), failure=table["failure"].mask(known))
+
+
+def rates(verdicts: pd.DataFrame, people: pd.DataFrame, groups: Iterable[str] = GROUPS) -> pd.DataFrame:
+    """The share of revisions preferred in both orders: of all, by use, cell, topic, and the persona's attributes.
+
+    Args:
+        verdicts: as from `judge`.
+        people: personas, index `persona_id`.
+        groups: the attributes to break down by; age comes in five bands, and one that nobody has is left out.
+
+    Returns:
+        Index `by` and `group`; columns `n`, `failed`, `rate`, `low`, `high`, `note` as in `intervals.rates`, and beside
+        the rate the shares `base` (the base answer is preferred in both orders) and `order` (the order decides).
+    """
+    table = verdicts.assign(score=verdicts["outcome"].eq(REVISION).astype(float).where(verdicts["outcome"].notna()))
+    kinds = {"all": pd.Series("all pairs", table.index)} | {name: table[name] for name in ("use", "cell", "topic")}
+    known = people.reindex(columns=list(groups)).dropna(axis=1, how="all")
+    kinds |= {name: table["persona_id"].map(_labels(known[name])) for name in known}
+    parts = {}
+    for name, group in kinds.items():
+        rows = table.assign(group=group.fillna("unknown").astype("str"))
+        shares = rows.groupby("group")["outcome"].value_counts(normalize=True).unstack()
+        shares = shares.reindex(columns=[BASE, ORDER], fill_value=0).fillna(0)
+        found = intervals.rates(rows.sort_values("group", kind="stable"), by="group")
+        parts[name] = found.join(shares.set_axis(["base", "order"], axis=1))
+    return pd.concat(parts, names=["by"])
+
+
+def _labels(values: pd.Series) -> pd.Series:
+    """Age in bands, everything else as text; missing stays missing."""
+    if values.name != "age":
+        return values.astype("str")
+    bands = pd.cut(values.astype(float), [*_AGES, np.inf], right=False, labels=list(_AGES.values()))
+    return bands.astype("str").where(values.notna())

@@ -1,0 +1,61 @@
+"""Stand-in raters: a small study, and the files they would hand in, made without a browser."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from persona_lib import submissions
+from persona_lib.assignments import Assignment, Study
+
+BEGAN = 1_790_000_000_000  # some day in 2026
+
+
+def items(personas: int = 2, questions: int = 8) -> pd.DataFrame:
+    """A persona, a question, two answers."""
+    return pd.DataFrame(
+        {
+            "persona_id": f"p{p}",
+            "profile": f"age: {30 + p}\nreligion: none\nself description: likes order",
+            "prompt_id": f"q{q}",
+            "prompt": f"Should I do {q}?",
+            "first": f"No, {q} is too much.",
+            "second": f"Yes, {q} is fine.",
+            "pair_id": f"r{p}-{q}",
+        }
+        for p in range(personas)
+        for q in range(questions)
+    )
+
+
+def content(study: Study, assignment: Assignment, prefers="second", **changes) -> dict:
+    """What the assignment's page hands out, `prefers` being first, second or a function of the item."""
+    answers = []
+    for n, question in enumerate(assignment.questions):
+        letter = question.first
+        if question.item is not None:
+            wanted = prefers(study.items[question.item]) if callable(prefers) else prefers
+            letter = question.first if wanted == "first" else {"A": "B", "B": "A"}[question.first]
+        answers.append({"at": BEGAN + 20_000 * (n + 1), "choice": letter, "ms": 15_000, "reason": f"it fits {n}"})
+    given = {
+        "agreed": BEGAN + 5000,
+        "answers": answers,
+        "assignment": assignment.id,
+        "finished": BEGAN + 20_000 * (len(answers) + 2),
+        "format": "persona-annotation 1",
+        "participant": None,
+        "session": "5e55",
+        "started": BEGAN,
+    }
+    return given | changes
+
+
+def signed(assignment: Assignment, given: dict) -> dict:
+    """The content with its completion code."""
+    return {"code": submissions.code(assignment.key, given)} | given
+
+
+def hand_in(path: Path, study: Study, assignment: Assignment, prefers="second", **changes) -> Path:
+    """Write the file of one rater."""
+    path.write_text(json.dumps(signed(assignment, content(study, assignment, prefers, **changes))))
+    return path

@@ -1,0 +1,110 @@
+"""A judge against human labels: planted errors taken out, intervals by simulation, and the alternative annotator."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from persona_lib import UserError
+from persona_lib.calibration import alternative_annotator, corrected_rates, error_rates, signed_bias, winning_rate
+
+
+def study(rng: np.random.Generator, truth: float = 0.3, right: float = 0.8, wrong: float = 0.9) -> tuple:
+    """Verdicts of a judge with this sensitivity and specificity on 30 x 20 items, and 150 labelled items."""
+    items = pd.MultiIndex.from_product([range(30), range(20)], names=["persona_id", "prompt_id"]).to_frame(index=False)
+
+    def verdicts(good: np.ndarray) -> np.ndarray:
+        return np.where(good, rng.random(len(good)) < right, rng.random(len(good)) > wrong).astype(float)
+
+    chance = truth + rng.uniform(-0.2, 0.2, 30)[items["persona_id"]]
+    items["score"] = verdicts(rng.random(len(items)) < chance)
+    human = rng.random(150) < 0.5
+    return items.assign(system="x"), pd.DataFrame({"human": human.astype(float), "judge": verdicts(human)})
+
+
+def test_the_corrected_rate_takes_a_judges_errors_out():
+    table, labelled = study(np.random.default_rng(0))
+    row = corrected_rates(table, labelled, "system").iloc[0]
+    se, sp = row["sensitivity"], row["specificity"]
+    assert row["corrected"] == pytest.approx((row["rate"] + sp - 1) / (se + sp - 1))
+    assert row["bias"] == pytest.approx(row["rate"] - row["corrected"]) and row["note"] == ""
+    assert row["corrected_high"] - row["corrected_low"] > 1.2 * (row["high"] - row["low"])
+    perfect = labelled.assign(judge=labelled["human"])
+    row = corrected_rates(table, perfect, "system").iloc[0]
+    assert row["corrected"] == pytest.approx(row["rate"]) and row["bias"] == pytest.approx(0)
+
+
+def test_the_corrected_interval_covers_the_truth_in_about_95_of_100_simulated_studies():
+    rng, naive, hits = np.random.default_rng(1), 0, 0
+    for _ in range(200):
+        row = corrected_rates(*study(rng, 0.25, 0.75, 0.85), "system").iloc[0]
+        hits += row["corrected_low"] <= 0.25 <= row["corrected_high"]
+        naive += row["low"] <= 0.25 <= row["high"]
+    assert 0.91 <= hits / 200 <= 0.99 and naive / 200 < 0.8
+
+
+def test_each_system_is_corrected_by_its_own_labels_where_they_name_it():
+    table, labelled = study(np.random.default_rng(0))
+    both = pd.concat([table, table.assign(system="y")])
+    kind = pd.concat([labelled.assign(system="x"), labelled.assign(system="y", judge=1.0)])
+    result = corrected_rates(both, kind, "system")
+    assert result.loc["x", "corrected"] > 0 and result.loc["y", "note"].startswith("the judge is no better than chance")
+    assert np.isnan(result.loc["y", "corrected"])
+    one = corrected_rates(table, labelled.query("human == 1"), "system").iloc[0]
+    assert one["note"].startswith("labelled items of one class only") and np.isnan(one["corrected"])
+    nothing = corrected_rates(table.assign(score=np.nan), labelled, "system").iloc[0]
+    assert nothing["note"] == "nothing scored" and np.isnan(nothing["corrected"])
+
+
+def test_labels_that_are_no_labels_are_refused():
+    with pytest.raises(UserError, match="0, 1 or missing"):
+        error_rates(pd.DataFrame({"human": [0, 5], "judge": [0, 1]}))
+    assert np.isnan(error_rates(pd.DataFrame({"human": [1.0], "judge": [1.0]}))["specificity"])
+
+
+def test_a_judge_that_agrees_in_most_cases_can_still_flatter_one_system():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"system": np.repeat(["ours", "theirs"], 300), "human": (rng.random(600) < 0.5).astype(float)})
+    lifted = (table["system"] == "ours") & (table["human"] == 0) & (rng.random(600) < 0.3)
+    table["judge"] = table["human"].where(~lifted, 1.0)
+    table.loc[5, "human"] = np.nan
+    result = signed_bias(table, "system")
+    assert result.loc["ours", "low"] > 0.08 and result.loc["ours", "p_holm"] < 0.001
+    assert result.loc["theirs", "bias"] == 0 and result.loc["theirs", "low"] < 0 < result.loc["theirs", "high"]
+    assert result.loc["ours", ["n", "failed"]].tolist() == [299, 1]
+
+
+def annotators(rng: np.random.Generator, noise: list[float], items: int = 100) -> pd.DataFrame:
+    """Labels of a truth of three options, each annotator wrong with their own chance."""
+    truth = rng.integers(0, 3, items)
+    return pd.DataFrame({f"a{i}": np.where(rng.random(items) < e, (truth + 1) % 3, truth) for i, e in enumerate(noise)})
+
+
+def test_a_judge_as_good_as_the_humans_may_stand_in_and_a_bad_one_may_not():
+    labels = annotators(np.random.default_rng(0), [0.2, 0.2, 0.2, 0.15, 0.7])
+    good, bad = labels["a3"], labels["a4"]
+    humans = labels[["a0", "a1", "a2"]].mask(np.random.default_rng(1).random((100, 3)) < 0.1)
+    found = alternative_annotator(good, humans)
+    assert found["wins"].all() and (found["p_by"] >= found["p"]).all() and (found["n"] > 80).all()
+    assert winning_rate(found).loc[0, ["annotators", "winning_rate", "passes"]].tolist() == [3, 1.0, True]
+    found = winning_rate(alternative_annotator(bad, humans)).loc[0]
+    assert found["winning_rate"] == 0 and not found["passes"] and found["advantage"] < 0.75
+
+
+def test_a_judge_just_epsilon_worse_seldom_passes():
+    rng, wins = np.random.default_rng(0), []
+    for _ in range(60):
+        labels = annotators(rng, [0.1, 0.1, 0.1, 0.35])
+        wins.append(alternative_annotator(labels["a3"], labels[["a0", "a1", "a2"]], epsilon=0.2)["wins"].mean())
+    assert np.mean(wins) < 0.08
+
+
+def test_the_alternative_annotators_test_says_what_it_lacks():
+    humans = annotators(np.random.default_rng(0), [0.1, 0.1, 0.1], 20)
+    short = alternative_annotator(humans["a0"], humans)
+    assert short.loc["a1", "note"] == "under 30 items" and short.loc["a0", "note"] == "the same on all items"
+    nothing = alternative_annotator(pd.Series(np.nan, humans.index), humans)
+    assert nothing["note"].str.startswith("no items").all() and (nothing["failed"] == 20).all()
+    summary = winning_rate(nothing).loc[0]
+    assert summary["annotators"] == 0 and np.isnan(summary["winning_rate"]) and not summary["passes"]
+    with pytest.raises(UserError, match="two annotators or more"):
+        alternative_annotator(humans["a0"], humans[["a1"]])

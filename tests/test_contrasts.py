@@ -1,0 +1,109 @@
+"""McNemar, the logistic model and the control for length: against statsmodels, planted effects, and odd tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+from statsmodels.stats.sandwich_covariance import cov_cluster_2groups
+
+from persona_lib import UserError
+from persona_lib.contrasts import length_controlled, logistic, mcnemar
+
+
+def scores(personas: int = 40, prompts: int = 30, seed: int = 0, **effects: float) -> pd.DataFrame:
+    """Three conditions x two models; chances move with condition, model, persona and prompt."""
+    rng = np.random.default_rng(seed)
+    levels = [range(personas), range(prompts), ["baseline", "direct", "summary"], ["small", "large"]]
+    names = ["persona_id", "prompt_id", "condition", "model"]
+    table = pd.MultiIndex.from_product(levels, names=names).to_frame(index=False)
+    chance = 0.5 + table["condition"].map(effects).fillna(0) + table["model"].map(effects).fillna(0)
+    chance += rng.uniform(-0.2, 0.2, personas)[table.persona_id] + rng.uniform(-0.15, 0.15, prompts)[table.prompt_id]
+    return table.assign(score=(rng.random(len(table)) < chance).astype(float))
+
+
+def test_the_logistic_model_is_statsmodels_logit_with_two_way_clusters():
+    table = scores(direct=0.1, large=-0.1)
+    found = logistic(table)
+    formula = "score ~ C(condition, Treatment('baseline')) * C(model, Treatment('small'))"
+    fit = smf.logit(formula, table).fit(disp=0)
+    errors = np.sqrt(np.diag(cov_cluster_2groups(fit, table.persona_id.to_numpy(), table.prompt_id.to_numpy())[0]))
+    assert list(found.index) == ["intercept", "direct", "summary", "large", "direct x large", "summary x large"]
+    assert np.log(found["odds_ratio"]).tolist() == pytest.approx(fit.params.tolist(), abs=1e-6)
+    widths = np.log(found["high"] / found["low"]) / 2
+    assert (widths / 2.0).tolist() == pytest.approx(errors.tolist(), rel=0.06)
+    assert found.loc["direct", "p_holm"] < 0.01 and found.loc["summary", "p"] > 0.01
+    assert np.isnan(found.loc["intercept", "p_holm"]) and (found["note"] == "").all()
+
+
+def test_no_term_of_a_model_without_effects_is_found_more_than_5_times_in_100():
+    found = np.array([logistic(scores(15, 12, seed))["p"].iloc[1:] < 0.05 for seed in range(40)])
+    assert found.mean() < 0.08
+
+
+def test_a_cell_with_one_answer_only_is_a_row_that_says_so():
+    table = scores(8, 8)
+    table.loc[(table.condition == "summary") & (table.model == "large"), "score"] = 1.0
+    table.loc[(table.condition == "direct") & (table.model == "large"), "score"] = np.nan
+    found = logistic(table)
+    assert found.loc["summary x large", "note"] == "every answer scores 1 in summary, large: no finite odds"
+    assert found.loc["direct x large", "note"] == "nothing is scored in direct, large: no finite odds"
+    assert found.loc["direct x large", "failed"] == 64
+    assert found.loc[["direct", "summary", "large"], "low"].notna().all()
+    assert logistic(table.assign(score=0.0))["note"].str.startswith("every answer scores 0").all()
+    same = table.assign(score=(table.persona_id % 2).astype(float))
+    assert logistic(same).loc["direct", "note"].startswith("the same scores")
+
+
+def test_mcnemar_is_exact_and_warns_where_items_are_clustered():
+    table = pd.DataFrame({"persona_id": range(20), "prompt_id": range(20)})
+    a = table.assign(condition="a", score=[0.0] * 9 + [1.0] * 11)
+    b = table.assign(condition="b", score=[1.0] * 8 + [0.0] * 2 + [1.0] * 9 + [np.nan])
+    row = mcnemar(pd.concat([a, b]), "condition").iloc[0]
+    assert row[["n", "failed", "only_minuend", "only_subtrahend", "note"]].tolist() == [19, 1, 8, 1, ""]
+    assert row["p"] == pytest.approx(2 * (1 + 9) / 2**9)
+    clustered = mcnemar(scores(4, 4).query("model == 'small'"), "condition")
+    assert clustered["note"].str.startswith("items share").all()
+    same = mcnemar(pd.concat([a, a.assign(condition="b")]), "condition").iloc[0]
+    assert same["p"] == 1 and same["p_holm"] == 1
+
+
+def comparisons(per_word: float, fair: float, seed: int = 0) -> pd.DataFrame:
+    """A writer whose answers are 40 words longer, and win by length as well as by merit."""
+    rng = np.random.default_rng(seed)
+    grid = pd.MultiIndex.from_product([range(30), range(20)], names=["persona_id", "prompt_id"]).to_frame(index=False)
+    words = rng.normal(40, 40, len(grid))
+    chance = 1 / (1 + np.exp(-(np.log(fair / (1 - fair)) + per_word * np.tanh(words / words.std()))))
+    return grid.assign(writer="long", length_difference=words, score=(rng.random(len(grid)) < chance).astype(float))
+
+
+def test_a_win_rate_bought_with_length_is_taken_back_and_a_fair_one_is_left():
+    bought, fair = (length_controlled(comparisons(*c), "writer").iloc[0] for c in ((2.0, 0.5), (0.0, 0.7)))
+    assert bought["low"] > 0.6 and bought["controlled_low"] < 0.5 < bought["controlled_high"]
+    assert bought["per_sd"] == pytest.approx(2 * np.tanh(1), abs=0.4)
+    assert fair["controlled_low"] < 0.7 < fair["controlled_high"] and fair["controlled_low"] > 0.5
+
+
+def test_the_controlled_rate_covers_the_truth_in_about_95_of_100_simulated_studies():
+    rows = [length_controlled(comparisons(1.0, 0.6, seed), "writer").iloc[0] for seed in range(150)]
+    assert 0.9 <= np.mean([row.controlled_low <= 0.6 <= row.controlled_high for row in rows]) <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (lambda t: t.assign(score=np.nan), "nothing scored"),
+        (lambda t: t.assign(score=1.0), "all scores equal"),
+        (lambda t: t.assign(length_difference=3.0), "the same length"),
+        (lambda t: t.assign(score=(t.length_difference > 40).astype(float)), "length alone decides"),
+    ],
+)
+def test_where_length_cannot_be_controlled_the_row_says_why(change, note):
+    row = length_controlled(change(comparisons(0.0, 0.5)), "writer").iloc[0]
+    assert note in row["note"] and np.isnan(row["controlled"])
+
+
+def test_a_scored_comparison_without_its_length_is_refused():
+    table = comparisons(0.0, 0.5)
+    table.loc[0, "length_difference"] = np.nan
+    with pytest.raises(UserError, match="1 scored comparisons lack their length_difference"):
+        length_controlled(table, "writer")

@@ -1,0 +1,169 @@
+"""What `persona estimate` counts, against what is then really asked."""
+
+import json
+import random
+
+import pandas as pd
+import pytest
+from endpoint import Endpoint, completion
+from pydantic import BaseModel, Field
+from test_model import first_token
+from test_runs import write_notebook, write_preset
+from typer.testing import CliRunner
+
+from persona_lib import cli, dry, estimate, presets, runs, store
+from persona_lib.connection import OPENAI_URL
+from persona_lib.store import Store, Stored, canonical, read_recording
+
+PARAMETERS = 'model = "m"\nbase_url = None\nn = 6\nrecording = None\nout = None'
+ASK = """
+from typing import Literal
+from pydantic import BaseModel, Field
+from persona_lib.model import Model
+from persona_lib.store import Store
+class Verdict(BaseModel):
+    reason: str = Field(max_length=60)
+    verdict: Literal["keep", "revise"]
+asked = Model(model, base_url, Store())
+say = lambda text: [{"role": "user", "content": text}]
+first = asked.ask([say(f"item {i % (n - 1)}") for i in range(n)], step="answers")
+verdicts = asked.ask([say(f"judge: {r.text}") for r in first], schema=Verdict, step="verdicts")
+assert all(r.value for r in verdicts)
+asked.choose([say(f"choose: {v.value.verdict} {i}") for i, v in enumerate(verdicts)], step="choices")
+"""
+STOP = 'raise ValueError("no figure of nothing")'
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of two notebooks that ask the same, the second of which fails in the end."""
+    root = tmp_path / "project"
+    write_notebook(root, "01_ask", ASK, parameters=PARAMETERS)
+    write_notebook(root, "02_again", ASK, STOP, parameters=PARAMETERS)
+    write_preset(root, "smoke", "about: Asks.\nnotebooks: {01_ask: , 02_again: }")
+    monkeypatch.setattr(store, "ROOT", root)
+    return root
+
+
+def answer(body: dict) -> dict:
+    """Whatever is asked, without saying the same of two different things."""
+    text = body["messages"][-1]["content"]
+    if body.get("logprobs"):
+        return first_token(A=0.5, B=0.25)
+    if "response_format" in body:
+        return completion(json.dumps({"reason": "clear", "verdict": "keep"}))
+    return completion(f"answer to {text}")
+
+
+def counts(table: pd.DataFrame) -> dict[tuple[str, str], tuple[int, int]]:
+    return {(row.notebook, row.step): (row.calls, row.cached) for row in table.itertuples()}
+
+
+def test_the_estimate_of_the_smoke_preset_is_the_number_of_calls_that_was_recorded():
+    recorded = list(read_recording("smoke"))
+    answers = [row for row in recorded if json.loads(row.request)["schema"]["name"] == "Answer"]
+    planned = presets.plan(presets.load("smoke"), ["06"])
+    table, _ = estimate.of(planned)
+    of_nothing = counts(table)
+    assert sum(calls for (_, step), (calls, _) in of_nothing.items() if step.startswith("answers")) == len(answers)
+    # The embedded model twice gave the same answer, which is judged once; made-up answers are all different.
+    assert of_nothing["06_conditioning", "verdicts of critic"] == (len(answers), 0)
+
+    Store().put(answers)
+    table, notes = estimate.of(planned)
+    assert table["calls"].sum() == len(recorded) - len(answers) == 30
+    assert counts(table)["06_conditioning", "verdicts of critic"] == (30, 2) and table["cost"].sum() == 0
+    read = [json.loads(row.reply)["usage"] for row in recorded if row not in answers]
+    assert table["tokens_in"].sum() == pytest.approx(sum(u["prompt_tokens"] for u in read), rel=0.05)
+    assert table["tokens_out"].sum() == pytest.approx(sum(u["completion_tokens"] for u in read), rel=0.6)
+    assert Store().counts()["replies"] == len(answers)
+    assert "as in its last 32 replies in the store" in notes[0] and "time unknown" in notes[0]
+
+
+def test_what_is_estimated_is_what_a_run_then_asks_and_after_it_nothing_is_left(project):
+    with Endpoint(answer) as endpoint:
+        smoke = presets.load("smoke")
+        planned = presets.plan(smoke, given={"base_url": endpoint.url})
+        table, notes = estimate.of(planned)
+        assert not endpoint.requests and not store.default_path().exists()
+        assert counts(table) == {
+            ("01_ask", "answers"): (5, 1), ("01_ask", "verdicts"): (5, 1), ("01_ask", "choices"): (6, 0),
+            ("02_again", "answers"): (0, 6), ("02_again", "verdicts"): (0, 6), ("02_again", "choices"): (0, 6),
+        }  # fmt: skip
+        assert table["failure"].isna().tolist() == [True] * 3 + [False] * 3
+        assert "02_again fails here: ValueError: no figure of nothing" in notes
+        assert table["cost"].isna().tolist() == [True] * 3 + [False] * 3
+        assert any("m: no price known; add it to params/prices.yaml" in note for note in notes)
+
+        manifest = runs.run(smoke, planned, project / "outputs")
+        assert len(endpoint.requests) == table["calls"].sum() == manifest["usage"]["calls"]
+        assert manifest["usage"]["cached"] == table["cached"].sum()
+        table, _ = estimate.of(planned)
+        assert table["calls"].sum() == 0 and table["cached"].sum() == 36 and (table["seconds"] == 0).all()
+
+
+def keep(who: dict[str, str], *moments: str) -> Store:
+    """A store with replies of a model that came at these times."""
+    request = {"messages": [{"role": "user", "content": "x" * 300}], "model": who}
+    reply = {"choices": [{"message": {"content": "y" * 100}}]}
+    usage = {"usage": {"prompt_tokens": 60, "completion_tokens": 50}}
+    kept = Store()
+    for n, moment in enumerate(moments):
+        kept.put([Stored(str(n), canonical(request | {"sample": n}), canonical(reply | usage), None)])
+        kept._db.execute("UPDATE replies SET created = ? WHERE key = ?", (f"2026-01-02T{moment}+00:00", str(n)))
+    return kept
+
+
+def test_the_command_prints_a_table_with_its_sum_and_what_it_assumes(project):
+    write_notebook(project, "01_ask", "1", parameters=PARAMETERS)
+    write_notebook(project, "02_again", ASK, parameters=PARAMETERS)
+    result = CliRunner().invoke(cli.app, ["estimate", "--model", "gpt-4.1-mini", "-p", "n=3"])
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[1].startswith("01_ask   asks no model") and "$0.00" in lines[1]
+    assert lines[5].startswith("in all") and " 7 " in lines[5] and "$0.000" in lines[5] and lines[5].endswith("unknown")
+    assert lines[6].startswith("gpt-4.1-mini: 4.0 characters per token sent and 4.0 answered, which is assumed")
+    keep({"name": "gpt-4.1-mini", "base_url": OPENAI_URL}, "10:00:00", "10:00:10", "10:00:20")
+    lines = CliRunner().invoke(cli.app, ["estimate", "--model", "gpt-4.1-mini", "-p", "n=3"]).stdout.splitlines()
+    assert lines[5].endswith("0:01:10") and lines[6].endswith("0.1 calls/s, as of late")
+
+
+def test_a_notebook_that_fails_without_its_replies_makes_the_exit_code_1(project):
+    write_notebook(project, "02_again", STOP, parameters=PARAMETERS)
+    result = CliRunner().invoke(cli.app, ["estimate", "--only", "02"])
+    assert result.exit_code == 1 and "02_again fails here: ValueError: no figure of nothing" in result.stdout
+
+
+# --- made-up replies
+
+
+class Inner(BaseModel):
+    label: str = Field(min_length=3, max_length=9)
+
+
+class Everything(BaseModel):
+    number: int = Field(ge=2, le=3)
+    share: float = Field(gt=0, lt=1)
+    flag: bool
+    maybe: str | None
+    inner: Inner
+    many: list[Inner] = Field(min_length=4)
+
+
+def test_a_made_up_reply_fits_its_schema_and_is_the_same_each_time():
+    schema = Everything.model_json_schema()
+    made = [dry.example(schema, random.Random(seed)) for seed in range(50)]
+    assert all(Everything.model_validate(value) for value in made)
+    assert made[7] == dry.example(schema, random.Random(7)) != made[8]
+
+
+def test_the_longest_reply_that_a_schema_allows_bounds_every_other():
+    schema = Inner.model_json_schema()
+    assert len(Inner(label="x" * 9).model_dump_json()) <= dry.longest(schema) <= 9 + len('{"label": ""}')
+
+
+def test_pace_and_tokens_are_those_of_the_models_latest_replies():
+    who = {"name": "m", "base_url": "http://x/v1"}
+    kept = keep(who, "10:00:00", "10:00:10", "10:00:20", "11:00:00", "11:00:10")
+    assert dry.scale(kept, who) == (5.0, 2.0, 0.1, 5)  # the pause of 40 minutes does not count
+    assert dry.scale(kept, who | {"name": "other"}) == (4.0, 4.0, None, 0)

@@ -1,0 +1,112 @@
+"""Scores of groups: planted differences, groups with nobody in them, and the price of having looked at many."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from persona_lib import UserError
+from persona_lib.groups import crossings, members, scores, worst
+
+
+def people(n: int = 120, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    race = pd.Categorical(rng.choice(list("ABCD"), n, p=[0.5, 0.3, 0.15, 0.05]), categories=list("ABCDE"))
+    table = pd.DataFrame({"sex": rng.choice(["Female", "Male"], n), "race": race, "age": rng.integers(0, 95, n)})
+    return table.set_index(pd.Index([f"p{i}" for i in range(n)], name="persona_id"))
+
+
+def answers(who: pd.DataFrame, chance: pd.Series, prompts: int = 12, seed: int = 0) -> pd.DataFrame:
+    """Each persona's scores on all prompts; chances move with persona and prompt."""
+    rng = np.random.default_rng([seed, 1])
+    table = pd.MultiIndex.from_product([who.index, range(prompts)], names=["persona_id", "prompt_id"]).to_frame(
+        index=False
+    )
+    shift = np.repeat(rng.uniform(-0.15, 0.15, len(who)), prompts) + np.tile(
+        rng.uniform(-0.15, 0.15, prompts), len(who)
+    )
+    kept = rng.random(len(table)) < chance.loc[table["persona_id"]].to_numpy() + shift
+    return table.assign(score=kept.astype(float))
+
+
+def test_groups_are_who_meets_all_of_a_groups_conditions():
+    who = people()
+    found = members(who, {"women": {"sex": "Female"}, "women of A or B": {"sex": ["Female"], "race": ["A", "B"]}})
+    assert (found["women"] == (who["sex"] == "Female")).all()
+    assert (found["women of A or B"] == (who["sex"] == "Female") & who["race"].isin(["A", "B"])).all()
+
+
+def test_crossings_hold_single_values_and_pairs_even_those_that_nobody_has():
+    who = people()
+    found = crossings(who, ["sex", "race"])
+    assert len(found.columns) == 2 + 5 + 10 and not found["race: E"].any()
+    assert (found["sex: Male, race: B"] == (who["sex"] == "Male") & (who["race"] == "B")).all()
+    assert crossings(who, ["sex", "race"], least=10).sum().min() >= 10
+
+
+def test_a_planted_difference_is_found_in_the_worst_group_and_nowhere_else():
+    who = people()
+    result = scores(answers(who, 0.65 - 0.3 * (who["race"] == "B")), crossings(who, ["sex", "race"]))
+    assert result["rate"].idxmin() in ("race: B", "sex: Female, race: B", "sex: Male, race: B")
+    row = result.loc["race: B"]
+    assert row["p_holm"] < 0.01 and row["difference_low"] < -0.3 < row["difference_high"] < 0
+    assert result.loc[["sex: Female", "sex: Male"], "p_holm"].min() > 0.05
+    assert worst(result)["note"].item() == "lower than everybody else, of 14 groups looked at"
+
+
+def test_a_group_with_nobody_in_it_is_a_row_that_says_so():
+    who = people()
+    result = scores(answers(who, 0.6 + 0.0 * who["age"]), crossings(who, ["sex", "race"]))
+    empty = result.loc["sex: Male, race: E"]
+    assert empty["note"] == "nobody in this group" and empty["personas"] == empty["n"] == 0
+    assert empty[["rate", "low", "high", "shrunk", "difference", "p", "p_holm"]].isna().all()
+    everybody = scores(answers(who, 0.6 + 0.0 * who["age"]), pd.DataFrame({"all": True}, index=who.index)).iloc[0]
+    assert everybody["rate"] > 0 and np.isnan(everybody["difference"]) and np.isnan(everybody["shrunk"])
+
+
+def test_failed_items_are_counted_and_nothing_scored_is_said():
+    who, table = people(), answers(people(), 0.6 + 0.0 * people()["age"])
+    table["score"] = table["score"].mask(table["persona_id"].isin(who.index[who["sex"] == "Male"]))
+    result = scores(table, crossings(who, ["sex"]))
+    assert result.loc["sex: Male", "note"] == "nothing scored" and np.isnan(result.loc["sex: Female", "difference"])
+    assert result.loc["sex: Male", "failed"] == 12 * (who["sex"] == "Male").sum()
+    assert worst(scores(table.assign(score=np.nan), crossings(who, ["sex"]))).empty
+    same = scores(table.assign(score=1.0), crossings(who, ["sex", "race"])).loc["sex: Male"]
+    assert same["note"] == "all scores equal" and same["difference"] == 0 and np.isnan(same["p"])
+
+
+def test_groups_without_differences_seldom_raise_a_false_alarm():
+    alarms = []
+    for seed in range(25):
+        who = people(80, seed)
+        result = scores(answers(who, 0.6 + 0.0 * who["age"], 10, seed), crossings(who, ["sex", "race"]))
+        alarms.append((result["p_holm"] < 0.05).any())
+    assert np.mean(alarms) <= 0.1
+
+
+def test_shrunk_scores_are_nearer_the_truth_and_their_intervals_hold_it():
+    rng, raw, shrunk, hits = np.random.default_rng(0), [], [], []
+    for seed in range(20):
+        names = pd.Index([f"p{i}" for i in range(60)], name="persona_id")
+        who = pd.DataFrame({"group": np.resize(range(15), 60)}, index=names)
+        truth = rng.normal(0.55, 0.06, 15).clip(0.4, 0.7)
+        result = scores(answers(who, pd.Series(truth[who["group"]], names), 12, seed), crossings(who, ["group"]))
+        raw.append(((result["rate"] - truth) ** 2).mean())
+        shrunk.append(((result["shrunk"] - truth) ** 2).mean())
+        hits.append(((result["shrunk_low"] <= truth) & (truth <= result["shrunk_high"])).mean())
+    assert np.mean(shrunk) < 0.8 * np.mean(raw)
+    assert 0.88 <= np.mean(hits) <= 0.995
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: members(people(), {"x": {"gender": "Female"}}), "personas have no 'gender'"),
+        (lambda: members(people(), {"x": {"sex": "female"}}), "nobody's sex is 'female': Female, Male"),
+        (lambda: crossings(people(), ["sex", "gender"]), "have no gender"),
+        (lambda: crossings(people(), ["age"]), "put it in bands"),
+        (lambda: scores(answers(people(), 0.5 + 0.0 * people()["age"]), crossings(people(50), ["sex"])), "70 personas"),
+    ],
+)
+def test_a_group_that_cannot_be_is_refused(call, message):
+    with pytest.raises(UserError, match=message):
+        call()

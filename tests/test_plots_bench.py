@@ -1,0 +1,126 @@
+"""The benchmark's figures: what the tables say is what is drawn, legibly, and empty tables make figures too."""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.text import Text
+
+from persona_lib import passk, plots_bench
+
+LOSSES = ["hidden", "n", "failed", "difference", "low", "high", "p", "p_holm", "note"]
+DROPPED = ["attribute", "model", "n", "failed", "rate", "low", "high", "note", "lexical"]
+CURVES = ["condition", "measure", "k", "n", "failed", "rate", "low", "high", "note"]
+
+
+def pairs(kappas: dict[str, list[float]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rows = [[a, f"p{i}", 4, 0, (1 + k) / 2, k] for a, values in kappas.items() for i, k in enumerate(values)]
+    table = pd.DataFrame(rows, columns=["attribute", "persona_id", "n", "failed", "raw", "kappa"])
+    summed = table.groupby("attribute", sort=False).agg(
+        people=("kappa", "size"),
+        undefined=("kappa", lambda k: k.isna().sum()),
+        kappa=("kappa", "mean"),
+        raw=("raw", "mean"),
+    )
+    return table, summed.assign(low=summed["kappa"] - 0.1, high=summed["kappa"] + 0.1)
+
+
+def losses(*rows: tuple) -> pd.DataFrame:
+    return pd.DataFrame([[a, 8, 0, d, d - 0.1, d + 0.1, p, p, ""] for a, d, p in rows], columns=LOSSES)
+
+
+def dropped(models: tuple[str, ...], rate: float) -> pd.DataFrame:
+    rows = [[a, m, 8, 0, rate, rate - 0.1, rate + 0.1, "", 0.3] for a in ("age", "sex") for m in models]
+    return pd.DataFrame(rows, columns=DROPPED)
+
+
+def curves(rate: float, conditions: tuple[str, ...] = ("direct",)) -> pd.DataFrame:
+    rows = [[c, m, k, 5, 0, rate, rate, rate, ""] for c in conditions for m in ("pass@k", "pass^k") for k in (1, 2, 4)]
+    return pd.DataFrame(rows, columns=CURVES)
+
+
+def texts(ax: Axes) -> list[Text]:
+    """All texts that a reader sees; saving the figure shows that it can be drawn."""
+    ax.figure.savefig(io.BytesIO())
+    hidden = set()  # labels of ticks beyond the axes, which matplotlib keeps but does not draw
+    for axis in (ax.xaxis, ax.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        hidden |= {t.label1 for t in axis.get_major_ticks() if not low <= t.get_loc() <= high}
+    return [t for t in ax.figure.findobj(Text) if t.get_text().strip() and t.get_visible() and t not in hidden]
+
+
+def said(ax: Axes) -> str:
+    shown = " | ".join(t.get_text() for t in texts(ax))
+    plt.close(ax.figure)
+    return shown
+
+
+FULL = {
+    "influence": lambda: plots_bench.influence(*pairs({"age": [0.0, 0.0, 0.5], "sex": [np.nan, 1.0]}), "A title"),
+    "losses": lambda: plots_bench.losses(losses(("age", -0.4, 0.01), ("sex", 0.1, 0.9)), "A title"),
+    "dropped": lambda: plots_bench.dropped(dropped(("m", "n"), 0.6), "A title"),
+    "pass_curves": lambda: plots_bench.pass_curves(curves(0.5, ("direct", "summary")), ["condition"], "A title"),
+    "judged_curves": lambda: plots_bench.judged_curves(passk.known_truths([0, 0.2], 0.05), "A title", "5% pass"),
+}
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_every_text_is_large_enough_inside_the_figure_and_none_hides_another(name):
+    ax = FULL[name]()
+    shown = texts(ax)
+    assert min(t.get_fontsize() for t in shown) >= 8 and "A title" in [t.get_text() for t in shown]
+    width, height = ax.figure.canvas.get_width_height()
+    boxes = [t.get_window_extent() for t in shown]
+    named = list(zip([t.get_text() for t in shown], boxes, strict=True))
+    assert not [t for t, b in named if b.x0 < -1 or b.y0 < -1 or b.x1 > width + 1 or b.y1 > height + 1]
+    assert not [(t, u) for i, (t, b) in enumerate(named) for u, c in named[:i] if b.overlaps(c)]
+    plt.close(ax.figure)
+
+
+def test_the_distribution_over_people_shows_each_kappa_and_counts_the_undefined():
+    ax = FULL["influence"]()
+    (people,) = ax.collections[:1]
+    assert sorted(map(tuple, people.get_offsets().tolist())) == [(0, 0), (0.5, 0), (1, 1)]
+    assert people.get_sizes().max() == 2 * people.get_sizes().min(), "two people share a kappa of 0"
+    assert "age  (n = 3, 0 undefined)" in (shown := said(ax)) and "sex  (n = 2, 1 undefined)" in shown
+
+
+def test_only_a_loss_that_is_clear_after_correction_is_filled():
+    ax = FULL["losses"]()
+    clear = next(line for line in ax.lines if line.get_label().startswith("p <"))
+    assert np.nan_to_num(clear.get_xdata(), nan=9).tolist() == [-0.4, 9]
+    plt.close(ax.figure)
+
+
+def test_models_have_their_own_colours_and_rows_in_the_figure_of_dropped_attributes():
+    ax = FULL["dropped"]()
+    judges = [line for line in ax.lines if line.get_label().startswith("judge")]
+    assert len({line.get_color() for line in judges}) == 2
+    assert not set(judges[0].get_ydata()) & set(judges[1].get_ydata())
+    assert "age  (n = 8)" in said(ax)
+
+
+def test_curves_tell_n_where_it_differs_by_k():
+    table = curves(0.5)
+    table.loc[table["k"] == 4, "n"] = 3
+    assert "n = 5 at k = 1, 5 at k = 2, 3 at k = 4 items" in said(plots_bench.pass_curves(table, ["condition"], "T"))
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        lambda: plots_bench.influence(*pairs({"age": [np.nan, np.nan]}), "T"),
+        lambda: plots_bench.influence(*(table.head(0) for table in pairs({"age": [np.nan]})), "T"),
+        lambda: plots_bench.losses(losses(("age", np.nan, np.nan)), "T"),
+        lambda: plots_bench.losses(losses(), "T"),
+        lambda: plots_bench.dropped(dropped(("m",), np.nan).assign(n=0, lexical=np.nan), "T"),
+        lambda: plots_bench.dropped(dropped((), np.nan), "T"),
+        lambda: plots_bench.pass_curves(curves(np.nan).assign(n=0), ["condition"], "T"),
+        lambda: plots_bench.pass_curves(curves(np.nan, ()), ["condition"], "T"),
+    ],
+)
+def test_a_table_without_a_value_makes_a_figure_that_says_so(figure):
+    assert "nothing could be scored" in said(figure())

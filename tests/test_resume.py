@@ -1,0 +1,110 @@
+"""Kills at any time, and several processes with the same work on one store: what is sent, and what is kept."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+from batch_endpoint import BatchEndpoint
+from endpoint import Endpoint
+
+from persona_lib.store import default_path
+
+IN_FLIGHT = 8
+
+
+def asking(url: str, n: int, **settings: object) -> subprocess.Popen:
+    """Another process that asks for n items and prints the replies."""
+    code = f"""
+import json
+from persona_lib import batch
+from persona_lib.model import Model
+batch.GATHER_S, batch.FIRST_POLL_S = 0.2, 0.05
+model = Model("m", {url!r}, max_in_flight={IN_FLIGHT}, **{settings!r})
+replies = model.ask([{{"role": "user", "content": str(n)}}] for n in range({n}))
+print(json.dumps([[r.text for r in replies], model.usage]))
+"""
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def told(process: subprocess.Popen, n: int) -> dict:
+    """The usage that a process tells, whose replies must all be there and in order."""
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    texts, usage = json.loads(out)
+    assert texts == list(map(str, range(n)))
+    return usage
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.005)
+
+
+def sent(endpoint: Endpoint) -> Counter:
+    return Counter(body["messages"][0]["content"] for body in endpoint.requests)
+
+
+def kept() -> set[str]:
+    """The items that have a reply in the store, which must be whole."""
+    with sqlite3.connect(default_path()) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows = db.execute("SELECT request, reply FROM replies").fetchall()
+    db.close()
+    pairs = [(json.loads(q)["messages"][0]["content"], json.loads(r)) for q, r in rows]
+    assert all(reply["choices"][0]["message"]["content"] == text for text, reply in pairs)
+    return {text for text, _ in pairs}
+
+
+@pytest.mark.parametrize("after", [1, 100])
+def test_after_a_kill_no_completed_request_is_sent_again_and_at_most_those_in_flight_are(after):
+    with Endpoint(delay_s=0.02) as endpoint:
+        process = asking(endpoint.url, 200)
+        until(lambda: len(endpoint.requests) >= after)
+        process.kill()
+        process.communicate(timeout=20)
+        done, before = kept(), sent(endpoint)
+        assert process.returncode == -signal.SIGKILL and len(before) - IN_FLIGHT <= len(done) < 200
+        usage = told(asking(endpoint.url, 200), 200)
+        again = sent(endpoint) - before
+        assert not done & again.keys() and len(done) + len(again) == 200
+        assert sum(sent(endpoint).values()) <= 200 + IN_FLIGHT and max(sent(endpoint).values()) <= 2
+        assert (usage["calls"], usage["cached"]) == (len(again), len(done))
+    assert kept() == set(map(str, range(200)))
+
+
+def test_two_processes_with_the_same_work_share_it():
+    with Endpoint(delay_s=0.05) as endpoint:
+        both = [asking(endpoint.url, 200) for _ in "ab"]
+        usages = [told(process, 200) for process in both]
+        assert sum(sent(endpoint).values()) == 200
+        assert sum(usage["calls"] for usage in usages) == sum(usage["cached"] for usage in usages) == 200
+    assert kept() == set(map(str, range(200)))
+
+
+def test_what_a_killed_process_was_asking_is_asked_by_the_one_that_waits_for_it():
+    with Endpoint(delay_s=0.1) as endpoint:
+        first = asking(endpoint.url, 100)
+        until(lambda: len(endpoint.requests) >= 2 * IN_FLIGHT)
+        second = asking(endpoint.url, 100)
+        time.sleep(1)
+        first.kill()
+        first.communicate(timeout=20)
+        told(second, 100)
+        assert sum(sent(endpoint).values()) <= 100 + IN_FLIGHT
+    assert kept() == set(map(str, range(100)))
+
+
+def test_two_processes_with_the_same_work_in_batches_submit_it_once():
+    with BatchEndpoint() as endpoint:
+        both = [asking(endpoint.url, 50, batch=True) for _ in "ab"]
+        for process in both:
+            told(process, 50)
+        assert len(endpoint.sent) == 50 and len(endpoint.batches) <= 2
+    assert kept() == set(map(str, range(50)))
