@@ -107,10 +107,8 @@ def built(row: pd.Series) -> pd.DataFrame:
     for step in STEPS:
         for name in step.columns:
             source.setdefault(name, step.source)
-    names = [name for name in source if name in BY_NAME]
-    values = {"source": [source[name] for name in names], "value": row.reindex(names).astype(object).to_numpy()}
-    table = pd.DataFrame(values, index=names).dropna()
-    return table.rename_axis("attribute").reset_index()[["source", "attribute", "value"]]
+    rows = [(source[name], name, row[name]) for name in source if name in BY_NAME and pd.notna(row[name])]
+    return pd.DataFrame(rows, columns=["source", "attribute", "value"])
 
 
 def _by(model: Model) -> Draw:
