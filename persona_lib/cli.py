@@ -193,8 +193,8 @@ def pairs(
     typer.echo(f"{out.absolute()}\nto publish it: persona export {out} --out FOLDER")
 
 
-@app.command()
-def export(
+@app.command("export")
+def export_pairs(
     folder: Annotated[Path, typer.Argument(help="folder of a data set, as 'persona pairs' makes it")],
     out: Annotated[Path, typer.Option(help="folder to write, empty or not there yet")],
     form: Annotated[str, typer.Option(help="published (the PERSONA data's columns), trl, or users")] = "published",
