@@ -60,24 +60,25 @@ def counts(table: pd.DataFrame) -> dict[tuple[str, str], tuple[int, int]]:
 
 
 def test_the_estimate_of_the_smoke_preset_is_the_number_of_calls_that_was_recorded():
-    recorded = list(read_recording("smoke"))
-    answers = [row for row in recorded if json.loads(row.request)["schema"]["name"] == "Answer"]
     planned = presets.plan(presets.load("smoke"), ["06"])
     table, _ = estimate.of(planned)
     of_nothing = counts(table)
-    assert sum(calls for (_, step), (calls, _) in of_nothing.items() if step.startswith("answers")) == len(answers)
-    # The embedded model twice gave the same answer, which is judged once; made-up answers are all different.
-    assert of_nothing["06_conditioning", "verdicts of critic"] == (len(answers), 0)
+    items = planned["06_conditioning"]["n_items"]
+    answered = {step: calls for (_, step), (calls, _) in of_nothing.items() if step.startswith("answers")}
+    assert len(answered) == 6 and set(answered.values()) == {items}
+    # Made-up answers are all different; of the embedded model's some are equal, and judged once.
+    assert of_nothing["06_conditioning", "verdicts of critic"] == (6 * items, 0)
 
-    Store().put(answers)
+    recorded = list(read_recording("smoke"))
+    late = [row for row in recorded if json.loads(row.request).get("schema", {}).get("name") == "Subtlety"]
+    Store().put(row for row in recorded if row not in late)
     table, notes = estimate.of(planned)
-    assert table["calls"].sum() == len(recorded) - len(answers) == 30
-    assert counts(table)["06_conditioning", "verdicts of critic"] == (30, 2) and table["cost"].sum() == 0
-    read = [json.loads(row.reply)["usage"] for row in recorded if row not in answers]
-    assert table["tokens_in"].sum() == pytest.approx(sum(u["prompt_tokens"] for u in read), rel=0.05)
+    assert table["calls"].sum() == len(late) > 10 and table["cost"].sum() == 0
+    read = [json.loads(row.reply)["usage"] for row in late]
+    assert table["tokens_in"].sum() == pytest.approx(sum(u["prompt_tokens"] for u in read), rel=0.1)
     assert table["tokens_out"].sum() == pytest.approx(sum(u["completion_tokens"] for u in read), rel=0.6)
-    assert Store().counts()["replies"] == len(answers)
-    assert "as in its last 32 replies in the store" in notes[0] and "time unknown" in notes[0]
+    assert Store().counts()["replies"] == len(recorded) - len(late)
+    assert "replies in the store" in notes[0]
 
 
 def test_what_is_estimated_is_what_a_run_then_asks_and_after_it_nothing_is_left(project):

@@ -63,9 +63,10 @@ def test_a_replayed_run_makes_no_call_and_has_every_notebook(replay):
 def test_conditioning_compares_the_same_items_under_each_condition(replay):
     results = pd.read_parquet(replay / "06_conditioning" / "tables" / "results.parquet")
     scores = pd.read_parquet(replay / "06_conditioning" / "tables" / "scores.parquet")
-    assert len(results) == 32 and results["prompt_id"].nunique() == 8
+    assert len(results) == 8 * 6 and results["prompt_id"].nunique() == 8
     per_condition = results.groupby("condition")[["persona_id", "prompt_id"]].apply(lambda g: set(map(tuple, g.values)))
     assert per_condition.map(len).eq(8).all() and all(items == per_condition.iloc[0] for items in per_condition)
     assert (scores["n"] + scores["failed"]).eq(8).all()
     assert scores["rate"].tolist() == pytest.approx(results.groupby("condition", sort=False)["score"].mean().tolist())
+    assert {"baseline", "direct", "chain_of_thought", "summary", "other_persona"} <= set(results["condition"])
     assert (scores["low"] < scores["rate"]).all() and (scores["rate"] < scores["high"] + 1e-9).all()
