@@ -17,6 +17,7 @@ import re
 import resource
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -75,13 +76,14 @@ def serve(port: multiprocessing.Queue) -> None:
 
 
 def serve_batches(port: multiprocessing.Queue) -> None:
-    """Body of the process of an endpoint with a Batch API: the tests' own."""
+    """Body of the process of an endpoint with a Batch API: the tests' own, which takes some GB itself."""
     import sys
 
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     from batch_endpoint import BatchEndpoint
 
     with BatchEndpoint(reply) as endpoint:
+        endpoint.requests = deque(maxlen=1)  # it would keep them all
         port.put(int(re.search(r":(\d+)/", endpoint.url)[1]))
         time.sleep(86_400)
 

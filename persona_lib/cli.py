@@ -193,8 +193,8 @@ def pairs(
     typer.echo(f"{out.absolute()}\nto publish it: persona export {out} --out FOLDER")
 
 
-@app.command()
-def export(
+@app.command("export")
+def export_pairs(
     folder: Annotated[Path, typer.Argument(help="folder of a data set, as 'persona pairs' makes it")],
     out: Annotated[Path, typer.Option(help="folder to write, empty or not there yet")],
     form: Annotated[str, typer.Option(help="published (the PERSONA data's columns), trl, or users")] = "published",
@@ -316,6 +316,21 @@ def import_(
     typer.echo(out.absolute())
     if not submitted["counted"].any():
         raise typer.Exit(1)
+
+
+@app.command("compare")
+def compare_runs(
+    first: Annotated[Path, typer.Argument(help="folder of a run")],
+    second: Annotated[Path, typer.Argument(help="folder of another run")],
+    table: Annotated[str, typer.Option(help="NOTEBOOK/TABLE with a score per item")] = "06_conditioning/results",
+    by: Annotated[str, typer.Option(help="column of the groups")] = "condition",
+    value: Annotated[str, typer.Option(help="column of the score")] = "score",
+) -> None:
+    """Hold two runs against each other, on the items that both have."""
+    from . import compare
+
+    typer.echo(f"{second} less {first}, {value} of {table}")
+    typer.echo(compare.runs(first, second, table, by, value).round(3).to_string())
 
 
 @app.command()

@@ -16,6 +16,7 @@ from . import UserError
 SPLITS = ("train", "heldout")  # of prompts
 TRAIN, SEEN, HELDOUT, DENSE = "train", "seen_test", "heldout_test", "dense"
 CELLS = ("train", "context", "seen_seen", "seen_unseen", "unseen_seen", "unseen_unseen")
+UNSEEN = ("unseen", "test")  # personas: by `persona_splits`, and by the split that `personas.sample` draws
 UNSEEN_SHARE = 586 / 1586  # of personas; the paper's text has 1,586 personas and also 1,000 + 568
 
 
@@ -104,7 +105,7 @@ def cells(pairs: pd.DataFrame) -> pd.Series:
     `seen_seen` it knows both (not the pair), in `unseen_unseen` neither. `context` holds the train pairs of unseen
     personas: what may be shown of a new person (see `contexts`), but not trained on.
     """
-    who = np.where(pairs["persona_split"] == "unseen", "unseen", "seen")
+    who = np.where(pairs["persona_split"].isin(UNSEEN), "unseen", "seen")
     what = np.where(pairs["prompt_split"] == "heldout", "unseen", "seen")
     tests = pd.Series(who, pairs.index, dtype="str") + "_" + what
     return tests.mask(pairs["use"] == TRAIN, np.where(who == "seen", "train", "context"))

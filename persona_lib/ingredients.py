@@ -26,15 +26,12 @@ def people(settings: Pairs, path: Path | None = None) -> pd.DataFrame:
         path: a .parquet, .csv or .jsonl file with `persona_id` and the attributes, as `persona sample` writes it.
 
     Raises:
-        UserError: the file can't be read, or has no attributes, no ids or some twice; too few are old enough.
+        UserError: the file can't be read, or has no attributes, no ids or some twice.
     """
     if path:
         return _read(path)
-    drawn = personas.sample(2 * settings.personas + 20, settings.seed)
-    old_enough = drawn[drawn["age"] >= settings.min_age]
-    if len(old_enough) < settings.personas:
-        raise UserError(f"only {len(old_enough)} of {len(drawn)} people drawn are {settings.min_age} or older")
-    return old_enough.head(settings.personas)
+    where = f"age >= {settings.min_age}" if settings.min_age > 0 else None
+    return personas.sample(settings.personas, settings.seed, where=where)
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -54,7 +51,7 @@ def _read(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} has none of the attributes: it needs columns such as {', '.join(NAMES[:3])}")
     numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in ("age", "income") if name in known}
     texts = {name: table[name].astype("str") for name in known if name not in numbers}
-    more = {name: table[name].astype("str") for name in ["persona_split"] if name in table}
+    more = {name: table[name].astype("str") for name in ("persona_split", "ideology label") if name in table}
     own = pd.DataFrame({name: (numbers | texts)[name] for name in known} | more)
     return own.set_axis(pd.Index(ids, name=personas.ID), axis=0)
 

@@ -22,10 +22,12 @@ def positions(people: pd.DataFrame) -> pd.DataFrame:
     """Where people stand on what most divides them, as far as their attributes tell; missing where they don't.
 
     Returns:
-        The index of `people`; `ideology` and `political views` from 0 (left) to 1 (right), by the words of their labels
-        (strong and slight ones included), `age` in steps of 60 years, `religion` as a number per label.
+        The index of `people`; `ideology` (its label, where it is worded freely) and `political views` from 0 (left) to
+        1 (right), by the words of their labels (strong and slight ones included), `age` in steps of 60 years,
+        `religion` as a number per label.
     """
     known = people.reindex(columns=["ideology", "political views", "age", "religion"])
+    known["ideology"] = people.get("ideology label", known["ideology"])
     table = {name: _left_right(known[name]) for name in ("ideology", "political views")}
     table["age"] = pd.to_numeric(known["age"], errors="coerce").astype(float) / AGES_APART
     codes = pd.Series(pd.factorize(known["religion"])[0], people.index, dtype=float)

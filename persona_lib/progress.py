@@ -69,18 +69,21 @@ class Calls:
         """Note that one more item is done."""
         self.done += 1
         if self._whole:
-            seconds = time.monotonic() - self._began if self._shown else 0.0
-            self._whole.advance(self.step, self.done - self.used.cached, seconds)
+            self._whole.advance(self.step, self.done - self.used.cached, self._seconds)
         elif self._bar is not None:
             self._bar.update()
         elif self._shown and time.monotonic() - self._logged > self._every:
             self._log()
 
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began if self._shown else 0.0
+
     def away(self, done: int) -> None:
         """Note how many items are done at the endpoint that did not come back yet."""
         changed, self.done_away = done != self.done_away, done
         if self._whole:
-            self._whole.away(done)
+            self._whole.away(self.step, done, self._seconds)
         elif self._bar is not None:
             self._bar.n = self.done + done
             self._bar.refresh()

@@ -64,6 +64,7 @@ def rates(verdicts: pd.DataFrame, people: pd.DataFrame, groups: Iterable[str] = 
     table = verdicts.assign(score=verdicts["outcome"].eq(REVISION).astype(float).where(verdicts["outcome"].notna()))
     kinds = {"all": pd.Series("all pairs", table.index)} | {name: table[name] for name in ("use", "cell", "topic")}
     known = people.reindex(columns=list(groups)).dropna(axis=1, how="all")
+    known = known.assign(**{"ideology": people["ideology label"]} if "ideology label" in people else {})
     kinds |= {name: table["persona_id"].map(_labels(known[name])) for name in known}
     parts = {}
     for name, group in kinds.items():

@@ -64,13 +64,17 @@ class Whole:
     def advance(self, step: str, fresh: int, seconds: float) -> None:
         """One more item of a step is done; `fresh` of its batch took calls, in so many seconds."""
         self._done[step] += 1
-        self._paces[step][-1] = _Pace(fresh, seconds)
-        self._show_at_times()
+        self._note(step, fresh, seconds)
 
-    def away(self, done: int) -> None:
-        """So many items are done at the endpoint that did not come back yet."""
+    def away(self, step: str, done: int, seconds: float) -> None:
+        """So many items of a step are done at the endpoint that did not come back yet; they will come all at once."""
         self._away = done
-        self._show_at_times()
+        self._note(step, done, seconds)
+
+    def _note(self, step: str, items: int, seconds: float) -> None:
+        self._paces[step][-1] = _Pace(max(items, self._paces[step][-1].items), seconds)
+        if time.monotonic() - self._shown >= (LOG_EVERY_S if self._bar.disable else SHOW_EVERY_S):
+            self._show()
 
     def reach(self, done: Mapping[str, int]) -> None:
         """So many items of each step are over: those of them that were never asked for won't be."""
@@ -84,11 +88,8 @@ class Whole:
         if not paces:
             return None
         usual = sum(paces.values()) / len(paces)
-        return sum((n - self._done[step]) * paces.get(step, usual) for step, n in self._items.items())
-
-    def _show_at_times(self) -> None:
-        if time.monotonic() - self._shown >= (LOG_EVERY_S if self._bar.disable else SHOW_EVERY_S):
-            self._show()
+        left = sum((n - self._done[step]) * paces.get(step, usual) for step, n in self._items.items())
+        return max(0.0, left - self._away * usual)
 
     def _show(self) -> None:
         self._shown, done = time.monotonic(), sum(self._done.values()) + self._away

@@ -71,7 +71,7 @@ class Endpoint:
         self._loop, started = asyncio.new_event_loop(), threading.Event()
 
         async def start() -> None:
-            app = web.Application()
+            app = web.Application(client_max_size=2**30)  # a file of requests is large
             self.routes(app)
             self._runner = web.AppRunner(app)
             await self._runner.setup()

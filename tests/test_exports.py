@@ -1,6 +1,7 @@
-"""Exports that others read, a data card that tells what is wrong, and the published data read into our tables."""
+"""Exports that others read, and a data card that tells what is wrong."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -9,7 +10,8 @@ from endpoint import Endpoint
 from test_dataset import build
 from test_preferences import write
 
-from persona_lib import UserError, dataset, exports, personas
+from persona_lib import UserError, dataset, exports
+from persona_lib.design import CELLS
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +19,7 @@ def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
     with pytest.MonkeyPatch.context() as patch, Endpoint(write) as endpoint:
         patch.setenv("PERSONA_STORE", str(folder / "store.sqlite"))
-        return build(endpoint.url, folder / "set", n=8)
+        return build(endpoint.url, folder / "set", n=8, dense=(2, 3))
 
 
 def test_the_published_form_has_its_columns_and_splits(source, tmp_path):
@@ -57,6 +59,8 @@ def test_a_users_file_holds_the_persona_and_its_pairs_by_use(source, tmp_path):
     assert len(list(folder.glob("*.json"))) == 8
     user = json.loads((folder / "p3.json").read_text())
     assert user["persona"].startswith("age: 23") and len(user["train"]) == 3 and len(user["seen_test"]) == 2
+    assert len(user["contexts"]) == 5  # draws
+    assert {pair for context in user["contexts"] for pair in context} == {pair["pair_id"] for pair in user["train"]}
 
 
 def test_a_wrong_form_an_occupied_target_and_a_missing_source_are_said(source, tmp_path):
@@ -68,40 +72,37 @@ def test_a_wrong_form_an_occupied_target_and_a_missing_source_are_said(source, t
         exports.write(tmp_path / "none", tmp_path / "x")
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
-def test_what_is_exported_as_published_is_read_back(source, tmp_path, suffix):
-    pairs, people, _ = dataset.read(source)
-    table = exports.published(pairs, people)
-    path = tmp_path / f"persona{suffix}"
-    {
-        ".parquet": lambda: table.to_parquet(path),
-        ".jsonl": lambda: table.to_json(path, orient="records", lines=True),
-        ".csv": lambda: table.to_csv(path),
-    }[suffix]()
-    read, who, prompts = exports.read_published(path)
-    assert len(read) == 48 and len(who) == 8 and len(prompts) == pairs["prompt_id"].nunique()
-    assert read["chosen"].tolist() == pairs["chosen"].tolist()
-    assert (read["use"] == "heldout_test").tolist() == (pairs["use"] == "heldout_test").tolist()
-    assert who["age"].tolist() == people.loc[pairs["persona_id"].unique(), "age"].tolist()
-    assert personas.describe(who.iloc[0]) == personas.describe(people.loc[pairs["persona_id"].iloc[0]])
+@pytest.mark.parametrize("form", ["published", "trl"])
+def test_the_folder_is_loaded_by_datasets_with_its_splits_and_configurations(source, tmp_path, form):
+    datasets = pytest.importorskip("datasets")
+    folder = str(exports.write(source, tmp_path / "hub", form))
+    load = lambda *names: datasets.load_dataset(folder, *names, cache_dir=str(tmp_path / "cache"))  # noqa: E731
+    loaded = load()
+    assert {split: len(rows) for split, rows in loaded.items()} == {"train": 24, "seen_test": 16, "heldout_test": 8}
+    first = loaded["train"][0]
+    if form == "published":
+        assert first["data"] == "It depends." and first["question type"] == "train" and first["cell"] in CELLS
+    else:
+        assert first["prompt"][1]["role"] == "user" and first["chosen"][0]["content"] == "It depends."
+    assert datasets.get_dataset_config_names(folder) == ["default", "dense", "negatives", "contexts"]
+    dense, negatives, contexts = (load(name)["train"] for name in ("dense", "negatives", "contexts"))
+    assert len(dense) == 6 and len(negatives) == 2 * 48
+    assert set(contexts["pair_id"]) <= set(loaded["train"]["pair_id"])
 
 
-def test_the_published_text_is_parsed_with_values_that_hold_colons_and_line_breaks():
-    text = "Age: 71\nsex: Female\nbig five scores: Openness: High\nExtraversion: Low\nincome: 40000.0\nlifestyle: quiet"
-    assert exports.parse(text) == {
-        "age": "71",
-        "sex": "Female",
-        "big five scores": "Openness: High Extraversion: Low",
-        "income": "40000.0",
-        "lifestyle": "quiet",
-    }
-    with pytest.raises(UserError, match="no line 'attribute: value'"):
-        exports.parse("a nice person")
+def test_the_card_tells_what_a_judge_prefers_and_of_how_many(source, tmp_path):
+    assert "No judge has verified these pairs." in exports.card(source, "trl")
+    pairs, *_ = dataset.read(source)
+    verdicts = pairs.head(6).assign(judge="j", outcome=["revision"] * 4 + ["order decides", None])
+    verdicts["cell"] = "train"
+    with_verdicts = shutil.copytree(source, tmp_path / "set")
+    verdicts.to_parquet(with_verdicts / "verification.parquet")
+    text = exports.card(with_verdicts, "trl")
+    assert "How often j, in the persona's shoes," in text and "| all pairs | 5 | 1 | 80.0% |" in text
+    assert "| all pairs |" in text.split("## Verification")[1] and "20.0% |" in text
 
 
-def test_a_file_of_another_kind_or_none_is_said(tmp_path):
-    (tmp_path / "x.csv").write_text("persona,prompt\na,b\n")
-    with pytest.raises(UserError, match="lacks the columns instruction, original, data"):
-        exports.read_published(tmp_path / "x.csv")
-    with pytest.raises(UserError, match="can't be read"):
-        exports.read_published(tmp_path / "none.parquet")
+def test_the_gates_of_the_card_count_on_a_part_of_a_large_data_set(source, monkeypatch):
+    monkeypatch.setattr(exports, "GATED", 12)
+    text = exports.card(source, "trl")
+    assert "| the longer answer | 12 | 0.0% |" in text and "Counted on 12 of the pairs." in text

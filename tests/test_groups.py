@@ -1,11 +1,21 @@
 """Scores of groups: planted differences, groups with nobody in them, and the price of having looked at many."""
 
+import gc
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from persona_lib import UserError
 from persona_lib.groups import crossings, members, scores, worst
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_collection():
+    """statsmodels collects garbage at each correction; what pytest has loaded need not be looked through each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def people(n: int = 120, seed: int = 0) -> pd.DataFrame:
@@ -76,7 +86,7 @@ def test_failed_items_are_counted_and_nothing_scored_is_said():
 
 def test_groups_without_differences_seldom_raise_a_false_alarm():
     alarms = []
-    for seed in range(25):
+    for seed in range(15):
         who = people(80, seed)
         result = scores(answers(who, 0.6 + 0.0 * who["age"], 10, seed), crossings(who, ["sex", "race"]))
         alarms.append((result["p_holm"] < 0.05).any())
@@ -85,7 +95,7 @@ def test_groups_without_differences_seldom_raise_a_false_alarm():
 
 def test_shrunk_scores_are_nearer_the_truth_and_their_intervals_hold_it():
     rng, raw, shrunk, hits = np.random.default_rng(0), [], [], []
-    for seed in range(20):
+    for seed in range(15):
         names = pd.Index([f"p{i}" for i in range(60)], name="persona_id")
         who = pd.DataFrame({"group": np.resize(range(15), 60)}, index=names)
         truth = rng.normal(0.55, 0.06, 15).clip(0.4, 0.7)

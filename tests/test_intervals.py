@@ -1,5 +1,6 @@
 """Rates and paired differences: against statsmodels where items are independent, by simulation where they are not."""
 
+import gc
 import importlib.util
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from persona_lib import UserError, intervals
 from persona_lib.intervals import bootstrap, corrected, effective, paired_differences, rates, variance
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "coverage.py"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_collection():
+    """statsmodels collects garbage at each correction; what pytest has loaded need not be looked through each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +97,7 @@ def test_copies_of_an_item_add_nothing():
 
 
 @pytest.mark.parametrize("effects", [(0.0, 0.0), (0.2, 0.2)])
-@pytest.mark.parametrize("size", [(20, 10, 200), (40, 20, 800), (1000, 700, 700)])
+@pytest.mark.parametrize("size", [(20, 10, 200), (1000, 700, 700)])
 def test_intervals_cover_the_truth_in_about_95_of_100_simulated_studies(coverage, size, effects):
     found = coverage.cell(size, effects, studies=300)
     # The benchmark has 1,000 studies; with 300, chance alone moves a coverage of 0.95 by 0.025 either way.

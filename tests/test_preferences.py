@@ -30,14 +30,14 @@ PROMPTS = pd.DataFrame(
 DEALT = pd.DataFrame({"persona_id": ["p", "p", "q", "q"], "prompt_id": ["a", "b", "b", "c"], "use": "train"})
 
 
-def write(body: dict) -> dict:
-    """A stand-in writer whose every text tells what it was asked."""
+def write(body: dict, **ends: str) -> dict:
+    """A stand-in writer whose every text tells what it was asked, and ends as told."""
     fields = body["response_format"]["json_schema"]["schema"]["properties"]
     said = str(body["messages"])
     (field,) = fields
     age = re.search(r"age: (\d+)", said)
     texts = {"answer": "It depends on much.", "critique": f"I am {age and age[1]}.", "revision": "It depends."}
-    return completion(json.dumps({field: texts[field]}))
+    return completion(json.dumps({field: texts[field] + ends.get(field, "")}))
 
 
 def build(answer=write) -> tuple[pd.DataFrame, list[dict]]:

@@ -1,0 +1,182 @@
+"""What a preset's data set is made of, and the commands that make and export it."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+from endpoint import Endpoint
+from test_cli import one_line, persona
+from test_preferences import write
+
+from persona_lib import UserError, dataset, ingredients, personas, presets, prompts
+
+SIZES = {"personas": 3, "train": 2, "seen": 1, "heldout": 1, "train_prompts": 6, "heldout_prompts": 3, "verify": 0}
+
+
+def preset(**pairs) -> presets.Preset:
+    return presets.Preset(name="p", about="", all={"seed": 3, "model": "m", "n": 1}, pairs=SIZES | pairs)
+
+
+def test_pairs_take_sizes_from_the_preset_models_from_its_all_and_what_is_given_wins():
+    settings = presets.pairs(preset(), {"words": 30, "train": 4})
+    assert (settings.seed, settings.model, settings.words, settings.train, settings.seen) == (3, "m", 30, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"trian": 1}, "unknown parameter 'trian' of pairs: did you mean 'train'"),
+        ({"train": "many"}, "parameter 'train' of pairs: Input should be a valid integer, not 'many'"),
+        ({"personas": 0}, "parameter 'personas' of pairs: Input should be greater than or equal to 1, not 0"),
+    ],
+)
+def test_a_misspelt_or_mistyped_parameter_is_said(given, said):
+    with pytest.raises(UserError, match=said):
+        presets.pairs(preset(), given)
+    with pytest.raises(UserError, match="has no section 'pairs'"):
+        presets.pairs(presets.Preset(name="p", about=""))
+
+
+def test_the_committed_presets_have_pairs_and_the_paper_its_sizes():
+    presets.pairs(presets.load("smoke"))
+    paper = presets.pairs(presets.load("paper"))
+    assert (paper.personas, paper.train, paper.seen, paper.heldout) == (1586, 100, 50, 50)
+    assert (paper.train_prompts, paper.heldout_prompts, paper.prompts) == (3000, 868, "prism")
+    assert set(presets.plan(presets.load("paper"))) <= set(presets.load("smoke").notebooks)
+
+
+def test_prompts_are_drawn_over_topics_and_held_out_in_exact_numbers():
+    table = ingredients.questions(presets.pairs(preset(train_prompts=40, heldout_prompts=10)))
+    assert table["prompt_split"].value_counts().to_dict() == {"train": 40, "heldout": 10}
+    assert table["topic"].nunique() >= 25 and table["prompt_id"].is_unique
+    again = ingredients.questions(presets.pairs(preset(train_prompts=40, heldout_prompts=10)))
+    pd.testing.assert_frame_equal(table, again)
+    whole = ingredients.questions(presets.pairs(preset(train_prompts=None)))
+    assert len(whole) == len(prompts.load())
+    with pytest.raises(UserError, match="5000 train and 3 held-out prompts are asked for, and 'builtin' has 4"):
+        ingredients.questions(presets.pairs(preset(train_prompts=5000)))
+
+
+def test_prism_is_filtered_and_a_file_of_ones_own_is_taken_as_it_is(tmp_path):
+    openings = ["Is it fair to tax the rich more than the poor?", "hello", "", "Tell me about whales please now"]
+    openings += [
+        f"Should town number {i} ban {w} cars from its streets?" for i, w in enumerate(["all", "old", "big", "red"])
+    ]
+    openings += [
+        f"What do people of village {i} think about {w}?" for i, w in enumerate(["war", "tax", "god", "art"] * 8)
+    ]
+    rows = [{"opening_prompt": o, "conversation_id": f"c{i}", "conversation_type": "x"} for i, o in enumerate(openings)]
+    (tmp_path / "prism.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = presets.pairs(preset(prompts="prism", train_prompts=None))
+    found = ingredients.questions(settings, tmp_path / "prism.jsonl")
+    assert len(found) == 37 and openings[0] in set(found["prompt"]) and set(found["source"]) == {"prism"}
+    (tmp_path / "own.jsonl").write_text('{"prompt": "hello"}\n{"prompt": "Why?", "prompt_split": "heldout"}\n')
+    own = ingredients.questions(settings, tmp_path / "own.jsonl")
+    assert own["prompt"].tolist() == ["hello", "Why?"] and own["prompt_split"].tolist()[1] == "heldout"
+
+
+@pytest.fixture(scope="module")
+def drawn() -> pd.DataFrame:
+    return ingredients.people(presets.pairs(preset(personas=12)))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_personas_of_a_file_are_read_with_ids_numbers_and_split(drawn, tmp_path, suffix):
+    personas.save(drawn, tmp_path / f"people{suffix}")
+    people = ingredients.people(presets.pairs(preset()), tmp_path / f"people{suffix}")
+    assert len(people) == 12 and people.index.tolist() == drawn.index.tolist()
+    for name in ("age", "persona_split", "sex", "ideology"):
+        assert people[name].tolist() == drawn[name].astype(people[name].dtype).tolist(), name
+    for i in people.index:
+        assert personas.describe(people.loc[i]) == personas.describe(drawn.loc[i])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("persona_id,age\na,3\na,4\n", "has 1 persona_id more than once, the first of them 'a'"),
+        ("name,age\na,3\n", "needs a column 'persona_id'"),
+        ("persona_id,age\na,3\n,4\n", "needs a column 'persona_id' without gaps"),
+        ("persona_id,height\na,3\n", "has none of the attributes"),
+    ],
+)
+def test_a_file_of_personas_that_is_none_is_named(tmp_path, text, said):
+    (tmp_path / "people.csv").write_text(text)
+    with pytest.raises(UserError, match=said):
+        ingredients.people(presets.pairs(preset()), tmp_path / "people.csv")
+    with pytest.raises(UserError, match=r"people.txt must end in one of"):
+        ingredients.people(presets.pairs(preset()), tmp_path / "people.txt")
+
+
+def test_grown_ups_are_drawn(drawn):
+    assert (drawn["age"] >= 18).all() and drawn.index.is_unique
+
+
+# --- the commands
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A data set made by the command, with the endpoint still there."""
+    content = {"about": "small", "pairs": SIZES | {"dense_personas": 2, "dense_prompts": 2}}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "people.csv").write_text("persona_id,age,sex\nann,40,Female\nbob,50,Male\ncay,60,Female\n")
+    with Endpoint(write) as endpoint:
+        options = ["--preset", tmp_path / "small.yaml", "--model", "m", "--base-url", endpoint.url]
+        options += ["--personas", tmp_path / "people.csv"]
+        yield endpoint, options, tmp_path / "set", persona("pairs", *options, "--out", tmp_path / "set")
+
+
+def test_pairs_are_made_by_a_preset_and_a_second_start_asks_nothing(made):
+    endpoint, options, folder, result = made
+    assert result.exit_code == 0, result.stderr
+    assert "12 pairs, 0 of them failed" in result.stdout and "no price known" in result.stdout
+    assert f"persona export {folder}" in result.stdout
+    pairs, people, questions = dataset.read(folder)
+    assert (len(pairs), len(people), len(questions)) == (12, 3, 9)
+    calls = len(endpoint.requests)
+    again = persona("pairs", *options, "--out", folder)
+    assert again.exit_code == 0 and len(endpoint.requests) == calls and "0 model calls" in again.stdout
+    assert "differs in words" in one_line(persona("pairs", *options, "--out", folder, "-p", "words=9"))
+
+
+def test_export_writes_each_form_and_says_in_one_line_what_is_wrong(made):
+    _, _, folder, _ = made
+    for form in ("published", "trl", "users"):
+        result = persona("export", folder, "--out", folder.with_name(form), "--form", form)
+        assert result.exit_code == 0 and result.stdout.strip() == str(folder.with_name(form))
+    assert "no form 'x'" in one_line(persona("export", folder, "--out", folder / "y", "--form", "x"))
+    assert "holds no pairs" in one_line(persona("export", folder / "none", "--out", folder / "y"))
+
+
+def test_prompts_and_personas_of_ones_own(made, tmp_path):
+    _, options, _, _ = made
+    (tmp_path / "own.csv").write_text(
+        "prompt,prompt_split\nWhy?,train\nWho <b>pays</b>?,train\nHow?,train\nWhen?,heldout\n"
+    )
+    files = ["--prompts", tmp_path / "own.csv"]
+    result = persona("pairs", *options, *files, "--out", tmp_path / "own")
+    assert result.exit_code == 0, result.stderr
+    pairs, people, _ = dataset.read(tmp_path / "own")
+    assert people.index.tolist() == ["ann", "bob", "cay"] and len(pairs) == 12
+    assert set(pairs["persona_split"]) <= {"train", "unseen"} and "Who <b>pays</b>?" in set(pairs["prompt"])
+    assert "9 train prompts per persona" in one_line(
+        persona("pairs", *options, *files, "--out", tmp_path / "more", "-p", "train=8")
+    )
+
+
+def test_a_budget_that_is_reached_stops_and_a_larger_one_goes_on(made, tmp_path):
+    endpoint, options, _, _ = made
+    (tmp_path / "other.csv").write_text(
+        "prompt,prompt_split\n" + "".join(f"New {i}?,{'train' if i else 'heldout'}\n" for i in range(5))
+    )
+    files = ["--prompts", tmp_path / "other.csv"]
+    begun = len(endpoint.requests)
+    assert (
+        "max_calls is reached: 7 of 7"
+        in persona("pairs", *options, *files, "--out", tmp_path / "b", "--max-calls", 7).stderr
+    )
+    assert len(endpoint.requests) - begun == 7
+    assert persona("pairs", *options, *files, "--out", tmp_path / "b").exit_code == 0
+    assert len(endpoint.requests) - begun <= 5 + 2 * 16

@@ -1,0 +1,103 @@
+"""The published PERSONA data, in files of its format, read into our tables."""
+
+import pandas as pd
+import pytest
+from endpoint import Endpoint
+from test_dataset import build
+from test_preferences import write
+
+from persona_lib import UserError, dataset, exports, original, personas
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs")
+    with pytest.MonkeyPatch.context() as patch, Endpoint(write) as endpoint:
+        patch.setenv("PERSONA_STORE", str(folder / "store.sqlite"))
+        return build(endpoint.url, folder / "set", n=8)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
+def test_what_is_exported_as_published_is_read_back(source, tmp_path, suffix):
+    pairs, people, _ = dataset.read(source)
+    table = exports.published(pairs, people)
+    path = tmp_path / f"persona{suffix}"
+    {
+        ".parquet": lambda: table.to_parquet(path),
+        ".jsonl": lambda: table.to_json(path, orient="records", lines=True),
+        ".csv": lambda: table.to_csv(path),
+    }[suffix]()
+    read, who, prompts = original.read_published(path)
+    assert len(read) == 48 and len(who) == 8 and len(prompts) == pairs["prompt_id"].nunique()
+    assert read["chosen"].tolist() == pairs["chosen"].tolist()
+    assert (read["use"] == "heldout_test").tolist() == (pairs["use"] == "heldout_test").tolist()
+    assert who["age"].tolist() == people.loc[pairs["persona_id"].unique(), "age"].tolist()
+    assert personas.describe(who.iloc[0]) == personas.describe(people.loc[pairs["persona_id"].iloc[0]])
+
+
+def test_the_published_text_is_parsed_with_values_that_hold_colons_and_line_breaks():
+    text = "Age: 71\nsex: Female\nbig five scores: Openness: High\nExtraversion: Low\nincome: 40000.0\nlifestyle: quiet"
+    assert original.parse(text) == {
+        "age": "71",
+        "sex": "Female",
+        "big five scores": "Openness: High Extraversion: Low",
+        "income": "40000.0",
+        "lifestyle": "quiet",
+    }
+    with pytest.raises(UserError, match="no line 'attribute: value'"):
+        original.parse("a nice person")
+
+
+def test_a_file_of_another_kind_or_none_is_said(tmp_path):
+    (tmp_path / "x.csv").write_text("persona,prompt\na,b\n")
+    with pytest.raises(UserError, match="lacks the columns instruction, original, data"):
+        original.read_published(tmp_path / "x.csv")
+    with pytest.raises(UserError, match="can't be read"):
+        original.read_published(tmp_path / "none.parquet")
+
+
+def test_published_pairs_get_splits_and_checks_and_are_read_as_a_data_set_is(source, tmp_path):
+    pairs, people, _ = dataset.read(source)
+    exports.published(pairs, people)[["persona", "instruction", "original", "data"]].to_parquet(tmp_path / "p.parquet")
+    read, who, prompts = original.read(tmp_path / "p.parquet")
+    assert set(read["use"]) == {"train"} and read["critique"].isna().all()  # neither column need be there
+    assert set(read["persona_split"]) <= {"train", "unseen"} and read["failure"].isna().all()
+    assert read["longer"].eq(False).all() and read["persona_id"].isin(who.index).all()
+    assert prompts["prompt_id"].is_unique and set(read["prompt_id"]) == set(prompts["prompt_id"])
+    assert len(original.read(source)[0]) == len(pairs)
+
+
+def test_published_personas_are_read_by_columns_in_whatever_spelling(tmp_path):
+    rows = [
+        {"age": 71, "sex": "Female", "Big_Five_Scores": "Openness: High", "income": "40000.0", "ideology": "Liberal"},
+        {"age": 10, "sex": "Male", "Big_Five_Scores": "Not Applicable", "income": "", "ideology": "Too young"},
+        {"age": 10, "sex": "Male", "Big_Five_Scores": "Not Applicable", "income": "", "ideology": "Too young"},
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "personas.csv", index=False)
+    people = original.read_personas(tmp_path / "personas.csv")
+    assert len(people) == 2 and people.index.is_unique and people["age"].tolist() == [71, 10]
+    text = "age: 71\nsex: Female\nincome: 40000\nbig five scores: Openness: High\nideology: Liberal"
+    assert personas.describe(people.iloc[0]) == text
+    assert set(people["persona_split"]) <= {"train", "unseen"}
+    pd.DataFrame({"name": ["x"]}).to_csv(tmp_path / "other.csv")
+    with pytest.raises(UserError, match="has none of the attributes as columns"):
+        original.read_personas(tmp_path / "other.csv")
+
+
+def test_data_on_the_hub_that_cannot_be_had_is_said_in_one_line(monkeypatch):
+    pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("datasets.load_dataset", lambda name: 1 / 0)
+    with pytest.raises(UserError, match="SynthLabsAI/PERSONA can't be fetched from the hub: division by zero"):
+        original.read_published("SynthLabsAI/PERSONA")
+
+
+def test_both_splits_of_published_personas_on_the_hub_are_read(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    splits = {
+        split: datasets.Dataset.from_pandas(pd.DataFrame({"age": ages, "sex": "Male"}))
+        for split, ages in (("train", [20, 30]), ("test", [40]))
+    }
+    monkeypatch.setattr("datasets.load_dataset", lambda name: datasets.DatasetDict(splits))
+    people = original.read_personas("SynthLabsAI/Synthetic-Personas")
+    assert people["persona_split"].tolist() == ["train", "train", "test"] and people["age"].tolist() == [20, 30, 40]
