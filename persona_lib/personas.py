@@ -21,8 +21,8 @@ ID, SPLIT = "persona_id", "persona_split"
 BALANCED_TO = 20_000  # personas; above, chance alone is close
 POOL, POOL_MOST = 10, 60_000  # people to choose from: so many for each persona, up to so many; at least three for each
 REFERENCE = 200_000  # people drawn to stand for a population or a part of it
-# People drawn in search of those whom a filter fits, at first and at most: of the census alone, and of enriched ones.
-SEARCHED, SEARCHED_ENRICHED = (REFERENCE, 2_000_000), (20_000, 200_000)
+# People drawn in search of those whom a filter fits, at first and at most (fewer where it needs more than the census).
+FIRST, MOST, MOST_ENRICHED = 20_000, 2_000_000, 200_000
 PAPER = 1_586
 TRAIN_SHARE = 1_000 / PAPER
 ADULTS = "age >= 18"
@@ -115,16 +115,18 @@ def _pool(
             return people, balance.of(there) if balanced else None
     if where is None and (source is _committed() or not balanced):
         return _draw(source, wanted, seed), balance.census() if balanced else None
-    people = _fitting(source, n, wanted, seed, where)
+    people = _fitting(source, n, wanted, seed, where, REFERENCE if balanced else FIRST)
     return people.head(wanted), balance.of(people) if balanced else None
 
 
-def _fitting(source: Population | Records, n: int, wanted: int, seed: int, where: str | None) -> pd.DataFrame:
+def _fitting(
+    source: Population | Records, n: int, wanted: int, seed: int, where: str | None, first: int
+) -> pd.DataFrame:
     """Everybody whom the filter fits among as many people as it takes to have those wanted, or at least n."""
     steps = enrichment.needed(where)
-    first, most = SEARCHED_ENRICHED if steps else SEARCHED
+    most = MOST_ENRICHED if steps else MOST
     most = min(most, len(source.people)) if isinstance(source, Records) else most
-    size = min(max(wanted, first), most)
+    size = min(max(wanted, FIRST if steps else first), most)
     while True:
         people = enrichment.add(_draw(source, size, seed), seed, steps)
         fitting = people[fits(people, where)] if where else people

@@ -63,7 +63,7 @@ def test_drawn_personas_break_no_rule():
 
 
 def test_a_persona_is_built_from_the_census_core_to_the_written_text():
-    one = personas.sample(50, seed=3, where="age >= 30 and `detailed job description`.notna()").iloc[0]
+    one = personas.sample(60, seed=3).query("age >= 30 and `detailed job description`.notna()").iloc[0]
     built = enrichment.built(one)
     known = one[[name for name in (*NAMES, "hispanic origin") if pd.notna(one[name])]]
     assert built.set_index("attribute")["value"].to_dict() == known.to_dict()

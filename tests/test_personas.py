@@ -55,7 +55,8 @@ def test_above_20_000_personas_are_drawn_at_random(monkeypatch):
     assert len(personas.sample(201, seed=3)) == 201
 
 
-def test_a_filter_holds_for_everybody_and_the_margins_are_those_of_whom_it_fits():
+def test_a_filter_holds_for_everybody_and_the_margins_are_those_of_whom_it_fits(monkeypatch):
+    monkeypatch.setattr(personas, "REFERENCE", 50_000)
     where = "age >= 18 and sex == 'Female' and `marital status` != 'Married'"
     women = personas.sample(500, seed=1, where=where)
     assert len(women) == 500 and (women["age"] >= 18).all() and set(women["sex"]) == {"Female"}
@@ -67,7 +68,7 @@ def test_a_filter_holds_for_everybody_and_the_margins_are_those_of_whom_it_fits(
 
 
 def test_a_filter_for_few_draws_until_there_are_enough(monkeypatch):
-    monkeypatch.setattr(personas, "SEARCHED", (1_000, 50_000))
+    monkeypatch.setattr(personas, "FIRST", 1_000)
     rare = personas.sample(30, seed=1, where="age == 40", balanced=False)
     assert len(rare) == 30 and set(rare["age"]) == {40} and rare.index.is_unique
 
@@ -84,14 +85,13 @@ def test_a_filter_for_few_draws_until_there_are_enough(monkeypatch):
     ],
 )
 def test_a_filter_that_fits_nobody_or_cannot_be_read_is_refused_in_one_line(monkeypatch, where, said):
-    monkeypatch.setattr(personas, "SEARCHED", (2_000, 50_000))
+    monkeypatch.setattr(personas, "REFERENCE", 2_000)
     with pytest.raises(UserError, match=said) as caught:
         personas.sample(5, where=where)
     assert "\n" not in str(caught.value)
 
 
-def test_missing_values_fit_no_filter(monkeypatch):
-    monkeypatch.setattr(personas, "SEARCHED", (2_000, 50_000))
+def test_missing_values_fit_no_filter():
     assert (personas.sample(20, where="income > 1000", balanced=False)["income"] > 1000).all()
 
 
@@ -102,7 +102,7 @@ def test_another_population_is_balanced_on_shares_of_its_own(monkeypatch):
         def sample(self, n, seed):
             return people.sample(n, random_state=seed).reset_index(drop=True)
 
-    monkeypatch.setattr(personas, "SEARCHED", (12_000, 50_000))
+    monkeypatch.setattr(personas, "REFERENCE", 12_000)
     drawn = personas.sample(400, population=Old())
     away = [distances.tvd(distances.shares(p), distances.shares(people)).mean() for p in (drawn, people[:400])]
     assert (drawn["age"] > 60).all() and away[0] < away[1] / 2
