@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 from collections import Counter
 
 import pytest
@@ -57,7 +58,7 @@ def kept() -> set[str]:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         rows = db.execute("SELECT request, reply FROM replies").fetchall()
     db.close()
-    pairs = [(json.loads(q)["messages"][0]["content"], json.loads(r)) for q, r in rows]
+    pairs = [(json.loads(zlib.decompress(q))["messages"][0]["content"], json.loads(r)) for q, r in rows]
     assert all(reply["choices"][0]["message"]["content"] == text for text, reply in pairs)
     return {text for text, _ in pairs}
 
