@@ -31,20 +31,21 @@ from persona_lib.connection import Endpoint
 from persona_lib.model import Model
 from persona_lib.store import Store, canonical, read_recording
 
-PARTS = 4
+PART = 4  # requests of one way, before it is the next one's turn
 Request = dict[str, Any]
 
 
 def recorded(n: int | None) -> list[Request]:
     """The requests of the recording in the order in which they were answered."""
     rows = sorted(read_recording("smoke"), key=lambda row: json.loads(row.reply)["created"])
-    return [json.loads(row.request) for row in rows][:: max(1, len(rows) // n) if n else 1]
+    return [json.loads(row.request) for row in rows][:: -(-len(rows) // n) if n else 1]
 
 
 def serve(path: str, slots: int, port: multiprocessing.Queue) -> None:
     """Body of the process of llama.cpp's server; it ends with its parent."""
     import xllamacpp
 
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # its log
     params = xllamacpp.CommonParams()
     params.model.path = path
     params.hostnames, params.port = ["127.0.0.1"], 0
@@ -103,31 +104,28 @@ def reply_class(schema: dict[str, Any]) -> type[BaseModel]:
     return create_model(schema["name"], **{name: (kind, ...) for name, kind in kinds.items()})
 
 
-def parts(requests: list[Request]) -> list[list[Request]]:
-    size = -(-len(requests) // PARTS)
-    return [requests[i : i + size] for i in range(0, len(requests), size)]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, help="only so many, spread over the job")
-    as_asked = recorded(parser.parse_args().requests)
-    best = sorted(as_asked, key=lambda request: canonical({"messages": request["messages"]}))
     cores = os.cpu_count() or 1
+    parser.add_argument("--requests", type=int, help="only so many, spread over the job")
+    parser.add_argument("--slots", type=int, nargs="*", default=sorted({1, cores}), help="of llama.cpp's server")
+    options = parser.parse_args()
+    as_asked = recorded(options.requests)
+    best = sorted(as_asked, key=lambda request: canonical({"messages": request["messages"]}))
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         model = Model("local", store=Store(Path(folder) / "r.sqlite"))
         ways = {"Model('local')": (as_asked, lambda part: through_model(model, part))}
-        for slots in sorted({1, cores}):
+        for slots in options.slots:
             port = stack.enter_context(llama(slots))
             name = f"llama.cpp, {slots} slot{'s' if slots > 1 else ''}"
             ways[name] = (best, lambda part, port=port, slots=slots: bare(port, slots, part))
         local.serve(local.gguf("local"))  # so that no way's time has a start in it
         seconds, tokens = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0)
-        for turn in range(PARTS):
+        for start in range(0, len(as_asked), PART):
             for name, (requests, work) in ways.items():
                 began = time.perf_counter()
-                tokens[name] += work(parts(requests)[turn])
+                tokens[name] += work(requests[start : start + PART])
                 seconds[name] += time.perf_counter() - began
     rates = {name: tokens[name] / seconds[name] for name in ways}
     ours, *theirs = rates.values()

@@ -80,16 +80,25 @@ def run(
 
 @app.command()
 def estimate(
-    preset: _Preset = "smoke", only: _Only = None, model: _Model = None, base_url: _BaseUrl = None, p: _P = None
+    preset: _Preset = "smoke",
+    only: _Only = None,
+    model: _Model = None,
+    base_url: _BaseUrl = None,
+    p: _P = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help="of the data set of 'persona pairs' instead")] = False,
+    prompts: Annotated[Path | None, typer.Option(help="with --pairs, as 'persona pairs' takes it")] = None,
 ) -> None:
     """Count the model calls and tokens of a preset's notebooks, their cost and time, before anything is sent.
 
     The notebooks run with made-up replies; what the store has takes no call. The exit code is 1 if one of them fails.
     """
-    from . import estimate
+    from . import estimate, presets
 
-    _, planned = _planned(preset, only, model, base_url, p)
-    table, notes = estimate.of(planned)
+    if pairs:
+        given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
+        table, notes = estimate.of_pairs(presets.pairs(presets.load(preset), given), prompts)
+    else:
+        table, notes = estimate.of(_planned(preset, only, model, base_url, p)[1])
     typer.echo("\n".join([estimate.text(table), *notes]))
     if table["failure"].notna().any():
         raise typer.Exit(1)

@@ -1,20 +1,25 @@
-"""Estimate: what the notebooks of a preset will ask, counted before anything is sent. `persona estimate` prints it.
+"""Estimate: what a preset's notebooks or pairs will ask, counted before anything is sent: `persona estimate`.
 
-Each notebook runs with made-up replies (`dry`) over a scratch store: what the response store has takes no call, and
-what a notebook will ask follows from its own code. A real reply that fails, or says the same as another, saves the
+They are made with made-up replies (`dry`) over a scratch store: what the response store has takes no call, and
+what will be asked follows from the code itself. A real reply that fails, or says the same as another, saves the
 calls that would follow from it: the count is that of a run without such replies.
 """
 
+import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from . import dry, kernels, prices, progress
+from . import UserError, dry, ingredients, kernels, prices, progress
+from .presets import Pairs
 from .store import Store, canonical
 from .usage import cost_text, total
 
@@ -38,18 +43,33 @@ def of(planned: Mapping[str, Mapping[str, Any]]) -> Estimate:
         (missing where no price is known), `seconds` at the pace of the model's latest replies in the store (missing
         where it has too few), `failure` (why the notebook did not come to its end; what it asked until then counts).
     """
+    # Nothing is to be written, as it would be made of replies that are made up.
+    return _count({stem: partial(_notebook, stem, {**values, "out": None}) for stem, values in planned.items()})
+
+
+def of_pairs(settings: Pairs, prompts: Path | None = None) -> Estimate:
+    """Count the calls of a preference data set (`ingredients.make`); the table as in `of`, its notebook is 'pairs'."""
+    estimate = _count({"pairs": partial(_pairs, settings.model_copy(update={"classify": False}), prompts)})
+    if settings.classify:
+        estimate.notes.append("one call more for each prompt of the source, which the model sorts first")
+    return estimate
+
+
+def _count(works: Mapping[str, Callable[[Path, dict[str, str]], dict[str, str] | None]]) -> Estimate:
+    """Do works over one scratch store; each gets the file to tell its usage in and an environment, and returns its
+    error."""
     rows: list[dict[str, Any]] = []
     asked: dict[str, dict[str, Any]] = {}  # models, by the name and address that replies are kept under
     with tempfile.TemporaryDirectory() as temporary:
         scratch = str(Path(temporary) / "scratch.sqlite")
-        for stem, values in planned.items():
-            target, steps = Path(temporary) / f"{stem}.ipynb", Path(temporary) / f"{stem}.jsonl"
-            # Nothing is to be written, as it would be made of replies that are made up.
-            error = kernels.execute(stem, {**values, "out": None}, target, steps, {"PERSONA_SCRATCH": scratch})
+        for name, work in works.items():
+            steps = Path(temporary) / f"{name}.jsonl"
+            steps.touch()
+            error = work(steps, {"PERSONA_SCRATCH": scratch, progress.VARIABLE: str(steps)})
             failure = f"{error['name']}: {error['message']}" if error else None
             told = progress.batches(steps)
             asked |= {canonical(batch["model"]): batch for batch in told}
-            rows += [{"notebook": stem, "failure": failure, **row} for row in _rows(told)]
+            rows += [{"notebook": name, "failure": failure, **row} for row in _rows(told)]
         kept = Store(scratch=scratch)
         scales = {who: dry.scale(kept, batch["model"]) for who, batch in asked.items()}
     for row in rows:
@@ -57,6 +77,25 @@ def of(planned: Mapping[str, Mapping[str, Any]]) -> Estimate:
         row["seconds"] = row["calls"] / speed if speed else None if row["calls"] else 0.0
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"cost": float, "seconds": float})
     return Estimate(table, _notes(rows, {asked[who]["name"]: scale for who, scale in scales.items()}))
+
+
+def _notebook(stem: str, values: Mapping[str, Any], steps: Path, environment: dict[str, str]) -> dict[str, str] | None:
+    return kernels.execute(stem, values, steps.with_suffix(".ipynb"), steps, environment)
+
+
+def _pairs(settings: Pairs, prompts: Path | None, steps: Path, environment: dict[str, str]) -> dict[str, str] | None:
+    with progress.Progress("pairs", 1, steps), ProcessPoolExecutor(1, get_context("spawn")) as process:
+        try:
+            process.submit(_make, settings, prompts, steps.with_suffix(""), environment).result()
+        except UserError as error:
+            return {"name": "UserError", "message": str(error)}
+    return None
+
+
+def _make(settings: Pairs, prompts: Path | None, folder: Path, environment: dict[str, str]) -> None:
+    """In a process of its own, which the environment is for."""
+    os.environ.update(environment)
+    ingredients.make(settings, folder, prompts)
 
 
 def _rows(told: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

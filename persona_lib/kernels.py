@@ -11,7 +11,7 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import DeadKernelError
 
-from . import presets, progress, store
+from . import keys, presets, progress, store
 
 
 def execute(
@@ -56,6 +56,8 @@ def execute(
 def _kernel(environment: Mapping[str, str]) -> type:
     """The kernel of this interpreter, wherever a kernel named python3 on this machine may point."""
     ours = {"PERSONA_STORE": str(store.default_path().absolute())} | environment
+    if key := keys.api_key():  # it may come from a .env file in the caller's folder, which is not the kernel's
+        ours[keys.NAME] = key
 
     class Kernel(AsyncKernelManager):
         kernel_spec = KernelSpec(**get_kernel_dict(["--log-level=CRITICAL"]) | {"env": ours})

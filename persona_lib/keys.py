@@ -1,7 +1,7 @@
 """The endpoint's key: from the environment, or from a .env file in the current folder or the project's.
 
 It is read where a call is made and kept nowhere else; `hide` takes it out of what an endpoint says of it. Used by
-`connection`, `runs` and `checks`.
+`connection`, `kernels` and `checks`.
 """
 
 import os

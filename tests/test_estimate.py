@@ -11,7 +11,7 @@ from test_model import first_token
 from test_runs import write_notebook, write_preset
 from typer.testing import CliRunner
 
-from persona_lib import cli, dry, estimate, presets, runs, store
+from persona_lib import cli, dry, estimate, ingredients, presets, runs, store
 from persona_lib.connection import OPENAI_URL
 from persona_lib.store import Store, Stored, canonical, read_recording
 
@@ -133,6 +133,24 @@ def test_a_notebook_that_fails_without_its_replies_makes_the_exit_code_1(project
     write_notebook(project, "02_again", STOP, parameters=PARAMETERS)
     result = CliRunner().invoke(cli.app, ["estimate", "--only", "02"])
     assert result.exit_code == 1 and "02_again fails here: ValueError: no figure of nothing" in result.stdout
+
+
+def test_the_estimate_of_pairs_is_the_number_of_calls_that_making_them_takes(tmp_path):
+    small = {"personas": 2, "train": 3, "seen": 1, "heldout": 1, "train_prompts": 6, "heldout_prompts": 2}
+
+    def fits(body: dict) -> dict:
+        schema = body["response_format"]["json_schema"]["schema"]
+        made = dry.example(schema, random.Random(json.dumps(body)), share=0.05)
+        return completion(json.dumps({k: v[:40] if isinstance(v, str) else v for k, v in made.items()}))
+
+    with Endpoint(fits) as endpoint:
+        given = small | {"model": "m", "base_url": endpoint.url, "verify": 0, "dense_personas": 0, "dense_prompts": 0}
+        settings = presets.pairs(presets.load("smoke"), given)
+        table, _ = estimate.of_pairs(settings)
+        assert not endpoint.requests and set(table["notebook"]) == {"pairs"} and table["failure"].isna().all()
+        assert table["calls"].tolist() == [8, 10, 10]  # base answers; critiques and revisions of 2 x 5 pairs
+        ingredients.make(settings, tmp_path / "pairs")
+        assert len(endpoint.requests) == 28
 
 
 # --- made-up replies
