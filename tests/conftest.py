@@ -21,9 +21,9 @@ def shared() -> Path:
     return SHARED
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A headless Chromium; where it is missing, the tests that look at pages are skipped."""
+    """A headless Chromium, in whose tests a loop runs; where it is missing, the tests that look at pages are skipped."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if not program:
         pytest.skip("no chromium: apt-get install chromium")
