@@ -23,7 +23,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="module")
 def browser():
-    """A headless Chromium, in whose tests a loop runs; where it is missing, the tests that look at pages are skipped."""
+    """A headless Chromium, in whose tests a loop runs; where it is missing, what looks at pages is skipped."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if not program:
         pytest.skip("no chromium: apt-get install chromium")
