@@ -44,6 +44,7 @@ class _File:
         self.requests: dict[str, dict[str, Any]] = {}
         self.bytes = 0
         self.task: asyncio.Task[Failures]
+        self.gone = asyncio.Event()  # it is submitted, or there was no need
 
     def takes(self, line: bytes) -> bool:
         """Whether there is room for one more."""
@@ -84,6 +85,18 @@ class Batches(Endpoint):
         if stored := self._store.get(key):
             return Outcome(json.loads(stored.reply), True, 0)
         return Outcome({"error": failures[key]}, False, 0)
+
+    async def submit(self, key: str, request: dict[str, Any]) -> asyncio.Task[Failures]:
+        """Put a request into the next file, unless it is in a batch; returns what to wait for. A full file goes first.
+
+        Unlike `call` it leaves nothing waiting, so that no more than a file of requests is in memory.
+        """
+        if batch := self._store.batch_of(key):
+            return self._resume(batch)
+        if (full := self._gathering) and not full.takes(self._line(key, request)):
+            self._gathering = None
+            await full.gone.wait()
+        return self._join(key, request)
 
     async def close(self) -> None:
         """Stop waiting; what is submitted goes on at the endpoint."""
@@ -134,17 +147,27 @@ class Batches(Endpoint):
             await asyncio.sleep(GATHER_S)
         if self._gathering is file:
             self._gathering = None
+        try:
+            batch = await self._submit(file)
+        finally:
+            file.gone.set()
+        if batch is None:
+            return defaultdict(lambda: "no reply: another process's batch ended without one")
+        return await self._follow(batch, new=True)
+
+    async def _submit(self, file: _File) -> Batch | None:
+        """Bring a file to the endpoint, or nothing where all its requests are there."""
         async with self._submitting, self._store.locks.alone(SUBMISSION):
             for key in [k for k in file.requests if self._store.batch_of(k) or self._store.get(k)]:
                 del file.requests[key]  # another process was faster
             if not file.requests:
-                return defaultdict(lambda: "no reply: another process's batch ended without one")
+                return None
             uploaded = await self._upload(file)
             # From here on a new start knows of the file, and sees to it that it is worked through once.
             batch = self._store.submit(uploaded, ((key, canonical(r)) for key, r in file.requests.items()))
             file.requests.clear()
             self._following[batch.number] = file.task
-        return await self._follow(batch, new=True)
+            return batch
 
     async def _upload(self, file: _File) -> str:
         """Bring the requests to the endpoint, from disk since they may be 200 MB; returns the file's id there."""

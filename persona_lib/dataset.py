@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import UserError, design, negatives, preferences, verification, wording
+from . import UserError, design, negatives, preferences, verification, waves, wording
 from .model import Model
 from .whole import Whole
 
@@ -36,14 +36,14 @@ def build(
     judge: Model | None = None,
     templates: str | None = None,
     again: bool = False,
+    bulk: Model | None = None,
 ) -> Path:
     """Make the pairs of all personas, block by block; parts that are there already are left as they are.
 
     Args:
         people: personas, index `persona_id`.
         prompts: columns `prompt_id`, `prompt`, `topic`, `prompt_split`.
-        writer: the model that answers, criticizes and revises. With `batch=True` there is one block: all base answers,
-            then all critiques, then all revisions, which is three waves of the Batch API.
+        writer: the model that answers, criticizes and revises.
         folder: where the data set goes.
         train, seen, heldout, seed: as in `design.deal`.
         words, templates: as in `preferences.revise`.
@@ -52,6 +52,8 @@ def build(
         verify: how many pairs the judge is shown (`verification.draw`).
         judge: the model that plays the personas; None: the writer.
         again: make the parts anew that hold failures, once their replies are forgotten (`Store.forget_failed`).
+        bulk: the writer with `batch=True`: it sends all base answers, then all critiques, then all revisions ahead
+            through the Batch API. The writer asks what is left after that: what came back unusable.
 
     Returns:
         The folder.
@@ -63,12 +65,11 @@ def build(
     sizes = {"train": train, "seen": seen, "heldout": heldout, "words": words, "seed": seed, "dense": list(dense)}
     if "persona_split" not in people:
         people = people.assign(persona_split=design.persona_splits(people.index))
-    block = len(people) if writer.batch else BLOCK
     dealt = design.deal(people.index, prompts, train, seen, heldout, seed)
-    work = _blocks(folder / "pairs", dealt, people.index, block)
+    work = _blocks(folder / "pairs", dealt, people.index)
     if all(dense):
         square = design.dense(people.index, prompts["prompt_id"], *dense)
-        work |= _blocks(folder / "dense", square, square["persona_id"].unique(), block)
+        work |= _blocks(folder / "dense", square, square["persona_id"].unique())
     _begin(folder, sizes | _about(people, prompts, writer, templates))
     _write(people, folder / "personas.parquet")
     _write(prompts, folder / "prompts.parquet")
@@ -79,7 +80,11 @@ def build(
     steps = {"base answers": len(prompts) if todo else 0, "critiques": n, "revisions": n, "verification": 2 * verify}
     with Whole("pairs", steps) as whole:
         if todo:
+            if bulk:
+                waves.base_answers(prompts, bulk, words, templates)
             base, done = _base(folder, prompts, writer, words, templates), 0
+            if bulk:
+                waves.pairs(todo.values(), people, prompts, base, writer, bulk, words, templates)
             for part, own in todo.items():
                 _write(preferences.revise(own, people, prompts, base, writer, words, templates), part)
                 done += len(own)
@@ -90,9 +95,9 @@ def build(
     return folder
 
 
-def _blocks(folder: Path, dealt: pd.DataFrame, ids: Sequence[str], size: int) -> dict[Path, pd.DataFrame]:
+def _blocks(folder: Path, dealt: pd.DataFrame, ids: Sequence[str]) -> dict[Path, pd.DataFrame]:
     """The file of each block of personas, and what is dealt to them."""
-    number = dealt["persona_id"].map({persona: i // size for i, persona in enumerate(ids)})
+    number = dealt["persona_id"].map({persona: i // BLOCK for i, persona in enumerate(ids)})
     return {folder / f"part-{i:05d}.parquet": own for i, own in dealt.groupby(number)}
 
 

@@ -19,7 +19,6 @@ from . import UserError, dataset, design, gates, personas, verification
 DATA = Path(__file__).parent / "data"
 FORMS = ("published", "trl", "users")
 IDS = ["pair_id", "persona_id", "prompt_id", "persona_split", "prompt_split", "use"]
-GATED = 20_000  # usable pairs that the gates are shown: enough for intervals of 1 percentage point
 # The published data say "train" and "test" of the question; which test is told by the split of the prompt.
 QUESTION_TYPE = {design.TRAIN: "train", design.SEEN: "train", design.HELDOUT: "test"}
 
@@ -108,8 +107,9 @@ def card(source: str | Path, form: str, seed: int = 0) -> str:
     told = ["pair_id", "use", "failure", "longer", "identical", "refuses", "quotes"]
     pairs = dataset.columns(source, told)
     usable = pairs[pairs["failure"].isna()]
-    shown = set(verification.draw(pairs, GATED)["pair_id"]) | set(pairs.loc[pairs["failure"].notna(), "pair_id"])
-    gated = pd.concat(part[part["pair_id"].isin(shown)] for part in dataset.parts(source))
+    shown = pairs["pair_id"].sample(min(gates.MOST, len(pairs)), random_state=seed)
+    texts = dataset.parts(source, ["pair_id", "persona_id", "prompt_id", "chosen", "rejected"])
+    gated = pd.concat(part[part["pair_id"].isin(shown)] for part in texts)
     people, prompts = (pd.read_parquet(source / f"{name}.parquet") for name in ("personas", "prompts"))
     verdicts = source / "verification.parquet"
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(DATA), trim_blocks=True, lstrip_blocks=True)

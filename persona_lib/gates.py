@@ -12,19 +12,22 @@ from . import intervals
 
 FAR = 0.05  # from a half: flagged where the whole interval is further away
 MATCHED = 0.1  # answers whose lengths differ by at most this share of the longer one
+MOST = 20_000  # pairs that are looked at: enough for intervals of one percentage point
 
 
 def table(pairs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """How often each cheating baseline picks the chosen answer; a half is what chance gives.
 
     Args:
-        pairs: columns `persona_id`, `prompt_id`, `chosen`, `rejected`; those without either count as failed.
-        seed: of the folds.
+        pairs: columns `persona_id`, `prompt_id`, `chosen`, `rejected`; those without either count as failed. Of more
+            than 20,000 as many are drawn.
+        seed: of the folds, and of that draw.
 
     Returns:
         Index `baseline`; columns `n`, `failed`, `rate`, `low`, `high` as in `intervals.rates`, and `flagged`: whether
         the interval lies further than 0.05 from a half, or has no bounds to tell.
     """
+    pairs = pairs.sample(MOST, random_state=seed) if len(pairs) > MOST else pairs
     matched = pairs[length_gap(pairs).abs() <= MATCHED]
     hits = {
         "the longer answer": (pairs, length_rule(pairs)),

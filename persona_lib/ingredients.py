@@ -117,24 +117,23 @@ def make(
     store = Store()
     if retry_failed:
         store.forget_failed()
-    writer = Model(settings.model, settings.base_url, store, batch=batch, **limits)
-    own_judge = settings.judge or batch  # a judge's choices are made one by one
+    writer = Model(settings.model, settings.base_url, store, **limits)
+    bulk = Model(settings.model, settings.base_url, store, batch=True, **limits) if batch else None
     address = settings.judge_base_url if settings.judge else settings.base_url
-    judge = Model(settings.judge or settings.model, address, store, **limits) if own_judge else writer
-    sizes = {name: getattr(settings, name) for name in ("train", "seen", "heldout", "words", "seed", "shots", "verify")}
-    dense = settings.dense_personas, settings.dense_prompts
+    judge = Model(settings.judge, address, store, **limits) if settings.judge else writer
+    names = ("train", "seen", "heldout", "words", "seed", "shots", "verify", "templates")
     dataset.build(
         people(settings, persona_file),
         questions(settings, prompt_file, writer),
         writer,
         folder,
-        **sizes,
-        dense=dense,
+        **{name: getattr(settings, name) for name in names},
+        dense=(settings.dense_personas, settings.dense_prompts),
         judge=judge,
-        templates=settings.templates,
         again=retry_failed,
+        bulk=bulk,
     )
-    return _summary(folder, total(model.usage for model in {writer, judge}))
+    return _summary(folder, total(model.usage for model in {writer, judge, bulk or writer}))
 
 
 def _summary(folder: Path, used: Mapping[str, Any]) -> str:

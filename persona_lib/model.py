@@ -133,14 +133,7 @@ class Model:
             UserError: no key, endpoint unreachable, model unknown there, disk full, offline and not recorded, or
                 20 calls in a row got no reply. What was answered until then is kept.
         """
-        # 1 and 1.0 are one temperature, and must be one request.
-        temperature = int(temperature) if temperature == int(temperature) else temperature
-        settings: dict[str, Any] = {"temperature": temperature, "sample": sample}
-        if max_tokens is not None:
-            settings["max_tokens"] = max_tokens
-        if schema is not None:
-            tool = openai.pydantic_function_tool(schema)["function"]
-            settings["schema"] = {"name": tool["name"], "schema": tool["parameters"]}
+        settings = _settings(schema, temperature, max_tokens, sample)
         repair = wording.load("repair")
 
         async def reply(one: Messages) -> Reply:
@@ -182,6 +175,34 @@ class Model:
 
         rows = self._each(messages, chances, step)
         return np.array(rows).reshape(-1, len(options))
+
+    def send(self, messages: Iterable[Messages], schema: type[BaseModel] | None = None, step: str = "sending") -> None:
+        """Send through the Batch API what the store lacks, all at once, and wait until the replies are in the store.
+
+        What is asked afterwards, by this model or by one without `batch`, is found there, but for what came back
+        without a usable reply. However many there are, no more than a file of requests is in memory.
+
+        Args:
+            messages, schema: as in `ask`, read as fast as files can be brought to the endpoint.
+            step: as in `ask`.
+
+        Raises:
+            UserError: as in `ask`. What is submitted goes on at the endpoint.
+        """
+        if self.store.scratch or self.store.offline:
+            return  # nothing is sent; who asks afterwards is told
+        settings = _settings(schema)
+
+        async def run() -> None:
+            self._batch = _Batch(self, step, None)
+            self._steps[step].append(self._batch.used)
+            try:
+                await self._batch.send({"model": self._who, "messages": one, **settings} for one in messages)
+            finally:
+                await self._batch.close()
+
+        with start_blocking_portal() as portal:
+            portal.call(run)
 
     def _each(self, items: Iterable[Messages], work: Callable[[Messages], Awaitable[T]], step: str) -> list[T]:
         """`work` on every item, `max_in_flight` at once; the first error ends it all, what is committed is kept.
@@ -232,6 +253,21 @@ class Model:
             reply, cached = await self._batch.call(key, text, request)
         self._batch.used.cached += cached
         return reply, cached
+
+
+def _settings(
+    schema: type[BaseModel] | None, temperature: float = 0, max_tokens: int | None = None, sample: int = 0
+) -> dict[str, Any]:
+    """The part of a request that says how to reply."""
+    # 1 and 1.0 are one temperature, and must be one request.
+    temperature = int(temperature) if temperature == int(temperature) else temperature
+    settings: dict[str, Any] = {"temperature": temperature, "sample": sample}
+    if max_tokens is not None:
+        settings["max_tokens"] = max_tokens
+    if schema is not None:
+        tool = openai.pydantic_function_tool(schema)["function"]
+        settings["schema"] = {"name": tool["name"], "schema": tool["parameters"]}
+    return settings
 
 
 def several(names: Sequence[str], store: Store | None = None) -> list[Model]:
@@ -294,6 +330,24 @@ class _Batch:
             return reply
         finally:
             self.purse.settle(held, cost)
+
+    async def send(self, requests: Iterable[dict[str, Any]]) -> None:
+        """Bring requests that the store lacks into batches, wait for their end, and count what they used."""
+        sent: set[str] = set()
+        ends: set[asyncio.Task[Any]] = set()
+        for request in requests:
+            key = key_of(canonical(request))
+            if key in sent or self.model.store.get(key):
+                continue
+            self.progress.show()
+            held = await self.purse.start(request)
+            self.purse.settle(held, held)  # the most it may cost: nobody tells before the batch has ended
+            sent.add(key)
+            ends.add(await self.connection.submit(key, request))
+        await asyncio.gather(*map(asyncio.shield, ends))
+        for key in sent:
+            if stored := self.model.store.get(key):
+                self.used.count(json.loads(stored.reply).get("usage"), 0, self.model._price)
 
     async def close(self) -> None:
         """Take the progress away and close the connection."""

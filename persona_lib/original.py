@@ -28,7 +28,7 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
     Returns:
         Pairs (`use` is heldout_test for the question type 'test', else train; the personas are split by hash), personas
         (the 33 attributes as far as the text names them, all as text but for age and income) and prompts, as from
-        `dataset.read`. Ids are hashes of the texts.
+        `dataset.read`. Ids are hashes of the texts, and of an ordinal where a row repeats.
 
     Raises:
         UserError: the file can't be read, lacks columns, or a persona's text has no line `attribute: value`.
@@ -37,9 +37,11 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
     if missing := [name for name in ("persona", "instruction", "original", "data") if name not in table]:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}: it is no published PERSONA data")
     heldout = (table["question type"] if "question type" in table else table["instruction"].map(lambda _: "")) == "test"
+    texts = table["persona"] + table["instruction"] + table["data"]
+    twin = texts.groupby(texts).cumcount().astype("str").replace("0", "")  # rows that repeat stay rows of their own
     pairs = pd.DataFrame(
         {
-            "pair_id": (table["persona"] + table["instruction"] + table["data"]).map(_hash),
+            "pair_id": (texts + twin).map(_hash),
             "persona_id": table["persona"].map(_hash),
             "prompt_id": "q" + table["instruction"].map(_hash).str[:8],
             "prompt_split": np.where(heldout, "heldout", "train"),

@@ -6,16 +6,17 @@ critique is preferred to it. Used by 03_preferences and `persona pairs`; to try 
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
 from difflib import SequenceMatcher
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import create_model
+from pydantic import BaseModel, create_model
 
 from . import personas, wording
 from .attributes import NAMES
-from .model import Model, Reply
+from .model import Messages, Model
 
 _REFUSES = re.compile(r"^\W*(?:i'?m sorry|i am sorry|sorry|i can(?:no|')t|i am unable|as an ai)\b", re.IGNORECASE)
 _TAIL = re.compile(r"[,;:(]| alone\b| or ")  # of a label: what nobody would quote
@@ -38,11 +39,10 @@ def base_answers(prompts: pd.DataFrame, writer: Model, words: int = 60, template
     Returns:
         Index `prompt_id`; columns `rejected` (the answer, missing where it failed), `base_failure` (the reason).
     """
-    template = wording.load("baseline", templates)
-    messages = [template.messages({"question": p, "words": words}) for p in prompts["prompt"]]
-    replies = writer.ask(messages, schema=_reply(template, words), step="base answers")
-    answers = {"rejected": _texts(replies, template), "base_failure": [r.failure for r in replies]}
-    return pd.DataFrame(answers, index=pd.Index(prompts["prompt_id"], name="prompt_id"), dtype="str")
+    asked = base_requests(prompts, words, templates)
+    texts, failures = _answered(asked, writer)
+    answers = {"rejected": texts, "base_failure": failures}
+    return pd.DataFrame(answers, dtype="str").set_axis(pd.Index(prompts["prompt_id"], name="prompt_id"))
 
 
 def revise(
@@ -70,9 +70,7 @@ def revise(
         `prompt_split`, `use`, `topic`, `prompt`, `rejected`, `critique`, `chosen`, `generator`, `templates` (hash of
         the wording), what `checks` finds, and `failure` (why there is no pair, or missing).
     """
-    table = dealt.merge(prompts[["prompt_id", "prompt", "topic", "prompt_split"]], how="left", on="prompt_id")
-    profiles = {i: personas.describe(row) for i, row in people.loc[table["persona_id"].unique()].iterrows()}
-    table = table.join(base, on="prompt_id").assign(profile=table["persona_id"].map(profiles))
+    table = items(dealt, people, prompts, base)
     table = table.join(refine(table, writer, words, templates))
     table["failure"] = table.pop("base_failure").radd("base answer: ").fillna(table["failure"])
     keys = table["persona_id"] + table["prompt_id"] + f"|{writer.name}|{words}|" + table["templates"]
@@ -80,6 +78,13 @@ def revise(
     split = people["persona_split"] if "persona_split" in people else pd.Series(None, people.index, dtype="str")
     table["persona_split"] = table["persona_id"].map(split).astype("str")
     return table.join(checks(table, people))[list(COLUMNS)]
+
+
+def items(dealt: pd.DataFrame, people: pd.DataFrame, prompts: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
+    """What `refine` needs of each dealt pair: `profile`, `prompt`, `rejected`; arguments as in `revise`."""
+    table = dealt.merge(prompts[["prompt_id", "prompt", "topic", "prompt_split"]], how="left", on="prompt_id")
+    profiles = {i: personas.describe(row) for i, row in people.loc[table["persona_id"].unique()].iterrows()}
+    return table.join(base, on="prompt_id").assign(profile=table["persona_id"].map(profiles))
 
 
 def refine(items: pd.DataFrame, writer: Model, words: int = 60, templates: str | None = None) -> pd.DataFrame:
@@ -92,40 +97,76 @@ def refine(items: pd.DataFrame, writer: Model, words: int = 60, templates: str |
     Returns:
         The index of `items`; columns `critique`, `chosen`, `generator`, `templates` (hash of the wording), `failure`.
     """
-    critique, revision = (wording.load(name, templates) for name in ("critique", "revision"))
-    known = {"persona": items["profile"], "question": items["prompt"], "answer": items["rejected"]}
-    said, first = _step(critique, known | {"words": words}, items.index, writer, words)
-    asked = items["rejected"].str.count(r"\S+").clip(upper=words).astype("Int64")
-    chosen, second = _step(revision, known | {"critique": said, "words": asked}, items.index, writer, words)
+    said, first = _answered(critique_requests(items, words, templates), writer)
+    chosen, second = _answered(revision_requests(items, said, words, templates), writer)
     return pd.DataFrame(
         {
             "critique": said,
             "chosen": chosen,
             "generator": writer.name,
-            "templates": critique.sha256 + revision.sha256,
+            "templates": "".join(wording.load(name, templates).sha256 for name in ("critique", "revision")),
             "failure": first.radd("critique: ").fillna(second.radd("revision: ")),
         }
     )
 
 
-def _step(
-    template: wording.Template, values: Mapping[str, object], index: pd.Index, writer: Model, words: int
-) -> tuple[pd.Series, pd.Series]:
-    """Ask for one field for every row that has all values; the texts and the failures, missing where not asked."""
-    table = pd.DataFrame(dict(values), index=index).dropna()
-    messages = [template.messages(row) for row in table.to_dict("records")]
-    replies = writer.ask(messages, schema=_reply(template, words), step=f"{template.name}s")
-    texts = pd.Series(_texts(replies, template), table.index, dtype="str")
-    failures = pd.Series([r.failure for r in replies], table.index, dtype="str")
-    return texts.reindex(index).astype("str"), failures.reindex(index).astype("str")
+class Requests(NamedTuple):
+    """What is asked in one step: a row of `values` for each item that has all of them, `index` of all items."""
+
+    template: wording.Template
+    values: pd.DataFrame
+    index: pd.Index
+    schema: type[BaseModel]
+
+    @property
+    def step(self) -> str:
+        """What progress and usage call it."""
+        return "base answers" if self.template.name == "baseline" else f"{self.template.name}s"
+
+    @property
+    def messages(self) -> Iterator[Messages]:
+        """The chat messages of each item."""
+        return (self.template.messages(row) for row in self.values.to_dict("records"))
 
 
-def _reply(template: wording.Template, words: int) -> type:
-    return create_model(template.name.title(), **{field: (wording.bounded(words), ...) for field in template.reply})
+def base_requests(prompts: pd.DataFrame, words: int = 60, templates: str | None = None) -> Requests:
+    """What `base_answers` asks."""
+    return _requests("baseline", {"question": prompts["prompt"], "words": words}, prompts.index, words, templates)
 
 
-def _texts(replies: Iterable[Reply], template: wording.Template) -> list[str | None]:
-    return [getattr(r.value, template.reply[-1]) if r.value else None for r in replies]
+def critique_requests(items: pd.DataFrame, words: int = 60, templates: str | None = None) -> Requests:
+    """What `refine` asks first."""
+    known = {"persona": items["profile"], "question": items["prompt"], "answer": items["rejected"]}
+    return _requests("critique", known | {"words": words}, items.index, words, templates)
+
+
+def critiques(items: pd.DataFrame, writer: Model, words: int = 60, templates: str | None = None) -> pd.Series:
+    """The critiques alone, missing where there is none."""
+    return _answered(critique_requests(items, words, templates), writer)[0]
+
+
+def revision_requests(
+    items: pd.DataFrame, critiques: pd.Series, words: int = 60, templates: str | None = None
+) -> Requests:
+    """What `refine` asks then."""
+    known = {"persona": items["profile"], "question": items["prompt"], "answer": items["rejected"]}
+    asked = items["rejected"].str.count(r"\S+").clip(upper=words).astype("Int64")
+    return _requests("revision", known | {"critique": critiques, "words": asked}, items.index, words, templates)
+
+
+def _requests(name: str, known: dict[str, Any], index: pd.Index, words: int, templates: str | None) -> Requests:
+    template = wording.load(name, templates)
+    fields = {field: (wording.bounded(words), ...) for field in template.reply}
+    return Requests(template, pd.DataFrame(known, index=index).dropna(), index, create_model(name.title(), **fields))
+
+
+def _answered(asked: Requests, writer: Model) -> tuple[pd.Series, pd.Series]:
+    """The texts and the failures of all items, both missing where nothing was asked."""
+    replies = writer.ask(list(asked.messages), schema=asked.schema, step=asked.step)
+    field = asked.template.reply[-1]
+    texts = pd.Series([getattr(r.value, field) if r.value else None for r in replies], asked.values.index, dtype="str")
+    failures = pd.Series([r.failure for r in replies], asked.values.index, dtype="str")
+    return texts.reindex(asked.index).astype("str"), failures.reindex(asked.index).astype("str")
 
 
 def checks(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:

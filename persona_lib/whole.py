@@ -63,7 +63,7 @@ class Whole:
 
     def advance(self, step: str, fresh: int, seconds: float) -> None:
         """One more item of a step is done; `fresh` of its batch took calls, in so many seconds."""
-        self._done[step] += 1
+        self._done[step] = min(self._done[step] + 1, self._items.get(step, 0))
         self._note(step, fresh, seconds)
 
     def away(self, step: str, done: int, seconds: float) -> None:
@@ -78,7 +78,8 @@ class Whole:
 
     def reach(self, done: Mapping[str, int]) -> None:
         """So many items of each step are over: those of them that were never asked for won't be."""
-        self._done |= done
+        for step, n in done.items():
+            self._done[step] = max(self._done[step], n)
 
     @property
     def left(self) -> float | None:

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -291,3 +292,57 @@ def test_it_works_inside_a_running_event_loop_as_in_a_notebook():
 
     with BatchEndpoint() as endpoint:
         assert asyncio.run(cell(endpoint)) == "from a notebook"
+
+
+def questions(n: int) -> list[list[dict]]:
+    return [[{"role": "user", "content": f"Question {i}"}] for i in range(n)]
+
+
+def test_what_is_sent_ahead_is_found_by_whoever_asks_afterwards():
+    with BatchEndpoint() as endpoint:
+        bulk = model(endpoint)
+        bulk.send(message for message in [*questions(5), *questions(2)])  # equal ones are sent once
+        assert len(endpoint.sent) == 5 and bulk.usage["calls"] == 5 and bulk.usage["tokens_in"] == 50
+        single = Model("m", endpoint.url)
+        assert [r.text for r in single.ask(questions(5))] == [f"Question {i}" for i in range(5)]
+        assert single.usage["calls"] == 0
+        bulk.send(questions(6))
+        assert [len(endpoint.items(batch)) for batch in endpoint.batches.values()] == [5, 1]
+
+
+def test_a_full_file_goes_off_before_more_requests_are_written(monkeypatch):
+    monkeypatch.setattr("persona_lib.batch.MOST_REQUESTS", 4)
+    with BatchEndpoint() as endpoint:
+        written = []
+
+        def messages():
+            for i, message in enumerate(questions(10)):
+                written.append(len(endpoint.files))
+                assert i < 4 * (len(endpoint.files) + 1) + 1, "more than a file is held"
+                yield message
+
+        model(endpoint).send(messages())
+        assert [len(endpoint.items(batch)) for batch in endpoint.batches.values()] == [4, 4, 2] and len(written) == 10
+
+
+def test_what_another_process_has_sent_ahead_is_waited_for_not_sent_again():
+    with BatchEndpoint(hold=True) as endpoint:
+        threads = [threading.Thread(target=model(endpoint).send, args=(questions(3),)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+            deadline = time.monotonic() + 20
+            while not endpoint.batches and time.monotonic() < deadline:
+                time.sleep(0.02)
+        time.sleep(0.3)
+        endpoint.hold = False
+        for thread in threads:
+            thread.join(20)
+        assert len(endpoint.batches) == 1 and Store().counts()["replies"] == 3
+
+
+def test_an_endpoint_that_refuses_files_ends_sending_ahead(monkeypatch):
+    monkeypatch.setattr("persona_lib.batch.MOST_REQUESTS", 2)
+    with BatchEndpoint() as endpoint:
+        endpoint.status = 403
+        with pytest.raises(UserError, match="takes no file of requests"):
+            model(endpoint).send(questions(5))

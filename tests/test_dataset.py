@@ -136,16 +136,46 @@ def test_parts_with_failures_are_made_again_where_that_is_asked_for(tmp_path):
 def test_a_data_set_goes_through_the_batch_api_in_three_waves_with_the_same_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "GATHER_S", 0.1)
     monkeypatch.setattr(batch, "FIRST_POLL_S", 0.01)
-    sizes = {"train": 3, "seen": 2, "heldout": 1}
+    monkeypatch.setattr(batch, "MOST_REQUESTS", 200)  # so that a wave takes two files
     with BatchEndpoint(write) as endpoint:
-        whole = dataset.build(
-            people(60), questions(20, 6), Model("m", endpoint.url, batch=True), tmp_path / "b", **sizes
-        )
-        assert len(endpoint.batches) == 3 and len(list((whole / "pairs").iterdir())) == 1
-        assert [len(endpoint.items(b)) for b in endpoint.batches.values()] == [20, 360, 360]
+        bulk = Model("m", endpoint.url, batch=True)
+        waved = build(endpoint.url, tmp_path / "waved", bulk=bulk)
+        waves = [20, 200, 160, 200, 160]
+        assert [len(endpoint.items(b)) for b in endpoint.batches.values()] == waves
+        assert bulk.usage["calls"] == 740 == len(endpoint.requests)  # none was made one by one
         single = build(endpoint.url, tmp_path / "set")  # all found in the store
-        assert len(endpoint.batches) == 3 and len(endpoint.requests) == 740
-    pd.testing.assert_frame_equal(dataset.read(whole)[0], dataset.read(single)[0])
+        build(endpoint.url, tmp_path / "waved", bulk=bulk)
+        assert len(endpoint.batches) == 5 and len(endpoint.requests) == 740
+    pd.testing.assert_frame_equal(dataset.read(waved)[0], dataset.read(single)[0])
+
+
+def test_what_comes_back_unusable_from_a_batch_is_asked_again_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "GATHER_S", 0.1)
+    monkeypatch.setattr(batch, "FIRST_POLL_S", 0.01)
+    seen = set()
+
+    def answer(body: dict) -> dict | None:
+        first = str(body["messages"]) not in seen and len(body["messages"]) == 2  # not the repair of what it said
+        seen.add(str(body["messages"]))
+        if first and "age: 23" in str(body["messages"]):
+            return None if "critique" in str(body["response_format"]) else completion("{")  # lost, and malformed
+        return write(body)
+
+    with BatchEndpoint(answer) as endpoint:
+        folder = build(endpoint.url, tmp_path / "set", n=6, bulk=Model("m", endpoint.url, batch=True))
+        assert len(endpoint.batches) == 3
+    pairs = dataset.read(folder)[0]
+    assert len(pairs) == 36 and pairs["failure"].isna().all()
+    assert len(endpoint.requests) == 20 + 36 + 36 + 6 + 6
+
+
+def test_a_budget_holds_for_what_is_sent_ahead(tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "GATHER_S", 0.1)
+    with BatchEndpoint(write) as endpoint:
+        bulk = Model("m", endpoint.url, batch=True, max_calls=50)
+        with pytest.raises(UserError, match="max_calls is reached: 50 of 50"):
+            build(endpoint.url, tmp_path / "set", n=6, bulk=bulk)
+        assert len(endpoint.sent) == 20  # the wave that would pass it is not begun
 
 
 # --- prompts of any kind

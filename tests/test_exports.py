@@ -10,7 +10,7 @@ from endpoint import Endpoint
 from test_dataset import build
 from test_preferences import write
 
-from persona_lib import UserError, dataset, exports
+from persona_lib import UserError, dataset, exports, gates
 from persona_lib.design import CELLS
 
 
@@ -103,6 +103,6 @@ def test_the_card_tells_what_a_judge_prefers_and_of_how_many(source, tmp_path):
 
 
 def test_the_gates_of_the_card_count_on_a_part_of_a_large_data_set(source, monkeypatch):
-    monkeypatch.setattr(exports, "GATED", 12)
+    monkeypatch.setattr(gates, "MOST", 12)
     text = exports.card(source, "trl")
     assert "| the longer answer | 12 | 0.0% |" in text and "Counted on 12 of the pairs." in text

@@ -5,8 +5,9 @@ import pytest
 from endpoint import Endpoint
 from test_dataset import build
 from test_preferences import write
+from test_verification import judging
 
-from persona_lib import UserError, dataset, exports, original, personas
+from persona_lib import UserError, dataset, exports, kernels, original, personas, presets
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,19 @@ def test_both_splits_of_published_personas_on_the_hub_are_read(monkeypatch):
     monkeypatch.setattr("datasets.load_dataset", lambda name: datasets.DatasetDict(splits))
     people = original.read_personas("SynthLabsAI/Synthetic-Personas")
     assert people["persona_split"].tolist() == ["train", "train", "test"] and people["age"].tolist() == [20, 30, 40]
+
+
+def test_notebook_03_reads_published_data_with_hostile_texts(source, tmp_path):
+    pairs, people, _ = dataset.read(source)
+    table = exports.published(pairs, people)
+    table.loc[:3, ["instruction", "data"]] = "Is <script>alert(1)</script> <img src=x> $fair$?"
+    table.to_parquet(tmp_path / "persona.parquet")
+    stem = "03_preferences"
+    with Endpoint(judging(0.8, good="It depends on", plain="It depends.")) as endpoint:
+        asked = {"model": "m", "base_url": endpoint.url, "recording": None, "data": str(tmp_path / "persona.parquet")}
+        defaults = presets.parameters(presets.notebook(stem))
+        target, steps = tmp_path / f"{stem}.ipynb", tmp_path / "steps.jsonl"
+        assert kernels.execute(stem, defaults | asked, target, steps, {}) is None
+        assert len(endpoint.requests) == 2 * defaults["n_verify"]
+    page = target.read_text()
+    assert "&lt;script&gt;alert(1)" in page and "<script>alert" not in page and "<img src=x" not in page

@@ -22,12 +22,12 @@ def pairs(n: int = 12) -> pd.DataFrame:
     return table.assign(chosen="GOOD one", rejected="PLAIN one", failure=None).astype({"failure": "str"})
 
 
-def judging(p_good: float, p_place: float = 0.0):
+def judging(p_good: float, p_place: float = 0.0, good: str = "GOOD", plain: str = "PLAIN"):
     """A judge that says A with a chance that rests on where the good answer is, and on the place alone."""
 
     def answer(body: dict) -> dict:
         text = str(body["messages"])
-        good_first = text.index("GOOD") < text.index("PLAIN")
+        good_first = text.find(good) < text.find(plain)
         p = min(max((p_good if good_first else 1 - p_good) + p_place, 0.001), 0.999)
         tokens = [{"token": t, "logprob": math.log(q), "bytes": None} for t, q in (("A", p), ("B", 1 - p))]
         reply = completion("A")
