@@ -105,7 +105,10 @@ class Purse:
 
 def _most(request: dict[str, Any], price: Price) -> float:
     """The most USD that a call can cost, as far as its request tells."""
-    tokens_out = request.get("max_tokens") or (
-        longest(request["schema"]["schema"]) if "schema" in request else UNBOUNDED_TOKENS
+    told = request | request["model"].get("settings", {})
+    tokens_out = (
+        told.get("max_completion_tokens")
+        or told.get("max_tokens")
+        or (longest(request["schema"]["schema"]) if "schema" in request else UNBOUNDED_TOKENS)
     )
     return price.cost(len(canonical(request).encode()) + OVERHEAD_TOKENS, tokens_out)

@@ -8,6 +8,7 @@ a reply that is worth keeping, in an error that is not, or, where no further cal
 import asyncio
 import json
 import random
+import re
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -32,6 +33,10 @@ PATIENCE_S = 300.0  # with an endpoint that only ever says that there are too ma
 FINAL = (openai.BadRequestError, openai.UnprocessableEntityError)
 # What is wrong with all requests alike: stop at the first.
 _FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
+
+# Fields of ours that a user may leave out, as reasoning models refuse them.
+LEFT_OUT = ("temperature", "max_tokens")
+_REFUSAL = re.compile(r"unsupported|not support|not allow|not permitted|deprecated|unknown|unrecogni[sz]ed", re.I)
 
 
 class Outcome(NamedTuple):
@@ -105,7 +110,10 @@ class Endpoint:
 
     def _body(self, request: dict[str, Any]) -> dict[str, Any]:
         """The request as the openai client takes it."""
-        body = {"model": self.name, "messages": request["messages"], "temperature": request["temperature"]}
+        own = request["model"].get("settings", {})
+        body = {"model": self.name, "messages": request["messages"]}
+        if "temperature" in request:
+            body["temperature"] = request["temperature"]
         if "max_tokens" in request:
             # OpenAI has renamed it; many compatible servers know only the old name.
             body["max_completion_tokens" if self.base_url == OPENAI_URL else "max_tokens"] = request["max_tokens"]
@@ -116,7 +124,7 @@ class Endpoint:
             named = {"name": request["schema"]["name"], "strict": True}
             named["schema"] = _without_lengths(schema) if self.base_url else schema
             body["response_format"] = {"type": "json_schema", "json_schema": named}
-        return body
+        return body | {field: value for field, value in own.items() if value is not None}
 
 
 class Connection(Endpoint):
@@ -132,14 +140,15 @@ class Connection(Endpoint):
         super().__init__(name, base_url)
         self._pace = Pace(max_in_flight)
         self._failures = 0
+        self._answered = False
         self._refused_since: float | None = None
 
     async def call(self, request: dict[str, Any]) -> Outcome:
         """Send a request (see `Model`) until it is answered, or will not be.
 
         Raises:
-            UserError: no key, endpoint unreachable, key refused, model unknown, 20 calls in a row got no reply, or for
-                five minutes all calls were refused.
+            UserError: no key, endpoint unreachable, key refused, model unknown, a field of all requests refused, 20
+                calls in a row got no reply, or for five minutes all calls were refused.
         """
         send, body = (await self._client()).chat.completions.with_raw_response.create, self._body(request)
         errors = refusals = 0
@@ -152,8 +161,12 @@ class Connection(Endpoint):
                     raw = await send(model=self.name, messages=[], extra_body=body)
                 reply = _parsed(raw.text)
             except _FATAL as error:
+                if "top_logprobs" in request and "logprob" in message(error):  # the model is there, they are not
+                    return Outcome({"error": message(error)}, True, errors + refusals)
                 raise UserError(f"{self.base_url or self.name} refuses '{self.name}': {message(error)}") from None
             except FINAL as error:
+                if not self._answered:
+                    self._check_fields(error, request["model"].get("settings", {}))
                 return Outcome({"error": message(error)}, True, errors + refusals)
             except (openai.APIError, TimeoutError, ValueError) as error:
                 if getattr(error, "code", None) == "insufficient_quota":
@@ -168,8 +181,21 @@ class Connection(Endpoint):
                 await asyncio.sleep(wait(error, errors + refusals))
             else:
                 self._pace.accepted(time.monotonic() - began)
-                self._failures, self._refused_since = 0, None
+                self._failures, self._refused_since, self._answered = 0, None, True
                 return Outcome(reply, True, errors + refusals)
+
+    def _check_fields(self, error: Exception, own: dict[str, Any]) -> None:
+        """End it all where the endpoint refuses a field that is in every request, and say what to do about it."""
+        said = message(error)
+        if not _REFUSAL.search(said):
+            return
+        sent = {field: "change it in" for field, value in own.items() if value is not None}
+        hints = {field: f"leave it out by {{'{field}': None}} in" for field in LEFT_OUT if field not in own} | sent
+        for field, hint in hints.items():
+            if re.search(rf"\b{re.escape(field)}\b", said):
+                raise UserError(
+                    f"{self.base_url or self.name} refuses '{field}' for '{self.name}': {said}; {hint} its settings"
+                ) from None
 
     def _check_patience(self, error: Exception) -> None:
         """End it all where an endpoint refuses every call for so long that more of them would not help."""

@@ -10,29 +10,32 @@ import json
 import math
 import os
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence, Sized
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import openai
 from anyio.from_thread import start_blocking_portal
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from . import UserError, budget, local, prices, wording
 from .batch import MOST_WAITING, Batches
-from .connection import OPENAI_URL, Connection
+from .connection import LEFT_OUT, OPENAI_URL, Connection
 from .dry import Dry
 from .progress import Calls
-from .reply import INVALID, Reply, first_token, probabilities, read
+from .reply import CUT_OFF, INVALID, Choices, Reply, first_token, masses, normalized, read, refuses_logprobs, tokens
 from .store import Store, Stored, canonical, key_of
 from .usage import Usage, total
 
 Messages = list[dict[str, str]]
-T = TypeVar("T")
+S, T = TypeVar("S"), TypeVar("T")
 
-TOP_LOGPROBS = 20  # the most that the API gives
+TOP_LOGPROBS = 20  # of a choice: the most that the API gives
+TOP_OF_TEXT = 5  # of each token of a whole reply, which would take 100 kB with more
 REASKS = 2  # of a structured reply that does not validate
+# What a request would be wrong without, or its reply unreadable with.
+_FIXED = {"model", "messages", "stream", "n", "response_format", "logprobs", "top_logprobs"}
 
 
 class Model:
@@ -45,6 +48,9 @@ class Model:
         max_in_flight: how many requests may wait for their reply at once.
         batch: send requests through the endpoint's Batch API, all at once: cheaper, and done within a day. A process
             that ends meanwhile loses nothing; the same calls made again fetch what came of it.
+        settings: further fields of every request, sent as they are, such as {"reasoning_effort": "low", "top_p": 0.9}.
+            They are part of what a reply is kept under. One of our own that is named here is replaced; `temperature` or
+            `max_tokens` as None is left out, for models that refuse it.
         max_calls: the most calls to make; None means any number. What the store has takes no call.
         max_cost: the most USD to spend, by params/prices.yaml; None means any sum. It is held ready for the most that
             calls can cost, so that batches may go out one after the other.
@@ -62,8 +68,10 @@ class Model:
         batch: bool = False,
         max_calls: int | None = None,
         max_cost: float | None = None,
+        settings: Mapping[str, Any] | None = None,
     ):
         self.name = name
+        self.settings = _checked(settings or {})
         self.is_local = base_url is None and (name == "local" or name.endswith(".gguf"))
         self.base_url = None if self.is_local else base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         self.store = store or Store()
@@ -76,17 +84,18 @@ class Model:
         self._budgets = (budget.of_run(), budget.Budget(max_calls, max_cost))
         if self._price is None and any(b.max_cost is not None for b in self._budgets):
             raise UserError(f"no price of '{name}' is known, which max_cost needs: add it to params/{prices.NAME}")
+        self._offers_logprobs = True  # with whole replies, until the endpoint refuses
         self._steps: defaultdict[str, list[Usage]] = defaultdict(list)
 
     @cached_property
-    def identity(self) -> dict[str, str | None]:
-        """What the replies depend on: `name` and the address, or for local weights their SHA-256."""
-        if self.is_local:
-            return {"name": self.name, "base_url": None, "weights_sha256": local.weights_sha256(self.name)}
-        return {"name": self.name, "base_url": self.base_url, "weights_sha256": None}
+    def identity(self) -> dict[str, Any]:
+        """What the replies depend on: `name`, the address or for local weights their SHA-256, `settings` if any."""
+        sha256 = local.weights_sha256(self.name) if self.is_local else None
+        who = {"name": self.name, "base_url": self.base_url, "weights_sha256": sha256}
+        return who | ({"settings": self.settings} if self.settings else {})
 
     @cached_property
-    def _who(self) -> dict[str, str]:
+    def _who(self) -> dict[str, Any]:
         """The part of the identity that replies are kept under: weights by their hash, wherever they lie."""
         return {k: v for k, v in self.identity.items() if v and not (self.is_local and k == "name")}
 
@@ -113,6 +122,7 @@ class Model:
         max_tokens: int | None = None,
         sample: int = 0,
         step: str = "asking",
+        logprobs: bool = False,
     ) -> list[Reply]:
         """Ask all message lists, up to `max_in_flight` at once; the replies come in the order of the messages.
 
@@ -125,6 +135,8 @@ class Model:
             max_tokens: most tokens of a reply; None leaves it to the endpoint.
             sample: number of the independent sample, for several replies to the same messages at temperature > 0.
             step: what the progress line and the usage call this.
+            logprobs: ask for the log-probabilities of the reply's tokens, and of the 5 likeliest at each place; where
+                the endpoint refuses them, the reply comes without.
 
         Returns:
             One Reply per item; a failed one says why in `failure`.
@@ -134,47 +146,120 @@ class Model:
                 20 calls in a row got no reply. What was answered until then is kept.
         """
         settings = _settings(schema, temperature, max_tokens, sample)
-        repair = wording.load("repair")
-
-        async def reply(one: Messages) -> Reply:
-            got, cached = await self._outcome(one, settings)
-            text, value, failure = read(got, schema)
-            for _ in range(REASKS):
-                if not text or not failure or not failure.startswith(INVALID):
-                    break
-                one = [*one, {"role": "assistant", "content": text}, *repair.messages({"error": failure})]
-                got, again = await self._outcome(one, settings)
-                text, value, failure = read(got, schema)
-                cached &= again
-            self._batch.used.failed += failure is not None
-            return Reply(text, value, failure, cached)
-
-        return self._each(messages, reply, step)
+        settings |= {"top_logprobs": TOP_OF_TEXT} if logprobs else {}
+        return self._each(messages, lambda one: self._reply(one, schema, settings), step)
 
     def choose(
-        self, messages: Iterable[Messages], options: Sequence[str] = ("A", "B"), step: str = "choosing"
+        self,
+        messages: Iterable[Messages],
+        options: Sequence[str] = ("A", "B"),
+        step: str = "choosing",
+        samples: int | None = None,
     ) -> np.ndarray:
+        """The probabilities of `choices` alone: array (n, options), each row summing to 1, or NaN."""
+        return self.choices(messages, options, step, samples).probabilities
+
+    def choices(
+        self,
+        messages: Iterable[Messages],
+        options: Sequence[str] = ("A", "B"),
+        step: str = "choosing",
+        samples: int | None = None,
+    ) -> Choices:
         """Probability that each option is the first token of the reply, normalized over the options.
 
+        Only the 20 likeliest first tokens are known. An option that is not among them counts as 0 where another option
+        is (it has at most the probability of the 20th); where none is, the row is NaN. `mass` says what the options had
+        together before they were normalized: a choice from little of it says little.
+
+        Args:
+            messages: as in `ask`.
+            options: what the reply may be.
+            step: as in `ask`.
+            samples: for endpoints without log-probabilities: ask so many times at temperature 1 for one of the options
+                in a JSON schema. An option's probability is its share of the replies that can be read, `mass` is their
+                share of all. It comes in steps of 1 / samples, with the standard error sqrt(p (1 - p) / samples).
+
         Returns:
-            Array (n, options), each row summing to 1; a row of NaN where the endpoint gave no reply or none of the
-            options is among the 20 likeliest first tokens (such rows count as failed in `usage`).
+            See `reply.Choices`; rows of NaN count as failed in `usage`, and so does each sample that can't be read.
 
         Raises:
-            UserError: as in `ask`, or the endpoint offers no log-probabilities.
+            UserError: as in `ask`, the endpoint offers no log-probabilities and `samples` is not given, or it is below
+                1.
         """
-        settings = {"temperature": 0, "sample": 0, "max_tokens": 1, "top_logprobs": TOP_LOGPROBS}
+        if samples is None:
+            settings = {"temperature": 0, "sample": 0, "max_tokens": 1, "top_logprobs": TOP_LOGPROBS}
+            rows = self._each(messages, lambda one: self._chances(one, options, settings), step)
+        elif samples >= 1:
+            rows = self._sampled(messages, options, step, samples)
+        else:
+            raise UserError(f"a choice can't be made of {samples} samples: take 1 or more")
+        mass = np.array([row for row, _ in rows], dtype=float).reshape(-1, len(options))
+        shares = np.array([normalized(row) for row in mass]).reshape(-1, len(options))
+        return Choices(shares, mass.sum(axis=1), [failure for _, failure in rows])
 
-        async def chances(one: Messages) -> list[float]:
-            reply, _ = await self._outcome(one, settings)
-            if read(reply)[0] and first_token(reply) is None:  # a refusal has no text, and says nothing of the endpoint
-                raise UserError(f"{self.name} offers no log-probabilities: use `ask`, or another model, for choices")
-            row = probabilities(reply, options)
-            self._batch.used.failed += math.isnan(row[0])
-            return row
+    async def _chances(
+        self, one: Messages, options: Sequence[str], settings: dict[str, Any]
+    ) -> tuple[list[float], str | None]:
+        """Each option's mass among the likeliest first tokens, and why there is none (or None)."""
+        reply, _ = await self._outcome(one, settings)
+        text, _, failure = read(reply)
+        likely = first_token(reply)
+        # A refusal has no text, and says nothing of the endpoint.
+        if refuses_logprobs(reply) or (likely is None and (text or failure == CUT_OFF)):
+            raise UserError(
+                f"{self.name} offers no log-probabilities: use `samples` (several replies to each item), `ask`, or "
+                "another model, for choices"
+            )
+        mass = masses(reply, options)
+        if sum(mass) > 0:
+            return mass, None
+        self._batch.used.failed += 1
+        if likely is None:
+            return [math.nan] * len(options), failure
+        return mass, failure or f"none of {', '.join(options)} among the {len(likely)} likeliest first tokens"
 
-        rows = self._each(messages, chances, step)
-        return np.array(rows).reshape(-1, len(options))
+    def _sampled(
+        self, messages: Iterable[Messages], options: Sequence[str], step: str, samples: int
+    ) -> list[tuple[list[float], str | None]]:
+        """Each option's share of the samples, and why there is none (or None); all samples of all items at once."""
+        schema = create_model("Choice", choice=(Literal[tuple(options)], ...))
+        asked = ((one, k) for one in messages for k in range(samples))
+        if isinstance(messages, Sized):
+            asked = list(asked)
+        replies = self._each(asked, lambda a: self._reply(a[0], schema, _settings(schema, 1, None, a[1])), step)
+        rows = []
+        for start in range(0, len(replies), samples):
+            own = replies[start : start + samples]
+            picks = [reply.value.choice for reply in own if reply.value]
+            share = [picks.count(option) / samples for option in options]
+            rows.append((share, None if picks else own[0].failure))
+        return rows
+
+    async def _reply(self, one: Messages, schema: type[BaseModel] | None, settings: dict[str, Any]) -> Reply:
+        """The reply to one item, asked again where it does not validate."""
+        got, cached = await self._answer(one, settings)
+        text, value, failure = read(got, schema)
+        for _ in range(REASKS):
+            if not text or not failure or not failure.startswith(INVALID):
+                break
+            again = wording.load("repair").messages({"error": failure})
+            one = [*one, {"role": "assistant", "content": text}, *again]
+            got, known = await self._answer(one, settings)
+            text, value, failure = read(got, schema)
+            cached &= known
+        self._batch.used.failed += failure is not None
+        return Reply(text, value, failure, cached, tokens(got) if "top_logprobs" in settings else None)
+
+    async def _answer(self, messages: Messages, settings: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """As `_outcome`; where the endpoint refuses log-probabilities, without them."""
+        plain = {field: value for field, value in settings.items() if field != "top_logprobs"}
+        reply, cached = await self._outcome(messages, settings if self._offers_logprobs else plain)
+        if "top_logprobs" in settings and refuses_logprobs(reply):
+            self._offers_logprobs = False
+            reply, known = await self._outcome(messages, plain)
+            cached &= known
+        return reply, cached
 
     def send(self, messages: Iterable[Messages], schema: type[BaseModel] | None = None, step: str = "sending") -> None:
         """Send through the Batch API what the store lacks, all at once, and wait until the replies are in the store.
@@ -197,14 +282,14 @@ class Model:
             self._batch = _Batch(self, step, None)
             self._steps[step].append(self._batch.used)
             try:
-                await self._batch.send({"model": self._who, "messages": one, **settings} for one in messages)
+                await self._batch.send(self._request(one, settings) for one in messages)
             finally:
                 await self._batch.close()
 
         with start_blocking_portal() as portal:
             portal.call(run)
 
-    def _each(self, items: Iterable[Messages], work: Callable[[Messages], Awaitable[T]], step: str) -> list[T]:
+    def _each(self, items: Iterable[S], work: Callable[[S], Awaitable[T]], step: str) -> list[T]:
         """`work` on every item, `max_in_flight` at once; the first error ends it all, what is committed is kept.
 
         In a thread with an event loop of its own, as a notebook's is running.
@@ -237,10 +322,14 @@ class Model:
         with start_blocking_portal() as portal:
             return portal.call(run)
 
+    def _request(self, messages: Messages, settings: dict[str, Any]) -> dict[str, Any]:
+        """Whatever can change the reply, and nothing else; the user's settings are in `_who`, and replace ours."""
+        ours = {field: value for field, value in settings.items() if field not in self.settings}
+        return {"model": self._who, "messages": messages, **ours}
+
     async def _outcome(self, messages: Messages, settings: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         """The reply to a request, and whether it took no call of its own: it was in the store or under way."""
-        # Whatever can change the reply, and nothing else.
-        request = {"model": self._who, "messages": messages, **settings}
+        request = self._request(messages, settings)
         text = canonical(request)
         key = key_of(text)
         if under_way := self._batch.under_way.get(key):
@@ -270,13 +359,31 @@ def _settings(
     return settings
 
 
-def several(names: Sequence[str], store: Store | None = None) -> list[Model]:
-    """Models by name, each as NAME or NAME@ADDRESS, over one store.
+def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's own request fields, in which nothing is that a request can't hold or that replies are read by."""
+    if not isinstance(settings, Mapping):
+        raise UserError(f"a model's settings are request fields by their name, such as {{'top_p': 0.9}}: {settings!r}")
+    if taken := sorted(_FIXED & settings.keys()):
+        raise UserError(f"'{taken[0]}' can't be among a model's settings: replies could not be read any more")
+    if empty := sorted(k for k, value in settings.items() if value is None and k not in LEFT_OUT):
+        raise UserError(f"the setting '{empty[0]}' is None, which only leaves out {' or '.join(LEFT_OUT)}: drop it")
+    try:
+        return json.loads(json.dumps(dict(settings), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"a model's settings must be plain JSON values: {error}") from None
+
+
+def several(
+    names: Sequence[str], store: Store | None = None, settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Model]:
+    """Models by name, each as NAME or NAME@ADDRESS, over one store; `settings` are those of `Model`, by its name.
 
     Raises:
         UserError: one is named twice, so that its rows could not be told from the other's.
     """
-    models = [Model(name, base_url or None, store) for name, _, base_url in (n.partition("@") for n in names)]
+    own = settings or {}
+    parts = [name.partition("@") for name in names]
+    models = [Model(name, base_url or None, store, settings=own.get(name)) for name, _, base_url in parts]
     told = [model.name for model in models]
     if twins := sorted({name for name in told if told.count(name) > 1}):
         raise UserError(f"two models are named {', '.join(twins)}, so that their rows would be one: name each once")

@@ -1,17 +1,21 @@
-"""What a model's reply says: its text or validated object, its first token's probabilities, or why it is no answer.
+"""What a model's reply says: its text or validated object, its tokens' probabilities, or why it is no answer.
 
 Replies are the endpoint's JSON as kept in the response store, so that they can be read again another way without a
-call; a call that got no completion is kept as {"error": reason}. Used by `model.Model` only.
+call; a call that got no completion is kept as {"error": reason}. Used by `model.Model` and `judging`.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 INVALID = "invalid reply"  # how the failure of a structured reply that does not validate begins
+CUT_OFF = "cut off: max_tokens reached"
 
 
 @dataclass(frozen=True)
@@ -19,13 +23,28 @@ class Reply:
     """One outcome of `Model.ask`.
 
     `text` is what the model said, `value` the validated object where a schema was given; `failure` is None or the
-    reason why this is no answer (then `value` is None); `cached` says that no call was made for it.
+    reason why this is no answer (then `value` is None); `cached` says that no call was made for it. `logprobs` are the
+    tokens with their log-probabilities and the likeliest others, as the endpoint sends them, where they were asked for
+    and offered, else None.
     """
 
     text: str
     value: BaseModel | None
     failure: str | None
     cached: bool
+    logprobs: list[dict[str, Any]] | None = None
+
+
+class Choices(NamedTuple):
+    """What `Model.choices` returns, a row per item.
+
+    `probabilities` is an array (n, options), each row summing to 1 or NaN; `mass` what the options had before that
+    normalization (NaN where there was no reply); `failures` None, or why a row is NaN.
+    """
+
+    probabilities: np.ndarray
+    mass: np.ndarray
+    failures: list[str | None]
 
 
 def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[str, BaseModel | None, str | None]:
@@ -41,8 +60,9 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
         return text, None, f"refusal: {message['refusal']}"
     if choice.get("finish_reason") == "content_filter":
         return text, None, "stopped by a content filter"
-    if choice.get("finish_reason") == "length" and not choice.get("logprobs"):
-        return text, None, "cut off: max_tokens reached"
+    # A single token with log-probabilities was asked for as such: it is a choice, and whole.
+    if choice.get("finish_reason") == "length" and len(tokens(reply) or ()) != 1:
+        return text, None, CUT_OFF
     if not text:
         return text, None, "empty reply"
     if schema is None:
@@ -54,10 +74,20 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
         return text, None, f"{INVALID}: {'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
 
 
+def tokens(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The reply's tokens with their log-probabilities, or None where the endpoint gave none."""
+    content = _dict(_first(reply.get("choices")).get("logprobs")).get("content")
+    return [_dict(token) for token in content] if isinstance(content, list) and content else None
+
+
 def first_token(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
     """The likeliest first tokens with their log-probabilities, or None where the endpoint gave none."""
-    logprobs = _dict(_first(reply.get("choices")).get("logprobs"))
-    return _first(logprobs.get("content")).get("top_logprobs") or None
+    return _first(tokens(reply)).get("top_logprobs") or None
+
+
+def refuses_logprobs(reply: dict[str, Any]) -> bool:
+    """Whether the endpoint gave an error in place of a reply because it offers no log-probabilities."""
+    return "logprob" in str(reply.get("error", "")).lower()
 
 
 def _dict(value: Any) -> dict[str, Any]:
@@ -70,8 +100,43 @@ def _first(value: Any) -> dict[str, Any]:
     return _dict(value[0]) if isinstance(value, list) and value else {}
 
 
-def probabilities(reply: dict[str, Any], options: Sequence[str]) -> list[float]:
-    """Probabilities of the options among the first tokens, summing to 1, or NaN where none of them is there."""
-    tokens = first_token(reply) or []
-    mass = [sum(math.exp(t["logprob"]) for t in tokens if t["token"].strip() == option) for option in options]
-    return [m / sum(mass) if sum(mass) > 0 else math.nan for m in mass]
+def masses(reply: dict[str, Any], options: Sequence[str]) -> list[float]:
+    """The probability of each option as the first token; 0 for one that is not among the likeliest."""
+    likely = first_token(reply) or []
+    return [sum(math.exp(t["logprob"]) for t in likely if t["token"].strip() == option) for option in options]
+
+
+def normalized(mass: Sequence[float]) -> list[float]:
+    """Shares that sum to 1, or NaN where there is nothing to share."""
+    whole = sum(mass)
+    return [m / whole if whole > 0 else math.nan for m in mass]
+
+
+def field_masses(logprobs: list[dict[str, Any]] | None, field: str, options: Sequence[str]) -> list[float]:
+    """The probability of each option at the first token of the value of a JSON object's last text field.
+
+    A token may hold the quote before the value too, and a value may go on in further tokens: a token counts for the
+    one option that it begins, or begins with; 0 for an option that is not among the likeliest.
+
+    Args:
+        logprobs: of the `Reply`.
+        field: the field's name.
+        options: the values that it may have.
+    """
+    texts = [str(token.get("token", "")) for token in logprobs or []]
+    places = list(re.finditer(rf'"{re.escape(field)}"\s*:\s*"', "".join(texts)))
+    mass = dict.fromkeys(options, 0.0)
+    if not places:
+        return list(mass.values())
+    value = places[-1].end()
+    starts = [0, *accumulate(map(len, texts))]
+    at = next((i for i, end in enumerate(starts[1:]) if end > value), None)
+    likely = logprobs[at].get("top_logprobs") or [] if at is not None else []
+    before = texts[at][: value - starts[at]] if at is not None else ""
+    for token in likely:
+        text = token["token"]
+        rest = text[len(before) :] if text.startswith(before) else ""
+        meant = [option for option in options if rest and (option.startswith(rest) or rest.startswith(option))]
+        if len(meant) == 1:
+            mass[meant[0]] += math.exp(token["logprob"])
+    return list(mass.values())
