@@ -356,6 +356,7 @@ def drift(table: pd.DataFrame, title: str) -> Axes:
     figure = ax.figure
     ax.remove()
     axes = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
+    widest = 1.1 * max(0.1, table[["difference", "low", "high"]].abs().max().max())
     ends = {"politics": "further left (−) or right (+)", "tone": "sadder (−) or happier (+)"}
     for side, measure in zip(axes, measures, strict=True):
         own = table[table["measure"] == measure].reset_index(drop=True)
@@ -363,7 +364,8 @@ def drift(table: pd.DataFrame, title: str) -> Axes:
         side.plot(own["difference"], own.index, "o", color="C0", markersize=8)
         side.axvline(0, color="0.3", linewidth=1)
         side.set_yticks(own.index, [f"{r.step}  (n = {r.n}, {r.failed} unread)" for r in own.itertuples()])
-        side.set(title=measure, xlabel=ends.get(measure, measure), xlim=(-1.05, 1.05), ylim=(len(own) - 0.5, -0.5))
+        side.set(title=measure, xlabel=ends.get(measure, measure), xlim=(-widest, widest), ylim=(len(own) - 0.5, -0.5))
         side.grid(axis="y", visible=False)
     figure.suptitle(title, x=0.01, ha="left")
+    sns.despine(figure, left=True)
     return _caption(axes[0], "Point: mean difference to the census core. Line: 95% interval over people.")
