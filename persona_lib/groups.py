@@ -230,9 +230,11 @@ def worst(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The group's row, its `note` saying whether it scores lower than everybody else at the 5% level after Holm's
-        correction for all groups; no row where no group has an interval.
+        correction for all groups, or that all score alike; no row where no group has an interval.
     """
     ranked = table.dropna(subset="low").sort_values(["shrunk", "rate"], kind="stable").head(1)
     shown = (ranked["p_holm"] < 1 - LEVEL) & (ranked["difference"] < 0)
     text = shown.map({True: "lower than everybody else", False: "not shown to be lower than everybody else"})
+    if table["rate"].dropna().round(9).nunique() < 2:
+        text[:] = "all groups score alike"
     return ranked.assign(note=text + f", of {table['rate'].notna().sum()} groups looked at")
