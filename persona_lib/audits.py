@@ -102,7 +102,7 @@ def repeated(judge: Model, answers: pd.DataFrame, times: int = 3, temperature: f
     Args:
         judge: the critic.
         answers: as in `judging.critic`, with `persona_id` and `prompt_id`.
-        times: how often, the first time at temperature 0 as in a run.
+        times: how often, the first time at temperature 0 as in a run; once only leaves nothing to compare.
         temperature: of the other times.
         settings: `words` and `templates` of `judging.critic`.
 
@@ -114,13 +114,17 @@ def repeated(judge: Model, answers: pd.DataFrame, times: int = 3, temperature: f
         judging.critic(judge, answers, sample=k, temperature=temperature if k else 0, **settings)["score"]
         for k in range(times)
     ]
-    again = pd.concat(runs[1:], axis=1)
+    again = pd.concat(runs[1:], axis=1) if len(runs) > 1 else pd.DataFrame(index=answers.index)
     same = again.eq(runs[0], axis=0).where(again.notna()).mean(axis=1).where(runs[0].notna())
     return answers[ITEM].assign(first=runs[0], mean=again.mean(axis=1), score=same.astype(float))
 
 
 def forms(
-    judge: Model, pairs: pd.DataFrame, people: pd.DataFrame, kinds: Sequence[tuple[str, int | None]]
+    judge: Model,
+    pairs: pd.DataFrame,
+    people: pd.DataFrame,
+    kinds: Sequence[tuple[str, int | None]],
+    templates: str | None = None,
 ) -> pd.DataFrame:
     """Let the judge choose with the profile written in several forms and orders of attributes.
 
@@ -129,6 +133,7 @@ def forms(
         pairs: as in `judging.prefer`, with `prompt_id`; their `profile` is written anew.
         people: personas, index `persona_id`.
         kinds: form and seed of the order of attributes (None: as given), as in `personas.describe`.
+        templates: folder with a `prefer.txt` of the user's own.
 
     Returns:
         The rows of `judging.prefer` for each kind, with `prompt_id`, `form` (form, and the seed where there is one) and
@@ -138,7 +143,7 @@ def forms(
     for form, seed in kinds:
         profiles = {i: personas.describe(people.loc[i], form, seed) for i in pairs["persona_id"].unique()}
         told = pairs.assign(profile=pairs["persona_id"].map(profiles))
-        judged = judging.prefer(judge, told, step=f"choices, profile as {form}")
+        judged = judging.prefer(judge, told, templates, f"choices, profile as {form}")
         name = form if seed is None else f"{form}, order {seed}"
         score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
         parts.append(judged.assign(prompt_id=pairs["prompt_id"], form=name, score=score))

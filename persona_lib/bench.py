@@ -146,9 +146,18 @@ def _answer(
     return table
 
 
-def _others(drawn: pd.DataFrame) -> pd.Series:
-    """For each item the profile of somebody else, each profile as often as any other: the next in the order of ids."""
-    profiles = drawn.drop_duplicates("persona_id").set_index("persona_id")["profile"].sort_index()
-    if len(profiles) < 2:
+def others(drawn: pd.DataFrame) -> pd.Series:
+    """For each item whose profile the condition `other_persona` gives instead: everybody's as often as anybody's.
+
+    Raises:
+        UserError: there is only one persona.
+    """
+    ids = sorted(drawn["persona_id"].unique())
+    if len(ids) < 2:
         raise UserError("the profile of another persona takes two personas at least: raise n_personas")
-    return drawn["persona_id"].map(pd.Series(np.roll(profiles, 1), profiles.index))
+    return drawn["persona_id"].map(pd.Series(np.roll(ids, 1), ids))
+
+
+def _others(drawn: pd.DataFrame) -> pd.Series:
+    """For each item the profile of somebody else."""
+    return others(drawn).map(drawn.drop_duplicates("persona_id").set_index("persona_id")["profile"])

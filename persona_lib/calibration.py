@@ -55,7 +55,10 @@ def _corrected(items: pd.DataFrame, errors: dict, value: str) -> dict:
     row = {name: raw[name] for name in ("n", "failed", "rate", "low", "high")} | errors
     row |= dict.fromkeys(["corrected", "corrected_low", "corrected_high", "bias"], np.nan)
     if not (errors["positives"] and errors["negatives"]):
-        return row | {"note": "labelled items of one class only: no correction"}
+        known = (
+            "labelled items of one class only" if errors["positives"] or errors["negatives"] else "no labelled items"
+        )
+        return row | {"note": f"{known}: no correction"}
     skill = errors["sensitivity"] + errors["specificity"] - 1
     if skill <= 0:
         return row | {"note": "the judge is no better than chance: no correction"}

@@ -7,7 +7,7 @@ from an answer alone: which of several people was it written for? Chance is know
 import numpy as np
 import pandas as pd
 
-from . import UserError, judging, personas, wording
+from . import UserError, bench, judging, personas, wording
 from .model import Model
 
 LETTERS = "ABCDEFGH"
@@ -57,6 +57,31 @@ def match(pairs: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) -> p
     profiles = {i: personas.describe(people.loc[i]) for i in table["persona_id"].unique()}
     table.insert(3, "profile", table["persona_id"].map(profiles))
     return table.sort_values(["persona_id", "pair_id"], ignore_index=True)
+
+
+def owned(results: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
+    """Items as from `match` out of a run of the benchmark that has the conditions `direct` and `other_persona`.
+
+    What `other_persona` answers was written for somebody else, so that the run already holds two people's answers to
+    each prompt and nothing more need be asked.
+
+    Args:
+        results: as from `bench.conditioning`, of one writer.
+        people, n, seed: as in `match`.
+
+    Returns:
+        As `match`; no row where no prompt has answers that differ.
+    """
+    mine, theirs = (results[results["condition"] == c] for c in ("direct", "other_persona"))
+    theirs = theirs.assign(persona_id=bench.others(theirs) if len(theirs) else [])
+    written = pd.concat([mine, theirs]).rename(columns={"answer": "chosen"})
+    # An answer whose verdict failed is an answer all the same.
+    written = written.assign(failure=written["failure"].where(written["chosen"].isna()))
+    try:
+        return match(written.drop_duplicates(["persona_id", "prompt_id"]), people, n, seed)
+    except UserError:
+        columns = ["pair_id", "persona_id", "other_id", "profile", "prompt_id", "prompt", "chosen", "rejected"]
+        return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
 
 
 def choose(items: pd.DataFrame, judge: Model, templates: str | None = None) -> pd.DataFrame:

@@ -11,10 +11,50 @@ import pandas as pd
 from scipy import stats
 
 from . import UserError
+from .attributes import BY_NAME
 from .intervals import ITEM, LEVEL, check, corrected, effective, rate, variance
 
 MOST = 40  # values of an attribute that can be told apart in a table or figure
 NOBODY = "nobody in this group"
+AGES = {0: "under 35", 35: "35 to 54", 55: "55 or older"}  # by the youngest age
+RACES = {"White alone": "White", "Black or African American alone": "Black", "Asian alone": "Asian"}
+OTHER_RACE, SEVERAL = "another race", "two or more races"
+SCHOOLS = {  # by the first label, in the order of the Bureau's
+    "No schooling completed": "no diploma",
+    "Regular high school diploma": "high school",
+    "Some college, but less than 1 year": "some college",
+    "Bachelor's degree": "bachelor's or more",
+}
+PARTIES = {"Democrat": "Democrat or close", "Republican": "Republican or close"}
+
+
+def broad(people: pd.DataFrame) -> pd.DataFrame:
+    """Personas with four attributes in a few broad groups, so that some people are in most of their crossings.
+
+    Args:
+        people: personas, index `persona_id`.
+
+    Returns:
+        The table and, for what it has, the ordered columns `age group`, `race group`, `schooling` (from `education`)
+        and `party` (from `political views`, those who lean counted with the party); missing stays missing. All groups
+        are categories, even where nobody is in them.
+    """
+    made = {}
+    if "age" in people:
+        made["age group"] = pd.cut(people["age"].astype(float), [*AGES, np.inf], right=False, labels=[*AGES.values()])
+    if "race" in people:
+        known = {race: RACES.get(race, SEVERAL if "Two" in race else OTHER_RACE) for race in people["race"].dropna()}
+        made["race group"] = pd.Categorical(people["race"].map(known), [*RACES.values(), SEVERAL, OTHER_RACE])
+    if "education" in people:
+        order = list(BY_NAME["education"].labels)
+        edges = [order.index(label) for label in SCHOOLS]
+        place = people["education"].astype("str").map({label: i for i, label in enumerate(order)}).astype(float)
+        made["schooling"] = pd.cut(place, [*edges, np.inf], right=False, labels=[*SCHOOLS.values()])
+    if "political views" in people:
+        views = people["political views"].dropna().unique()
+        known = {view: next((name for word, name in PARTIES.items() if word in view), "neither") for view in views}
+        made["party"] = pd.Categorical(people["political views"].map(known), [*PARTIES.values(), "neither"])
+    return people.assign(**made)
 
 
 def members(people: pd.DataFrame, conditions: dict[str, dict]) -> pd.DataFrame:
@@ -70,6 +110,27 @@ def crossings(people: pd.DataFrame, attributes: Sequence[str], least: int = 0) -
     }
     found = members(people, single | pairs)
     return found.loc[:, found.sum() >= least]
+
+
+def grid(table: pd.DataFrame, people: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
+    """The scores of `crossings` laid out for a heat map: each value of an attribute against each of another.
+
+    Args:
+        table: as from `scores` of these crossings; groups that it lacks are left out of the picture.
+        people, attributes: as in `crossings`.
+
+    Returns:
+        One row per group: `attribute`, `value` (its row), `other`, `other value` (its column; the same for a single
+        attribute's group), and the columns of `table`.
+    """
+    cells = [(a, v) for a in attributes for v in _values(people[a])]
+    rows = []
+    for place, (a, v) in enumerate(cells):
+        for b, w in cells[: place + 1]:
+            name = f"{a}: {v}" if (a, v) == (b, w) else f"{b}: {w}, {a}: {v}"
+            if name in table.index:
+                rows.append({"attribute": a, "value": v, "other": b, "other value": w, **table.loc[name]})
+    return pd.DataFrame(rows, columns=["attribute", "value", "other", "other value", *table.columns])
 
 
 def _values(column: pd.Series) -> list:
@@ -169,9 +230,11 @@ def worst(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The group's row, its `note` saying whether it scores lower than everybody else at the 5% level after Holm's
-        correction for all groups; no row where no group has an interval.
+        correction for all groups, or that all score alike; no row where no group has an interval.
     """
     ranked = table.dropna(subset="low").sort_values(["shrunk", "rate"], kind="stable").head(1)
     shown = (ranked["p_holm"] < 1 - LEVEL) & (ranked["difference"] < 0)
     text = shown.map({True: "lower than everybody else", False: "not shown to be lower than everybody else"})
+    if table["rate"].dropna().round(9).nunique() < 2:
+        text[:] = "all groups score alike"
     return ranked.assign(note=text + f", of {table['rate'].notna().sum()} groups looked at")

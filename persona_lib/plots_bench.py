@@ -139,9 +139,9 @@ def judged_curves(table: pd.DataFrame, title: str, errors: str) -> Axes:
     return _caption(ax, f"Computed, no model asked. Answers to an item are independent of each other;\n{errors}.")
 
 
-def _rows(labels: list[str], axis: str, tall: float = 0.3) -> Axes:
+def _rows(labels: list[str], axis: str, tall: float = 0.3, width: float = 7.0) -> Axes:
     """Axes with a labelled row per thing, the first on top."""
-    ax = _axes(height=1.9 + tall * max(len(labels), 1))
+    ax = _axes(width, 1.9 + tall * max(len(labels), 1))
     ax.set_yticks(range(len(labels)), labels)
     ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
     ax.set_xlabel(axis)

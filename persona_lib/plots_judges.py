@@ -1,0 +1,202 @@
+"""Figures of judges' audits: position, length, own writing, known truth, errors, ranks. A tidy table in, the Axes out.
+
+Knows no model and no file. In the look of `plots`; what can't be shown is said in the figure. Used by 10_judges.
+"""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
+
+from .plots import _axes, _caption, _plain, _words
+from .plots_bench import _blank, _legend, _rows
+
+LONGEST = 28  # letters of a model's name
+
+
+def orders(judged: pd.DataFrame, title: str) -> Axes:
+    """What a judge says of an answer when it is shown first and when second: where the two part, the order decides.
+
+    Args:
+        judged: rows of `judging.prefer`.
+        title: of the figure.
+    """
+    known = judged.dropna(subset=["p_first", "p_second"])
+    ax = _axes(5.6, 5.6)
+    for corner in ((0, 0.5), (0.5, 0)):
+        ax.add_patch(Rectangle(corner, 0.5, 0.5, facecolor="C1", alpha=0.12, linewidth=0))
+    ax.scatter(known["p_second"], known["p_first"], color="C0", s=30, alpha=0.7, linewidth=0)
+    ax.plot([0, 1], [0, 1], color="0.3", linewidth=1)
+    ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    ax.set_xlabel("probability of the answer when it is shown second")
+    ax.set_ylabel("probability of the same answer when it is first")
+    ax.grid(visible=False)
+    first, second = (known[name] > 0.5 for name in ("p_first", "p_second"))
+    both = {
+        (0.02, 0.97, "left", "top"): ("the first is taken", first & ~second),
+        (0.52, 0.97, "left", "top"): ("taken in both", first & second),
+        (0.48, 0.03, "right", "bottom"): ("left in both", ~first & ~second),
+        (0.98, 0.03, "right", "bottom"): ("the second is taken", ~first & second),
+    }
+    for (x, y, ha, va), (name, cases) in both.items():
+        ax.text(x, y, f"{name}: {cases.sum()}", ha=ha, va=va, fontsize=9, color="0.2")
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _title(ax, title)
+    _blank(ax, known["p_first"])
+    text = (
+        f"n = {len(known)} pairs of answers, {len(judged) - len(known)} without a choice. Shaded: the order decides.\n"
+    )
+    return _caption(ax, text + "Above the diagonal: a pull towards the first place.")
+
+
+def controlled(table: pd.DataFrame, title: str) -> Axes:
+    """Preference over the plain answer, as it is and between answers of equal length.
+
+    Args:
+        table: as from `contrasts.length_controlled`.
+        title: of the figure.
+    """
+    labels = [f"{_words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
+    ax = _rows(labels, "share of pairs in which it is preferred", tall=0.5)
+    _two(ax, table, "controlled", ("as it is", "at equal length"))
+    ax.axvline(0.5, color="0.3", linewidth=1)
+    _finish(ax, table, title)
+    return _caption(ax, "Line: 95% interval, clustered by persona and prompt. Upright line: neither is preferred.")
+
+
+def corrected(table: pd.DataFrame, title: str) -> Axes:
+    """Scores as the judge reports them and as they would be without its errors.
+
+    Args:
+        table: as from `calibration.corrected_rates`.
+        title: of the figure.
+    """
+    labels = [f"{_words(g)}  (n = {r.n:.0f}, {r.positives + r.negatives:.0f} labelled)" for g, r in table.iterrows()]
+    ax = _rows(labels, "share kept", tall=0.5)
+    _two(ax, table, "corrected", ("as the judge reports it", "corrected for its errors"))
+    _finish(ax, table, title)
+    return _caption(ax, "Line: 95% interval; the corrected one holds the uncertainty of the labelled answers too.")
+
+
+def _two(ax: Axes, table: pd.DataFrame, second: str, labels: tuple[str, str]) -> None:
+    """The rate and a second estimate under it with their intervals, or why there is no second."""
+    looks = {"rate": ("", -0.13, "o", "C0"), second: (f"{second}_", 0.13, "D", "C1")}
+    for (name, (low, shift, mark, color)), label in zip(looks.items(), labels, strict=True):
+        rows = np.arange(len(table)) + shift
+        ax.hlines(rows, table[f"{low}low"], table[f"{low}high"], color=color, linewidth=2)
+        ax.plot(table[name], rows, mark, color=color, markersize=7, label=label)
+    for row, (value, note) in enumerate(zip(table[second], table["note"], strict=True)):
+        if pd.isna(value):
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            ax.text(0.0, row + 0.3, note, fontsize=8, color="0.35", va="center", bbox=box)
+
+
+def _finish(ax: Axes, table: pd.DataFrame, title: str) -> None:
+    """The scale of shares, title and legend, and a word where there is nothing to show."""
+    ax.set_xlim(-0.03, 1.03)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _legend(ax, _plain(title))
+    _blank(ax, table["rate"])
+
+
+def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
+    """What each judge says of each writer; a judge's own writing is framed.
+
+    Args:
+        table: as from `audits.matrix`: mean scores, a row per judge, a column per writer.
+        n: answers of each writer.
+        title: of the figure.
+    """
+    wide, tall = max(len(table.columns), 2), max(len(table), 2)
+    ax = _axes(4.8 + 0.9 * wide, 2.2 + 0.6 * tall)
+    names = [[_short(n) for n in labels] for labels in (table.columns, table.index)]
+    if len(table) > 1:
+        bar = {"label": "share kept", "format": PercentFormatter(1, decimals=0)}
+        look = {"cmap": "cividis", "vmin": 0, "vmax": 1, "annot": True, "fmt": ".0%", "annot_kws": {"fontsize": 9}}
+        sns.heatmap(table.to_numpy(float), cbar_kws=bar, linewidths=1, ax=ax, **look)
+        ax.set_xticklabels(names[0], rotation=20, ha="right")
+        ax.set_yticklabels(names[1], rotation=0)
+        for i, judge in enumerate(table.index):
+            for j, writer in enumerate(table.columns):
+                if judge == writer:
+                    frame = {"fill": False, "edgecolor": "C1", "linewidth": 3}
+                    ax.add_patch(Rectangle((j + 0.04, i + 0.04), 0.92, 0.92, **frame))
+    else:
+        ax.set(xticks=[], yticks=[])
+        said = f"one judge, {names[1][0]}: nothing to compare with" if len(table) else "nothing could be scored"
+        ax.text(0.5, 0.5, said, transform=ax.transAxes, ha="center", va="center", color="0.35")
+    ax.set_xlabel("writer")
+    ax.set_ylabel("judge")
+    _title(ax, title)
+    return _caption(ax, f"Framed: a judge and its own writing. n = {n} answers of each writer that were to be judged.")
+
+
+def chances(table: pd.DataFrame, title: str) -> Axes:
+    """Shares of right answers, each beside what guessing would give.
+
+    Args:
+        table: an index of tasks; columns `n`, `failed`, `rate`, `low`, `high` as in `intervals.rates`, and `chance`.
+        title: of the figure.
+    """
+    labels = [f"{_words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
+    ax = _rows(labels, "share right", tall=0.4)
+    rows = range(len(table))
+    ax.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)
+    ax.plot(table["rate"], rows, "o", color="C0", markersize=8, label="this judge")
+    ax.plot(table["chance"], rows, "|", color="C1", markersize=26, markeredgewidth=3)
+    ax.plot([], [], "|", color="C1", markersize=11, markeredgewidth=3, label="guessing")
+    _finish(ax, table, title)
+    return _caption(ax, "Line: 95% interval, clustered by persona and prompt.")
+
+
+def ranks(table: pd.DataFrame, title: str) -> Axes:
+    """What each way of judging makes of the ranking: ranks, and the rates behind them.
+
+    Args:
+        table: as from `rankings.standings`, or several of them together; a line parts what has another reference.
+        title: of the figure.
+    """
+    ways, names = (
+        list(dict.fromkeys(zip(table["reference"], table["way"], strict=True))),
+        list(dict.fromkeys(table["group"])),
+    )
+    wide, tall = max(len(names), 2), max(len(ways), 1)
+    ax = _axes(4.2 + 1.25 * wide, 2.0 + 0.4 * tall)
+    place = {way: i for i, way in enumerate(ways)}
+    last = max(table["rank"].max() if table["rank"].notna().any() else 1, 2)
+    shades = sns.light_palette("C0", as_cmap=True, reverse=True)
+    for row in table.itertuples():
+        x, y = names.index(row.group), place[row.reference, row.way]
+        face = "white" if pd.isna(row.rank) else shades((row.rank - 1) / (last - 1) * 0.9)
+        ax.add_patch(Rectangle((x - 0.48, y - 0.45), 0.96, 0.9, facecolor=face, edgecolor="0.85", linewidth=0.6))
+        text = "not ranked" if pd.isna(row.rank) else f"{row.rank:.0f}  ({row.rate:.0%})"
+        dark = pd.notna(row.rank) and (row.rank - 1) / (last - 1) < 0.35
+        ax.text(x, y, text, ha="center", va="center", fontsize=9, color="white" if dark else "0.15")
+    for i, (reference, way) in enumerate(ways):
+        if way == reference and i:
+            ax.axhline(i - 0.5, color="0.3", linewidth=1.2)
+    ax.set_yticks(range(len(ways)), [_words(way) for _, way in ways])
+    for label, (reference, way) in zip(ax.get_yticklabels(), ways, strict=True):
+        label.set_weight("bold" if way == reference else "normal")
+    ax.set_xticks(range(len(names)), [_short(n) for n in names])
+    ax.xaxis.tick_top()
+    ax.set(xlim=(-0.5, wide - 0.5), ylim=(tall - 0.5, -0.5))
+    ax.grid(visible=False)
+    _title(ax, title)
+    _blank(ax, table["rate"])
+    return _caption(ax, "Rank, and in brackets the rate behind it. Bold: the way that those below it are held against.")
+
+
+def _short(name: object) -> str:
+    """A name whose middle is left out where it is long: how it begins and ends tells models apart."""
+    text = _words(name)
+    half = LONGEST // 2
+    return _plain(text if len(text) <= LONGEST else f"{text[:half]}…{text[-half:]}")
+
+
+def _title(ax: Axes, title: str) -> None:
+    """The title over the whole figure, from its left edge on."""
+    ax.figure.suptitle(_plain(title), x=0.01, ha="left", fontsize=11)
