@@ -109,7 +109,7 @@ def card(source: str | Path, form: str, seed: int = 0) -> str:
     usable = pairs[pairs["failure"].isna()]
     shown = pairs["pair_id"].sample(min(gates.MOST, len(pairs)), random_state=seed)
     texts = dataset.parts(source, ["pair_id", "persona_id", "prompt_id", "chosen", "rejected"])
-    gated = pd.concat(part[part["pair_id"].isin(shown)] for part in texts)
+    gated = pd.concat((part[part["pair_id"].isin(shown)] for part in texts), ignore_index=True)
     people, prompts = (pd.read_parquet(source / f"{name}.parquet") for name in ("personas", "prompts"))
     verdicts = source / "verification.parquet"
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(DATA), trim_blocks=True, lstrip_blocks=True)

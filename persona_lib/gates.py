@@ -12,7 +12,7 @@ from . import intervals
 
 FAR = 0.05  # from a half: flagged where the whole interval is further away
 MATCHED = 0.1  # answers whose lengths differ by at most this share of the longer one
-MOST = 20_000  # pairs that are looked at: enough for intervals of one percentage point
+MOST = 10_000  # pairs that are looked at: enough for intervals of one percentage point
 
 
 def table(pairs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -20,14 +20,14 @@ def table(pairs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
     Args:
         pairs: columns `persona_id`, `prompt_id`, `chosen`, `rejected`; those without either count as failed. Of more
-            than 20,000 as many are drawn.
+            than 10,000 as many are drawn.
         seed: of the folds, and of that draw.
 
     Returns:
         Index `baseline`; columns `n`, `failed`, `rate`, `low`, `high` as in `intervals.rates`, and `flagged`: whether
         the interval lies further than 0.05 from a half, or has no bounds to tell.
     """
-    pairs = pairs.sample(MOST, random_state=seed) if len(pairs) > MOST else pairs
+    pairs = pairs.sample(min(MOST, len(pairs)), random_state=seed).sort_index().reset_index(drop=True)
     matched = pairs[length_gap(pairs).abs() <= MATCHED]
     hits = {
         "the longer answer": (pairs, length_rule(pairs)),

@@ -80,13 +80,13 @@ def _having(people: pd.DataFrame, attribute: str) -> pd.DataFrame:
     return having
 
 
-def selection(drawn: pd.DataFrame, n: int, attributes: Sequence[str] = NAMES) -> pd.DataFrame:
+def selection(drawn: pd.DataFrame, n: int, attributes: Sequence[str] = ()) -> pd.DataFrame:
     """Who was drawn for each attribute: one that applies to few is studied on those few, who are not like all.
 
     Args:
         drawn: as from `annotators`.
         n: people per attribute that were asked for.
-        attributes: all that might have been studied; those that nobody has are rows as well.
+        attributes: all that were asked for; those that nobody has are rows as well.
 
     Returns:
         Index `attribute`; columns `universe` (to whom it applies, in the Census Bureau's words), `applies_to` (share of
@@ -99,7 +99,7 @@ def selection(drawn: pd.DataFrame, n: int, attributes: Sequence[str] = NAMES) ->
     table = table.reindex([*table.index, *missing]).fillna({"people": 0, "applies_to": 0.0}).astype({"people": int})
     table.insert(0, "universe", [BY_NAME[a].universe if a in BY_NAME else "everyone" for a in table.index])
     fewer = table["people"].between(1, n - 1)
-    table["note"] = np.select([table["people"] == 0, fewer], ["nobody drawn here has it", f"fewer than {n}"], "")
+    table["note"] = np.select([table["people"] == 0, fewer], ["nobody here has it", f"fewer than {n}"], "")
     return table
 
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import math
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence, Sized
 from functools import cached_property
 from typing import Any, TypeVar
@@ -287,13 +287,13 @@ class _Batch:
     """What one `ask` or `choose` needs while it runs: connection, calls under way by their key, usage."""
 
     def __init__(self, model: Model, step: str, items: int | None):
-        self.model, self.used = model, Usage()
+        self.model, self.used, self.over = model, Usage(), 0
         self.purse = budget.Purse(model._budgets, model._price)
         self.progress = Calls(step, items, self.used, model=model._who, name=model.name)
         if model.store.scratch:
             self.connection = model._dry
         elif model.batch:
-            self.connection = Batches(model.name, model.base_url, model.store, self.progress.away)
+            self.connection = Batches(model.name, model.base_url, model.store, self._away)
         else:
             self.connection = Connection(model.name, model.base_url, model.max_in_flight)
         self.under_way: dict[str, asyncio.Task[tuple[dict[str, Any], bool]]] = {}
@@ -331,10 +331,17 @@ class _Batch:
         finally:
             self.purse.settle(held, cost)
 
+    def _away(self, done: int) -> None:
+        """Show what is done at the endpoint, and what has come back for nobody yet."""
+        self.progress.away(self.over + done)
+
+    def _end(self, n: int) -> None:
+        self.over += n
+
     async def send(self, requests: Iterable[dict[str, Any]]) -> None:
         """Bring requests that the store lacks into batches, wait for their end, and count what they used."""
         sent: set[str] = set()
-        ends: set[asyncio.Task[Any]] = set()
+        ends: Counter[asyncio.Task[Any]] = Counter()  # each with the number of requests that it is the end of
         for request in requests:
             key = key_of(canonical(request))
             if key in sent or self.model.store.get(key):
@@ -343,7 +350,9 @@ class _Batch:
             held = await self.purse.start(request)
             self.purse.settle(held, held)  # the most it may cost: nobody tells before the batch has ended
             sent.add(key)
-            ends.add(await self.connection.submit(key, request))
+            ends[await self.connection.submit(key, request)] += 1
+        for end, n in ends.items():
+            end.add_done_callback(lambda _, n=n: self._end(n))
         await asyncio.gather(*map(asyncio.shield, ends))
         for key in sent:
             if stored := self.model.store.get(key):

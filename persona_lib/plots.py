@@ -339,3 +339,33 @@ def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax.grid(axis="y", visible=False)
     ax.legend(title="two people from", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return _caption(ax, f"Bar: census. Point: {n:,} personas. Mean over the other census attributes.")
+
+
+def drift(table: pd.DataFrame, title: str) -> Axes:
+    """How far each step of the construction moves people from their census core, a panel per measure.
+
+    Args:
+        table: as from `drift.drift`.
+        title: of the figure.
+
+    Returns:
+        The left panel's Axes.
+    """
+    measures = list(dict.fromkeys(table["measure"]))
+    ax = _axes(9, 1.9 + 0.4 * table["step"].nunique())
+    figure = ax.figure
+    ax.remove()
+    axes = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
+    widest = 1.1 * max(0.1, table[["difference", "low", "high"]].abs().max().max())
+    ends = {"politics": "further left (−) or right (+)", "tone": "sadder (−) or happier (+)"}
+    for side, measure in zip(axes, measures, strict=True):
+        own = table[table["measure"] == measure].reset_index(drop=True)
+        side.hlines(own.index, own["low"], own["high"], color="C0", linewidth=2)
+        side.plot(own["difference"], own.index, "o", color="C0", markersize=8)
+        side.axvline(0, color="0.3", linewidth=1)
+        side.set_yticks(own.index, [f"{r.step}  (n = {r.n}, {r.failed} unread)" for r in own.itertuples()])
+        side.set(title=measure, xlabel=ends.get(measure, measure), xlim=(-widest, widest), ylim=(len(own) - 0.5, -0.5))
+        side.grid(axis="y", visible=False)
+    figure.suptitle(title, x=0.01, ha="left")
+    sns.despine(figure, left=True)
+    return _caption(axes[0], "Point: mean difference to the census core. Line: 95% interval over people.")

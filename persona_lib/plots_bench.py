@@ -30,8 +30,8 @@ def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
     seen = seen.assign(kappa=(seen["kappa"] * 20).round() / 20).value_counts(["attribute", "kappa"]).reset_index()
     ax.scatter(seen["kappa"], seen["attribute"].map(rows), s=18 * seen["count"], color="0.8", label="kappa of people")
     ax.hlines(rows, summed["low"], summed["high"], color="C0", linewidth=2)
-    ax.plot(summed["kappa"], rows, "o", color="C0", markersize=8, label="mean kappa")
-    ax.plot(summed["raw"], rows, "D", color="C1", markersize=7, fillstyle="none", label="raw agreement")
+    ax.plot(summed["kappa"], rows, "o", color="C0", markersize=6, label="mean kappa")
+    ax.plot(summed["raw"], rows, "D", color="C1", markersize=10, fillstyle="none", label="raw agreement")
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set_xlim(-1.1, 1.1)
     _legend(ax, title)
@@ -78,8 +78,9 @@ def dropped(table: pd.DataFrame, title: str) -> Axes:
         rows = pd.Series(range(len(names))) + (i - (len(models) - 1) / 2) * 0.6 / len(models)
         ax.hlines(rows, own["low"], own["high"], color=f"C{i}", linewidth=1.5)
         said = f", {model}" if len(models) > 1 else ""
-        ax.plot(own["rate"], rows, "o", color=f"C{i}", markersize=6, label=f"judge{said}")
-        ax.plot(own["lexical"], rows, "D", color=f"C{i}", markersize=6, fillstyle="none", label=f"lexical match{said}")
+        ax.plot(own["rate"], rows, "o", color=f"C{i}", markersize=5, label=f"judge{said}")
+        # So large that it still shows around a judge's point in the same place.
+        ax.plot(own["lexical"], rows, "D", color=f"C{i}", markersize=9, fillstyle="none", label=f"lexical match{said}")
     ax.set_xlim(-0.03, 1.03)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     _legend(ax, title, columns=2)

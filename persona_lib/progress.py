@@ -93,7 +93,9 @@ class Calls:
     def close(self) -> None:
         """Tell how it ended, where something was shown or a file is kept, and take the bar away."""
         self.done_away = 0
-        if self._bar is not None:
+        if self._whole:
+            self._whole.away(self.step, 0, self._seconds)
+        elif self._bar is not None:
             self._bar.close()
         elif self._shown or self._file:
             self._log()

@@ -55,9 +55,9 @@ def attributes(results: pd.DataFrame, people: pd.DataFrame, judge: Model, templa
         missing), `failure`.
 
     Raises:
-        UserError: there are no summaries.
+        UserError: there are no rows.
     """
-    if not results["working"].notna().any():
+    if results.empty:
         raise UserError("no summary to compare with a profile: run the condition `summary` first")
     template = wording.load("kept", templates)
     known = {i: tuple(people.loc[i].reindex(list(NAMES)).dropna().index) for i in results["persona_id"].unique()}
@@ -190,8 +190,10 @@ def headline(rates: pd.DataFrame, agreed: pd.DataFrame) -> str:
     if known.empty:
         return f"No summary could be judged: {rates['failed'].sum()} attributes of summaries are without a verdict."
     overall = (known["rate"] * known["n"]).sum() / known["n"].sum()
-    means = known.groupby("attribute")["rate"].mean()
-    said = f"By the judge a summary drops {overall:.0%} of a persona's attributes, most often {means.idxmax()}"
+    means = known.groupby("attribute", sort=False)["rate"].mean()
+    most = means.index[means == means.max()]
+    often = f"most often {', '.join(most)} (each {means.max():.0%})" if len(most) < len(means) else "each as often"
+    said = f"By the judge a summary drops {overall:.0%} of a persona's attributes, {often}"
     raw, kappa = agreed.loc["raw agreement", "estimate"], agreed.loc["Cohen's kappa", "estimate"]
     beside = f"judge and lexical match agree on {raw:.0%} of them"
-    return f"{said} ({means.max():.0%}); {beside} (kappa {'undefined' if pd.isna(kappa) else f'{kappa:.2f}'})."
+    return f"{said}; {beside} (kappa {'undefined' if pd.isna(kappa) else f'{kappa:.2f}'})."

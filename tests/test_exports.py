@@ -106,3 +106,13 @@ def test_the_gates_of_the_card_count_on_a_part_of_a_large_data_set(source, monke
     monkeypatch.setattr(gates, "MOST", 12)
     text = exports.card(source, "trl")
     assert "| the longer answer | 12 | 0.0% |" in text and "Counted on 12 of the pairs." in text
+
+
+def test_a_data_set_of_several_parts_is_exported_whole(tmp_path):
+    with Endpoint(write) as endpoint:
+        several = build(endpoint.url, tmp_path / "set", n=60)
+    folder = exports.write(several, tmp_path / "hub")
+    assert len(list((several / "pairs").iterdir())) == 3 == len(list(folder.glob("train-*.parquet")))
+    assert len(pd.concat(map(pd.read_parquet, folder.glob("train-*")))) == 180
+    text = (folder / "README.md").read_text()
+    assert "| train | 180 |" in text and "| the longer answer | 360 | 0.0% |" in text

@@ -152,7 +152,8 @@ def test_who_was_drawn_is_told_for_attributes_that_apply_to_few_and_to_nobody():
     table = leave_one_out.selection(drawn, 15, ["age", "religion", "ancestry"])
     assert table["people"].to_dict() == {"age": 15, "religion": 10, "ancestry": 0}
     assert table["applies_to"].to_dict() == {"age": 1, "religion": 0.5, "ancestry": 0}
-    assert table["note"].tolist() == ["", "fewer than 15", "nobody drawn here has it"]
+    assert leave_one_out.selection(drawn, 15).index.tolist() == ["age", "religion"], "of the others nothing is said"
+    assert table["note"].tolist() == ["", "fewer than 15", "nobody here has it"]
     assert leave_one_out.known(folks) == ["age", "sex", "race", "marital status", "religion"]
 
 

@@ -70,3 +70,49 @@ def test_conditioning_compares_the_same_items_under_each_condition(replay):
     assert scores["rate"].tolist() == pytest.approx(results.groupby("condition", sort=False)["score"].mean().tolist())
     assert {"baseline", "direct", "chain_of_thought", "summary", "other_persona"} <= set(results["condition"])
     assert (scores["low"] < scores["rate"]).all() and (scores["rate"] < scores["high"] + 1e-9).all()
+
+
+def tables(replay: Path, stem: str, *names: str) -> list[pd.DataFrame]:
+    return [pd.read_parquet(replay / stem / "tables" / f"{name}.parquet") for name in names]
+
+
+def test_left_out_attributes_are_judged_by_two_annotators_on_the_same_answers_and_hidden_on_the_same_items(replay):
+    choices, pairs, summed = tables(replay, "04_leave_one_out", "choices", "pairs", "summed")
+    annotators = choices.groupby("pair_id")["version"].apply(sorted)
+    assert annotators.map(list).eq([["with", "without"]] * len(annotators)).all()
+    assert choices.groupby("pair_id")[["rejected", "chosen"]].nunique(dropna=False).eq(1).all(axis=None)
+    assert (pairs["n"] + pairs["failed"]).eq(2 * choices["prompt_id"].nunique()).all()
+    both = choices.pivot(index=["attribute", "persona_id", "pair_id"], columns="version", values="choice").dropna()
+    raw = (both["with"] == both["without"]).groupby(level=[0, 1]).mean()
+    said = pairs.set_index(["attribute", "persona_id"])["raw"].dropna()
+    assert raw.to_dict() == pytest.approx(said.to_dict())
+    assert summed["undefined"].sum() == pairs["kappa"].isna().sum() and "placebo" in summed.index
+    hidden, losses = tables(replay, "04_leave_one_out", "hidden", "losses")
+    items = hidden.groupby("hidden")[["persona_id", "prompt_id"]].apply(lambda g: set(map(tuple, g.to_numpy())))
+    assert all(own <= items["nothing"] for own in items)
+    assert (losses["p_holm"].dropna() >= losses["p"].dropna()).all() and losses["difference"].is_monotonic_increasing
+
+
+def test_summaries_are_those_of_the_conditioning_and_every_attribute_of_each_persona_is_judged(replay):
+    (given,) = tables(replay, "06_conditioning", "results")
+    results, verdicts, rates, each = tables(replay, "07_summaries", "results", "verdicts", "rates", "each")
+    same = given[given["condition"] == "summary"].set_index(["persona_id", "prompt_id"])["working"]
+    assert results.set_index(["persona_id", "prompt_id"])["working"].to_dict() == same.to_dict()
+    lines = results.assign(attribute=results["profile"].str.findall(r"(?m)^([^:\n]+): ")).explode("attribute")
+    key = ["persona_id", "prompt_id", "attribute"]
+    assert set(map(tuple, lines[key].to_numpy())) == set(map(tuple, verdicts[key].to_numpy()))
+    counted = rates.set_index("attribute")
+    assert (counted["n"] + counted["failed"]).sum() == len(verdicts) and len(counted) == 33
+    assert counted["rate"].dropna().to_dict() == pytest.approx(verdicts.groupby("attribute")["score"].mean().to_dict())
+    assert each["attributes"].sum() == len(verdicts)
+
+
+def test_curves_start_from_the_share_kept_and_part_as_k_grows(replay):
+    samples, curves, known = tables(replay, "08_pass_at_k", "samples", "curves", "known")
+    sizes = samples.groupby(["persona_id", "prompt_id"]).size()
+    assert sizes.eq(4).all() and len(sizes) == 4
+    rates = curves.pivot(index="measure", columns="k", values="rate")
+    assert rates[1].tolist() == pytest.approx([samples["score"].mean()] * 2)
+    assert rates.loc["pass@k"].is_monotonic_increasing and rates.loc["pass^k"].is_monotonic_decreasing
+    assert (curves["low"] <= curves["rate"] + 1e-9).all() and (curves["rate"] <= curves["high"] + 1e-9).all()
+    assert known.set_index(["share", "k"])["reported"][0.0, 16] == pytest.approx(0.56, abs=0.001)

@@ -46,6 +46,14 @@ def test_every_notebook_has_an_entry_in_the_smoke_preset():
     assert set(preset["notebooks"]) == {path.stem for path in NOTEBOOKS}
 
 
+def test_every_preset_sets_only_parameters_that_its_notebooks_have():
+    from persona_lib import presets
+
+    assert {"smoke", "small", "paper"} <= set(presets.known())
+    for name in presets.known():
+        assert presets.plan(presets.load(name)), name
+
+
 def test_every_notebook_follows_the_skeleton():
     for path in NOTEBOOKS:
         cells = nbformat.read(path, as_version=4).cells

@@ -74,8 +74,11 @@ def test_a_summary_or_a_verdict_that_failed_leaves_rows_with_the_reason():
     reasons = table.groupby("persona_id")["failure"].first()
     assert reasons["p"] == "answer: refusal: no" and reasons["q"].startswith("judge: invalid reply")
     assert table.query("persona_id == 'p'")["lexical"].isna().all() and len(requests) == 3
+    nothing, requests = judged(results(None, None))
+    assert len(nothing) == 9 and (nothing["failure"] == "answer: refusal: no").all() and not requests
+    assert summaries.headline(summaries.dropped(nothing), summaries.with_lexical(nothing)).startswith("No summary")
     with pytest.raises(UserError, match="no summary to compare"):
-        judged(results(None, None))
+        judged(results())
 
 
 def test_models_that_drop_the_same_agree():
@@ -122,6 +125,9 @@ def test_a_judge_that_is_never_valid_and_one_of_a_single_verdict_leave_a_headlin
 
     one, _ = judged(results("x", "y"), always)
     said = summaries.headline(summaries.dropped(one), summaries.with_lexical(one))
-    assert "drops 0% of a persona's attributes" in said and "agree on 0% of them (kappa 0.00)" in said
+    assert said == (
+        "By the judge a summary drops 0% of a persona's attributes, each as often; judge and lexical match agree on 0% "
+        "of them (kappa 0.00)."
+    )
     silent = summaries.with_lexical(one.assign(lexical="kept"))
     assert summaries.headline(summaries.dropped(one), silent).endswith("agree on 100% of them (kappa undefined).")

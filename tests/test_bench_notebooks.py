@@ -1,0 +1,63 @@
+"""Notebooks 04, 07 and 08 against a model that gives one answer to everything and a judge that is never valid."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from endpoint import Endpoint, completion
+
+ROOT = Path(__file__).parent.parent
+STEMS = ("04_leave_one_out", "07_summaries", "08_pass_at_k")
+
+
+def answer(body: dict) -> dict:
+    """As writer, the same to everybody; as judge, nothing that could be read."""
+    fields = body.get("response_format", {}).get("json_schema", {}).get("schema", {}).get("properties", {})
+    judging = "verdict" in fields or "age" in fields or not fields
+    return completion("As a judge I would rather not." if judging else json.dumps(dict.fromkeys(fields, "Yes.")))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("bench")
+    environment = os.environ | {"PERSONA_STORE": str(folder / "replies.sqlite")}
+    with Endpoint(answer) as endpoint:
+        command = [sys.executable, "-m", "persona_lib.cli", "run", "--only", ",".join(s[:2] for s in STEMS)]
+        command += ["--model", "m", "--base-url", endpoint.url, "--out", str(folder / "run")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "run"
+
+
+def table(run: Path, stem: str, name: str) -> pd.DataFrame:
+    return pd.read_parquet(run / stem / "tables" / f"{name}.parquet")
+
+
+def test_every_notebook_ends_with_a_headline_that_says_what_is_missing(run):
+    records = {stem: json.loads((run / stem / "record.json").read_text()) for stem in STEMS}
+    said = {stem[:2]: record["headline"] for stem, record in records.items()}
+    assert said["04"].startswith("No choice could be compared; 7 of 7 kappas are undefined")
+    assert said["04"].endswith("clearly changed the score for 0 of 0.")
+    assert said["07"].startswith("No summary could be judged: ") and said["07"].endswith("are without a verdict.")
+    assert said["08"].startswith("pass@4 can't be told")
+    assert "nan" not in " ".join(said.values()).lower()
+    drawn = [run / stem / "figures" / f"{name}.png" for stem in STEMS for name in records[stem]["figures"]]
+    assert len(drawn) == 5 and all(path.stat().st_size > 10_000 for path in drawn)
+
+
+def test_what_failed_is_a_row_with_its_reason(run):
+    choices, hidden = (table(run, "04_leave_one_out", name) for name in ("choices", "hidden"))
+    assert choices["failure"].str.startswith("revision: the same as the base answer").all() and len(choices) == 56
+    assert hidden["failure"].str.startswith("critic: invalid reply").all() and hidden["answer"].eq("Yes.").all()
+    losses = table(run, "04_leave_one_out", "losses")
+    assert losses["note"].eq("nothing scored").all() and losses["failed"].gt(0).all()
+    verdicts, rates = (table(run, "07_summaries", name) for name in ("verdicts", "rates"))
+    assert verdicts["failure"].str.startswith("judge: invalid reply").all() and verdicts["lexical"].notna().all()
+    assert rates["failed"].sum() == len(verdicts) and rates["rate"].isna().all()
+    curves, distinct = (table(run, "08_pass_at_k", name) for name in ("curves", "distinct"))
+    assert curves["failed"].eq(4).all() and curves["n"].eq(0).all() and curves["note"].eq("nothing scored").all()
+    assert distinct["rate"].tolist() == [0.25], "one answer, four times"

@@ -1,0 +1,71 @@
+"""Drift: everybody is read at every step, planted effects of the text are found, and nothing where there is none."""
+
+import math
+
+import pandas as pd
+import pytest
+from endpoint import Endpoint, completion
+
+from persona_lib import drift, personas
+from persona_lib.model import Model
+
+
+@pytest.fixture(scope="module")
+def people() -> pd.DataFrame:
+    return personas.sample(8, seed=4, where=personas.ADULTS)
+
+
+def likely(*chances: float) -> dict:
+    reply = completion("A")
+    tokens = [{"token": t, "logprob": math.log(p)} for t, p in zip("ABC", chances, strict=True)]
+    reply["choices"][0]["logprobs"] = {"content": [{"top_logprobs": tokens}]}
+    return reply
+
+
+def swayed(body: dict) -> dict:
+    """A reader whom quirks make happy, and who otherwise has a weakness for the first letter."""
+    system, asked = body["messages"][0]["content"], body["messages"][1]["content"]
+    if "sad" in asked and "defining quirks:" in system and "sex: Female" in system:
+        return likely(0.3, 0.1, 0.6) if "C. happy" in asked else likely(0.6, 0.1, 0.3)
+    if "sad" in asked and "defining quirks:" in system:
+        return likely(0.1, 0.1, 0.8) if "C. happy" in asked else likely(0.8, 0.1, 0.1)
+    return likely(0.6, 0.2, 0.2)
+
+
+def test_everybody_is_read_at_every_step_and_a_weakness_for_a_letter_cancels(people):
+    with Endpoint(swayed) as endpoint:
+        table = drift.read(people, Model("m", endpoint.url))
+    assert len(table) == 8 * 4 * 2 and table["failure"].isna().all()
+    assert table.query("measure == 'politics'")["value"].abs().max() < 1e-9
+    known = table.query("measure == 'tone' and step == 'and quirks'").set_index("persona_id")["value"]
+    assert known.round(6).eq(people["sex"].map({"Female": 0.3, "Male": 0.7}).astype(float)).all()
+
+
+def test_what_a_step_adds_is_found_with_its_interval_and_only_there(people):
+    with Endpoint(swayed) as endpoint:
+        found = drift.drift(drift.read(people, Model("m", endpoint.url))).set_index(["measure", "step"])
+    tone = found.loc["tone"]
+    assert 0.3 < tone.loc["and quirks", "difference"] < 0.7 and tone.loc["and quirks", "low"] > 0
+    assert tone.loc["and surveys", "difference"] == pytest.approx(0) and (found["n"] == 8).all()
+    assert found.loc["politics"]["difference"].abs().max() < 1e-9
+
+
+def test_the_core_tells_nothing_that_the_census_does_not_ask(people):
+    with Endpoint(swayed) as endpoint:
+        drift.read(people.head(1), Model("m", endpoint.url))
+    first, last = endpoint.requests[0]["messages"][0]["content"], endpoint.requests[-1]["messages"][0]["content"]
+    assert "age: " in first and "religion" not in first and "lifestyle" not in first
+    assert "religion: " in last and "lifestyle: " in last
+
+
+def test_a_reader_that_says_nothing_readable_leaves_rows_that_say_so(people):
+    def mute(body: dict) -> dict:
+        reply = likely(0.3, 0.3, 0.4)
+        reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"] = [{"token": "I", "logprob": 0}]
+        return reply
+
+    with Endpoint(mute) as endpoint:
+        table = drift.read(people.head(2), Model("m", endpoint.url))
+    assert table["value"].isna().all() and table["failure"].notna().all()
+    found = drift.drift(table)
+    assert (found["failed"] == 2).all() and found["difference"].isna().all()
