@@ -32,13 +32,16 @@ from persona_lib.model import Model
 from persona_lib.store import Store, canonical, read_recording
 
 PART = 4  # requests of one way, before it is the next one's turn
+BLOCK = 8  # requests that stay together where not all are taken
 Request = dict[str, Any]
 
 
 def recorded(n: int | None) -> list[Request]:
-    """The requests of the recording in the order in which they were answered."""
+    """The requests of the recording in the order in which they were answered, or about n of them, block by block."""
     rows = sorted(read_recording("smoke"), key=lambda row: json.loads(row.reply)["created"])
-    return [json.loads(row.request) for row in rows][:: -(-len(rows) // n) if n else 1]
+    requests = [request for row in rows if (request := json.loads(row.request))["temperature"] == 0]
+    every = -(-len(requests) // n) if n else 1
+    return [request for i, request in enumerate(requests) if i // BLOCK % every == 0]
 
 
 def serve(path: str, slots: int, port: multiprocessing.Queue) -> None:
@@ -71,7 +74,7 @@ def llama(slots: int) -> Iterator[int]:
 
 
 def bare(port: int, slots: int, requests: list[Request]) -> int:
-    """Send requests by bare HTTP, as many at once as there are slots; returns the tokens answered."""
+    """Send requests by bare HTTP, as many at once as there are slots; returns the tokens sent and answered."""
     as_sent = Endpoint("local", None)
 
     def post(request: Request) -> int:
@@ -80,19 +83,26 @@ def bare(port: int, slots: int, requests: list[Request]) -> int:
         connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
         answer = json.loads(connection.getresponse().read())
         connection.close()
-        return answer["usage"]["completion_tokens"]
+        return answer["usage"]["total_tokens"]
 
     with ThreadPoolExecutor(slots) as pool:
         return sum(pool.map(post, requests))
 
 
 def through_model(model: Model, requests: list[Request]) -> int:
-    """Ask for the same through `Model`; returns the tokens answered."""
-    before = model.usage["tokens_out"]
-    for schema, group in itertools.groupby(requests, key=lambda request: request["schema"]):
-        replies = model.ask([request["messages"] for request in group], schema=reply_class(schema))
-        assert not any(reply.cached for reply in replies)
-    return model.usage["tokens_out"] - before
+    """Ask for the same through `Model`; returns the tokens sent and answered."""
+    before = total(model)
+    for schema, group in itertools.groupby(requests, key=lambda request: request.get("schema")):
+        messages = [request["messages"] for request in group]
+        if schema:
+            model.ask(messages, schema=reply_class(schema))
+        else:  # the main job has no other requests without one
+            model.choose(messages)
+    return total(model) - before
+
+
+def total(model: Model) -> int:
+    return model.usage["tokens_in"] + model.usage["tokens_out"]
 
 
 def reply_class(schema: dict[str, Any]) -> type[BaseModel]:
@@ -107,7 +117,7 @@ def reply_class(schema: dict[str, Any]) -> type[BaseModel]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cores = os.cpu_count() or 1
-    parser.add_argument("--requests", type=int, help="only so many, spread over the job")
+    parser.add_argument("--requests", type=int, help="only so many, in blocks spread over the job")
     parser.add_argument("--slots", type=int, nargs="*", default=sorted({1, cores}), help="of llama.cpp's server")
     options = parser.parse_args()
     as_asked = recorded(options.requests)
