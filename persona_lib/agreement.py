@@ -193,7 +193,7 @@ def _estimates(
     raw, rows = rate(pd.Series(agree), clusters), {}
     for name in [n for n in ORDER if n in expected]:
         chance = expected[name](mean)
-        if not chance > TINY:
+        if not (len(x) and chance > TINY):
             rows[name] = {
                 "estimate": np.nan,
                 "low": np.nan,

@@ -6,12 +6,19 @@ particular, and the revision for somebody drawn. Without that, a kappa would com
 """
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from . import UserError, agreement, judging, personas, preferences
+from . import UserError, agreement, intervals, judging, personas, preferences, profiles
 from .model import Model
+
+ITEM = intervals.ITEM
+OPTIONS = ("rejected", "chosen")
+SAME = "both answers are the same text"
+SYNTHETIC = "synthetic raters"
+_BOTH = ["estimate", "low", "high", "n", "failed", "note"]
 
 
 def shared_pairs(
@@ -38,16 +45,20 @@ def shared_pairs(
     base = preferences.base_answers(prompts, writer, words, templates)
     order = np.random.default_rng([seed, 61]).permutation(len(people))
     chosen_for = people.index[order[np.arange(len(prompts)) % len(people)]]
-    profiles = {i: personas.describe(people.loc[i]) for i in chosen_for.unique()}
+    texts = profiles.texts(people)
     table = prompts[["prompt_id", "prompt", "topic"]].reset_index(drop=True).join(base, on="prompt_id")
-    table = table.assign(revised_for=chosen_for, profile=chosen_for.map(profiles))
+    table = table.assign(revised_for=chosen_for, profile=chosen_for.map(texts))
     table = table.join(preferences.refine(table, writer, words, templates))
     table["failure"] = table.pop("base_failure").radd("base answer: ").fillna(table["failure"])
     return table[["prompt_id", "prompt", "topic", "revised_for", "rejected", "chosen", "generator", "failure"]]
 
 
 def play(
-    people: pd.DataFrame, pairs: pd.DataFrame, judges: Sequence[Model], templates: str | None = None
+    people: pd.DataFrame,
+    pairs: pd.DataFrame,
+    judges: Sequence[Model],
+    templates: str | None = None,
+    form: profiles.Form = "list",
 ) -> pd.DataFrame:
     """Let every model choose between the two answers to every question in every person's shoes, in both orders.
 
@@ -56,6 +67,25 @@ def play(
         pairs: as from `shared_pairs`; those that failed are not put to anybody, but have their rows.
         judges: the models that play.
         templates: folder with a `prefer.txt` of the user's own.
+        form: of the profile, as in `profiles.describe`. In another form than list a model is another judge, named
+            'NAME, FORM': how far it agrees with itself is a ceiling for its agreement with others.
+
+    Returns:
+        As `choose`.
+    """
+    texts = profiles.texts(people, form).rename("profile").rename_axis(personas.ID)
+    return choose(texts.reset_index().merge(pairs, how="cross"), judges, templates, "" if form == "list" else form)
+
+
+def choose(items: pd.DataFrame, judges: Sequence[Model], templates: str | None = None, kind: str = "") -> pd.DataFrame:
+    """Let every model choose between the two answers of every item, in both orders.
+
+    Args:
+        items: `persona_id`, `profile`, `prompt_id`, `prompt`, the answers `rejected` and `chosen` (or `first` and
+            `second`, as in what people rate), and maybe `failure`.
+        judges: the models that choose.
+        templates: folder with a `prefer.txt` of the user's own.
+        kind: what is added to the judges' names.
 
     Returns:
         One row per judge, person and prompt: `persona_id`, `prompt_id`, the columns of `judging.prefer`.
@@ -66,15 +96,16 @@ def play(
     names = [judge.name for judge in judges]
     if len(set(names)) < len(names):
         raise UserError(f"two of the models {', '.join(names)} have one name, so that their rows would be one")
-    profiles = pd.DataFrame({"profile": [personas.describe(row) for _, row in people.iterrows()]}, people.index)
-    items = profiles.reset_index().merge(pairs, how="cross").assign(pair_id=lambda t: t["prompt_id"])
-    there = items[items["failure"].isna()]
+    items = items.rename(columns={"first": "rejected", "second": "chosen"}).reset_index(drop=True)
+    items = items.assign(pair_id=items["prompt_id"])
+    why = items.get("failure", pd.Series(None, items.index)).astype("str")
+    why = why.mask(why.isna() & (items["rejected"] == items["chosen"]), SAME)
     parts = []
     for judge in judges:
-        played = judging.prefer(judge, there, templates, step=f"choices of {judge.name}")
-        part = items[[personas.ID, "prompt_id"]].assign(judge=judge.name)
+        played = judging.prefer(judge, items[why.isna()], templates, step=f"choices of {judge.name}")
+        part = items[ITEM].assign(judge=", ".join(filter(None, [judge.name, kind])))
         part = part.join(played.drop(columns=[personas.ID, "judge"]))
-        parts.append(part.assign(failure=part["failure"].fillna(items["failure"])))
+        parts.append(part.assign(failure=part["failure"].fillna(why)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -92,36 +123,143 @@ def between_judges(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame
         first, second: names of two judges.
 
     Returns:
-        Index `persona_id`; columns `n` (questions that both chose on), `failed`, `raw`, `kappa` (missing if undefined).
+        Index `persona_id`; columns `n` (questions that both chose on), `failed`, `raw`, `kappa` (missing if undefined)
+        with its 95% interval `low`, `high`. A person's questions are taken as independent items.
     """
     wide = table[table["judge"].isin([first, second])].pivot(
         index=[personas.ID, "prompt_id"], columns="judge", values="choice"
     )
     rows = {}
-    for person, own in wide.groupby(level=0, sort=False):
-        both = own.dropna()
-        kappa = agreement.cohen_kappa(both[first], both[second]) if len(both) else np.nan
-        rows[person] = [len(both), len(own) - len(both), (both[first] == both[second]).mean(), kappa]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["n", "failed", "raw", "kappa"]).rename_axis(
-        personas.ID
+    for person, own in wide.reindex(columns=[first, second]).groupby(level=0, sort=False):
+        found = agreement.coefficients(own[first], own[second], options=OPTIONS)
+        n, failed, raw = found.loc["raw agreement", ["n", "failed", "estimate"]]
+        rows[person] = [n, failed, raw, *found.loc["Cohen's kappa", ["estimate", "low", "high"]]]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["n", "failed", "raw", "kappa", "low", "high"])
+    return (
+        table.astype({"n": int, "failed": int})
+        .astype(dict.fromkeys(["raw", "kappa", "low", "high"], float))
+        .rename_axis(personas.ID)
     )
 
 
-def judges_overall(table: pd.DataFrame) -> pd.DataFrame:
-    """Agreement of each pair of judges over all people and questions.
+def spread(table: pd.DataFrame) -> pd.DataFrame:
+    """Kappa between people, summed up for each judge: how far one model plays different people alike.
+
+    Args:
+        table: as from `play`.
 
     Returns:
-        One row per pair and coefficient: `first`, `second`, and the columns of `agreement.coefficients`, clustered by
-        person and prompt.
+        Index `judge`; columns `pairs` (of people), `undefined`, `mean`, `low`, `high` and quartiles, as in
+        `agreement.spread`. The interval is the jackknife's over people, since a person is in many pairs; it takes the
+        questions as given, and is missing below three people.
     """
-    from itertools import combinations
+    rows = {}
+    for judge in table["judge"].unique():
+        kappas = between_people(table, judge)
+        rows[judge] = {**agreement.spread(kappas).iloc[0], **_jackknife(kappas.to_numpy(float))}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("judge")
 
-    wide = table.pivot(index=[personas.ID, "prompt_id"], columns="judge", values="choice")
+
+def _jackknife(kappas: np.ndarray) -> dict[str, float]:
+    """The interval of the mean over pairs, from means that leave out one person each."""
+    from scipy import stats
+
+    pairs = np.where(np.eye(len(kappas), dtype=bool), np.nan, kappas)
+    known, total = ~np.isnan(pairs), np.nansum(pairs)
+    left = known.sum() - 2 * known.sum(axis=1)
+    used = known.any(axis=1)
+    if used.sum() < 3 or (left[used] == 0).any():
+        return {"low": np.nan, "high": np.nan}
+    means = (total - 2 * np.nansum(pairs, axis=1)[used]) / left[used]
+    n = len(means)
+    half = stats.t.ppf(0.975, n - 1) * np.sqrt((n - 1) / n * ((means - means.mean()) ** 2).sum())
+    mean = total / known.sum()
+    return {"low": max(-1.0, mean - half), "high": min(1.0, mean + half)}
+
+
+def repeatability(table: pd.DataFrame) -> pd.DataFrame:
+    """How far each judge agrees with itself when the two answers change places: the ceiling of any agreement.
+
+    Args:
+        table: as from `play`.
+
+    Returns:
+        One row per judge and coefficient (raw agreement, Cohen's kappa): index `judge`, `coefficient`; columns of
+        `agreement.coefficients`, clustered by person and prompt.
+    """
+    parts = {}
+    for judge, own in table.groupby("judge", sort=False):
+        orders = [
+            pd.Series(np.where(own[p] > 0.5, "chosen", "rejected"), dtype="str").where(own[p].notna().to_numpy())
+            for p in ("p_first", "p_second")
+        ]
+        parts[judge] = agreement.coefficients(*orders, own[ITEM].reset_index(drop=True), OPTIONS)
+    return pd.concat(parts, names=["judge"]).loc[(slice(None), ["raw agreement", "Cohen's kappa"]), :]
+
+
+def judges_overall(table: pd.DataFrame) -> pd.DataFrame:
+    """Agreement of each pair of judges over all people and questions; a judge alone has nobody to agree with.
+
+    Returns:
+        One row per pair and coefficient: index `first`, `second`, `coefficient`; the columns of
+        `agreement.coefficients`, clustered by person and prompt. Without a pair no row.
+    """
+    wide = table.pivot(index=ITEM, columns="judge", values="choice")
     clusters = wide.index.to_frame(index=False)
-    parts = [
-        agreement.coefficients(wide[a].reset_index(drop=True), wide[b].reset_index(drop=True), clusters)
-        .reset_index()
-        .assign(first=a, second=b)
+    parts = {
+        (a, b): agreement.coefficients(
+            wide[a].reset_index(drop=True), wide[b].reset_index(drop=True), clusters, OPTIONS
+        )
         for a, b in combinations(table["judge"].unique(), 2)
+    }
+    names = ["first", "second", "coefficient"]
+    if not parts:
+        return pd.DataFrame(columns=_BOTH, index=pd.MultiIndex.from_arrays([[]] * 3, names=names), dtype=float)
+    return pd.concat(parts, names=names[:2])
+
+
+def beside(table: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+    """Models' and people's choices in one table, on the items that people rated.
+
+    Args:
+        table: as from `play` or `choose`.
+        people: as from `humans.as_judge`.
+
+    Raises:
+        UserError: people rated nothing that the models chose on.
+    """
+    rated = pd.MultiIndex.from_frame(people[ITEM])
+    shared = table[pd.MultiIndex.from_frame(table[ITEM]).isin(rated)]
+    if shared.empty:
+        raise UserError(
+            f"none of the {len(rated)} persona x question items that people rated is among the run's: name the file of "
+            "what they rated (parameter rated)"
+        )
+    known = pd.MultiIndex.from_frame(shared[ITEM])
+    return pd.concat([shared, people[rated.isin(known)]], ignore_index=True)
+
+
+def synthetic_votes(table: pd.DataFrame, raters: int = 4, agree: float = 0.8, seed: int = 0) -> pd.DataFrame:
+    """Made-up ratings that show what is computed with real ones, and say nothing of people.
+
+    Each person gets an opinion on each question by the toss of a coin, which each rater reports with chance `agree`.
+
+    Args:
+        table: as from `play`: its items are rated.
+        raters: per person.
+        agree: the chance that a rater reports the opinion, 0.5 to 1.
+        seed: of the draw.
+
+    Returns:
+        As `humans.votes`: `persona_id`, `prompt_id`, `rater`, `choice` (first or second).
+    """
+    rng = np.random.default_rng([seed, 67])
+    items = table[ITEM].drop_duplicates().sort_values(ITEM, ignore_index=True)
+    truth = rng.random(len(items)) < 0.5
+    parts = [
+        items.assign(
+            rater=f"synthetic {r}", choice=np.where((rng.random(len(items)) < agree) == truth, "first", "second")
+        )
+        for r in range(1, raters + 1)
     ]
-    return pd.concat(parts, ignore_index=True).set_index(["first", "second", "coefficient"])
+    return pd.concat(parts, ignore_index=True).astype({"rater": "str", "choice": "str"})

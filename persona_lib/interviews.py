@@ -2,19 +2,23 @@
 
 Each answer is held against yardsticks in one table: the majority's answer, the model without the persona, and a
 multinomial logit on the same attributes (what they can tell at all). No test-retest of these questions is known here;
-the model's own is that of its orders. Used by 05_fidelity.
+the model's own is that of its orders. Intervals are clustered by respondent and question; where there is one question
+only, they are about that question, and clustered by respondent. Used by 05_fidelity.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from . import agreement, intervals, personas, wording
+from . import UserError, agreement, intervals, personas, wording
+from .guesses import LOGIT, MAJORITY, logit, majority
 from .model import Model
-from .respondents import Survey
+from .respondents import Survey, bands
 
 ITEM = intervals.ITEM
 LETTERS = "ABCDEFG"
-MAJORITY, LOGIT = "the majority's answer", "multinomial logit on the attributes"
+ENDS = (("first", 0), ("last", -1))
 
 
 def ask(
@@ -33,7 +37,9 @@ def ask(
     Returns:
         One row per respondent and question: `persona_id`, `prompt_id`, `source` (the model, and whether it was told),
         one column per option with its probability (the mean over the orders), `answer` (the likeliest), `confidence`
-        (its probability), `flip` (whether the orders' answers differ), `truth`, `score` (1 where right), `failure`.
+        (its probability), `flip` (whether the orders' answers differ), `in_first_order` and `in_last_order` (the
+        answers there), `p_first` (probability of the option shown first, the mean over the orders: 1 / options where
+        the place has no pull), `truth`, `score` (1 where right), `failure`.
     """
     template = wording.load("survey" if persona else "survey_nobody", templates)
     items = survey.answers.dropna(subset="answer").merge(survey.questions, on="prompt_id", sort=False)
@@ -60,13 +66,17 @@ def ask(
     best = np.nan_to_num(mean).argmax(axis=1)
     each = np.nan_to_num(chances).argmax(axis=2)
     table = items[[*ITEM]].assign(source=told, **dict(zip(options, mean.T, strict=True)))
-    answer = pd.Series(np.array(options, dtype=object)[best], table.index, dtype="str").where(known)
     flip = pd.Series((each != each[:, :1]).any(axis=1), table.index).astype("boolean").where(known)
+    names = np.array(options, dtype=object)
+    ends = {f"in_{end}_order": pd.Series(names[each[:, at]], table.index, dtype="str").where(known) for end, at in ENDS}
+    answer = pd.Series(names[best], table.index, dtype="str").where(known)
     why = np.where(known, None, "no reply, or none of the letters among the likeliest first tokens")
     return table.assign(
         answer=answer,
         confidence=mean.max(axis=1),
         flip=flip,
+        **ends,
+        p_first=shown[:, :, 0].mean(axis=1),
         truth=items["answer"],
         score=(answer == items["answer"]).astype(float).where(known),
         failure=pd.Series(why, table.index, dtype="str"),
@@ -80,46 +90,39 @@ def _orders(k: int, orders: int, n: int, rng: np.random.Generator) -> np.ndarray
     return np.stack(turned, axis=1)
 
 
-def majority(survey: Survey) -> pd.DataFrame:
-    """The yardstick that gives everybody the most frequent answer to each question: rows as of `ask`."""
-    items = survey.answers.dropna(subset="answer").reset_index(drop=True)
-    top = items.groupby("prompt_id")["answer"].agg(lambda a: a.value_counts().index[0])
-    return _rows(items, items["prompt_id"].map(top), MAJORITY)
+def compare(
+    survey: Survey,
+    few: Survey,
+    models: Sequence[Model],
+    orders: int = 2,
+    seed: int = 0,
+    templates: str | None = None,
+) -> pd.DataFrame:
+    """Models in the respondents' places and all yardsticks, on the same respondents and questions.
 
+    Args:
+        survey: all respondents: from these majority and logit are worked out.
+        few: the respondents that models are asked for, as from `respondents.sample`.
+        models, orders, seed, templates: as in `ask`; each model is asked with the persona and without.
 
-def logit(survey: Survey, folds: int = 5, seed: int = 0) -> pd.DataFrame:
-    """The yardstick that knows the attributes and other people's answers: what they can tell at all.
-
-    A multinomial logit per question on the respondents' attributes, cross-validated over people: nobody's answer is
-    guessed from their own. Rows as of `ask`.
+    Returns:
+        Rows of `ask`, `majority` and `logit` together.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import KFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    features = _features(survey.people)
-    parts = []
-    for _, own in survey.answers.dropna(subset="answer").groupby("prompt_id", sort=False):
-        fit = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-        cut = KFold(folds, shuffle=True, random_state=seed)
-        guess = cross_val_predict(fit, features.loc[own[personas.ID]].to_numpy(), own["answer"].to_numpy(), cv=cut)
-        parts.append(_rows(own, pd.Series(guess, own.index, dtype="str"), LOGIT))
-    return pd.concat(parts, ignore_index=True)
+    asked = [ask(few, model, told, orders, seed, templates) for model in models for told in (True, False)]
+    known = [rows[rows[personas.ID].isin(few.people.index)] for rows in (majority(survey), logit(survey, seed=seed))]
+    return pd.concat([*asked, *known], ignore_index=True)
 
 
-def _features(people: pd.DataFrame) -> pd.DataFrame:
-    """Attributes as numbers: categories as indicators, numbers with their squares, missing as a value of its own."""
-    numbers = people.select_dtypes("number").astype(float)
-    filled = numbers.fillna(numbers.mean())
-    columns = [filled, (filled**2).add_suffix(" squared"), numbers.isna().add_suffix(" missing").astype(float)]
-    words = people.drop(columns=numbers.columns)
-    return pd.concat([*columns, pd.get_dummies(words, dummy_na=True).astype(float)], axis=1)
+def with_groups(table: pd.DataFrame, survey: Survey, by: str) -> pd.DataFrame:
+    """The rows of `compare` with a column `by`: the respondents' groups, as in `respondents.bands`.
 
-
-def _rows(items: pd.DataFrame, answer: pd.Series, source: str) -> pd.DataFrame:
-    score = (answer == items["answer"]).astype(float)
-    return items[[*ITEM]].assign(source=source, answer=answer, truth=items["answer"], score=score, failure=None)
+    Raises:
+        UserError: the survey's respondents have no such attribute.
+    """
+    groups = bands(survey.people)
+    if by not in groups:
+        raise UserError(f"the respondents have no attribute '{by}': take one of {', '.join(groups)}")
+    return table.assign(**{by: table[personas.ID].map(groups[by].fillna("not known"))})
 
 
 def yardsticks(table: pd.DataFrame, by: str | None = None) -> pd.DataFrame:
@@ -131,86 +134,116 @@ def yardsticks(table: pd.DataFrame, by: str | None = None) -> pd.DataFrame:
 
     Returns:
         Index `source` (and `by`); `n`, `failed`, `rate`, `low`, `high`, `note` as in `intervals.rates`, and `kappa`,
-        Cohen's with the respondents' answers, missing where undefined.
+        Cohen's with the respondents' answers, missing where undefined, with `kappa_low`, `kappa_high`.
     """
     keys = ["source", *([by] if by else [])]
-    rates = intervals.rates(table, by=keys if by else "source")
-    kappas = {
-        k: agreement.cohen_kappa(g["answer"], g["truth"]) for k, g in table.groupby(keys, sort=False, dropna=False)
-    }
-    kappas = kappas if by else {key[0]: value for key, value in kappas.items()}
-    return rates.assign(kappa=pd.Series(kappas))
+    rates = _rates(table, keys)
+    rows = {}
+    for key, own in table.groupby(keys, sort=False):
+        found = agreement.coefficients(own["answer"], own["truth"], _clusters(own))
+        rows[key if by else key[0]] = found.loc["Cohen's kappa", ["estimate", "low", "high"]].to_numpy(float)
+    kappas = pd.DataFrame.from_dict(rows, orient="index", columns=["kappa", "kappa_low", "kappa_high"])
+    return rates.join(kappas)
 
 
-def distributions(table: pd.DataFrame, by: str) -> pd.DataFrame:
-    """How near the simulated answers of each group are to the real ones, and how much of their variety is left.
+def _clusters(rows: pd.DataFrame) -> pd.DataFrame:
+    """Labels of what the rows are a sample of: respondents, and questions if there are several."""
+    return rows[ITEM if rows["prompt_id"].nunique() > 1 else [personas.ID]].reset_index(drop=True)
 
-    Args:
-        table: rows of `ask` for one source or several, with the column `by`.
-        by: an attribute of the respondents.
+
+def _rates(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """As `intervals.rates`."""
+    rows = {key: intervals.rate(own["score"], _clusters(own)) for key, own in table.groupby(keys, sort=False)}
+    index = pd.MultiIndex.from_tuples(list(rows), names=keys)
+    index = index.get_level_values(0) if len(keys) == 1 else index
+    return pd.DataFrame(list(rows.values()), index, columns=["n", "failed", "rate", "low", "high", "note"])
+
+
+def differences(table: pd.DataFrame, source: str) -> pd.DataFrame:
+    """How much more often a source is right than each of the others, on the same respondents and questions.
 
     Returns:
-        Index `source`, `by`; columns `n`, `distance` (mean over questions of the total variation distance between the
-        simulated and the real distribution of answers), `variety` (simulated diversity of answers within the group over
-        the real one, Gini-Simpson's, means over questions; below 1 the group is flattened).
+        As `intervals.paired_differences`, `source` the minuend of each row.
     """
-    rows = {}
-    for key, own in table.dropna(subset="answer").groupby(["source", by], sort=False):
-        shares = [pd.crosstab(own["prompt_id"], own[column], normalize="index") for column in ("answer", "truth")]
-        said, true = shares[0].align(shares[1], fill_value=0.0)
-        diversity = [1 - (share**2).sum(axis=1) for share in (said, true)]
-        variety = diversity[0].mean() / diversity[1].mean() if diversity[1].mean() else np.nan
-        rows[key] = {"n": len(own), "distance": (said - true).abs().sum(axis=1).mean() / 2, "variety": variety}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["source", by])
-
-
-def caricature(table: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Whether groups are told apart more than they differ: individuation and exaggeration.
-
-    Args:
-        table: as in `distributions`.
-        by: an attribute of the respondents.
-
-    Returns:
-        Index `source`; `real` and `simulated` (mean distance between two groups' distributions of answers, over pairs
-        of groups and questions), `exaggeration` (their ratio; above 1 groups are drawn further apart than they are),
-        after the axes of CoMPosT (Cheng et al. 2023, arXiv 2310.11501).
-    """
-    rows = {}
-    for source, own in table.dropna(subset=["answer", by]).groupby("source", sort=False):
-        real, simulated = (_apart(own, by, column) for column in ("truth", "answer"))
-        rows[source] = {"real": real, "simulated": simulated, "exaggeration": simulated / real if real else np.nan}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("source")
-
-
-def _apart(own: pd.DataFrame, by: str, column: str) -> float:
-    """Mean total variation distance between groups, over pairs of groups and questions."""
-    shares = own.groupby(["prompt_id", by])[column].value_counts(normalize=True).unstack(fill_value=0.0)
-    distances = [
-        np.abs(one.to_numpy()[:, None] - one.to_numpy()[None]).sum(axis=2)[np.triu_indices(len(one), 1)].mean() / 2
-        for _, one in shares.groupby(level=0)
-        if len(one) > 1
+    wide = intervals.side_by_side(table, "source", "score")
+    if len(wide.index.unique(level="prompt_id")) == 1:
+        wide = wide.droplevel("prompt_id")
+    others = [other for other in table["source"].unique() if other != source]
+    rows = [
+        {"minuend": source, "subtrahend": other, **intervals.difference(wide[source] - wide[other])} for other in others
     ]
-    return float(np.mean(distances)) if distances else np.nan
+    names = ["minuend", "subtrahend", "n", "failed", "difference", "low", "high", "p", "note"]
+    result = pd.DataFrame(rows, columns=names)
+    result.insert(8, "p_holm", intervals.corrected(result["p"]))
+    return result
+
+
+def repeatability(table: pd.DataFrame) -> pd.DataFrame:
+    """How far each model's answers depend on the order of the options; no source can agree more with people than so.
+
+    Args:
+        table: rows of `ask`; what has no orders, such as the yardsticks, is left out.
+
+    Returns:
+        Index `source`; `n`, `failed`, `flips` (share of items whose answer the order decides) with `low`, `high`,
+        `p_first` (mean probability of the option shown first), `kappa` (Cohen's of the answers in the first and in the
+        last order) with `kappa_low`, `kappa_high`.
+    """
+    asked = table[~table["source"].isin([MAJORITY, LOGIT])]
+    flips = _rates(asked.assign(score=asked["flip"].astype(float)), ["source"])
+    rows = {}
+    for source, own in asked.groupby("source", sort=False):
+        found = agreement.coefficients(own["in_first_order"], own["in_last_order"], _clusters(own))
+        rows[source] = [own["p_first"].mean(), *found.loc["Cohen's kappa", ["estimate", "low", "high"]]]
+    more = pd.DataFrame.from_dict(rows, orient="index", columns=["p_first", "kappa", "kappa_low", "kappa_high"])
+    return flips.rename(columns={"rate": "flips"}).drop(columns="note").join(more.astype(float))
 
 
 def coverage(table: pd.DataFrame, steps: int = 10) -> pd.DataFrame:
     """How often a source is right where it is sure, if it may leave the rest unanswered.
 
     Args:
-        table: rows of `ask`.
+        table: rows of `ask`; what has no confidence, such as the yardsticks, is left out.
         steps: how many shares of answers are looked at.
 
     Returns:
         One row per source and share of items kept, the surest first: `source`, `coverage`, `confidence` (the least
-        among those kept), `n`, `accuracy`. Items that failed are never answered, and count in the share.
+        among those kept), `n`, `accuracy` with `low`, `high`. Items that failed are never answered, and count in the
+        share.
     """
     rows = []
-    for source, own in table.groupby("source", sort=False):
+    for source, own in table[~table["source"].isin([MAJORITY, LOGIT])].groupby("source", sort=False):
         surest = own.dropna(subset="score").sort_values("confidence", ascending=False, kind="stable")
-        for step in range(1, steps + 1):
-            kept = surest.head(round(len(own) * step / steps))
-            if len(kept):
-                least, right = kept["confidence"].iloc[-1], kept["score"].mean()
-                rows.append([source, len(kept) / len(own), least, len(kept), right])
-    return pd.DataFrame(rows, columns=["source", "coverage", "confidence", "n", "accuracy"])
+        for n in sorted({min(round(len(own) * step / steps), len(surest)) for step in range(1, steps + 1)} - {0}):
+            kept = surest.head(n)
+            right = intervals.rate(kept["score"], _clusters(kept))
+            least = kept["confidence"].iloc[-1]
+            rows.append([source, n / len(own), least, n, *(right[c] for c in ("rate", "low", "high"))])
+    return pd.DataFrame(rows, columns=["source", "coverage", "confidence", "n", "accuracy", "low", "high"])
+
+
+def findings(table: pd.DataFrame, model: str) -> pd.DataFrame:
+    """What a model in the respondents' places can do and cannot, as far as this table shows it.
+
+    Args:
+        table: as from `compare`.
+        model: its name.
+
+    Returns:
+        Index `claim`; `estimate` (a difference, or a kappa) with `low`, `high`, `n`, and `shown`: yes (all of the
+        interval above 0), no (all below), or open. The intervals are those of single claims, not corrected.
+    """
+    than = {MAJORITY: "the majority's answer", f"{model}, told nothing": "without the persona"}
+    than |= {LOGIT: "a logit on the same attributes"}
+    gains = differences(table[table["source"].isin([model, *than])], model).set_index("subtrahend")
+    rows = {f"is right more often than {t}": gains.loc[s, ["difference", "low", "high", "n"]] for s, t in than.items()}
+    own = table[table["source"] == model]
+    pairs = {"agrees with the respondents beyond chance": ("answer", "truth")}
+    pairs |= {"agrees with itself beyond chance in another order": ("in_first_order", "in_last_order")}
+    for claim, (one, other) in pairs.items():
+        found = agreement.coefficients(own[one], own[other], _clusters(own))
+        rows[claim] = found.loc["Cohen's kappa", ["estimate", "low", "high", "n"]]
+    columns = ["estimate", "low", "high", "n"]
+    result = pd.DataFrame([list(row) for row in rows.values()], pd.Index(rows, name="claim"), columns)
+    result = result.astype(dict.fromkeys(["estimate", "low", "high"], float))
+    return result.assign(shown=np.select([result["low"] > 0, result["high"] < 0], ["yes", "no"], "open"))

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -85,10 +86,42 @@ def _decoded(codes: pd.Series, labels: dict[int, Any] | None) -> pd.Series:
     return values.map(labels).astype("Int64" if numeric else "str")
 
 
+def sample(survey: Survey, n: int | None, seed: int = 0) -> Survey:
+    """Draw n respondents and their answers; None keeps all.
+
+    Raises:
+        UserError: there are not that many.
+    """
+    if n is None:
+        return survey
+    if not 1 <= n <= len(survey.people):
+        raise UserError(f"{n} respondents can't be drawn: the survey has {len(survey.people)}")
+    people = survey.people.sample(n, random_state=np.random.default_rng([seed, 73]))
+    answers = survey.answers[survey.answers[ID].isin(people.index)].reset_index(drop=True)
+    return survey._replace(people=people, answers=answers)
+
+
 def bands(people: pd.DataFrame) -> pd.DataFrame:
-    """Respondents' attributes as groups: age and income in four bands each, the rest as it is."""
+    """Respondents' attributes as groups: age and income in four bands, party and ideology in three, the rest as is.
+
+    Bands of income are of equal size among all of the survey's respondents, so give all of them.
+    """
     ages = pd.cut(people["age"].astype(float), [0, 30, 45, 60, 120], right=False)
     grouped = people.assign(age=ages.cat.rename_categories(["under 30", "30 to 44", "45 to 59", "60 or older"]))
     if "income" in people:
-        grouped["income"] = pd.qcut(people["income"].astype(float), 4, ["lowest quarter", "second", "third", "highest"])
+        rank = people["income"].astype(float).rank(pct=True)
+        grouped["income"] = pd.cut(
+            rank, [0, 0.25, 0.5, 0.75, 1], labels=["lowest quarter", "second", "third", "highest"]
+        )
+    for name, kinds in _COARSE.items():
+        if name in people:
+            kind = people[name].str.title().str.extract(f"({'|'.join(kinds)})", expand=False)
+            grouped[name] = kind.fillna(people[name])
     return grouped.astype("str")
+
+
+# The first of these words in a label says which coarse group it belongs to.
+_COARSE = {
+    "political views": ("Independent", "Democrat", "Republican"),
+    "ideology": ("Liberal", "Moderate", "Conservative"),
+}

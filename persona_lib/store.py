@@ -5,6 +5,7 @@ under the store that can be reviewed and committed. No pickle, no API key and no
 `model.Model`; every notebook that asks a model opens one: `Store(recording=recording)`.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ from .locks import Locks
 
 ROOT = Path(__file__).parent.parent
 RECORDINGS = ROOT / "tests" / "recordings"
+MOST = 1_400_000  # bytes of one file of a recording, so that it can be reviewed and committed
 
 # A request is zlib-compressed: most of it is what others say too. Older stores hold text, and are read all the same.
 # `batches` and `submitted` hold the requests that wait in a file at the endpoint, until what came of them is fetched.
@@ -171,7 +173,10 @@ class Store:
         return {"replies": replies, "failed": failed}
 
     def write_recording(self, path: Path | str) -> int:
-        """Write all outcomes of the file as a recording, ordered by key; returns how many."""
+        """Write all outcomes of the file as a recording, ordered by key; returns how many.
+
+        What is more than MOST bytes goes on in NAME.2.jsonl and so forth; parts of an earlier recording are removed.
+        """
         with self._errors():
             rows = [
                 Stored(*r)
@@ -181,7 +186,16 @@ class Store:
             canonical({"request": json.loads(r.request), "reply": json.loads(r.reply), "failure": r.failure})
             for r in rows
         ]
-        Path(path).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        parts, size = [[]], 0
+        for line in (f"{line}\n".encode() for line in lines):
+            if size + len(line) > MOST:
+                parts, size = [*parts, []], 0
+            parts[-1].append(line)
+            size += len(line)
+        for old in _parts(Path(path)):
+            old.unlink()
+        for number, part in enumerate(parts, 1):
+            Path(path).with_suffix(".jsonl" if number == 1 else f".{number}.jsonl").write_bytes(b"".join(part))
         return len(rows)
 
     def submit(self, file: str, requests: Iterable[tuple[str, str]]) -> Batch:
@@ -256,15 +270,23 @@ def read_recording(recording: str | Path) -> Iterator[Stored]:
     path = RECORDINGS / f"{recording}.jsonl"
     path = path if path.is_file() else Path(recording)
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in RECORDINGS.glob("*.jsonl"))) or "none"
+        known = ", ".join(sorted(p.stem for p in RECORDINGS.glob("*.jsonl") if "." not in p.stem)) or "none"
         raise UserError(f"no recording '{recording}': known ones are {known}; None asks the model")
-    # Not splitlines: what is said may hold other line breaks, such as U+2028, which JSON leaves as they are.
-    for number, line in enumerate(filter(None, path.read_text(encoding="utf-8").split("\n")), 1):
-        try:
-            row = json.loads(line)
-            request = canonical(row["request"])
-            yield Stored(key_of(request), request, canonical(row["reply"]), row["failure"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path} line {number} is no recorded reply ({error!r}): restore or re-record it"
-            ) from error
+    for part in _parts(path):
+        # Not splitlines: what is said may hold other line breaks, such as U+2028, which JSON leaves as they are.
+        for number, line in enumerate(filter(None, part.read_text(encoding="utf-8").split("\n")), 1):
+            try:
+                row = json.loads(line)
+                request = canonical(row["request"])
+                yield Stored(key_of(request), request, canonical(row["reply"]), row["failure"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(
+                    f"{part} line {number} is no recorded reply ({error!r}): restore or re-record it"
+                ) from error
+
+
+def _parts(path: Path) -> list[Path]:
+    """The files of a recording, in order."""
+    more = path.parent.glob(f"{glob.escape(path.stem)}.*.jsonl")
+    numbered = {int(p.suffixes[-2][1:]): p for p in more if p.suffixes[-2][1:].isdigit()}
+    return [*([path] if path.is_file() else []), *(numbered[n] for n in sorted(numbered))]

@@ -150,3 +150,9 @@ def test_choices_that_do_not_match_are_refused():
 def test_the_names_that_hold_are_in_one_place():
     assert agreement.pass_at_k(4, 1, 2) == pytest.approx(0.5)
     assert agreement.rates and agreement.paired_differences
+
+
+def test_without_any_choice_every_coefficient_is_missing_and_says_so():
+    nothing = pd.Series([None, None], dtype="str")
+    table = agreement.coefficients(nothing, nothing)
+    assert table["estimate"].isna().all() and (table["failed"] == 2).all() and (table["note"] == "nothing scored").all()

@@ -10,7 +10,7 @@ import pytest
 from endpoint import Endpoint, completion
 from sklearn.metrics import cohen_kappa_score
 
-from persona_lib import UserError, fidelity
+from persona_lib import UserError, fidelity, humans, items
 from persona_lib.model import Model
 
 PEOPLE = pd.DataFrame({"age": [20, 35, 50, 65]}, index=pd.Index([f"p{i}" for i in range(4)], name="persona_id"))
@@ -87,3 +87,96 @@ def test_a_pair_that_failed_has_its_rows_and_counts_as_failed(played):
 def test_two_models_of_one_name_are_refused():
     with pytest.raises(UserError, match="two of the models m, m have one name"):
         fidelity.play(PEOPLE, PROMPTS, [Model("m", "http://127.0.0.1:9/v1"), Model("m", "http://127.0.0.1:8/v1")])
+
+
+def test_a_profile_in_another_form_is_another_judge_who_chooses_on_the_same_items(played):
+    pairs, table = played
+
+    def prose(body: dict) -> dict:
+        return answer(json.loads(re.sub(r"They are (\d+)", r"age: \1", json.dumps(body))))
+
+    with Endpoint(prose) as endpoint:
+        other = fidelity.play(PEOPLE, pairs, [Model("m", endpoint.url)], form="prose")
+        assert "This is about one person" in str(endpoint.requests[0])
+    assert set(other["judge"]) == {"m, prose"} and len(other) == 36
+    each = fidelity.between_judges(pd.concat([table, other]), "m", "m, prose")
+    assert (each["n"] == 9).all()
+
+
+def test_two_answers_that_are_the_same_text_are_no_choice(played):
+    pairs, _ = played
+    same = pairs.assign(chosen=pairs["rejected"])
+    table = fidelity.play(PEOPLE, same, [Model("m", "http://127.0.0.1:9/v1")])  # nobody is asked
+    assert len(table) == 36 and table["failure"].eq("both answers are the same text").all()
+    summed = fidelity.spread(table).loc["m"]
+    assert summed["pairs"] == summed["undefined"] == 6 and np.isnan(summed["mean"])
+    assert fidelity.judges_overall(table).empty
+    assert fidelity.repeatability(table).loc[("m", "raw agreement"), "failed"] == 36
+    assert fidelity.between_people(table, "m").isna().all(axis=None)
+
+
+def test_kappas_of_a_person_have_the_intervals_of_their_questions(played):
+    _, table = played
+    each = fidelity.between_judges(table, "m", "n").dropna(subset="low")
+    assert len(each) and (each["low"] <= each["kappa"]).all() and (each["kappa"] <= each["high"]).all()
+    assert (each["high"] - each["low"] > 0.2).all(), "nine questions are few"
+    assert fidelity.between_judges(table, "m", "nobody")[["kappa", "low"]].isna().all(axis=None)
+
+
+def test_the_interval_of_the_mean_kappa_holds_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    held, truth = [], []
+    for _ in range(200):
+        base = rng.random((1, 40)) < 0.5
+        choices = np.where(rng.random((12, 40)) < 0.8, base, ~base)
+        rows = [[f"p{i}", f"q{j}", "m", str(c)] for i, row in enumerate(choices) for j, c in enumerate(row)]
+        table = pd.DataFrame(rows, columns=["persona_id", "prompt_id", "judge", "choice"])
+        summed = fidelity.spread(table).loc["m"]
+        truth.append(summed["mean"])
+        held.append(summed)
+    inside = [row["low"] < np.mean(truth) < row["high"] for row in held]
+    assert 0.88 < np.mean(inside) <= 1
+    assert np.mean(truth) == pytest.approx(2 * (0.8**2 + 0.2**2) - 1, abs=0.02)
+
+
+def test_two_people_have_a_mean_but_no_interval(played):
+    _, table = played
+    two = table[table["persona_id"].isin(["p1", "p2"])]
+    summed = fidelity.spread(two)
+    assert (summed["pairs"] == 1).all() and summed["low"].isna().all()
+    one = fidelity.spread(table[table["persona_id"] == "p1"])
+    assert (one["pairs"] == 0).all() and one["mean"].isna().all()
+
+
+def test_repeatability_is_the_agreement_of_the_two_orders(played):
+    _, table = played
+    steady = fidelity.repeatability(table).loc[("m", "raw agreement")]
+    assert steady["estimate"] == 1 and steady["n"] == 36 and not table["flip"].any()
+    place = table.assign(p_first=0.9, p_second=0.1)
+    assert fidelity.repeatability(place).loc[("m", "raw agreement"), "estimate"] == 0
+
+
+def test_synthetic_raters_agree_as_often_as_told_and_pass_through_the_human_study(played):
+    _, table = played
+    many = pd.DataFrame({"persona_id": np.repeat([f"p{i}" for i in range(100)], 10)}).assign(
+        prompt_id=[f"q{i}" for i in range(10)] * 100
+    )
+    votes = fidelity.synthetic_votes(many, 4, 0.8)
+    assert len(votes) == 4000 and votes.equals(fidelity.synthetic_votes(many.sample(frac=1, random_state=0), 4, 0.8))
+    raw = humans.reliability(votes).loc[("all", "raw agreement"), "estimate"]
+    assert raw == pytest.approx(0.8**2 + 0.2**2, abs=0.03)
+    crowd = humans.as_judge(humans.majority(fidelity.synthetic_votes(table)), fidelity.SYNTHETIC)
+    both = fidelity.beside(table, crowd)
+    assert (fidelity.between_judges(both, "m", fidelity.SYNTHETIC)["n"] == 9).all()
+
+
+def test_ratings_of_other_items_are_refused_and_rated_items_can_be_put_to_models(played):
+    pairs, table = played
+    crowd = humans.as_judge(humans.majority(fidelity.synthetic_votes(table)))
+    with pytest.raises(UserError, match="none of the 36 persona x question items that people rated"):
+        fidelity.beside(table, crowd.assign(persona_id="somebody"))
+    rated = items.of_pairs(pairs, PEOPLE)
+    with Endpoint(answer) as endpoint:
+        chosen = fidelity.choose(rated, [Model("m", endpoint.url)])
+    first = table[table["judge"] == "m"]
+    assert chosen["choice"].tolist() == first["choice"].tolist()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, interviews, respondents
+from persona_lib import UserError, interviews, portraits, respondents
 from persona_lib.personas import describe
 
 
@@ -115,12 +115,12 @@ def test_groups_that_are_flattened_and_drawn_too_far_apart_are_found(gss):
     table = interviews.ask(few, StandIn(says), orders=1)
     party = gss.people["political views"].str.contains("Democrat").map({True: "D", False: "R"})
     table["party"] = table["persona_id"].map(party)
-    spread = interviews.distributions(table, "party")
+    spread = portraits.distributions(table, "party")
     assert (spread["variety"] == 0).all() and (spread["distance"] > 0.3).all()
-    assert interviews.caricature(table, "party").loc["stand-in", "exaggeration"] > 3
+    assert portraits.caricature(table, "party").loc["stand-in", "exaggeration"] > 3
     honest = table.assign(answer=table["truth"])
-    assert interviews.distributions(honest, "party")["distance"].eq(0).all()
-    assert interviews.caricature(honest, "party").loc["stand-in", "exaggeration"] == 1
+    assert portraits.distributions(honest, "party")["distance"].eq(0).all()
+    assert portraits.caricature(honest, "party").loc["stand-in", "exaggeration"] == 1
 
 
 def test_who_may_abstain_is_right_more_often(anes):

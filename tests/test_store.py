@@ -92,6 +92,21 @@ def test_a_recording_is_read_before_the_file_and_holds_the_same(tmp_path):
     assert replay.counts()["replies"] == 0
 
 
+def test_a_large_recording_goes_on_in_further_files_and_leaves_none_of_an_older_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("persona_lib.store.MOST", 300)
+    source = Store(tmp_path / "r.sqlite")
+    source.put([stored(i) for i in range(12)])
+    path = tmp_path / "many.jsonl"
+    assert source.write_recording(path) == 12
+    assert len(list(tmp_path.glob("many*.jsonl"))) > 2 and all(p.stat().st_size <= 300 for p in tmp_path.glob("many*"))
+    replay = Store(tmp_path / "empty.sqlite", recording=str(path))
+    assert all(replay.get(stored(i).key) == stored(i) for i in range(12))
+    monkeypatch.undo()
+    monkeypatch.setenv("PERSONA_STORE", str(tmp_path / "r.sqlite"))
+    assert source.write_recording(path) == 12
+    assert list(tmp_path.glob("many*")) == [path]
+
+
 def test_a_recording_holds_whatever_a_prompt_can_hold(tmp_path):
     request = canonical({"prompt": "one\u2028two\x85three\x0c four\r\n 🙂 \u202e"})
     Store(tmp_path / "r.sqlite").put([Stored(key_of(request), request, request, None)])

@@ -1,0 +1,264 @@
+"""Figures of role-play: kappa matrices and histograms, agreement by person, groups, coverage. Tables in, Axes out.
+
+Knows no model and no file. In the look of `plots`; a table without a value makes a figure that says so. Used by
+05_fidelity.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, MultipleLocator, PercentFormatter
+
+from .plots import _axes, _caption, _plain
+
+NAMED = 12  # people up to which a matrix names its rows and writes its values
+MOST_ROWS = 40  # people up to which each has a row
+
+
+def matrices(kappas: Mapping[str, pd.DataFrame], title: str) -> Axes:
+    """Kappa between all people as each judge plays them, a panel per judge (Fig. 8 of the paper).
+
+    Args:
+        kappas: judge -> square table as from `fidelity.between_people`.
+        title: of the figure.
+
+    Returns:
+        The first panel's Axes.
+    """
+    panels = _grid(len(kappas), 3.9 if _largest(kappas) <= NAMED else 3.5)
+    for ax, (judge, square) in zip(panels, kappas.items(), strict=True):
+        pairs = square.mask(np.eye(len(square), dtype=bool))
+        pairs.index = pairs.columns = [str(i)[:6] for i in square.index]
+        named = len(square) <= NAMED
+        ax.set_facecolor("0.88")
+        ax.grid(visible=False)
+        if pairs.notna().any(axis=None):
+            looks = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "square": True, "rasterized": not named, "cbar": False}
+            looks |= {"annot": named, "fmt": ".2f", "annot_kws": {"size": 9}, "linewidths": 0.5 if named else 0}
+            sns.heatmap(pairs, xticklabels=named, yticklabels=named, ax=ax, **looks)
+        else:
+            ax.set(xticks=[], yticks=[])
+            _blank(ax)
+        ax.tick_params(labelsize=9)
+        ax.set_title(_plain(judge), fontsize=10)
+        ax.set(xlabel="people" if not named else "", ylabel="people" if not named else "")
+    if drawn := [ax.collections[0] for ax in panels if ax.collections]:
+        panels[0].figure.colorbar(drawn[0], ax=panels, label="Cohen's kappa", shrink=0.7)
+    return _titled(panels[0], title, f"n = {_people(kappas)}. Grey: undefined ({_undefined(kappas)}), or oneself.")
+
+
+def histograms(kappas: Mapping[str, pd.DataFrame], title: str) -> Axes:
+    """How the kappas between people are distributed, a panel per judge (Fig. 9 of the paper).
+
+    Args:
+        kappas, title: as in `matrices`.
+
+    Returns:
+        The first panel's Axes.
+    """
+    panels = _grid(len(kappas), 2.5)
+    for ax, (judge, square) in zip(panels, kappas.items(), strict=True):
+        values = square.to_numpy(float)[np.triu_indices(len(square), 1)]
+        known = values[~np.isnan(values)]
+        ax.set_title(_plain(f"{judge}  (n = {len(values)} pairs, {len(values) - len(known)} undefined)"), fontsize=10)
+        ax.set(xlim=(-1.05, 1.05), xlabel="Cohen's kappa of two people", ylabel="pairs")
+        ax.xaxis.set_major_locator(MultipleLocator(0.5))
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        ax.grid(axis="x", visible=False)
+        if len(known):
+            # Bins around round values, so that 0 and 1 do not lie on an edge.
+            ax.hist(known, np.arange(-1.05, 1.06, 0.1), color="C0", edgecolor="white")
+            ax.axvline(known.mean(), color="C1", linewidth=2, linestyle=(0, (4, 2)))
+        else:
+            _blank(ax)
+    return _titled(
+        panels[0], title, "Dashed line: the mean. Kappa 0: no more alike than chance; 1: no difference at all."
+    )
+
+
+def by_person(tables: Mapping[str, pd.DataFrame], title: str, baseline: pd.Series | None = None) -> Axes:
+    """How far two judges agree in the shoes of each person (Figs. 6 and 7 of the paper).
+
+    Args:
+        tables: pair of judges -> as from `fidelity.between_judges`. Up to MOST_ROWS people have a row each; of more,
+            each pair's distribution is shown.
+        title: of the figure.
+        baseline: agreement among human raters for each person, on the scale of kappa.
+    """
+    rows = pd.concat(tables, names=["pair"]).reset_index() if tables else pd.DataFrame(columns=["pair", "kappa"])
+    people = list(dict.fromkeys(rows["persona_id"])) if tables else []
+    if len(people) > MOST_ROWS:
+        return _distributions(rows, title, len(people))
+    ax = _axes(height=2.1 + (0.2 + 0.16 * max(1, len(tables))) * max(1, len(people)))
+    wide = 0.6 / max(1, len(tables))
+    for i, (pair, own) in enumerate(rows.groupby("pair", sort=False)):
+        y = own["persona_id"].map({p: k for k, p in enumerate(people)}) + (i - (len(tables) - 1) / 2) * wide
+        ax.hlines(y, own["low"], own["high"], color=f"C{i}", linewidth=2)
+        ax.plot(own["kappa"], y, "os^vD"[i % 5], color=f"C{i}", markersize=7, label=f"kappa, {pair}")
+        ax.plot(
+            own["raw"], y, "os^vD"[i % 5], color=f"C{i}", markersize=7, fillstyle="none", label="share of equal choices"
+        )
+    if baseline is not None:
+        ax.plot(
+            baseline.reindex(people),
+            range(len(people)),
+            "|",
+            color="0.2",
+            markersize=16,
+            markeredgewidth=2,
+            label="raters among each other",
+        )
+    n = rows.groupby("persona_id", sort=False)["n"].agg(["min", "max"]) if tables else pd.DataFrame()
+    labels = [f"{p[:6]}  (n = {r['min']}{'' if r['min'] == r['max'] else f' to {r.max()}'})" for p, r in n.iterrows()]
+    ax.set_yticks(range(len(people)), labels)
+    ax.set_ylim(max(1, len(people)) - 0.4, -0.6)
+    ax.set_xlim(-1.08, 1.08)
+    ax.axvline(0, color="0.3", linewidth=1)
+    ax.set_xlabel("agreement")
+    ax.grid(axis="y", visible=False)
+    _legend(ax, title)
+    if not (tables and rows[["kappa", "raw"]].notna().any(axis=None)):
+        _blank(ax)
+    undefined = int(rows["kappa"].isna().sum())
+    text = f"A row per person; n: questions both chose on. Filled: Cohen's kappa and its 95% interval, {undefined} of\n"
+    return _caption(ax, text + f"{len(rows)} undefined. Hollow: share of equal choices.")
+
+
+def _distributions(rows: pd.DataFrame, title: str, people: int) -> Axes:
+    """Kappas of many people: a box and its points per pair of judges."""
+    pairs = list(rows["pair"].unique())
+    ax = _axes(height=1.9 + 0.6 * len(pairs))
+    rng = np.random.default_rng(0)
+    for i, (_, own) in enumerate(rows.groupby("pair", sort=False)):
+        known = own["kappa"].dropna().to_numpy(float)
+        ax.boxplot(known, positions=[i], widths=0.6, orientation="horizontal", showfliers=False)
+        ax.plot(known, i + rng.uniform(-0.25, 0.25, len(known)), "o", color="C0", markersize=3, alpha=0.5)
+    ax.set_yticks(range(len(pairs)), map(_plain, pairs))
+    ax.set_ylim(len(pairs) - 0.5, -0.5)
+    ax.axvline(0, color="0.3", linewidth=1)
+    ax.set(xlim=(-1.08, 1.08), xlabel="Cohen's kappa", ylabel="")
+    ax.set_title(title)
+    return _caption(
+        ax, f"A point per person (n = {people}; {rows['kappa'].isna().sum()} kappas undefined). Box: quartiles."
+    )
+
+
+def groups(table: pd.DataFrame, title: str) -> Axes:
+    """Nearness to the real answers, and variety left, in each group of respondents.
+
+    Args:
+        table: as from `portraits.distributions`.
+        title: of the figure.
+
+    Returns:
+        The left panel's Axes.
+    """
+    sources, names = (list(dict.fromkeys(table.index.get_level_values(i))) for i in (0, 1))
+    n = table.groupby(level=1, sort=False)["people"].max()
+    ax = _axes(9, 2.2 + 0.42 * max(1, len(names)))
+    figure = ax.figure
+    ax.remove()
+    panels = figure.subplots(1, 2, sharey=True)
+    looks = {"distance": ("distance to the real answers", 0), "variety": ("variety, of the real answers'", 1)}
+    for panel, (column, (label, mark)) in zip(panels, looks.items(), strict=True):
+        for i, source in enumerate(sources):
+            own = table.loc[source].reindex(names)
+            y = np.arange(len(names)) + (i - (len(sources) - 1) / 2) * 0.5 / max(1, len(sources))
+            panel.hlines(y, own[f"{column}_low"], own[f"{column}_high"], color=f"C{i}", linewidth=2)
+            panel.plot(own[column], y, "os^vD"[i % 5], color=f"C{i}", markersize=7, label=source)
+        panel.axvline(mark, color="0.3", linewidth=1)
+        panel.set_xlabel(label)
+        panel.grid(axis="y", visible=False)
+        values = table.get(column, pd.Series(dtype=float))
+        panel.set_xlim(-0.04, max(1.04, 1.08 * table[[column, f"{column}_high"]].max().max()) if len(table) else 1.04)
+        if not values.notna().any():
+            _blank(panel)
+    panels[0].set_yticks(range(len(names)), [_plain(f"{name}  (n = {n[name]:.0f})") for name in names])
+    panels[0].set_ylim(max(1, len(names)) - 0.5, -0.5)
+    sns.despine(ax=panels[1], left=True)
+    _legend(panels[0], title)
+    text = "n: respondents. Left: 0 is as the group answered. Right: 1 is as various as it, below it is flattened.\n"
+    return _caption(
+        panels[0], text + "Line: 95% interval, bootstrap over respondents. No line or point: it can't be had."
+    )
+
+
+def coverage(table: pd.DataFrame, title: str, marks: pd.Series | None = None) -> Axes:
+    """How often answers are right if the less sure ones are left out.
+
+    Args:
+        table: as from `interviews.coverage`.
+        title: of the figure.
+        marks: yardsticks that answer everything: name -> share right.
+    """
+    ax = _axes(height=3.9)
+    for i, (source, own) in enumerate(table.groupby("source", sort=False)):
+        x = own["coverage"] + 0.008 * i  # side by side, or intervals would hide each other
+        ax.plot(x, own["accuracy"], "os^vD"[i % 5], linestyle="-", color=f"C{i}", markersize=6, label=source)
+        ax.vlines(x, own["low"], own["high"], color=f"C{i}", linewidth=1.5, alpha=0.6)
+    for i, (name, share) in enumerate(dict(marks if marks is not None else {}).items()):
+        ax.axhline(share, color="0.35", linewidth=1.5, linestyle=[(0, (4, 2)), (0, (1, 1.5))][i % 2], label=name)
+    ax.set(
+        xlim=(0, 1.04), ylim=(-0.03, 1.03), xlabel="share of questions answered, the surest first", ylabel="share right"
+    )
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _legend(ax, title)
+    if table.empty:
+        _blank(ax)
+    n = f"{table['n'].min()} to {table['n'].max()}" if len(table) else "0"
+    return _caption(
+        ax,
+        f"n = {n} answers from left to right. Line through a point: 95% interval, as for the shares\nof all answers.",
+    )
+
+
+def _grid(panels: int, tall: float) -> list[Axes]:
+    """Panels in rows of two; one alone is as large as each of several."""
+    columns = min(2, max(1, panels))
+    rows = -(-max(1, panels) // columns)
+    ax = _axes(9.0 if columns == 2 else 5.5, 0.9 + tall * rows)
+    figure = ax.figure
+    ax.remove()
+    axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for spare in axes[max(1, panels) :]:
+        spare.remove()
+    return axes[: max(1, panels)]
+
+
+def _titled(ax: Axes, title: str, caption: str) -> Axes:
+    """Title over all panels, caption under them."""
+    for panel in ax.figure.axes:
+        sns.despine(ax=panel, left=True)
+    ax.figure.suptitle(_plain(title), x=0.01, ha="left", fontsize=11)
+    return _caption(ax, caption)
+
+
+def _legend(ax: Axes, title: str) -> None:
+    """Title and legend over the figure, from its left edge on, where they hide nothing; each name once."""
+    found = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    how = {"ncols": 2, "fontsize": 9, "handlelength": 2.2, "columnspacing": 1.4, "alignment": "left"}
+    place = {"loc": "outside upper left", "frameon": False, "borderpad": 0}
+    ax.figure.legend(found.values(), map(_plain, found), title=_plain(title), title_fontsize=11, **how, **place)
+
+
+def _largest(kappas: Mapping[str, pd.DataFrame]) -> int:
+    return max(map(len, kappas.values()), default=0)
+
+
+def _people(kappas: Mapping[str, pd.DataFrame]) -> str:
+    n = _largest(kappas)
+    return f"{n} people, {n * (n - 1) // 2} pairs"
+
+
+def _undefined(kappas: Mapping[str, pd.DataFrame]) -> str:
+    counts = [int(np.isnan(k.to_numpy(float)[np.triu_indices(len(k), 1)]).sum()) for k in kappas.values()]
+    return " and ".join(f"{count}" for count in counts) + (" pairs, panel by panel" if len(counts) > 1 else " pairs")
+
+
+def _blank(ax: Axes) -> None:
+    """Say in the figure that there is nothing to show."""
+    ax.text(0.5, 0.5, "nothing to show", transform=ax.transAxes, ha="center", va="center", color="0.35")
