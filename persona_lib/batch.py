@@ -18,7 +18,7 @@ from typing import Any
 import openai
 
 from . import UserError
-from .connection import FINAL, RETRIES, Endpoint, Outcome, message, one_line, wait
+from .connection import FINAL, RETRIES, Endpoint, Outcome, lean, message, one_line, wait
 from .reply import read
 from .store import Batch, Store, canonical, key_of
 
@@ -257,7 +257,7 @@ def _replies(file: bytes, failures: Failures) -> Iterator[tuple[str, str, str | 
     """The replies of a file that are to be kept (key, reply, failure); the others' reasons go to `failures`."""
     for line in io.BytesIO(file):
         try:
-            item = json.loads(line)
+            item = json.loads(line, object_hook=lean)
             key, reply, final = item["custom_id"], *_reply(item)
         except (ValueError, KeyError, TypeError):
             continue  # a damaged line: its request has no reply

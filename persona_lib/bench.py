@@ -69,6 +69,7 @@ def conditioning(
     templates: str | None = None,
     samples: int = 1,
     temperature: float = 0.0,
+    probabilities: bool = False,
 ) -> pd.DataFrame:
     """Answer every item under every condition and let the critic judge each answer: two calls per item and condition.
 
@@ -83,6 +84,7 @@ def conditioning(
         templates: folder with templates of the user's own.
         samples: independent answers to each item; more than one need a temperature above 0.
         temperature: of the writers; the judge's is 0.
+        probabilities: of the verdicts, too: as in `judging.critic`.
 
     Returns:
         One row per item, condition, model and sample: the columns of `drawn`, `condition`, `model`, `sample`,
@@ -108,7 +110,7 @@ def conditioning(
         ignore_index=True,
     )
     answered = answers[answers["answer"].notna()].sort_values("persona_id", kind="stable")
-    verdicts = judging.critic(judge, answered, templates=templates)
+    verdicts = judging.critic(judge, answered, templates=templates, probabilities=probabilities)
     table = answers.join(verdicts)
     reasons = table.pop("judge_failure").radd("critic: ")
     return table.assign(failure=table.pop("answer_failure").radd("answer: ").fillna(reasons))

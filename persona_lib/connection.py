@@ -17,6 +17,7 @@ import openai
 
 from . import UserError, keys, local
 from .pace import Pace
+from .settings import LEFT_OUT, NAME
 from .store import canonical
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -34,8 +35,7 @@ FINAL = (openai.BadRequestError, openai.UnprocessableEntityError)
 # What is wrong with all requests alike: stop at the first.
 _FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
 
-# Fields of ours that a user may leave out, as reasoning models refuse them.
-LEFT_OUT = ("temperature", "max_tokens")
+# How endpoints word that they don't take a field.
 _REFUSAL = re.compile(r"unsupported|not support|not allow|not permitted|deprecated|unknown|unrecogni[sz]ed", re.I)
 
 
@@ -190,11 +190,12 @@ class Connection(Endpoint):
         if not _REFUSAL.search(said):
             return
         sent = {field: "change it in" for field, value in own.items() if value is not None}
-        hints = {field: f"leave it out by {{'{field}': None}} in" for field in LEFT_OUT if field not in own} | sent
+        hints = {field: f"leave it out by '{field}: null' in" for field in LEFT_OUT if field not in own} | sent
         for field, hint in hints.items():
             if re.search(rf"\b{re.escape(field)}\b", said):
                 raise UserError(
-                    f"{self.base_url or self.name} refuses '{field}' for '{self.name}': {said}; {hint} its settings"
+                    f"{self.base_url or self.name} refuses '{field}' for '{self.name}': {said}; {hint} its settings "
+                    f"(params/{NAME})"
                 ) from None
 
     def _check_patience(self, error: Exception) -> None:
@@ -232,6 +233,12 @@ def one_line(text: str) -> str:
     return " ".join(text.split())[:300]
 
 
+def lean(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of a reply; a token with its log-probability without its number and bytes, which say the same again."""
+    twice = ("id", "bytes") if "token" in part and "logprob" in part else ()
+    return {k: v for k, v in part.items() if k not in twice} if twice else part
+
+
 def _parsed(text: str) -> dict[str, Any]:
     """A completion's JSON.
 
@@ -241,7 +248,7 @@ def _parsed(text: str) -> dict[str, Any]:
     if len(text) > MOST_BYTES:
         return {"error": f"a reply of {len(text) / 1e6:.1f} MB is none to what was asked"}
     try:
-        reply = json.loads(text)
+        reply = json.loads(text, object_hook=lean)
     except RecursionError:
         raise ValueError("the reply is nested without end") from None
     kinds = {"choices": list, "usage": dict | None}

@@ -12,6 +12,7 @@ from pydantic import create_model
 
 from . import wording
 from .model import Model
+from .reply import field_masses, normalized
 
 KEEP, REVISE = "keep", "revise"
 SUBTLE, TOO_MUCH = "subtle", "too much"
@@ -24,6 +25,7 @@ def critic(
     templates: str | None = None,
     sample: int = 0,
     temperature: float = 0,
+    probabilities: bool = False,
 ) -> pd.DataFrame:
     """Weigh each answer's personalization against its helpfulness: does it need revision for this persona?
 
@@ -33,12 +35,17 @@ def critic(
         words: length of the critique that the judge is asked for.
         templates: folder with a `critic.txt` of the user's own.
         sample, temperature: as in `Model.ask`; another sample asks the same once more.
+        probabilities: ask for log-probabilities with the verdict, where the judge offers them. They take some 10 kB of
+            the store for each verdict.
 
     Returns:
         The index of `answers`; columns `judge`, `judge_template` (hash), `critique`, `verdict` (keep or revise, missing
-        if it can't be read), `score` (1 for keep, 0 for revise, missing), `judge_failure` (the reason, or missing).
+        if it can't be read), `score` (1 for keep, 0 for revise, missing), `p_score` (the probability of keep after this
+        critique, among keep and revise as far as both are among the likeliest tokens; missing where not asked for, not
+        offered or not scored), `judge_failure` (the reason why there is no score, or missing).
     """
-    return _verdicts(judge, answers, "critic", {"keep": KEEP, "revise": REVISE}, words, templates, sample, temperature)
+    options = {"keep": KEEP, "revise": REVISE}
+    return _verdicts(judge, answers, "critic", options, words, templates, sample, temperature, probabilities)
 
 
 def subtlety(judge: Model, answers: pd.DataFrame, words: int = 40, templates: str | None = None) -> pd.DataFrame:
@@ -63,6 +70,7 @@ def _verdicts(
     templates: str | None,
     sample: int = 0,
     temperature: float = 0,
+    probabilities: bool = False,
 ) -> pd.DataFrame:
     """A critique and one of two verdicts on each answer; the first option scores 1, the second 0."""
     template = wording.load(name, templates)
@@ -73,7 +81,8 @@ def _verdicts(
         for a in answers.itertuples()
     ]
     step = f"verdicts of {name}"
-    replies = judge.ask(messages, schema=schema, temperature=temperature, sample=sample, step=step)
+    replies = judge.ask(messages, schema, temperature, sample=sample, step=step, logprobs=probabilities)
+    masses = [field_masses(r.logprobs if r.value else None, "verdict", tuple(options.values())) for r in replies]
     verdicts = pd.DataFrame(
         {
             "judge": judge.name,
@@ -86,14 +95,15 @@ def _verdicts(
         dtype="str",
     )
     one, zero = options.values()
-    return verdicts.assign(score=verdicts["verdict"].map({one: 1.0, zero: 0.0}).astype(float))
+    score = verdicts["verdict"].map({one: 1.0, zero: 0.0}).astype(float)
+    return verdicts.assign(score=score, p_score=[normalized(mass)[0] for mass in masses])
 
 
 def prefer(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step: str = "preferences") -> pd.DataFrame:
     """Let a model choose between two answers in each persona's shoes, in both orders.
 
     Args:
-        judge: the model that plays the persona; it must offer log-probabilities.
+        judge: the model that plays the persona.
         pairs: columns `pair_id`, `persona_id`, `profile` (the persona as text), `prompt`, and the answers `chosen` and
             `rejected`: whichever of the two, nothing is told of where they come from.
         templates: folder with a `prefer.txt` of the user's own.
@@ -102,7 +112,8 @@ def prefer(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step
     Returns:
         The index of `pairs`; columns `persona_id`, `pair_id`, `judge`, `judge_template` (hash), `p_first` and
         `p_second` (probability of the answer `chosen` where it is shown first and where it is second), `p_chosen`
-        (their mean, in which a constant pull towards either place cancels), `choice` ('chosen' or 'rejected' by the
+        (their mean, in which a constant pull towards either place cancels), `mass` (how much of the reply's first token
+        was A or B at all, the less of the two orders; see `Model.choices`), `choice` ('chosen' or 'rejected' by the
         mean, missing on an exact tie), `flip` (whether the order decides), `failure` (why there is no choice, or
         missing).
     """
@@ -113,14 +124,18 @@ def prefer(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step
         for p in pairs.to_dict("records")
         for one, other in orders
     ]
-    both = judge.choose(messages, ("A", "B"), step).reshape(-1, 2, 2)
+    got = judge.choices(messages, ("A", "B"), step)
+    both = got.probabilities.reshape(-1, 2, 2)
     p_first, p_second = both[:, 0, 0], both[:, 1, 1]
     table = pairs[["persona_id", "pair_id"]].assign(judge=judge.name, judge_template=template.sha256)
     table = table.assign(p_first=p_first, p_second=p_second, p_chosen=(p_first + p_second) / 2)
+    table["mass"] = got.mass.reshape(-1, 2).min(axis=1)
     choice = np.select([table["p_chosen"] > 0.5, table["p_chosen"] < 0.5], ["chosen", "rejected"], "")
     table["choice"] = pd.Series(choice, table.index, dtype="str").replace("", None)
     known = table["p_chosen"].notna()
     table["flip"] = pd.Series((p_first > 0.5) != (p_second > 0.5), table.index).astype("boolean").where(known)
-    why = np.where(known, "tie", "no reply, or neither A nor B among the likeliest first tokens")
+    why = [
+        "tie" if one is other is None else one or other for one, other in zip(*[iter(got.failures)] * 2, strict=True)
+    ]
     table["failure"] = pd.Series(why, table.index, dtype="str").where(table["choice"].isna())
     return table

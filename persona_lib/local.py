@@ -8,6 +8,7 @@ prints its path.
 
 import atexit
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -149,6 +150,8 @@ def _serve_until_stdin_closes(path: str) -> None:
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()
+    # It has nothing to save, and its own way to stop can wait for ever when it has only just begun.
+    os._exit(0)
 
 
 if __name__ == "__main__":

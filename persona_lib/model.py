@@ -20,8 +20,9 @@ from anyio.from_thread import start_blocking_portal
 from pydantic import BaseModel, create_model
 
 from . import UserError, budget, local, prices, wording
+from . import settings as own
 from .batch import MOST_WAITING, Batches
-from .connection import LEFT_OUT, OPENAI_URL, Connection
+from .connection import OPENAI_URL, Connection
 from .dry import Dry
 from .progress import Calls
 from .reply import CUT_OFF, INVALID, Choices, Reply, first_token, masses, normalized, read, refuses_logprobs, tokens
@@ -32,10 +33,8 @@ Messages = list[dict[str, str]]
 S, T = TypeVar("S"), TypeVar("T")
 
 TOP_LOGPROBS = 20  # of a choice: the most that the API gives
-TOP_OF_TEXT = 5  # of each token of a whole reply, which would take 100 kB with more
+TOP_OF_TEXT = 3  # of each token of a whole reply: more make a reply of 10 kB one of 50
 REASKS = 2  # of a structured reply that does not validate
-# What a request would be wrong without, or its reply unreadable with.
-_FIXED = {"model", "messages", "stream", "n", "response_format", "logprobs", "top_logprobs"}
 
 
 class Model:
@@ -48,9 +47,12 @@ class Model:
         max_in_flight: how many requests may wait for their reply at once.
         batch: send requests through the endpoint's Batch API, all at once: cheaper, and done within a day. A process
             that ends meanwhile loses nothing; the same calls made again fetch what came of it.
-        settings: further fields of every request, sent as they are, such as {"reasoning_effort": "low", "top_p": 0.9}.
-            They are part of what a reply is kept under. One of our own that is named here is replaced; `temperature` or
-            `max_tokens` as None is left out, for models that refuse it.
+        settings: further fields of every request, sent as they are, such as {"reasoning_effort": "low", "top_p": 0.9};
+            None means what params/models.yaml says of the model. They are part of what a reply is kept under. One of
+            our own that is named here is replaced; `temperature` or `max_tokens` as None is left out, for models that
+            refuse it.
+        samples: for models without log-probabilities: a choice is made of so many replies, sampled at temperature 1;
+            None means what params/models.yaml says, where nothing is said log-probabilities.
         max_calls: the most calls to make; None means any number. What the store has takes no call.
         max_cost: the most USD to spend, by params/prices.yaml; None means any sum. It is held ready for the most that
             calls can cost, so that batches may go out one after the other.
@@ -69,9 +71,14 @@ class Model:
         max_calls: int | None = None,
         max_cost: float | None = None,
         settings: Mapping[str, Any] | None = None,
+        samples: int | None = None,
     ):
         self.name = name
-        self.settings = _checked(settings or {})
+        known = own.of(name)
+        self.settings = own.checked(known.settings if settings is None else settings)
+        self.samples = known.samples if samples is None else samples
+        if self.samples is not None and self.samples < 1:
+            raise UserError(f"a choice can't be made of {samples} samples: take 1 or more")
         self.is_local = base_url is None and (name == "local" or name.endswith(".gguf"))
         self.base_url = None if self.is_local else base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         self.store = store or Store()
@@ -154,17 +161,15 @@ class Model:
         messages: Iterable[Messages],
         options: Sequence[str] = ("A", "B"),
         step: str = "choosing",
-        samples: int | None = None,
     ) -> np.ndarray:
         """The probabilities of `choices` alone: array (n, options), each row summing to 1, or NaN."""
-        return self.choices(messages, options, step, samples).probabilities
+        return self.choices(messages, options, step).probabilities
 
     def choices(
         self,
         messages: Iterable[Messages],
         options: Sequence[str] = ("A", "B"),
         step: str = "choosing",
-        samples: int | None = None,
     ) -> Choices:
         """Probability that each option is the first token of the reply, normalized over the options.
 
@@ -172,28 +177,26 @@ class Model:
         is (it has at most the probability of the 20th); where none is, the row is NaN. `mass` says what the options had
         together before they were normalized: a choice from little of it says little.
 
+        A model with `samples` is asked so many times at temperature 1 for one of the options in a JSON schema. An
+        option's probability is its share of the replies that can be read, `mass` is their share of all. It comes in
+        steps of 1 / samples, with the standard error sqrt(p (1 - p) / samples).
+
         Args:
             messages: as in `ask`.
             options: what the reply may be.
             step: as in `ask`.
-            samples: for endpoints without log-probabilities: ask so many times at temperature 1 for one of the options
-                in a JSON schema. An option's probability is its share of the replies that can be read, `mass` is their
-                share of all. It comes in steps of 1 / samples, with the standard error sqrt(p (1 - p) / samples).
 
         Returns:
             See `reply.Choices`; rows of NaN count as failed in `usage`, and so does each sample that can't be read.
 
         Raises:
-            UserError: as in `ask`, the endpoint offers no log-probabilities and `samples` is not given, or it is below
-                1.
+            UserError: as in `ask`, or the endpoint offers no log-probabilities and the model has no `samples`.
         """
-        if samples is None:
+        if self.samples is None:
             settings = {"temperature": 0, "sample": 0, "max_tokens": 1, "top_logprobs": TOP_LOGPROBS}
             rows = self._each(messages, lambda one: self._chances(one, options, settings), step)
-        elif samples >= 1:
-            rows = self._sampled(messages, options, step, samples)
         else:
-            raise UserError(f"a choice can't be made of {samples} samples: take 1 or more")
+            rows = self._sampled(messages, options, step, self.samples)
         mass = np.array([row for row, _ in rows], dtype=float).reshape(-1, len(options))
         shares = np.array([normalized(row) for row in mass]).reshape(-1, len(options))
         return Choices(shares, mass.sum(axis=1), [failure for _, failure in rows])
@@ -208,8 +211,8 @@ class Model:
         # A refusal has no text, and says nothing of the endpoint.
         if refuses_logprobs(reply) or (likely is None and (text or failure == CUT_OFF)):
             raise UserError(
-                f"{self.name} offers no log-probabilities: use `samples` (several replies to each item), `ask`, or "
-                "another model, for choices"
+                f"{self.name} offers no log-probabilities for choices: set `samples` (several replies to each item) "
+                f"for it in params/{own.NAME}, or take another model"
             )
         mass = masses(reply, options)
         if sum(mass) > 0:
@@ -359,31 +362,13 @@ def _settings(
     return settings
 
 
-def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's own request fields, in which nothing is that a request can't hold or that replies are read by."""
-    if not isinstance(settings, Mapping):
-        raise UserError(f"a model's settings are request fields by their name, such as {{'top_p': 0.9}}: {settings!r}")
-    if taken := sorted(_FIXED & settings.keys()):
-        raise UserError(f"'{taken[0]}' can't be among a model's settings: replies could not be read any more")
-    if empty := sorted(k for k, value in settings.items() if value is None and k not in LEFT_OUT):
-        raise UserError(f"the setting '{empty[0]}' is None, which only leaves out {' or '.join(LEFT_OUT)}: drop it")
-    try:
-        return json.loads(json.dumps(dict(settings), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"a model's settings must be plain JSON values: {error}") from None
-
-
-def several(
-    names: Sequence[str], store: Store | None = None, settings: Mapping[str, Mapping[str, Any]] | None = None
-) -> list[Model]:
-    """Models by name, each as NAME or NAME@ADDRESS, over one store; `settings` are those of `Model`, by its name.
+def several(names: Sequence[str], store: Store | None = None) -> list[Model]:
+    """Models by name, each as NAME or NAME@ADDRESS, over one store.
 
     Raises:
         UserError: one is named twice, so that its rows could not be told from the other's.
     """
-    own = settings or {}
-    parts = [name.partition("@") for name in names]
-    models = [Model(name, base_url or None, store, settings=own.get(name)) for name, _, base_url in parts]
+    models = [Model(name, base_url or None, store) for name, _, base_url in (n.partition("@") for n in names)]
     told = [model.name for model in models]
     if twins := sorted({name for name in told if told.count(name) > 1}):
         raise UserError(f"two models are named {', '.join(twins)}, so that their rows would be one: name each once")

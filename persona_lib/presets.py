@@ -14,7 +14,7 @@ import nbformat
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from . import UserError, prices, store
+from . import UserError, prices, settings, store
 
 
 class Pairs(BaseModel, extra="forbid", strict=True):
@@ -63,7 +63,7 @@ class Preset(BaseModel, extra="forbid"):
 
 def known() -> list[str]:
     """Names of the presets in params/."""
-    return sorted(p.stem for p in (store.ROOT / "params").glob("*.yaml") if p.name != prices.NAME)
+    return sorted(p.stem for p in (store.ROOT / "params").glob("*.yaml") if p.name not in (prices.NAME, settings.NAME))
 
 
 def notebook(stem: str) -> Path:

@@ -4,6 +4,7 @@ import json
 import math
 import re
 
+import numpy as np
 import pandas as pd
 from endpoint import Endpoint, completion
 
@@ -36,6 +37,24 @@ def test_a_verdict_that_cannot_be_read_is_unscored_with_its_reason_never_a_zero(
         table, _ = judged(text)
         assert table["score"].isna().all() and table["verdict"].isna().all()
         assert table["judge_failure"].str.contains("invalid reply|empty reply").all()
+
+
+def test_a_verdict_has_a_probability_where_it_is_asked_for_and_offered():
+    tokens = ('{"critique": "so", "verdict": "', "keep", '"}')
+    likely = [{"token": t, "logprob": math.log(p)} for t, p in (("keep", 0.6), ("revise", 0.2), ("no", 0.2))]
+
+    def answer(body: dict) -> dict:
+        reply = completion("".join(tokens))
+        if body.get("logprobs"):
+            content = [{"token": t, "logprob": 0, "top_logprobs": likely if t == "keep" else []} for t in tokens]
+            reply["choices"][0]["logprobs"] = {"content": content}
+        return reply
+
+    with Endpoint(answer) as endpoint:
+        for asked, expected in ((True, [0.75, 0.75]), (False, [math.nan] * 2)):
+            table = judging.critic(Model("m", endpoint.url), ANSWERS, probabilities=asked)
+            np.testing.assert_allclose(table["p_score"], expected)
+            assert table["score"].tolist() == [1, 1]
 
 
 def test_the_judge_sees_persona_question_and_answer_and_no_answer_ends_its_frame():
@@ -86,7 +105,7 @@ def test_both_orders_are_asked_and_a_pull_towards_the_first_place_cancels():
     assert table["p_first"].round(6).tolist() == [0.9, 0.3] and table["p_second"].round(6).tolist() == [0.7, 0.1]
     assert table["p_chosen"].round(6).tolist() == [0.8, 0.2]
     assert table["choice"].tolist() == ["chosen", "rejected"] and table["failure"].isna().all()
-    assert table["flip"].tolist() == [False, False]
+    assert table["flip"].tolist() == [False, False] and table["mass"].round(6).tolist() == [1, 1]
 
 
 def test_a_judge_that_only_sees_the_place_flips_and_makes_no_choice():
@@ -103,7 +122,7 @@ def test_a_choice_that_cannot_be_read_is_missing_with_its_reason():
     with Endpoint(answer) as endpoint:
         table = judging.prefer(Model("m", endpoint.url), PAIRS)
     assert table["choice"].isna().all() and table["p_chosen"].isna().all() and table["flip"].isna().all()
-    assert table["failure"].str.contains("neither A nor B").all()
+    assert table["failure"].str.contains("none of A, B among").all() and (table["mass"] == 0).all()
 
 
 def test_no_answer_can_end_its_frame_or_the_personas():

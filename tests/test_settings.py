@@ -9,7 +9,7 @@ import pytest
 from endpoint import Endpoint, completion, echo
 from pydantic import BaseModel
 
-from persona_lib import UserError, budget, local, prices
+from persona_lib import UserError, budget, local, prices, settings
 from persona_lib.connection import OPENAI_URL
 from persona_lib.model import Model, several
 from persona_lib.reply import field_masses
@@ -108,7 +108,7 @@ def test_settings_that_can_not_be_sent_are_said_at_once(own, reason):
 def test_a_field_that_the_endpoint_refuses_ends_it_all_with_what_to_do(field):
     with Endpoint(refusing(field)) as endpoint:
         model = Model("m", endpoint.url, max_in_flight=1, settings={"top_k": 5})
-        hint = "change it in its settings" if field == "top_k" else re.escape(f"leave it out by {{'{field}': None}}")
+        hint = "change it in its settings" if field == "top_k" else re.escape(f"leave it out by '{field}: null'")
         with pytest.raises(UserError, match=f"refuses '{field}' for 'm': .*; {hint}"):
             model.ask(say("x", "y", "z"), max_tokens=5)
         assert len(endpoint.requests) == 1
@@ -121,15 +121,42 @@ def test_an_error_that_speaks_of_a_field_after_an_answer_is_a_failed_row():
     assert [r.failure is None for r in replies] == [True, False, True]
 
 
-def test_several_models_have_settings_of_their_own():
-    one, other = several(["m@http://127.0.0.1:9/v1", "n@http://127.0.0.1:9/v1"], Store(), {"n": {"top_p": 0.5}})
-    assert one.settings == {} and other.settings == {"top_p": 0.5}
+def test_models_have_settings_of_their_own_by_the_file(monkeypatch):
+    monkeypatch.setattr(settings, "read", lambda: {"n": settings.Settings(settings={"top_p": 0.5}, samples=3)})
+    one, other = several(["m@http://127.0.0.1:9/v1", "n@http://127.0.0.1:9/v1"], Store())
+    assert (one.settings, one.samples) == ({}, None) and (other.settings, other.samples) == ({"top_p": 0.5}, 3)
+    assert Model("n", "http://127.0.0.1:9/v1", settings={}).settings == {}
 
 
 def test_the_budget_counts_with_the_most_tokens_that_settings_allow():
     price = prices.of("gpt-4.1-mini")
     request = {"model": {"name": "m", "settings": {"max_completion_tokens": 20_000}}, "messages": [], "max_tokens": 1}
     assert budget._most(request, price) > price.cost(0, 20_000)
+
+
+def test_a_file_of_models_is_checked_where_it_is_read(tmp_path):
+    path = tmp_path / "models.yaml"
+    path.write_text("m: {settings: {temperature: null, top_p: 0.9}, samples: 4}\nn: {}\n")
+    assert settings.read(path)["m"] == settings.Settings(settings={"temperature": None, "top_p": 0.9}, samples=4)
+    for number, (text, reason) in enumerate(
+        {
+            "m: {setting: {}}": "m: setting: Extra inputs",
+            "m: {samples: 0}": "m: samples: Input should be greater",
+            "m: {settings: {n: 2}}": "m: 'n' can't be among",
+            "- m": "holds no models",
+            "m: [": "is no YAML",
+        }.items()
+    ):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        with pytest.raises(UserError, match=reason):
+            settings.read(path)
+    assert settings.read(tmp_path / "none.yaml") == {}
+
+
+def test_the_file_that_comes_along_leaves_out_what_reasoning_models_refuse():
+    model = Model("o4-mini", "http://127.0.0.1:9/v1")
+    assert model.settings["temperature"] is None and model.samples == 8
 
 
 # --- choices -------------------------------------------------------------------------------------------------------
@@ -165,7 +192,7 @@ def test_without_log_probabilities_a_choice_says_to_sample(kind, status):
         "thinks first": lambda body: completion("", finish_reason="length"),
     }
     with Endpoint(answers[kind]) as endpoint:
-        with pytest.raises(UserError, match="m offers no log-probabilities: use `samples`"):
+        with pytest.raises(UserError, match="m offers no log-probabilities for choices: set `samples`"):
             Model("m", endpoint.url, max_in_flight=1).choose(say("x", "y"))
         assert len(endpoint.requests) == 1
 
@@ -178,23 +205,23 @@ def test_sampled_choices_are_shares_of_independent_replies_that_fit_a_schema():
         return completion(json.dumps({"choice": next(said)}))
 
     with Endpoint(refusing("logprobs", answer=answer)) as endpoint:
-        model = Model("m", endpoint.url, max_in_flight=1)
-        got = model.choices(say("x", "y"), samples=4)
+        model = Model("m", endpoint.url, max_in_flight=1, samples=4)
+        got = model.choices(say("x", "y"))
         np.testing.assert_array_equal(got.probabilities, [[0.75, 0.25], [0, 1]])
         assert got.mass.tolist() == [1, 1] and got.failures == [None, None]
         assert {r["temperature"] for r in endpoint.requests} == {1} and len(endpoint.requests) == 8
-        again = Model("m", endpoint.url).choose(iter(say("x", "y")), samples=4)
+        again = Model("m", endpoint.url, samples=4).choose(iter(say("x", "y")))
         np.testing.assert_array_equal(again, got.probabilities)
         assert len(endpoint.requests) == 8
         with pytest.raises(UserError, match="can't be made of 0 samples"):
-            model.choose(say("x"), samples=0)
+            Model("m", endpoint.url, samples=0)
 
 
 def test_sampled_shares_come_near_the_chance_behind_them():
     rng = np.random.default_rng(5)
     answer = lambda body: completion(json.dumps({"choice": rng.choice(["A", "B"], p=[0.7, 0.3])}))  # noqa: E731
     with Endpoint(answer) as endpoint:
-        (row,) = Model("m", endpoint.url).choose(say("x"), samples=400)
+        (row,) = Model("m", endpoint.url, samples=400).choose(say("x"))
     assert abs(row[0] - 0.7) < 4 * math.sqrt(0.7 * 0.3 / 400)
 
 
@@ -205,7 +232,7 @@ def test_samples_that_can_not_be_read_lower_the_mass_and_where_none_can_the_reas
         return completion('{"choice": "B"}') if good else completion("", refusal="no")
 
     with Endpoint(answer) as endpoint:
-        got = Model("m", endpoint.url, max_in_flight=1).choices(say("x", "y"), samples=4)
+        got = Model("m", endpoint.url, max_in_flight=1, samples=4).choices(say("x", "y"))
     assert got.probabilities[0].tolist() == [0, 1] and np.isnan(got.probabilities[1]).all()
     assert 0 < got.mass[0] <= 1 and got.mass[1] == 0 and got.failures == [None, "refusal: no"]
 
@@ -219,7 +246,7 @@ def test_a_reply_carries_its_log_probabilities_where_they_are_asked_for():
     with Endpoint(lambda body: with_tokens(*VERDICT, likely={})) as endpoint:
         model = Model("m", endpoint.url)
         (plain,), (reply,) = model.ask(say("x"), Verdict), model.ask(say("x"), Verdict, logprobs=True)
-        assert "logprobs" not in endpoint.requests[0] and endpoint.requests[1]["top_logprobs"] == 5
+        assert "logprobs" not in endpoint.requests[0] and endpoint.requests[1]["top_logprobs"] == 3
     assert plain.logprobs is None and [t["token"] for t in reply.logprobs] == list(VERDICT)
 
 
@@ -274,11 +301,11 @@ def test_a_field_has_no_probabilities_where_the_reply_has_none():
 
 
 def test_the_embedded_model_gives_log_probabilities_with_a_schema_and_sampled_choices():
-    model = Model("local", settings={"top_k": 40})
+    model = Model("local", settings={"top_k": 40}, samples=4)
     (reply,) = model.ask(say('Reply in JSON, "verdict" is keep or revise. Is tea good?'), Verdict, 0, 60, logprobs=True)
     assert model.identity["weights_sha256"] == local.GGUF_SHA256 and len(reply.logprobs) > 1
     assert reply.text.strip() in "".join(t["token"] for t in reply.logprobs)
-    got = model.choices(say("Is ice cold? Reply with the letter only. A: yes, B: no."), samples=4)
+    got = model.choices(say("Is ice cold? Reply with the letter only. A: yes, B: no."))
     assert got.probabilities.sum() == pytest.approx(1) and got.mass.tolist() == [1] and got.failures == [None]
 
 

@@ -63,7 +63,7 @@ def test_a_judge_that_says_neither_leaves_the_pair_unscored_with_the_reason():
         return reply
 
     table = outcomes(neither)
-    assert table["outcome"].isna().all() and table["failure"].str.contains("neither A nor B").all()
+    assert table["outcome"].isna().all() and table["failure"].str.contains("none of A, B among").all()
     found = verification.rates(table, PEOPLE)
     assert found.loc[("all", "all pairs"), ["n", "failed"]].tolist() == [0, 12]
 
