@@ -19,6 +19,7 @@ from .respondents import Survey, bands
 ITEM = intervals.ITEM
 LETTERS = "ABCDEFG"
 ENDS = (("first", 0), ("last", -1))
+KAPPA = ["estimate", "low", "high"]  # of `agreement.coefficients`
 
 
 def ask(
@@ -138,12 +139,12 @@ def yardsticks(table: pd.DataFrame, by: str | None = None) -> pd.DataFrame:
     """
     keys = ["source", *([by] if by else [])]
     rates = _rates(table, keys)
-    rows = {}
-    for key, own in table.groupby(keys, sort=False):
-        found = agreement.coefficients(own["answer"], own["truth"], _clusters(own))
-        rows[key if by else key[0]] = found.loc["Cohen's kappa", ["estimate", "low", "high"]].to_numpy(float)
-    kappas = pd.DataFrame.from_dict(rows, orient="index", columns=["kappa", "kappa_low", "kappa_high"])
-    return rates.join(kappas)
+    found = [
+        agreement.coefficients(own["answer"], own["truth"], _clusters(own)).loc["Cohen's kappa", KAPPA]
+        for _, own in table.groupby(keys, sort=False)
+    ]
+    kappas = pd.DataFrame(found, dtype=float).set_axis(rates.index)
+    return rates.join(kappas.rename(columns=dict(zip(KAPPA, ["kappa", "kappa_low", "kappa_high"], strict=True))))
 
 
 def _clusters(rows: pd.DataFrame) -> pd.DataFrame:
@@ -194,7 +195,7 @@ def repeatability(table: pd.DataFrame) -> pd.DataFrame:
     rows = {}
     for source, own in asked.groupby("source", sort=False):
         found = agreement.coefficients(own["in_first_order"], own["in_last_order"], _clusters(own))
-        rows[source] = [own["p_first"].mean(), *found.loc["Cohen's kappa", ["estimate", "low", "high"]]]
+        rows[source] = [own["p_first"].mean(), *found.loc["Cohen's kappa", KAPPA]]
     more = pd.DataFrame.from_dict(rows, orient="index", columns=["p_first", "kappa", "kappa_low", "kappa_high"])
     return flips.rename(columns={"rate": "flips"}).drop(columns="note").join(more.astype(float))
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from persona_lib import UserError, interviews, portraits, respondents
 from persona_lib.personas import describe
@@ -96,6 +97,12 @@ def test_yardsticks_stand_in_one_table_and_know_nothing_of_the_person_they_guess
     assert table.loc[interviews.MAJORITY, "kappa"] == 0
     assert 0.88 < table.loc[interviews.LOGIT, "rate"] < 0.93, "statsmodels' own example predicts nine in ten"
     assert (table["n"] == 944).all() and table.loc["stand-in", "kappa"] > 0.7
+    grouped = interviews.with_groups(pd.concat(parts), anes, "political views")
+    each = interviews.yardsticks(grouped, "political views")
+    assert list(each.index.names) == ["source", "political views"] and each["n"].sum() == 3 * 944
+    own = grouped[(grouped["source"] == "stand-in") & (grouped["political views"] == "Democrat")]
+    expected = cohen_kappa_score(own["truth"], own["answer"])
+    assert each.loc[("stand-in", "Democrat"), "kappa"] == pytest.approx(expected, nan_ok=True)
     shuffled = anes._replace(people=anes.people.sample(frac=1, random_state=0).set_index(anes.people.index))
     assert interviews.logit(shuffled)["score"].mean() < 0.62, "nobody's answer is guessed from their own"
 
