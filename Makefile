@@ -9,7 +9,7 @@ run: .venv/installed
 
 test: .venv/installed
 	$(BIN)/ruff check .
-	$(BIN)/pytest --cov --cov-report=term --durations=10
+	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term --durations=10
 
 lab: .venv/installed
 	$(BIN)/jupyter lab notebooks

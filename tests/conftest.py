@@ -44,6 +44,13 @@ def own_outputs(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
 
 
+def pytest_collection_modifyitems(items):
+    """With several workers a file's tests stay together, which share what they set up, and so do the replayed run's."""
+    for item in items:
+        group = "replay" if "replay" in item.fixturenames else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 # Skips that CI accepts, by test id. Elsewhere a missing folder or program skips what needs it; CI has them all.
 # The package `datasets` is an extra that CI does not install.
 NAMED_SKIPS = {
@@ -58,7 +65,7 @@ _skips: dict[str, str] = {}
 def pytest_runtest_logreport(report):
     """Note each skipped test and why."""
     if report.skipped and not hasattr(report, "wasxfail"):
-        _skips[report.nodeid] = str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
+        _skips[report.nodeid.split("@")[0]] = str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
 
 
 def pytest_sessionfinish(session):

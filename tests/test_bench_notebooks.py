@@ -1,4 +1,4 @@
-"""Notebooks 04, 07 and 08 against a model that gives one answer to everything and a judge that is never valid."""
+"""Notebooks of the benchmark and of role-play against a model that gives one answer to everything and a judge that is never valid."""
 
 import json
 import os
@@ -11,14 +11,25 @@ import pytest
 from endpoint import Endpoint, completion
 
 ROOT = Path(__file__).parent.parent
-STEMS = ("04_leave_one_out", "07_summaries", "08_pass_at_k")
+STEMS = (
+    "04_leave_one_out",
+    "05_fidelity",
+    "07_summaries",
+    "08_pass_at_k",
+    "09_intersections",
+    "10_judges",
+)
 
 
 def answer(body: dict) -> dict:
     """As writer, the same to everybody; as judge, nothing that could be read."""
     fields = body.get("response_format", {}).get("json_schema", {}).get("schema", {}).get("properties", {})
     judging = "verdict" in fields or "age" in fields or not fields
-    return completion("As a judge I would rather not." if judging else json.dumps(dict.fromkeys(fields, "Yes.")))
+    reply = completion("As a judge I would rather not." if judging else json.dumps(dict.fromkeys(fields, "Yes.")))
+    if body.get("logprobs") and not fields:
+        content = [{"token": "As", "logprob": 0, "top_logprobs": [{"token": "As", "logprob": 0}]}]
+        reply["choices"][0]["logprobs"] = {"content": content}
+    return reply
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +55,12 @@ def test_every_notebook_ends_with_a_headline_that_says_what_is_missing(run):
     assert said["04"].endswith("clearly changed the score for 0 of 0.")
     assert said["07"].startswith("No summary could be judged: ") and said["07"].endswith("are without a verdict.")
     assert said["08"].startswith("pass@4 can't be told")
+    assert said["05"].endswith("of 5 claims for it 0 are shown and 0 refuted.") and "an unknown share" in said["05"]
+    assert said["09"].startswith("Of 87 groups, 56 have no answers; lowest: no group has an interval.")
+    assert said["10"].startswith("The order of the answers decides an unknown share of 0 choices of m;")
     assert "nan" not in " ".join(said.values()).lower()
     drawn = [run / stem / "figures" / f"{name}.png" for stem in STEMS for name in records[stem]["figures"]]
-    assert len(drawn) == 5 and all(path.stat().st_size > 10_000 for path in drawn)
+    assert len(drawn) == 21 and all(path.stat().st_size > 10_000 for path in drawn)
 
 
 def test_what_failed_is_a_row_with_its_reason(run):
@@ -58,6 +72,12 @@ def test_what_failed_is_a_row_with_its_reason(run):
     verdicts, rates = (table(run, "07_summaries", name) for name in ("verdicts", "rates"))
     assert verdicts["failure"].str.startswith("judge: invalid reply").all() and verdicts["lexical"].notna().all()
     assert rates["failed"].sum() == len(verdicts) and rates["rate"].isna().all()
+    answers, scores = table(run, "05_fidelity", "answers"), table(run, "09_intersections", "scores")
+    simulated = answers["source"].str.startswith("m") & (answers["source"] != "multinomial logit on the attributes")
+    assert answers[simulated]["failure"].notna().all() and answers[~simulated]["score"].notna().all()
+    assert scores["rate"].isna().all() and scores["failed"].sum() > 0 and scores["note"].ne("").all()
+    chosen = table(run, "10_judges", "choices")
+    assert chosen["failure"].notna().all() and chosen["score"].isna().all()
     curves, distinct = (table(run, "08_pass_at_k", name) for name in ("curves", "distinct"))
     assert curves["failed"].eq(4).all() and curves["n"].eq(0).all() and curves["note"].eq("nothing scored").all()
     assert distinct["rate"].tolist() == [0.25], "one answer, four times"
