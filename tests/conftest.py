@@ -44,6 +44,7 @@ def own_outputs(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """With several workers a file's tests stay together, which share what they set up, and so do the replayed run's."""
     for item in items:
@@ -65,7 +66,9 @@ _skips: dict[str, str] = {}
 def pytest_runtest_logreport(report):
     """Note each skipped test and why."""
     if report.skipped and not hasattr(report, "wasxfail"):
-        _skips[report.nodeid.split("@")[0]] = str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
+        _skips[report.nodeid.split("@")[0]] = str(
+            report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        )
 
 
 def pytest_sessionfinish(session):

@@ -1,4 +1,4 @@
-"""Notebooks of the benchmark and of role-play against a model that gives one answer to everything and a judge that is never valid."""
+"""The benchmark's notebooks against a model with one answer to everything and a judge that is never valid."""
 
 import json
 import os
