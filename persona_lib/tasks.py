@@ -170,7 +170,8 @@ def _row(sample: EvalSample, model: str, judged: bool) -> dict[str, Any]:
     row = {"model": model, "judge": None if judged else model, "sample": sample.epoch - 1} | sample.metadata
     if score:
         return row | (score.metadata or {}) | {"score": score.value}
-    why = sample.error.message.strip().splitlines() if sample.error else []
+    # Inspect's message shows the whole request first, in one line with its line breaks spelt out.
+    why = sample.error.message.replace("\\n", "\n").strip().splitlines() if sample.error else []
     step = ("critic: " if row.get("answer") else "answer: ") if judged else ""
     return row | {FAILED: row.get(FAILED) or step + (why[-1] if why else "there is no score")}
 

@@ -220,13 +220,13 @@ def test_a_choice_of_a_model_without_log_probabilities_is_certain(tasks, tmp_pat
 def test_a_call_that_ends_in_an_error_leaves_a_row_with_its_reason_and_the_others_are_scored(tasks, tmp_path):
     def failing(body: dict) -> dict:
         if "Why 5?" in str(body["messages"]) or ("Why 6?" in str(body) and "verdict" in str(body["response_format"])):
-            raise ValueError("the line is down")
+            raise ValueError("Request:\n{...}\n\nthe line is down")
         return answer(body)
 
     log = run(tasks.of_items(drawn(), ["direct"]), tmp_path, mock(failing))
     table = tasks.read(log).set_index("prompt")
-    assert table.loc["Why 5?", "failure"].startswith("answer: ") and "the line is down" in table["failure"]["Why 5?"]
-    assert table.loc["Why 6?", "failure"].startswith("critic: ") and table["answer"].notna()["Why 6?"]
+    assert table.loc["Why 5?", "failure"].startswith("answer: the line is down")
+    assert table.loc["Why 6?", "failure"].startswith("critic: the line is down") and table["answer"].notna()["Why 6?"]
     assert table["score"].isna().tolist() == table["failure"].notna().tolist() and table["score"].count() == 3
     assert intervals.rates(table.reset_index(), by="condition")[["n", "failed"]].values.tolist() == [[3, 5]]
 
