@@ -113,7 +113,7 @@ def of_items(
         epochs=samples,
         config=GenerateConfig(temperature=temperature),
         fail_on_error=False,
-        metadata={"dtypes": table.dtypes.astype(str).to_dict()},
+        metadata={"dtypes": table.infer_objects().dtypes.astype(str).to_dict()},
     )
 
 
@@ -127,7 +127,7 @@ def of_couples(items: pd.DataFrame, templates: str | None = None) -> Task:
         solver=both_orders(templates),
         scorer=chosen(templates),
         fail_on_error=False,
-        metadata={"dtypes": table.dtypes.astype(str).to_dict()},
+        metadata={"dtypes": table.infer_objects().dtypes.astype(str).to_dict()},
     )
 
 

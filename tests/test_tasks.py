@@ -199,7 +199,7 @@ def test_a_log_of_comparison_is_the_very_table_of_ours_and_the_same_was_sent(tas
     log = run(tasks.compare(str(tmp_path)), tmp_path / "logs", mock(knows, heard))
     with Endpoint(knows, models=("mockllm/model",)) as endpoint:
         table = comparison.choose(items, Model("mockllm/model", endpoint.url))
-    assert set(table["failure"].dropna().str[:8]) == {"tie", "no reply"} and table["score"].eq(1).any()
+    assert set(table["failure"].dropna().str[:8]) == {"tie", "none of "} and table["score"].eq(1).any()
     pd.testing.assert_frame_equal(tasks.read(log), table)
     asked = [sorted(json.dumps(body["messages"]) for body in bodies) for bodies in (heard, endpoint.requests)]
     assert asked[0] == asked[1]
