@@ -7,7 +7,7 @@ BIN := .venv/bin
 run: .venv/installed
 	$(BIN)/persona run --preset smoke
 
-test: .venv/installed
+test: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term --durations=10
 
@@ -28,6 +28,11 @@ record: .venv/installed
 	$(PYTHON) -m venv .venv
 	@echo "Installing the pinned packages (about a minute) ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@
+
+# What only tests need beyond that: the extras, with all that they bring.
+.venv/tested: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,hub,inspect]"
 	touch $@
 
 clean:

@@ -53,20 +53,7 @@ def pytest_collection_modifyitems(items):
 
 
 # Skips that CI accepts, by test id. Elsewhere a missing folder or program skips what needs it; CI has them all.
-# The packages `datasets` and `inspect-ai` are extras that CI does not install.
-NAMED_SKIPS = {
-    "tests/test_exports.py::test_the_folder_is_loaded_by_datasets_with_its_splits_and_configurations[published]",
-    "tests/test_exports.py::test_the_folder_is_loaded_by_datasets_with_its_splits_and_configurations[trl]",
-    "tests/test_original.py::test_both_splits_of_published_personas_on_the_hub_are_read",
-    "tests/test_original.py::test_data_on_the_hub_that_cannot_be_had_is_said_in_one_line",
-    "tests/test_tasks.py::test_a_call_that_ends_in_an_error_leaves_a_row_with_its_reason_and_the_others_are_scored",
-    "tests/test_tasks.py::test_a_choice_of_a_model_without_log_probabilities_is_certain",
-    "tests/test_tasks.py::test_a_log_of_comparison_is_the_very_table_of_ours_and_the_same_was_sent",
-    "tests/test_tasks.py::test_a_log_of_conditioning_is_the_very_table_of_bench_and_the_same_was_sent",
-    "tests/test_tasks.py::test_a_log_of_pass_at_k_has_every_sample_and_inspects_curve_is_ours",
-    "tests/test_tasks.py::test_logs_that_are_unfinished_or_of_another_task_are_said",
-    "tests/test_tasks.py::test_the_task_of_conditioning_draws_as_the_notebook_does_and_takes_one_condition_as_text",
-}
+NAMED_SKIPS: set[str] = set()
 _skips: dict[str, str] = {}
 
 
