@@ -96,7 +96,7 @@ def _verdicts(
     )
     one, zero = options.values()
     score = verdicts["verdict"].map({one: 1.0, zero: 0.0}).astype(float)
-    return verdicts.assign(score=score, p_score=[normalized(mass)[0] for mass in masses])
+    return verdicts.assign(score=score, p_score=np.array([normalized(mass)[0] for mass in masses], dtype=float))
 
 
 def prefer(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step: str = "preferences") -> pd.DataFrame:
