@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -19,6 +21,23 @@ def shared() -> Path:
     if not (SHARED / "acs").is_dir():
         pytest.skip("no census microdata: set PERSONA_SHARED")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def offline(tmp_path_factory) -> dict[str, str]:
+    """The environment of a process without a network and with an empty store: only the recording can answer."""
+    store = tmp_path_factory.mktemp("offline") / "empty.sqlite"
+    return os.environ | {"PERSONA_OFFLINE": "1", "PERSONA_STORE": str(store)}
+
+
+@pytest.fixture(scope="session")
+def replay(tmp_path_factory, offline) -> Path:
+    """The folder of a run of the smoke preset in which every reply comes from the recording."""
+    folder = tmp_path_factory.mktemp("replay") / "run"
+    command = [sys.executable, "-m", "persona_lib.cli", "run", "-p", "recording=smoke", "--out", str(folder)]
+    done = subprocess.run(command, env=offline, capture_output=True, text=True, timeout=300)
+    assert (folder / "index.html").is_file(), done.stdout + done.stderr
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,66 @@
+"""A run's pages in a real Chromium, on a phone and on a desk: nothing broken, outside, cut off or hidden from anybody."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+PAGES = ("index", "01_personas", "06_conditioning")
+NO_FIGURE = "Array.from(document.images).filter(i => !(i.complete && i.naturalWidth > 0)).map(i => i.src.slice(0, 80))"
+CUT_OFF = """Array.from(document.body.querySelectorAll('*'))
+    .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.parentElement.closest('[tabindex]'))
+    .map(e => e.outerHTML.slice(0, 80))"""
+SMALLEST = """Math.min(...Array.from(document.body.querySelectorAll('*'))
+    .filter(e => Array.from(e.childNodes).some(n => n.nodeType === 3 && n.textContent.trim()))
+    .filter(e => e.checkVisibility() && !e.closest('svg, style'))
+    .map(e => parseFloat(getComputedStyle(e).fontSize)))"""
+
+
+@pytest.fixture
+def opened(browser, replay, request):
+    """Opens a page of the replayed run at a width; nothing may come of it but the page, and nothing is fetched."""
+    faults = []
+
+    def open_page(name: str, width: int):
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        request.addfinalizer(context.close)
+        page = context.new_page()
+        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: faults.append(str(e)))
+
+        def only_the_folder(route):
+            url = route.request.url
+            if url.startswith("data:") or Path(unquote(urlsplit(url).path)).is_relative_to(replay):
+                return route.continue_()
+            faults.append(url)
+            return route.abort()
+
+        page.route("**/*", only_the_folder)
+        page.goto((replay / f"{name}.html").as_uri())
+        return page
+
+    yield open_page
+    assert faults == []
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_and_readable_and_asks_for_nothing_outside_its_folder(opened, name, width):
+    page = opened(name, width)
+    assert page.evaluate(NO_FIGURE) == [] and page.evaluate("document.images.length") >= 2
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width and page.evaluate(CUT_OFF) == []
+    assert "width=device-width" in page.get_attribute("meta[name=viewport]", "content")
+    assert page.evaluate(SMALLEST) >= 12
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+def test_every_link_of_the_index_leads_somewhere(opened, replay):
+    page = opened("index", 1400)
+    links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+    assert len(links) > 100
+    for link in map(urlsplit, links):
+        assert link.scheme == "file" and Path(unquote(link.path)).is_file(), link.geturl()
+        if link.fragment and link.path.endswith("index.html"):
+            assert page.query_selector(f"[id='{link.fragment}']"), link.geturl()
