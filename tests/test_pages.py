@@ -1,8 +1,10 @@
-"""A run's pages in a real Chromium, on a phone and on a desk: nothing broken, outside, cut off or hidden from anybody."""
+"""A run's pages in a real Chromium, on a phone and on a desk: nothing broken, fetched, cut off or hidden."""
 
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import figures
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
@@ -64,3 +66,15 @@ def test_every_link_of_the_index_leads_somewhere(opened, replay):
         assert link.scheme == "file" and Path(unquote(link.path)).is_file(), link.geturl()
         if link.fragment and link.path.endswith("index.html"):
             assert page.query_selector(f"[id='{link.fragment}']"), link.geturl()
+
+
+def test_every_figure_of_a_run_is_lettered_in_8_points_at_least_and_says_n(replay):
+    drawn = sorted(replay.glob("*/figures/*.svg"))
+    assert len(drawn) >= 15
+    for path in drawn:
+        svg = path.read_text("utf-8")
+        sizes = [
+            100 * float(scale) for scale in re.findall(r"scale\(([\d.]+) -[\d.]+\)", svg)
+        ]
+        assert sizes and min(sizes) >= figures.SMALLEST_PT, path
+        assert any(figures.N.search(text) for text in re.findall(r"<!-- (.*?) -->", svg, re.DOTALL)), path

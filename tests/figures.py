@@ -1,0 +1,94 @@
+"""What can be wrong with a figure, whatever it shows: text too small, cut off or hidden, no n, colours of its own."""
+
+import inspect
+import re
+from collections.abc import Callable
+from types import ModuleType
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection
+from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
+
+SMALLEST_PT = 8
+N = re.compile(r"\bn = |\bn: |\d (people|persona|prompt|pair|answer|topic|real people|groups)|no model asked")
+MAPS = ("rocket_r", "cividis", "RdBu_r")  # all told apart with any kind of colour vision
+
+
+def functions(module: ModuleType) -> set[str]:
+    """The names of a module's functions that draw a figure."""
+    found = inspect.getmembers(module, inspect.isfunction)
+    own = [(name, f) for name, f in found if f.__module__ == module.__name__ and not name.startswith("_")]
+    return {name for name, f in own if inspect.signature(f).return_annotation is Axes}
+
+
+def texts(ax: Axes) -> list[Text]:
+    """All texts that a reader sees; drawing it shows that it can be drawn."""
+    ax.figure.canvas.draw()
+    hidden = set()  # labels of ticks beyond the axes, which matplotlib keeps but does not draw
+    for axis in (axis for panel in ax.figure.axes for axis in (panel.xaxis, panel.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        outside = [t for t in axis.get_major_ticks() if not low - 1e-9 <= t.get_loc() <= high + 1e-9]
+        hidden |= {label for t in outside for label in (t.label1, t.label2)}
+    return [t for t in ax.figure.findobj(Text) if t.get_text().strip() and t.get_visible() and t not in hidden]
+
+
+def said(ax: Axes) -> str:
+    """All that a figure says, and close it."""
+    shown = " | ".join(t.get_text() for t in texts(ax))
+    plt.close(ax.figure)
+    return shown
+
+
+def faults(figure: Callable[[], Axes]) -> list[str]:
+    """What is wrong with a figure's texts, its caption and its colours."""
+    ax = figure()
+    shown = [(t.get_text(), t.get_fontsize(), t.get_window_extent()) for t in texts(ax)]
+    rotated = [t.get_rotation() % 90 > 0 for t in texts(ax)]
+    width, height = ax.figure.canvas.get_width_height()
+    found = [f"{size:.1f} pt: {text}" for text, size, _ in shown if size < SMALLEST_PT]
+    found += [f"cut off: {t}" for t, _, b in shown if min(b.x0, b.y0, width - b.x1, height - b.y1) < -1]
+    for i, (text, _, box) in enumerate(shown):
+        if rotated[i]:
+            continue  # its box is larger than the text
+        found += [
+            f"{text} hides {other}"
+            for (other, _, their), r in zip(shown[:i], rotated, strict=False)
+            if not r and box.padded(-1).overlaps(their.padded(-1))
+        ]
+    found += [] if any(N.search(text) for text, *_ in shown) else ["no n"]
+    found += [f"colour {color}" for color in sorted(_colors(ax) - _allowed())]
+    plt.close(ax.figure)
+    return found
+
+
+def _colors(ax: Axes) -> set[tuple[float, ...]]:
+    """Colours of lines, bars, points and cells, without their opacity; greys are left out."""
+    drawn = []
+    for artist in ax.figure.findobj(lambda a: isinstance(a, Line2D | Patch | Collection)):
+        if isinstance(artist, Line2D):
+            drawn += [artist.get_color(), artist.get_markerfacecolor(), artist.get_markeredgecolor()]
+        elif isinstance(artist, Patch):
+            drawn += [artist.get_facecolor(), artist.get_edgecolor()]
+        else:
+            drawn += [*artist.get_facecolor(), *artist.get_edgecolor()]
+    rounded = {_round(color) for color in drawn if not (isinstance(color, str) and color == "none")}
+    return {color for color in rounded if max(color) - min(color) > 0.02}
+
+
+def _allowed() -> set[tuple[float, ...]]:
+    """The colours of the palette, its tints for ranks, and those of the maps."""
+    maps = [matplotlib.colormaps[name] for name in MAPS]
+    maps.append(sns.light_palette(sns.color_palette("colorblind")[0], as_cmap=True, reverse=True))
+    shades = [color for shown in maps for color in shown(np.arange(shown.N))]
+    return {_round(color) for color in [*sns.color_palette("colorblind"), *shades]}
+
+
+def _round(color) -> tuple[float, ...]:
+    return tuple(np.round(to_rgb(color), 3).tolist())
