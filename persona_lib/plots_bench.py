@@ -36,7 +36,7 @@ def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
     ax.set_xlim(-1.1, 1.1)
     _legend(ax, title)
     _blank(ax, summed["raw"])
-    text = "n: people. Grey: their kappas, the area is how many share one. Line: 95% interval of their mean.\n"
+    text = "n: people. Grey: their kappas, the area is how many share one. Line: 95% interval of their mean. "
     return _caption(
         ax, text + "Undefined: both annotators chose one and the same option each time, or nothing could be compared."
     )
@@ -86,7 +86,7 @@ def dropped(table: pd.DataFrame, title: str) -> Axes:
     _legend(ax, title, columns=2)
     _blank(ax, table["rate"])
     text = (
-        "n: summaries judged, of people who have the attribute. Line: 95% interval of the judge's rate, clustered by\n"
+        "n: summaries judged, of people who have the attribute. Line: 95% interval of the judge's rate, clustered by "
     )
     return _caption(ax, text + "persona and prompt. Lexical match: no word of the value, nor one that points at it.")
 
@@ -116,7 +116,7 @@ def pass_curves(table: pd.DataFrame, by: Sequence[str], title: str) -> Axes:
     n = table.groupby("k")["n"].min()
     items = f"{n.max()}" if n.nunique() == 1 else ", ".join(f"{count} at k = {k}" for k, count in n.items())
     _blank(ax, table["rate"])
-    text = f"pass@k: one of k answers would be kept; pass^k: all of them. n = {items} items.\n"
+    text = f"pass@k: one of k answers would be kept; pass^k: all of them. n = {items} items. "
     return _caption(ax, text + "Line through a point: 95% interval, clustered by persona and prompt.")
 
 
@@ -136,7 +136,7 @@ def judged_curves(table: pd.DataFrame, title: str, errors: str) -> Axes:
         ax.fill_between(own["k"], own["true"], own["reported"], color=f"C{i}", alpha=0.12)
     ax.plot([], [], color="0.4", linestyle=(0, (4, 2)), marker="s", markersize=5, label="as this judge reports it")
     _legend(ax, title, columns=2)
-    return _caption(ax, f"Computed, no model asked. Answers to an item are independent of each other;\n{errors}.")
+    return _caption(ax, f"Computed, no model asked. Answers to an item are independent of each other; {errors}.")
 
 
 def _rows(labels: list[str], axis: str, tall: float = 0.3, width: float = 7.0) -> Axes:

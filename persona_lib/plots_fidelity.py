@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, MultipleLocator, PercentFormatter
 
-from .plots import _axes, _caption, _plain
+from .plots import _axes, _caption, _plain, _title
 
 NAMED = 12  # people up to which a matrix names its rows and writes its values
 MOST_ROWS = 40  # people up to which each has a row
@@ -123,7 +123,7 @@ def by_person(tables: Mapping[str, pd.DataFrame], title: str, baseline: pd.Serie
     if not (tables and rows[["kappa", "raw"]].notna().any(axis=None)):
         _blank(ax)
     undefined = int(rows["kappa"].isna().sum())
-    text = f"A row per person; n: questions both chose on. Filled: Cohen's kappa and its 95% interval, {undefined} of\n"
+    text = f"A row per person; n: questions both chose on. Filled: Cohen's kappa and its 95% interval, {undefined} of "
     return _caption(ax, text + f"{len(rows)} undefined. Hollow: share of equal choices.")
 
 
@@ -140,7 +140,7 @@ def _distributions(rows: pd.DataFrame, title: str, people: int) -> Axes:
     ax.set_ylim(len(pairs) - 0.5, -0.5)
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set(xlim=(-1.08, 1.08), xlabel="Cohen's kappa", ylabel="")
-    ax.set_title(title)
+    _title(ax, title)
     return _caption(
         ax, f"A point per person (n = {people}; {rows['kappa'].isna().sum()} kappas undefined). Box: quartiles."
     )
@@ -180,7 +180,7 @@ def groups(table: pd.DataFrame, title: str) -> Axes:
     panels[0].set_ylim(max(1, len(names)) - 0.5, -0.5)
     sns.despine(ax=panels[1], left=True)
     _legend(panels[0], title)
-    text = "n: respondents. Left: 0 is as the group answered. Right: 1 is as various as it, below it is flattened.\n"
+    text = "n: respondents. Left: 0 is as the group answered. Right: 1 is as various as it, below it is flattened. "
     return _caption(
         panels[0], text + "Line: 95% interval, bootstrap over respondents. No line or point: it can't be had."
     )
@@ -212,7 +212,7 @@ def coverage(table: pd.DataFrame, title: str, marks: pd.Series | None = None) ->
     n = f"{table['n'].min()} to {table['n'].max()}" if len(table) else "0"
     return _caption(
         ax,
-        f"n = {n} answers from left to right. Line through a point: 95% interval, as for the shares\nof all answers.",
+        f"n = {n} answers from left to right. Line through a point: 95% interval, as for the shares of all answers.",
     )
 
 
@@ -233,7 +233,7 @@ def _titled(ax: Axes, title: str, caption: str) -> Axes:
     """Title over all panels, caption under them."""
     for panel in ax.figure.axes:
         sns.despine(ax=panel, left=True)
-    ax.figure.suptitle(_plain(title), x=0.01, ha="left", fontsize=11)
+    _title(ax, title)
     return _caption(ax, caption)
 
 

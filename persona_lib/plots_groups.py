@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from .plots import _axes, _caption, _plain
+from .plots import _axes, _caption, _plain, _title
 from .plots_bench import _blank, _legend, _rows
 
 MOST = 16  # rows of `groups`, half of them from either end
@@ -51,12 +51,14 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
     bar = {"label": "share kept, shrunk", "format": PercentFormatter(1, decimals=0), "shrink": 0.5, "pad": 0.01}
     ax.figure.colorbar(shades, ax=ax, **bar).ax.tick_params(labelsize=9)
     _brackets(ax, values, size)
-    ax.figure.suptitle(_plain(title), x=0.01, ha="left", fontsize=11)
+    _title(ax, title)
     _blank(ax, table["rate"])
     empty = int((table["personas"] == 0).sum())
-    text = "Above: share kept, coloured where it could be shrunk towards the share of all, else as it is.\n"
+    single = (table["attribute"] == table["other"]) & (table["value"] == table["other value"])
+    n = table[single].groupby("attribute")["n"].sum().max() if len(table) else 0
+    text = "Above: share kept, coloured where it could be shrunk towards the share of all, else as it is. "
     text += f"Below: personas. none: nobody is in the group ({empty} of {len(table)}). "
-    return _caption(ax, text + "?: nothing scored. Diagonal: one attribute.")
+    return _caption(ax, text + f"?: nothing scored. Diagonal: one attribute, n = {n:,.0f} answers.")
 
 
 def _span(values: pd.Series) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from .plots import _axes, _caption, _plain, _words
+from .plots import _axes, _caption, _plain, _title, _words
 from .plots_bench import _blank, _legend, _rows
 
 LONGEST = 28  # letters of a model's name
@@ -47,7 +47,7 @@ def orders(judged: pd.DataFrame, title: str) -> Axes:
     _title(ax, title)
     _blank(ax, known["p_first"])
     text = (
-        f"n = {len(known)} pairs of answers, {len(judged) - len(known)} without a choice. Shaded: the order decides.\n"
+        f"n = {len(known)} pairs of answers, {len(judged) - len(known)} without a choice. Shaded: the order decides. "
     )
     return _caption(ax, text + "Above the diagonal: a pull towards the first place.")
 
@@ -116,8 +116,10 @@ def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
     if len(table) > 1:
         bar = {"label": "share kept", "format": PercentFormatter(1, decimals=0)}
         look = {"cmap": "cividis", "vmin": 0, "vmax": 1, "annot": True, "fmt": ".0%", "annot_kws": {"fontsize": 9}}
+        ax.set_facecolor("0.93")
+        ax.grid(visible=False)
         sns.heatmap(table.to_numpy(float), cbar_kws=bar, linewidths=1, ax=ax, **look)
-        ax.set_xticklabels(names[0], rotation=20, ha="right")
+        ax.set_xticklabels(names[0], rotation=30, ha="right", rotation_mode="anchor")
         ax.set_yticklabels(names[1], rotation=0)
         for i, judge in enumerate(table.index):
             for j, writer in enumerate(table.columns):
@@ -131,7 +133,10 @@ def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax.set_xlabel("writer")
     ax.set_ylabel("judge")
     _title(ax, title)
-    return _caption(ax, f"Framed: a judge and its own writing. n = {n} answers of each writer that were to be judged.")
+    return _caption(
+        ax,
+        f"Framed: a judge and its own writing. Grey: no score. n = {n} answers of each writer that were to be judged.",
+    )
 
 
 def chances(table: pd.DataFrame, title: str) -> Axes:
@@ -152,12 +157,13 @@ def chances(table: pd.DataFrame, title: str) -> Axes:
     return _caption(ax, "Line: 95% interval, clustered by persona and prompt.")
 
 
-def ranks(table: pd.DataFrame, title: str) -> Axes:
+def ranks(table: pd.DataFrame, title: str, n: int | None = None) -> Axes:
     """What each way of judging makes of the ranking: ranks, and the rates behind them.
 
     Args:
         table: as from `rankings.standings`, or several of them together; a line parts what has another reference.
         title: of the figure.
+        n: items that were to be judged under each condition, for the caption.
     """
     ways, names = (
         list(dict.fromkeys(zip(table["reference"], table["way"], strict=True))),
@@ -187,7 +193,9 @@ def ranks(table: pd.DataFrame, title: str) -> Axes:
     ax.grid(visible=False)
     _title(ax, title)
     _blank(ax, table["rate"])
-    return _caption(ax, "Rank, and in brackets the rate behind it. Bold: the way that those below it are held against.")
+    items = f"n = {n} items of each. " if n is not None else ""
+    text = f"{items}Rank, and in brackets the rate behind it. Bold: the way that those below it are held against."
+    return _caption(ax, text)
 
 
 def _short(name: object) -> str:
@@ -195,8 +203,3 @@ def _short(name: object) -> str:
     text = _words(name)
     half = LONGEST // 2
     return _plain(text if len(text) <= LONGEST else f"{text[:half]}…{text[-half:]}")
-
-
-def _title(ax: Axes, title: str) -> None:
-    """The title over the whole figure, from its left edge on."""
-    ax.figure.suptitle(_plain(title), x=0.01, ha="left", fontsize=11)

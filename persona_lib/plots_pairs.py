@@ -12,7 +12,7 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from .plots import _axes, _caption
+from .plots import _axes, _caption, _title
 
 
 def revisions(table: pd.DataFrame, title: str) -> Axes:
@@ -43,7 +43,7 @@ def revisions(table: pd.DataFrame, title: str) -> Axes:
         panel.yaxis.get_major_locator().set_params(integer=True)
     sns.despine(ax=panels[1], left=True)
     panels[0].axvline(0, color="0.3", linewidth=1)
-    figure.suptitle(title, x=0.01, ha="left")
+    _title(panels[0], title)
     known = table["similarity"].notna().sum()
     text = f"n = {known} pairs, {len(table) - known} failed. Left: as a share of the longer one; above 0 it is longer."
     return _caption(panels[0], text)

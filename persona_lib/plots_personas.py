@@ -1,0 +1,227 @@
+"""Figures of a demographic beside the census: margins, distances, pairs of attributes, diversity, drift.
+
+A tidy table in, the Axes out. Knows no model and no file. In the look of `plots`. Used by 01_personas.
+"""
+
+from textwrap import shorten, wrap
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from .plots import _axes, _caption, _title
+
+FEWEST = 10  # people in a row of `joint`: below, its shares are chance
+
+
+def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") -> Axes:
+    """Share of every value of every attribute: people drawn beside the census (Figs. 1, 2 and 13 of the paper).
+
+    Args:
+        table: columns `attribute`, `value`, `census` and `personas` (shares, 0 to 1); attributes and values in order.
+        n: personas, for the intervals.
+        title: of the page.
+        reference: what the column `census` is.
+
+    Returns:
+        The first panel's Axes; its `figure` is the whole page.
+    """
+    panels = {name: panel.reset_index(drop=True) for name, panel in table.groupby("attribute", sort=False)}
+    labels = {name: [_two_lines(value) for value in panel["value"]] for name, panel in panels.items()}
+    heights = {name: 0.72 + sum(map(_row, labels[name])) for name in panels}
+    columns = _balanced(heights)
+    height = 1.1 + max(sum(heights[name] for name in column) for column in columns)
+    sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
+    figure = plt.figure(figsize=(10, height), dpi=80)
+    figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
+    caption = f"Bar: {reference}. Point and line: {n:,} personas and their 95% interval."
+    figure.text(0.02, 1 - 0.55 / height, caption, color="0.35")
+    for left, column in zip((0.27, 0.77), columns, strict=True):
+        top = height - 1.1
+        for name in column:
+            tall = heights[name] - 0.72
+            ax = figure.add_axes((left, (top - tall) / height, 0.21, tall / height))
+            _margin(ax, panels[name], labels[name], n).set_title(name, weight="bold", x=-1.1)
+            top -= heights[name]
+    return figure.axes[0]
+
+
+def _margin(ax: Axes, panel: pd.DataFrame, labels: list[str], n: int) -> Axes:
+    """One attribute: a row per value, as tall as its label."""
+    tall = pd.Series(map(_row, labels))
+    middle = tall.cumsum() - tall / 2
+    p = panel["personas"]
+    spread = 1.96 * (p * (1 - p) / n) ** 0.5
+    ax.barh(middle, panel["census"], height=0.13, color="0.8")
+    ax.hlines(middle, (p - spread).clip(0), p + spread, color="C0", linewidth=1.5)
+    ax.plot(p, middle, "o", color="C0", markersize=4)
+    ax.set_yticks(middle, labels, fontsize=9, linespacing=1.05)
+    ax.set_ylim(tall.sum(), 0)
+    ax.set_xlim(0)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.tick_params(labelsize=9)
+    ax.grid(axis="y", visible=False)
+    sns.despine(ax=ax, left=True)
+    return ax
+
+
+def _two_lines(label: str) -> str:
+    first, *rest = wrap(label, 36)
+    return "\n".join([first, shorten(" ".join(rest), 36, placeholder=" …")]) if rest else first
+
+
+def _row(label: str) -> float:
+    """Height in inches of a row with this label."""
+    return 0.19 + 0.15 * label.count("\n")
+
+
+def _balanced(heights: dict[str, float]) -> tuple[list[str], list[str]]:
+    """Break a sequence of panels into two columns so that the taller one is as short as can be."""
+    upto = pd.Series(heights).cumsum()
+    tallest = upto.where(upto > upto.iloc[-1] / 2, upto.iloc[-1] - upto)
+    cut = upto.index.get_loc(tallest.idxmin()) + 1
+    return list(upto.index[:cut]), list(upto.index[cut:])
+
+
+def distances(table: pd.DataFrame, n: int, title: str) -> Axes:
+    """Distance to the census of each attribute, personas beside what as many real people would have.
+
+    Args:
+        table: index of attributes, columns `categories` and the total variation distances `personas`, `real people`
+            (their mean) and `95 in 100` (what that many samples of real people stay below).
+        n: personas.
+        title: of the figure.
+    """
+    table = table.sort_values("real people", ascending=False)
+    ax = _axes(height=1.7 + 0.24 * len(table))
+    rows = range(len(table))
+    ax.hlines(rows, 0, table["95 in 100"], color="0.9", linewidth=7)
+    ax.hlines(rows, 0, table["real people"], color="0.7", linewidth=7)
+    ax.plot(table["personas"], rows, "o", color="C0", markersize=6)
+    ax.set_yticks(rows, [f"{name} ({count})" for name, count in table["categories"].items()])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.set_xlim(0)
+    _title(ax, title)
+    ax.set_xlabel("total variation distance to the census")
+    ax.grid(axis="y", visible=False)
+    caption = f"Point: {n:,} personas. Bar: {n:,} real people drawn at random, dark: their mean, light: 95 in 100. "
+    return _caption(ax, caption + "In brackets: number of categories.")
+
+
+def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
+    """Distance to the census of every pair of attributes: personas below the diagonal, chance above it.
+
+    Args:
+        table: index `attribute` and `other`, columns `personas` and `real people` (total variation distances).
+        n: personas, and real people drawn at random.
+        title: of the figure.
+    """
+    both = pd.concat([table["real people"].droplevel(level) for level in (0, 1)])
+    names = both.groupby(level=0).mean().sort_values(ascending=False).index
+    square = pd.DataFrame(float("nan"), names, names)
+    for (first, second), row in table.iterrows():
+        square.loc[second, first], square.loc[first, second] = row["personas"], row["real people"]
+    ax = _axes(8.6, 8.2)
+    ax.figure.set_dpi(80)
+    ax.grid(visible=False)
+    bar = {"label": "total variation distance to the census", "shrink": 0.6}
+    sns.heatmap(square, cmap="rocket_r", vmin=0, square=True, linewidths=0.5, cbar_kws=bar, ax=ax)
+    _title(ax, title)
+    ax.set(xlabel="", ylabel="")
+    below = f"Below the diagonal: {n:,} personas, mean {table['personas'].mean():.3f}."
+    return _caption(ax, f"{below} Above: as many real people at random, mean {table['real people'].mean():.3f}.")
+
+
+def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
+    """Two attributes together, reference beside personas: within each row, the shares of the other attribute's values.
+
+    Args:
+        table: as from `distances.joint`: `value` (rows), `other value` (columns), `reference`, `personas`.
+        n: personas; rows in which fewer than FEWEST would be are left out.
+        source: what the reference is.
+        title: of the figure.
+
+    Returns:
+        The left panel's Axes.
+    """
+    first, second = (table[name].drop_duplicates() for name in ("value", "other value"))
+    wide = table.pivot(index="value", columns="other value").reindex(first)
+    kept = wide["reference"].sum(axis=1) * n >= FEWEST
+    panels = [wide.loc[kept, name].reindex(columns=second) for name in ("reference", "personas")]
+    panels = [panel.div(panel.sum(axis=1), axis=0) for panel in panels]
+    ax = _axes(11, 2 + 0.3 * kept.sum() + 0.075 * second.str.len().clip(upper=34).max())
+    figure = ax.figure
+    figure.set_dpi(80)
+    ax.remove()
+    axes = figure.subplots(1, 2, sharey=True)
+    norm = PowerNorm(0.5, 0, max(panel.max().max() for panel in panels))
+    for side, panel, name in zip(axes, panels, (source, f"{n:,} personas"), strict=True):
+        bar = {"format": PercentFormatter(1, decimals=0), "label": "share of the row"} if side is axes[1] else None
+        names = [[shorten(label, 34, placeholder=" …") for label in labels] for labels in (panel.columns, panel.index)]
+        looks = {"xticklabels": names[0], "yticklabels": names[1], "cbar": bar is not None, "cbar_kws": bar}
+        sns.heatmap(panel, cmap="rocket_r", norm=norm, linewidths=0.3, ax=side, **looks)
+        side.set_title(name, fontsize=10)
+        side.set(xlabel="", ylabel="")
+        side.tick_params(labelsize=9)
+    _title(axes[0], title)
+    left = f" Rows in which fewer than {FEWEST} would be are left out: {(~kept).sum()}." if not kept.all() else ""
+    return _caption(axes[0], f"Each row is one group; its shares sum to 1 in each panel.{left}")
+
+
+def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
+    """The chance that two people differ, from the same group and from different ones: personas beside the census.
+
+    Args:
+        table: as from `diversity.compare`: `attribute`, `pair`, `personas`, `census`.
+        n: personas.
+        title: of the figure.
+    """
+    names = list(dict.fromkeys(table["attribute"]))
+    ax = _axes(height=1.7 + 0.36 * len(names))
+    for color, (pair, part) in enumerate(table.groupby("pair", sort=False)):
+        rows = [names.index(name) + 0.16 * (2 * color - 1) for name in part["attribute"]]
+        ax.barh(rows, part["census"], height=0.26, color=f"C{color}", alpha=0.35)
+        ax.plot(part["personas"], rows, "o", color=f"C{color}", markersize=5, label=pair)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set_xlim(0)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _title(ax, title)
+    ax.set_xlabel("chance that two people differ in another attribute")
+    ax.grid(axis="y", visible=False)
+    ax.legend(title="two people from", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return _caption(ax, f"Bar: census. Point: {n:,} personas. Mean over the other census attributes.")
+
+
+def drift(table: pd.DataFrame, title: str) -> Axes:
+    """How far each step of the construction moves people from their census core, a panel per measure.
+
+    Args:
+        table: as from `drift.drift`.
+        title: of the figure.
+
+    Returns:
+        The left panel's Axes.
+    """
+    measures = list(dict.fromkeys(table["measure"]))
+    ax = _axes(9, 1.9 + 0.4 * table["step"].nunique())
+    figure = ax.figure
+    ax.remove()
+    axes = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
+    widest = 1.1 * max(0.1, table[["difference", "low", "high"]].abs().max().max())
+    ends = {"politics": "further left (−) or right (+)", "tone": "sadder (−) or happier (+)"}
+    for side, measure in zip(axes, measures, strict=True):
+        own = table[table["measure"] == measure].reset_index(drop=True)
+        side.hlines(own.index, own["low"], own["high"], color="C0", linewidth=2)
+        side.plot(own["difference"], own.index, "o", color="C0", markersize=8)
+        side.axvline(0, color="0.3", linewidth=1)
+        side.set_yticks(own.index, [f"{r.step}  (n = {r.n}, {r.failed} unread)" for r in own.itertuples()])
+        side.set(title=measure, xlabel=ends.get(measure, measure), xlim=(-widest, widest), ylim=(len(own) - 0.5, -0.5))
+        side.grid(axis="y", visible=False)
+    _title(axes[0], title)
+    sns.despine(figure, left=True)
+    return _caption(axes[0], "Point: mean difference to the census core. Line: 95% interval over people.")

@@ -1,0 +1,75 @@
+"""The figures that most notebooks share: what the tables say is what is drawn, n is told, and all can be read."""
+
+import figures
+import pandas as pd
+import pytest
+
+from persona_lib import plots, plots_pairs
+
+RATES = pd.DataFrame(
+    {"n": 8, "failed": [0, 1, 8], "rate": [0.5, 0.9, None], "low": [0.3, 0.7, None], "high": [0.7, 1, None]},
+    index=pd.Index(["baseline", "chain_of_thought", "gpt for $5 and $6"], name="condition"),
+).astype({"rate": float, "low": float, "high": float})
+PAIRED = pd.DataFrame(
+    {"minuend": ["direct", "summary"], "subtrahend": "baseline", "n": 8, "difference": [0.25, -0.5]}
+).assign(low=lambda t: t["difference"] - 0.2, high=lambda t: t["difference"] + 0.2)
+FUNNEL = pd.DataFrame(
+    {"kept": [8011, 5000, 3868], "out": [0, 3011, 1132], "reason": ["", "not a question", "a $5 question"]},
+    index=["all prompts", "questions", "value-laden"],
+)
+TOPICS = pd.DataFrame(
+    {"train": [10, 7], "heldout": [3, 2]}, index=["guns", "a topic of more letters than there is room"]
+)
+SHARES = pd.DataFrame(
+    {"topic": ["guns", "guns", "work"], "share": [0.2, 0.4, None], "low": [0.1, 0.3, None], "high": [0.3, 0.5, None]}
+)
+REVISIONS = pd.DataFrame({"length gap": [0.1, -0.4, None], "similarity": [0.3, 0.9, None]})
+
+FULL = {
+    "rates": lambda: plots.rates(RATES, "Answers that the critic would keep (writer: local)", "share kept", 0.5),
+    "differences": lambda: plots.differences(PAIRED, "A title", "difference"),
+    "funnel": lambda: plots.funnel(FUNNEL, "A title"),
+    "topics": lambda: plots.topics(TOPICS, "A title"),
+    "dependence": lambda: plots.dependence(SHARES, "A title"),
+    "revisions": lambda: plots_pairs.revisions(REVISIONS, "A title"),
+}
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_figure_can_be_read(name):
+    assert figures.faults(FULL[name]) == []
+
+
+def test_every_figure_of_the_modules_is_looked_at():
+    assert set(FULL) == figures.functions(plots) | figures.functions(plots_pairs)
+
+
+def test_a_rate_stands_at_its_value_with_its_interval_and_its_n():
+    ax = FULL["rates"]()
+    (points,) = [line for line in ax.lines if line.get_marker() == "o"]
+    assert list(points.get_xdata())[:2] == [0.5, 0.9]
+    lines = [line for line in ax.collections[0].get_segments() if len(line)]
+    assert [line[:, 0].tolist() for line in lines] == [[0.3, 0.7], [0.7, 1]]
+    shown = figures.said(ax)
+    assert (
+        "chain of thought  (n = 8, 1 unscored)" in shown and "(n = 8, 8 unscored)" in shown and "can't be had" in shown
+    )
+
+
+def test_a_difference_stands_on_its_side_of_zero():
+    ax = FULL["differences"]()
+    (points,) = [line for line in ax.lines if line.get_marker() == "o"]
+    assert list(points.get_xdata()) == [0.25, -0.5] and "direct − baseline  (n = 8)" in figures.said(ax)
+
+
+def test_bars_are_as_long_as_what_is_counted():
+    ax = FULL["funnel"]()
+    assert [bar.get_width() for bar in ax.patches] == [8011, 5000, 3868, 0, 3011, 1132]
+    assert "−1,132 a \\$5 question" in figures.said(ax)
+    ax = FULL["topics"]()
+    assert [bar.get_width() for bar in ax.patches] == [10, 7, 3, 2]
+    assert "17 train prompts" in figures.said(ax)
+
+
+def test_what_has_no_share_is_counted():
+    assert "n = 2, 1 without a share" in figures.said(FULL["dependence"]())
