@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator, StrMethodFormatter
 
 
 def _axes(width: float = 7.0, height: float = 3.6) -> Axes:
-    """Empty Axes in the shared look, sizes in inches."""
+    """Empty Axes in the shared look, sizes in inches; on a page, 8 inches are as wide as can be read unshrunk."""
     sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
     _, ax = plt.subplots(figsize=(width, height), layout="constrained")
     return ax

@@ -158,7 +158,7 @@ def groups(table: pd.DataFrame, title: str) -> Axes:
     """
     sources, names = (list(dict.fromkeys(table.index.get_level_values(i))) for i in (0, 1))
     n = table.groupby(level=1, sort=False)["people"].max()
-    ax = _axes(9, 2.2 + 0.42 * max(1, len(names)))
+    ax = _axes(8, 2.2 + 0.42 * max(1, len(names)))
     figure = ax.figure
     ax.remove()
     panels = figure.subplots(1, 2, sharey=True)
@@ -220,7 +220,7 @@ def _grid(panels: int, tall: float) -> list[Axes]:
     """Panels in rows of two; one alone is as large as each of several."""
     columns = min(2, max(1, panels))
     rows = -(-max(1, panels) // columns)
-    ax = _axes(9.0 if columns == 2 else 5.5, 0.9 + tall * rows)
+    ax = _axes(8.0 if columns == 2 else 5.5, 0.9 + tall * rows)
     figure = ax.figure
     ax.remove()
     axes = list(figure.subplots(rows, columns, squeeze=False).ravel())

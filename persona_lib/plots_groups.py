@@ -31,7 +31,7 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
     values = list(dict.fromkeys(zip(table["attribute"], table["value"], strict=True)))
     place = {key: i for i, key in enumerate(values)}
     size = max(len(values), 4)
-    ax = _axes(3.8 + 0.5 * size, 2.4 + 0.44 * size)
+    ax = _axes(max(5.5, 2.1 + 0.38 * (size + 1.5)), 3.5 + 0.38 * size)
     low, high = _span(table["shrunk"])
     shades = ScalarMappable(Normalize(low, high), _COLORS)
     for cell in table.itertuples(index=False):
@@ -46,9 +46,15 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
     names = [_plain(shorten(str(value), 24, placeholder=" …")) for _, value in values]
     ax.set_yticks(range(len(values)), names)
     ax.set_xticks(range(len(values)), names, rotation=90)
-    ax.set(xlim=(-0.5, size + 1.5), ylim=(size - 0.5, -0.5), aspect="equal")
+    ax.set(xlim=(-0.5, size + 1.5), ylim=(size - 0.5, -0.5))
     ax.grid(visible=False)
-    bar = {"label": "share kept, shrunk", "format": PercentFormatter(1, decimals=0), "shrink": 0.5, "pad": 0.01}
+    bar = {
+        "label": "share kept, shrunk",
+        "format": PercentFormatter(1, decimals=0),
+        "location": "top",
+        "shrink": 0.6,
+        "aspect": 30,
+    }
     ax.figure.colorbar(shades, ax=ax, **bar).ax.tick_params(labelsize=9)
     _brackets(ax, values, size)
     _title(ax, title)
@@ -92,7 +98,7 @@ def groups(table: pd.DataFrame, overall: float, title: str) -> Axes:
     half = MOST // 2
     shown = known if len(known) <= MOST else pd.concat([known.head(half), known.tail(half)])
     labels = [f"{_plain(g)}  (personas: {r.personas:.0f}, n = {r.n:.0f})" for g, r in shown.iterrows()]
-    ax = _rows(labels, "share kept", width=8.4)
+    ax = _rows(labels, "share kept", width=8.0)
     rows = range(len(shown))
     ax.hlines(rows, shown["shrunk_low"], shown["shrunk_high"], color="C0", linewidth=2)
     ax.plot(shown["shrunk"], rows, "o", color="C0", markersize=7, label="shrunk")

@@ -3,6 +3,8 @@
 Knows no model and no file. In the look of `plots`; what can't be shown is said in the figure. Used by 10_judges.
 """
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -111,7 +113,7 @@ def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
         title: of the figure.
     """
     wide, tall = max(len(table.columns), 2), max(len(table), 2)
-    ax = _axes(4.8 + 0.9 * wide, 2.2 + 0.6 * tall)
+    ax = _axes(4.4 + 0.75 * wide, 2.2 + 0.6 * tall)
     names = [[_short(n) for n in labels] for labels in (table.columns, table.index)]
     if len(table) > 1:
         bar = {"label": "share kept", "format": PercentFormatter(1, decimals=0)}
@@ -170,7 +172,7 @@ def ranks(table: pd.DataFrame, title: str, n: int | None = None) -> Axes:
         list(dict.fromkeys(table["group"])),
     )
     wide, tall = max(len(names), 2), max(len(ways), 1)
-    ax = _axes(4.2 + 1.25 * wide, 2.0 + 0.4 * tall)
+    ax = _axes(2.8 + 0.86 * wide, 2.1 + 0.4 * tall)
     place = {way: i for i, way in enumerate(ways)}
     last = max(table["rank"].max() if table["rank"].notna().any() else 1, 2)
     shades = sns.light_palette("C0", as_cmap=True, reverse=True)
@@ -187,7 +189,7 @@ def ranks(table: pd.DataFrame, title: str, n: int | None = None) -> Axes:
     ax.set_yticks(range(len(ways)), [_words(way) for _, way in ways])
     for label, (reference, way) in zip(ax.get_yticklabels(), ways, strict=True):
         label.set_weight("bold" if way == reference else "normal")
-    ax.set_xticks(range(len(names)), [_short(n) for n in names])
+    ax.set_xticks(range(len(names)), [fill(_short(name), 12) for name in names])
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.5, wide - 0.5), ylim=(tall - 0.5, -0.5))
     ax.grid(visible=False)

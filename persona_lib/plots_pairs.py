@@ -26,7 +26,7 @@ def revisions(table: pd.DataFrame, title: str) -> Axes:
     Returns:
         The left panel's Axes.
     """
-    ax = _axes(9, 3.4)
+    ax = _axes(8, 3.4)
     figure = ax.figure
     ax.remove()
     panels = figure.subplots(1, 2)

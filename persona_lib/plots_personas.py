@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from .plots import _axes, _caption, _title
 
 FEWEST = 10  # people in a row of `joint`: below, its shares are chance
+LETTERS = 31  # of a line of a label of `margins`
 
 
 def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") -> Axes:
@@ -35,16 +36,16 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
     columns = _balanced(heights)
     height = 1.1 + max(sum(heights[name] for name in column) for column in columns)
     sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(10, height), dpi=80)
+    figure = plt.figure(figsize=(8, height))
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
     caption = f"Bar: {reference}. Point and line: {n:,} personas and their 95% interval."
     figure.text(0.02, 1 - 0.55 / height, caption, color="0.35")
-    for left, column in zip((0.27, 0.77), columns, strict=True):
+    for left, column in zip((0.285, 0.785), columns, strict=True):
         top = height - 1.1
         for name in column:
             tall = heights[name] - 0.72
-            ax = figure.add_axes((left, (top - tall) / height, 0.21, tall / height))
-            _margin(ax, panels[name], labels[name], n).set_title(name, weight="bold", x=-1.1)
+            ax = figure.add_axes((left, (top - tall) / height, 0.205, tall / height))
+            _margin(ax, panels[name], labels[name], n).set_title(name, weight="bold", x=-1.3)
             top -= heights[name]
     return figure.axes[0]
 
@@ -70,8 +71,8 @@ def _margin(ax: Axes, panel: pd.DataFrame, labels: list[str], n: int) -> Axes:
 
 
 def _two_lines(label: str) -> str:
-    first, *rest = wrap(label, 36)
-    return "\n".join([first, shorten(" ".join(rest), 36, placeholder=" …")]) if rest else first
+    first, *rest = wrap(label, LETTERS)
+    return "\n".join([first, shorten(" ".join(rest), LETTERS, placeholder=" …")]) if rest else first
 
 
 def _row(label: str) -> float:
@@ -125,8 +126,7 @@ def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     square = pd.DataFrame(float("nan"), names, names)
     for (first, second), row in table.iterrows():
         square.loc[second, first], square.loc[first, second] = row["personas"], row["real people"]
-    ax = _axes(8.6, 8.2)
-    ax.figure.set_dpi(80)
+    ax = _axes(8, 7.6)
     ax.grid(visible=False)
     bar = {"label": "total variation distance to the census", "shrink": 0.6}
     sns.heatmap(square, cmap="rocket_r", vmin=0, square=True, linewidths=0.5, cbar_kws=bar, ax=ax)
@@ -146,27 +146,28 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
         title: of the figure.
 
     Returns:
-        The left panel's Axes.
+        The upper panel's Axes.
     """
     first, second = (table[name].drop_duplicates() for name in ("value", "other value"))
     wide = table.pivot(index="value", columns="other value").reindex(first)
     kept = wide["reference"].sum(axis=1) * n >= FEWEST
     panels = [wide.loc[kept, name].reindex(columns=second) for name in ("reference", "personas")]
     panels = [panel.div(panel.sum(axis=1), axis=0) for panel in panels]
-    ax = _axes(11, 2 + 0.3 * kept.sum() + 0.075 * second.str.len().clip(upper=34).max())
+    letters = 0.075 * second.str.len().clip(upper=34).max()
+    ax = _axes(8, 2.4 + 0.5 * kept.sum() + letters)
     figure = ax.figure
-    figure.set_dpi(80)
     ax.remove()
-    axes = figure.subplots(1, 2, sharey=True)
+    axes = figure.subplots(2, sharex=True)
     norm = PowerNorm(0.5, 0, max(panel.max().max() for panel in panels))
     for side, panel, name in zip(axes, panels, (source, f"{n:,} personas"), strict=True):
-        bar = {"format": PercentFormatter(1, decimals=0), "label": "share of the row"} if side is axes[1] else None
         names = [[shorten(label, 34, placeholder=" …") for label in labels] for labels in (panel.columns, panel.index)]
-        looks = {"xticklabels": names[0], "yticklabels": names[1], "cbar": bar is not None, "cbar_kws": bar}
+        looks = {"xticklabels": names[0], "yticklabels": names[1], "cbar": False}
         sns.heatmap(panel, cmap="rocket_r", norm=norm, linewidths=0.3, ax=side, **looks)
         side.set_title(name, fontsize=10)
         side.set(xlabel="", ylabel="")
         side.tick_params(labelsize=9)
+    bar = {"format": PercentFormatter(1, decimals=0), "label": "share of the row", "shrink": 0.7}
+    figure.colorbar(axes[0].collections[0], ax=axes, **bar)
     _title(axes[0], title)
     left = f" Rows in which fewer than {FEWEST} would be are left out: {(~kept).sum()}." if not kept.all() else ""
     return _caption(axes[0], f"Each row is one group; its shares sum to 1 in each panel.{left}")
@@ -208,7 +209,7 @@ def drift(table: pd.DataFrame, title: str) -> Axes:
         The left panel's Axes.
     """
     measures = list(dict.fromkeys(table["measure"]))
-    ax = _axes(9, 1.9 + 0.4 * table["step"].nunique())
+    ax = _axes(8, 1.9 + 0.4 * table["step"].nunique())
     figure = ax.figure
     ax.remove()
     axes = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
-SMALLEST_PT = 8
+SMALLEST_PT, WIDEST_IN = 8, 8  # wider ones are shrunk on a page, and their text with them
 N = re.compile(r"\bn = |\bn: |\d (people|persona|prompt|pair|answer|topic|real people|groups)|no model asked")
 MAPS = ("rocket_r", "cividis", "RdBu_r")  # all told apart with any kind of colour vision
 
@@ -53,6 +53,7 @@ def faults(figure: Callable[[], Axes]) -> list[str]:
     rotated = [t.get_rotation() % 90 > 0 for t in texts(ax)]
     width, height = ax.figure.canvas.get_width_height()
     found = [f"{size:.1f} pt: {text}" for text, size, _ in shown if size < SMALLEST_PT]
+    found += [f"{wide:.1f} inches wide"] if (wide := ax.figure.get_figwidth()) > WIDEST_IN else []
     found += [f"cut off: {t}" for t, _, b in shown if min(b.x0, b.y0, width - b.x1, height - b.y1) < -1]
     for i, (text, _, box) in enumerate(shown):
         if rotated[i]:

@@ -73,8 +73,6 @@ def test_every_figure_of_a_run_is_lettered_in_8_points_at_least_and_says_n(repla
     assert len(drawn) >= 15
     for path in drawn:
         svg = path.read_text("utf-8")
-        sizes = [
-            100 * float(scale) for scale in re.findall(r"scale\(([\d.]+) -[\d.]+\)", svg)
-        ]
+        sizes = [100 * float(scale) for scale in re.findall(r"scale\(([\d.]+) -[\d.]+\)", svg)]
         assert sizes and min(sizes) >= figures.SMALLEST_PT, path
         assert any(figures.N.search(text) for text in re.findall(r"<!-- (.*?) -->", svg, re.DOTALL)), path
