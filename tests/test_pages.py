@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 PAGES = ("index", "01_personas", "06_conditioning")
 NO_FIGURE = "Array.from(document.images).filter(i => !(i.complete && i.naturalWidth > 0)).map(i => i.src.slice(0, 80))"
+SHRUNK = "Math.min(...Array.from(document.images).map(i => i.width / i.naturalWidth))"
 CUT_OFF = """Array.from(document.body.querySelectorAll('*'))
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.parentElement.closest('[tabindex]'))
     .map(e => e.outerHTML.slice(0, 80))"""
@@ -54,6 +55,8 @@ def test_a_page_is_whole_and_readable_and_asks_for_nothing_outside_its_folder(op
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width and page.evaluate(CUT_OFF) == []
     assert "width=device-width" in page.get_attribute("meta[name=viewport]", "content")
     assert page.evaluate(SMALLEST) >= 12
+    # 0.6 of a PNG's 160 dots to the inch, or all of a notebook's 100, and 8 points are 8 points.
+    assert page.evaluate(SHRUNK) >= (0.95 if name != "index" else 0.6 if width > 400 else 0.5)
     found = Axe().run(page).response["violations"]
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")] == []
 
