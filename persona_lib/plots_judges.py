@@ -159,13 +159,12 @@ def chances(table: pd.DataFrame, title: str) -> Axes:
     return _caption(ax, "Line: 95% interval, clustered by persona and prompt.")
 
 
-def ranks(table: pd.DataFrame, title: str, n: int | None = None) -> Axes:
+def ranks(table: pd.DataFrame, title: str) -> Axes:
     """What each way of judging makes of the ranking: ranks, and the rates behind them.
 
     Args:
         table: as from `rankings.standings`, or several of them together; a line parts what has another reference.
         title: of the figure.
-        n: items that were to be judged under each condition, for the caption.
     """
     ways, names = (
         list(dict.fromkeys(zip(table["reference"], table["way"], strict=True))),
@@ -195,8 +194,8 @@ def ranks(table: pd.DataFrame, title: str, n: int | None = None) -> Axes:
     ax.grid(visible=False)
     _title(ax, title)
     _blank(ax, table["rate"])
-    items = f"n = {n} items of each. " if n is not None else ""
-    text = f"{items}Rank, and in brackets the rate behind it. Bold: the way that those below it are held against."
+    text = "Rank, and in brackets the rate behind it; n: as in each audit's own figure. "
+    text += "Bold: the way that those below it are held against."
     return _caption(ax, text)
 
 

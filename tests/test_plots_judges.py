@@ -38,7 +38,7 @@ FULL = {
     "corrected": lambda: plots_judges.corrected(ERRORS, "A title"),
     "judges": lambda: plots_judges.judges(MATRIX, 8, "A title"),
     "chances": lambda: plots_judges.chances(rates(0.7, 0.4, chance=[0.5, 0.25]), "A title for $5 and $6"),
-    "ranks": lambda: plots_judges.ranks(rankings.standings(WAYS), "A title", 8),
+    "ranks": lambda: plots_judges.ranks(rankings.standings(WAYS), "A title"),
 }
 
 
