@@ -55,7 +55,7 @@ def test_a_page_is_whole_and_readable_and_asks_for_nothing_outside_its_folder(op
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width and page.evaluate(CUT_OFF) == []
     assert "width=device-width" in page.get_attribute("meta[name=viewport]", "content")
     assert page.evaluate(SMALLEST) >= 12
-    # 0.6 of a PNG's 160 dots to the inch, or all of a notebook's 100, and 8 points are 8 points.
+    # 0.6 of a PNG's 160 dots to the inch, or all of a notebook's 86 to 100, and 8 points are 8 points.
     assert page.evaluate(SHRUNK) >= (0.95 if name != "index" else 0.6 if width > 400 else 0.5)
     found = Axe().run(page).response["violations"]
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")] == []
