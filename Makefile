@@ -9,7 +9,7 @@ run: .venv/installed
 
 test: .venv/tested
 	$(BIN)/ruff check .
-	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term --durations=10
+	$(BIN)/pytest -n 2 --no-loadscope-reorder --cov --cov-report=term --durations=10
 
 lab: .venv/installed
 	$(BIN)/jupyter lab notebooks

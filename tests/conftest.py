@@ -63,12 +63,26 @@ def own_outputs(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+REPLAYED = ("test_notebooks.py", "test_pages.py")  # they look at one replayed run
+
+
 def pytest_collection_modifyitems(items):
-    """With several workers a file's tests stay together, which share what they set up, and so do the replayed run's."""
-    for item in items:
-        group = "replay" if "replay" in item.fixturenames else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    """What takes longest comes first, so that no worker is left with it in the end."""
+    items.sort(key=lambda item: item.path.name not in REPLAYED)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With several workers the tests of a file stay together, which share what they set up, and so do those files."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return (
+                "replayed" if nodeid.startswith(tuple(f"tests/{name}" for name in REPLAYED)) else nodeid.split("::")[0]
+            )
+
+    return Together(config, log)
 
 
 # Skips that CI accepts, by test id. Elsewhere a missing folder or program skips what needs it; CI has them all.
@@ -79,9 +93,7 @@ _skips: dict[str, str] = {}
 def pytest_runtest_logreport(report):
     """Note each skipped test and why."""
     if report.skipped and not hasattr(report, "wasxfail"):
-        _skips[report.nodeid.split("@")[0]] = str(
-            report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
-        )
+        _skips[report.nodeid] = str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
 
 
 def pytest_sessionfinish(session):
