@@ -20,7 +20,8 @@ def read(path: str | Path | None) -> pd.DataFrame:
         One row per answer and annotator; `label` is 1 (the answer can stand), 0 (it needs revision) or missing.
 
     Raises:
-        UserError: no such file, a column is lacking, a label is something else, or an annotator labels an answer twice.
+        UserError: no such file, a column is lacking, a label is something else, a row does not say of what or by whom,
+            or an annotator labels an answer twice.
     """
     if path is None:
         return pd.DataFrame({name: pd.Series(dtype="float" if name == "label" else "str") for name in COLUMNS})
@@ -33,7 +34,9 @@ def read(path: str | Path | None) -> pd.DataFrame:
     label = pd.to_numeric(table["label"], errors="coerce")
     wrong = table["label"].notna() & ~label.isin([0, 1])
     if wrong.any():
-        raise UserError(f"{path} has the label {table.loc[wrong, 'label'].iloc[0]!r}: write 1, 0 or nothing")
+        raise UserError(f"{path} has the label {str(table.loc[wrong, 'label'].iloc[0])!r}: write 1, 0 or nothing")
+    if (blank := table[[*_keys(table), "annotator"]].isna().any()).any():
+        raise UserError(f"{path} has a row without {blank.idxmax()}: fill it in or leave the row out")
     if table.duplicated([*_keys(table), "annotator"]).any():
         raise UserError(f"{path}: an annotator labels an answer twice: leave one of the rows out")
     return table.assign(label=label.astype(float))
@@ -81,10 +84,13 @@ def stand_in(results: pd.DataFrame, labels: pd.DataFrame, epsilon: float = 0.2) 
 
     Returns:
         Its table; one row that says so in `note` where fewer than two annotators have labelled the run's answers.
+
+    Raises:
+        UserError: as in `beside`.
     """
     keys = _keys(labels)
     wide = labels.pivot(index=keys, columns="annotator", values="label").dropna(axis=1, how="all")
-    judge = results.set_index(keys)["score"]
+    judge = beside(results, labels).set_index(keys)["judge"]
     wide = wide[wide.index.isin(judge.index)].dropna(axis=1, how="all")
     if len(wide.columns) < 2:
         columns = ["n", "failed", "judge", "annotator", "p", "p_by", "wins", "note"]
