@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError
-from persona_lib.groups import crossings, members, scores, worst
+from persona_lib import UserError, surveys
+from persona_lib.attributes import BY_NAME
+from persona_lib.groups import broad, crossings, grid, members, scores, worst
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -120,3 +121,57 @@ def test_shrunk_scores_are_nearer_the_truth_and_their_intervals_hold_it():
 def test_a_group_that_cannot_be_is_refused(call, message):
     with pytest.raises(UserError, match=message):
         call()
+
+
+def test_broad_groups_hold_every_label_of_the_attributes_and_keep_what_is_missing():
+    labels = BY_NAME["education"].labels
+    who = pd.DataFrame({"education": [*labels, None]}).astype("str")
+    found = broad(who)["schooling"]
+    assert found.isna().tolist() == [False] * len(labels) + [True]
+    kinds = dict(zip(labels, found, strict=False))
+    assert kinds["12th grade - no diploma"] == "no diploma" and kinds["Regular high school diploma"] == "high school"
+    assert kinds["Associate's degree"] == "some college" and kinds["Doctorate degree"] == "bachelor's or more"
+    assert found.iloc[:-1].is_monotonic_increasing, "the Bureau's order is kept"
+    party = broad(pd.DataFrame({"political views": [*surveys.PARTIES, None]}))["party"]
+    expected = {"Democrat or close": 3, "Republican or close": 3, "neither": 2}
+    assert party.value_counts().to_dict() == expected and party.isna().tolist() == [False] * 8 + [True]
+    assert party.iloc[2] == "Democrat or close" and party.iloc[4] == "Republican or close"
+
+
+def test_broad_groups_of_age_and_race_have_their_bounds_and_those_that_nobody_is_in():
+    race = ["White alone", "Two or More Races", "American Indian alone", None]
+    who = pd.DataFrame({"age": pd.array([34, 35, 54, 55], "Int64"), "race": race})
+    found = broad(who)
+    assert found["age group"].tolist() == ["under 35", "35 to 54", "35 to 54", "55 or older"]
+    assert found["race group"].tolist()[:3] == ["White", "two or more races", "another race"]
+    assert found["race group"].isna().tolist() == [False] * 3 + [True]
+    assert list(found["race group"].cat.categories) == ["White", "Black", "Asian", "two or more races", "another race"]
+    assert list(found.columns) == ["age", "race", "age group", "race group"], "what personas lack makes no group"
+
+
+def test_a_grid_has_each_value_against_each_other_once_with_its_own_score():
+    who = people()
+    result = scores(answers(who, 0.6 + 0.0 * who["age"]), crossings(who, ["sex", "race"]))
+    cells = grid(result, who, ["sex", "race"])
+    assert len(cells) == 7 + 10 and not cells.duplicated(["attribute", "value", "other", "other value"]).any()
+    both = cells.query("attribute == 'race' and value == 'B' and other == 'sex' and `other value` == 'Male'").squeeze()
+    assert both["rate"] == result.loc["sex: Male, race: B", "rate"] and both["n"] > 0
+    alone = cells.query("attribute == other and value == `other value`")
+    single = [f"{row.attribute}: {row.value}" for row in alone.itertuples()]
+    assert len(single) == 7 and alone["n"].tolist() == result.loc[single, "n"].tolist()
+    lacking = grid(result.drop(index="sex: Male, race: B"), who, ["sex", "race"])
+    assert len(lacking) == 16 and not lacking["rate"].eq(both["rate"]).any()
+
+
+def test_a_number_is_a_condition_too():
+    who = people()
+    assert (members(who, {"x": {"age": int(who["age"].iloc[0])}})["x"] == (who["age"] == who["age"].iloc[0])).all()
+
+
+def test_the_worst_group_is_not_called_worse_where_that_is_not_shown():
+    who = people()
+    level = scores(answers(who, 0.6 + 0.0 * who["age"]), crossings(who, ["sex"]))
+    assert worst(level)["note"].item() == "not shown to be lower than everybody else, of 2 groups looked at"
+    assert worst(level).index[0] == level["rate"].idxmin()
+    same = scores(answers(who, 0.6 + 0.0 * who["age"]).assign(score=1.0), crossings(who, ["sex"]))
+    assert worst(same)["note"].item() == "all groups score alike, of 2 groups looked at"
