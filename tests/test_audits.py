@@ -1,13 +1,14 @@
 """Audits find what is planted in a judge: a pull to the first place, love of its own writing, a mood that changes."""
 
 import json
+import math
 import random
 
 import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, audits
+from persona_lib import UserError, audits, personas, rankings
 from persona_lib.model import Model
 
 
@@ -92,3 +93,73 @@ def test_a_judge_that_says_nothing_readable_repeats_nothing():
     with Endpoint(lambda body: completion("hm")) as endpoint:
         table = audits.repeated(Model("m", endpoint.url), ANSWERS, times=2)
     assert table["score"].isna().all() and table["first"].isna().all()
+
+
+def test_each_writers_mean_by_each_judge_stands_in_the_matrix():
+    rows = [("a", "a", 1), ("a", "a", 0), ("a", "b", 1), ("b", "a", None), ("b", "a", 0), ("b", "b", 1)]
+    found = audits.matrix(pd.DataFrame(rows, columns=["judge", "model", "score"]).astype({"score": float}))
+    assert found.loc["a"].to_dict() == {"a": 0.5, "b": 1} and found.loc["b"].to_dict() == {"a": 0, "b": 1}
+
+
+def test_self_preference_is_the_difference_on_the_answers_that_both_scored():
+    rows = [("p", "q", "a", "a", 1), ("p", "q", "b", "a", 0), ("p", "q", "c", "a", 1), ("r", "q", "a", "a", 1)]
+    rows += [("r", "q", "b", "a", None), ("r", "q", "c", "a", None), ("p", "q", "b", "b", 0), ("p", "q", "a", "b", 1)]
+    table = pd.DataFrame(rows, columns=["persona_id", "prompt_id", "judge", "model", "score"]).astype({"score": float})
+    found = audits.self_preference(table)
+    assert found.index.tolist() == ["a", "b"], "c does not write"
+    assert found.loc["a", ["own", "others", "difference", "n", "failed"]].tolist() == [1, 0.5, 0.5, 1, 1]
+    assert found.loc["b", ["own", "others", "difference", "n", "failed"]].tolist() == [0, 1, -1, 1, 0]
+
+
+def test_how_often_the_same_verdict_comes_again_leaves_out_what_was_not_said():
+    said = iter(["keep", "keep", "revise"])
+
+    def moody(body: dict) -> dict:
+        verdict = next(said, "?")
+        return completion(json.dumps({"critique": "x", "verdict": verdict})) if verdict != "?" else completion("hm")
+
+    with Endpoint(moody) as endpoint:
+        table = audits.repeated(Model("m", endpoint.url), ANSWERS.head(1), times=4)
+        assert table[["first", "mean", "score"]].squeeze().tolist() == [1, 0.5, 0.5]
+        once = audits.repeated(Model("m", endpoint.url), ANSWERS.head(1), times=1)
+    assert once["first"].tolist() == [1] and once[["mean", "score"]].isna().all(axis=None), "nothing to compare"
+
+
+PEOPLE = pd.DataFrame(
+    {"age": [40, 70], "sex": ["Female", "Male"], "religion": ["none", "none"]}, index=pd.Index(["p", "q"])
+)
+PAIRS = ANSWERS.drop(columns="answer").assign(pair_id=["r1", "r2"], chosen="No, dear.", rejected="No.")
+
+
+def of_the_list(body: dict) -> dict:
+    """A stand-in that takes the chosen answer where the profile is a list that begins with the age, else the other."""
+    system, asked = body["messages"][0]["content"], body["messages"][-1]["content"]
+    first = asked.index("No, dear.") < asked.index("No.\n")
+    wanted = 0.9 if "<persona>\nage: " in system else 0.2
+    chance = wanted if first else 1 - wanted
+    reply = completion("A")
+    tokens = [{"token": token, "logprob": math.log(p)} for token, p in (("A", chance), ("B", 1 - chance))]
+    reply["choices"][0]["logprobs"] = {"content": [{"top_logprobs": tokens}]}
+    return reply
+
+
+def test_a_choice_that_hangs_on_the_form_of_the_profile_shows():
+    kinds = [("list", None), ("list", 3), ("prose", None)]
+    with Endpoint(of_the_list) as endpoint:
+        told = audits.forms(Model("m", endpoint.url), PAIRS, PEOPLE, kinds)
+    assert told["form"].tolist() == ["list", "list", "list, order 3", "list, order 3", "prose", "prose"]
+    assert told["pair_id"].tolist() == ["r1", "r2"] * 3 and told["prompt_id"].tolist() == ["a", "b"] * 3
+    turned = [float(personas.describe(PEOPLE.loc[i], "list", 3).startswith("age: ")) for i in "pq"]
+    assert told["score"].tolist() == [1, 1, *turned, 0, 0] and 0 in turned
+    assert len(endpoint.requests) == 12
+    changed = rankings.changes(told)
+    assert changed["rate"].to_dict() == {"list, order 3": 1 - sum(turned) / 2, "prose": 1}
+
+
+def test_padded_pairs_are_the_base_answer_against_itself_with_a_filler():
+    found = audits.padded(PAIRS, "I hope that this helps.")
+    assert found["chosen"].tolist() == ["No. I hope that this helps."] * 2 and (found["rejected"] == "No.").all()
+    assert found["pair_id"].tolist() == ["r1|padded", "r2|padded"]
+    assert found.drop(columns=["chosen", "pair_id"]).equals(PAIRS.drop(columns=["chosen", "pair_id"]))
+    missing = audits.padded(PAIRS.assign(rejected=pd.Series(None, dtype="str")), "Well.")
+    assert missing["chosen"].isna().all(), "an answer that failed is not made up"
