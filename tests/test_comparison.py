@@ -90,3 +90,46 @@ def test_too_few_people_for_a_lineup_and_letters_that_do_not_come_are_said():
         table = comparison.whose(pairs().head(2), PEOPLE, judge, among=3)
         assert table["score"].isna().all() and table["failure"].str.contains("none of the letters").all()
         assert len(comparison.whose(pairs().head(0), PEOPLE, judge)) == 0
+
+
+def run(prompts: int = 4) -> pd.DataFrame:
+    """Answers under three conditions that name the age of whoever they were written for."""
+    people = list(PEOPLE.index)
+    before = dict(zip(people, people[-1:] + people[:-1], strict=True))  # whose profile `other_persona` gives instead
+    rows = [
+        {"persona_id": p, "prompt_id": f"q{q}", "prompt": f"Why {q}?", "condition": c, "answer": f"for {who} on {q}"}
+        for p, age in PEOPLE["age"].items()
+        for q in range(prompts)
+        for c, who in (("direct", age), ("other_persona", PEOPLE["age"][before[p]]), ("baseline", "all"))
+    ]
+    return pd.DataFrame(rows).astype("str").assign(failure=pd.Series(None, dtype="str"))
+
+
+def test_a_run_with_other_peoples_answers_already_holds_items_with_a_known_truth():
+    items = comparison.owned(run().assign(failure="critic: no reply"), PEOPLE, n=100)
+    mine, theirs = (items[name].map(PEOPLE["age"]).astype("str") for name in ("persona_id", "other_id"))
+    place = items["prompt_id"].str.removeprefix("q")
+    assert (items["chosen"] == "for " + mine + " on " + place).all(), "a failed verdict makes no answer fail"
+    assert (items["rejected"] == "for " + theirs + " on " + place).all() and (mine != theirs).all()
+    assert (items["profile"] == "age: " + mine).all() and items["pair_id"].is_unique
+    assert len(items) == 4 * 2 * 2, "of five people two couples answer each prompt"
+    pd.testing.assert_frame_equal(items, comparison.owned(run(), PEOPLE, n=100))
+    with Endpoint(knows) as endpoint:
+        assert (comparison.choose(items, Model("m", endpoint.url))["score"] == 1).all()
+
+
+def test_an_answer_under_another_persona_is_that_personas_own():
+    table = run()
+    items = comparison.owned(table[table["condition"] == "other_persona"], PEOPLE, n=100)
+    assert len(items) == 16
+    ages = items["persona_id"].map(PEOPLE["age"]).astype("str")
+    assert all(f"for {age} on" in chosen for age, chosen in zip(ages, items["chosen"], strict=True))
+
+
+def test_without_answers_that_differ_a_run_gives_a_table_without_rows():
+    columns = list(comparison.owned(run(), PEOPLE, n=1).columns)
+    empty = [run()[run()["condition"] == "baseline"], run().assign(answer="the same"), run().head(0)]
+    empty.append(run().assign(answer=pd.Series(None, dtype="str"), failure="answer: refusal"))
+    for table in empty:
+        items = comparison.owned(table, PEOPLE, n=5)
+        assert items.empty and set(items.columns) == set(columns)
