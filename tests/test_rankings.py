@@ -42,6 +42,8 @@ def test_an_answer_that_failed_keeps_its_row_with_a_side_missing():
     assert len(pairs) == 8
     assert pairs["rejected"].isna().sum() == 2 and pairs.loc[("p1", "q1"), "rejected"].isna().all()
     assert pairs["chosen"].isna().sum() == 2 and pairs.xs(("p2", "direct"), level=[0, 2])["chosen"].isna().all()
+    absent = rankings.pairs(table.drop(index=table.index[gone & (table["condition"] == "baseline")]))
+    assert len(absent) == 8 and absent["rejected"].isna().sum() == 2, "what was never asked is missing, too"
 
 
 @pytest.mark.parametrize("conditions", [["direct", "summary"], ["baseline"]])
