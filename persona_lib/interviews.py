@@ -37,7 +37,7 @@ def ask(
 
     Returns:
         One row per respondent and question: `persona_id`, `prompt_id`, `source` (the model, and whether it was told),
-        one column per option with its probability (the mean over the orders), `answer` (the likeliest), `confidence`
+        one column per option with its probability (the mean over the orders), `answer` (the likeliest; missing on a tie), `confidence`
         (its probability), `flip` (whether the orders' answers differ), `in_first_order` and `in_last_order` (the
         answers there; with one order no last one and no flip are known), `p_first` (probability of the option shown
         first, the mean over the orders: 1 / options where the place has no pull), `truth`, `score` (1 where right),
@@ -73,8 +73,10 @@ def ask(
     names = np.array(options, dtype=object)
     ends = {f"in_{end}_order": pd.Series(names[each[:, at]], table.index, dtype="str").where(known) for end, at in ENDS}
     ends["in_last_order"] = ends["in_last_order"].where(several)
-    answer = pd.Series(names[best], table.index, dtype="str").where(known)
-    why = np.where(known, None, "no reply, or none of the letters among the likeliest first tokens")
+    tied = np.isclose(mean, mean.max(axis=1, keepdims=True), rtol=0, atol=1e-9).sum(axis=1) > 1
+    answer = pd.Series(names[best], table.index, dtype="str").where(known & ~tied)
+    nothing = "no reply, or none of the letters among the likeliest first tokens"
+    why = np.select([~known, tied], [nothing, "tie: no option is the likeliest"], "")
     return table.assign(
         answer=answer,
         confidence=mean.max(axis=1),
@@ -82,8 +84,8 @@ def ask(
         **ends,
         p_first=shown[:, :, 0].mean(axis=1),
         truth=items["answer"],
-        score=(answer == items["answer"]).astype(float).where(known),
-        failure=pd.Series(why, table.index, dtype="str"),
+        score=(answer == items["answer"]).astype(float).where(answer.notna()),
+        failure=pd.Series(why, table.index, dtype="str").replace("", None),
     )
 
 

@@ -179,7 +179,13 @@ def knowing(survey: respondents.Survey, right: float):
         other = {"Yes": "No", "No": "Yes"}[answers[item]]
         return pick(answers[item] if luck[item] < right else other)(system, asked, options)
 
-    return StandIn(lambda system, *rest: says(system, *rest) if "<persona>" in system else [0.9, 0.1])
+    return StandIn(lambda system, *rest: (says if "<persona>" in system else pick("Yes"))(system, *rest))
+
+
+def test_a_model_that_only_sees_the_place_gives_no_answer(made):
+    table = interviews.ask(made, StandIn(lambda *_: [0.9, 0.1]))
+    assert table["answer"].isna().all() and table["score"].isna().all() and table["flip"].all()
+    assert table["failure"].eq("tie: no option is the likeliest").all() and (table["p_first"] == 0.9).all()
 
 
 @pytest.fixture(scope="module")
