@@ -54,18 +54,26 @@ def read(path: Path | None = None) -> Mapping[str, Price]:
 
 @cache  # so that what is left out is said once
 def _read(path: Path) -> Mapping[str, Price]:
-    if not path.is_file():
-        return {}
-    try:
-        entries = yaml.safe_load(path.read_text("utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(entries, dict):
-        raise UserError(f"{path} holds no prices: see the form at its head")
+    entries = by_model(path)
     left_out = [n for n, e in entries.items() if isinstance(e, dict) and not (e.get("date") and e.get("source"))]
     if left_out:
         print(f"{path}: no date or no source, so left out: {', '.join(map(str, left_out))}", file=sys.stderr)
     return {str(name): _price(path, name, entry) for name, entry in entries.items() if name not in left_out}
+
+
+def by_model(path: Path) -> dict[Any, Any]:
+    """The entries of a YAML file that says something of models by their names; none where there is no file.
+
+    Raises:
+        UserError: the file is malformed.
+    """
+    try:
+        entries = (yaml.safe_load(path.read_text("utf-8")) or {}) if path.is_file() else {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(entries, dict):
+        raise UserError(f"{path} has no entries by model: see the form at its head")
+    return entries
 
 
 def _price(path: Path, name: str, entry: Any) -> Price:

@@ -11,10 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from . import UserError, store
+from . import UserError, prices, store
 
 NAME = "models.yaml"
 # Fields of ours that an entry may leave out, as reasoning models refuse them.
@@ -43,15 +42,7 @@ def read(path: Path | None = None) -> Mapping[str, Settings]:
         UserError: the file or an entry of it is malformed.
     """
     path = path or store.ROOT / "params" / NAME
-    if not path.is_file():
-        return {}
-    try:
-        entries = yaml.safe_load(path.read_text("utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(entries, dict):
-        raise UserError(f"{path} holds no models: see the form at its head")
-    return {str(name): _entry(path, name, entry) for name, entry in entries.items()}
+    return {str(name): _entry(path, name, entry) for name, entry in prices.by_model(path).items()}
 
 
 def _entry(path: Path, name: str, entry: Any) -> Settings:
