@@ -38,10 +38,10 @@ def ask(
     Returns:
         One row per respondent and question: `persona_id`, `prompt_id`, `source` (the model, and whether it was told),
         one column per option with its probability (the mean over the orders), `answer` (the likeliest; missing on a
-        tie), `confidence` (its probability), `flip` (whether the orders' answers differ), `in_first_order` and `in_last_order` (the
-        answers there; with one order no last one and no flip are known), `p_first` (probability of the option shown
-        first, the mean over the orders: 1 / options where the place has no pull), `truth`, `score` (1 where right),
-        `failure`.
+        tie), `confidence` (its probability), `flip` (whether the orders' answers differ), `in_first_order` and
+        `in_last_order` (the answers there; with one order no last one and no flip are known), `p_first` (probability of
+        the option shown first, the mean over the orders: 1 / options where the place has no pull), `truth`, `score` (1
+        where right), `failure`.
     """
     template = wording.load("survey" if persona else "survey_nobody", templates)
     items = survey.answers.dropna(subset="answer").merge(survey.questions, on="prompt_id", sort=False)
