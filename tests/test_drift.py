@@ -52,7 +52,7 @@ def test_what_a_step_adds_is_found_with_its_interval_and_only_there(people):
 
 def test_the_core_tells_nothing_that_the_census_does_not_ask(people):
     with Endpoint(swayed) as endpoint:
-        drift.read(people.head(1), Model("m", endpoint.url))
+        drift.read(people.head(1), Model("m", endpoint.url, max_in_flight=1))
     first, last = endpoint.requests[0]["messages"][0]["content"], endpoint.requests[-1]["messages"][0]["content"]
     assert "age: " in first and "religion" not in first and "lifestyle" not in first
     assert "religion: " in last and "lifestyle: " in last
@@ -65,7 +65,7 @@ def test_a_reader_that_says_nothing_readable_leaves_rows_that_say_so(people):
         return reply
 
     with Endpoint(mute) as endpoint:
-        table = drift.read(people.head(2), Model("m", endpoint.url))
+        table = drift.read(people.head(2), Model("m", endpoint.url, max_in_flight=1))
     assert table["value"].isna().all() and table["failure"].notna().all()
     found = drift.drift(table)
     assert (found["failed"] == 2).all() and found["difference"].isna().all()
