@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 from raters import items
 
 from persona_lib import assignments, humans
@@ -300,10 +301,12 @@ def test_a_second_tab_goes_on_where_the_first_is_and_the_first_follows(opened):
     page, _ = opened()
     begin(page)
     answer(page, "A")
+    page.wait_for_timeout(500)  # a browser hands what is kept to other tabs a moment later
     other = page.context.new_page()
     other.goto(page.url)
     assert other.inner_text("#count") == "Question 2 of 5"
     answer(other, "B", "from there")
-    page.wait_for_function("document.getElementById('count').textContent === 'Question 3 of 5'")
+    expect(page.locator("#count")).to_have_text("Question 3 of 5")
     page.click("#asked .back")
     assert page.input_value("#reason") == "from there"
+    expect(other.locator("#count")).to_have_text("Question 2 of 5")  # now that one follows

@@ -14,19 +14,29 @@ const fresh = () => ({
 const token = () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (n) => n.toString(16).padStart(2, "0")).join("");
 
 function kept() {
+  try { return read(localStorage.getItem(place)); } catch { return null; }
+}
+
+function read(text) {
   try {
-    const state = JSON.parse(localStorage.getItem(place));
+    const state = JSON.parse(text);
     const fits = state.answers.length === last + 1 && state.answers.every((a) => typeof a.reason === "string")
       && pages.includes(state.page) && study.questions[state.at] && typeof state.session === "string";
     return fits ? state : null;
   } catch { return null; }
 }
 
-let outdated = false; // another tab went on with this assignment
 function keep() {
-  if (outdated) return true;
   try {
     localStorage.setItem(place, JSON.stringify(state));
+    return true;
+  } catch { return false; }
+}
+
+// Nothing is written when the page opens: what another tab has just kept may not have arrived here.
+function keeps() {
+  try {
+    localStorage.setItem(`${place} works`, "");
     return true;
   } catch { return false; }
 }
@@ -44,13 +54,19 @@ const pages = ["consent", "task", "question", "end"];
 function show(page) {
   count();
   state.page = page;
-  for (const name of pages) find(name).hidden = name !== page;
-  find("progress").hidden = page !== "question";
-  if (page === "question") showQuestion();
-  if (page === "end") showEnd();
+  draw();
   find("unkept").hidden = keep() || page === "end";
   since = null;
   count();
+}
+
+function draw() { // what the state says, without a change to it
+  for (const name of pages) find(name).hidden = name !== state.page;
+  find("progress").hidden = state.page !== "question";
+  find("agree").checked = state.agreed > 0;
+  find("shortcuts").checked = state.shortcuts;
+  if (state.page === "question") showQuestion();
+  if (state.page === "end") showEnd();
 }
 
 function turn(page) { // go to a page, its top in sight and its heading read out
@@ -240,10 +256,13 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("visibilitychange", () => { count(); keep(); });
 window.addEventListener("pagehide", () => { count(); keep(); });
-window.addEventListener("storage", (event) => {
-  if (event.key !== place || !event.newValue || outdated) return;
-  outdated = true;
-  location.reload();
+window.addEventListener("storage", (event) => { // another tab went on with this assignment: follow it
+  const newer = event.key === place && read(event.newValue);
+  if (!newer) return;
+  Object.assign(state, newer);
+  draw();
+  since = null;
+  count();
 });
 window.addEventListener("beforeunload", (event) => { if (!keep() && state.page === "question") event.preventDefault(); });
 
@@ -258,7 +277,7 @@ for (const list of document.querySelectorAll(".profile")) {
   }
 }
 participant();
-find("agree").checked = state.agreed > 0;
-find("shortcuts").checked = state.shortcuts;
-show(state.page);
+draw();
+find("unkept").hidden = keeps() || state.page === "end";
+count();
 if (state.page === "end" && !state.sent) send();
