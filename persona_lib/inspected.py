@@ -4,7 +4,6 @@ Those modules are given a stand-in for a model that notes what they ask, and the
 that prompts, schemas and verdicts are theirs. Needs the optional extra `inspect`. Used by `tasks`.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ from pydantic import BaseModel
 
 from . import wording
 from .model import REASKS
-from .reply import INVALID, Choices, Reply, first_token, masses, normalized, read
+from .reply import INVALID, Choices, Reply, chances, normalized, read
 
 _FINISH = {"max_tokens": "length", "model_length": "length"}  # inspect's names of what endpoints call so
 _ROLES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
@@ -44,22 +43,13 @@ class Known:
 
     def choices(self, messages: Iterable, options: Sequence[str] = ("A", "B"), step: str = "") -> Choices:
         """As `model.Model.choices`."""
-        rows = [_chances(self._next(one, None), options) for one in messages]
+        rows = [chances(self._next(one, None), options) for one in messages]
         mass = np.array([row for row, _ in rows])
         return Choices(np.array([normalized(row) for row in mass]), mass.sum(axis=1), [why for _, why in rows])
 
     def _next(self, one: list[dict[str, str]], schema: type[BaseModel] | None) -> dict[str, Any]:
         self.asked.append((one, schema))
         return next(self.replies, {"error": "not asked"})
-
-
-def _chances(one: dict[str, Any], options: Sequence[str]) -> tuple[list[float], str | None]:
-    """Each option's mass among the likeliest first tokens of a reply, and why there is none (or None)."""
-    likely, failure, mass = first_token(one), read(one)[2], masses(one, options)
-    if likely is None:
-        return [math.nan] * len(options), failure
-    none = f"none of {', '.join(options)} among the {len(likely)} likeliest first tokens"
-    return mass, None if sum(mass) > 0 else failure or none
 
 
 async def ask(

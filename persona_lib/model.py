@@ -7,7 +7,6 @@ that asks a model.
 
 import asyncio
 import json
-import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
@@ -25,7 +24,7 @@ from .batch import MOST_WAITING, Batches
 from .connection import OPENAI_URL, Connection
 from .dry import Dry
 from .progress import Calls
-from .reply import CUT_OFF, INVALID, Choices, Reply, first_token, masses, normalized, read, refuses_logprobs, tokens
+from .reply import CUT_OFF, INVALID, Choices, Reply, chances, first_token, normalized, read, refuses_logprobs, tokens
 from .store import Store, Stored, canonical, key_of
 from .usage import Usage, total
 
@@ -207,20 +206,15 @@ class Model:
         """Each option's mass among the likeliest first tokens, and why there is none (or None)."""
         reply, _ = await self._outcome(one, settings)
         text, _, failure = read(reply)
-        likely = first_token(reply)
         # A refusal has no text, and says nothing of the endpoint.
-        if refuses_logprobs(reply) or (likely is None and (text or failure == CUT_OFF)):
+        if refuses_logprobs(reply) or (first_token(reply) is None and (text or failure == CUT_OFF)):
             raise UserError(
                 f"{self.name} offers no log-probabilities for choices: set `samples` (several replies to each item) "
                 f"for it in params/{own.NAME}, or take another model"
             )
-        mass = masses(reply, options)
-        if sum(mass) > 0:
-            return mass, None
-        self._batch.used.failed += 1
-        if likely is None:
-            return [math.nan] * len(options), failure
-        return mass, failure or f"none of {', '.join(options)} among the {len(likely)} likeliest first tokens"
+        mass, failure = chances(reply, options)
+        self._batch.used.failed += failure is not None
+        return mass, failure
 
     def _sampled(
         self, messages: Iterable[Messages], options: Sequence[str], step: str, samples: int

@@ -106,6 +106,15 @@ def masses(reply: dict[str, Any], options: Sequence[str]) -> list[float]:
     return [sum(math.exp(t["logprob"]) for t in likely if t["token"].strip() == option) for option in options]
 
 
+def chances(reply: dict[str, Any], options: Sequence[str]) -> tuple[list[float], str | None]:
+    """Each option's `masses`, and why there is no choice (or None); NaN where the reply has no log-probabilities."""
+    likely, failure, mass = first_token(reply), read(reply)[2], masses(reply, options)
+    if likely is None:
+        return [math.nan] * len(options), failure
+    none = f"none of {', '.join(options)} among the {len(likely)} likeliest first tokens"
+    return mass, None if sum(mass) > 0 else failure or none
+
+
 def normalized(mass: Sequence[float]) -> list[float]:
     """Shares that sum to 1, or NaN where there is nothing to share."""
     whole = sum(mass)
