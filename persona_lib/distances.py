@@ -49,37 +49,34 @@ def shares(people: pd.DataFrame) -> pd.DataFrame:
 
     Persons count by their `weight` where the table has that column.
     """
-    table = bands(people)
-    parts = [_share(table, people, [name]) for name in table]
-    return _stack(parts, table.columns, ["value"])
+    return _counted(people, 1, ["attribute", "value"])
 
 
 def pair_shares(people: pd.DataFrame) -> pd.DataFrame:
-    """Share of each pair of values: columns attribute, other, value, other value, share (1 in sum for each pair)."""
+    """Share of each pair of values: columns attribute, other, value, other value, share (1 in sum for each pair).
+
+    Pairs of values that nobody has are left out.
+    """
+    counted = _counted(people, 2, ["attribute", "other", "value", "other value"])
+    return counted[counted["share"] > 0].reset_index(drop=True)
+
+
+def _counted(people: pd.DataFrame, together: int, columns: list[str]) -> pd.DataFrame:
+    """The share of each combination of values of each so many attributes; `columns`: the attributes', the values'."""
     table = bands(people)
-    pairs = list(combinations(table, 2))
-    parts = [_share(table, people, list(pair)) for pair in pairs]
-    parts = [part[part > 0] for part in parts]
-    frame = _stack(parts, [first for first, _ in pairs], ["value", "other value"])
-    frame.insert(1, "other", np.repeat([second for _, second in pairs], [len(part) for part in parts]))
-    return frame
-
-
-def _share(table: pd.DataFrame, people: pd.DataFrame, names: list[str]) -> pd.Series:
-    if WEIGHT not in people:
-        counts = table[names[0]].value_counts(sort=False) if len(names) == 1 else table.value_counts(names)
-    else:
-        counts = people[WEIGHT].astype(float).groupby([table[name] for name in names], observed=False).sum()
-    return counts / counts.sum()
-
-
-def _stack(parts: list[pd.Series], names: list[str], values: list[str]) -> pd.DataFrame:
-    frames = [
-        part.rename("share").rename_axis(values).reset_index().astype(dict.fromkeys(values, str)) for part in parts
-    ]
-    frame = pd.concat(frames, ignore_index=True)
-    frame.insert(0, "attribute", np.repeat(list(names), [len(part) for part in parts]))
-    return frame
+    codes = {name: table[name].cat.codes.to_numpy() for name in table}
+    labels = {name: table[name].cat.categories.to_numpy() for name in table}
+    weight = people[WEIGHT].to_numpy(dtype=float) if WEIGHT in people else None
+    parts = []
+    for names in combinations(table, together):
+        sizes = [len(labels[name]) for name in names]
+        cells = np.ravel_multi_index([codes[name] for name in names], sizes)
+        counts = np.bincount(cells, weight, minlength=np.prod(sizes))
+        places = np.indices(sizes).reshape(together, -1)
+        values = [labels[name][place] for name, place in zip(names, places, strict=True)]
+        parts.append([*(np.repeat(name, counts.size) for name in names), *values, counts / counts.sum()])
+    joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return pd.DataFrame(dict(zip([*columns, "share"], joined, strict=True))).astype(dict.fromkeys(columns, "str"))
 
 
 def singles(pairs: pd.DataFrame) -> pd.DataFrame:

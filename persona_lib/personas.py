@@ -20,7 +20,9 @@ from .profiles import describe as describe
 ID, SPLIT = "persona_id", "persona_split"
 BALANCED_TO = 20_000  # personas; above, chance alone is close
 POOL, POOL_MOST = 10, 60_000  # people to choose from: so many for each persona, up to so many; at least three for each
-REFERENCE = 200_000  # people drawn to stand for a population or a part of it
+# People drawn to stand for a population or a part of it: so many for each persona, up to so many. A hundred times as
+# many are ten times closer to the whole than as many personas drawn by chance.
+REFERENCE, REFERENCE_MOST = 100, 200_000
 # People drawn in search of those whom a filter fits, at first and at most (fewer where it needs more than the census).
 FIRST, MOST, MOST_ENRICHED = 20_000, 2_000_000, 200_000
 PAPER = 1_586
@@ -115,7 +117,8 @@ def _pool(
             return people, balance.of(there) if balanced else None
     if where is None and (source is _committed() or not balanced):
         return _draw(source, wanted, seed), balance.census() if balanced else None
-    people = _fitting(source, n, wanted, seed, where, REFERENCE if balanced else FIRST)
+    first = max(FIRST, min(REFERENCE * n, REFERENCE_MOST)) if balanced else FIRST
+    people = _fitting(source, n, wanted, seed, where, first)
     return people.head(wanted), balance.of(people) if balanced else None
 
 

@@ -56,7 +56,6 @@ def test_above_20_000_personas_are_drawn_at_random(monkeypatch):
 
 
 def test_a_filter_holds_for_everybody_and_the_margins_are_those_of_whom_it_fits(monkeypatch):
-    monkeypatch.setattr(personas, "REFERENCE", 50_000)
     where = "age >= 18 and sex == 'Female' and `marital status` != 'Married'"
     women = personas.sample(500, seed=1, where=where)
     assert len(women) == 500 and (women["age"] >= 18).all() and set(women["sex"]) == {"Female"}
@@ -85,7 +84,6 @@ def test_a_filter_for_few_draws_until_there_are_enough(monkeypatch):
     ],
 )
 def test_a_filter_that_fits_nobody_or_cannot_be_read_is_refused_in_one_line(monkeypatch, where, said):
-    monkeypatch.setattr(personas, "REFERENCE", 2_000)
     with pytest.raises(UserError, match=said) as caught:
         personas.sample(5, where=where)
     assert "\n" not in str(caught.value)
@@ -102,7 +100,8 @@ def test_another_population_is_balanced_on_shares_of_its_own(monkeypatch):
         def sample(self, n, seed):
             return people.sample(n, random_state=seed).reset_index(drop=True)
 
-    monkeypatch.setattr(personas, "REFERENCE", 12_000)
+    monkeypatch.setattr(personas, "FIRST", 12_000)
+    monkeypatch.setattr(personas, "REFERENCE", 10)
     drawn = personas.sample(400, population=Old())
     away = [distances.tvd(distances.shares(p), distances.shares(people)).mean() for p in (drawn, people[:400])]
     assert (drawn["age"] > 60).all() and away[0] < away[1] / 2
