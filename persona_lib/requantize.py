@@ -1,6 +1,7 @@
-"""A GGUF file with 4-bit weights written anew with 8-bit ones, which llama.cpp reads prompts with twice as fast.
+"""A GGUF file with 4-bit weights written anew with 8-bit ones, with which llama.cpp reads prompts faster.
 
-Nothing is gained or lost beyond rounding: Q8_0 holds the 16 values of a Q4_1 block to half a percent of its largest.
+It has fast kernels for Q8_0 and none for Q4_1: on two cores with AVX2 a prompt takes 2.4 ms a token, not 4.0. Nothing
+is gained or lost beyond rounding: Q8_0 holds the 16 values of a Q4_1 block to half a percent of the block's largest.
 Used by `local`.
 """
 
@@ -13,7 +14,7 @@ FROM, TO = GGMLQuantizationType.Q4_1, GGMLQuantizationType.Q8_0
 
 
 def to_q8(source: Path, target: Path) -> None:
-    """Write `source` to `target`, its Q4_1 tensors as Q8_0 and all else as it is; the same bytes on every machine."""
+    """Write `source` to `target`, its Q4_1 tensors as Q8_0 and all else as it is; the same bytes each time."""
     reader = GGUFReader(source)
     writer = GGUFWriter(target, reader.fields[Keys.General.ARCHITECTURE].contents())
     for name, field in reader.fields.items():

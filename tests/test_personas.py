@@ -66,6 +66,19 @@ def test_a_filter_holds_for_everybody_and_the_margins_are_those_of_whom_it_fits(
     assert away[0] < away[1] / 2
 
 
+@pytest.mark.parametrize(("n", "drawn"), [(5, 20_000), (500, 50_000), (5_000, 200_000)])
+def test_a_hundred_people_for_each_persona_stand_for_whom_a_filter_fits(monkeypatch, n, drawn):
+    class Drawn(Exception):
+        pass
+
+    def draw(source, size, seed):
+        raise Drawn(size)
+
+    monkeypatch.setattr(personas, "_draw", draw)
+    with pytest.raises(Drawn, match=f"^{drawn}$"):
+        personas.sample(n, where=personas.ADULTS)
+
+
 def test_a_filter_for_few_draws_until_there_are_enough(monkeypatch):
     monkeypatch.setattr(personas, "FIRST", 1_000)
     rare = personas.sample(30, seed=1, where="age == 40", balanced=False)
