@@ -21,7 +21,8 @@ FOLDER = Path(__file__).parent / "data"
 @cache
 def read(name: str) -> Any:
     """What data/NAME.yaml holds."""
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is there, is ten times as fast
+    return yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), loader)
 
 
 def table(people: pd.DataFrame, loose: bool = False) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from multiprocessing import get_context
@@ -80,7 +81,8 @@ def _count(works: Mapping[str, Callable[[Path, dict[str, str]], dict[str, str] |
 
 
 def _notebook(stem: str, values: Mapping[str, Any], steps: Path, environment: dict[str, str]) -> dict[str, str] | None:
-    return kernels.execute(stem, values, steps.with_suffix(".ipynb"), steps, environment)
+    with closing(kernels.in_turn([environment])) as ready:
+        return kernels.execute(stem, values, steps.with_suffix(".ipynb"), steps, next(ready))
 
 
 def _pairs(settings: Pairs, prompts: Path | None, steps: Path, environment: dict[str, str]) -> dict[str, str] | None:

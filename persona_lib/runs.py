@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import pandas as pd
 from . import manifests, progress, store
 
 if TYPE_CHECKING:  # a notebook, which only records, does not wait for what executes notebooks
+    from jupyter_client import AsyncKernelManager
     from matplotlib.axes import Axes
 
     from .presets import Preset
@@ -96,7 +98,7 @@ def run(
         UserError: the folder holds something else than an earlier run.
         KeyboardInterrupt: Ctrl-C; the kernel is gone and the manifest says so.
     """
-    from . import budget, pages, presets
+    from . import pages, presets
 
     limits = {"max_calls": max_calls, "max_cost": max_cost}
     folder = folder.absolute()
@@ -106,11 +108,7 @@ def run(
     manifest = manifests.begun(preset.name, preset.about, entries) | {"budget": limits}
     began = time.monotonic()
     try:
-        for stem, entry in manifest["notebooks"].items():
-            entry["status"] = "running"
-            _save(manifest, folder, began)
-            left = limits | {name: manifest["usage"][name] for name in ("calls", "cost")}
-            _run_notebook(stem, entry, folder, {budget.VARIABLE: json.dumps(left)})
+        _run_notebooks(manifest, folder, limits, began)
         failed = any(entry["status"] == "failed" for entry in manifest["notebooks"].values())
         manifest["status"] = "failed" if failed else "done"
     except BaseException as error:
@@ -136,23 +134,38 @@ def _save(manifest: dict[str, Any], folder: Path, began: float) -> None:
     (folder / "index.html").write_text(pages.index(manifest), "utf-8")
 
 
-def _run_notebook(stem: str, entry: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> None:
+def _run_notebooks(manifest: dict[str, Any], folder: Path, limits: Mapping[str, float | None], began: float) -> None:
+    """Execute the notebooks one after the other; each may use what those before it have left of the limits."""
+    from . import budget, kernels
+
+    with tempfile.TemporaryDirectory() as temporary:
+        allowed = Path(temporary) / "budget.json"  # a kernel that starts ahead can't be told yet what will be left
+        steps = {stem: Path(temporary) / f"{stem}.jsonl" for stem in manifest["notebooks"]}
+        told = [{progress.VARIABLE: str(file), budget.VARIABLE: str(allowed)} for file in steps.values()]
+        with closing(kernels.in_turn(told)) as ready:
+            for (stem, entry), kernel in zip(manifest["notebooks"].items(), ready, strict=True):
+                entry["status"] = "running"
+                _save(manifest, folder, began)
+                left = {name: manifest["usage"][name] for name in ("calls", "cost")}
+                allowed.write_text(json.dumps(limits | left), "utf-8")
+                _run_notebook(stem, entry, folder, steps[stem], kernel)
+
+
+def _run_notebook(stem: str, entry: dict[str, Any], folder: Path, steps: Path, kernel: "AsyncKernelManager") -> None:
     """Execute a notebook, write its page, and enter what became of it and what it used."""
     from . import kernels, pages
 
     entry["started"] = manifests.now()
     began = time.monotonic()
     target, recorded = folder / f"{stem}.ipynb", folder / stem / "record.json"
-    with tempfile.TemporaryDirectory() as temporary:
-        steps = Path(temporary) / "steps.jsonl"
-        try:
-            entry["error"] = kernels.execute(stem, entry["parameters"], target, steps, environment)
-            entry["status"] = "failed" if entry["error"] else "done"
-            entry |= json.loads(recorded.read_text("utf-8")) if recorded.is_file() else {}
-            pages.export(target, entry["title"])
-        except BaseException as error:
-            entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            raise
-        finally:
-            entry["steps"] = progress.used(steps) if steps.exists() else {}
-            entry["seconds"] = round(time.monotonic() - began, 1)
+    try:
+        entry["error"] = kernels.execute(stem, entry["parameters"], target, steps, kernel)
+        entry["status"] = "failed" if entry["error"] else "done"
+        entry |= json.loads(recorded.read_text("utf-8")) if recorded.is_file() else {}
+        pages.export(target, entry["title"])
+    except BaseException as error:
+        entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        raise
+    finally:
+        entry["steps"] = progress.used(steps) if steps.exists() else {}
+        entry["seconds"] = round(time.monotonic() - began, 1)

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from nbformat import v4
 
-from persona_lib import UserError, manifests, pages, presets, runs, store, usage
+from persona_lib import UserError, kernels, manifests, pages, presets, runs, store, usage
 from persona_lib.progress import Progress
 
 PARAMETERS = 'seed = 0\nn_items: int = 8\nshare = 0.5\nmodel = "local"\nbase_url = None\nrecording = "x"\nout = None'
@@ -36,7 +36,8 @@ with open(os.environ["PERSONA_PROGRESS"], "a") as file:
     file.writelines(json.dumps(told | {"done": done}) + "\\n" for done in (4, 8))
 table = pd.DataFrame({"score": [0.25, 0.5]}, index=pd.Index(["direct", "summary"], name="condition"))
 ax = table.plot.bar()
-here = {"python": sys.executable, "folder": os.getcwd(), "store": os.environ["PERSONA_STORE"]}
+here = {"seaborn": str(("seaborn" in sys.modules, "seaborn" in globals()))}
+here |= {"python": sys.executable, "folder": os.getcwd(), "store": os.environ["PERSONA_STORE"]}
 runs.record(out, headline="Half <b>of</b> the answers & more \\"stand\\"", figures={"scores": ax}, models=[Asked()],
             tables={"scores": table}, metrics={"kept": 0.5, "unknown": float("nan"), "seed": seed, **here})
 """
@@ -138,6 +139,7 @@ def test_the_kernel_is_this_interpreter_in_the_notebooks_folder(manifest, done):
     assert metrics["folder"] == str(root / "notebooks")
     assert metrics["store"] == str(root / "relative.sqlite")  # of the caller's folder, not of the kernel's
     assert metrics["seed"] == 3 and metrics["unknown"] is None
+    assert metrics["seaborn"] == "(True, False)"  # imported ahead, but a notebook must still do so itself
 
 
 def test_a_second_run_replaces_the_files_of_the_first_and_no_others(done):
@@ -493,3 +495,15 @@ def test_ctrl_c_ends_in_one_line_and_leaves_no_kernel(tmp_path):
     told = json.loads((root / "outputs/sleep/manifest.json").read_text())
     assert told["status"] == "interrupted"
     assert [entry["status"] for entry in told["notebooks"].values()] == ["interrupted", "waiting"]
+
+
+# --- kernels
+
+
+def test_the_next_kernel_gets_ready_while_one_is_in_use_and_none_outlives_the_run(project):
+    told = iter([{"PERSONA_PROGRESS": "a"}, {"PERSONA_PROGRESS": "b"}, {"PERSONA_PROGRESS": "c"}])
+    ready = kernels.in_turn(told)
+    first = next(ready)
+    assert [*told] == [{"PERSONA_PROGRESS": "c"}]  # the second has been started too
+    ready.close()
+    assert first.provisioner.process is None and not first.has_kernel
