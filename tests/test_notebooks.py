@@ -82,7 +82,7 @@ def test_summaries_are_those_of_the_conditioning_and_every_attribute_of_each_per
     results, verdicts, rates, each = tables(replay, "07_summaries", "results", "verdicts", "rates", "each")
     same = given[given["condition"] == "summary"].set_index(["persona_id", "prompt_id"])["working"]
     summaries = results.set_index(["persona_id", "prompt_id"])["working"].to_dict()
-    assert len(summaries) == 4 and summaries.items() <= same.to_dict().items()
+    assert len(summaries) == 3 and summaries.items() <= same.to_dict().items()
     lines = results.assign(attribute=results["profile"].str.findall(r"(?m)^([^:\n]+): ")).explode("attribute")
     key = ["persona_id", "prompt_id", "attribute"]
     assert set(map(tuple, lines[key].to_numpy())) == set(map(tuple, verdicts[key].to_numpy()))
@@ -95,7 +95,7 @@ def test_summaries_are_those_of_the_conditioning_and_every_attribute_of_each_per
 def test_curves_start_from_the_share_kept_and_part_as_k_grows(replay):
     samples, curves, known = tables(replay, "08_pass_at_k", "samples", "curves", "known")
     sizes = samples.groupby(["persona_id", "prompt_id"]).size()
-    assert sizes.eq(4).all() and len(sizes) == 4
+    assert sizes.eq(4).all() and len(sizes) == 3
     rates = curves.pivot(index="measure", columns="k", values="rate")
     assert rates[1].tolist() == pytest.approx([samples["score"].mean()] * 2)
     assert rates.loc["pass@k"].is_monotonic_increasing and rates.loc["pass^k"].is_monotonic_decreasing
