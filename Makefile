@@ -28,6 +28,7 @@ record: .venv/installed
 	$(PYTHON) -m venv .venv
 	@echo "Installing the pinned packages (about a minute) ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	$(BIN)/python -m persona_lib.local
 	touch $@
 
 # What only tests need beyond that: the extras, with all that they bring.

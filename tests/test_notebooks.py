@@ -95,7 +95,7 @@ def test_summaries_are_those_of_the_conditioning_and_every_attribute_of_each_per
 def test_curves_start_from_the_share_kept_and_part_as_k_grows(replay):
     samples, curves, known = tables(replay, "08_pass_at_k", "samples", "curves", "known")
     sizes = samples.groupby(["persona_id", "prompt_id"]).size()
-    assert sizes.eq(4).all() and len(sizes) == 3
+    assert sizes.eq(3).all() and len(sizes) == 4
     rates = curves.pivot(index="measure", columns="k", values="rate")
     assert rates[1].tolist() == pytest.approx([samples["score"].mean()] * 2)
     assert rates.loc["pass@k"].is_monotonic_increasing and rates.loc["pass^k"].is_monotonic_decreasing
