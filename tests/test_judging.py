@@ -136,4 +136,4 @@ def test_what_is_too_much_scores_one_and_the_judge_is_told_both_words():
         with Endpoint(lambda body, v=verdict: completion(json.dumps({"critique": "x", "verdict": v}))) as endpoint:
             table = judging.subtlety(Model("m", endpoint.url), ANSWERS)
         assert table["score"].tolist() == [score] * 2
-        assert endpoint.requests[0]["messages"][-1]["content"].endswith('write "subtle" or "too much".')
+        assert endpoint.requests[0]["messages"][0]["content"].endswith('write "subtle" or "too much".')
