@@ -47,7 +47,8 @@ def hold(expressions: Iterable[str], table: pd.DataFrame) -> np.ndarray:
     """For each person of `table` and each expression whether it holds: array (people, expressions) of booleans."""
     columns = dict(table.items())
     values = {text: _evaluate(text, columns).to_numpy() for text in dict.fromkeys(expressions)}
-    return np.column_stack([values[text] for text in expressions])
+    holds = [values[text] for text in expressions]
+    return np.array(holds, dtype=bool).reshape(len(holds), len(table)).T
 
 
 def _column(people: pd.DataFrame, name: str) -> pd.Series:

@@ -45,8 +45,9 @@ def _impossible(personas: pd.DataFrame) -> Iterator[pd.DataFrame]:
         if all(name in codes for name in rule):
             names = " and ".join(sorted(rule))
             rows = np.logical_and.reduce([member[codes[name]] for name, member in rule.items()])
-            reason = f"no person has these values of {names}"
-            yield _violations(personas.index[rows], f"census: {names}", reason)
+            if rows.any():
+                reason = f"no person has these values of {names}"
+                yield _violations(personas.index[rows], f"census: {names}", reason)
 
 
 def _unsuited(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -54,8 +55,8 @@ def _unsuited(table: pd.DataFrame, name: str) -> pd.DataFrame:
     known = phrases.load(SETS[name])
     texts = table[name.replace(" ", "_")].reset_index(drop=True).str.split(phrases.JOIN, regex=False).explode().dropna()
     given = texts.rename("phrase").rename_axis("row").reset_index().merge(known, on="phrase")
-    who = pd.Index(known["who"].unique())
-    suits = conditions.hold(who, table)[given["row"], who.get_indexer(given["who"])]
+    kinds, who = pd.factorize(given["who"])
+    suits = conditions.hold(who, table)[given["row"], kinds]
     given = given[~given.assign(suits=suits).groupby(["row", "phrase"])["suits"].transform("any")]
     given = given.drop_duplicates(["row", "phrase"])
     reasons = "'" + given["phrase"].astype("str") + "' is for " + given["who"].astype("str")
@@ -70,7 +71,8 @@ def _ruled(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
     rules = conditions.read("consistency")
     hold = conditions.hold([rule["when"] for rule in rules], table.assign(**told))
     for rule, rows in zip(rules, hold.T, strict=True):
-        yield _violations(table.index[rows], rule["name"], rule["reason"])
+        if rows.any():
+            yield _violations(table.index[rows], rule["name"], rule["reason"])
 
 
 def _violations(ids: pd.Index, rule: str, reason: str | pd.Series) -> pd.DataFrame:
