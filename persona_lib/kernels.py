@@ -98,16 +98,19 @@ class _Engine(NBClientEngine):
     """papermill's own for a kernel that runs, whose connection it would leave open and which it would leave running."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, start_timeout: int = 60, **options: Any) -> None:
-        options = {name: options[name] for name in ("km", "on_cell_executed")}
-        client = PapermillNotebookClient(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, **options)
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, km: AsyncKernelManager, on_cell_executed: Any, start_timeout: int, **_: Any
+    ) -> None:
+        client = PapermillNotebookClient(
+            nb_man, km=km, kernel_name=kernel_name, startup_timeout=start_timeout, on_cell_executed=on_cell_executed
+        )
         try:
             client.execute()
         finally:
             run_sync(_drop_tasks)()
             if client.kc:
                 client.kc.stop_channels()
-            run_sync(options["km"].request_shutdown)()
+            run_sync(km.request_shutdown)()
 
 
 async def _drop_tasks() -> None:

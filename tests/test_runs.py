@@ -505,5 +505,7 @@ def test_the_next_kernel_gets_ready_while_one_is_in_use_and_none_outlives_the_ru
     ready = kernels.in_turn(told)
     first = next(ready)
     assert [*told] == [{"PERSONA_PROGRESS": "c"}]  # the second has been started too
+    second = next(ready)
+    assert first.has_kernel and second.has_kernel
     ready.close()
-    assert first.provisioner.process is None and not first.has_kernel
+    assert not first.has_kernel and not second.has_kernel
