@@ -6,6 +6,7 @@ What it shows are the tables of `find` and `compare` and the texts of `profiles`
 from collections.abc import Callable
 from html import escape
 from textwrap import fill
+from threading import RLock
 
 import ipywidgets as w
 import pandas as pd
@@ -65,16 +66,22 @@ def browser(people: pd.DataFrame) -> w.VBox:
         text.value = _paragraphs(profiles.describe(people.loc[ids[0]], form.value)) if ids else ""
         table.value = _marked(compare(people, ids)) if ids else ""
 
-    _on_value(filtered, where)
-    _on_value(shown, *lists, form)
+    lock = RLock()
+    _on_value(filtered, where, lock=lock)
+    _on_value(shown, *lists, form, lock=lock)
     filtered()
     shown()
     return w.VBox([where, said, *lists, form, text, table])
 
 
-def _on_value(function: Callable[[object], None], *widgets: object) -> None:
+def _on_value(function: Callable[[object], None], *widgets: w.Widget, lock: RLock) -> None:
+    # JupyterLab hears widgets in several threads of a kernel (subshells): the one that comes last must show last.
+    def one_at_a_time(change: object) -> None:
+        with lock:
+            function(change)
+
     for widget in widgets:
-        widget.observe(function, "value")
+        widget.observe(one_at_a_time, "value")
 
 
 def _paragraphs(text: str) -> str:

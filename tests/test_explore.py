@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -57,6 +58,26 @@ def test_the_widget_filters_reads_compares_and_says_what_is_wrong_with_a_filter(
     assert "can't be read" in said.value and len(first.options) == len(old)
     where.value = "age > 98"
     assert said.value == "0 of 120 personas" and text.value == ""
+
+
+def test_what_is_chosen_last_is_shown_also_when_widgets_are_heard_in_two_threads(people, monkeypatch):
+    _, _, first, _, form, text, _ = explore.browser(people).children
+    describe, begun, overtaken = profiles.describe, threading.Event(), threading.Event()
+
+    def slowly(row, kind):
+        if kind == "list":
+            begun.set()
+            overtaken.wait(0.5)
+        return describe(row, kind)
+
+    monkeypatch.setattr(profiles, "describe", slowly)
+    reader = threading.Thread(target=setattr, args=(first, "index", 3))
+    reader.start()
+    assert begun.wait(10)
+    form.value = "prose"
+    overtaken.set()
+    reader.join(10)
+    assert text.value.startswith("<div>This is about one person.")
 
 
 def test_a_persona_cannot_write_html_into_the_page(people):
