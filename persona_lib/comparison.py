@@ -137,10 +137,10 @@ def whose(
         people_text = "\n".join(f"({letter})\n{text}\n" for letter, text in shown)
         values = {"personas": people_text, "question": item.prompt, "answer": item.chosen}
         messages.append(template.messages(values))
-    chances = judge.choose(messages, tuple(options), step="whose answers").reshape(-1, among)
+    got = judge.choices(messages, tuple(options), step="whose answers")
+    chances = got.probabilities
     right = chances[np.arange(len(places)), places] if len(places) else np.empty(0)
     known = ~np.isnan(right)
     score = np.where(known, np.nan_to_num(chances).argmax(axis=1) == places, np.nan) if len(places) else right
     table = items[["persona_id", "prompt_id"]].assign(judge=judge.name, place=places, p_right=right, score=score)
-    why = np.where(known, None, "no reply, or none of the letters among the likeliest first tokens")
-    return table.assign(failure=pd.Series(why, table.index, dtype="str"))
+    return table.assign(failure=pd.Series(got.why(), table.index, dtype="str"))

@@ -52,11 +52,11 @@ def read(people: pd.DataFrame, reader: Model, templates: str | None = None) -> p
             for measure, (question, options) in MEASURES.items():
                 rows.append([i, step, measure, reader.name])
                 messages += [_asked(template, profile, question, order) for order in (options, options[::-1])]
-    chances = reader.choose(messages, tuple(LETTERS), step="impressions").reshape(-1, 2, len(LETTERS))
+    got = reader.choices(messages, tuple(LETTERS), step="impressions")
+    chances = got.probabilities.reshape(-1, 2, len(LETTERS))
     value = (chances[:, 0] - chances[:, 1]) @ np.array([-1.0, 0.0, 1.0]) / 2
     table = pd.DataFrame(rows, columns=[personas.ID, "step", "measure", "reader"]).assign(value=value)
-    why = "no reply, or none of the letters among the likeliest first tokens"
-    return table.assign(failure=pd.Series(why, table.index, dtype="str").where(table["value"].isna()))
+    return table.assign(failure=pd.Series(got.why(orders=2), table.index, dtype="str"))
 
 
 def _asked(template: wording.Template, profile: str, question: str, options: Sequence[str]) -> list[dict[str, str]]:

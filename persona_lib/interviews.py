@@ -60,7 +60,8 @@ def ask(
         for order in own
     )
     told = model.name if persona else f"{model.name}, told nothing"
-    shown = model.choose(messages, tuple(LETTERS[:k]), step=f"survey, {told}").reshape(len(items), orders, k)
+    got = model.choices(messages, tuple(LETTERS[:k]), step=f"survey, {told}")
+    shown = got.probabilities.reshape(len(items), orders, k)
     chances = np.empty_like(shown)
     np.put_along_axis(chances, shuffles, shown, axis=2)  # back into the survey's order
     mean = chances.mean(axis=1)
@@ -75,8 +76,7 @@ def ask(
     ends["in_last_order"] = ends["in_last_order"].where(several)
     tied = np.isclose(mean, mean.max(axis=1, keepdims=True), rtol=0, atol=1e-9).sum(axis=1) > 1
     answer = pd.Series(names[best], table.index, dtype="str").where(known & ~tied)
-    nothing = "no reply, or none of the letters among the likeliest first tokens"
-    why = np.select([~known, tied], [nothing, "tie: no option is the likeliest"], "")
+    why = pd.Series(got.why(orders), table.index, dtype="str")
     return table.assign(
         answer=answer,
         confidence=mean.max(axis=1),
@@ -85,7 +85,7 @@ def ask(
         p_first=shown[:, :, 0].mean(axis=1),
         truth=items["answer"],
         score=(answer == items["answer"]).astype(float).where(answer.notna()),
-        failure=pd.Series(why, table.index, dtype="str").replace("", None),
+        failure=why.mask(known & tied, "tie: no option is the likeliest"),
     )
 
 
@@ -170,11 +170,16 @@ def differences(table: pd.DataFrame, source: str) -> pd.DataFrame:
 
     Returns:
         As `intervals.paired_differences`, `source` the minuend of each row.
+
+    Raises:
+        UserError: the table has no such source.
     """
+    if source not in (sources := table["source"].unique()):
+        raise UserError(f"nothing was answered by '{source}': take one of {', '.join(map(repr, sources))}")
     wide = intervals.side_by_side(table, "source", "score")
     if len(wide.index.unique(level="prompt_id")) == 1:
         wide = wide.droplevel("prompt_id")
-    others = [other for other in table["source"].unique() if other != source]
+    others = [other for other in sources if other != source]
     rows = [
         {"minuend": source, "subtrahend": other, **intervals.difference(wide[source] - wide[other])} for other in others
     ]
@@ -238,10 +243,13 @@ def findings(table: pd.DataFrame, model: str) -> pd.DataFrame:
     Returns:
         Index `claim`; `estimate` (a difference, or a kappa) with `low`, `high`, `n`, and `shown`: yes (all of the
         interval above 0), no (all below), or open. The intervals are those of single claims, not corrected.
+
+    Raises:
+        UserError: the table has no such model.
     """
     than = {MAJORITY: "the majority's answer", f"{model}, told nothing": "without the persona"}
     than |= {LOGIT: "a logit on the same attributes"}
-    gains = differences(table[table["source"].isin([model, *than])], model).set_index("subtrahend")
+    gains = differences(table, model).set_index("subtrahend")
     rows = {f"is right more often than {t}": gains.loc[s, ["difference", "low", "high", "n"]] for s, t in than.items()}
     own = table[table["source"] == model]
     pairs = {"agrees with the respondents beyond chance": ("answer", "truth")}

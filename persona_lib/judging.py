@@ -134,8 +134,6 @@ def prefer(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step
     table["choice"] = pd.Series(choice, table.index, dtype="str").replace("", None)
     known = table["p_chosen"].notna()
     table["flip"] = pd.Series((p_first > 0.5) != (p_second > 0.5), table.index).astype("boolean").where(known)
-    why = [
-        "tie" if one is other is None else one or other for one, other in zip(*[iter(got.failures)] * 2, strict=True)
-    ]
-    table["failure"] = pd.Series(why, table.index, dtype="str").where(table["choice"].isna())
+    why = pd.Series(got.why(orders=2), table.index, dtype="str").fillna("tie")
+    table["failure"] = why.where(table["choice"].isna())
     return table

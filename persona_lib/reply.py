@@ -46,6 +46,10 @@ class Choices(NamedTuple):
     mass: np.ndarray
     failures: list[str | None]
 
+    def why(self, orders: int = 1) -> list[str | None]:
+        """Why an item has no choice, or None: the first failure in the rows of its `orders`, side by side."""
+        return [next(filter(None, own), None) for own in zip(*[iter(self.failures)] * orders, strict=True)]
+
 
 def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[str, BaseModel | None, str | None]:
     """A whole reply's text, the validated object where a schema is given, and why it is no answer (or None)."""

@@ -58,7 +58,7 @@ def test_the_core_tells_nothing_that_the_census_does_not_ask(people):
     assert "religion: " in last and "lifestyle: " in last
 
 
-def test_a_reader_that_says_nothing_readable_leaves_rows_that_say_so(people):
+def test_a_reader_that_says_nothing_readable_leaves_rows_that_say_why(people):
     def mute(body: dict) -> dict:
         reply = likely(0.3, 0.3, 0.4)
         reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"] = [{"token": "I", "logprob": 0}]
@@ -66,6 +66,7 @@ def test_a_reader_that_says_nothing_readable_leaves_rows_that_say_so(people):
 
     with Endpoint(mute) as endpoint:
         table = drift.read(people.head(2), Model("m", endpoint.url, max_in_flight=1))
-    assert table["value"].isna().all() and table["failure"].notna().all()
+    assert table["value"].isna().all()
+    assert table["failure"].eq("none of A, B, C among the 1 likeliest first tokens").all()
     found = drift.drift(table)
     assert (found["failed"] == 2).all() and found["difference"].isna().all()

@@ -10,6 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from persona_lib import UserError, interviews, portraits, respondents
 from persona_lib.personas import describe
+from persona_lib.reply import Choices
 
 ITEM = interviews.ITEM
 
@@ -20,10 +21,11 @@ class StandIn:
     def __init__(self, says, name: str = "stand-in"):
         self.says, self.name, self.asked = says, name, 0
 
-    def choose(self, messages, options, step="") -> np.ndarray:
+    def choices(self, messages, options, step="") -> Choices:
         rows = [self.says(m[0]["content"], m[-1]["content"], options) for m in messages]
         self.asked += len(rows)
-        return np.array(rows, dtype=float).reshape(-1, len(options))
+        shares = np.array(rows, dtype=float).reshape(-1, len(options))
+        return Choices(shares, shares.sum(axis=1), ["no letter" if np.isnan(row).any() else None for row in rows])
 
 
 def pick(text: str):
@@ -114,7 +116,7 @@ def test_yardsticks_stand_in_one_table_and_know_nothing_of_the_person_they_guess
 
 def test_a_reply_without_any_letter_is_a_row_that_counts_as_failed(anes):
     table = interviews.ask(anes, StandIn(lambda *_: [np.nan, np.nan]))
-    assert table["score"].isna().all() and table["answer"].isna().all() and table["failure"].notna().all()
+    assert table["score"].isna().all() and table["answer"].isna().all() and table["failure"].eq("no letter").all()
     assert interviews.yardsticks(table).loc["stand-in", "failed"] == 944
     assert interviews.coverage(table).empty
 
@@ -265,6 +267,8 @@ def test_of_one_order_nothing_is_said_of_another(made):
     found = interviews.findings(table, "stand-in")
     assert found.loc[ITSELF, ["n", "shown"]].tolist() == [0, "open"] and np.isnan(found.loc[ITSELF, "estimate"])
     assert (found.loc[[*MORE, PEOPLE], "shown"] == "yes").all()
+    with pytest.raises(UserError, match="answered by 'gpt-5': take one of 'stand-in', 'stand-in, told nothing"):
+        interviews.findings(table, "gpt-5")
 
 
 def test_the_surer_answers_are_kept_first_and_accuracy_falls_as_planted(made):
