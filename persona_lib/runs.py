@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # a notebook, which only records, does not wait for what exec
 
     from .presets import Preset
 
+MARGIN = 0.1  # inches around a figure
+
 
 def record(
     out: str | None,
@@ -70,9 +72,14 @@ def _write_table(table: pd.DataFrame, stem: Path) -> None:
 
 def _write_figure(axes: "Axes", stem: Path) -> None:
     """Write a figure as PNG, and as an SVG that has the same bytes each time."""
+    figure = axes.figure
+    # bbox_inches="tight" would lay out and draw twice for each of the two.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    box = figure.get_tightbbox().padded(MARGIN)
     with matplotlib.rc_context({"svg.hashsalt": "persona"}):
-        axes.figure.savefig(f"{stem}.png", dpi=160, bbox_inches="tight")
-        axes.figure.savefig(f"{stem}.svg", bbox_inches="tight", metadata={"Date": None})
+        figure.savefig(f"{stem}.png", dpi=160, bbox_inches=box)
+        figure.savefig(f"{stem}.svg", bbox_inches=box, metadata={"Date": None})
 
 
 def run(
