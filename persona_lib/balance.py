@@ -7,8 +7,6 @@ of every attribute and of every pair of attributes. Only whole numbers are added
 any machine. Used by `personas`.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
@@ -65,25 +63,21 @@ def choose(pool: pd.DataFrame, n: int, reference: Reference, seed: int) -> np.nd
 
 def _cells(table: pd.DataFrame, reference: Reference) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which cells each person lies in (people x cells of a person), and of each cell its share and its weight."""
-    persons, shares, weights = [], [], []
-    start = 0
-    for names, part in _parts(reference):
-        categories = [table[name].cat.categories for name in names]
-        sizes = [len(labels) for labels in categories]
-        values = [
-            labels.get_indexer(part[value]) for labels, value in zip(categories, ("value", "other value"), strict=False)
-        ]
-        share = np.zeros(np.prod(sizes))
-        share[np.ravel_multi_index(values, sizes)] = part["share"]
-        persons.append(start + np.ravel_multi_index([table[name].cat.codes for name in names], sizes))
-        shares.append(share)
-        weights.append(np.full(len(share), SINGLE if len(names) == 1 else 1))
-        start += len(share)
-    return np.column_stack(persons), np.concatenate(shares), np.concatenate(weights)
-
-
-def _parts(reference: Reference) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
-    """The names of each attribute and of each pair, with their rows of the reference."""
-    singles, pairs = reference
-    yield from singles.groupby(["attribute"], sort=False)
-    yield from pairs.groupby(["attribute", "other"], sort=False)
+    singles, pairs = (part.to_dict("list") for part in reference)
+    codes = {name: table[name].cat.codes.to_numpy() for name in table}
+    sizes = {name: len(table[name].cat.categories) for name in table}
+    place = {(name, label): code for name in table for code, label in enumerate(table[name].cat.categories)}
+    parts = dict.fromkeys([*zip(singles["attribute"]), *zip(pairs["attribute"], pairs["other"], strict=True)])
+    width = [np.prod([sizes[name] for name in names]) for names in parts]
+    start = dict(zip(parts, np.cumsum([0, *width]), strict=False))
+    rows = [start[one,] + place[one, value] for one, value in zip(singles["attribute"], singles["value"], strict=True)]
+    pair = zip(*(pairs[column] for column in ("attribute", "other", "value", "other value")), strict=True)
+    rows += [start[a, b] + place[a, value] * sizes[b] + place[b, other] for a, b, value, other in pair]
+    share = np.zeros(sum(width))
+    share[rows] = singles["share"] + pairs["share"]
+    persons = [
+        start[names] + np.ravel_multi_index([codes[name] for name in names], [sizes[name] for name in names])
+        for names in parts
+    ]
+    weight = np.repeat([SINGLE if len(names) == 1 else 1 for names in parts], width)
+    return np.column_stack(persons), share, weight
