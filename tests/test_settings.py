@@ -309,6 +309,16 @@ def test_the_embedded_model_gives_log_probabilities_with_a_schema_and_sampled_ch
     assert got.probabilities.sum() == pytest.approx(1) and got.mass.tolist() == [1] and got.failures == [None]
 
 
+def test_the_embedded_models_samples_differ_and_are_the_same_in_each_run(tmp_path):
+    stores = [Store(tmp_path / name) for name in ("one", "two")]
+    one, two = ([reply.text for k in range(2) for reply in draw(Model("local", store=store), k)] for store in stores)
+    assert one == two and one[0] != one[1]
+
+
+def draw(model: Model, sample: int):
+    return model.ask(say("Name an animal, a colour and a town."), temperature=1.5, max_tokens=12, sample=sample)
+
+
 def test_openai_itself_is_sent_its_own_name_of_max_tokens_unless_it_is_left_out():
     request = {"model": {"name": "o"}, "messages": [], "temperature": 0, "max_tokens": 9}
     from persona_lib.connection import Endpoint as Sender
