@@ -18,8 +18,8 @@ from typing import Any
 import openai
 
 from . import UserError
-from .connection import FINAL, RETRIES, Endpoint, Outcome, lean, message, one_line, wait
-from .reply import read
+from .connection import FINAL, RETRIES, Endpoint, lean, message, one_line, wait
+from .reply import Outcome, read
 from .store import Batch, Store, canonical, key_of
 
 MOST_REQUESTS = 50_000  # of a file; OpenAI's bound, as that on its bytes

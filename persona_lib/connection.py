@@ -11,12 +11,13 @@ import random
 import re
 import time
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import openai
 
 from . import UserError, keys, local
 from .pace import Pace
+from .reply import Outcome
 from .settings import LEFT_OUT, NAME
 from .store import canonical
 
@@ -37,14 +38,6 @@ _FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFo
 
 # How endpoints word that they don't take a field.
 _REFUSAL = re.compile(r"unsupported|not support|not allow|not permitted|deprecated|unknown|unrecogni[sz]ed", re.I)
-
-
-class Outcome(NamedTuple):
-    """How a call ended: the reply (or {"error": reason}), whether it is worth keeping, and how often it was retried."""
-
-    reply: dict[str, Any]
-    keep: bool
-    retries: int
 
 
 class Endpoint:

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from .connection import Outcome
+from .reply import Outcome
 from .store import Store, canonical, key_of
 
 CHARS_PER_TOKEN = 4.0  # of English text, roughly

@@ -139,7 +139,8 @@ class Model:
                 validate is asked again with the error, twice at most.
             temperature: of the sampling.
             max_tokens: most tokens of a reply; None leaves it to the endpoint.
-            sample: number of the independent sample, for several replies to the same messages at temperature > 0.
+            sample: number of the independent sample, for several replies to the same messages at temperature > 0; the
+                embedded model is seeded with it.
             step: what the progress line and the usage call this.
             logprobs: ask for the log-probabilities of the reply's tokens, and of the 5 likeliest at each place; where
                 the endpoint refuses them, the reply comes without.

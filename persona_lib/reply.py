@@ -1,7 +1,7 @@
 """What a model's reply says: its text or validated object, its tokens' probabilities, or why it is no answer.
 
 Replies are the endpoint's JSON as kept in the response store, so that they can be read again another way without a
-call; a call that got no completion is kept as {"error": reason}. Used by `model.Model` and `judging`.
+call; a call that got no completion is kept as {"error": reason}. Used by `connection`, `model.Model` and `judging`.
 """
 
 import math
@@ -16,6 +16,14 @@ from pydantic import BaseModel, ValidationError
 
 INVALID = "invalid reply"  # how the failure of a structured reply that does not validate begins
 CUT_OFF = "cut off: max_tokens reached"
+
+
+class Outcome(NamedTuple):
+    """How a call ended: the reply (or {"error": reason}), whether it is worth keeping, and how often it was retried."""
+
+    reply: dict[str, Any]
+    keep: bool
+    retries: int
 
 
 @dataclass(frozen=True)
