@@ -29,7 +29,8 @@ GGUF_SHA256 = "0c1d3326cd9793cfb7296113c063dd5c24e2bd734b48ec1a3d01b7158eca9387"
 CONTEXT = 4096  # tokens of prompt and reply together: a profile, a question and an answer take below 1,500
 PROMPT_CACHE_MIB = 512  # llama.cpp's own default is 8 GiB
 # llama.cpp's threads wait for each other some hundred times a token. They spin for so long only, then sleep: with its
-# default one busy process beside it on two cores makes a token take 3 s instead of 20 ms, with this 60 ms.
+# default one busy process beside it on two cores makes a token take 3 s instead of 20 ms, with this 60 ms. Alone they
+# are up to a tenth slower for it.
 SPIN = {"GOMP_SPINCOUNT": "1000"}
 
 
