@@ -104,6 +104,17 @@ def test_a_seed_that_is_none_and_people_without_age_are_refused(people, bad):
     assert len(quirks.draw(people.head(0), seed=0)) == 0
 
 
+def test_conditions_say_what_pandas_own_eval_makes_of_them(people):
+    table = conditions.table(people)
+    columns = dict(table.items())
+    whose = {who for name in quirks.SETS.values() for who in phrases.load(name)["who"]}
+    terms = conditions.read("conditions")
+    assert len(whose) > 50 and len(terms) > 20
+    for text in whose | set(terms.values()):
+        own = pd.eval(text, engine="python", resolvers=[columns])
+        assert (conditions.hold([text], table)[:, 0] == own.to_numpy(dtype=bool)).all(), text
+
+
 def test_a_condition_that_cannot_be_read_is_named(people):
     with pytest.raises(UserError, match=r"'adult and rihc' can't be read .*see data/conditions.yaml"):
         conditions.hold(["adult and rihc"], conditions.table(people.head(2)))
