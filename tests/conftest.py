@@ -35,7 +35,7 @@ def replay(tmp_path_factory, offline) -> Path:
     """The folder of a run of the smoke preset in which every reply comes from the recording."""
     folder = tmp_path_factory.mktemp("replay") / "run"
     command = [sys.executable, "-m", "persona_lib.cli", "run", "-p", "recording=smoke", "--out", str(folder)]
-    done = subprocess.run(command, env=offline, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=offline, capture_output=True, text=True, timeout=540)
     assert (folder / "index.html").is_file(), done.stdout + done.stderr
     return folder
 
