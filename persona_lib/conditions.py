@@ -90,7 +90,9 @@ class _OfColumns(ast.NodeTransformer):
         return ast.UnaryOp(operator, self.visit(node.operand))
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        if not isinstance(node.ops[0], ast.In | ast.NotIn):
+        self.generic_visit(node)
+        (operator,) = node.ops  # columns have nothing like a chain of comparisons
+        if not isinstance(operator, ast.In | ast.NotIn):
             return node
         found = ast.Call(ast.Attribute(node.left, "isin", ast.Load()), node.comparators, [])
-        return found if isinstance(node.ops[0], ast.In) else ast.UnaryOp(ast.Invert(), found)
+        return found if isinstance(operator, ast.In) else ast.UnaryOp(ast.Invert(), found)

@@ -107,8 +107,8 @@ class Endpoint:
         body = {"model": self.name, "messages": request["messages"]}
         if "temperature" in request:
             body["temperature"] = request["temperature"]
-            if self.base_url is None:  # llama.cpp draws by the seed alone, so that the sample is the same in each run
-                body["seed"] = request["sample"]
+        if self.base_url is None:  # by itself llama.cpp takes another seed each time, and a run would not repeat
+            body["seed"] = request["sample"]
         if "max_tokens" in request:
             # OpenAI has renamed it; many compatible servers know only the old name.
             body["max_completion_tokens" if self.base_url == OPENAI_URL else "max_tokens"] = request["max_tokens"]

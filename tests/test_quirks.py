@@ -1,12 +1,13 @@
 """Quirks and mannerisms: enough of them, different enough, and none that contradicts the person who has it."""
 
+import re
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, census, conditions, phrases, quirks
+from persona_lib import UserError, census, conditions, phrases, quirks, written
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +108,15 @@ def test_a_seed_that_is_none_and_people_without_age_are_refused(people, bad):
 def test_conditions_say_what_pandas_own_eval_makes_of_them(people):
     table = conditions.table(people)
     columns = dict(table.items())
-    whose = {who for name in quirks.SETS.values() for who in phrases.load(name)["who"]}
-    terms = conditions.read("conditions")
+    whose = {who for name in (quirks.SETS | written.SETS).values() for who in phrases.load(name)["who"]}
+    terms = {text for name in ("conditions", "loose") for text in conditions.read(name).values()}
     assert len(whose) > 50 and len(terms) > 20
-    for text in whose | set(terms.values()):
+    for text in whose | terms | {"(age in [3, 4]) == infant", "not age < 18 and age not in [40, 50]"}:
         own = pd.eval(text, engine="python", resolvers=[columns])
         assert (conditions.hold([text], table)[:, 0] == own.to_numpy(dtype=bool)).all(), text
 
 
 def test_a_condition_that_cannot_be_read_is_named(people):
-    with pytest.raises(UserError, match=r"'adult and rihc' can't be read .*see data/conditions.yaml"):
-        conditions.hold(["adult and rihc"], conditions.table(people.head(2)))
+    for text in ("adult and rihc", "18 < age < 65", "age in [3, 4] == infant"):
+        with pytest.raises(UserError, match=rf"'{re.escape(text)}' can't be read .*see data/conditions.yaml"):
+            conditions.hold([text], conditions.table(people.head(2)))
