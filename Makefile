@@ -4,6 +4,9 @@ BIN := .venv/bin
 
 .PHONY: run test lab record clean
 
+# Some containers forbid Python to keep what it compiles, and then each of the many processes compiles all it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 run: .venv/installed
 	$(BIN)/persona run --preset smoke
 
