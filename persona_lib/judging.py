@@ -21,7 +21,7 @@ SUBTLE, TOO_MUCH = "subtle", "too much"
 def critic(
     judge: Model,
     answers: pd.DataFrame,
-    words: int = 20,
+    words: int = 12,
     templates: str | None = None,
     sample: int = 0,
     temperature: float = 0,
@@ -48,7 +48,7 @@ def critic(
     return _verdicts(judge, answers, "critic", options, words, templates, sample, temperature, probabilities)
 
 
-def subtlety(judge: Model, answers: pd.DataFrame, words: int = 20, templates: str | None = None) -> pd.DataFrame:
+def subtlety(judge: Model, answers: pd.DataFrame, words: int = 12, templates: str | None = None) -> pd.DataFrame:
     """Does an answer give away that the profile was at hand? Section 5.2 of the paper.
 
     Args:
