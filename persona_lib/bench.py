@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import create_model
 
 from . import UserError, judging, profiles, wording
-from .model import Model
+from .model import Model, no_twins
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
 # What a condition is worth is seen against these: a random other persona's profile, the baseline in other words.
@@ -95,9 +95,7 @@ def conditioning(
         UserError: two models have one name, only one persona is there and a condition takes another, or several samples
             are asked for at a temperature that makes them one.
     """
-    names = [writer.name for writer in writers]
-    if twins := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"two models are named {', '.join(twins)}, so that their rows would be one: give each its own")
+    no_twins(writers)
     if samples > 1 and temperature <= 0:
         raise UserError(f"{samples} samples at temperature 0 would be one and the same: set a temperature above 0")
     answers = pd.concat(

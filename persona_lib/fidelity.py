@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from . import UserError, agreement, intervals, judging, personas, preferences, profiles
-from .model import Model
+from .model import Model, no_twins
 
 ITEM = intervals.ITEM
 OPTIONS = ("rejected", "chosen")
@@ -93,9 +93,7 @@ def choose(items: pd.DataFrame, judges: Sequence[Model], templates: str | None =
     Raises:
         UserError: two models have one name.
     """
-    names = [judge.name for judge in judges]
-    if len(set(names)) < len(names):
-        raise UserError(f"two of the models {', '.join(names)} have one name, so that their rows would be one")
+    no_twins(judges)
     items = items.rename(columns={"first": "rejected", "second": "chosen"}).reset_index(drop=True)
     items = items.assign(pair_id=items["prompt_id"])
     why = items.get("failure", pd.Series(None, items.index)).astype("str")

@@ -364,10 +364,19 @@ def several(names: Sequence[str], store: Store | None = None) -> list[Model]:
         UserError: one is named twice, so that its rows could not be told from the other's.
     """
     models = [Model(name, base_url or None, store) for name, _, base_url in (n.partition("@") for n in names)]
-    told = [model.name for model in models]
-    if twins := sorted({name for name in told if told.count(name) > 1}):
-        raise UserError(f"two models are named {', '.join(twins)}, so that their rows would be one: name each once")
+    no_twins(models)
     return models
+
+
+def no_twins(models: Iterable[Model]) -> None:
+    """See to it that each model has a name of its own, by which its rows in a table are known.
+
+    Raises:
+        UserError: two have one name.
+    """
+    names = [model.name for model in models]
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"two models are named {', '.join(twins)}, so that their rows would be one: give each its own")
 
 
 class _Batch:

@@ -85,7 +85,7 @@ def test_a_pair_that_failed_has_its_rows_and_counts_as_failed(played):
 
 
 def test_two_models_of_one_name_are_refused():
-    with pytest.raises(UserError, match="two of the models m, m have one name"):
+    with pytest.raises(UserError, match="two models are named m"):
         fidelity.play(PEOPLE, PROMPTS, [Model("m", "http://127.0.0.1:9/v1"), Model("m", "http://127.0.0.1:8/v1")])
 
 
