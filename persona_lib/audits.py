@@ -104,7 +104,7 @@ def repeated(judge: Model, answers: pd.DataFrame, times: int = 3, temperature: f
         answers: as in `judging.critic`, with `persona_id` and `prompt_id`.
         times: how often, the first time at temperature 0 as in a run; once only leaves nothing to compare.
         temperature: of the other times.
-        settings: `words` and `templates` of `judging.critic`.
+        settings: `templates` and `probabilities` of `judging.critic`.
 
     Returns:
         One row per answer: `persona_id`, `prompt_id`, `first` (its score the first time), `mean` (of the others),

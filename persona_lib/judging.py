@@ -16,12 +16,12 @@ from .reply import field_masses, normalized
 
 KEEP, REVISE = "keep", "revise"
 SUBTLE, TOO_MUCH = "subtle", "too much"
+CRITIQUE_WORDS = 12  # asked of a judge before its verdict
 
 
 def critic(
     judge: Model,
     answers: pd.DataFrame,
-    words: int = 12,
     templates: str | None = None,
     sample: int = 0,
     temperature: float = 0,
@@ -32,7 +32,6 @@ def critic(
     Args:
         judge: the model that judges.
         answers: columns `profile` (the persona as text), `prompt`, `answer`.
-        words: length of the critique that the judge is asked for.
         templates: folder with a `critic.txt` of the user's own.
         sample, temperature: as in `Model.ask`; another sample asks the same once more.
         probabilities: ask for log-probabilities with the verdict, where the judge offers them. They take some 10 kB of
@@ -45,20 +44,20 @@ def critic(
         offered or not scored), `judge_failure` (the reason why there is no score, or missing).
     """
     options = {"keep": KEEP, "revise": REVISE}
-    return _verdicts(judge, answers, "critic", options, words, templates, sample, temperature, probabilities)
+    return _verdicts(judge, answers, "critic", options, templates, sample, temperature, probabilities)
 
 
-def subtlety(judge: Model, answers: pd.DataFrame, words: int = 12, templates: str | None = None) -> pd.DataFrame:
+def subtlety(judge: Model, answers: pd.DataFrame, templates: str | None = None) -> pd.DataFrame:
     """Does an answer give away that the profile was at hand? Section 5.2 of the paper.
 
     Args:
-        judge, answers, words: as in `critic`.
+        judge, answers: as in `critic`.
         templates: folder with a `subtlety.txt` of the user's own.
 
     Returns:
         As `critic`; `verdict` is subtle or too much, `score` 1 for too much and 0 for subtle.
     """
-    return _verdicts(judge, answers, "subtlety", {"too_much": TOO_MUCH, "subtle": SUBTLE}, words, templates)
+    return _verdicts(judge, answers, "subtlety", {"too_much": TOO_MUCH, "subtle": SUBTLE}, templates)
 
 
 def _verdicts(
@@ -66,7 +65,6 @@ def _verdicts(
     answers: pd.DataFrame,
     name: str,
     options: dict[str, str],
-    words: int,
     templates: str | None,
     sample: int = 0,
     temperature: float = 0,
@@ -75,9 +73,10 @@ def _verdicts(
     """A critique and one of two verdicts on each answer; the first option scores 1, the second 0."""
     template = wording.load(name, templates)
     verdict = Literal[tuple(options.values())]
-    schema = create_model(name.title(), critique=(wording.bounded(words), ...), verdict=(verdict, ...))
+    schema = create_model(name.title(), critique=(wording.bounded(CRITIQUE_WORDS), ...), verdict=(verdict, ...))
+    fixed = options | {"words": CRITIQUE_WORDS}
     messages = [
-        template.messages({"persona": a.profile, "question": a.prompt, "answer": a.answer} | {"words": words} | options)
+        template.messages({"persona": a.profile, "question": a.prompt, "answer": a.answer} | fixed)
         for a in answers.itertuples()
     ]
     step = f"verdicts of {name}"
