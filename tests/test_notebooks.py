@@ -30,7 +30,7 @@ def compared(offline) -> str:
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_committed_outputs_are_what_the_code_gives(notebook, compared):
     cells = sum(cell.cell_type == "code" for cell in nbformat.read(notebook, 4).cells)
-    outcomes = re.findall(rf"^(\w+) notebooks/{notebook.name}::", compared, re.M)
+    outcomes = re.findall(rf"^([A-Z]+) notebooks/{notebook.name}::", compared, re.M)
     assert outcomes == ["PASSED"] * cells, compared[-5000:]
 
 
