@@ -94,9 +94,10 @@ def test_ci_fails_on_a_skip_that_nobody_named(pytester, monkeypatch):
     pytester.makepyfile(
         "import pytest\n@pytest.mark.skip(reason='not today')\ndef test_it(): pass\ndef test_other(): pass"
     )
+    without = ("-p", "no:cacheprovider", "-p", "no:slipcover")
     monkeypatch.delenv("CI", raising=False)
-    assert pytester.runpytest_subprocess("-p", "no:cacheprovider").ret == 0
+    assert pytester.runpytest_subprocess(*without).ret == 0
     monkeypatch.setenv("CI", "true")
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(*without)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*skipped without being named*test_it*not today*"])
