@@ -74,8 +74,9 @@ def _write_figure(axes: "Axes", stem: Path) -> None:
     """Write a figure as PNG, and as an SVG that has the same bytes each time."""
     figure = axes.figure
     # bbox_inches="tight" would lay out and draw twice for each of the two.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    if figure.get_layout_engine():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     box = figure.get_tightbbox().padded(MARGIN)
     with matplotlib.rc_context({"svg.hashsalt": "persona"}):
         figure.savefig(f"{stem}.png", dpi=160, bbox_inches=box)
