@@ -91,7 +91,9 @@ def done(tmp_path_factory):
         patch.setenv("OPENAI_API_KEY", "sk-secret")
         patch.chdir(root)
         preset, folder = presets.load("smoke"), root / "outputs" / "smoke"
-        runs.run(preset, presets.plan(preset), folder)
+        with pytest.MonkeyPatch.context() as first:
+            first.setattr("persona_lib.kernels.IMPORTS", "")  # of this run nothing is looked at
+            runs.run(preset, presets.plan(preset), folder)
         (folder / "notes.txt").write_text("mine")
         (folder / "01_good" / "tables" / "old.csv").write_text("of the first run")
         runs.run(preset, presets.plan(preset), folder)
@@ -476,12 +478,11 @@ def test_ctrl_c_ends_in_one_line_and_leaves_no_kernel(tmp_path):
     write_notebook(root, "01_sleep", sleep)
     write_notebook(root, "02_never", "1")
     write_preset(root, "sleep", "about: Sleeps.\nnotebooks: {01_sleep: , 02_never: }")
-    program = (
-        f"from pathlib import Path; from persona_lib import cli, store; store.ROOT = Path({str(root)!r}); cli.app()"
-    )
+    program = "from pathlib import Path; from persona_lib import cli, kernels, store; "
+    program += f"store.ROOT, kernels.IMPORTS = Path({str(root)!r}), ''; cli.app()"
     command = [sys.executable, "-c", program, "run", "--preset", "sleep"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 60
         while not (pid.is_file() and pid.read_text()) and time.monotonic() < deadline:
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
@@ -500,7 +501,8 @@ def test_ctrl_c_ends_in_one_line_and_leaves_no_kernel(tmp_path):
 # --- kernels
 
 
-def test_the_next_kernel_gets_ready_while_one_is_in_use_and_none_outlives_the_run(project):
+def test_the_next_kernel_gets_ready_while_one_is_in_use_and_none_outlives_the_run(project, monkeypatch):
+    monkeypatch.setattr(kernels, "IMPORTS", "")
     told = iter([{"PERSONA_PROGRESS": "a"}, {"PERSONA_PROGRESS": "b"}, {"PERSONA_PROGRESS": "c"}])
     ready = kernels.in_turn(told)
     first = next(ready)
