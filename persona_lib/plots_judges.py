@@ -156,7 +156,8 @@ def chances(table: pd.DataFrame, title: str) -> Axes:
     ax.plot(table["chance"], rows, "|", color="C1", markersize=26, markeredgewidth=3)
     ax.plot([], [], "|", color="C1", markersize=11, markeredgewidth=3, label="guessing")
     _finish(ax, table, title)
-    return _caption(ax, "Line: 95% interval, clustered by persona and prompt.")
+    none = "" if len(table) else "n = 0. "
+    return _caption(ax, f"{none}Line: 95% interval, clustered by persona and prompt.")
 
 
 def ranks(table: pd.DataFrame, title: str) -> Axes:

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import matplotlib
@@ -66,6 +67,18 @@ def faults(figure: Callable[[], Axes]) -> list[str]:
     found += [] if any(N.search(text) for text, *_ in shown) else ["no n"]
     found += [f"colour {color}" for color in sorted(_colors(ax) - _allowed())]
     plt.close(ax.figure)
+    return found
+
+
+def written(run: Path) -> dict[Path, list[str]]:
+    """What is wrong with each figure that a run wrote as SVG, whose texts are paths and comments."""
+    found = {path: [] for path in run.glob("*/figures/*.svg")}
+    for path, wrong in found.items():
+        svg = path.read_text("utf-8")
+        sizes = [100 * float(scale) for scale in re.findall(r"scale\(([\d.]+) -[\d.]+\)", svg)]
+        wrong += [f"{size:.1f} pt" for size in sizes if size < SMALLEST_PT] if sizes else ["no text"]
+        shown = re.findall(r"<!-- (.*?) -->", svg, re.DOTALL)
+        wrong += [] if any(N.search(text) for text in shown) else ["no n"]
     return found
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import figures
 import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
@@ -61,6 +62,8 @@ def test_every_notebook_ends_with_a_headline_that_says_what_is_missing(run):
     assert "nan" not in " ".join(said.values()).lower()
     drawn = [run / stem / "figures" / f"{name}.png" for stem in STEMS for name in records[stem]["figures"]]
     assert len(drawn) == 21 and all(path.stat().st_size > 10_000 for path in drawn)
+    found = figures.written(run)
+    assert len(found) == 21 and not any(found.values()), found
 
 
 def test_what_failed_is_a_row_with_its_reason(run):

@@ -47,7 +47,7 @@ def test_an_output_that_differs_from_the_code_is_found(tmp_path, offline):
 def test_a_replayed_run_makes_no_call(replay):
     manifest = json.loads((replay / "manifest.json").read_text())
     assert manifest["usage"]["calls"] == 0 and manifest["usage"]["cached"] >= 64
-    assert [entry["status"] for entry in manifest["notebooks"].values()] == ["done"] * 5
+    assert [entry["status"] for entry in manifest["notebooks"].values()] == ["done"] * 4
 
 
 def test_conditioning_compares_the_same_items_under_each_condition(replay):
