@@ -1,16 +1,15 @@
 """Budget: how many calls may be made and how much they may cost; calls stop before more is used.
 
-A run hands what it may use, and has used, to its kernels in the file that PERSONA_BUDGET names. A call may start only
-if all that is in flight, at the most it can cost, stays within what is left: a token for each byte sent, and for the
-reply `max_tokens`, or a character of the longest one its schema allows, or `UNBOUNDED_TOKENS`; never less than the
-costliest call so far (a model that thinks first may take more than its schema tells). Used by `model.Model`.
+A run hands what it may use, and has used, to its kernels in PERSONA_BUDGET. A call may start only if all that is in
+flight, at the most it can cost, stays within what is left: a token for each byte sent, and for the reply `max_tokens`,
+or a character of the longest one its schema allows, or `UNBOUNDED_TOKENS`; never less than the costliest call so far
+(a model that thinks first may take more than its schema tells). Used by `model.Model`.
 """
 
 import asyncio
 import json
 import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from . import UserError
@@ -52,8 +51,7 @@ class Budget:
 @cache
 def of_run() -> Budget:
     """What the run that this process belongs to may still use; anything, outside a run."""
-    file = os.environ.get(VARIABLE)
-    return Budget(**json.loads(Path(file).read_text("utf-8"))) if file else Budget()
+    return Budget(**json.loads(os.environ.get(VARIABLE) or "{}"))
 
 
 class Purse:

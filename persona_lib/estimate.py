@@ -10,7 +10,6 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from multiprocessing import get_context
@@ -81,8 +80,7 @@ def _count(works: Mapping[str, Callable[[Path, dict[str, str]], dict[str, str] |
 
 
 def _notebook(stem: str, values: Mapping[str, Any], steps: Path, environment: dict[str, str]) -> dict[str, str] | None:
-    with closing(kernels.in_turn([environment])) as ready:
-        return kernels.execute(stem, values, steps.with_suffix(".ipynb"), steps, next(ready))
+    return kernels.execute(stem, values, steps.with_suffix(".ipynb"), steps, environment)
 
 
 def _pairs(settings: Pairs, prompts: Path | None, steps: Path, environment: dict[str, str]) -> dict[str, str] | None:

@@ -8,7 +8,6 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ import pandas as pd
 from . import manifests, progress, store
 
 if TYPE_CHECKING:  # a notebook, which only records, does not wait for what executes notebooks
-    from jupyter_client import AsyncKernelManager
     from matplotlib.axes import Axes
 
     from .presets import Preset
@@ -144,22 +142,18 @@ def _save(manifest: dict[str, Any], folder: Path, began: float) -> None:
 
 def _run_notebooks(manifest: dict[str, Any], folder: Path, limits: Mapping[str, float | None], began: float) -> None:
     """Execute the notebooks one after the other; each may use what those before it have left of the limits."""
-    from . import budget, kernels
+    from . import budget
 
     with tempfile.TemporaryDirectory() as temporary:
-        allowed = Path(temporary) / "budget.json"  # a kernel that starts ahead can't be told yet what will be left
-        steps = {stem: Path(temporary) / f"{stem}.jsonl" for stem in manifest["notebooks"]}
-        told = [{progress.VARIABLE: str(file), budget.VARIABLE: str(allowed)} for file in steps.values()]
-        with closing(kernels.in_turn(told)) as ready:
-            for (stem, entry), kernel in zip(manifest["notebooks"].items(), ready, strict=True):
-                entry["status"] = "running"
-                _save(manifest, folder, began)
-                left = {name: manifest["usage"][name] for name in ("calls", "cost")}
-                allowed.write_text(json.dumps(limits | left), "utf-8")
-                _run_notebook(stem, entry, folder, steps[stem], kernel)
+        for stem, entry in manifest["notebooks"].items():
+            entry["status"] = "running"
+            _save(manifest, folder, began)
+            left = {name: manifest["usage"][name] for name in ("calls", "cost")}
+            allowed = {budget.VARIABLE: json.dumps(limits | left)}
+            _run_notebook(stem, entry, folder, Path(temporary) / f"{stem}.jsonl", allowed)
 
 
-def _run_notebook(stem: str, entry: dict[str, Any], folder: Path, steps: Path, kernel: "AsyncKernelManager") -> None:
+def _run_notebook(stem: str, entry: dict[str, Any], folder: Path, steps: Path, environment: dict[str, str]) -> None:
     """Execute a notebook, write its page, and enter what became of it and what it used."""
     from . import kernels, pages
 
@@ -167,7 +161,7 @@ def _run_notebook(stem: str, entry: dict[str, Any], folder: Path, steps: Path, k
     began = time.monotonic()
     target, recorded = folder / f"{stem}.ipynb", folder / stem / "record.json"
     try:
-        entry["error"] = kernels.execute(stem, entry["parameters"], target, steps, kernel)
+        entry["error"] = kernels.execute(stem, entry["parameters"], target, steps, environment)
         entry["status"] = "failed" if entry["error"] else "done"
         entry |= json.loads(recorded.read_text("utf-8")) if recorded.is_file() else {}
         pages.export(target, entry["title"])

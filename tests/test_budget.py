@@ -12,7 +12,7 @@ from test_model import first_token
 from test_runs import write_notebook, write_preset
 from typer.testing import CliRunner
 
-from persona_lib import UserError, cli, kernels, prices, store
+from persona_lib import UserError, cli, prices, store
 from persona_lib.budget import Budget, Purse
 from persona_lib.model import Model
 from persona_lib.store import Store
@@ -142,7 +142,6 @@ def project(tmp_path, monkeypatch):
         write_notebook(root, stem, ASK, parameters=parameters)
     write_preset(root, "smoke", "about: Asks.\nnotebooks: {01_ask: , 02_more: }")
     monkeypatch.setattr(store, "ROOT", root)
-    monkeypatch.setattr(kernels, "IMPORTS", "")  # nothing is drawn
     return root
 
 

@@ -1,7 +1,5 @@
 """The published PERSONA data, in files of its format, read into our tables."""
 
-from contextlib import closing
-
 import pandas as pd
 import pytest
 from endpoint import Endpoint
@@ -116,8 +114,7 @@ def test_notebook_03_reads_published_data_with_hostile_texts(source, tmp_path):
         asked = {"model": "m", "base_url": endpoint.url, "recording": None, "data": str(tmp_path / "persona.parquet")}
         defaults = presets.parameters(presets.notebook(stem))
         target, steps = tmp_path / f"{stem}.ipynb", tmp_path / "steps.jsonl"
-        with closing(kernels.in_turn([{}])) as ready:
-            assert kernels.execute(stem, defaults | asked, target, steps, next(ready)) is None
+        assert kernels.execute(stem, defaults | asked, target, steps, {}) is None
         assert len(endpoint.requests) == 2 * defaults["n_verify"]
     page = target.read_text()
     assert "&lt;script&gt;alert(1)" in page and "<script>alert" not in page and "<img src=x" not in page

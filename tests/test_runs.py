@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from nbformat import v4
 
-from persona_lib import UserError, kernels, manifests, pages, presets, runs, store, usage
+from persona_lib import UserError, manifests, pages, presets, runs, store, usage
 from persona_lib.progress import Progress
 
 PARAMETERS = 'seed = 0\nn_items: int = 8\nshare = 0.5\nmodel = "local"\nbase_url = None\nrecording = "x"\nout = None'
@@ -91,9 +91,7 @@ def done(tmp_path_factory):
         patch.setenv("OPENAI_API_KEY", "sk-secret")
         patch.chdir(root)
         preset, folder = presets.load("smoke"), root / "outputs" / "smoke"
-        with pytest.MonkeyPatch.context() as first:
-            first.setattr("persona_lib.kernels.IMPORTS", "")  # of this run nothing is looked at
-            runs.run(preset, presets.plan(preset), folder)
+        runs.run(preset, presets.plan(preset), folder)
         (folder / "notes.txt").write_text("mine")
         (folder / "01_good" / "tables" / "old.csv").write_text("of the first run")
         runs.run(preset, presets.plan(preset), folder)
@@ -478,8 +476,9 @@ def test_ctrl_c_ends_in_one_line_and_leaves_no_kernel(tmp_path):
     write_notebook(root, "01_sleep", sleep)
     write_notebook(root, "02_never", "1")
     write_preset(root, "sleep", "about: Sleeps.\nnotebooks: {01_sleep: , 02_never: }")
-    program = "from pathlib import Path; from persona_lib import cli, kernels, store; "
-    program += f"store.ROOT, kernels.IMPORTS = Path({str(root)!r}), ''; cli.app()"
+    program = (
+        f"from pathlib import Path; from persona_lib import cli, store; store.ROOT = Path({str(root)!r}); cli.app()"
+    )
     command = [sys.executable, "-c", program, "run", "--preset", "sleep"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
@@ -496,18 +495,3 @@ def test_ctrl_c_ends_in_one_line_and_leaves_no_kernel(tmp_path):
     told = json.loads((root / "outputs/sleep/manifest.json").read_text())
     assert told["status"] == "interrupted"
     assert [entry["status"] for entry in told["notebooks"].values()] == ["interrupted", "waiting"]
-
-
-# --- kernels
-
-
-def test_the_next_kernel_gets_ready_while_one_is_in_use_and_none_outlives_the_run(project, monkeypatch):
-    monkeypatch.setattr(kernels, "IMPORTS", "")
-    told = iter([{"PERSONA_PROGRESS": "a"}, {"PERSONA_PROGRESS": "b"}, {"PERSONA_PROGRESS": "c"}])
-    ready = kernels.in_turn(told)
-    first = next(ready)
-    assert [*told] == [{"PERSONA_PROGRESS": "c"}]  # the second has been started too
-    second = next(ready)
-    assert first.has_kernel and second.has_kernel
-    ready.close()
-    assert not first.has_kernel and not second.has_kernel
