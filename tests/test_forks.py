@@ -23,8 +23,9 @@ import numpy as np
 told = {"ours": os.environ["OURS"], "inherited": "HOME" in os.environ, "folder": os.getcwd(), "pid": os.getpid()}
 told |= {"parent": os.getppid(), "group": os.getpgid(0), "random": np.random.random(), "argv": sys.argv[0]}
 told |= {"imported": "seaborn" in sys.modules, "named": "seaborn" in globals()}
-import matplotlib
-print(json.dumps(told | {"backend": matplotlib.get_backend()}))
+import matplotlib, pandas
+told |= {"columns": pandas.get_option("display.max_columns"), "backend": matplotlib.get_backend()}
+print(json.dumps(told))
 """
 
 
@@ -66,6 +67,10 @@ def test_a_kernel_has_the_folder_the_environment_and_the_process_group_it_should
 
 def test_kernels_do_not_draw_the_same_random_numbers(told):
     assert told[0]["random"] != told[1]["random"]
+
+
+def test_tables_are_shown_as_in_a_notebook_that_imports_pandas_itself(told):
+    assert {kernel["columns"] for kernel in told} == {20}  # 0 in a terminal
 
 
 def test_figures_are_shown_in_the_notebook(told, tmp_path):
