@@ -28,11 +28,13 @@ record: .venv/installed
 	PERSONA_OFFLINE=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	    --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
-# --no-compile: what is used compiles itself, and compiling all takes half of the time.
+# A new pip takes half of the time, which an old one also manages. --no-compile: what is used compiles itself, and
+# compiling all takes half of the time.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv .venv
 	@echo "Installing the pinned packages (about a minute) ..."
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[humans]"
 	$(BIN)/python -m persona_lib.local
 	touch $@

@@ -15,15 +15,27 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+from . import UserError
 
 # multiprocessing forks from a process that does nothing else; elsewhere than on Linux it is not to be relied on that a
 # process with the system's libraries can be forked, and a kernel is a new process that imports for itself.
 CONTEXT: BaseContext = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 CONTEXT.set_forkserver_preload(["persona_lib.preload"])
 
-# How a kernel's specification asks for `Forked`; jupyter_client knows it by this name from pyproject.toml.
-CHOSEN = {"kernel_provisioner": {"provisioner_name": "persona-forked"}}
+NAME = "persona-forked"  # of `Forked` among jupyter_client's provisioners, as pyproject.toml has it
+
+
+def chosen() -> dict[str, dict[str, str]]:
+    """How a kernel's specification asks, in its `metadata`, for `Forked`.
+
+    Raises:
+        UserError: this package was installed before it had `Forked`.
+    """
+    if NAME not in KernelProvisionerFactory.instance().provisioners:
+        raise UserError("this installation is older than its code: run `make run`, or `pip install -e .` again")
+    return {"kernel_provisioner": {"provisioner_name": NAME}}
 
 
 class Forked(LocalProvisioner):

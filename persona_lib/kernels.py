@@ -59,8 +59,10 @@ def _kernel(environment: Mapping[str, str]) -> type:
     if key := keys.api_key():  # it may come from a .env file in the caller's folder, which is not the kernel's
         ours[keys.NAME] = key
 
+    ipython = get_kernel_dict(["--log-level=CRITICAL"])
+
     class Kernel(AsyncKernelManager):
-        kernel_spec = KernelSpec(**get_kernel_dict(["--log-level=CRITICAL"]) | {"env": ours, "metadata": forks.CHOSEN})
+        kernel_spec = KernelSpec(**ipython | {"env": ours, "metadata": forks.chosen()})
 
     return Kernel
 

@@ -15,7 +15,7 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
 
-from persona_lib import forks
+from persona_lib import UserError, forks
 
 TOLD = """
 import json, os, sys
@@ -30,7 +30,7 @@ print(json.dumps(told))
 
 
 class Kernel(AsyncKernelManager):
-    spec = get_kernel_dict() | {"env": {"OURS": "yes"}, "metadata": forks.CHOSEN}
+    spec = get_kernel_dict() | {"env": {"OURS": "yes"}, "metadata": forks.chosen()}
     kernel_spec = KernelSpec(**spec)
 
 
@@ -107,6 +107,12 @@ def test_a_kernel_that_dies_is_found_dead(tmp_path):
 
     with pytest.raises(DeadKernelError):
         execute(f"import os; os.kill(os.getpid(), {signal.SIGKILL.value})", folder=tmp_path)
+
+
+def test_an_installation_from_before_is_told_so(monkeypatch):
+    monkeypatch.setattr(forks, "NAME", "unheard-of")
+    with pytest.raises(UserError, match="older than its code: run `make run`"):
+        forks.chosen()
 
 
 def within(seconds: float, true) -> None:

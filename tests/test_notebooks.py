@@ -20,7 +20,7 @@ def nbval(notebooks: list[Path], offline: dict[str, str], seconds: float) -> sub
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout=120", "-q", "-p", "no:cacheprovider"]
     command += ["-p", "nbval.plugin", "-W", "default", "-rpfEs", *map(str, notebooks)]
     alone = offline | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # the other plugins take seconds to load
-    alone |= {"JUPYTER_DEFAULT_PROVISIONER_NAME": forks.CHOSEN["kernel_provisioner"]["provisioner_name"]}
+    alone |= {"JUPYTER_DEFAULT_PROVISIONER_NAME": forks.NAME}
     return subprocess.run(command, env=alone, capture_output=True, text=True, timeout=seconds, cwd=ROOT)
 
 
