@@ -1,6 +1,6 @@
 """Forks: kernels that have imported what takes longest, which one process does once for all that are forked from it.
 
-Used by `kernels`.
+Where this is not Linux, whose forks can be relied on, kernels are new processes as ever. Used by `kernels`.
 """
 
 import multiprocessing
@@ -19,20 +19,19 @@ from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvision
 
 from . import UserError
 
-# multiprocessing forks from a process that does nothing else; elsewhere than on Linux it is not to be relied on that a
-# process with the system's libraries can be forked, and a kernel is a new process that imports for itself.
-CONTEXT: BaseContext = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-CONTEXT.set_forkserver_preload(["persona_lib.preload"])
+_CONTEXT: BaseContext = multiprocessing.get_context("forkserver" if sys.platform == "linux" else None)
 
 NAME = "persona-forked"  # of `Forked` among jupyter_client's provisioners, as pyproject.toml has it
 
 
 def chosen() -> dict[str, dict[str, str]]:
-    """How a kernel's specification asks, in its `metadata`, for `Forked`.
+    """How a kernel's specification asks, in its `metadata`, for `Forked`; empty where it is not Linux.
 
     Raises:
         UserError: this package was installed before it had `Forked`.
     """
+    if sys.platform != "linux":
+        return {}
     if NAME not in KernelProvisionerFactory.instance().provisioners:
         raise UserError("this installation is older than its code: run `make run`, or `pip install -e .` again")
     return {"kernel_provisioner": {"provisioner_name": NAME}}
@@ -43,6 +42,7 @@ class Forked(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
         """Begin a kernel with the arguments of the command that would."""
+        _CONTEXT.set_forkserver_preload(["persona_lib.preload"])  # done when the first kernel begins
         arguments = cmd[cmd.index("-f") :]
         self.cwd = str(kwargs.get("cwd") or Path.cwd())
         self.process = _Process(target=_serve, args=(arguments, self.cwd, dict(kwargs["env"])))
@@ -62,7 +62,7 @@ def _no_script() -> Iterator[None]:
         sys.modules["__main__"] = script
 
 
-class _Process(CONTEXT.Process):
+class _Process(_CONTEXT.Process):
     """With what `LocalProvisioner` asks of a Popen."""
 
     stdin = stdout = stderr = None

@@ -51,7 +51,7 @@ def told(tmp_path_factory) -> list[dict]:
 
 def test_kernels_are_forked_from_one_process_that_is_not_the_caller(told):
     parents = {kernel["parent"] for kernel in told}
-    assert len(parents) == (1 if sys.platform == "linux" else 2) and os.getpid() not in parents
+    assert len(parents) == 1 and os.getpid() not in parents
     assert told[0]["pid"] != told[1]["pid"]
 
 
@@ -107,6 +107,11 @@ def test_a_kernel_that_dies_is_found_dead(tmp_path):
 
     with pytest.raises(DeadKernelError):
         execute(f"import os; os.kill(os.getpid(), {signal.SIGKILL.value})", folder=tmp_path)
+
+
+def test_elsewhere_than_on_linux_kernels_are_new_processes(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert forks.chosen() == {}
 
 
 def test_an_installation_from_before_is_told_so(monkeypatch):
