@@ -28,8 +28,8 @@ record: .venv/installed
 	PERSONA_OFFLINE=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	    --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
-# A new pip takes half of the time, which an old one also manages. --no-compile: what is used compiles itself, and
-# compiling all takes half of the time.
+# A new pip takes half of the time that Python 3.11's own does, which is used where none can be had. --no-compile: what
+# is used compiles itself, and compiling all takes half of the time.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv .venv

@@ -65,7 +65,7 @@ def _count(works: Mapping[str, Callable[[Path, dict[str, str]], dict[str, str] |
         for name, work in works.items():
             steps = Path(temporary) / f"{name}.jsonl"
             steps.touch()
-            error = work(steps, {"PERSONA_SCRATCH": scratch, progress.VARIABLE: str(steps)})
+            error = work(steps, {"PERSONA_SCRATCH": scratch})
             failure = f"{error['name']}: {error['message']}" if error else None
             told = progress.batches(steps)
             asked |= {canonical(batch["model"]): batch for batch in told}
@@ -84,9 +84,10 @@ def _notebook(stem: str, values: Mapping[str, Any], steps: Path, environment: di
 
 
 def _pairs(settings: Pairs, prompts: Path | None, steps: Path, environment: dict[str, str]) -> dict[str, str] | None:
+    told = environment | {progress.VARIABLE: str(steps)}
     with progress.Progress("pairs", 1, steps), ProcessPoolExecutor(1, get_context("spawn")) as process:
         try:
-            process.submit(_make, settings, prompts, steps.with_suffix(""), environment).result()
+            process.submit(_make, settings, prompts, steps.with_suffix(""), told).result()
         except UserError as error:
             return {"name": "UserError", "message": str(error)}
     return None

@@ -38,7 +38,7 @@ def chosen() -> dict[str, dict[str, str]]:
 
 
 class Forked(LocalProvisioner):
-    """A kernel of this interpreter, whatever program its specification names."""
+    """A kernel of this interpreter, whatever program its specification names; what it prints goes where ours does."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
         """Begin a kernel with the arguments of the command that would."""

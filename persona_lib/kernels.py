@@ -58,7 +58,6 @@ def _kernel(environment: Mapping[str, str]) -> type:
     ours = {"PERSONA_STORE": str(store.default_path().absolute())} | environment
     if key := keys.api_key():  # it may come from a .env file in the caller's folder, which is not the kernel's
         ours[keys.NAME] = key
-
     ipython = get_kernel_dict(["--log-level=CRITICAL"])
 
     class Kernel(AsyncKernelManager):

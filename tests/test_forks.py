@@ -21,7 +21,7 @@ TOLD = """
 import json, os, sys
 import numpy as np
 told = {"ours": os.environ["OURS"], "inherited": "HOME" in os.environ, "folder": os.getcwd(), "pid": os.getpid()}
-told |= {"parent": os.getppid(), "group": os.getpgid(0), "random": np.random.random(), "argv": sys.argv[0]}
+told |= {"parent": os.getppid(), "group": os.getpgid(0), "random": np.random.random()}
 told |= {"imported": "seaborn" in sys.modules, "named": "seaborn" in globals()}
 import matplotlib, pandas
 told |= {"columns": pandas.get_option("display.max_columns"), "backend": matplotlib.get_backend()}
@@ -82,7 +82,7 @@ def test_figures_are_shown_in_the_notebook(told, tmp_path):
 def test_a_kernel_ends_when_its_caller_is_killed(tmp_path):
     pid = tmp_path / "pid"
     cell = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(100)"
-    program = "import sys; from pathlib import Path; from test_forks import execute; "
+    program = "from pathlib import Path; from test_forks import execute; "
     program += f"execute({cell!r}, folder=Path({str(tmp_path)!r}))"
     with subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parent) as process:
         within(60, lambda: pid.is_file() and pid.read_text())
@@ -109,7 +109,7 @@ def test_a_kernel_that_dies_is_found_dead(tmp_path):
         execute(f"import os; os.kill(os.getpid(), {signal.SIGKILL.value})", folder=tmp_path)
 
 
-def test_elsewhere_than_on_linux_kernels_are_new_processes(monkeypatch):
+def test_elsewhere_than_on_linux_no_fork_is_asked_for(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert forks.chosen() == {}
 
