@@ -20,7 +20,6 @@ NOTHING = "nothing"
 # A line that says nothing of anybody: how far it moves choices is what any line does, whatever it says.
 PLACEBO = "placebo"
 LOSS = ["n", "failed", "difference", "low", "high", "p", "note"]
-LOSS = ["n", "failed", "difference", "low", "high", "p", "note"]
 SAME = "revision: the same as the base answer, so that there is nothing to choose"
 
 

@@ -79,6 +79,11 @@ def _requantized(source: Path, target: Path) -> Path:
     return target
 
 
+def is_embedded(name: str) -> bool:
+    """Whether a model of this name runs here, where no endpoint's address is given."""
+    return name == "local" or name.endswith(".gguf")
+
+
 def gguf(name: str) -> Path:
     """The GGUF file behind a model's name: the embedded one for "local", else the path that the name is.
 

@@ -78,7 +78,7 @@ class Model:
         self.samples = known.samples if samples is None else samples
         if self.samples is not None and self.samples < 1:
             raise UserError(f"a choice can't be made of {samples} samples: take 1 or more")
-        self.is_local = base_url is None and (name == "local" or name.endswith(".gguf"))
+        self.is_local = base_url is None and local.is_embedded(name)
         self.base_url = None if self.is_local else base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         self.store = store or Store()
         if batch and self.is_local:

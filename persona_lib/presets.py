@@ -14,7 +14,7 @@ import nbformat
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from . import UserError, prices, settings, store
+from . import UserError, local, prices, settings, store
 
 
 class Pairs(BaseModel, extra="forbid", strict=True):
@@ -97,7 +97,8 @@ def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | No
     Args:
         preset: names the notebooks and sets their parameters.
         only: the notebooks to run, by file name or its beginning; empty means all that the preset lists.
-        given: parameters for every selected notebook that declares them; they win over the preset's.
+        given: parameters for every selected notebook that declares them; they win over the preset's. With another
+            endpoint (`base_url`, or an embedded model) its model also judges, unless a `judge` is given.
 
     Raises:
         UserError: a notebook or a parameter is unknown, or a value is of another type than its default.
@@ -118,7 +119,7 @@ def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | No
         _check(own[stem], {stem: declared[stem]})
     _check(given, {stem: declared[stem] for stem in selected})
     # A run asks the model: it replays a recording only where it is told to.
-    values = {stem: {"recording": None} | preset.all | own[stem] | dict(given) for stem in selected}
+    values = {s: {"recording": None} | _moved(preset.all | own[s], given) | dict(given) for s in selected}
     return {stem: {k: values[stem].get(k, default) for k, default in declared[stem].items()} for stem in selected}
 
 
@@ -131,7 +132,9 @@ def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
     if preset.pairs is None:
         raise UserError(f"the preset '{preset.name}' has no section 'pairs': see params/smoke.yaml for one")
     fields = Pairs.model_fields
-    values = {name: value for name, value in preset.all.items() if name in fields} | preset.pairs | dict(given or {})
+    given = given or {}
+    own = {name: value for name, value in preset.all.items() if name in fields} | preset.pairs
+    values = _moved(own, given) | dict(given)
     if unknown := [name for name in values if name not in fields]:
         raise _unknown("parameter", unknown[0], fields, " of pairs")
     try:
@@ -139,6 +142,12 @@ def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"parameter '{first['loc'][0]}' of pairs: {first['msg']}, not {first['input']!r}") from error
+
+
+def _moved(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset's values where another endpoint is given: the preset's judge, if it has no address, is not there."""
+    elsewhere = given.get("base_url") or local.is_embedded(str(given.get("model")))
+    return dict(values) | ({"judge": None} if elsewhere and not values.get("judge_base_url") else {})
 
 
 def read(path: Path) -> nbformat.NotebookNode:

@@ -395,6 +395,16 @@ def test_what_is_given_wins_over_the_notebooks_own_and_that_over_all(project):
     assert plan_of(project, text, (), {"recording": "y"})["01_good"]["recording"] == "y"
 
 
+@pytest.mark.parametrize("given", [{"base_url": "http://127.0.0.1:1/v1"}, {"model": "local"}, {"model": "x.gguf"}])
+def test_another_endpoints_model_judges_itself_and_not_the_presets_judge_at_openai(given):
+    small = presets.load("small")
+    judge = {"judge": "j", "judge_base_url": "http://127.0.0.1:2/v1"}
+    for of in (lambda g: presets.plan(small, ["06"], g)["06_conditioning"], lambda g: dict(presets.pairs(small, g))):
+        assert of({"model": "gpt-4.1-nano"})["judge"] == "gpt-4.1"
+        assert of(given)["judge"] is None
+        assert of(given | judge).items() >= judge.items()
+
+
 def test_only_selects_by_beginning_and_an_unknown_one_lists_the_known(project):
     smoke = presets.load("smoke")
     assert list(presets.plan(smoke, ["02"])) == list(presets.plan(smoke, ["02_bad"])) == ["02_bad"]
