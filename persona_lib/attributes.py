@@ -22,7 +22,7 @@ class Attribute:
     """
 
     name: str
-    source: Literal["census", "survey", "model-written"]
+    source: Literal["census", "survey", "written"]
     kind: Literal["categorical", "numeric", "text"]
     pums: str = ""
     codes: dict[int, str] = field(default_factory=dict)
@@ -52,7 +52,7 @@ def _census(name: str, pums: str, codes: dict[int, str], universe: str = "everyo
 
 
 def _written(name: str) -> Attribute:
-    return Attribute(name, "model-written", "text")
+    return Attribute(name, "written", "text")
 
 
 OLDEST = 99  # the Bureau's top code; each year of age is a band of its own

@@ -230,11 +230,17 @@ def worst(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The group's row, its `note` saying whether it scores lower than everybody else at the 5% level after Holm's
-        correction for all groups, or that all score alike; no row where no group has an interval.
+        correction for all groups, or that groups tie; no row where no group has an interval.
     """
-    ranked = table.dropna(subset="low").sort_values(["shrunk", "rate"], kind="stable").head(1)
+    able = table.dropna(subset="low").sort_values(["shrunk", "rate"], kind="stable")
+    ranked = able.head(1)
     shown = (ranked["p_holm"] < 1 - LEVEL) & (ranked["difference"] < 0)
     text = shown.map({True: "lower than everybody else", False: "not shown to be lower than everybody else"})
+    tied = able[["shrunk", "rate"]].round(9).eq(ranked[["shrunk", "rate"]].round(9).squeeze()).all(axis=1).sum()
     if table["rate"].dropna().round(9).nunique() < 2:
         text[:] = "all groups score alike"
+    elif len(able) > 1 and tied == len(able):
+        text[:] = f"all {tied} groups with an interval score alike"
+    elif tied > 1:
+        text[:] = f"{tied} groups tie for the lowest"
     return ranked.assign(note=text + f", of {table['rate'].notna().sum()} groups looked at")

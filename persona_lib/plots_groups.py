@@ -88,20 +88,24 @@ def _brackets(ax: Axes, values: list[tuple], size: int) -> None:
 def groups(table: pd.DataFrame, overall: float, title: str) -> Axes:
     """Groups with the lowest and the highest scores: raw, and shrunk with their intervals.
 
+    Groups too small to be shrunk are shown only where none is large enough: their extremes are chance's.
+
     Args:
         table: as from `groups.scores`.
         overall: the rate of all.
         title: of the figure.
     """
-    known = table.dropna(subset="rate")
-    known = known.assign(by=known["shrunk"].fillna(known["rate"])).sort_values("by", kind="stable")
+    scored = table.dropna(subset="rate")
+    shrunk = scored["shrunk"].notna()
+    known = scored[shrunk | ~shrunk.any()].sort_values(["shrunk", "rate"], kind="stable")
     half = MOST // 2
     shown = known if len(known) <= MOST else pd.concat([known.head(half), known.tail(half)])
     labels = [f"{_plain(g)}  (personas: {r.personas:.0f}, n = {r.n:.0f})" for g, r in shown.iterrows()]
     ax = _rows(labels, "share kept", width=8.0)
     rows = range(len(shown))
-    ax.hlines(rows, shown["shrunk_low"], shown["shrunk_high"], color="C0", linewidth=2)
-    ax.plot(shown["shrunk"], rows, "o", color="C0", markersize=7, label="shrunk")
+    if shrunk.any():
+        ax.hlines(rows, shown["shrunk_low"], shown["shrunk_high"], color="C0", linewidth=2)
+        ax.plot(shown["shrunk"], rows, "o", color="C0", markersize=7, label="shrunk")
     ax.plot(shown["rate"], rows, "D", color="C1", markersize=6, fillstyle="none", label="as it is")
     if pd.notna(overall):
         ax.axvline(overall, color="0.3", linewidth=1, label="everybody")
@@ -114,5 +118,7 @@ def groups(table: pd.DataFrame, overall: float, title: str) -> Axes:
     _legend(ax, _plain(title))
     _blank(ax, shown["rate"])
     left = f" {len(known) - len(shown)} groups in between are left out." if len(shown) < len(known) else ""
-    text = f"Line: 95% interval of the shrunk share. {len(table) - len(known)} of {len(table)} groups have no score."
-    return _caption(ax, text + left)
+    text = "Line: 95% interval of the shrunk share. " if shrunk.any() else "No group is large enough for an interval. "
+    small = f"{len(scored) - len(known)} too small to be shrunk are left out. " if len(scored) > len(known) else ""
+    text += f"{len(table) - len(scored)} of {len(table)} groups have no score. {small}"
+    return _caption(ax, text + left.strip())

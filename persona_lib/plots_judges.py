@@ -64,7 +64,7 @@ def controlled(table: pd.DataFrame, title: str) -> Axes:
     labels = [f"{_words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
     ax = _rows(labels, "share of pairs in which it is preferred", tall=0.5)
     _two(ax, table, "controlled", ("as it is", "at equal length"))
-    ax.axvline(0.5, color="0.3", linewidth=1)
+    ax.axvline(0.5, color="0.3", linewidth=1, zorder=1)
     _finish(ax, table, title)
     return _caption(ax, "Line: 95% interval, clustered by persona and prompt. Upright line: neither is preferred.")
 

@@ -39,7 +39,7 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
     sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
     figure = plt.figure(figsize=(8, height), dpi=DPI)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
-    caption = f"Bar: {reference}. Point and line: {n:,} personas and their 95% interval."
+    caption = f"Bar: {reference}. Point: {n:,} personas; line: 95% interval of a random sample of as many."
     figure.text(0.02, 1 - 0.55 / height, caption, color="0.35")
     for left, column in zip((0.285, 0.785), columns, strict=True):
         top = height - 1.1
