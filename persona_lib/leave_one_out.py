@@ -263,10 +263,13 @@ def headline(pairs: pd.DataFrame, summed: pd.DataFrame, lost: pd.DataFrame) -> s
         summed: as from `by_attribute`.
         lost: as from `losses`.
     """
-    undefined, least = int(pairs["kappa"].isna().sum()), summed.drop(PLACEBO, errors="ignore")["kappa"].dropna()
+    undefined, real = int(pairs["kappa"].isna().sum()), summed.drop(PLACEBO, errors="ignore")
+    least = real["kappa"].dropna()
     kappas = f"{undefined} of {len(pairs)} kappas are undefined"
-    if pairs["raw"].notna().any():
-        said = f"Told one attribute more, the same people chose alike in {pairs['raw'].mean():.0%} of choices"
+    if real["raw"].notna().any():
+        said = f"Told one attribute more, the same people chose alike in {real['raw'].mean():.0%} of choices"
+        if PLACEBO in summed.index and pd.notna(summed["raw"][PLACEBO]):
+            said += f" ({summed['raw'][PLACEBO]:.0%} where it was the placebo)"
     else:
         said = "No choice could be compared"
     if len(least):

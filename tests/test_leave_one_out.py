@@ -167,6 +167,14 @@ def test_a_model_that_gives_one_answer_to_everything_leaves_nothing_to_choose_an
     assert said.startswith("No choice could be compared; 2 of 2 kappas are undefined;") and "nan" not in said
 
 
+def test_the_headline_holds_the_attributes_against_the_placebo_and_does_not_average_it_in():
+    pairs = pd.DataFrame({"kappa": [0.5, 0.2, np.nan], "raw": [0.8, 0.6, 0.1]})
+    summed = pairs.set_axis(["age", "sex", leave_one_out.PLACEBO])
+    said = leave_one_out.headline(pairs, summed, leave_one_out.losses(hidden([])))
+    assert said.startswith("Told one attribute more, the same people chose alike in 70% of choices (10% where it was")
+    assert "the least of the mean kappas is 0.20 (sex)" in said
+
+
 def schema(body: dict) -> list[str]:
     return body["response_format"]["json_schema"]["schema"]["properties"]
 
