@@ -127,7 +127,7 @@ def report(personas: pd.DataFrame, found: pd.DataFrame, by: Iterable[str] = ("se
     Args:
         personas: all that were checked.
         found: what `check` or `ask` returned for them.
-        by: attributes; age and other numbers in four groups of equal size.
+        by: attributes; age and other numbers in four groups of equal size, unless all are the same.
 
     Returns:
         One row per group: `by` ('all', 'reason' or an attribute), `group`, `n` (personas read), `failed` (not read),
@@ -157,7 +157,7 @@ def report(personas: pd.DataFrame, found: pd.DataFrame, by: Iterable[str] = ("se
 
 
 def _groups(values: pd.Series) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(values):
+    if pd.api.types.is_numeric_dtype(values) and values.nunique() > 1:
         values = pd.qcut(values.astype(float), 4, precision=0, duplicates="drop")
     return values.astype("str").fillna("missing")
 

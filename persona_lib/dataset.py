@@ -5,6 +5,7 @@ for nobody in particular), `pairs/` with the parts, `dense/` with those of the d
 pairs, by their ids: `contexts.parquet`, `negatives.parquet`, `verification.parquet`. Used by `persona pairs`.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,9 +15,10 @@ import pandas as pd
 
 from . import UserError, design, negatives, preferences, verification, waves, wording
 from .model import Model
+from .records import check_seed
 from .whole import Whole
 
-ABOUT = "dataset.json"
+ABOUT, BASE = "dataset.json", "base.parquet"
 BLOCK = 25  # personas; with the paper's 200 prompts each, 5,000 pairs are in memory at once
 
 
@@ -59,8 +61,9 @@ def build(
         The folder.
 
     Raises:
-        UserError: the folder holds another data set, or a size is larger than what there is.
+        UserError: the folder holds another data set, a size is larger than what there is, or the seed is none.
     """
+    check_seed(seed)
     folder = Path(folder)
     sizes = {"train": train, "seen": seen, "heldout": heldout, "words": words, "seed": seed, "dense": list(dense)}
     if "persona_split" not in people:
@@ -76,14 +79,15 @@ def build(
     if again:
         _drop_failed(folder)
     todo = {part: own for part, own in work.items() if not part.is_file()}
+    asks = bool(todo) or not (folder / BASE).is_file()
     n = sum(map(len, todo.values()))
-    steps = {"base answers": len(prompts) if todo else 0, "critiques": n, "revisions": n, "verification": 2 * verify}
+    steps = {"base answers": len(prompts) if asks else 0, "critiques": n, "revisions": n, "verification": 2 * verify}
     with Whole("pairs", steps) as whole:
-        if todo:
+        if asks:
             if bulk:
                 waves.base_answers(prompts, bulk, words, templates)
             base, done = _base(folder, prompts, writer, words, templates), 0
-            if bulk:
+            if bulk and todo:
                 waves.pairs(todo.values(), people, prompts, base, writer, bulk, words, templates)
             for part, own in todo.items():
                 _write(preferences.revise(own, people, prompts, base, writer, words, templates), part)
@@ -103,7 +107,7 @@ def _blocks(folder: Path, dealt: pd.DataFrame, ids: Sequence[str]) -> dict[Path,
 
 def _base(folder: Path, prompts: pd.DataFrame, writer: Model, words: int, templates: str | None) -> pd.DataFrame:
     """The base answers, the same for all parts whenever they are made."""
-    path = folder / "base.parquet"
+    path = folder / BASE
     if not path.is_file():
         _write(preferences.base_answers(prompts, writer, words, templates), path)
     return pd.read_parquet(path)
@@ -111,8 +115,8 @@ def _base(folder: Path, prompts: pd.DataFrame, writer: Model, words: int, templa
 
 def _drop_failed(folder: Path) -> None:
     """Remove the parts with failures."""
-    for path in [folder / "base.parquet", *folder.glob("pairs/part-*"), *folder.glob("dense/part-*")]:
-        failure = "base_failure" if path.name == "base.parquet" else "failure"
+    for path in [folder / BASE, *folder.glob("pairs/part-*"), *folder.glob("dense/part-*")]:
+        failure = "base_failure" if path.name == BASE else "failure"
         if path.is_file() and pd.read_parquet(path, columns=[failure])[failure].notna().any():
             path.unlink()
 
@@ -152,7 +156,8 @@ def _about(people: pd.DataFrame, prompts: pd.DataFrame, writer: Model, templates
 
 
 def _hash(table: pd.DataFrame) -> str:
-    return f"{pd.util.hash_pandas_object(table.astype('str')).sum():016x}"
+    """Of the rows in their order: on that of the personas depends who is dealt what, and in which part it lies."""
+    return hashlib.sha256(pd.util.hash_pandas_object(table.astype("str")).to_numpy().tobytes()).hexdigest()[:16]
 
 
 def _begin(folder: Path, about: dict[str, Any]) -> None:

@@ -38,7 +38,8 @@ def table(pairs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     rows = [
         rows[["persona_id", "prompt_id"]].assign(baseline=name, score=score) for name, (rows, score) in hits.items()
     ]
-    rates = intervals.rates(pd.concat(rows), by="baseline").reindex(list(hits))
+    columns = ["n", "failed", "rate", "low", "high", "note"]
+    rates = intervals.rates(pd.concat(rows), by="baseline").reindex(list(hits), columns=columns)
     clear = (rates["low"] <= 0.5 + FAR) & (rates["high"] >= 0.5 - FAR)
     counts = rates[["n", "failed"]].fillna(0).astype(int)
     return rates.assign(flagged=~clear, **counts)
@@ -59,7 +60,7 @@ def blind_classifier(pairs: pd.DataFrame, seed: int = 0, folds: int = 5) -> pd.S
     """1 where logistic regression on the words of the two answers, not of the persona, picks the chosen one, else 0.
 
     Cross-validated over prompts: no prompt is in both parts of a fold, so that what is learned is a way of writing, not
-    an answer. Missing where there is no pair, or fewer than two prompts.
+    an answer. Missing where there is no pair, fewer than two prompts, or no word of two letters to learn from.
     """
     from scipy.sparse import vstack
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -73,7 +74,10 @@ def blind_classifier(pairs: pd.DataFrame, seed: int = 0, folds: int = 5) -> pd.S
         return picked
     for train, test in GroupKFold(folds, shuffle=True, random_state=seed).split(there, groups=there["prompt_id"]):
         words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=50_000)
-        words.fit(pd.concat([there["chosen"].iloc[train], there["rejected"].iloc[train]]))
+        try:
+            words.fit(pd.concat([there["chosen"].iloc[train], there["rejected"].iloc[train]]))
+        except ValueError:  # there is no word
+            continue
         gap = words.transform(there["chosen"]) - words.transform(there["rejected"])
         both_ways, label = vstack([gap[train], -gap[train]]), np.repeat([1, 0], len(train))
         score = LogisticRegression(fit_intercept=False).fit(both_ways, label).decision_function(gap[test])

@@ -13,6 +13,7 @@ import pandas as pd
 
 from . import UserError, agreement, assignments, others, questionnaire, submissions
 from .items import checked
+from .records import check_seed
 
 KEPT = 3
 """Raters whose votes make a majority, of those who rated a persona."""
@@ -59,8 +60,9 @@ def export(
         One row per page: `assignment`, `file`, `persona_id`, `rater` (0 ...), `questions`, `checks`.
 
     Raises:
-        UserError: items are malformed, the folder holds something, an address or a template can't be used.
+        UserError: items are malformed, the folder holds something, an address, a template or the seed can't be used.
     """
+    check_seed(seed)
     table, folder = checked(items), Path(folder)
     if raters < 1 or checks < 0:
         raise UserError("take at least 1 rater and 0 checks")

@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from . import UserError, dataset, personas, prompts, screening, topics
+from . import UserError, dataset, personas, prompts, screening, tables, topics
 from .attributes import NAMES
+from .budget import Budget
 from .model import Model
 from .presets import Pairs
 from .store import Store
@@ -26,7 +27,7 @@ def people(settings: Pairs, path: Path | None = None) -> pd.DataFrame:
         path: a .parquet, .csv or .jsonl file with `persona_id` and the attributes, as `persona sample` writes it.
 
     Raises:
-        UserError: the file can't be read, or has no attributes, no ids or some twice.
+        UserError: the file can't be read, or has no attributes, no ids or some twice, or an age or income that is none.
     """
     if path:
         return _read(path)
@@ -35,13 +36,7 @@ def people(settings: Pairs, path: Path | None = None) -> pd.DataFrame:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".jsonl": lambda p: pd.read_json(p, lines=True)}
-    if path.suffix not in readers:
-        raise UserError(f"{path} must end in one of {', '.join(readers)}")
-    try:
-        table = readers[path.suffix](path).reset_index()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} can't be read: {' '.join(str(error).split())[:200]}") from error
+    table = tables.read(path).reset_index().replace("", None)
     if personas.ID not in table or table[personas.ID].isna().any():
         raise UserError(f"{path} needs a column '{personas.ID}' without gaps: write it with `persona sample`")
     ids = table[personas.ID].astype("str")
@@ -50,6 +45,10 @@ def _read(path: Path) -> pd.DataFrame:
     if not (known := [name for name in NAMES if name in table]):
         raise UserError(f"{path} has none of the attributes: it needs columns such as {', '.join(NAMES[:3])}")
     numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in ("age", "income") if name in known}
+    for name, values in numbers.items():
+        if (wrong := values.isna() & table[name].notna()).any():
+            first = f"{table[name][wrong].iloc[0]!r} of {ids[wrong].iloc[0]}"
+            raise UserError(f"{path} has {wrong.sum()} values of {name} that are no number, such as {first}: mend them")
     texts = {name: table[name].astype("str") for name in known if name not in numbers}
     more = {name: table[name].astype("str") for name in ("persona_split", "ideology label") if name in table}
     own = pd.DataFrame({name: (numbers | texts)[name] for name in known} | more)
@@ -109,7 +108,7 @@ def make(
     retry_failed: bool = False,
     **limits: float | None,
 ) -> str:
-    """Make a preset's data set in a folder; `limits` are those of `Model`.
+    """Make a preset's data set in a folder; `limits` are those of `Budget`, one for all its models.
 
     Returns:
         How many pairs there are, what failed, what the judge prefers, and what was used.
@@ -117,10 +116,11 @@ def make(
     store = Store()
     if retry_failed:
         store.forget_failed()
-    writer = Model(settings.model, settings.base_url, store, **limits)
-    bulk = Model(settings.model, settings.base_url, store, batch=True, **limits) if batch else None
+    budget = Budget(**limits)
+    writer = Model(settings.model, settings.base_url, store, budget=budget)
+    bulk = Model(settings.model, settings.base_url, store, batch=True, budget=budget) if batch else None
     address = settings.judge_base_url if settings.judge else settings.base_url
-    judge = Model(settings.judge, address, store, **limits) if settings.judge else writer
+    judge = Model(settings.judge, address, store, budget=budget) if settings.judge else writer
     names = ("train", "seen", "heldout", "words", "seed", "shots", "verify", "templates")
     dataset.build(
         people(settings, persona_file),

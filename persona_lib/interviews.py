@@ -31,7 +31,7 @@ def ask(
         survey: respondents and questions; only answered questions are put.
         model: offers `choose`, and has a `name`.
         persona: whether the model is told who answers; without, each question is put once per order for all.
-        orders: how many different orders of the options each question is put in.
+        orders: how many different orders of the options each question is put in, up to as many as there are options.
         seed: of the orders.
         templates: folder with a `survey.txt` and a `survey_nobody.txt` of the user's own.
 
@@ -42,6 +42,9 @@ def ask(
         `in_last_order` (the answers there; with one order no last one and no flip are known), `p_first` (probability of
         the option shown first, the mean over the orders: 1 / options where the place has no pull), `truth`, `score` (1
         where right), `failure`.
+
+    Raises:
+        UserError: there are fewer options than orders.
     """
     template = wording.load("survey" if persona else "survey_nobody", templates)
     items = survey.answers.dropna(subset="answer").merge(survey.questions, on="prompt_id", sort=False)
@@ -91,6 +94,8 @@ def ask(
 
 def _orders(k: int, orders: int, n: int, rng: np.random.Generator) -> np.ndarray:
     """For each item `orders` permutations of k options, array (n, orders, k): a drawn one, and it turned round."""
+    if not 1 <= orders <= k:
+        raise UserError(f"{k} options can't be put in {orders} different orders, each turned on by one: take 1 to {k}")
     first = np.argsort(rng.random((n, k)), axis=1)
     turned = [first if step == 0 else np.roll(first, step, axis=1) for step in range(orders)]
     return np.stack(turned, axis=1)

@@ -8,15 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, dataset, fidelity, personas, prompts
+from . import UserError, dataset, fidelity, personas, prompts, tables
 from .model import Model
+from .records import check_seed
 
 ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
-_READERS = {
-    ".parquet": pd.read_parquet,
-    ".csv": lambda path: pd.read_csv(path, dtype="str", keep_default_na=False),
-    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
-}
 SPARE = 2  # questions written for each that is rated, as in the paper: some get no answer
 
 
@@ -57,12 +53,7 @@ def read(path: Path, people: Path | None = None) -> pd.DataFrame:
 
 
 def _table(path: Path) -> pd.DataFrame:
-    if path.suffix not in _READERS:
-        raise UserError(f"{path} must end in one of {', '.join(_READERS)}")
-    try:
-        table = _READERS[path.suffix](path)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path} is no {path.suffix[1:]} table ({str(error).splitlines()[0]})") from None
+    table = tables.read(path)
     return table.reset_index() if table.index.name else table
 
 
@@ -105,8 +96,9 @@ def draw(items: pd.DataFrame, personas: int, questions: int, seed: int) -> pd.Da
         The rows of `items` (columns as in `humans.export`) that were drawn, in their order.
 
     Raises:
-        UserError: there are not that many.
+        UserError: there are not that many, or the seed is none.
     """
+    check_seed(seed)
     rng = np.random.default_rng([seed, 71])
     counts = checked(items).groupby("persona_id").size().sort_index()
     enough = counts.index[counts >= questions]

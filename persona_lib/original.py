@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, dataset, design, personas, preferences
+from . import UserError, dataset, design, personas, preferences, tables
 from .attributes import NAMES
 
 
@@ -28,16 +28,22 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
     Returns:
         Pairs (`use` is heldout_test for the question type 'test', else train; the personas are split by hash), personas
         (the 33 attributes as far as the text names them, all as text but for age and income) and prompts, as from
-        `dataset.read`. Ids are hashes of the texts, and of an ordinal where a row repeats.
+        `dataset.read`. Ids are hashes of the texts, and of an ordinal where a row repeats. A row without original or
+        data is no pair: `failure` says so.
 
     Raises:
-        UserError: the file can't be read, lacks columns, or a persona's text has no line `attribute: value`.
+        UserError: the file can't be read, lacks columns, personas or instructions, or a persona's text has no line
+            `attribute: value`.
     """
     table = _table(path)
     if missing := [name for name in ("persona", "instruction", "original", "data") if name not in table]:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}: it is no published PERSONA data")
     heldout = (table["question type"] if "question type" in table else table["instruction"].map(lambda _: "")) == "test"
-    texts = table["persona"] + table["instruction"] + table["data"]
+    if (gaps := table[["persona", "instruction"]].isna().any(axis=1)).any():
+        first = f"such as row {gaps.argmax() + 1}: fill them in or leave them out"
+        raise UserError(f"{path} has {gaps.sum()} rows without persona or instruction, {first}")
+    texts = table["persona"] + table["instruction"] + table["data"].fillna("")
+    lacking = [table["original"].isna(), table["data"].isna()]
     twin = texts.groupby(texts).cumcount().astype("str").replace("0", "")  # rows that repeat stay rows of their own
     pairs = pd.DataFrame(
         {
@@ -50,9 +56,9 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
             "prompt": table["instruction"],
             "rejected": table["original"],
             "critique": table.get("critique"),
-            "chosen": table["data"],
+            "chosen": table["data"].where(table["original"].notna()),
             "generator": str(path),
-            "failure": None,
+            "failure": np.select(lacking, ["base answer: not in the data", "revision: not in the data"], None),
         }
     ).astype("str")
     people = _people(pd.DataFrame({_hash(text): parse(text) for text in table["persona"].unique()}).T)
@@ -119,13 +125,7 @@ def _hash(text: str) -> str:
 def _table(path: str | Path) -> pd.DataFrame:
     """A local file, or all splits of a data set on the hub with a column `split`; names of columns in our spelling."""
     path = Path(path)
-    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".jsonl": lambda p: pd.read_json(p, lines=True)}
-    if path.suffix not in readers:
-        return _hub(str(path))
-    try:
-        return _spelt(readers[path.suffix](path))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} can't be read: {' '.join(str(error).split())[:200]}") from error
+    return _spelt(tables.read(path)) if path.suffix in tables.READERS else _hub(str(path))
 
 
 def _hub(name: str) -> pd.DataFrame:
@@ -142,5 +142,6 @@ def _hub(name: str) -> pd.DataFrame:
 
 
 def _spelt(table: pd.DataFrame) -> pd.DataFrame:
-    """Names of columns in lower case with blanks, as those of the attributes."""
-    return table.rename(columns=lambda name: str(name).lower().replace("_", " "))
+    """Names of columns in lower case with blanks, as those of the attributes; what is blank is missing."""
+    table = table.rename(columns=lambda name: str(name).lower().replace("_", " "))
+    return table.replace(r"^\s*$", None, regex=True)

@@ -3,6 +3,7 @@
 Used by every notebook that needs personas. The paper's section 3.1 and appendix A.
 """
 
+import tokenize
 from collections.abc import Callable
 from functools import cache
 from hashlib import blake2b
@@ -25,6 +26,8 @@ POOL, POOL_MOST = 10, 60_000  # people to choose from: so many for each persona,
 REFERENCE, REFERENCE_MOST = 100, 200_000
 # People drawn in search of those whom a filter fits, at first and at most (fewer where it needs more than the census).
 FIRST, MOST, MOST_ENRICHED = 20_000, 2_000_000, 200_000
+# People among whom there is nobody at all whom it fits, after whom the search ends: some seconds.
+NONE, NONE_ENRICHED = 200_000, 100_000
 PAPER = 1_586
 TRAIN_SHARE = 1_000 / PAPER
 ADULTS = "age >= 18"
@@ -64,7 +67,8 @@ def sample(
         Ids are hashes of the census core, the seed and an ordinal among twins.
 
     Raises:
-        UserError: n is no whole number above 0, or the filter can't be read or fits fewer than n.
+        UserError: n is no whole number above 0, or the filter can't be read, or fits none of 200,000 people drawn or
+            fewer than n of 2,000,000 (100,000 and 200,000 where it needs more than the census).
     """
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise UserError(f"n must be a whole number of personas, 1 or more; it is {n!r}")
@@ -127,16 +131,16 @@ def _fitting(
 ) -> pd.DataFrame:
     """Everybody whom the filter fits among as many people as it takes to have those wanted, or at least n."""
     steps = enrichment.needed(where)
-    most = MOST_ENRICHED if steps else MOST
+    most, none = (MOST_ENRICHED, NONE_ENRICHED) if steps else (MOST, NONE)
     most = min(most, len(source.people)) if isinstance(source, Records) else most
     size = min(max(wanted, FIRST if steps else first), most)
     while True:
         people = enrichment.add(_draw(source, size, seed), seed, steps)
         fitting = people[fits(people, where)] if where else people
         fitting = fitting.drop(enrichment.contradictions(fitting).index) if steps else fitting
-        if len(fitting) >= wanted or fitting.empty or size >= most:
+        if len(fitting) >= wanted or size >= most or (fitting.empty and size >= none):
             break
-        size = min(most, int(1.2 * size * wanted / len(fitting)))
+        size = min(most, none if fitting.empty else int(1.2 * size * wanted / len(fitting)))
     if len(fitting) < n:
         raise UserError(f"{where!r} fits {len(fitting)} of {size:,} people drawn, {n} are wanted: mend or loosen it")
     return fitting
@@ -146,7 +150,9 @@ def fits(people: pd.DataFrame, where: str) -> np.ndarray:
     """Whom a filter fits, as booleans; what is missing fits none. Raises UserError for one that can't be read."""
     try:
         fits = people.eval(where, engine="python")
-    except (SyntaxError, NameError, AttributeError, LookupError, TypeError, ValueError, NotImplementedError) as error:
+    except tokenize.TokenError as error:
+        raise UserError(f"the filter {where!r} can't be read: close its brackets and quotes") from error
+    except Exception as error:  # whatever an expression of the user's own raises, such as a division by zero
         raise UserError(f"the filter {where!r} can't be read: {' '.join(str(error).split())}") from error
     if not isinstance(fits, pd.Series) or not pd.api.types.is_bool_dtype(fits):
         raise UserError(f"the filter {where!r} says nothing that is true or false of a person")

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from . import UserError
+from .records import check_seed
 
 BANK = Path(__file__).with_name("data") / "prompts.csv"
 CONTROL = "control"  # the topic of the bank's control questions, and the source that loads them
@@ -71,8 +72,10 @@ def sample(prompts: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
     """Draw n of the prompts (columns as from `load`), one of each topic in turn, topics in random order.
 
     The draw depends on the prompts and the seed, not on the order of rows. A larger n only adds to it, so that no
-    reply already in store is lost. Raises UserError when n is below 1 or above the number of prompts.
+    reply already in store is lost. Raises UserError when n is below 1 or above the number of prompts, or for a seed
+    that is none.
     """
+    check_seed(seed)
     size = len(prompts)
     if not 1 <= n <= size:
         raise UserError(f"cannot draw {n} of {size} prompts: choose a number from 1 to {size}")
@@ -98,7 +101,11 @@ def split(prompts: pd.DataFrame, heldout: int, by: str = "topic", seed: int = 0)
 
     Returns:
         The prompts with `prompt_split` set anew. Unlike the split of `load`, it changes when prompts join or leave.
+
+    Raises:
+        UserError: there are not that many to hold out, ids repeat, or the seed is none.
     """
+    check_seed(seed)
     n = len(prompts)
     if not 0 < heldout < n:
         raise UserError(f"cannot hold out {heldout} of {n} prompts: choose a number from 1 to {n - 1}")

@@ -35,6 +35,8 @@ class Records:
 
 def _expected(weight: np.ndarray, n: int) -> np.ndarray:
     """How often each person is drawn on average, n in all; at most once if there are enough of them."""
+    if n == (weight > 0).sum():
+        return (weight > 0).astype(float)
     expected = weight * (n / weight.sum())
     while n <= (weight > 0).sum() and (expected > 1).any():
         certain = expected >= 1
@@ -58,5 +60,10 @@ def check(n: int, seed: int) -> None:
     """Raise UserError for a number of people or a seed that is none."""
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise UserError(f"n must be a whole number of people, 1 or more; it is {n!r}.")
+    check_seed(seed)
+
+
+def check_seed(seed: int) -> None:
+    """Raise UserError for a seed that is none."""
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise UserError(f"seed must be a whole number, 0 or more; it is {seed!r}.")

@@ -14,7 +14,7 @@ from endpoint import Endpoint, completion
 from test_preferences import write
 from test_verification import judging
 
-from persona_lib import UserError, batch, dataset, exports
+from persona_lib import UserError, batch, dataset, design, exports
 from persona_lib.model import Model
 from persona_lib.store import Store
 
@@ -54,6 +54,10 @@ def test_another_data_set_is_not_mixed_in(tmp_path):
             build(endpoint.url, folder, n=3, train=4, words=9)
         with pytest.raises(UserError, match="differs in personas, personas_hash"):
             build(endpoint.url, folder, n=4)
+        with pytest.raises(UserError, match="differs in personas_hash: "):  # the same people would be dealt other hands
+            dataset.build(people(3)[::-1], questions(20, 6), Model("m", endpoint.url), folder, 3, 2, 1)
+        with pytest.raises(UserError, match="seed must be a whole number, 0 or more; it is -1"):
+            build(endpoint.url, tmp_path / "negative", n=3, seed=-1)
         (tmp_path / "other").mkdir()
         (tmp_path / "other" / "thesis.txt").touch()
         with pytest.raises(UserError, match="holds something else"):
@@ -131,6 +135,25 @@ def test_parts_with_failures_are_made_again_where_that_is_asked_for(tmp_path):
         build(endpoint.url, folder, n=30, again=True)
         assert dataset.columns(folder, ["failure"])["failure"].isna().all()
         assert len(endpoint.requests) - calls == 2 * 6
+
+
+def test_base_answers_that_failed_are_made_again_also_where_no_part_needs_them(tmp_path):
+    used = design.deal(people(1).index, questions(20, 6), 3, 2, 1)["prompt_id"]
+    unused = [f"Why {i}?" for i in questions(20, 6)["prompt_id"] if i not in set(used)]
+    refusing = True
+
+    def answer(body: dict) -> dict:
+        refuses = refusing and any(question in str(body["messages"]) for question in unused)
+        return completion("", refusal="no") if refuses else write(body)
+
+    with Endpoint(answer) as endpoint:
+        folder = build(endpoint.url, tmp_path / "set", n=1)
+        assert pd.read_parquet(folder / "base.parquet")["base_failure"].notna().sum() == len(unused) == 14
+        refusing, calls = False, len(endpoint.requests)
+        Store().forget_failed()
+        build(endpoint.url, folder, n=1, again=True)
+        assert pd.read_parquet(folder / "base.parquet")["base_failure"].isna().all()
+        assert len(endpoint.requests) - calls == 14
 
 
 def test_a_data_set_goes_through_the_batch_api_in_three_waves_with_the_same_rows(tmp_path, monkeypatch):

@@ -145,3 +145,10 @@ def test_the_same_seed_gives_the_same_table_whatever_the_number_of_cores_and_the
         assert re.match(rb"persona_id,age,sex", done.stdout)
         hashes.add(hashlib.sha256(done.stdout).hexdigest())
     assert len(hashes) == 1
+
+
+def test_in_the_report_of_contradictions_a_number_that_all_share_is_not_called_missing():
+    people = pd.DataFrame({"age": pd.array([40, 40, None], "Int64")}, pd.Index(["a", "b", "c"], name="persona_id"))
+    found = pd.DataFrame({"persona_id": ["a"], "rule": ["r"], "reason": ["x"]})
+    table = consistency.report(people, found, by=["age"]).set_index(["by", "group"]).loc["age"]
+    assert table["n"].to_dict() == {"40": 2, "missing": 1} and table["removed"].to_dict() == {"40": 1, "missing": 0}

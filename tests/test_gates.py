@@ -49,3 +49,11 @@ def test_pairs_that_failed_are_counted_and_too_few_are_not_guessed_from():
     assert found["failed"].iloc[0] == 3 and found["n"].iloc[0] == 5
     assert gates.blind_classifier(some[some["prompt_id"] == "q1"]).isna().all()
     assert (gates.length_rule(pd.DataFrame({"chosen": ["ab"], "rejected": ["cd"]})) == 0.5).all()
+
+
+def test_answers_without_a_word_or_no_pairs_at_all_give_missing_values():
+    letters = gates.table(pairs(8).assign(chosen="a", rejected="b"))
+    assert letters["n"].tolist() == [8, 8, 0, 0] and letters["failed"].tolist() == [0, 0, 8, 8]
+    assert letters["rate"].isna().tolist() == [False, False, True, True]
+    none = gates.table(pairs(8)[:0])
+    assert none["n"].tolist() == [0] * 4 and none["rate"].isna().all() and none["flagged"].all()

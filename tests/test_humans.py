@@ -95,6 +95,16 @@ def test_items_that_cannot_be_rated_are_refused_in_one_line(tmp_path, change, sa
     assert not (tmp_path / "study").exists()
 
 
+def test_a_seed_that_is_none_is_refused_in_one_line(tmp_path):
+    items().to_parquet(tmp_path / "pairs.parquet")
+    drawn = ["--personas", 2, "--questions", 8, "--seed", -1, "--out", tmp_path / "study"]
+    result = persona("annotate", "export", "--pairs", tmp_path / "pairs.parquet", *drawn)
+    assert result.exit_code == 1 and result.stderr == "error: seed must be a whole number, 0 or more; it is -1.\n"
+    with pytest.raises(UserError, match="seed must be a whole number"):
+        humans.export(items(), tmp_path / "study", seed=-1)
+    assert not (tmp_path / "study").exists()
+
+
 @pytest.mark.parametrize(
     "address", ["ftp://x/y", "https://", "//x", "https://x/y; script-src *", "https://x/'y", "h t"]
 )
@@ -184,7 +194,7 @@ def test_pairs_are_read_from_files_of_each_kind_and_from_a_data_sets_folder(tmp_
     (tmp_path / "x.parquet").write_text("no")
     with pytest.raises(UserError, match=r"must end in one of \.parquet, \.csv, \.jsonl"):
         stimuli.read(tmp_path / "x.txt")
-    with pytest.raises(UserError, match="is no parquet table"):
+    with pytest.raises(UserError, match="can.t be read as parquet"):
         stimuli.read(tmp_path / "x.parquet")
     with pytest.raises(UserError, match="the pairs lack the columns rejected, chosen"):
         stimuli.of_pairs(items(), people)
@@ -221,6 +231,16 @@ def test_an_honest_submission_counts_and_its_choices_are_those_of_the_items(fold
         == (votes["persona_id"].str.replace("p", "r") + "-" + votes["prompt_id"].str[1:]).tolist()
     )
     assert table["started"].iloc[0] == pd.Timestamp(BEGAN, unit="ms", tz="UTC")
+
+
+def test_half_a_character_in_a_file_does_not_stop_the_import_of_the_others(folder, study, tmp_path):
+    one, two, *_ = study.assignments
+    files = [hand_in(tmp_path / "1.json", study, one, participant="p\ud83d"), hand_in(tmp_path / "2.json", study, two)]
+    files.append(tmp_path / "3.json")
+    files[2].write_text('{"assignment": "\\ud83d"}')
+    table = humans.read(files, folder)
+    assert table["status"].tolist() == ["ok", "ok", "foreign"] and table["participant"][0] == "p?"
+    humans.write(table, tmp_path / "ratings")
 
 
 def answers_changed(**changes):
@@ -375,6 +395,13 @@ def test_one_participant_with_two_assignments_counts_once(folder, study, tmp_pat
     table = humans.read([tmp_path / f"{n}.json" for n in range(3)], folder)
     assert table["status"].tolist() == ["ok", "duplicate", "ok"]
     assert table["reason"].tolist()[1] == "the same participant answered before, in 0.json"
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_raters_whose_address_gives_no_number_are_not_taken_for_one_participant(folder, study, tmp_path, blank):
+    files = [hand_in(tmp_path / f"{a.id}.json", study, a, participant=blank) for a in study.assignments[:3]]
+    table = humans.read(files, folder)
+    assert table["status"].tolist() == ["ok"] * 3 and table["participant"].isna().all()
 
 
 def test_lines_of_a_jsonl_file_and_files_of_a_folder_are_read_each(folder, study, tmp_path):

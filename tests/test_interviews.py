@@ -88,6 +88,12 @@ def test_a_model_that_only_sees_letters_flips_and_is_at_chance(anes):
     assert 0.4 < one_order["score"].mean() < 0.6
 
 
+@pytest.mark.parametrize("orders", [0, 3])
+def test_more_orders_than_the_options_have_or_none_are_refused(anes, orders):
+    with pytest.raises(UserError, match=f"2 options can't be put in {orders} different orders, .*: take 1 to 2"):
+        interviews.ask(anes, StandIn(partisan), orders=orders)
+
+
 def test_told_nothing_it_is_told_nothing(anes):
     def says(system: str, asked: str, options) -> list[float]:
         assert "persona" not in system and "age" not in system

@@ -1,5 +1,7 @@
 """The published PERSONA data, in files of its format, read into our tables."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from endpoint import Endpoint
@@ -18,17 +20,23 @@ def source(tmp_path_factory):
         return build(endpoint.url, folder / "set", n=8)
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
-def test_what_is_exported_as_published_is_read_back(source, tmp_path, suffix):
-    pairs, people, _ = dataset.read(source)
-    table = exports.published(pairs, people)
-    path = tmp_path / f"persona{suffix}"
+SUFFIXES = [".parquet", ".jsonl", ".csv"]
+
+
+def saved(table: pd.DataFrame, path: Path) -> Path:
     {
         ".parquet": lambda: table.to_parquet(path),
         ".jsonl": lambda: table.to_json(path, orient="records", lines=True),
         ".csv": lambda: table.to_csv(path),
-    }[suffix]()
-    read, who, prompts = original.read_published(path)
+    }[path.suffix]()
+    return path
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_is_exported_as_published_is_read_back(source, tmp_path, suffix):
+    pairs, people, _ = dataset.read(source)
+    table = exports.published(pairs, people)
+    read, who, prompts = original.read_published(saved(table, tmp_path / f"persona{suffix}"))
     assert len(read) == 48 and len(who) == 8 and len(prompts) == pairs["prompt_id"].nunique()
     assert read["chosen"].tolist() == pairs["chosen"].tolist()
     assert (read["use"] == "heldout_test").tolist() == (pairs["use"] == "heldout_test").tolist()
@@ -55,6 +63,20 @@ def test_a_file_of_another_kind_or_none_is_said(tmp_path):
         original.read_published(tmp_path / "x.csv")
     with pytest.raises(UserError, match="can't be read"):
         original.read_published(tmp_path / "none.parquet")
+
+
+@pytest.mark.parametrize("gap", [None, "", " "])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_row_without_an_answer_is_a_failure_and_one_without_persona_or_instruction_is_refused(tmp_path, suffix, gap):
+    row = {"persona": "age: 7", "instruction": "Why?", "original": "No.", "data": "NA"}
+    table = pd.DataFrame([row, row | {"data": gap}, row | {"original": gap}])
+    pairs, _, _ = original.read_published(saved(table, tmp_path / f"persona{suffix}"))
+    assert pairs["chosen"].fillna("-").tolist() == ["NA", "-", "-"] and pairs["pair_id"].is_unique
+    assert pairs["failure"].isna().tolist() == [True, False, False] == pairs["longer"].notna().tolist()
+    assert pairs["failure"].tolist()[1:] == ["revision: not in the data", "base answer: not in the data"]
+    for name in ("persona", "instruction"):
+        with pytest.raises(UserError, match="has 1 rows without persona or instruction, such as row 3: fill"):
+            original.read_published(saved(pd.DataFrame([row, row, row | {name: gap}]), tmp_path / f"gap{suffix}"))
 
 
 def test_published_pairs_get_splits_and_checks_and_are_read_as_a_data_set_is(source, tmp_path):

@@ -85,10 +85,22 @@ def test_a_filter_for_few_draws_until_there_are_enough(monkeypatch):
     assert len(rare) == 30 and set(rare["age"]) == {40} and rare.index.is_unique
 
 
+def test_a_filter_that_fits_none_of_the_first_goes_on_so_that_no_seed_decides_whether_there_are_any(monkeypatch):
+    monkeypatch.setattr(personas, "FIRST", 10)
+    monkeypatch.setattr(personas, "NONE", 2_000)
+    for seed in range(5):
+        assert set(personas.sample(3, seed, where="age == 40", balanced=False)["age"]) == {40}
+
+
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("age > 99", "'age > 99' fits 0 of .* people drawn, 5 are wanted"),
+        ("age > 99", "'age > 99' fits 0 of 30,000 people drawn, 5 are wanted"),
+        ("religion == 'Jedi'", "fits 0 of 25,000 people drawn, 5 are wanted"),
+        ("age >= 18 and (sex == 'Female'", "can't be read: close its brackets and quotes"),
+        ("age in [1,2", "can't be read: close its brackets and quotes"),
+        ("1 / 0 > age", "can't be read: division by zero"),
+        ("sex.str.contains('(')", "can't be read: missing \\)"),
         ("agee > 3", "can't be read: name 'agee' is not defined"),
         ("age >", "can't be read: invalid syntax"),
         ("sex > 3", "can't be read: Unordered Categoricals"),
@@ -97,6 +109,8 @@ def test_a_filter_for_few_draws_until_there_are_enough(monkeypatch):
     ],
 )
 def test_a_filter_that_fits_nobody_or_cannot_be_read_is_refused_in_one_line(monkeypatch, where, said):
+    monkeypatch.setattr(personas, "NONE", 30_000)
+    monkeypatch.setattr(personas, "NONE_ENRICHED", 25_000)
     with pytest.raises(UserError, match=said) as caught:
         personas.sample(5, where=where)
     assert "\n" not in str(caught.value)

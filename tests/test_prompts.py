@@ -177,6 +177,12 @@ def test_a_split_depends_on_the_seed_and_not_on_the_order_of_rows(bank):
     assert not prompts.split(bank, 90, seed=1)["prompt_split"].equals(split["prompt_split"])
 
 
+def test_a_seed_that_is_none_is_refused(bank):
+    for draw in (lambda: prompts.sample(bank, 3, -1), lambda: prompts.split(bank, 3, seed=-1)):
+        with pytest.raises(UserError, match="seed must be a whole number, 0 or more; it is -1"):
+            draw()
+
+
 def test_a_split_that_cannot_be_is_refused(bank):
     for heldout in (0, len(bank), -3):
         with pytest.raises(UserError, match=f"cannot hold out {heldout} of 403 prompts: choose a number from 1 to 402"):

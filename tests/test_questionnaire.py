@@ -280,6 +280,15 @@ def test_without_a_name_for_it_no_number_in_the_address_is_taken(opened, tmp_pat
     assert "secret" not in download(page, tmp_path).read_text()
 
 
+@pytest.mark.parametrize("query", ["?PID=", "?PID=%20"])
+def test_a_blank_number_in_the_address_is_none(opened, tmp_path, query):
+    page, assignment = opened(query=query, participant="PID")
+    begin(page)
+    for letter in letters(assignment):
+        answer(page, letter)
+    assert json.loads(download(page, tmp_path).read_text())["participant"] is None
+
+
 def test_time_counts_only_while_a_question_is_in_sight(opened, tmp_path):
     page, assignment = opened()
     page.clock.fast_forward(50_000)

@@ -41,6 +41,9 @@ def test_more_than_there_are_repeats_them_by_weight():
 def test_who_weighs_nothing_is_never_drawn():
     assert set(numbered([0, 1, 0, 1]).sample(50)["who"]) == {1, 3}
     assert set(numbered([0, 1, 0, 1]).sample(2)["who"]) == {1, 3}
+    for weights in np.random.default_rng(0).exponential(size=(200, 7)).tolist():
+        for seed in range(3):
+            assert set(numbered([0, *weights, 0]).sample(7, seed)["who"]) == set(range(1, 8))
 
 
 @pytest.mark.parametrize("weights", [[0, 0], [1, -1], [1, None], [1, float("inf")]])

@@ -154,7 +154,7 @@ function result() {
 
 function participant() {
   const given = study.participant ? new URLSearchParams(location.search).get(study.participant) : null;
-  state.participant = given === null ? state.participant ?? null : wellFormed(given).slice(0, 100);
+  state.participant = given?.trim() ? wellFormed(given).slice(0, 100) : state.participant ?? null;
   return state.participant;
 }
 
