@@ -18,7 +18,7 @@ from typing import Any
 import openai
 
 from . import UserError
-from .connection import FINAL, RETRIES, Endpoint, lean, message, one_line, wait
+from .connection import FINAL, RETRIES, Endpoint, is_completion, loaded, message, one_line, wait
 from .reply import Outcome, read
 from .store import Batch, Store, canonical, key_of
 
@@ -152,7 +152,7 @@ class Batches(Endpoint):
         finally:
             file.gone.set()
         if batch is None:
-            return defaultdict(lambda: "no reply: another process's batch ended without one")
+            return _elsewhere()
         return await self._follow(batch, new=True)
 
     async def _submit(self, file: _File) -> Batch | None:
@@ -187,9 +187,15 @@ class Batches(Endpoint):
         """Have a batch worked through, wait for its end and keep what came of it."""
         client = await self._client()
         with self._errors(batch):
-            if batch.id is None:
-                batch = batch._replace(id=await self._begin(client, batch.file, new))
-                self._store.begun(batch)
+            # Between the note of a file and its batch another process may come, and would find neither id nor batch.
+            async with self._store.locks.alone(f"{SUBMISSION} {batch.number}"):
+                known = self._store.batch(batch.number)
+                if known and known.id is None:
+                    known = known._replace(id=await self._begin(client, known.file, new))
+                    self._store.begun(known)
+            if known is None:
+                return _elsewhere()
+            batch = known
             state = await self._ended(client, batch.id)
             files = [(await client.files.content(f)).content for f in (state.output_file_id, state.error_file_id) if f]
         failures: Failures = defaultdict(lambda: f"no reply: {state.id} is {state.status} without one")
@@ -246,6 +252,11 @@ class Batches(Endpoint):
             ) from error
 
 
+def _elsewhere() -> Failures:
+    """Why requests have no reply that another process has seen to the end of."""
+    return defaultdict(lambda: "no reply: another process's batch ended without one")
+
+
 def _reasons(state: openai.types.Batch) -> str:
     """Why a batch failed as a whole."""
     errors = (state.errors and state.errors.data) or []
@@ -257,9 +268,9 @@ def _replies(file: bytes, failures: Failures) -> Iterator[tuple[str, str, str | 
     """The replies of a file that are to be kept (key, reply, failure); the others' reasons go to `failures`."""
     for line in io.BytesIO(file):
         try:
-            item = json.loads(line, object_hook=lean)
+            item = loaded(line.decode())
             key, reply, final = item["custom_id"], *_reply(item)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue  # a damaged line: its request has no reply
         if final:
             yield key, canonical(reply), read(reply)[2]
@@ -271,7 +282,7 @@ def _reply(item: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """The reply in an item of a batch and whether it is final, the same as a call of its own would give."""
     response = item.get("response") or {}
     status, body = response.get("status_code"), response.get("body")
-    if status == 200 and isinstance(body, dict):
+    if status == 200 and is_completion(body):
         return body, True
     if status in _FINAL:
         return {"error": one_line(f"{_FINAL[status]}: Error code: {status} - {_said(body)}")}, True

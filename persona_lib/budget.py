@@ -92,8 +92,8 @@ class Purse:
                 budget.held += bound
         return bound
 
-    def settle(self, held: float, cost: float | None) -> None:
-        """Note what a call did cost; None, where nobody told, stands for all that was held."""
+    def settle(self, held: float, cost: float | None) -> float:
+        """Book what a call did cost; None, where nobody told, stands for all that was held. Returns what is booked."""
         cost = held if cost is None else cost
         self._costliest = max(self._costliest, cost)
         self._in_flight -= 1
@@ -101,6 +101,13 @@ class Purse:
             budget.held -= held
             budget.cost += cost
         self._settled.set()
+        return cost
+
+    def correct(self, booked: float, cost: float) -> float:
+        """Book what a call did cost that was settled for something else; returns what is booked more."""
+        for budget in self._budgets:
+            budget.cost += cost - booked
+        return cost - booked
 
 
 def _most(request: dict[str, Any], price: Price) -> float:

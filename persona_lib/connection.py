@@ -224,8 +224,8 @@ def message(error: Exception) -> str:
 
 
 def one_line(text: str) -> str:
-    """An error's text in one line of bounded length."""
-    return " ".join(text.split())[:300]
+    """An error's text in one line of bounded length, which can be kept."""
+    return " ".join(text.split())[:300].encode(errors="replace").decode()
 
 
 def lean(part: dict[str, Any]) -> dict[str, Any]:
@@ -242,16 +242,30 @@ def _parsed(text: str) -> dict[str, Any]:
     """
     if len(text) > MOST_BYTES:
         return {"error": f"a reply of {len(text) / 1e6:.1f} MB is none to what was asked"}
+    reply = loaded(text)
+    if not is_completion(reply):
+        raise ValueError(f"the reply is no chat completion: {text[:100]}")
+    return reply
+
+
+def loaded(text: str) -> Any:
+    """An endpoint's JSON, whose texts can be kept.
+
+    Raises:
+        ValueError: it is truncated or none.
+    """
     try:
-        reply = json.loads(text, object_hook=lean)
+        value = json.loads(text, object_hook=lean)
     except RecursionError:
         raise ValueError("the reply is nested without end") from None
+    # Half of a surrogate pair is JSON, but no text that could be kept.
+    return json.loads(canonical(value).encode(errors="replace")) if "\\ud" in text.lower() else value
+
+
+def is_completion(reply: Any) -> bool:
+    """Whether a reply has the form of a chat completion."""
     kinds = {"choices": list, "usage": dict | None}
-    if not isinstance(reply, dict) or not all(isinstance(reply.get(k), kind) for k, kind in kinds.items()):
-        raise ValueError(f"the reply is no chat completion: {text[:100]}")
-    if "\\ud" in text.lower():  # half of a surrogate pair is JSON, but no text that could be kept
-        reply = json.loads(canonical(reply).encode(errors="replace"))
-    return reply
+    return isinstance(reply, dict) and all(isinstance(reply.get(k), kind) for k, kind in kinds.items())
 
 
 def wait(error: Exception, tries: int) -> float:

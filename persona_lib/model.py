@@ -18,9 +18,10 @@ import openai
 from anyio.from_thread import start_blocking_portal
 from pydantic import BaseModel, create_model
 
-from . import UserError, budget, local, prices, wording
+from . import UserError, local, prices, wording
 from . import settings as own
 from .batch import MOST_WAITING, Batches
+from .budget import Budget, Purse, of_run
 from .connection import OPENAI_URL, Connection
 from .dry import Dry
 from .progress import Calls
@@ -55,6 +56,7 @@ class Model:
         max_calls: the most calls to make; None means any number. What the store has takes no call.
         max_cost: the most USD to spend, by params/prices.yaml; None means any sum. It is held ready for the most that
             calls can cost, so that batches may go out one after the other.
+        budget: what this model and others that get the same one may use together.
 
     No endpoint is contacted, and no key needed, before a reply is missing in the store. The key comes from
     OPENAI_API_KEY.
@@ -71,6 +73,7 @@ class Model:
         max_cost: float | None = None,
         settings: Mapping[str, Any] | None = None,
         samples: int | None = None,
+        budget: Budget | None = None,
     ):
         self.name = name
         known = own.of(name)
@@ -79,7 +82,8 @@ class Model:
         if self.samples is not None and self.samples < 1:
             raise UserError(f"a choice can't be made of {samples} samples: take 1 or more")
         self.is_local = base_url is None and local.is_embedded(name)
-        self.base_url = None if self.is_local else base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+        address = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+        self.base_url = None if self.is_local else address.rstrip("/")
         self.store = store or Store()
         if batch and self.is_local:
             raise UserError(f"the model '{name}' runs here, where there is no Batch API: leave out batch=True")
@@ -87,7 +91,7 @@ class Model:
         # The embedded server has one slot: what waits in its queue would only run into the time-out.
         self.max_in_flight = 1 if self.is_local else MOST_WAITING if batch else max_in_flight
         self._price = prices.FREE if self.is_local else prices.of(name)
-        self._budgets = (budget.of_run(), budget.Budget(max_calls, max_cost))
+        self._budgets = (of_run(), Budget(max_calls, max_cost), budget or Budget())
         if self._price is None and any(b.max_cost is not None for b in self._budgets):
             raise UserError(f"no price of '{name}' is known, which max_cost needs: add it to params/{prices.NAME}")
         self._offers_logprobs = True  # with whole replies, until the endpoint refuses
@@ -205,7 +209,7 @@ class Model:
         self, one: Messages, options: Sequence[str], settings: dict[str, Any]
     ) -> tuple[list[float], str | None]:
         """Each option's mass among the likeliest first tokens, and why there is none (or None)."""
-        reply, _ = await self._outcome(one, settings)
+        reply, *_ = await self._outcome(one, settings)
         text, _, failure = read(reply)
         # A refusal has no text, and says nothing of the endpoint.
         if refuses_logprobs(reply) or (first_token(reply) is None and (text or failure == CUT_OFF)):
@@ -235,29 +239,31 @@ class Model:
         return rows
 
     async def _reply(self, one: Messages, schema: type[BaseModel] | None, settings: dict[str, Any]) -> Reply:
-        """The reply to one item, asked again where it does not validate."""
-        got, cached = await self._answer(one, settings)
-        text, value, failure = read(got, schema)
-        for _ in range(REASKS):
-            if not text or not failure or not failure.startswith(INVALID):
-                break
-            again = wording.load("repair").messages({"error": failure})
-            one = [*one, {"role": "assistant", "content": text}, *again]
-            got, known = await self._answer(one, settings)
+        """The reply to one item, asked again where it does not validate; if none does, all are kept as failed."""
+        cached, invalid = True, {}
+        for _ in range(1 + REASKS):
+            got, known, key = await self._answer(one, settings)
             text, value, failure = read(got, schema)
             cached &= known
+            if not text or not failure or not failure.startswith(INVALID):
+                break
+            invalid[key] = failure
+            again = wording.load("repair").messages({"error": failure})
+            one = [*one, {"role": "assistant", "content": text}, *again]
+        else:
+            self.store.fail(invalid)
         self._batch.used.failed += failure is not None
         return Reply(text, value, failure, cached, tokens(got) if "top_logprobs" in settings else None)
 
-    async def _answer(self, messages: Messages, settings: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    async def _answer(self, messages: Messages, settings: dict[str, Any]) -> tuple[dict[str, Any], bool, str]:
         """As `_outcome`; where the endpoint refuses log-probabilities, without them."""
         plain = {field: value for field, value in settings.items() if field != "top_logprobs"}
-        reply, cached = await self._outcome(messages, settings if self._offers_logprobs else plain)
+        reply, cached, key = await self._outcome(messages, settings if self._offers_logprobs else plain)
         if "top_logprobs" in settings and refuses_logprobs(reply):
             self._offers_logprobs = False
-            reply, known = await self._outcome(messages, plain)
+            reply, known, key = await self._outcome(messages, plain)
             cached &= known
-        return reply, cached
+        return reply, cached, key
 
     def send(self, messages: Iterable[Messages], schema: type[BaseModel] | None = None, step: str = "sending") -> None:
         """Send through the Batch API what the store lacks, all at once, and wait until the replies are in the store.
@@ -325,8 +331,8 @@ class Model:
         ours = {field: value for field, value in settings.items() if field not in self.settings}
         return {"model": self._who, "messages": messages, **ours}
 
-    async def _outcome(self, messages: Messages, settings: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        """The reply to a request, and whether it took no call of its own: it was in the store or under way."""
+    async def _outcome(self, messages: Messages, settings: dict[str, Any]) -> tuple[dict[str, Any], bool, str]:
+        """The reply to a request, whether it took no call of its own (it was there or under way), and its key."""
         request = self._request(messages, settings)
         text = canonical(request)
         key = key_of(text)
@@ -339,7 +345,7 @@ class Model:
         else:
             reply, cached = await self._batch.call(key, text, request)
         self._batch.used.cached += cached
-        return reply, cached
+        return reply, cached, key
 
 
 def _settings(
@@ -384,7 +390,7 @@ class _Batch:
 
     def __init__(self, model: Model, step: str, items: int | None):
         self.model, self.used, self.over = model, Usage(), 0
-        self.purse = budget.Purse(model._budgets, model._price)
+        self.purse = Purse(model._budgets, model._price)
         self.progress = Calls(step, items, self.used, model=model._who, name=model.name)
         if model.store.scratch:
             self.connection = model._dry
@@ -422,10 +428,10 @@ class _Batch:
                 # A commit takes 0.04 ms. Committing in groups was tried: it makes the workers go in step, which costs
                 # a sixth of the throughput at 64 in flight.
                 self.model.store.put([Stored(key, text, canonical(reply), read(reply)[2])])
-            cost = self.used.count(reply.get("usage"), retries, self.model._price)
+            cost = self.used.count(reply, retries, self.model._price)
             return reply
         finally:
-            self.purse.settle(held, cost)
+            self.used.booked += self.purse.settle(held, cost)
 
     def _away(self, done: int) -> None:
         """Show what is done at the endpoint, and what has come back for nobody yet."""
@@ -436,23 +442,24 @@ class _Batch:
 
     async def send(self, requests: Iterable[dict[str, Any]]) -> None:
         """Bring requests that the store lacks into batches, wait for their end, and count what they used."""
-        sent: set[str] = set()
+        sent: dict[str, float] = {}  # what was held for each, by its key
         ends: Counter[asyncio.Task[Any]] = Counter()  # each with the number of requests that it is the end of
         for request in requests:
             key = key_of(canonical(request))
             if key in sent or self.model.store.get(key):
                 continue
             self.progress.show()
-            held = await self.purse.start(request)
-            self.purse.settle(held, held)  # the most it may cost: nobody tells before the batch has ended
-            sent.add(key)
+            sent[key] = held = await self.purse.start(request)
+            # The most it may cost: nobody tells before the batch has ended.
+            self.used.booked += self.purse.settle(held, held)
             ends[await self.connection.submit(key, request)] += 1
         for end, n in ends.items():
             end.add_done_callback(lambda _, n=n: self._end(n))
         await asyncio.gather(*map(asyncio.shield, ends))
-        for key in sent:
+        for key, held in sent.items():
             if stored := self.model.store.get(key):
-                self.used.count(json.loads(stored.reply).get("usage"), 0, self.model._price)
+                cost = self.used.count(json.loads(stored.reply), 0, self.model._price)
+                self.used.booked += self.purse.correct(held, held if cost is None else cost)
 
     async def close(self) -> None:
         """Take the progress away and close the connection."""

@@ -124,6 +124,11 @@ def used(steps: Path) -> dict[str, dict[str, Any]]:
     return {step: total(usages) for step, usages in by_step.items()}
 
 
+def booked(steps: Path) -> float:
+    """What budgets were charged with for those calls, in USD."""
+    return sum(batch["usage"].get("booked", 0.0) for batch in batches(steps))
+
+
 class Progress:
     """Shows, until it is closed, how many cells of a notebook are done and how far its model calls are.
 

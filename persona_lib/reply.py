@@ -94,7 +94,16 @@ def tokens(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
 
 def first_token(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
     """The likeliest first tokens with their log-probabilities, or None where the endpoint gave none."""
-    return _first(tokens(reply)).get("top_logprobs") or None
+    return _likely(_first(tokens(reply))) or None
+
+
+def _likely(token: dict[str, Any]) -> list[dict[str, Any]]:
+    """The likeliest tokens at a token's place; what is none, with a text and the logarithm of a probability, is not."""
+    told = token.get("top_logprobs")
+    likely = [_dict(t) for t in told] if isinstance(told, list) else []
+    # A probability of 1 may be rounded to a little more; what is far beyond, or NaN, is none.
+    texts = [t for t in likely if isinstance(t.get("token"), str)]
+    return [t for t in texts if isinstance(t.get("logprob"), int | float) and t["logprob"] < 1]
 
 
 def refuses_logprobs(reply: dict[str, Any]) -> bool:
@@ -152,7 +161,7 @@ def field_masses(logprobs: list[dict[str, Any]] | None, field: str, options: Seq
     value = places[-1].end()
     starts = [0, *accumulate(map(len, texts))]
     at = next((i for i, end in enumerate(starts[1:]) if end > value), None)
-    likely = logprobs[at].get("top_logprobs") or [] if at is not None else []
+    likely = _likely(logprobs[at]) if at is not None else []
     before = texts[at][: value - starts[at]] if at is not None else ""
     for token in likely:
         text = token["token"]

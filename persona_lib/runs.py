@@ -144,13 +144,16 @@ def _run_notebooks(manifest: dict[str, Any], folder: Path, limits: Mapping[str, 
     """Execute the notebooks one after the other; each may use what those before it have left of the limits."""
     from . import budget
 
+    spent = 0.0  # also where nobody tells what a call did cost
     with tempfile.TemporaryDirectory() as temporary:
         for stem, entry in manifest["notebooks"].items():
             entry["status"] = "running"
             _save(manifest, folder, began)
-            left = {name: manifest["usage"][name] for name in ("calls", "cost")}
-            allowed = {budget.VARIABLE: json.dumps(limits | left)}
-            _run_notebook(stem, entry, folder, Path(temporary) / f"{stem}.jsonl", allowed)
+            before = {"calls": manifest["usage"]["calls"], "cost": spent}
+            allowed = {budget.VARIABLE: json.dumps(limits | before)}
+            steps = Path(temporary) / f"{stem}.jsonl"
+            _run_notebook(stem, entry, folder, steps, allowed)
+            spent += progress.booked(steps) if steps.exists() else 0.0
 
 
 def _run_notebook(stem: str, entry: dict[str, Any], folder: Path, steps: Path, environment: dict[str, str]) -> None:

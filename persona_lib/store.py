@@ -116,12 +116,12 @@ class Store:
             # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of FULL's price.
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_TABLES)
-            self._layers = [self._db]
+            self._layers = {self.path: self._db}
             if self.scratch and kept.is_file():
                 read_only = f"{kept.absolute().as_uri()}?mode=ro"
-                self._layers.append(sqlite3.connect(read_only, uri=True, timeout=60, check_same_thread=False))
-                weakref.finalize(self, self._layers[-1].close)
-            for layer in self._layers:
+                self._layers[kept] = sqlite3.connect(read_only, uri=True, timeout=60, check_same_thread=False)
+                weakref.finalize(self, self._layers[kept].close)
+            for layer in self._layers.values():
                 layer.create_function("plain", 1, _plain, deterministic=True)
 
     def _to_wal(self) -> None:
@@ -141,18 +141,21 @@ class Store:
         if key in self._recorded:
             return self._recorded[key]
         query = "SELECT key, plain(request), reply, failure FROM replies WHERE key = ?"
-        with self._errors():
-            rows = (layer.execute(query, (key,)).fetchone() for layer in self._layers)
-            row = next(filter(None, rows), None)
-        return Stored(*row) if row else None
+        for path, layer in self._layers.items():
+            with self._errors(path):
+                if row := layer.execute(query, (key,)).fetchone():
+                    return Stored(*row)
+        return None
 
     def latest(self, model: Mapping[str, str], n: int) -> list[tuple[str, str, str]]:
         """Request, reply and time of the last n answers of a model, by the name and address that it is kept under."""
         query = "SELECT plain(request), reply, created FROM replies WHERE failure IS NULL AND instr(plain(request), ?) "
         query += "ORDER BY rowid DESC LIMIT ?"
-        earnest = self._layers[1:] if self.scratch else self._layers  # a scratch file's own replies are made up
-        with self._errors():
-            return [r for db in earnest for r in db.execute(query, (f'"model":{canonical(model)}', n))]
+        path, db = list(self._layers.items())[-1]
+        if self.scratch and db is self._db:  # a scratch file's own replies are made up
+            return []
+        with self._errors(path):
+            return db.execute(query, (f'"model":{canonical(model)}', n)).fetchall()
 
     def put(self, rows: Iterable[Stored]) -> None:
         """Keep outcomes; they are committed when this returns. A key that is already there keeps its first reply."""
@@ -160,6 +163,11 @@ class Store:
         values = [(r.key, _packed(r.request), r.reply, r.failure, now) for r in rows]
         with self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?)", values)
+
+    def fail(self, failures: Mapping[str, str]) -> None:
+        """Note of replies that are kept why they are no answers after all, by their keys."""
+        with self._transaction():
+            self._db.executemany("UPDATE replies SET failure = ?2 WHERE key = ?1", failures.items())
 
     def forget_failed(self) -> int:
         """Drop the outcomes that are no answers, so that they are asked again; returns how many."""
@@ -211,6 +219,12 @@ class Store:
         with self._errors():
             self._db.execute("UPDATE batches SET id = ? WHERE number = ?", (batch.id, batch.number))
 
+    def batch(self, number: int) -> Batch | None:
+        """A batch by its number, as it stands; None once it has ended."""
+        with self._errors():
+            row = self._db.execute("SELECT number, file, id FROM batches WHERE number = ?", (number,)).fetchone()
+        return Batch(*row) if row else None
+
     def batch_of(self, key: str) -> Batch | None:
         """The batch that a request waits in, or None."""
         query = "SELECT number, file, id FROM submitted JOIN batches USING (number) WHERE key = ?"
@@ -243,8 +257,8 @@ class Store:
                 raise
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Say in one line what is wrong with the file; what is already committed stays."""
+    def _errors(self, path: Path | None = None) -> Iterator[None]:
+        """Say in one line what is wrong with the file, or another layer's; what is already committed stays."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -253,7 +267,8 @@ class Store:
                     f"the disk is full: {self.path} keeps all replies so far; make room and run again"
                 ) from error
             raise UserError(
-                f"{self.path} can't serve as response store ({error}): move it away or set PERSONA_STORE to another"
+                f"{path or self.path} can't serve as response store ({error}): move it away or set PERSONA_STORE to "
+                "another"
             ) from error
 
 
@@ -273,15 +288,15 @@ def read_recording(recording: str | Path) -> Iterator[Stored]:
         known = ", ".join(sorted(p.stem for p in RECORDINGS.glob("*.jsonl") if "." not in p.stem)) or "none"
         raise UserError(f"no recording '{recording}': known ones are {known}; None asks the model")
     for part in _parts(path):
-        # Not splitlines: what is said may hold other line breaks, such as U+2028, which JSON leaves as they are.
-        for number, line in enumerate(filter(None, part.read_text(encoding="utf-8").split("\n")), 1):
+        # Of bytes: what is said may hold other line breaks, such as U+2028, which JSON leaves as they are.
+        for number, line in enumerate(filter(None, part.read_bytes().splitlines()), 1):
             try:
                 row = json.loads(line)
                 request = canonical(row["request"])
                 yield Stored(key_of(request), request, canonical(row["reply"]), row["failure"])
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError(
-                    f"{part} line {number} is no recorded reply ({error!r}): restore or re-record it"
+                    f"{part} line {number} is no recorded reply ({error!r:.200}): restore or re-record it"
                 ) from error
 
 

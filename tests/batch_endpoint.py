@@ -15,12 +15,21 @@ class BatchEndpoint(Endpoint):
 
     A batch takes a step towards `ends` (completed, expired or failed) each time it is asked for, but no further than
     in_progress while `hold` is set. `lose` makes the answer to that many creations an error, though the batch is there;
-    `hold_create` keeps the answer back. `sent` are the requests submitted, in order; `status` fails the
-    creation of files (0: it does not).
+    `hold_create` keeps the answer back, `create_s` is how long the creation itself takes. `sent` are the requests
+    submitted, in order; `status` fails the creation of files (0: it does not).
     """
 
-    def __init__(self, *args: Any, ends: str = "completed", hold: bool = False, lose: int = 0, **settings: Any):
+    def __init__(
+        self,
+        *args: Any,
+        ends: str = "completed",
+        hold: bool = False,
+        lose: int = 0,
+        create_s: float = 0.0,
+        **settings: Any,
+    ):
         super().__init__(*args, **settings)
+        self.create_s = create_s
         self.ends, self.hold, self.lose, self.hold_create, self.status = ends, hold, lose, False, 0
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, dict[str, Any]] = {}
@@ -59,6 +68,7 @@ class BatchEndpoint(Endpoint):
         body = await request.json()
         if body["input_file_id"] not in self.files:
             return web.json_response({"error": {"message": "no such file"}}, status=400)
+        await asyncio.sleep(self.create_s)
         batch = {"id": f"batch_{len(self.batches)}", "object": "batch", "created_at": 0, "status": ALIVE[0], **body}
         self.batches[batch["id"]] = batch
         while self.hold_create:

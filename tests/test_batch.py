@@ -130,6 +130,29 @@ def test_an_item_that_failed_or_expired_is_a_row_with_its_reason_and_asked_again
         assert len(endpoint.sent) == 4 + 3
 
 
+def test_half_of_a_surrogate_pair_and_other_odd_lines_leave_the_rest_of_a_batch_to_be_fetched():
+    said = {
+        "half": completion("sad 😢 half \ud83d"),
+        "refused": (400, {"error": {"message": "half \ud83d"}}),
+        "no completion": {"choices": None},
+        "usage of text": completion("x") | {"usage": "none"},
+        "endless": completion("ENDLESS"),
+    }
+    with BatchEndpoint(lambda body: said.get(body["messages"][0]["content"], echo(body))) as endpoint:
+        step = endpoint._step
+
+        def last(batch: dict) -> None:
+            step(batch)
+            if file := batch.get("output_file_id"):
+                endpoint.files[file] = endpoint.files[file].replace(b'"ENDLESS"', b"[" * 100_000)
+
+        endpoint._step = last
+        half, refused, *odd, fine = model(endpoint).ask(say(*said, "fine"))
+        assert half.text == "sad 😢 half ?" and refused.failure.endswith("half ?") and fine.text == "fine"
+        assert all(reply.failure.startswith("no reply: ") for reply in odd)
+        assert Store().counts() == {"replies": 3, "failed": 1} and waiting(Store()) == 0
+
+
 def test_a_request_of_which_no_file_says_anything_is_a_row_that_says_so(monkeypatch):
     with BatchEndpoint() as endpoint:
         whole = endpoint._line

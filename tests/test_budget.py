@@ -13,12 +13,13 @@ from test_runs import write_notebook, write_preset
 from typer.testing import CliRunner
 
 from persona_lib import UserError, cli, prices, store
-from persona_lib.budget import Budget, Purse
+from persona_lib.budget import Budget, Purse, _most
 from persona_lib.model import Model
 from persona_lib.store import Store
 
 PRICED = "gpt-4.1-mini"
-EACH = prices.of(PRICED).cost(100, 50)
+PRICE = prices.of(PRICED)
+EACH = PRICE.cost(100, 50)
 GOES_ON = "what was answered is kept, the same with a larger budget goes on from there"
 
 
@@ -82,6 +83,18 @@ def test_a_call_whose_cost_nobody_tells_is_taken_to_have_cost_the_most_it_may():
         with pytest.raises(UserError, match=r"^max_cost is reached: \$0.000\d+ of \$0.001 are spent"):
             model.ask(numbers(100), max_tokens=50)
         assert 1 <= len(endpoint.requests) < 10
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_what_is_sent_ahead_is_booked_at_its_cost_once_that_is_told(quick, tells):  # noqa: F811
+    """Of what another model may still spend together with it."""
+    usage = {} if tells else {"usage": None}
+    with BatchEndpoint(lambda body: costly(body) | usage, models=(PRICED,)) as endpoint:
+        both = Budget(max_cost=1.0)
+        Model(PRICED, endpoint.url, batch=True, budget=both).send(numbers(10))
+        assert (both.cost == pytest.approx(10 * EACH)) == tells and both.cost >= 9.9 * EACH
+        Model(PRICED, endpoint.url, budget=both).ask(numbers(11))
+        assert len(endpoint.requests) == 11 and both.calls == 11 and both.held == pytest.approx(0)
 
 
 def test_max_cost_without_a_price_is_said_at_once_and_max_calls_needs_none():
@@ -176,3 +189,13 @@ def test_a_run_stops_at_max_cost_over_all_its_notebooks(project):
         assert result.exit_code == 1 and "max_cost is reached" in manifest["notebooks"]["02_more"]["error"]["message"]
         assert manifest["notebooks"]["01_ask"]["status"] == "done" and 7 <= len(endpoint.requests) <= 9
         assert manifest["usage"]["cost"] == pytest.approx(len(endpoint.requests) * EACH)
+
+
+def test_calls_whose_cost_nobody_tells_count_over_all_notebooks_and_leave_the_cost_unknown(project):
+    with Endpoint(lambda body: costly(body) | {"usage": None}, models=(PRICED,)) as endpoint:
+        request = {"model": {"name": PRICED, "base_url": endpoint.url}, "messages": numbers(1)[0], "sample": 0}
+        most = _most(request | {"temperature": 0, "max_tokens": 50}, PRICE)
+        result, manifest = run(endpoint, project, "--max-cost", str(7.5 * most))
+        assert result.exit_code == 1 and "max_cost is reached" in manifest["notebooks"]["02_more"]["error"]["message"]
+        assert 6 <= len(endpoint.requests) <= 7 and manifest["usage"]["cost"] is None
+        assert "no price known" in (project / "outputs" / "index.html").read_text()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import random
 import re
 import socket
@@ -21,6 +22,7 @@ from pydantic import BaseModel
 
 from persona_lib import UserError, connection
 from persona_lib.model import Model
+from persona_lib.reply import field_masses
 
 
 class Score(BaseModel):
@@ -258,6 +260,11 @@ def test_a_reply_of_ten_megabytes_is_a_failed_row_and_the_rest_goes_on():
         assert model.store.path.stat().st_size < 1_000_000
 
 
+def likely(first: object) -> dict:
+    """An empty reply with these for the likeliest first tokens."""
+    return {"choices": [{"message": {"content": ""}, "logprobs": {"content": [{"top_logprobs": first}]}}]}
+
+
 ODD = {
     "a choice that is text": {"choices": ["hello"]},
     "a choice of null": {"choices": [None]},
@@ -265,6 +272,16 @@ ODD = {
     "a message of null": {"choices": [{"message": None}]},
     "content in parts": completion([{"type": "text", "text": "hello"}]),
     "log-probabilities of another form": {"choices": [{"message": {"content": ""}, "logprobs": {"content": ["A"]}}]},
+    "first tokens as an object": likely({"A": -0.1}),
+    "first tokens without log-probabilities": likely(["A"]),
+    "a log-probability of null": likely([{"token": "A", "logprob": None}]),
+    "a log-probability of text": likely([{"token": "A", "logprob": "-0.1"}]),
+    "a log-probability of none": likely([{"token": "A", "logprob": 1000.0}, {"token": "B", "logprob": math.nan}]),
+    "a first token of null": likely([{"token": None, "logprob": -0.1}]),
+    "tokens as text": completion("") | {"usage": {"prompt_tokens": "10", "completion_tokens": 3}},
+    "tokens of null": completion("") | {"usage": {"prompt_tokens": None, "completion_tokens": math.nan}},
+    "details of tokens as a number": completion("") | {"usage": {"prompt_tokens": 9, "prompt_tokens_details": 5}},
+    "reused tokens as text": completion("") | {"usage": {"prompt_tokens_details": {"cached_tokens": "5"}}},
 }
 
 
@@ -277,12 +294,21 @@ def test_a_completion_of_another_form_is_a_failed_row_whatever_was_asked(odd):
         assert np.isnan(model.choose(say("x"))).all()
 
 
+def test_a_token_that_is_none_is_left_out_of_a_choice_in_a_text():
+    odd = ["yes", {"token": "yes", "logprob": None}, {"token": "no", "logprob": math.log(0.25)}]
+    told = [{"token": '{"verdict": "'}, {"token": "yes", "top_logprobs": odd}]
+    assert field_masses(told, "verdict", ("yes", "no")) == [0, pytest.approx(0.25)]
+    assert field_masses([told[0], {"token": "yes", "top_logprobs": {"yes": -0.1}}], "verdict", ("yes", "no")) == [0, 0]
+
+
 def test_half_of_a_surrogate_pair_is_kept_as_a_question_mark_and_whole_ones_as_they_are():
     text = json.dumps(completion("sad 😢 half HALF")).replace("HALF", "\\ud83d")
     with Endpoint(lambda body: (200, text)) as endpoint:
         model = Model("m", endpoint.url)
         assert [model.ask(say("x"))[0].text for _ in "ab"] == ["sad 😢 half ?"] * 2
         assert len(endpoint.requests) == 1
+        endpoint.answer = lambda body: (400, {"error": {"message": "half \ud83d"}})
+        assert model.ask(say("y"))[0].failure.endswith("half ?")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,11 @@ import json
 import pandas as pd
 import pytest
 import yaml
+from batch_endpoint import BatchEndpoint
 from endpoint import Endpoint
+from test_batch import quick  # noqa: F401 (a fixture)
 from test_cli import one_line, persona
+from test_model import first_token
 from test_preferences import write
 
 from persona_lib import UserError, dataset, ingredients, personas, presets, prompts
@@ -93,8 +96,29 @@ def test_personas_of_a_file_are_read_with_ids_numbers_and_split(drawn, tmp_path,
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("people.csv", "persona_id,age,income,religion\n007,73,45000,None\n010,8,,\n"),
+        (
+            "people.jsonl",
+            '{"persona_id": "007", "age": 73, "income": "45000", "religion": "None"}\n'
+            '{"persona_id": "010", "age": 8, "income": null, "religion": ""}\n',
+        ),
+    ],
+)
+def test_ids_and_texts_of_a_file_stay_as_they_are_written(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    people = ingredients.people(presets.pairs(preset()), tmp_path / name)
+    assert people.index.tolist() == ["007", "010"]
+    assert personas.describe(people.loc["007"]) == "age: 73\nincome: 45000\nreligion: None"
+    assert personas.describe(people.loc["010"]) == "age: 8"
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("persona_id,age\na,73 years\nb,4\n", "has 1 values of age that are no number, such as '73 years' of a: mend"),
+        ('persona_id,income\na,"$45,000"\nb,NA\n', r"has 2 values of income that .* such as '\$45,000' of a: mend"),
         ("persona_id,age\na,3\na,4\n", "has 1 persona_id more than once, the first of them 'a'"),
         ("name,age\na,3\n", "needs a column 'persona_id'"),
         ("persona_id,age\na,3\n,4\n", "needs a column 'persona_id' without gaps"),
@@ -180,3 +204,18 @@ def test_a_budget_that_is_reached_stops_and_a_larger_one_goes_on(made, tmp_path)
     assert len(endpoint.requests) - begun == 7
     assert persona("pairs", *options, *files, "--out", tmp_path / "b").exit_code == 0
     assert len(endpoint.requests) - begun <= 5 + 2 * 16
+
+
+@pytest.mark.parametrize("part", ["judge", "batch"])
+def test_a_budget_is_one_for_writer_batches_and_judge(part, quick, tmp_path):  # noqa: F811
+    def answer(body: dict) -> dict:
+        return write(body) if "response_format" in body else first_token(A=0.6, B=0.4)
+
+    with BatchEndpoint(answer, models=("m", "j")) as endpoint:
+        given = {"base_url": endpoint.url, "verify": 5, "dense_personas": 0, "dense_prompts": 0}
+        given |= {"judge": "j", "judge_base_url": endpoint.url} if part == "judge" else {}
+        settings = presets.pairs(preset(), given)
+        whole = 9 + 2 * 12
+        with pytest.raises(UserError, match=f"max_calls is reached: {whole + 2} of {whole + 2}"):
+            ingredients.make(settings, tmp_path / "set", batch=part == "batch", max_calls=whole + 2)
+        assert len(endpoint.requests) == whole + 2

@@ -130,7 +130,9 @@ def test_what_is_no_answer_says_why_and_is_not_asked_again(answer, failure):
         invalid = failure.startswith("invalid")
         assert len(endpoint.requests) == (3 if invalid else 1)
         assert model.usage["failed"] == 2
-        assert model.store.counts()["failed"] == (0 if invalid else 1)
+        assert model.store.counts()["failed"] == (3 if invalid else 1)
+        endpoint.answer = lambda body: completion('{"reason": "clear", "score": 3}')
+        assert model.store.forget_failed() and model.ask(say("judge"), schema=Verdict)[0].value.score == 3
 
 
 def test_a_reply_that_does_not_validate_is_asked_again_with_the_error():
@@ -143,6 +145,16 @@ def test_a_reply_that_does_not_validate_is_asked_again_with_the_error():
     assert reply.value.score == 3 and reply.failure is None
     assert again[:1] == first and again[1] == {"role": "assistant", "content": '{"reason": "clear"}'}
     assert "score: Field required" in again[2]["content"]
+    assert Store().counts() == {"replies": 2, "failed": 0}
+
+
+def test_a_chain_of_invalid_replies_is_replayed_as_it_was_from_a_recording(tmp_path):
+    with Endpoint(lambda body: completion('{"reason": "clear"}')) as endpoint:
+        live = Model("m", endpoint.url).ask(say("judge"), schema=Verdict)
+        assert Store().write_recording(tmp_path / "r.jsonl") == 3
+    recorded = Store(tmp_path / "other.sqlite", recording=tmp_path / "r.jsonl", offline=True)
+    (again,) = Model("m", endpoint.url, recorded).ask(say("judge"), schema=Verdict)
+    assert again.cached and (again.text, again.failure) == (live[0].text, live[0].failure)
 
 
 def test_an_error_of_transport_is_a_failed_row_that_the_next_run_asks_again(monkeypatch):

@@ -1,5 +1,7 @@
 """Kills at any time, and several processes with the same work on one store: what is sent, and what is kept."""
 
+import asyncio
+import gc
 import json
 import signal
 import sqlite3
@@ -13,7 +15,10 @@ import pytest
 from batch_endpoint import BatchEndpoint
 from endpoint import Endpoint
 
-from persona_lib.store import default_path
+from persona_lib import UserError
+from persona_lib.connection import OPENAI_URL
+from persona_lib.model import Model
+from persona_lib.store import Store, default_path
 
 IN_FLIGHT = 8
 
@@ -102,10 +107,53 @@ def test_what_a_killed_process_was_asking_is_asked_by_the_one_that_waits_for_it(
     assert kept() == set(map(str, range(100)))
 
 
-def test_two_processes_with_the_same_work_in_batches_submit_it_once():
-    with BatchEndpoint() as endpoint:
+@pytest.mark.parametrize("create_s", [0, 1])
+def test_two_processes_with_the_same_work_in_batches_submit_it_once(create_s):
+    with BatchEndpoint(create_s=create_s) as endpoint:
         both = [asking(endpoint.url, 50, batch=True) for _ in "ab"]
         for process in both:
             told(process, 50)
         assert len(endpoint.sent) == 50 and len(endpoint.batches) <= 2
     assert kept() == set(map(str, range(50)))
+
+
+def test_what_one_store_of_a_process_is_asking_stays_locked_when_another_of_it_is_gone():
+    async def ask() -> None:
+        first, second = Store(), Store()
+        async with second.locks.alone("other"):
+            pass
+        async with first.locks.alone("k"):
+            del second
+            gc.collect()
+            assert not free_elsewhere("k")
+        assert free_elsewhere("k")
+
+    asyncio.run(ask())
+
+
+def free_elsewhere(name: str) -> bool:
+    """Whether another process gets the lock of that name at once."""
+    code = f"""
+import asyncio
+from persona_lib.store import Store
+async def take():
+    async with asyncio.timeout(0.5), Store().locks.alone({name!r}):
+        pass
+asyncio.run(take())
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
+
+
+def test_an_address_is_the_same_with_a_slash_at_its_end():
+    with Endpoint() as endpoint:
+        for url in (endpoint.url, f"{endpoint.url}/"):
+            Model("m", url).ask([[{"role": "user", "content": "x"}]])
+        assert len(endpoint.requests) == 1
+    assert Model("m", f"{OPENAI_URL}/").base_url == OPENAI_URL
+
+
+def test_a_key_with_a_curly_quote_is_told_before_anything_is_sent(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "“sk-0123456789”")
+    with Endpoint() as endpoint, pytest.raises(UserError, match="OPENAI_API_KEY holds a letter or quote") as told:
+        Model("m", endpoint.url).ask([[{"role": "user", "content": "x"}]])
+    assert not endpoint.requests and "0123456789" not in str(told.value)

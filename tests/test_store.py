@@ -131,6 +131,9 @@ def test_a_missing_or_damaged_recording_is_named(tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"request": {}, "reply"\n')
     with pytest.raises(UserError, match=r"bad.jsonl line 1 is no recorded reply"):
         Store(tmp_path / "r.sqlite", recording=str(tmp_path / "bad.jsonl"))
+    (tmp_path / "latin.jsonl").write_bytes('{"request": "é", "reply": {}, "failure": null}\n'.encode("latin-1"))
+    with pytest.raises(UserError, match=r"latin.jsonl line 1 is no recorded reply \(UnicodeDecodeError"):
+        Store(tmp_path / "r.sqlite", recording=str(tmp_path / "latin.jsonl"))
 
 
 def test_a_file_that_is_no_store_is_named_and_left_alone(tmp_path):
@@ -139,6 +142,15 @@ def test_a_file_that_is_no_store_is_named_and_left_alone(tmp_path):
     with pytest.raises(UserError, match=r"can't serve as response store .*move it away or set PERSONA_STORE"):
         Store(path)
     assert path.read_bytes().startswith(b"not a database")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database, but somebody's notes" * 100])
+def test_under_a_scratch_file_it_is_the_store_that_is_named(tmp_path, content):
+    (tmp_path / "kept.sqlite").write_bytes(content)
+    layered = Store(tmp_path / "kept.sqlite", scratch=tmp_path / "scratch.sqlite")
+    for ask in (lambda: layered.get("k"), lambda: layered.latest({"name": "m"}, 9)):
+        with pytest.raises(UserError, match=r"kept.sqlite can't serve as response store"):
+            ask()
 
 
 def test_a_full_disk_is_said_and_what_was_kept_stays(tmp_path):

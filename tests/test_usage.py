@@ -89,6 +89,29 @@ def test_without_a_file_no_price_is_known(tmp_path):
     assert prices.read(tmp_path / "none.yaml") == {}
 
 
+@pytest.mark.parametrize(
+    ("told", "tokens"),
+    [
+        (None, (0, 0, 0)),
+        ({}, (0, 0, 0)),
+        ({"prompt_tokens": "10", "completion_tokens": 3}, (0, 3, 0)),
+        ({"prompt_tokens": 10, "completion_tokens": -3, "prompt_tokens_details": 5}, (10, 0, 0)),
+        ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 20}}, (10, 0, 10)),
+    ],
+)
+def test_a_call_whose_tokens_are_not_told_has_no_known_cost_but_where_it_is_free(told, tokens):
+    reply = completion("x") | {"usage": told}
+    priced, free = Usage(cost=1.0), Usage(cost=1.0)
+    assert priced.count(reply, 0, prices.of("gpt-4o")) is None and priced.cost is None
+    assert free.count(reply, 0, prices.FREE) == 0 and free.cost == 1.0
+    assert (priced.tokens_in, priced.tokens_out, priced.tokens_cached) == tokens
+
+
+def test_a_call_that_ends_in_an_error_leaves_the_cost_known():
+    used = Usage(cost=1.0)
+    assert used.count({"error": "refused"}, 0, prices.of("gpt-4o")) is None and used.cost == 1.0
+
+
 def test_a_sum_has_a_cost_only_where_all_calls_have():
     known, unknown, free = Usage(calls=1, cost=0.5), Usage(calls=1, cost=None), Usage(cached=3, cost=None)
     assert total([known, known])["cost"] == 1.0 and total([known, free])["cost"] == 0.5
