@@ -31,9 +31,9 @@ def all_of(base_url: str | None = None) -> Iterator[Check]:
     yield _store()
     yield _room()
     yield Check(bool(presets.known()), True, f"presets: {', '.join(presets.known()) or 'none in ' + str(store.ROOT)}")
-    key = bool(keys.api_key())
-    yield Check(key, False, f"OPENAI_API_KEY is {'set' if key else 'not set; only OpenAI itself needs it'}")
-    if base_url:
+    key = _key()
+    yield key
+    if base_url and (key.fine or not key.needed):
         yield _endpoint(base_url)
 
 
@@ -65,6 +65,15 @@ def _room() -> Check:
     """Free space on the disk of the outputs."""
     free = shutil.disk_usage(store.ROOT).free / 1e9
     return Check(free >= ROOM_GB, True, f"{free:,.1f} GB free on the disk; {ROOM_GB:.0f} GB is enough")
+
+
+def _key() -> Check:
+    """The endpoint's key: needed by OpenAI only, but one that can't be sent stops every run."""
+    try:
+        key = bool(keys.api_key())
+    except UserError as error:
+        return Check(False, True, str(error))
+    return Check(key, False, f"{keys.NAME} is {'set' if key else 'not set; only OpenAI itself needs it'}")
 
 
 def _endpoint(base_url: str) -> Check:

@@ -112,8 +112,8 @@ def _planned(
 
     chosen = presets.load(preset)
     given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
-    names = [name.strip() for part in only or [] for name in part.split(",")]
-    return chosen, presets.plan(chosen, names, given)
+    names = [name.strip() for part in only or [] for name in part.split(",") if name.strip()]
+    return chosen, presets.plan(chosen, names or only or [], given)
 
 
 def _given(pairs: list[str]) -> dict[str, Any]:
@@ -257,7 +257,9 @@ def export_study(
     ] = None,
     contact: Annotated[str | None, typer.Option(help="whom participants may write to")] = None,
     title: Annotated[str, typer.Option(help="of the pages")] = "Whose answer?",
-    templates: Annotated[Path | None, typer.Option(help="folder with wording of your own")] = None,
+    templates: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="folder with wording of your own")
+    ] = None,
 ) -> None:
     """Write one self-contained page per rater, and assignments.json, which says which answer is which: keep that.
 

@@ -44,7 +44,8 @@ def of(planned: Mapping[str, Mapping[str, Any]]) -> Estimate:
         where it has too few), `failure` (why the notebook did not come to its end; what it asked until then counts).
     """
     # Nothing is to be written, as it would be made of replies that are made up.
-    return _count({stem: partial(_notebook, stem, {**values, "out": None}) for stem, values in planned.items()})
+    kept = {stem: {k: None if k == "out" else v for k, v in values.items()} for stem, values in planned.items()}
+    return _count({stem: partial(_notebook, stem, values) for stem, values in kept.items()})
 
 
 def of_pairs(settings: Pairs, prompts: Path | None = None) -> Estimate:

@@ -36,7 +36,7 @@ def write(source: str | Path, target: str | Path, form: str = "published", seed:
         The folder.
 
     Raises:
-        UserError: the form is unknown, there is no data set, or the target holds something.
+        UserError: the form is unknown, there is no data set or half of one, or the target holds something.
     """
     if form not in FORMS:
         raise UserError(f"no form '{form}': choose one of {', '.join(FORMS)}")
@@ -44,6 +44,9 @@ def write(source: str | Path, target: str | Path, form: str = "published", seed:
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise UserError(f"{target} holds something already: choose an empty folder")
     parts = dataset.parts(source)
+    needed = [dataset.ABOUT, *(f"{name}.parquet" for name in ("personas", "prompts", "negatives", "contexts"))]
+    if missing := [name for name in needed if not (Path(source) / name).is_file()]:
+        raise UserError(f"{source} is not finished, {missing[0]} is not there yet: finish it with `persona pairs`")
     people = pd.read_parquet(Path(source) / "personas.parquet")
     target.mkdir(parents=True, exist_ok=True)
     if form == "users":

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from . import store
+from . import UserError, store
 
 NAME = "OPENAI_API_KEY"
 SHORTEST = 8  # of a real key; what is shorter ("none", "x") would be found in words
@@ -17,11 +17,16 @@ _LINE = re.compile(rf"""\s*(?:export\s+)?{NAME}\s*=\s*(?:"([^"]*)"|'([^']*)'|([^
 
 
 def api_key() -> str | None:
-    """The key, or None where there is none; the environment wins over .env, the current folder over the project's."""
-    if key := os.environ.get(NAME):
-        return key
-    found = (_from_file(folder / ".env") for folder in (Path.cwd(), store.ROOT))
-    return next((key for key in found if key), None)
+    """The key, or None where there is none; the environment wins over .env, the current folder over the project's.
+
+    Raises:
+        UserError: it holds what no key does, such as the curly quotes it was pasted with.
+    """
+    files = (_from_file(folder / ".env") for folder in (Path.cwd(), store.ROOT))
+    key = os.environ.get(NAME) or next(filter(None, files), None)
+    if key and not key.isascii():
+        raise UserError(f"{NAME} holds a letter or quote that is in no key: copy it anew, without curly quotes")
+    return key
 
 
 def hide(text: str) -> str:

@@ -20,11 +20,23 @@ except ImportError:  # on Windows two processes may ask for the same
 LOOK_AGAIN_S = 0.1  # whether another process is done
 
 
+class _File:
+    """A file opened once for all `Locks` of a process on it: closing it anywhere drops the process's locks in it."""
+
+    def __init__(self, path: Path):
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        weakref.finalize(self, os.close, self.descriptor)
+
+
+_FILES: weakref.WeakValueDictionary[Path, _File] = weakref.WeakValueDictionary()
+
+
 class Locks:
     """Locks by name, in a file that is made when the first is taken."""
 
     def __init__(self, path: Path):
-        self._path, self._file = path, -1
+        self._path = path.absolute()
+        self._file: _File | None = None
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
@@ -36,16 +48,15 @@ class Locks:
             yield
         finally:
             if fcntl:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+                fcntl.lockf(self._file.descriptor, fcntl.LOCK_UN, 1, place)
 
     def _take(self, place: int) -> bool:
         if not fcntl:
             return True
-        if self._file < 0:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-            weakref.finalize(self, os.close, self._file)
+        if self._file is None:
+            self._file = _FILES.get(self._path) or _FILES.setdefault(self._path, _File(self._path))
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+            fcntl.lockf(self._file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
         except BlockingIOError:
             return False
         return True

@@ -6,6 +6,7 @@ it: `python -c "from persona_lib import presets; print(presets.plan(presets.load
 
 import ast
 import difflib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from . import UserError, local, prices, settings, store
+
+# Parameters that may name something of the caller's, and what it must be so that it isn't taken for a name of ours.
+_PATHS = dict.fromkeys(("data", "embedder", "rated", "templates"), os.path.exists)
+_PATHS |= dict.fromkeys(("humans", "judgments", "labels", "path", "recording", "source"), os.path.isfile)
 
 
 class Pairs(BaseModel, extra="forbid", strict=True):
@@ -100,16 +105,21 @@ def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | No
         given: parameters for every selected notebook that declares them; they win over the preset's. With another
             endpoint (`base_url`, or an embedded model) its model also judges, unless a `judge` is given.
 
+    A file or folder of the caller's, such as `templates`, is told as it is named in notebooks/, where kernels run.
+
     Raises:
-        UserError: a notebook or a parameter is unknown, or a value is of another type than its default.
+        UserError: there is no notebook, one or a parameter is unknown, a value is of another type than its default, or
+            an address holds a password.
     """
     given = given or {}
+    if not preset.notebooks:
+        raise UserError(f"the preset '{preset.name}' lists no notebooks: see params/smoke.yaml for some")
     there = [p.stem for p in (store.ROOT / "notebooks").glob("*.ipynb")]
     for stem in preset.notebooks:
         if stem not in there:
             raise _unknown("notebook", stem, there)
     for name in only:
-        if not any(stem.startswith(name) for stem in preset.notebooks):
+        if not name or not any(stem.startswith(name) for stem in preset.notebooks):
             raise _unknown("notebook", name, preset.notebooks)
     declared = {stem: parameters(notebook(stem)) for stem in sorted(preset.notebooks)}
     selected = [stem for stem in declared if not only or stem.startswith(tuple(only))]
@@ -120,6 +130,7 @@ def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | No
     _check(given, {stem: declared[stem] for stem in selected})
     # A run asks the model: it replays a recording only where it is told to.
     values = {s: {"recording": None} | _moved(preset.all | own[s], given) | dict(given) for s in selected}
+    values = {stem: {k: _from_notebooks(k, value) for k, value in values[stem].items()} for stem in selected}
     return {stem: {k: values[stem].get(k, default) for k, default in declared[stem].items()} for stem in selected}
 
 
@@ -127,7 +138,8 @@ def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
     """What `persona pairs` makes by a preset; what is given wins.
 
     Raises:
-        UserError: the preset has no pairs, a name is unknown, or a value is of another type.
+        UserError: the preset has no pairs, a name is unknown, a value is of another type, or an address holds a
+            password.
     """
     if preset.pairs is None:
         raise UserError(f"the preset '{preset.name}' has no section 'pairs': see params/smoke.yaml for one")
@@ -137,6 +149,7 @@ def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
     values = _moved(own, given) | dict(given)
     if unknown := [name for name in values if name not in fields]:
         raise _unknown("parameter", unknown[0], fields, " of pairs")
+    _check_addresses(values)
     try:
         return Pairs.model_validate(values)
     except ValidationError as error:
@@ -148,6 +161,13 @@ def _moved(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     """A preset's values where another endpoint is given: the preset's judge, if it has no address, is not there."""
     elsewhere = given.get("base_url") or local.is_embedded(str(given.get("model")))
     return dict(values) | ({"judge": None} if elsewhere and not values.get("judge_base_url") else {})
+
+
+def _from_notebooks(name: str, value: Any) -> Any:
+    """A parameter's value; a path that is there, seen from notebooks/, which does not tell where its user lives."""
+    if name in _PATHS and isinstance(value, str) and _PATHS[name](value):
+        return os.path.relpath(os.path.realpath(value), (store.ROOT / "notebooks").resolve())
+    return value
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -179,11 +199,10 @@ def _literal(line: ast.stmt) -> tuple[str, Any]:
 
 def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> None:
     """Fail on a parameter that none of the notebooks declares, or of another type than its default."""
+    _check_addresses(values)
     for name, value in values.items():
         if name == "out":
             raise UserError("a run sets 'out' itself: choose its folder with --out")
-        if name.endswith("base_url") and "@" in str(value).split("?")[0]:
-            raise UserError(f"{name} holds a password, which the manifest would keep: set OPENAI_API_KEY instead")
         homes = [stem for stem in declared if name in declared[stem]]
         if not homes:
             raise _unknown("parameter", name, set().union(*declared.values()), f" of {', '.join(declared)}")
@@ -192,6 +211,15 @@ def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]])
             if not _fits(value, default) and (name, value) != ("recording", None):
                 wanted, got = type(default).__name__, type(value).__name__
                 raise UserError(f"parameter '{name}' of {stem} takes {wanted}, not {got}: {value!r}")
+
+
+def _check_addresses(values: Mapping[str, Any]) -> None:
+    """Fail on a password in an address, also in one of NAME@ADDRESS, without showing it."""
+    for name, value in values.items():
+        many = value if name == "more_models" and isinstance(value, list | tuple) else ()
+        addresses = [value] if name.endswith("base_url") else [str(model).partition("@")[2] for model in many]
+        if any("@" in str(address).split("?")[0] for address in addresses):
+            raise UserError(f"{name} holds a password, which the results would keep: set OPENAI_API_KEY instead")
 
 
 def _fits(value: Any, default: Any) -> bool:

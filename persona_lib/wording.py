@@ -65,8 +65,10 @@ def load(name: str, folder: str | Path | None = None) -> Template:
     """Read a template by name from the user's `folder` if it has it, else from the built-in ones.
 
     Raises:
-        UserError: there is no such template (the known ones are listed), or the file is malformed.
+        UserError: there is no such folder or template (the known ones are listed), or the file is malformed.
     """
+    if folder and not Path(folder).is_dir():
+        raise UserError(f"no folder '{folder}': name one with templates of your own, or leave `templates` out")
     folders = [Path(folder), FOLDER] if folder else [FOLDER]
     path = next((p for f in folders if (p := f / f"{name}.txt").is_file()), None)
     if path is None:

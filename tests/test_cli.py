@@ -69,11 +69,18 @@ def test_options_become_parameters_of_the_notebooks_that_declare_them(project, s
         assert values.items() >= {"model": "m", "base_url": "http://x", "share": 1, "recording": None}.items()
 
 
+def test_an_empty_part_of_only_is_no_notebook(project, started):
+    assert persona("run", "--only", "01,").exit_code == 0
+    assert list(started["planned"]) == ["01_good"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--preset", "smok"], "unknown preset 'smok': did you mean 'smoke'? known: smoke"),
         (["--only", "07"], "unknown notebook '07': known: 01_good, 02_bad"),
+        (["--only", ""], "unknown notebook '': known: 01_good, 02_bad"),
+        (["--only", ","], "unknown notebook ',': known: 01_good, 02_bad"),
         (["-p", "sede=1"], "unknown parameter 'sede' of 01_good, 02_bad: did you mean 'seed'?"),
         (["-p", "seed=one"], "parameter 'seed' of 01_good takes int, not str: 'one'"),
         (["-p", "seed"], "-p takes KEY=VALUE, not 'seed'"),
@@ -84,6 +91,12 @@ def test_options_become_parameters_of_the_notebooks_that_declare_them(project, s
 def test_wrong_options_are_one_line_before_anything_runs(project, started, options, said):
     assert said in one_line(persona("run", *options))
     assert "planned" not in started
+
+
+def test_wording_in_a_folder_that_is_not_there_is_refused(tmp_path):
+    options = ["annotate", "export", "--out", tmp_path / "study", "--templates", tmp_path / "nowhere"]
+    result = persona(*options)
+    assert result.exit_code == 2 and "nowhere' does not exist" in result.stderr
 
 
 def test_a_folder_of_something_else_is_one_line(project):
@@ -222,6 +235,13 @@ def test_doctor_fails_on_a_damaged_model_file(project, model_file):
     model_file.write_bytes(b"GGUF, half of it")
     result = persona("doctor")
     assert result.exit_code == 1 and "MISSING embedded model" in result.stdout
+
+
+def test_doctor_fails_on_a_key_that_cannot_be_sent(project, model_file, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "“sk-secret”")
+    result = persona("doctor", "--base-url", "http://127.0.0.1:9/v1")
+    assert result.exit_code == 1 and "sk-secret" not in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("MISSING OPENAI_API_KEY holds a letter or quote that is in no key")
 
 
 def test_doctor_fails_on_a_store_that_is_none(project, model_file):

@@ -135,6 +135,12 @@ def test_a_notebook_that_fails_without_its_replies_makes_the_exit_code_1(project
     assert result.exit_code == 1 and "02_again fails here: ValueError: no figure of nothing" in result.stdout
 
 
+def test_a_notebook_that_records_nothing_is_estimated_too(project):
+    write_notebook(project, "01_ask", "assert n == 6", parameters="n = 6")
+    table, _ = estimate.of(presets.plan(presets.load("smoke"), ["01"]))
+    assert table["failure"].isna().all() and table["calls"].sum() == 0
+
+
 def test_the_estimate_of_pairs_is_the_number_of_calls_that_making_them_takes(tmp_path):
     small = {"personas": 2, "train": 3, "seen": 1, "heldout": 1, "train_prompts": 6, "heldout_prompts": 2}
 

@@ -72,6 +72,15 @@ def test_a_wrong_form_an_occupied_target_and_a_missing_source_are_said(source, t
         exports.write(tmp_path / "none", tmp_path / "x")
 
 
+@pytest.mark.parametrize("form", exports.FORMS)
+def test_an_unfinished_set_is_said_and_the_folder_is_still_free_for_the_finished_one(source, tmp_path, form):
+    half = shutil.copytree(source, tmp_path / "half")
+    (half / "negatives.parquet").unlink()
+    with pytest.raises(UserError, match=r"negatives.parquet is not there yet: finish it with `persona pairs`"):
+        exports.write(half, tmp_path / "hub", form)
+    assert exports.write(source, tmp_path / "hub", form).is_dir()
+
+
 @pytest.mark.parametrize("form", ["published", "trl"])
 def test_the_folder_is_loaded_by_datasets_with_its_splits_and_configurations(source, tmp_path, form):
     datasets = pytest.importorskip("datasets")

@@ -365,6 +365,7 @@ def test_a_preset_may_be_a_file_elsewhere(project, tmp_path):
         ("about: x\nnotebooks: {01_good: {n_items: null}}", "takes int, not NoneType"),
         ("about: x\nall: {share: half}\nnotebooks: {01_good: }", "takes float, not str"),
         ("about: x\nall: {out: here}\nnotebooks: {01_good: }", "--out"),
+        ("about: x\npairs: {personas: 1}", "the preset 'other' lists no notebooks"),
     ],
 )
 def test_a_wrong_preset_is_told_before_anything_runs(project, text, said):
@@ -376,15 +377,43 @@ def test_an_unknown_parameter_is_told_with_the_notebook_and_all_it_knows(project
     assert all(name in message for name in ("nitems", "01_good", "base_url", "model", "n_items", "seed", "share"))
 
 
-def test_an_address_with_a_password_is_refused_without_showing_it(project):
-    message = failure(plan_of, project, "about: x\nnotebooks: {01_good: }", (), {"base_url": "https://me:pass@x/v1"})
-    assert "OPENAI_API_KEY" in message and "me:pass" not in message
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"base_url": "https://me:pass@x/v1"},
+        {"judge_base_url": "https://me:pass@x/v1"},
+        {"more_models": ["m@http://x/v1", "n@https://me:pass@x/v1"]},
+    ],
+)
+def test_an_address_with_a_password_is_refused_without_showing_it(given):
+    smoke = presets.load("smoke")
+    messages = [failure(presets.plan, smoke, ["06"], given)]
+    messages += [failure(presets.pairs, smoke, given)] if "more_models" not in given else []
+    assert all("set OPENAI_API_KEY instead" in message and "me:pass" not in message for message in messages)
 
 
 def test_values_that_fit_are_taken(project):
     fitting = {"share": 1, "base_url": "http://x", "seed": 7, "recording": None}
     planned = plan_of(project, "about: x\nnotebooks: {01_good: , 02_bad: }", (), fitting)
     assert all(values.items() >= fitting.items() for values in planned.values())
+
+
+def test_a_file_or_folder_of_the_callers_is_found_from_the_notebooks(project, tmp_path, monkeypatch):
+    names = ("templates", "labels", "source")
+    write_notebook(project, "01_good", "1", parameters="".join(f"{name} = None\n" for name in names))
+    (tmp_path / "here" / "prism").mkdir(parents=True)
+    (tmp_path / "here" / "mine.csv").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    text = "about: x\nnotebooks: {01_good: {labels: mine.csv}}"
+    values = plan_of(project, text, (), {"templates": "prism", "source": "prism"})["01_good"]
+    assert values["source"] == "prism"  # of ours, which no folder of that name changes
+    assert not any(str(tmp_path) in value for value in values.values())  # nor does it tell where its user lives
+    monkeypatch.chdir(project / "notebooks")
+    assert Path(values["templates"]).samefile(tmp_path / "here" / "prism")
+    assert Path(values["labels"]).samefile(tmp_path / "here" / "mine.csv")
+    far = {"templates": str(tmp_path / "here"), "labels": "nowhere.csv"}
+    values = plan_of(project, text, (), far)["01_good"]
+    assert values["templates"] == "../../here" and values["labels"] == "nowhere.csv"
 
 
 def test_what_is_given_wins_over_the_notebooks_own_and_that_over_all(project):

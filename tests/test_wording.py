@@ -71,6 +71,11 @@ def test_a_malformed_template_is_named(tmp_path, text):
         wording.load("bad", tmp_path)
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no folder '.*nowhere': name one with templates of your own"):
+        wording.load("direct", tmp_path / "nowhere")
+
+
 def test_an_unknown_template_lists_the_known_ones():
     with pytest.raises(
         UserError,
