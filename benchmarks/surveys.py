@@ -3,8 +3,9 @@
     python benchmarks/surveys.py FIGURES
 
 FIGURES is a folder with the GSS tables (religion_gss_tables.csv, politics_gss_oneway.csv, politics_gss_twoway.csv,
-politics_gss_joint_party_ideology.csv) and bigfive_ipipneo_norms_by_sex_age.csv. People are drawn from the committed
-population. Writes survey_effects.csv, survey_shares.csv and big_five.csv into persona_lib/data.
+politics_gss_joint_party_ideology.csv, origin_gss_ancestry_by_race.csv) and bigfive_ipipneo_norms_by_sex_age.csv.
+People are drawn from the committed population. Writes survey_effects.csv, survey_shares.csv and big_five.csv into
+persona_lib/data.
 """
 
 import sys
@@ -45,7 +46,11 @@ PEW_ASIAN = {
 }
 PEW_RESPONDENTS = 200
 # The same by ancestry, what the published summaries give. Muslim: half of people of these ancestries (estimate from
-# GSS 2024, where they are about half of Muslims); Nepali and Buddhist: estimates.
+# GSS 2024, where they are about half of Muslims); Nepali and Buddhist: estimates. Estimates too: Orthodox and
+# Ukrainian, as the GSS's table lists neither Orthodox Christians nor Ukraine (0.7% of its whites are Orthodox: few are
+# left to other ancestries), and Israeli (two thirds of its six Israelis are Jewish).
+FEW = {"Hindu": 0.0008, "Muslim": 0.0003, "Buddhist": 0.005}  # of whites
+FEW_OF_OTHERS = {"Hindu": 0.0008, "Muslim": 0.0094, "Buddhist": 0.0035}
 HERITAGE = {
     "Indian": {"Hindu": 0.48, "Muslim": 0.08, "Other religion": 0.10, "Protestant": 0.08, "Catholic": 0.07},
     "Chinese": {"No religion": 0.56, "Hindu": 0.001, "Muslim": 0.005},
@@ -56,8 +61,27 @@ HERITAGE = {
     "Buddhist": {"Buddhist": 0.6, "Hindu": 0.02, "Muslim": 0.03},
     "Muslim": {"Muslim": 0.5, "Buddhist": 0.001, "Hindu": 0.02},
     "Nepali": {"Hindu": 0.75, "Buddhist": 0.12, "Muslim": 0.01},
-    "Other": {"Hindu": 0.0008, "Muslim": 0.0045, "Buddhist": 0.0045},
+    "Orthodox": FEW | {"Orthodox Christian": 0.42, "Jewish": 0.03},
+    "Ukrainian": FEW | {"Orthodox Christian": 0.05, "Catholic": 0.2, "Jewish": 0.1},
+    "Israeli": FEW | {"Jewish": 0.66, "Orthodox Christian": 0.01},
 }
+# Whites by GSS ETHNIC, country of family origin: countries of few respondents together with others like them. Whites
+# of heritage "Other" then have what these leave.
+COUNTRIES = {
+    "Other": "american indian, american only, other european, other north america",
+    "British": "england & wales, scotland",
+    "Irish": "ireland",
+    "German or Swiss": "germany, switzerland",
+    "Nordic or Dutch": "denmark, finland, netherlands, norway, sweden",
+    "French or Canadian": "belgium, france, french canada, other canada",
+    "Italian or Portuguese": "italy, portugal",
+    "Polish": "poland",
+    "Central European": "austria, czechoslovakia, hungary, lithuania, yugoslavia",
+    "Russian": "russia",
+}
+FAITHS = {"Protestant/other Christian": "Protestant", **{name: name for name in ("Catholic", "Jewish", "No religion")}}
+FEW_BY_COUNTRY = {kind: FEW | {"Orthodox Christian": 0.001} for kind in COUNTRIES}
+FEW_BY_COUNTRY["Russian"] = FEW | {"Orthodox Christian": 0.02}  # an estimate
 NAMES = {"age_band": "age", "degree_l": "education", "raceeth": "race", "(overall)": "everyone"}
 NAMES |= {"party4": "party", "polviews3": "leaning", "partyid7": "political views", "polviews7": "ideology"}
 
@@ -193,14 +217,48 @@ def asians(found: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def heritages(model: Model) -> pd.DataFrame:
-    """Religions by heritage: what is known, the rest in the ratio of the model."""
+def ancestries(model: Model, figures: Path) -> pd.DataFrame:
+    """Shares of the four faiths of FAITHS in each heritage of COUNTRIES, together those of whites.
+
+    The GSS's table, of 2024 and of 2016 and 2018, has the countries among people of each religion.
+    """
+    faith, white = model.shares("everyone", "faith").loc["all"], model.shares("race", "faith").loc["White non-Hispanic"]
+    table = pd.read_csv(figures / "origin_gss_ancestry_by_race.csv")
+    table = table[(table["group_var"] == "relig9") & (table["ethnic"] != "code 0")]  # 0: no answer
+    kinds = {country: kind for kind, countries in COUNTRIES.items() for country in countries.split(", ")}
+    key = [table["ethnic"].map(kinds).fillna("no white"), table["group"].map(FAITHS)]
+    n = (table["share"] * table["n_eff_group"]).groupby(key).sum().unstack(fill_value=0)
+    joint = n / n.sum() * faith[n.columns]
+    size, found = n.sum(axis=1), joint.div(joint.sum(axis=1), axis=0)
+    everyone = joint.sum() / joint.sum().sum()
+    found = found.mul(size, axis=0).add(PRIOR * everyone).div(size + PRIOR, axis=0).drop("no white")
+    weight = model.shares("heritage", "faith").sum(axis=1)
+    for kind in ("Orthodox", "Ukrainian", "Israeli"):
+        white -= pd.Series(HERITAGE[kind]).mul(weight[kind]).reindex(white.index).fillna(0)
+    weight["Other"] = white.sum() - weight[found.index.drop("Other")].sum()
+    weight, white = weight[found.index], white[found.columns] / white[found.columns].sum()
+    met = rake(found.to_numpy(), [((0,), weight.to_numpy()), ((1,), white.to_numpy() * weight.sum())])
+    return pd.DataFrame(met, found.index, found.columns).div(met.sum(axis=1), axis=0).drop("Other")
+
+
+def heritages(model: Model, figures: Path) -> pd.DataFrame:
+    """Religions by heritage: what is known, the rest in the ratio of the model; "Other" has what these leave."""
     now = model.shares("heritage", "religion")
-    given = now.div(now.sum(axis=1), axis=0)
-    for kind, known in HERITAGE.items():
-        known = pd.Series(known)
+    given, total, faith = now.div(now.sum(axis=1), axis=0), now.sum(), pd.Series(surveys.FAITH)
+    found = {kind: pd.Series(known) for kind, known in HERITAGE.items()}
+    within = total / total.groupby(faith).transform("sum")
+    for kind, share in ancestries(model, figures).iterrows():
+        few = pd.Series(FEW_BY_COUNTRY[kind])
+        many = (within * faith.map(share)).dropna()
+        rest = total.drop([*few.index, *many.index]).sum()
+        found[kind] = pd.concat([few, many * (1 - few.sum() - rest)])
+    for kind, known in found.items():
         rest = given.loc[kind].drop(known.index)
         given.loc[kind] = pd.concat([known, rest / rest.sum() * (1 - known.sum())])
+    known, others = pd.Series(FEW_OF_OTHERS), given.drop("Other").mul(now.sum(axis=1).drop("Other"), axis=0)
+    rest = (total - others.sum()).drop(known.index)
+    assert rest.gt(0).all(), rest
+    given.loc["Other"] = pd.concat([known, rest / rest.sum() * (1 - known.sum())])
     return given.assign(n=1e6)
 
 
@@ -233,7 +291,7 @@ def calibrate(people: pd.DataFrame, figures: Path) -> Model:
     for (first, second), found in outcome_pairs(figures, gss).items():
         model.pair(first, second, found)
     print(f"two-way tables: largest distance left {model.fit():.5f}")
-    model.add("heritage", "religion", heritages(model), PRIOR)
+    model.add("heritage", "religion", heritages(model, figures), PRIOR)
     print(f"with heritage: {model.fit():.5f}")
     for name in ("party", "leaning"):
         for by in (("age", "race"), ("age", "sex"), ("sex", "race"), ("race", "education"), ("age", "education")):

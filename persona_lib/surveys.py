@@ -3,7 +3,8 @@
 Religion, party and ideology are one joint draw from a log-linear model: its effects were raked once
 (`benchmarks/surveys.py`) until people like the census have the two-way tables of the General Social Survey 2024 (GSS;
 NORC). So margins and main cross-tables are right on average in a sample of any size, and nobody's draw depends on
-the others. The GSS counts more conservatives and fewer Democrats among the young than other surveys of 2023 and 2024.
+the others. Religion goes with ancestry, in groups (HERITAGES), as it does in the GSS or Pew's surveys.
+The GSS counts more conservatives and fewer Democrats among the young than other surveys of 2023 and 2024.
 Personality is the Big Five: means and spread by sex and age of J. A. Johnson's IPIP-NEO-120 norms, correlations of
 van der Linden et al. 2010 (meta-analysis, as observed). `data/README.md` has the sources. Used by `personas`.
 """
@@ -90,6 +91,18 @@ HERITAGES = {
     "Muslim": "Afghan, Algerian, Bangladeshi, Egyptian, Indonesian, Iranian, Iraqi, Jordanian, Kazakh, Kuwaiti,"
     " Lebanese, Moroccan, Pakistani, Saudi, Senegalese, Somali, Sudanese, Syrian, Turkish, Uzbek, Yemeni",
     "Nepali": "Nepali",
+    "British": "English, Scotch-Irish, Scottish, Welsh",
+    "Irish": "Irish",
+    "German or Swiss": "German, Swiss",
+    "Nordic or Dutch": "Danish, Dutch, Finnish, Norwegian, Swedish",
+    "French or Canadian": "Belgian, Canadian, French, French Canadian",
+    "Italian or Portuguese": "Italian, Portuguese",
+    "Polish": "Polish",
+    "Central European": "Austrian, Croatian, Czech, Hungarian, Lithuanian, Slovak, Slovenian",
+    "Russian": "Belarusian, Latvian, Russian",
+    "Ukrainian": "Ukrainian",
+    "Orthodox": "Armenian, Bulgarian, Georgian, Greek, Macedonian, Moldovan, Romanian, Serbian",
+    "Israeli": "Israeli",
 }
 
 # The tables of `reference` and `pair_shares`: party is four groups of political views, leaning three of ideology.
@@ -191,9 +204,12 @@ def outcomes() -> pd.DataFrame:
 def log_odds(table: pd.DataFrame) -> np.ndarray:
     """Log-odds (up to a constant) of each of `outcomes` for each row of `cells`: the sum of the committed effects."""
     options, total = outcomes(), np.zeros((len(table), len(outcomes())))
-    for (other, attribute), effects in _effects().groupby(["other", "attribute"], sort=False):
-        matrix = effects.pivot(index="other value", columns="value", values="effect")
-        total += matrix.reindex(index=crossed(table, other), columns=crossed(options, attribute)).to_numpy()
+    for attribute, tables in _effects().items():
+        labels, of = np.unique(crossed(options, attribute), return_inverse=True)
+        found = np.zeros((len(table), len(labels)))
+        for other, effects in tables.items():
+            found += effects.reindex(index=crossed(table, other), columns=labels).to_numpy()
+        total += found[:, of]
     return total
 
 
@@ -210,8 +226,12 @@ def _numbered(table: pd.DataFrame) -> np.ndarray:
 
 
 @cache
-def _effects() -> pd.DataFrame:
-    return pd.read_csv(DATA / "survey_effects.csv")
+def _effects() -> dict[str, dict[str, pd.DataFrame]]:
+    """By attribute, then by what it depends on: effects, with a row for each value of the latter."""
+    found: dict[str, dict[str, pd.DataFrame]] = {}
+    for (attribute, other), part in pd.read_csv(DATA / "survey_effects.csv").groupby(["attribute", "other"]):
+        found.setdefault(attribute, {})[other] = part.pivot(index="other value", columns="value", values="effect")
+    return found
 
 
 @cache
