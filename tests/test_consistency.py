@@ -18,8 +18,16 @@ LOOKED_UP = "of somebody else"  # how the rules that look hand-written phrases u
 
 
 def profiles(name: str) -> pd.DataFrame:
+    """People as drawn once; jobs, and texts with a phrase that by now is for somebody else, are in today's phrases."""
     table = pd.read_csv(ROOT / "tests" / f"{name}_profiles.csv", index_col="persona_id", dtype="str")
-    return table.astype({"age": "int64", "income": "float64"})
+    table = table.astype({"age": "int64", "income": "float64"})
+    found = consistency.check(table)
+    today = written.fallback(table, seed=2024).join(quirks.draw(table, seed=2024))
+    table["detailed job description"] = today["detailed job description"]
+    for attribute in consistency.SETS:
+        those = found.loc[found["rule"] == f"{attribute} {LOOKED_UP}", "persona_id"].unique()
+        table.loc[those, attribute] = today.loc[those, attribute]
+    return table
 
 
 def exchanged(name: str) -> tuple[pd.DataFrame, pd.Series]:
@@ -52,7 +60,7 @@ def test_planted_contradictions_are_found():
     assert flagged[contradicts].mean() >= 0.95  # measured: 1.00
     assert flagged[~contradicts].mean() <= 0.12  # exchanges that make a possible person; measured: 0.08
     own = found[~found["rule"].str.endswith(LOOKED_UP)]
-    assert changed.index.isin(own["persona_id"])[contradicts].mean() >= 0.9  # where a model wrote the texts; 0.92
+    assert changed.index.isin(own["persona_id"])[contradicts].mean() >= 0.9  # where a model wrote the texts; 0.91
 
 
 def test_contradictions_planted_after_the_rules_were_written_are_found_too():
@@ -133,6 +141,14 @@ CASES = {
     "retired long before the age": {"age": 30, "lifestyle": "enjoys retirement"},
     "a profession without its degree": {"education": "Grade 9", "detailed job description": "Attorney for tenants"},
     "a job of another occupation": {"detailed job description": "truck driver on long routes"},
+    "a job at another level of government": {
+        "class of worker": "Federal government employee",
+        "detailed job description": "paralegal who prepares exhibits; at city hall",
+    },
+    "a school teacher at a college, or a college teacher at a school": {
+        "occupation category": "Educational instruction and library",
+        "detailed job description": "high school teacher who covers history; at a state university",
+    },
     "no money, with a high income": {"income": 150_000, "lifestyle": "lives on very little"},
     "much money, with a low income": {
         "income": 2_000,
@@ -165,6 +181,16 @@ def test_each_rule_finds_its_case_and_gives_its_reason(name):
         {"race": "Two or More Races", "ancestry": "Korean and German"},
         {"place of birth": "Puerto Rico"},
         {"education": "Grade 9", "detailed job description": "legal assistant to an attorney"},
+        {
+            "class of worker": "Local government employee (city, county, etc.)",
+            "industry category": "Public administration",
+            "detailed job description": "writes requests for federal grants under state law; at city hall",
+        },
+        {
+            "occupation category": "Educational instruction and library",
+            "education": "Doctorate degree",
+            "detailed job description": "professor of surgery; at a medical school",
+        },
         {"income": 0, "lifestyle": "seems to have no money worries"},
         {"household type": "Married couple household", "lifestyle": "minds the neighbor's toddler"},
         {"lifestyle": None, "mannerisms": None, "ideology": None},
@@ -172,6 +198,28 @@ def test_each_rule_finds_its_case_and_gives_its_reason(name):
 )
 def test_what_is_merely_rare_or_unknown_stays(person):
     assert len(consistency.check(pd.DataFrame([ADULT | person]))) == 0
+
+
+LEVELS = {
+    "Federal government employee": ["for the postal service", "at a veterans hospital", "for a federal agency"],
+    "State government employee": ["for a state department", "at a state university", "for the state"],
+    "Local government employee (city, county, etc.)": [
+        "at city hall",
+        "at a county hospital",
+        "for a city transit agency",
+        "for a school district",
+        "for the county",
+    ],
+}
+
+
+@pytest.mark.parametrize("own", LEVELS)
+def test_a_place_of_each_other_level_of_government_contradicts_and_one_of_the_own_does_not(own):
+    cases = {place: level for level, places in LEVELS.items() for place in places}
+    jobs = pd.Series([f"paralegal; {place}; strict about safety" for place in cases], list(cases))
+    found = consistency.check(pd.DataFrame(ADULT | {"class of worker": own, "detailed job description": jobs}))
+    found = found[found["rule"] == "a job at another level of government"]
+    assert set(found["persona_id"]) == {place for place, level in cases.items() if level != own}
 
 
 def test_phrases_fit_loosely_but_not_at_any_price():

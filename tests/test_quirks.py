@@ -64,6 +64,68 @@ def test_nobody_gets_a_phrase_that_does_not_suit_them(people, drawn):
     assert not shy.str.contains("strikes up conversations", na=False).any()
 
 
+TODDLERS = (
+    r"favorite blanket|grown-up's sleeve|with a grown-up|sandbox|\bcape\b|superhero|imaginary friend|tea part|stuffed|"
+    r"towers|nightlight|ducks|wooden spoon|one more story|dress-up|crayons|dolls|picture books|soap bubbles|swings"
+)
+HEARD = (
+    r"radio|podcast|phone (?:call|date)|phones a |(?<!-)calls a |voicemail|landline|concert|choir|music|jazz|tune|"
+    r"\b(?:(?<!rubber )bands?|songs?|sings?|hums?|whistles|whispers?|listens?|listening|"
+    r"murmurs|aloud|voice|silence|sounds?|jingle|trivia)\b"
+)
+SEEN = (
+    r"\breads\b|bookshelf|crossword|jigsaw|chess|maps\b|\bbirds\b|drives |driving|photographs|pictures|paints|"
+    r"draws (?!shapes)|sketches|doodles|museum|matinee|movies|television|videos?\b(?!-)|magazines?|eye contact|squints"
+)
+ENGLISH = (
+    r"(?:^| )'\w|crossword|misprint|trivia|talk radio|podcast|\bpun\b|local news|accents|icebox|paperwork|out forms"
+)
+WRITTEN = (
+    r"\breads\b|crossword|bookshelf|library|magazine|novel|dictionary|misprint|diary|newspaper|(?:class|love) notes|"
+    r"\b(?:letters?|writes|alphabetizes|handwritten|lists|petition|swaps books)\b"
+)
+LACKING = {
+    "a toddler's ways, from 8 on": ("age >= 8 and age < 13", TODDLERS),
+    "sounds, with difficulty hearing": ("hearing_difficulty == 'Yes'", HEARD),
+    "sights, with difficulty seeing": ("vision_difficulty == 'Yes'", SEEN),
+    "English, with little of it": ("little_english", ENGLISH),
+    "letters, without schooling": ("unschooled and age >= 8", WRITTEN),
+}
+
+
+@pytest.fixture(scope="module")
+def every() -> pd.DataFrame:
+    """The phrases of all four attributes that tell how somebody lives."""
+    names = [*quirks.SETS.values(), "personal_time", "lifestyle"]
+    return pd.concat([phrases.load(name).assign(name=name) for name in names], ignore_index=True)
+
+
+@pytest.mark.parametrize(("those", "words"), LACKING.values(), ids=LACKING)
+def test_no_phrase_needs_what_somebody_lacks(people, every, those, words):
+    table = conditions.table(people)
+    table = table[conditions.hold([those], table)[:, 0]]
+    suits = conditions.hold(every["who"], table).any(axis=0)
+    needs = every["phrase"].str.contains(words)
+    assert len(table) > 100 and needs.any() and suits.any()
+    assert every.loc[suits & needs, "phrase"].tolist() == []
+
+
+def test_small_and_older_children_have_phrases_of_their_own_and_enough_of_them(every):
+    ages = pd.DataFrame({"age": [4, 7, 8, 12]}, index=["4", "7", "8", "12"]).assign(**{"household type": "x"})
+    suits = pd.DataFrame(conditions.hold(every["who"], conditions.table(ages)).T, every["name"], ages.index)
+    assert (suits.groupby("name").sum() >= 20).all(axis=None)  # measured: 26 to 44
+    both, either = suits["4"] & suits["12"], suits["4"] | suits["12"]
+    assert (both.groupby("name").sum() / either.groupby("name").sum() < 0.4).all()  # measured: 0.10 to 0.21
+
+
+def test_whoever_somebody_is_each_topic_of_their_days_has_a_phrase(people):
+    texts = written.fallback(people, seed=1)
+    of_3 = people["age"] >= 3
+    topics = texts[["personal time", "lifestyle"]].apply(lambda column: column.str.count(phrases.JOIN) + 1)
+    assert (topics.loc[of_3, "personal time"] == 3).all()
+    assert (topics.loc[of_3, "lifestyle"] == np.where(people.loc[of_3, "age"] >= 18, 4, 3)).all()
+
+
 def test_everybody_from_3_has_one_to_three_phrases_of_different_topics_and_infants_none(people, drawn):
     infant = people["age"] < 3
     assert drawn[infant].isna().all(axis=None) and drawn[~infant].notna().all(axis=None)

@@ -1,5 +1,6 @@
 """The open-ended attributes: hand-written ones that suit the person and do not read alike, and a model's."""
 
+import itertools
 import json
 import re
 
@@ -9,6 +10,7 @@ import pytest
 from endpoint import Endpoint, completion
 
 from persona_lib import UserError, census, conditions, phrases, wording, written
+from persona_lib.attributes import BY_NAME
 from persona_lib.model import Model
 from persona_lib.store import Store
 
@@ -58,6 +60,84 @@ def test_every_job_has_a_title_of_its_occupation_and_a_place_of_its_industry():
     parts = jobs.str.split(phrases.JOIN)
     assert (parts.str.len() == 4).all()
     assert parts.str[0].groupby(occupied["occupation category"], observed=True).nunique().min() >= 5
+
+
+@pytest.fixture(scope="module")
+def jobs() -> pd.DataFrame:
+    """Work of 20,000 people, with title and place of the job as columns of their own."""
+    people = census.Population.load().sample(20_000, seed=5)
+    parts = written.fallback(people, seed=5)["detailed job description"].dropna().str.split(phrases.JOIN)
+    names = ["class of worker", "industry category", "occupation category"]
+    return people.loc[parts.index, names].astype("str").assign(title=parts.str[0], place=parts.str[1])
+
+
+def test_no_place_of_work_is_given_to_employers_of_two_kinds(jobs):
+    kinds = jobs["class of worker"].replace(r"^(?:Self-employed|Working without pay).*", "own or family's", regex=True)
+    kinds = kinds.where(jobs["industry category"] != "Military", "armed forces")
+    shared = jobs.groupby("place")[["title"]].count().assign(kinds=kinds.groupby(jobs["place"]).nunique())
+    assert kinds.nunique() == 7 and (shared["kinds"] == 1).all(), shared[shared["kinds"] > 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [
+        ("Federal", r"\b(?:state|city|county|town|municipal|public school|school district)\b"),
+        ("State", r"\b(?:federal|postal|veterans|city|county|town|municipal|public school|school district)\b"),
+        ("Local", r"\b(?:federal|postal|veterans|state|military|naval)\b"),
+        ("Employee of a private not-for-profit", r"\b(?:big-box|chain|fast-food|casino|staffing agency|investment)\b"),
+        ("Employee of a private for-profit", r"\b(?:credit union|trade association|charity|nonprofit|cooperative)\b"),
+    ],
+)
+def test_the_place_of_work_does_not_contradict_the_class_of_worker(jobs, kind, other):
+    those = jobs[jobs["class of worker"].str.startswith(kind)]
+    assert len(those) > 200
+    assert not (wrong := those["place"].str.contains(other)).any(), those[wrong]
+
+
+CHILDREN = r"school teacher|special education teacher|preschool|substitute teacher|classroom aide"
+FOOD = "Arts, entertainment, recreation, accommodation, and food services"
+BOUND = {  # titles, and the industries that have them
+    CHILDREN: ["Educational services", "Social assistance"],
+    r"professor|college instructor": ["Educational services"],
+    r"baggage handler|cab driver": ["Transportation and warehousing"],
+    r"bus driver": ["Transportation and warehousing", "Educational services"],
+    r"police officer|firefighter|corrections officer|probation officer": ["Public administration"],
+    r"dental|dentist|radiologic|respiratory": ["Health care"],
+    r"loan officer|insurance agent|real estate agent": ["Finance, insurance, and real estate"],
+    r"bartender|\bserver\b|housekeeper": [FOOD],
+    r"hairdresser|barber|nail technician": ["Other services, except public administration"],
+}
+
+
+@pytest.mark.parametrize("title", BOUND)
+def test_a_title_that_belongs_to_certain_industries_is_drawn_in_these_alone(jobs, title):
+    those = jobs[jobs["title"].str.contains(title)]
+    assert len(those) > 0 and those["industry category"].isin(BOUND[title]).all()
+
+
+def test_teachers_of_children_are_not_at_colleges_and_those_of_colleges_not_at_schools(jobs):
+    children, college = jobs["title"].str.contains(CHILDREN), jobs["title"].str.contains("professor|college instructor")
+    assert children.sum() > 100 and college.sum() > 5
+    assert not jobs.loc[children, "place"].str.contains("college|university|campus|institute|training|tutoring").any()
+    assert not jobs.loc[college, "place"].str.contains("school|day care|tutoring").any()
+    of_industry = jobs[jobs["occupation category"] == "Transportation and material moving"]
+    refuse = of_industry[of_industry["title"].str.contains("refuse collector")]
+    assert not refuse["place"].str.contains("theater|store|supermarket").any()
+
+
+def test_there_is_a_title_and_a_place_for_every_occupation_in_every_industry_of_every_employer():
+    values = [
+        [v for v in BY_NAME[name].labels if not v.startswith("Unemployed and last worked")]
+        for name in ("industry category", "occupation category", "class of worker")
+    ]
+    schooling = [(17, "Grade 11"), (30, "Some college, but less than 1 year"), (40, "Doctorate degree")]
+    rows = [(*row, *of) for row in itertools.product(*values) for of in schooling]
+    names = ["industry category", "occupation category", "class of worker", "age", "education"]
+    everybody = pd.DataFrame(rows, columns=names).assign(**{"employment status": "Civilian employed, at work"})
+    public = everybody["class of worker"].str.contains("government")
+    possible = everybody[public | (everybody["industry category"] != "Public administration")]
+    parts = written.fallback(possible, seed=0)["detailed job description"].str.split(phrases.JOIN)
+    assert len(possible) > 10_000 and (parts.str.len() == 4).all(), possible[parts.str.len() != 4]
 
 
 def test_a_childs_texts_are_a_childs(people, texts):
