@@ -50,14 +50,14 @@ def kappa_matrix(choices: pd.DataFrame, other: pd.DataFrame | None = None) -> pd
         raise UserError("a table of choices has no annotators: check the filter that made it")
     tables = [choices] if other is choices else [choices, other]
     codes = pd.factorize(np.concatenate([table.to_numpy(object).ravel() for table in tables]))[0]
-    codes = codes.reshape(-1, choices.shape[1])
+    codes = codes.reshape(sum(map(len, tables)), choices.shape[1])
     a, b = codes[: len(choices)], codes[-len(other) :]
     # All numbers below are whole and at most items squared: exact in float32 up to 4,096 items, and twice as fast.
     kind = np.float32 if choices.shape[1] <= 4096 else float
     chose_a, chose_b = (a >= 0).astype(kind), (b >= 0).astype(kind)
     n = chose_a @ chose_b.T
     same, chance = np.zeros_like(n), np.zeros_like(n)
-    for code in range(codes.max() + 1):
+    for code in range(codes.max(initial=-1) + 1):
         of_a, of_b = (a == code).astype(kind), (b == code).astype(kind)
         same += of_a @ of_b.T
         chance += (of_a @ chose_b.T) * (chose_a @ of_b.T)
@@ -202,8 +202,8 @@ def _estimates(
             }
             continue
         estimate = 1 - (1 - agreed[name](mean)) / chance
-        if name in LINEAR or np.ptp(agree) == 0:
-            low, high = (1 - (1 - raw[end]) / chance for end in ("low", "high"))
+        if name in LINEAR or np.ptp(agree) < TINY:
+            low, high = np.clip([1 - (1 - raw[end]) / chance for end in ("low", "high")], -1, 1)
             rows[name] = {"estimate": estimate, "low": low, "high": high, "note": raw["note"]}
         else:
             rows[name] = _delta(lambda m, n=name: 1 - (1 - agreed[n](m)) / expected[n](m), x, mean, clusters)

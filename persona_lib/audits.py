@@ -6,7 +6,6 @@ given anyway, or of the same question put once more. Used by 10_judges.
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from . import UserError, intervals, judging, personas
@@ -24,12 +23,12 @@ def position(judged: pd.DataFrame, by: str = "judge") -> pd.DataFrame:
         by: column of the groups.
 
     Returns:
-        Index `by` and `measure` ('the first wins', chance a half; 'the order decides'); columns of `intervals.rates`.
+        Index `by` and `measure` ('the first wins', chance a half, a tie in one order being half a win; 'the order
+        decides'); columns of `intervals.rates`.
     """
-    known = judged["p_first"].notna()
-    first = ((judged["p_first"] > 0.5).astype(float) + (judged["p_second"] < 0.5)) / 2
+    first = (judging.won(judged["p_first"]) + 1 - judging.won(judged["p_second"])) / 2
     parts = [
-        judged[[*ITEM, by]].assign(measure="the first wins", score=first.where(known)),
+        judged[[*ITEM, by]].assign(measure="the first wins", score=first),
         judged[[*ITEM, by]].assign(measure="the order decides", score=judged["flip"].astype("Float64").astype(float)),
     ]
     return intervals.rates(pd.concat(parts, ignore_index=True), by=[by, "measure"])
@@ -45,16 +44,10 @@ def orders(judged: pd.DataFrame, by: str) -> pd.DataFrame:
     Returns:
         Index `by`, columns (way of counting, `n` / `failed` / `rate` / `low` / `high` / `rank`): the first order alone,
         as a benchmark that asks once would have it; both orders with a flip as a tie of a half; both by mean
-        probability.
+        probability. A tie, in one order or of the mean, is a half there.
     """
-    known = judged["p_first"].notna()
-    straight, swapped = judged["p_first"] > 0.5, judged["p_second"] > 0.5
-    mean = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
-    ways = {
-        FIRST_ONLY: straight.astype(float).where(known),
-        TIES: ((straight.astype(float) + swapped) / 2).where(known),
-        BOTH: mean.where(judged["choice"].notna(), np.where(known, 0.5, np.nan)),
-    }
+    straight, swapped, mean = (judging.won(judged[name]) for name in ("p_first", "p_second", "p_chosen"))
+    ways = {FIRST_ONLY: straight, TIES: (straight + swapped) / 2, BOTH: mean}
     tables = {}
     for way, score in ways.items():
         rates = intervals.rates(judged[[*ITEM, by]].assign(score=score), by=by)
@@ -70,9 +63,10 @@ def self_preference(scored: pd.DataFrame) -> pd.DataFrame:
         scored: one row per item, judge and writer: `persona_id`, `prompt_id`, `judge`, `model` (the writer), `score`.
 
     Returns:
-        Index judges that also write; columns `own` (their score of their own answers), `others` (the other judges'
-        score of the same answers), and of the paired difference on the same items `difference`, `low`, `high`, `n`,
-        `failed`, `p`, `note`.
+        Index judges that also write; columns `own` (their mean score of their own answers that another judge scored
+        too), `others` (the other judges' of the same answers), and of their paired difference `n`, `failed`,
+        `difference`, `low`, `high`, `p`, `p_holm` (corrected for all judges), `note`, as in
+        `intervals.paired_differences`.
 
     Raises:
         UserError: no judge writes, or there is only one judge.
@@ -84,11 +78,12 @@ def self_preference(scored: pd.DataFrame) -> pd.DataFrame:
     for judge in both:
         written = scored[scored["model"] == judge]
         own = written[written["judge"] == judge].set_index(ITEM)["score"]
-        others = written[written["judge"] != judge].groupby(ITEM)["score"].mean()
-        rows[judge] = {"own": own.mean(), "others": others.mean()} | intervals.difference(
-            own - others.reindex(own.index)
-        )
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("judge")
+        others = written[written["judge"] != judge].groupby(ITEM)["score"].mean().reindex(own.index)
+        both = own.notna() & others.notna()
+        rows[judge] = {"own": own[both].mean(), "others": others[both].mean()} | intervals.difference(own - others)
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("judge")
+    table.insert(table.columns.get_loc("note"), "p_holm", intervals.corrected(table["p"]))
+    return table
 
 
 def matrix(scored: pd.DataFrame) -> pd.DataFrame:

@@ -19,11 +19,12 @@ def match(pairs: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) -> p
     Args:
         pairs: columns `persona_id`, `prompt_id`, `prompt`, `chosen`, `failure`, as from `preferences.revise`.
         people: personas, index `persona_id`.
-        n: items, fewer where there are fewer; each (person, prompt) is used once.
+        n: items, fewer where there are fewer; each (person, prompt) is used once at most.
         seed: of the draw.
 
     Returns:
-        Two rows per item, one per person: `pair_id`, `persona_id`, `other_id`, `profile`, `prompt_id`, `prompt`,
+        Within each prompt as many couples of people with different answers as there can be, of all of which n are
+        drawn. Two rows per item, one per person: `pair_id`, `persona_id`, `other_id`, `profile`, `prompt_id`, `prompt`,
         `chosen` (written for this person), `rejected` (written for the other).
 
     Raises:
@@ -31,32 +32,46 @@ def match(pairs: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) -> p
     """
     usable = pairs[pairs["failure"].isna()]
     rng = np.random.default_rng([seed, 51])
-    shuffled = usable.sort_values(["prompt_id", "persona_id"]).sample(frac=1, random_state=rng)
-    place = shuffled.groupby("prompt_id").cumcount()
-    couple = shuffled["prompt_id"] + "|" + (place // 2).astype(str)
-    first, second = (shuffled[place % 2 == k].set_index(couple[place % 2 == k]) for k in (0, 1))
-    both = first.join(second[["persona_id", "chosen"]], suffixes=("", "_other"), how="inner")
-    both = both[both["chosen"] != both["chosen_other"]].head(n)
-    if both.empty:
+    shuffled = usable.sort_values(["prompt_id", "persona_id"]).sample(frac=1, random_state=rng, ignore_index=True)
+    couples = sorted(
+        (*couple, place)
+        for _, own in shuffled.groupby("prompt_id")
+        for place, couple in enumerate(_couples(own["chosen"]))
+    )[:n]
+    if not couples:
         raise UserError("no prompt has different answers for two people: use more personas on the same prompts")
+    *ends, places = (list(part) for part in zip(*couples, strict=True))
+    one, other = (shuffled.loc[end].reset_index(drop=True) for end in ends)
+    name = one["prompt_id"] + "|" + pd.Series(places).astype("str")
     rows = [
         pd.DataFrame(
             {
-                "pair_id": both.index + f"|{number}",
-                "persona_id": both[f"persona_id{mine}"],
-                "other_id": both[f"persona_id{other}"],
-                "prompt_id": both["prompt_id"],
-                "prompt": both["prompt"],
-                "chosen": both[f"chosen{mine}"],
-                "rejected": both[f"chosen{other}"],
+                "pair_id": name + f"|{number}",
+                "persona_id": mine["persona_id"],
+                "other_id": theirs["persona_id"],
+                "prompt_id": mine["prompt_id"],
+                "prompt": mine["prompt"],
+                "chosen": mine["chosen"],
+                "rejected": theirs["chosen"],
             }
         )
-        for number, mine, other in ((1, "", "_other"), (2, "_other", ""))
+        for number, mine, theirs in ((1, one, other), (2, other, one))
     ]
     table = pd.concat(rows, ignore_index=True)
     profiles = {i: personas.describe(people.loc[i]) for i in table["persona_id"].unique()}
     table.insert(3, "profile", table["persona_id"].map(profiles))
     return table.sort_values(["persona_id", "pair_id"], ignore_index=True)
+
+
+def _couples(answers: pd.Series) -> list[tuple]:
+    """Labels in twos whose answers differ, as many as there can be: always out of the two most frequent answers."""
+    groups = [list(own.index) for _, own in answers.groupby(answers, sort=False)]
+    couples = []
+    while len(groups) > 1:
+        groups.sort(key=len, reverse=True)
+        couples.append((groups[0].pop(0), groups[1].pop(0)))
+        groups = [group for group in groups if group]
+    return couples
 
 
 def owned(results: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from . import UserError
-from .intervals import ITEM, check, corrected, effective, rate, side_by_side
+from .intervals import ITEM, check, corrected, effective, have_rows, rate, side_by_side
 
 
 def mcnemar(table: pd.DataFrame, by: str, value: str = "score") -> pd.DataFrame:
@@ -23,19 +23,22 @@ def mcnemar(table: pd.DataFrame, by: str, value: str = "score") -> pd.DataFrame:
         value: the score.
 
     Returns:
-        One row per pair: `minuend`, `subtrahend`, `n` (items scored in both), `failed` (items not), `only_minuend` and
-        `only_subtrahend` (items where only that one has a 1), `p`, `p_holm`, `note`.
+        One row per pair: `minuend`, `subtrahend`, `n` and `failed` as in `intervals.paired_differences`, `only_minuend`
+        and `only_subtrahend` (items where only that one has a 1), `p`, `p_holm`, `note`.
     """
     from statsmodels.stats.contingency_tables import mcnemar as exact
 
-    wide, rows = side_by_side(table, by, value), []
+    wide, asked, rows = side_by_side(table, by, value), have_rows(table, by), []
+    if not table[value].dropna().isin([0, 1]).all():
+        raise UserError(f"{value} must be 0, 1 or missing for McNemar's test: see the paired difference")
     shared = any(wide.index.get_level_values(name).duplicated().any() for name in ITEM)
-    for first, second in combinations(table[by].unique(), 2):
-        pair = wide[[first, second]].dropna()
+    for first, second in combinations(table[by].dropna().unique(), 2):
+        either = asked[[first, second]].any(axis=1)
+        pair = wide.loc[either, [first, second]].dropna()
         more, less = ((pair[second] - pair[first]) == 1).sum(), ((pair[second] - pair[first]) == -1).sum()
         p = exact([[0, more], [less, 0]]).pvalue if more + less else 1.0 if len(pair) else np.nan
         note = "nothing scored" if pair.empty else "items share personas or prompts: see the paired difference" * shared
-        rows.append([second, first, len(pair), len(wide) - len(pair), more, less, p, note])
+        rows.append([second, first, len(pair), either.sum() - len(pair), more, less, p, note])
     names = ["minuend", "subtrahend", "n", "failed", "only_minuend", "only_subtrahend", "p", "note"]
     result = pd.DataFrame(rows, columns=names)
     result.insert(7, "p_holm", corrected(result["p"]))
@@ -133,7 +136,7 @@ def length_controlled(
     lacking = table[length].isna() & table[value].notna()
     if lacking.any():
         raise UserError(f"{lacking.sum()} scored comparisons lack their {length}: fill it in or set {value} to missing")
-    rows = {group: _controlled(items, value, length) for group, items in table.groupby(by, sort=False)}
+    rows = {group: _controlled(items, value, length) for group, items in table.groupby(by, sort=False, dropna=False)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
 

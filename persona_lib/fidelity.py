@@ -16,7 +16,7 @@ from .model import Model, no_twins
 
 ITEM = intervals.ITEM
 OPTIONS = ("rejected", "chosen")
-SAME = "both answers are the same text"
+SAME = judging.SAME
 SYNTHETIC = "synthetic raters"
 _BOTH = ["estimate", "low", "high", "n", "failed", "note"]
 
@@ -183,15 +183,14 @@ def repeatability(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per judge and coefficient (raw agreement, Cohen's kappa): index `judge`, `coefficient`; columns of
-        `agreement.coefficients`, clustered by person and prompt.
+        `agreement.coefficients`, clustered by person and prompt. A tie in one order is no choice there.
     """
     parts = {}
     for judge, own in table.groupby("judge", sort=False):
-        orders = [
-            pd.Series(np.where(own[p] > 0.5, "chosen", "rejected"), dtype="str").where(own[p].notna().to_numpy())
-            for p in ("p_first", "p_second")
-        ]
-        parts[judge] = agreement.coefficients(*orders, own[ITEM].reset_index(drop=True), OPTIONS)
+        said = [pd.Series(judging.won(own[p])).map({1.0: "chosen", 0.0: "rejected"}) for p in ("p_first", "p_second")]
+        parts[judge] = agreement.coefficients(*said, own[ITEM].reset_index(drop=True), OPTIONS)
+    if not parts:
+        return _no_agreement(["judge", "coefficient"])
     return pd.concat(parts, names=["judge"]).loc[(slice(None), ["raw agreement", "Cohen's kappa"]), :]
 
 
@@ -212,8 +211,13 @@ def judges_overall(table: pd.DataFrame) -> pd.DataFrame:
     }
     names = ["first", "second", "coefficient"]
     if not parts:
-        return pd.DataFrame(columns=_BOTH, index=pd.MultiIndex.from_arrays([[]] * 3, names=names), dtype=float)
+        return _no_agreement(names)
     return pd.concat(parts, names=names[:2])
+
+
+def _no_agreement(names: list[str]) -> pd.DataFrame:
+    index = pd.MultiIndex.from_arrays([[]] * len(names), names=names)
+    return pd.DataFrame(columns=_BOTH, index=index, dtype=float)
 
 
 def beside(table: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:

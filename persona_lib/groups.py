@@ -193,7 +193,7 @@ def _gap(mine: pd.DataFrame, others: pd.DataFrame, value: str, looks: int) -> di
     spread = push.var(ddof=0)
     worth = effective(push, items, spread, floor=1.0)
     df = min(worth.df, *(t["persona_id"].nunique() - 1 for t in (mine, others)))
-    if df < 1 or spread == 0:
+    if df < 1 or spread < 1e-18:  # scores that are all one fraction differ by rounding
         return dict.fromkeys(names, np.nan) | {"difference": gap}
     error = np.sqrt(spread / worth.n)
     half = stats.t.ppf(1 - (1 - LEVEL) / looks / 2, df) * error

@@ -35,12 +35,15 @@ def rates(table: pd.DataFrame, by: str | list[str], value: str = "score") -> pd.
 
     Returns:
         Index `by` in order of appearance; columns `n` (items scored), `failed` (items not), `rate`, `low`, `high`,
-        `note`: empty, or why the interval is missing or not to be relied on.
+        `note`: empty, or why the interval is missing or not to be relied on. A table without rows has none.
 
     The Wilson interval with n / design effect and Student's t is Korn and Graubard's (1998) proposal for clustered
     proportions as modified by Dean and Pagano (2015).
     """
     check(table, by, value)
+    if table.empty:
+        nothing = pd.DataFrame(index=table.set_index(by).index, columns=list(rate(table[value], table[ITEM])))
+        return nothing.astype({"n": int, "failed": int, "rate": float, "low": float, "high": float, "note": "str"})
     rows = {group: rate(items[value], items[ITEM]) for group, items in table.groupby(by, sort=False, dropna=False)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
@@ -70,19 +73,22 @@ def paired_differences(table: pd.DataFrame, by: str, value: str = "score", again
         against: the one group to hold the others against; by default all pairs.
 
     Returns:
-        One row per pair: `minuend`, `subtrahend`, `n` (items scored in both), `failed` (items not), `difference` of the
-        means, `low`, `high`, `p` of no difference, `p_holm` (corrected for all rows), `note` as in `rates`. The
-        interval is Bonett and Price's (2012) for paired proportions at the effective sample size, so that it keeps a
-        width where all items agree. p is where such an interval would touch 0, its variance at least that of
-        independent items: a family of tests needs the far tail, where estimates that are too small count most.
+        One row per pair: `minuend`, `subtrahend`, `n` (items scored in both), `failed` (items with a row in either, but
+        not scored in both), `difference` of the means, `low`, `high`, `p` of no difference, `p_holm` (corrected for all
+        rows), `note` as in `rates`. The interval is Bonett and Price's (2012) for paired proportions at the effective
+        sample size, so that it keeps a width where all items agree. p is where such an interval would touch 0, its
+        variance at least that of independent items: a family of tests needs the far tail, where estimates that are too
+        small count most.
     """
-    wide = side_by_side(table, by, value)
+    wide, asked = side_by_side(table, by, value), have_rows(table, by)
     groups = list(table[by].dropna().unique())
     if against is not None and against not in groups:
         raise UserError(f"{by} has no group {against!r}: take one of {', '.join(map(str, groups))}")
     pairs = combinations(groups, 2) if against is None else [(against, group) for group in groups if group != against]
     rows = [
-        {"minuend": second, "subtrahend": first, **difference(wide[second] - wide[first])} for first, second in pairs
+        {"minuend": second, "subtrahend": first}
+        | difference((wide[second] - wide[first])[asked[[first, second]].any(axis=1)])
+        for first, second in pairs
     ]
     names = ["minuend", "subtrahend", "n", "failed", "difference", "low", "high", "p", "note"]
     result = pd.DataFrame(rows, columns=names)
@@ -96,6 +102,11 @@ def side_by_side(table: pd.DataFrame, by: str, value: str) -> pd.DataFrame:
     if table.duplicated([*ITEM, by]).any():
         raise UserError(f"an item has several rows in one group of {by}: take their mean first")
     return table.pivot(index=ITEM, columns=by, values=value)
+
+
+def have_rows(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """As `side_by_side`: whether the item has a row in the group, scored or not."""
+    return table.assign(asked=1.0).pivot(index=ITEM, columns=by, values="asked").notna()
 
 
 def difference(differences: pd.Series) -> dict:
@@ -188,6 +199,7 @@ def variance(values: np.ndarray, clusters: pd.DataFrame, floor: float = FLOOR) -
     that of the analysis of variance. Degrees of freedom are Satterthwaite's, at least the number of clusters less one.
     """
     n, values = len(values), np.asarray(values, float) - np.mean(values)
+    values = values if np.ptp(values) > 1e-9 else np.zeros(n)  # no spread but rounding's
     codes = [pd.factorize(clusters[c])[0] for c in clusters] + [np.arange(n)] * (2 - clusters.shape[1])
     cells = pd.factorize(codes[0] * (n + 1) + codes[1])[0]
     (first, firsts), (second, seconds), (cell, shared) = (_within(values, code) for code in (*codes, cells))

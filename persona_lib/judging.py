@@ -17,6 +17,7 @@ from .reply import field_masses, normalized
 KEEP, REVISE = "keep", "revise"
 SUBTLE, TOO_MUCH = "subtle", "too much"
 CRITIQUE_WORDS = 12  # asked of a judge before its verdict
+SAME = "both answers are the same text"
 
 
 def critic(
@@ -113,8 +114,9 @@ def prefer(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step
         `p_second` (probability of the answer `chosen` where it is shown first and where it is second), `p_chosen`
         (their mean, in which a constant pull towards either place cancels), `mass` (how much of the reply's first token
         was A or B at all, the less of the two orders; see `Model.choices`), `choice` ('chosen' or 'rejected' by the
-        mean, missing on an exact tie), `flip` (whether the order decides), `failure` (why there is no choice, or
-        missing).
+        mean, missing on a tie), `flip` (whether the order decides: one answer is the likelier in one order, the other
+        in the other; a tie in one order is no flip), `failure` (why there is no choice, or missing). A mean that is a
+        half but for rounding is a half.
     """
     template = wording.load("prefer", templates)
     orders = [("chosen", "rejected"), ("rejected", "chosen")]
@@ -127,12 +129,19 @@ def prefer(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step
     both = got.probabilities.reshape(-1, 2, 2)
     p_first, p_second = both[:, 0, 0], both[:, 1, 1]
     table = pairs[["persona_id", "pair_id"]].assign(judge=judge.name, judge_template=template.sha256)
-    table = table.assign(p_first=p_first, p_second=p_second, p_chosen=(p_first + p_second) / 2)
+    mean = (p_first + p_second) / 2
+    table = table.assign(p_first=p_first, p_second=p_second, p_chosen=np.where(won(mean) == 0.5, 0.5, mean))
     table["mass"] = got.mass.reshape(-1, 2).min(axis=1)
     choice = np.select([table["p_chosen"] > 0.5, table["p_chosen"] < 0.5], ["chosen", "rejected"], "")
     table["choice"] = pd.Series(choice, table.index, dtype="str").replace("", None)
     known = table["p_chosen"].notna()
-    table["flip"] = pd.Series((p_first > 0.5) != (p_second > 0.5), table.index).astype("boolean").where(known)
+    turned = np.abs(won(p_first) - won(p_second)) == 1
+    table["flip"] = pd.Series(turned, table.index).astype("boolean").where(known)
     why = pd.Series(got.why(orders=2), table.index, dtype="str").fillna("tie")
     table["failure"] = why.where(table["choice"].isna())
     return table
+
+
+def won(chances: np.ndarray | pd.Series) -> np.ndarray:
+    """1 where a chance is above a half, 0 where it is below, a half on a tie but for rounding, missing where it is."""
+    return (np.sign(np.round(np.asarray(chances, float) - 0.5, 9)) + 1) / 2

@@ -182,7 +182,8 @@ def by_attribute(pairs: pd.DataFrame) -> pd.DataFrame:
     rows, groups = {}, dict(list(pairs.groupby("attribute", sort=False)))
     for attribute, own in groups.items():
         kappas = own["kappa"].dropna()
-        low, high = DescrStatsW(kappas).tconfint_mean() if len(kappas) > 2 and kappas.std() > 0 else (np.nan, np.nan)
+        several = len(kappas) > 2 and kappas.std() > 1e-9
+        low, high = np.clip(DescrStatsW(kappas).tconfint_mean(), -1, 1) if several else (np.nan, np.nan)
         rows[attribute] = [len(own), int(own["kappa"].isna().sum()), kappas.mean(), low, high, own["raw"].mean()]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["people", "undefined", "kappa", "low", "high", "raw"])
     placebo = groups.pop(PLACEBO, pairs.head(0))["raw"]
@@ -194,7 +195,7 @@ def by_attribute(pairs: pd.DataFrame) -> pd.DataFrame:
 def _welch(one: pd.Series, other: pd.Series) -> float:
     """p of equal means; missing where there are fewer than two people, or all are alike."""
     one, other = one.dropna(), other.dropna()
-    if min(len(one), len(other)) < 2 or one.std() + other.std() == 0:
+    if min(len(one), len(other)) < 2 or one.std() + other.std() < 1e-9:
         return np.nan
     return stats.ttest_ind(one, other, equal_var=False).pvalue
 

@@ -29,24 +29,18 @@ def pass_all_k(n: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
     return ((c[..., None] - drawn) / (n[..., None] - drawn)).clip(min=0).prod(-1)
 
 
-def judged_at_k(n: np.ndarray, c: np.ndarray, k: int, false_positive: float, false_negative: float) -> np.ndarray:
-    """pass@k that a judge would report of items of which c of n samples truly pass.
-
-    Args:
-        n: samples of each item.
-        c: those that truly pass.
-        k: samples looked at.
-        false_positive: chance that the judge passes what should fail.
-        false_negative: chance that it fails what should pass; both independent from sample to sample.
-    """
-    return 1 - _mix(n, c, k, false_negative, 1 - false_positive)
-
-
 def corrected_at_k(n: np.ndarray, c: np.ndarray, k: int, false_positive: float, false_negative: float) -> np.ndarray:
     """True pass@k, without bias, from c samples of n that a judge of known error rates passed.
 
     An item's value can lie outside 0 to 1, and the more so the larger k and the rates: only the mean over many items
-    speaks. Other arguments as in `judged_at_k`.
+    speaks.
+
+    Args:
+        n: samples of each item.
+        c: those that the judge passed.
+        k: samples looked at.
+        false_positive: chance that the judge passes what should fail.
+        false_negative: chance that it fails what should pass; both independent from sample to sample.
 
     Raises:
         UserError: as `pass_at_k`, and where the judge is no better than chance.
@@ -117,6 +111,8 @@ def curves(
     Raises:
         UserError: no item has as many samples as the largest k, scored or not.
     """
+    if samples.empty:
+        raise UserError("there are no samples to draw a curve of: check the filter that made the table")
     check(ks, int(samples.groupby([*by, *ITEM]).size().max()))
     counts = _passed(samples, by, value)
     measures = {"pass@k": pass_at_k, "pass^k": pass_all_k}
@@ -126,32 +122,6 @@ def curves(
         for k in ks
     ]
     return rates(pd.concat(parts), [*by, "measure", "k"], "value").reset_index()
-
-
-def judge_effect(
-    samples: pd.DataFrame,
-    by: list[str],
-    false_positive: float,
-    false_negative: float = 0.0,
-    ks: Sequence[int] = (1, 2, 4, 8, 16),
-    value: str = "score",
-) -> pd.DataFrame:
-    """What a judge's error rates would do to pass@k, were the scores of `samples` the truth; arguments as in `curves`.
-
-    Returns:
-        One row per group and k: `by`, `k`, `true`, `reported`: means over items with at least k scored samples, `n`.
-    """
-    counts = _passed(samples, by, value)
-
-    def reported(n: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
-        return judged_at_k(n, c, k, false_positive, false_negative)
-
-    parts = [
-        counts.assign(k=k, true=_where_enough(pass_at_k, counts, k), reported=_where_enough(reported, counts, k))
-        for k in ks
-    ]
-    means = pd.concat(parts).groupby([*by, "k"], sort=False)
-    return means[["true", "reported"]].mean().assign(n=means["true"].count()).reset_index()
 
 
 def corrected(

@@ -32,7 +32,8 @@ def minimum_detectable(
     Args:
         n_personas: personas (with `groups`, in each of the two groups); a list gives a row for each.
         n_prompts: prompts, likewise.
-        n_items: persona x prompt items spread evenly over both (with `groups`, in each); by default all pairs.
+        n_items: persona x prompt items spread evenly over both (with `groups`, in each), of whom no more take part than
+            there are items; by default all pairs.
         icc_persona: share of the variance that personas account for: of the items' differences between conditions, or
             with `groups` of the scores. Effects that are the same under both conditions cancel and don't count.
         icc_prompt: the same of prompts; with `groups` both answer the same prompts, whose own effects cancel.
@@ -49,7 +50,8 @@ def minimum_detectable(
     for personas, prompts, a, b in product(*map(np.atleast_1d, (n_personas, n_prompts, icc_persona, icc_prompt))):
         items = personas * prompts if n_items is None else n_items
         _check(personas, prompts, items, a, b)
-        found = _detectable(personas, prompts, items, a, b, _spread(rate, correlation, groups), tests, groups)
+        spread, most = _spread(rate, correlation, groups), (min(personas, items), min(prompts, items))
+        found = _detectable(*most, items, a, b, spread, tests, groups)
         note = "no difference can be shown: take more personas or prompts" if np.isnan(found) else ""
         rows.append([personas, prompts, items, a, b, found, note])
     names = ["n_personas", "n_prompts", "n_items", "icc_persona", "icc_prompt", "detectable", "note"]

@@ -10,6 +10,7 @@ from .model import Model
 
 ITEM = intervals.ITEM
 _KEYS = [*ITEM, "model"]
+NO_ANSWER = "no answer on one side"
 
 
 def pairs(results: pd.DataFrame, against: str = "baseline") -> pd.DataFrame:
@@ -37,7 +38,7 @@ def pairs(results: pd.DataFrame, against: str = "baseline") -> pd.DataFrame:
 
 
 def choose(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step: str = "preferences") -> pd.DataFrame:
-    """Let a judge choose within all pairs that have both answers, in the persona's shoes and in both orders.
+    """Let a judge choose within all pairs of two different answers, in the persona's shoes and in both orders.
 
     Args:
         judge, templates, step: as in `judging.prefer`.
@@ -46,17 +47,18 @@ def choose(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step
     Returns:
         The index of `pairs`; the columns of `judging.prefer`, `prompt_id`, `model`, `condition`, `longer` (words of
         the chosen answer less the rejected one's) and `score` (1 where the condition's answer is preferred, 0, a half
-        on an exact tie, missing where there is no choice, for the reason in `failure`).
+        on a tie, missing where there is no choice, for the reason in `failure`).
     """
-    there = pairs["chosen"].notna() & pairs["rejected"].notna()
-    judged = judging.prefer(judge, pairs[there], templates, step).drop(columns=["persona_id", "pair_id"])
+    one_sided = pairs["chosen"].isna() | pairs["rejected"].isna()
+    why = pd.Series(np.select([one_sided, pairs["chosen"] == pairs["rejected"]], [NO_ANSWER, judging.SAME], ""))
+    why = why.set_axis(pairs.index).replace("", None)
+    judged = judging.prefer(judge, pairs[why.isna()], templates, step).drop(columns=["persona_id", "pair_id"])
     table = pairs[["pair_id", *_KEYS, "condition"]].join(judged)
     words = {name: pairs[name].str.count(r"\S+").astype(float) for name in ("chosen", "rejected")}
     score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
     score = score.mask(judged["choice"].isna() & judged["p_chosen"].notna(), 0.5)
     table = table.assign(longer=words["chosen"] - words["rejected"], score=score.reindex(pairs.index))
-    table["judge"], table["failure"] = judge.name, table["failure"].where(there, "no answer on one side")
-    return table
+    return table.assign(judge=judge.name, failure=table["failure"].fillna(why))
 
 
 def changes(told: pd.DataFrame, by: str = "form") -> pd.DataFrame:

@@ -129,6 +129,14 @@ def test_what_cannot_be_estimated_is_a_row_that_says_so():
     assert (lonely["note"] == "nothing scored").all() and (lonely["failed"] == 2).all()
 
 
+def test_no_interval_leaves_minus_one_to_one_and_nothing_shared_is_no_kappa():
+    clusters = pd.DataFrame({"persona_id": np.repeat(range(4), 5), "prompt_id": list(range(5)) * 4})
+    same = list("A" * 19 + "B")
+    table = coefficients(same, same, clusters).drop("raw agreement")
+    assert table.loc["Cohen's kappa", "low"] == -1 and table["low"].min() >= -1 and table["high"].max() <= 1
+    assert np.isnan(cohen_kappa([], [])) and kappa_matrix(choices(2, 0), choices(3, 0)).isna().all(axis=None)
+
+
 def test_choices_that_do_not_match_are_refused():
     with pytest.raises(UserError, match="same items"):
         coefficients(["A"], ["A", "B"])

@@ -17,7 +17,7 @@ def judged(rows: list[tuple[float, float]], judge: str = "j", generator: str = "
     table = pd.DataFrame(rows, columns=["p_first", "p_second"]).astype(float)
     mean = (table["p_first"] + table["p_second"]) / 2
     choice = mean.gt(0.5).map({True: "chosen", False: "rejected"}).where(mean.notna() & mean.ne(0.5))
-    flip = (table["p_first"].gt(0.5) != table["p_second"].gt(0.5)).astype("boolean").where(mean.notna())
+    flip = ((table["p_first"] - 0.5) * (table["p_second"] - 0.5)).lt(0).astype("boolean").where(mean.notna())
     ids = {
         "persona_id": [f"p{i % 8}" for i in range(len(table))],
         "prompt_id": [f"q{i // 2}" for i in range(len(table))],
@@ -46,6 +46,23 @@ def test_what_a_judge_did_not_say_counts_as_failed_everywhere():
     table = judged([(0.9, 0.8)] * 10 + [(float("nan"), float("nan"))] * 2)
     assert (audits.position(table)["failed"] == 2).all()
     assert all((audits.orders(table, "generator")[way]["failed"] == 2).all() for way in (audits.TIES, audits.BOTH))
+
+
+def test_a_tie_in_one_order_is_half_a_win_there():
+    table = judged([(0.5, 0.5)] * 20 + [(0.5, 0.9)] * 20)
+    found = audits.position(table)["rate"]["j"]
+    assert found["the first wins"] == (0.5 + 0.25) / 2 and found["the order decides"] == 0
+    ranks = audits.orders(table, "generator").loc["g"]
+    assert [ranks[way, "rate"] for way in (audits.FIRST_ONLY, audits.TIES, audits.BOTH)] == [0.5, 0.625, 0.75]
+    coins = random.Random(0)
+    tossed = judged([[sum(coins.random() < 0.5 for _ in range(8)) / 8 for _ in range(2)] for _ in range(900)])
+    found = audits.position(tossed).loc[("j", "the first wins")]
+    assert found["low"] < 0.5 < found["high"], "coin tosses favour no place"
+
+
+def test_a_verdict_missing_in_one_order_is_no_win_for_the_other():
+    found = audits.position(judged([(0.9, 0.8)] * 10 + [(0.9, float("nan"))] * 2))
+    assert (found["failed"] == 2).all()
 
 
 def scored(own_bonus: float) -> pd.DataFrame:
@@ -109,6 +126,15 @@ def test_self_preference_is_the_difference_on_the_answers_that_both_scored():
     assert found.index.tolist() == ["a", "b"], "c does not write"
     assert found.loc["a", ["own", "others", "difference", "n", "failed"]].tolist() == [1, 0.5, 0.5, 1, 1]
     assert found.loc["b", ["own", "others", "difference", "n", "failed"]].tolist() == [0, 1, -1, 1, 0]
+    table.loc[3, "score"] = 0.0  # of r, which nobody else scored
+    found = audits.self_preference(table)
+    assert found.loc["a", ["own", "others", "difference"]].tolist() == [1, 0.5, 0.5], "means of what both scored"
+
+
+def test_the_judges_tests_of_self_preference_are_corrected_for_each_other():
+    found = audits.self_preference(scored(0.1))
+    assert found.columns[-2:].tolist() == ["p_holm", "note"]
+    assert found["p_holm"].min() == pytest.approx(2 * found["p"].min())
 
 
 def test_how_often_the_same_verdict_comes_again_leaves_out_what_was_not_said():

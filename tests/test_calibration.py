@@ -55,6 +55,31 @@ def test_each_system_is_corrected_by_its_own_labels_where_they_name_it():
     assert nothing["note"] == "nothing scored" and np.isnan(nothing["corrected"])
 
 
+def test_labels_too_few_to_tell_a_judge_from_chance_correct_nothing():
+    table, _ = study(np.random.default_rng(0))
+    few = pd.DataFrame({"human": [1.0, 1, 0, 0, 0], "judge": [1.0, 1, 1, 1, 0]})
+    row = corrected_rates(table, few, "system").iloc[0]
+    assert row["corrected_low"] < row["corrected_high"] and row["note"] == ""
+    one = pd.DataFrame({"human": [1.0] + [0.0] * 10, "judge": [1.0] * 10 + [0.0]})
+    row = corrected_rates(table, one, "system").iloc[0]
+    assert row["sensitivity"] + row["specificity"] > 1 and row["note"] == "too few labels: no correction"
+    assert row[["corrected", "corrected_low", "corrected_high", "bias"]].isna().all()
+
+
+def test_items_whose_group_is_missing_are_a_row_of_their_own():
+    table, labelled = study(np.random.default_rng(0))
+    table["system"] = table["system"].where(table["persona_id"] > 9)
+    found = corrected_rates(
+        table, labelled.assign(system=[None] * 100 + ["x"] * 50).astype({"system": "str"}), "system"
+    )
+    assert found.index.isna().tolist() == [True, False] and found["n"].tolist() == [200, 400]
+    assert (found["positives"] + found["negatives"]).tolist() == [100, 50]
+    bias = signed_bias(labelled.assign(system=[None] * 100 + ["x"] * 50), "system")
+    assert bias["n"].tolist() == [100, 50] and bias.index.isna().tolist() == [True, False]
+    nothing = signed_bias(labelled.assign(system="x").head(0), "system")
+    assert nothing.empty and nothing.index.name == "system" and list(nothing.columns) == list(bias.columns)
+
+
 def test_labels_that_are_no_labels_are_refused():
     with pytest.raises(UserError, match="0, 1 or missing"):
         error_rates(pd.DataFrame({"human": [0, 5], "judge": [0, 1]}))
@@ -96,6 +121,23 @@ def test_a_judge_just_epsilon_worse_seldom_passes():
         labels = annotators(rng, [0.1, 0.1, 0.1, 0.35])
         wins.append(alternative_annotator(labels["a3"], labels[["a0", "a1", "a2"]], epsilon=0.2)["wins"].mean())
     assert np.mean(wins) < 0.08
+
+
+def test_of_few_items_a_judge_just_epsilon_worse_seldom_beats_an_annotator_either():
+    rng, humans = np.random.default_rng(0), pd.DataFrame({"a": np.zeros(20), "b": np.zeros(20)})
+    p = [alternative_annotator(pd.Series(rng.random(20) < 0.2, dtype=float), humans)["p"]["a"] for _ in range(200)]
+    assert np.mean(np.array(p) < 0.05) < 0.15, "Wilcoxon's test has a third to a half"
+
+
+def test_a_judge_that_is_the_same_on_all_items_beats_nobody_with_few():
+    humans = pd.DataFrame({"a": ["x"] * 12, "b": ["x"] * 12, "c": ["x"] * 12})
+    for n in (1, 3, 12):
+        alike = alternative_annotator(humans["a"].head(n), humans.head(n), epsilon=0.2)
+        assert alike["p"].tolist() == pytest.approx([0.8**n] * 3) and (alike["note"] == "the same on all items").all()
+    ahead = alternative_annotator(humans["a"], humans.assign(c="y"), epsilon=0.2).loc["c"]
+    assert ahead["p"] == pytest.approx(0.4**12) and ahead["wins"]
+    behind = alternative_annotator(humans["a"].replace("x", "y"), humans, epsilon=0.2)
+    assert (behind["p"] == 1).all() and not behind["wins"].any()
 
 
 def test_the_alternative_annotators_test_says_what_it_lacks():

@@ -53,6 +53,20 @@ def test_two_people_and_one_prompt_make_two_rows_with_answers_that_differ():
     assert len(comparison.match(pairs(), PEOPLE, n=3)) == 6
 
 
+@pytest.mark.parametrize(("answers", "items"), [("xxyy?", 2), ("xxxxy", 1), ("xxyyz", 2), ("xxx??", 0), ("xxxyz", 2)])
+def test_people_of_one_answer_are_coupled_with_those_of_another_wherever_there_are_any(answers, items):
+    table = pairs().query("prompt_id == 'q0'").assign(chosen=list(answers))
+    table["failure"] = table["failure"].where(table["chosen"] != "?", "revision: refusal")
+    for seed in range(20):
+        if not items:
+            with pytest.raises(UserError, match="no prompt has different answers"):
+                comparison.match(table, PEOPLE, 5, seed)
+            continue
+        found = comparison.match(table, PEOPLE, 5, seed)
+        assert len(found) == 2 * items and (found["chosen"] != found["rejected"]).all()
+        assert found["persona_id"].is_unique and found["pair_id"].is_unique
+
+
 def test_answers_that_are_all_the_same_or_failed_are_said():
     with pytest.raises(UserError, match="no prompt has different answers for two people"):
         comparison.match(pairs().query("prompt_id == 'q5'"), PEOPLE, n=3)

@@ -77,6 +77,20 @@ def test_mcnemar_is_exact_and_warns_where_items_are_clustered():
     assert same["p"] == 1 and same["p_holm"] == 1
 
 
+def test_mcnemar_takes_no_half_won_and_counts_what_either_was_asked():
+    table = scores(5, 4).query("model == 'small'")
+    with pytest.raises(UserError, match="score must be 0, 1 or missing for McNemar's test"):
+        mcnemar(table.assign(score=0.5), "condition")
+    partly = table[(table["condition"] == "summary") | (table["persona_id"] > 1)]
+    lonely = pd.concat([partly, table.head(1).assign(persona_id=9, condition=None)])
+    found = mcnemar(lonely, "condition").set_index(["minuend", "subtrahend"])
+    assert found["failed"].to_dict() == {
+        ("baseline", "summary"): 8,
+        ("direct", "summary"): 8,
+        ("direct", "baseline"): 0,
+    }
+
+
 def comparisons(per_word: float, fair: float, seed: int = 0) -> pd.DataFrame:
     """A writer whose answers are 40 words longer, and win by length as well as by merit."""
     rng = np.random.default_rng(seed)
@@ -110,6 +124,12 @@ def test_the_controlled_rate_covers_the_truth_in_about_95_of_100_simulated_studi
 def test_where_length_cannot_be_controlled_the_row_says_why(change, note):
     row = length_controlled(change(comparisons(0.0, 0.5)), "writer").iloc[0]
     assert note in row["note"] and np.isnan(row["controlled"])
+
+
+def test_comparisons_whose_group_is_missing_are_a_row_of_their_own():
+    table = comparisons(0.0, 0.5)
+    found = length_controlled(table.assign(writer=table["writer"].where(table["persona_id"] > 9)), "writer")
+    assert found["n"].tolist() == [200, 400] and found.index.isna().tolist() == [True, False]
 
 
 def test_a_scored_comparison_without_its_length_is_refused():

@@ -156,6 +156,16 @@ def test_repeatability_is_the_agreement_of_the_two_orders(played):
     assert fidelity.repeatability(place).loc[("m", "raw agreement"), "estimate"] == 0
 
 
+def test_an_order_that_ties_is_no_choice_to_repeat(played):
+    _, table = played
+    own = table[table["judge"] == "m"].assign(p_first=[0.9] * 20 + [0.5] * 16, p_second=0.1)
+    raw = fidelity.repeatability(own).loc[("m", "raw agreement")]
+    assert raw["estimate"] == 0 and raw["n"] == 20 and raw["failed"] == 16
+    nothing = fidelity.repeatability(table.head(0))
+    assert nothing.empty and list(nothing.columns) == list(fidelity.repeatability(table).columns)
+    assert list(nothing.index.names) == ["judge", "coefficient"]
+
+
 def test_synthetic_raters_agree_as_often_as_told_and_pass_through_the_human_study(played):
     _, table = played
     many = pd.DataFrame({"persona_id": np.repeat([f"p{i}" for i in range(100)], 10)}).assign(

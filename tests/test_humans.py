@@ -194,7 +194,7 @@ def test_pairs_are_read_from_files_of_each_kind_and_from_a_data_sets_folder(tmp_
     (tmp_path / "x.parquet").write_text("no")
     with pytest.raises(UserError, match=r"must end in one of \.parquet, \.csv, \.jsonl"):
         stimuli.read(tmp_path / "x.txt")
-    with pytest.raises(UserError, match="can.t be read as parquet"):
+    with pytest.raises(UserError, match=r"can.t be read as parquet"):
         stimuli.read(tmp_path / "x.parquet")
     with pytest.raises(UserError, match="the pairs lack the columns rejected, chosen"):
         stimuli.of_pairs(items(), people)

@@ -139,6 +139,15 @@ def test_a_pair_lacking_either_score_is_counted_as_failed_not_dropped():
     assert result.loc[("c", "a"), "p"] == 1 and result.loc[("b", "a"), "p"] < 0.3
 
 
+def test_an_item_that_neither_group_of_a_pair_was_asked_did_not_fail():
+    table = items(4, 5, ("a", "b", "c")).assign(score=1.0)
+    table = table[(table["condition"] == "c") | (table["persona_id"] > 1)]
+    table = table[(table["condition"] != "a") | (table["prompt_id"] > 0)]
+    found = paired_differences(table, "condition").set_index(["minuend", "subtrahend"])
+    assert found.index.tolist() == [("b", "c"), ("a", "c"), ("a", "b")]
+    assert found["n"].tolist() == [10, 8, 8] and found["failed"].tolist() == [10, 12, 2]
+
+
 def test_differences_can_be_against_one_group_and_a_planted_one_is_found():
     rng, table = np.random.default_rng(0), items(30, 20, ("all", "x", "y"))
     table["score"] = (rng.random(len(table)) < np.where(table.condition == "x", 0.35, 0.5)).astype(float)
@@ -164,6 +173,26 @@ def test_one_persona_alone_has_a_rate_but_no_interval_and_the_row_says_why():
     pair = paired_differences(items(3, 3, ("a", "b")).assign(score=np.nan), by="condition").iloc[0]
     assert pair.n == 0 and pair.failed == 9 and pair.note == "nothing scored" and np.isnan(pair.low)
     assert np.isnan(pair.p) and np.isnan(pair.p_holm)
+
+
+@pytest.mark.parametrize("score", [0.05, 0.1, 1 / 3, 0.7, 0.9])
+@pytest.mark.parametrize("number", [20, 50, 100, 200])
+def test_scores_that_are_all_one_fraction_are_equal_whatever_rounding_makes_of_them(score, number):
+    table = items(10, 20).sort_values(["prompt_id", "persona_id"]).head(number).assign(score=score)
+    row = rates(table, "condition").iloc[0]
+    assert row["note"].endswith("all scores equal") and row["high"] - row["low"] > 0.05
+    apart = intervals.difference(table.set_index(intervals.ITEM)["score"])
+    assert apart["note"] == row["note"] and apart["high"] - apart["low"] > 0.05 and apart["p"] > 1e-6
+    assert variance(table["score"], table[intervals.ITEM]) == variance(table["score"] * 0, table[intervals.ITEM])
+
+
+@pytest.mark.parametrize("by", ["condition", ["condition"], ["condition", "model"]])
+def test_a_table_without_rows_has_rates_without_rows(by):
+    table = items(3, 3).assign(score=1.0, model="m")
+    found, whole = rates(table.head(0), by), rates(table, by)
+    assert found.empty and list(found.columns) == list(whole.columns) and found["n"].dtype == int
+    assert list(found.reset_index().columns) == list(whole.reset_index().columns)
+    assert paired_differences(table.head(0), "condition").empty
 
 
 @pytest.mark.parametrize(

@@ -83,19 +83,19 @@ PAIRS = pd.DataFrame(
 )
 
 
-def choosing(p_of_a) -> tuple[pd.DataFrame, list[dict]]:
-    """Judged by a stand-in whose probability of A depends on the two answers."""
+def choosing(p_of_a, pairs: pd.DataFrame = PAIRS, other: float = 0) -> tuple[pd.DataFrame, list[dict]]:
+    """Judged by a stand-in whose probability of A depends on the two answers, after `other` for neither."""
 
     def answer(body: dict) -> dict:
         first, second = re.findall(r"<answer (?:A|B)>\n(.*)\n</answer", body["messages"][-1]["content"])
         p = p_of_a(first, second)
-        likely = [{"token": t, "logprob": math.log(q)} for t, q in (("A", p), (" B", 1 - p)) if q > 0]
+        likely = [{"token": t, "logprob": math.log(q * (1 - other))} for t, q in (("A", p), (" B", 1 - p)) if q > 0]
         reply = completion("A")
         reply["choices"][0]["logprobs"] = {"content": [{"token": "A", "logprob": -0.1, "top_logprobs": likely}]}
         return reply
 
     with Endpoint(answer) as endpoint:
-        return judging.prefer(Model("m", endpoint.url), PAIRS), endpoint.requests
+        return judging.prefer(Model("m", endpoint.url), pairs), endpoint.requests
 
 
 def test_both_orders_are_asked_and_a_pull_towards_the_first_place_cancels():
@@ -111,6 +111,20 @@ def test_both_orders_are_asked_and_a_pull_towards_the_first_place_cancels():
 def test_a_judge_that_only_sees_the_place_flips_and_makes_no_choice():
     table, _ = choosing(lambda first, second: 0.75)
     assert table["flip"].all() and table["choice"].isna().all() and (table["failure"] == "tie").all()
+
+
+def test_a_tie_is_a_tie_whatever_rounding_makes_of_the_two_orders_mean():
+    pairs = pd.concat([PAIRS.assign(chosen=f"{i}", rejected=f"{i} too") for i in range(1, 50)], ignore_index=True)
+    table, _ = choosing(lambda first, second: int(first.split()[0]) / 50, pairs, other=0.3)
+    assert ((table["p_first"] + table["p_second"]) / 2 != 0.5).any(), "rounding shows"
+    assert (table["p_chosen"] == 0.5).all() and table["choice"].isna().all() and (table["failure"] == "tie").all()
+    assert (table["flip"] == (pairs["chosen"] != "25")).all()
+
+
+def test_an_order_that_ties_turns_nothing_round():
+    table, _ = choosing(lambda first, second: 0.5 if len(first) > len(second) else 0.2)
+    assert table["p_first"].round(6).tolist() == [0.5, 0.2] and table["p_second"].round(6).tolist() == [0.8, 0.5]
+    assert table["choice"].tolist() == ["chosen", "rejected"] and table["flip"].tolist() == [False, False]
 
 
 def test_a_choice_that_cannot_be_read_is_missing_with_its_reason():

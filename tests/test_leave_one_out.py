@@ -187,3 +187,13 @@ def test_a_critic_that_is_never_valid_leaves_rows_that_say_so():
     rows = [(h, f"p{i}", "q", np.nan) for h in ("nothing", "sex") for i in range(3)]
     found = leave_one_out.losses(hidden(rows), ["sex"])
     assert found.loc[0, ["n", "failed", "note"]].tolist() == [0, 3, "nothing scored"] and found["p_holm"].isna().all()
+
+
+def test_mean_kappas_have_intervals_within_one_and_rounding_is_no_spread():
+    few = pd.DataFrame({"attribute": "sex", "raw": [1, 0.9, 0.95], "kappa": [1.0, 1.0, 0.4]})
+    row = leave_one_out.by_attribute(few).loc["sex"]
+    assert row["kappa"] == pytest.approx(0.8) and row["high"] == 1 and -1 <= row["low"] < 0.8
+    raw = [5 / 6] * 30 + [2 / 3] * 30
+    alike = pd.DataFrame({"attribute": ["sex"] * 30 + ["placebo"] * 30, "raw": raw, "kappa": 0.1})
+    found = leave_one_out.by_attribute(alike)
+    assert found[["low", "high", "p_holm"]].isna().all(axis=None)

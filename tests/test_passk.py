@@ -16,8 +16,6 @@ from persona_lib.passk import (
     curves,
     distinct,
     headline,
-    judge_effect,
-    judged_at_k,
     known_truths,
     pass_all_k,
     pass_at_k,
@@ -42,7 +40,7 @@ def test_pass_at_k_is_the_mean_over_all_choices_of_k_samples(data):
     choices = [sum(drawn) for drawn in combinations([1] * c + [0] * (n - c), k)]
     assert pass_at_k(n, c, k) == pytest.approx(np.mean([count > 0 for count in choices]))
     assert pass_all_k(n, c, k) == pytest.approx(np.mean([count == k for count in choices]))
-    assert judged_at_k(n, c, k, 0, 0) == pytest.approx(pass_at_k(n, c, k))
+    assert corrected_at_k(n, c, k, 0, 0) == pytest.approx(pass_at_k(n, c, k))
 
 
 def test_the_estimate_has_no_bias_where_any_of_the_first_k_has_none_either():
@@ -51,14 +49,6 @@ def test_the_estimate_has_no_bias_where_any_of_the_first_k_has_none_either():
     assert pass_at_k(20, c, 8).mean() == pytest.approx(1 - 0.9**8, abs=0.005)
     assert pass_all_k(20, rng.binomial(20, 0.8, 20_000), 3).mean() == pytest.approx(0.8**3, abs=0.005)
     assert pass_at_k(2000, 3, 1000) == pytest.approx(1 - (1000 * 999 * 998) / (2000 * 1999 * 1998))
-
-
-def test_a_judge_that_passes_5_in_100_wrong_answers_turns_nothing_into_56_in_100_at_16():
-    assert judged_at_k(16, 0, 16, 0.05, 0.0) == pytest.approx(1 - 0.95**16)
-    table = samples(5, 4, 16, 0.5).assign(score=0.0)
-    result = judge_effect(table, ["condition"], 0.05).set_index("k")
-    assert (result["true"] == 0).all() and result.loc[16, "reported"] == pytest.approx(0.56, abs=0.001)
-    assert (result["n"] == 20).all()
 
 
 def test_the_correction_takes_a_judges_errors_out_again():
@@ -100,6 +90,7 @@ def test_the_interval_of_pass_at_k_covers_the_truth_in_about_95_of_100_simulated
         (lambda: curves(samples(2, 2, 4, 0.5), ["condition"], ks=[1, 8]), "pass@8 can't be had of 4 samples"),
         (lambda: check([1, 17], 16), "pass@17 can't be had of 16 samples of each item: take k from 1 to 16"),
         (lambda: check([0], 16), "pass@0"),
+        (lambda: curves(samples(2, 2, 4, 0.5).head(0), ["condition"]), "there are no samples"),
         (lambda: curves(samples(2, 2, 4, 0.5).assign(score=0.5), ["condition"], ks=[1]), "must be 0, 1"),
     ],
 )
@@ -113,8 +104,7 @@ def test_a_critic_that_is_never_valid_leaves_curves_of_failed_items_and_a_headli
     found = curves(table, ["condition"], ks=[1, 4])
     assert found["n"].eq(0).all() and found["failed"].eq(6).all() and found["rate"].isna().all()
     assert headline(found, distinct(table, ["condition"])).startswith("pass@4 can't be told")
-    for judged in (judge_effect, corrected):
-        assert judged(table, ["condition"], 0.05, ks=[1, 4])["n"].eq(0).all()
+    assert corrected(table, ["condition"], 0.05, ks=[1, 4])["n"].eq(0).all()
 
 
 def test_the_share_of_distinct_samples_tells_a_model_that_gives_one_answer_to_everything():
@@ -126,11 +116,16 @@ def test_the_share_of_distinct_samples_tells_a_model_that_gives_one_answer_to_ev
     assert said.startswith("Over 6 items") and said.endswith("; 100% of an item's samples are distinct.")
 
 
+def test_samples_that_are_all_one_of_three_leave_an_interval_of_some_width():
+    said = distinct(samples(10, 10, 3, 0.5).assign(answer="yes"), ["condition"]).iloc[0]
+    assert said["note"] == "all scores equal" and said["low"] < 1 / 3 - 0.05 and said["high"] > 1 / 3 + 0.05
+    assert distinct(samples(2, 2, 4, 0.5).head(0).assign(answer="yes"), ["condition"]).empty
+
+
 def test_a_judge_that_passes_1_of_20_wrong_answers_makes_56_of_100_of_none_at_16_samples():
     table = known_truths([0.0, 0.2], 0.05).set_index(["share", "k"])
     assert table["reported"][0.0, 16] == pytest.approx(0.5599, abs=1e-4) and table["true"][0.0, 16] == 0
-    nothing = judge_effect(samples(3, 2, 16, 0.5).assign(score=0.0), ["condition"], 0.05).set_index("k")["reported"]
-    assert table["reported"][0.0].to_dict() == pytest.approx(nothing.to_dict())
+    assert table["true"][0.2, 4] == pytest.approx(1 - 0.8**4) and (table["reported"] > table["true"]).all()
 
 
 def test_correcting_for_a_judges_errors_gives_the_truth_back_on_average():

@@ -38,6 +38,12 @@ def test_what_makes_a_study_weaker_raises_what_it_can_detect():
     assert minimum_detectable(50, 50, tests=33).loc[0, "detectable"] > minimum_detectable(50, 50).loc[0, "detectable"]
 
 
+def test_personas_and_prompts_beyond_the_items_add_nothing():
+    more, all_used = minimum_detectable(1000, 700, 100, 0.4, 0.4), minimum_detectable(100, 100, 100, 0.4, 0.4)
+    assert more.loc[0, "detectable"] == all_used.loc[0, "detectable"]
+    assert more.loc[0, ["n_personas", "n_prompts", "n_items"]].tolist() == [1000, 700, 100]
+
+
 def test_what_no_number_of_personas_can_show_is_said():
     row = sample_size(0.05, n_prompts=10, icc_prompt=0.2).iloc[0]
     assert row["note"].startswith("10 prompts are too few") and row[["n_personas", "n_items"]].isna().all()

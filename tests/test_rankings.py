@@ -83,6 +83,19 @@ def test_a_preferred_answer_scores_one_the_other_nothing_and_a_tie_a_half():
     assert set(found["failure"][tied]) == {"tie"} and found["failure"][there & ~tied].isna().all()
 
 
+def test_two_answers_of_the_same_text_are_no_choice_and_nobody_is_asked():
+    pairs = rankings.pairs(results(["baseline", "direct"], ["m"]))
+    pairs.loc[1:, "chosen"] = pairs["rejected"]
+    pairs.loc[3, ["chosen", "rejected"]] = None
+    with Endpoint(lambda body: likely(0.9 if "direct" in str(body).split("answer B")[0] else 0.2)) as endpoint:
+        found = rankings.choose(Model("m", endpoint.url), pairs)
+        nothing = rankings.choose(Model("m", endpoint.url), pairs.head(0))
+    same, one_sided = "both answers are the same text", "no answer on one side"
+    assert found["failure"].iloc[1:].tolist() == [same, same, one_sided] and len(endpoint.requests) == 2
+    assert found["score"].iloc[0] == 1 and found["score"].iloc[1:].isna().all() and np.isnan(found.loc[1, "p_chosen"])
+    assert nothing.empty and list(nothing.columns) == list(found.columns)
+
+
 def test_how_much_longer_an_answer_is_is_counted_in_words():
     pairs = rankings.pairs(results(["baseline", "direct"], ["m"])).head(2)
     pairs["chosen"], pairs["rejected"] = ["one two\nthree", "direct"], ["one", "two  words"]
