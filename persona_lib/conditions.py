@@ -47,8 +47,9 @@ def table(people: pd.DataFrame, loose: bool = False) -> pd.DataFrame:
 
 def hold(expressions: Iterable[str], table: pd.DataFrame) -> np.ndarray:
     """For each person of `table` and each expression whether it holds: array (people, expressions) of booleans."""
-    columns = dict(table.items())
-    values = {text: _evaluate(text, columns).to_numpy() for text in dict.fromkeys(expressions)}
+    # Terms as bare arrays: what is done with them takes a tenth of the time that it takes with columns.
+    columns = {name: column.to_numpy() if column.dtype == bool else column for name, column in table.items()}
+    values = {text: _evaluate(text, columns) for text in dict.fromkeys(expressions)}
     holds = [values[text] for text in expressions]
     return np.array(holds, dtype=bool).reshape(len(holds), len(table)).T
 
@@ -64,9 +65,9 @@ def _dtype(name: str) -> str:
     return "float" if BY_NAME[name].kind == "numeric" else "str"
 
 
-def _evaluate(expression: str, columns: dict[str, pd.Series]) -> pd.Series:
+def _evaluate(expression: str, columns: dict[str, pd.Series | np.ndarray]) -> np.ndarray:
     try:
-        return eval(_compiled(expression), {"__builtins__": {}}, columns).astype(bool)
+        return np.asarray(eval(_compiled(expression), {"__builtins__": {}}, columns).astype(bool))
     except (SyntaxError, ValueError, TypeError, AttributeError, NameError) as error:
         raise UserError(f"the condition {expression!r} can't be read ({error}): see data/conditions.yaml") from error
 

@@ -15,6 +15,7 @@ from pandas.util import hash_array
 from . import UserError, conditions
 
 JOIN = "; "
+AT_ONCE = 10_000  # people: the numbers of a topic are people x phrases, 5 KB for each of them
 
 
 @cache
@@ -41,17 +42,24 @@ def draw(people: pd.DataFrame, phrases: pd.DataFrame, seed: int) -> tuple[pd.Dat
         its number in [0, 1], the smallest of the topic's: among topics, the smaller goes first, so that all the
         phrases that suit a person are equally likely to be first.
     """
-    ids, everybody = _people(people.index, seed), np.arange(len(people))
+    ids = _people(people.index, seed)
     kinds, who = pd.factorize(phrases["who"])
     suits = conditions.hold(who, people)
     chosen, keys = {}, {}
     for topic, places in phrases.groupby("topic", sort=False).indices.items():
         texts = phrases["phrase"].to_numpy(dtype=object)[places]
-        numbers = np.where(suits[:, kinds[places]], _mix(ids, topic + "|" + texts), np.inf)
-        best = numbers.argmin(axis=1)
-        keys[topic] = numbers[everybody, best]
+        parts = [slice(i, i + AT_ONCE) for i in range(0, max(len(people), 1), AT_ONCE)]
+        least = [_least(ids[part], suits[part][:, kinds[places]], topic + "|" + texts) for part in parts]
+        best, keys[topic] = map(np.concatenate, zip(*least, strict=True))
         chosen[topic] = np.where(np.isfinite(keys[topic]), texts[best], None)
     return pd.DataFrame(chosen, index=people.index, dtype=object), pd.DataFrame(keys, index=people.index)
+
+
+def _least(people: np.ndarray, suits: np.ndarray, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the names that suit a person has the smallest number, and that number; infinite where none suits."""
+    numbers = np.where(suits, _mix(people, names), np.inf)
+    best = numbers.argmin(axis=1)
+    return best, numbers[np.arange(len(people)), best]
 
 
 def join(rows: Iterable[Iterable[str | None]], index: pd.Index) -> pd.Series:
