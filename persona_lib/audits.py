@@ -79,8 +79,8 @@ def self_preference(scored: pd.DataFrame) -> pd.DataFrame:
         written = scored[scored["model"] == judge]
         own = written[written["judge"] == judge].set_index(ITEM)["score"]
         others = written[written["judge"] != judge].groupby(ITEM)["score"].mean().reindex(own.index)
-        both = own.notna() & others.notna()
-        rows[judge] = {"own": own[both].mean(), "others": others[both].mean()} | intervals.difference(own - others)
+        twice = own.notna() & others.notna()
+        rows[judge] = {"own": own[twice].mean(), "others": others[twice].mean()} | intervals.difference(own - others)
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("judge")
     table.insert(table.columns.get_loc("note"), "p_holm", intervals.corrected(table["p"]))
     return table

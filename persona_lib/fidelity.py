@@ -16,7 +16,6 @@ from .model import Model, no_twins
 
 ITEM = intervals.ITEM
 OPTIONS = ("rejected", "chosen")
-SAME = judging.SAME
 SYNTHETIC = "synthetic raters"
 _BOTH = ["estimate", "low", "high", "n", "failed", "note"]
 
@@ -97,7 +96,7 @@ def choose(items: pd.DataFrame, judges: Sequence[Model], templates: str | None =
     items = items.rename(columns={"first": "rejected", "second": "chosen"}).reset_index(drop=True)
     items = items.assign(pair_id=items["prompt_id"])
     why = items.get("failure", pd.Series(None, items.index)).astype("str")
-    why = why.mask(why.isna() & (items["rejected"] == items["chosen"]), SAME)
+    why = why.mask(why.isna() & (items["rejected"] == items["chosen"]), judging.SAME)
     parts = []
     for judge in judges:
         played = judging.prefer(judge, items[why.isna()], templates, step=f"choices of {judge.name}")

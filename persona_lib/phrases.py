@@ -15,7 +15,7 @@ from pandas.util import hash_array
 from . import UserError, conditions
 
 JOIN = "; "
-AT_ONCE = 10_000  # people: the numbers of a topic are people x phrases, 5 KB for each of them
+AT_ONCE = 10_000  # people: the numbers of a topic are people x phrases, 3 KB for each of them
 
 
 @cache
