@@ -4,7 +4,6 @@ A rater rates one persona's questions; `raters` raters share each persona and it
 section 4.2.1. Used by humans.py.
 """
 
-import hashlib
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -14,12 +13,13 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError, model_validator
 
-from . import UserError
+from . import UserError, seeds
 from .items import ITEM
 
 FORMAT = "persona-annotation 1"
 MANIFEST = "assignments.json"
 LETTERS = ("A", "B")
+KEY_DIGITS = 28  # of an assignment: the first 12 are its public id
 
 
 class Question(BaseModel):
@@ -85,15 +85,15 @@ def assign(items: pd.DataFrame, raters: int, seed: int, checks: int) -> list[Ass
     """All assignments; a persona's depend on its own items and the seed alone, so that adding personas moves none."""
     assigned = []
     for persona, own in items.groupby("persona_id", sort=False):
-        digest = _hash(json.dumps([seed, checks, own.to_dict("records")]))
-        rng = np.random.default_rng([seed, 72, int(digest, 16)])
+        digest = seeds.digest(json.dumps([seed, checks, own.to_dict("records")]), KEY_DIGITS)
+        rng = seeds.rng("orders of a rater", seed, int(digest, 16))
         # 1: the first answer stands at B; every second rater sees the opposite of the one before
         halves = [rng.permutation(np.arange(len(own)) % 2) for _ in range(0, raters, 2)]
         for rater in range(raters):
             half = halves[rater // 2] ^ rater % 2
             order = rng.permutation(len(own))
             questions = [Question(item=int(own.index[i]), first=LETTERS[half[i]]) for i in order]
-            key = _hash(f"{digest} {rater}")
+            key = seeds.digest(f"{digest} {rater}", KEY_DIGITS)
             names = {"id": key[:12], "file": f"pages/{key[:12]}.html", "key": key[12:]}
             shown = _with_checks(questions, checks, rng)
             assigned.append(Assignment(**names, persona_id=persona, rater=rater, questions=shown))
@@ -107,7 +107,3 @@ def _with_checks(questions: list[Question], checks: int, rng: np.random.Generato
         check = Question(item=None, first=LETTERS[rng.integers(2)])
         questions.insert(int(rng.integers(start, max(end, start + 1))), check)
     return questions
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:28]

@@ -10,7 +10,7 @@ any machine. Used by `personas`.
 import numpy as np
 import pandas as pd
 
-from . import UserError, distances
+from . import UserError, distances, seeds
 
 CANDIDATES = 128  # looked at for each place
 ROUNDS = 2  # times that each place comes up
@@ -44,7 +44,7 @@ def choose(pool: pd.DataFrame, n: int, reference: Reference, seed: int) -> np.nd
     """
     if len(pool) < n:
         raise UserError(f"{n} people can't be chosen from {len(pool)}: give a larger pool.")
-    rng = np.random.default_rng([seed, 4])
+    rng = seeds.rng("people balanced", seed)
     cells, share, weight = _cells(distances.bands(pool), reference)
     order = rng.permutation(len(pool))  # the first n places are the subset
     excess = np.bincount(cells[order[:n]].ravel(), minlength=len(share)) - np.floor(n * share + rng.random(len(share)))

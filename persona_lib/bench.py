@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, judging, profiles, wording
+from . import UserError, judging, profiles, seeds, wording
 from .model import Model, no_twins
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
@@ -47,7 +47,7 @@ def items(
     p, q = len(people), len(prompts)
     if not 1 <= n <= p * q:
         raise UserError(f"{n} persona x prompt items can't be had from {p} personas and {q} prompts: take 1 to {p * q}")
-    rng = np.random.default_rng([seed, 6])
+    rng = seeds.rng("items of the bench", seed)
     step = np.arange(n)
     # Both orders run in step; after lcm(p, q) items all such pairs are used up, and the prompts move on by one.
     persona = rng.permutation(p)[step % p]

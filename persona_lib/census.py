@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from . import UserError, cart, coding, pums, universe
+from . import UserError, cart, coding, pums, seeds, universe
 from .attributes import BY_NAME, CENSUS, OLDEST, Attribute
 from .download import download_pums
 from .records import WEIGHT, Records, check, weights
@@ -169,7 +169,7 @@ class Population:
     def sample(self, n: int, seed: int = 0) -> pd.DataFrame:
         """Draw n people: the columns and kinds of the table fitted to, the same for a seed on every machine."""
         check(n, seed)
-        rng = np.random.default_rng(seed)
+        rng = seeds.rng("people of the population model", seed)
         parts = [self._draw(min(CHUNK, n - start), rng) for start in range(0, n, CHUNK)]
         columns = {}
         for attribute in self.attributes:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from platform import platform, python_version
 from typing import NamedTuple
 
-from . import UserError, keys, local, manifests, presets, store
+from . import UserError, files, keys, local, manifests, presets, store
 
 ROOM_GB = 1.0  # the embedded model, a store and a run's pages take far less
 
@@ -30,7 +30,7 @@ def all_of(base_url: str | None = None) -> Iterator[Check]:
     yield _model()
     yield _store()
     yield _room()
-    yield Check(bool(presets.known()), True, f"presets: {', '.join(presets.known()) or 'none in ' + str(store.ROOT)}")
+    yield Check(bool(presets.known()), True, f"presets: {', '.join(presets.known()) or 'none in ' + str(files.ROOT)}")
     key = _key()
     yield key
     if base_url and (key.fine or not key.needed):
@@ -63,7 +63,7 @@ def _store() -> Check:
 
 def _room() -> Check:
     """Free space on the disk of the outputs."""
-    free = shutil.disk_usage(store.ROOT).free / 1e9
+    free = shutil.disk_usage(files.ROOT).free / 1e9
     return Check(free >= ROOM_GB, True, f"{free:,.1f} GB free on the disk; {ROOM_GB:.0f} GB is enough")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import UserError, store
+from . import UserError, files, store
 
 if TYPE_CHECKING:
     from .presets import Preset
@@ -70,7 +70,7 @@ def run(
     chosen, planned = _planned(preset, only, model, base_url, p)
     if retry_failed:
         typer.echo(f"{store.Store().forget_failed()} failed replies will be asked again")
-    folder = out or store.ROOT / "outputs" / chosen.name
+    folder = out or files.ROOT / "outputs" / chosen.name
     manifest = runs.run(chosen, planned, folder, max_calls, max_cost)
     typer.echo(_summary(manifest))
     typer.echo((folder / "index.html").absolute())

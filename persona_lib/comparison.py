@@ -7,7 +7,7 @@ from an answer alone: which of several people was it written for? Chance is know
 import numpy as np
 import pandas as pd
 
-from . import UserError, bench, judging, personas, wording
+from . import UserError, bench, judging, personas, seeds, wording
 from .model import Model
 
 LETTERS = "ABCDEFGH"
@@ -31,7 +31,7 @@ def match(pairs: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) -> p
         UserError: no prompt has answers that differ for two people.
     """
     usable = pairs[pairs["failure"].isna()]
-    rng = np.random.default_rng([seed, 51])
+    rng = seeds.rng("answers with an owner", seed)
     shuffled = usable.sort_values(["prompt_id", "persona_id"]).sample(frac=1, random_state=rng, ignore_index=True)
     couples = sorted(
         (*couple, place)
@@ -141,7 +141,7 @@ def whose(
         most = min(len(LETTERS), len(people))
         raise UserError(f"an answer can't be told among {among} of {len(people)} people: take 2 to {most}")
     template = wording.load("whose", templates)
-    rng = np.random.default_rng([seed, 52])
+    rng = seeds.rng("candidates of a choice", seed)
     profiles = {i: personas.describe(row) for i, row in people.iterrows()}
     options, messages, places = LETTERS[:among], [], []
     for item in items.itertuples():

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from . import UserError
+from . import UserError, files
 from .attributes import BY_NAME, COLUMNS
 
 FOLDER = Path(__file__).parent / "data"
@@ -23,8 +22,7 @@ FOLDER = Path(__file__).parent / "data"
 @cache
 def read(name: str) -> Any:
     """What data/NAME.yaml holds."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is there, is ten times as fast
-    return yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), loader)
+    return files.read_yaml(FOLDER / f"{name}.yaml")
 
 
 def table(people: pd.DataFrame, loose: bool = False) -> pd.DataFrame:

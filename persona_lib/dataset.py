@@ -7,15 +7,14 @@ pairs, by their ids: `contexts.parquet`, `negatives.parquet`, `verification.parq
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from . import UserError, design, negatives, preferences, verification, waves, wording
+from . import UserError, design, files, negatives, preferences, seeds, verification, waves, wording
 from .model import Model
-from .records import check_seed
 from .whole import Whole
 
 ABOUT, BASE = "dataset.json", "base.parquet"
@@ -63,7 +62,7 @@ def build(
     Raises:
         UserError: the folder holds another data set, a size is larger than what there is, or the seed is none.
     """
-    check_seed(seed)
+    seeds.check_seed(seed)
     folder = Path(folder)
     sizes = {"train": train, "seen": seen, "heldout": heldout, "words": words, "seed": seed, "dense": list(dense)}
     if "persona_split" not in people:
@@ -171,19 +170,12 @@ def _begin(folder: Path, about: dict[str, Any]) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder} holds something else than a preference data set: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    _whole(path, lambda half: half.write_text(json.dumps(about, indent=1) + "\n", "utf-8"))
+    files.write_text(path, json.dumps(about, indent=1) + "\n")
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
-    _whole(path, table.to_parquet)
-
-
-def _whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file at once: it is there whole or not at all."""
-    half = path.with_suffix(".half")
-    write(half)
-    half.replace(path)
+    files.write(path, table.to_parquet)
 
 
 def parts(folder: str | Path, names: list[str] | None = None, kind: str = "pairs") -> Iterator[pd.DataFrame]:

@@ -5,13 +5,12 @@ each is used as often as any other. Splits are by hash, so that nothing moves wh
 03_preferences and `persona pairs`.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
-from . import UserError
+from . import UserError, seeds
 
 SPLITS = ("train", "heldout")  # of prompts
 TRAIN, SEEN, HELDOUT, DENSE = "train", "seen_test", "heldout_test", "dense"
@@ -23,7 +22,7 @@ UNSEEN_SHARE = 586 / 1586  # of personas; the paper's text has 1,586 personas an
 def persona_splits(ids: Iterable[str], unseen: float = UNSEEN_SHARE) -> pd.Series:
     """'train' or 'unseen' for each persona id (index), decided by the hash of the id alone."""
     ids = pd.Index(ids, name="persona_id", dtype="str")
-    place = [int(_digest(f"persona split {i}")[:8], 16) / 16**8 for i in ids]
+    place = [int(seeds.digest(f"persona split {i}", 8), 16) / 16**8 for i in ids]
     return pd.Series(np.where(np.array(place) < unseen, "unseen", "train"), index=ids, dtype="str")
 
 
@@ -52,8 +51,8 @@ def deal(
         if size > len(decks[split]):
             raise UserError(f"{size} {split} prompts per persona are asked for, and there are {len(decks[split])}")
     ids = list(ids)
-    known = _hands(len(decks["train"]), train + seen, np.random.default_rng([seed, 31]))
-    new = _hands(len(decks["heldout"]), heldout, np.random.default_rng([seed, 32]))
+    known = _hands(len(decks["train"]), train + seen, seeds.rng("prompts dealt for training", seed))
+    new = _hands(len(decks["heldout"]), heldout, seeds.rng("prompts dealt for testing", seed))
     uses = np.zeros(len(decks["train"]), dtype=int)
     rows = []
     for persona, hand, other in zip(ids, known, new, strict=False):
@@ -93,7 +92,7 @@ def dense(ids: Iterable[str], prompt_ids: Iterable[str], n_personas: int, n_prom
     for kind, (there, n) in sizes.items():
         if n > len(there):
             raise UserError(f"{n} {kind} are asked for in the dense block, and there are {len(there)}")
-    chosen = [sorted(there, key=lambda i: _digest(f"dense {i}"))[:n] for there, n in sizes.values()]
+    chosen = [sorted(there, key=lambda i: seeds.digest(f"dense {i}"))[:n] for there, n in sizes.values()]
     pairs = pd.MultiIndex.from_product(chosen, names=["persona_id", "prompt_id"])
     return pairs.to_frame(index=False).assign(use=DENSE).astype("str")
 
@@ -127,13 +126,9 @@ def contexts(pairs: pd.DataFrame, shots: int = 8, draws: int = 5, seed: int = 0)
     own = pairs[(pairs["use"] == TRAIN) & pairs["failure"].isna()]
     tables = []
     for draw in range(draws):
-        place = (f"context {seed} {draw} " + own["persona_id"] + own["prompt_id"]).map(_digest)
+        place = (f"context {seed} {draw} " + own["persona_id"] + own["prompt_id"]).map(seeds.digest)
         table = own[["persona_id", "pair_id"]].assign(draw=draw, place=place).sort_values(["persona_id", "place"])
         shot = table.groupby("persona_id").cumcount() + 1
         tables.append(table.assign(shot=shot)[shot <= shots])
     every = pd.concat(tables).sort_values(["persona_id", "draw", "shot"], ignore_index=True)
     return every[["persona_id", "draw", "shot", "pair_id"]]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

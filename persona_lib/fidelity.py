@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from . import UserError, agreement, intervals, judging, personas, preferences, profiles
+from . import UserError, agreement, intervals, judging, personas, preferences, profiles, seeds
 from .model import Model, no_twins
 
 ITEM = intervals.ITEM
@@ -42,7 +42,7 @@ def shared_pairs(
         revision), `generator`, `failure`.
     """
     base = preferences.base_answers(prompts, writer, words, templates)
-    order = np.random.default_rng([seed, 61]).permutation(len(people))
+    order = seeds.rng("people who play", seed).permutation(len(people))
     chosen_for = people.index[order[np.arange(len(prompts)) % len(people)]]
     texts = profiles.texts(people)
     table = prompts[["prompt_id", "prompt", "topic"]].reset_index(drop=True).join(base, on="prompt_id")
@@ -254,7 +254,7 @@ def synthetic_votes(table: pd.DataFrame, raters: int = 4, agree: float = 0.8, se
     Returns:
         As `humans.votes`: `persona_id`, `prompt_id`, `rater`, `choice` (first or second).
     """
-    rng = np.random.default_rng([seed, 67])
+    rng = seeds.rng("synthetic votes", seed)
     items = table[ITEM].drop_duplicates().sort_values(ITEM, ignore_index=True)
     truth = rng.random(len(items)) < 0.5
     parts = [

@@ -4,16 +4,14 @@ Section 4.2 of the paper: 20 personas, 10 questions each, 4 raters a persona, th
 says how to run one. Used by 05_fidelity.
 """
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from . import UserError, agreement, assignments, others, questionnaire, submissions
+from . import UserError, agreement, assignments, others, questionnaire, seeds, submissions
 from .items import checked
-from .records import check_seed
 
 KEPT = 3
 """Raters whose votes make a majority, of those who rated a persona."""
@@ -62,7 +60,7 @@ def export(
     Raises:
         UserError: items are malformed, the folder holds something, an address, a template or the seed can't be used.
     """
-    check_seed(seed)
+    seeds.check_seed(seed)
     table, folder = checked(items), Path(folder)
     if raters < 1 or checks < 0:
         raise UserError("take at least 1 rater and 0 checks")
@@ -215,7 +213,7 @@ def as_judge(won: pd.DataFrame, name: str = "people") -> pd.DataFrame:
 
 def _chance(seed: int, persona: str, rater: str) -> str:
     """The place of a rater in a persona's order."""
-    return hashlib.sha256(f"{seed} {persona} {rater}".encode()).hexdigest()
+    return seeds.digest(f"{seed} {persona} {rater}")
 
 
 def reliability(ratings: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import UserError, dataset, personas, prompts, screening, tables, topics
+from . import UserError, dataset, files, personas, prompts, screening, topics
 from .attributes import NAMES
 from .budget import Budget
 from .model import Model
@@ -36,7 +36,7 @@ def people(settings: Pairs, path: Path | None = None) -> pd.DataFrame:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    table = tables.read(path).reset_index().replace("", None)
+    table = files.read_table(path).reset_index().replace("", None)
     if personas.ID not in table or table[personas.ID].isna().any():
         raise UserError(f"{path} needs a column '{personas.ID}' without gaps: write it with `persona sample`")
     ids = table[personas.ID].astype("str")

@@ -14,7 +14,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from . import UserError
+from . import UserError, seeds
 
 ITEM = ["persona_id", "prompt_id"]
 LEVEL = 0.95
@@ -249,7 +249,7 @@ def bootstrap(
     n = len(clusters)
     codes = [pd.factorize(clusters[c])[0] for c in clusters] + [np.arange(n)] * (2 - clusters.shape[1])
     codes.append(pd.factorize(codes[0] * (n + 1) + codes[1])[0])
-    rng, spreads, undefined = np.random.default_rng([seed, 3]), [], 0
+    rng, spreads, undefined = seeds.rng("bootstrap", seed), [], 0
     for code in codes:
         number = code.max() + 1
         values = statistic(rng.multinomial(number, np.full(number, 1 / number), draws)[:, code])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from . import UserError, agreement, intervals, personas, wording
+from . import UserError, agreement, intervals, personas, seeds, wording
 from .guesses import LOGIT, MAJORITY, logit, majority
 from .model import Model
 from .respondents import Survey, bands
@@ -51,7 +51,7 @@ def ask(
     items = items.sort_values([personas.ID, "prompt_id"], ignore_index=True)
     profiles = {i: personas.describe(row) for i, row in survey.people.iterrows()} if persona else {}
     options, k = survey.options, len(survey.options)
-    rng = np.random.default_rng([seed, 71])
+    rng = seeds.rng("order of survey options", seed)
     # Without a persona all that differs is question and order: a handful of calls, and the store has the rest.
     shuffles = _orders(k, orders, len(items), rng)
     messages = (

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, dataset, fidelity, personas, prompts, tables
+from . import UserError, dataset, fidelity, files, personas, prompts, seeds
 from .model import Model
-from .records import check_seed
 
 ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
 SPARE = 2  # questions written for each that is rated, as in the paper: some get no answer
@@ -53,7 +52,7 @@ def read(path: Path, people: Path | None = None) -> pd.DataFrame:
 
 
 def _table(path: Path) -> pd.DataFrame:
-    table = tables.read(path)
+    table = files.read_table(path)
     return table.reset_index() if table.index.name else table
 
 
@@ -98,8 +97,8 @@ def draw(items: pd.DataFrame, personas: int, questions: int, seed: int) -> pd.Da
     Raises:
         UserError: there are not that many, or the seed is none.
     """
-    check_seed(seed)
-    rng = np.random.default_rng([seed, 71])
+    seeds.check_seed(seed)
+    rng = seeds.rng("items to rate", seed)
     counts = checked(items).groupby("persona_id").size().sort_index()
     enough = counts.index[counts >= questions]
     if min(personas, questions) < 1 or len(enough) < personas:

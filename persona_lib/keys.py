@@ -5,15 +5,14 @@ It is read where a call is made and kept nowhere else; `hide` takes it out of wh
 """
 
 import os
-import re
 from pathlib import Path
 
-from . import UserError, store
+from dotenv import dotenv_values
+
+from . import UserError, files
 
 NAME = "OPENAI_API_KEY"
 SHORTEST = 8  # of a real key; what is shorter ("none", "x") would be found in words
-
-_LINE = re.compile(rf"""\s*(?:export\s+)?{NAME}\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s#]*))""")
 
 
 def api_key() -> str | None:
@@ -22,8 +21,8 @@ def api_key() -> str | None:
     Raises:
         UserError: it holds what no key does, such as the curly quotes it was pasted with.
     """
-    files = (_from_file(folder / ".env") for folder in (Path.cwd(), store.ROOT))
-    key = os.environ.get(NAME) or next(filter(None, files), None)
+    kept = (_from_file(folder / ".env") for folder in (Path.cwd(), files.ROOT))
+    key = os.environ.get(NAME) or next(filter(None, kept), None)
     if key and not key.isascii():
         raise UserError(f"{NAME} holds a letter or quote that is in no key: copy it anew, without curly quotes")
     return key
@@ -36,10 +35,8 @@ def hide(text: str) -> str:
 
 
 def _from_file(path: Path) -> str | None:
-    """The key in a .env file: NAME=value lines, the last one wins."""
+    """Return the key in a .env file, or None where there is no such file or no key in it."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        return dotenv_values(path, interpolate=False).get(NAME)
     except (OSError, UnicodeDecodeError):
         return None
-    values = [next(filter(None, match.groups()), None) for match in map(_LINE.match, lines) if match]
-    return values[-1] if values else None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import UserError, calibration
+from . import UserError, calibration, files
 
 KEYS = ["persona_id", "prompt_id", "condition"]
 COLUMNS = [*KEYS, "annotator", "label"]
@@ -25,10 +25,7 @@ def read(path: str | Path | None) -> pd.DataFrame:
     """
     if path is None:
         return pd.DataFrame({name: pd.Series(dtype="float" if name == "label" else "str") for name in COLUMNS})
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys([*KEYS, "model", "annotator"], "str"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"labels can't be read from {path}: {' '.join(str(error).split())[:200]}") from error
+    table = files.read_table(path).replace("", None)
     if lacking := [name for name in COLUMNS if name not in table]:
         raise UserError(f"{path} lacks {', '.join(lacking)}: it needs the columns {', '.join(COLUMNS)}")
     label = pd.to_numeric(table["label"], errors="coerce")

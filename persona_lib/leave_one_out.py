@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from . import UserError, agreement, bench, intervals, judging, personas, preferences
+from . import UserError, agreement, bench, intervals, judging, personas, preferences, seeds
 from .attributes import BY_NAME, NAMES
 from .model import Model
 
@@ -50,7 +50,7 @@ def annotators(
     rows = []
     for attribute in attributes:
         having = _having(people, attribute)
-        rng = np.random.default_rng([seed, 41, [*NAMES, PLACEBO].index(attribute)])
+        rng = seeds.rng("attribute left out", seed, [*NAMES, PLACEBO].index(attribute))
         for i in np.sort(rng.choice(len(having), min(n, len(having)), replace=False)):
             person = having.iloc[i].reindex(list(NAMES)).dropna().drop(attribute, errors="ignore")
             if len(person) < others:

@@ -8,17 +8,13 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from platform import platform, python_version
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from . import UserError, store
+from . import UserError, files
 from .usage import total
 
 NAME = "manifest.json"
@@ -71,7 +67,7 @@ def save(manifest: dict[str, Any], folder: Path) -> None:
     asked = [m["identity"] for entry in entries for m in entry.get("models", ())]
     manifest["models"] = [m for i, m in enumerate(asked) if m not in asked[:i]]
     manifest["usage"] = total(entry["usage"] for entry in entries)
-    write_json(manifest, folder / NAME)
+    files.write_json(folder / NAME, manifest)
 
 
 def versions() -> dict[str, str | None]:
@@ -88,11 +84,11 @@ def versions() -> dict[str, str | None]:
 
 def _git() -> dict[str, Any]:
     """The commit and whether files differ from it; nothing outside a git checkout of our own."""
-    git = ["git", "-C", str(store.ROOT)]
+    git = ["git", "-C", str(files.ROOT)]
     try:
         shown = subprocess.run([*git, "rev-parse", "--show-toplevel", "HEAD"], capture_output=True, text=True)
         top, commit = shown.stdout.split("\n")[:2]
-        if shown.returncode or Path(top) != store.ROOT.resolve():
+        if shown.returncode or Path(top) != files.ROOT.resolve():
             return {}
         changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True).stdout
     except (OSError, ValueError):
@@ -103,22 +99,3 @@ def _git() -> dict[str, Any]:
 def now() -> str:
     """The time in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write a JSON file at once: a reader sees the old one or the new one, never half of it."""
-    half = path.with_name(f".{path.name}.part")
-    half.write_text(json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
-    half.replace(path)
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON knows: numpy's scalars as Python's, missing and infinite ones as None."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(v) for v in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    if value is pd.NA or value is pd.NaT or (isinstance(value, float) and not np.isfinite(value)):
-        return None
-    return value if isinstance(value, (str, int, float, type(None))) else str(value)

@@ -11,10 +11,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-import yaml
 from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, model_validator
 
-from . import UserError, universe
+from . import UserError, files, universe
 from .attributes import Attribute
 from .coding import MOST
 from .records import WEIGHT
@@ -142,15 +141,13 @@ def load(mapping: Mapping | str | Path) -> Mapping:
     if isinstance(mapping, Mapping):
         return mapping
     try:
-        return Mapping.model_validate(yaml.safe_load(Path(mapping).read_text("utf-8")))
+        return Mapping.model_validate(files.read_yaml(Path(mapping)))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         hint = " (write yes, no, on, off in quotes)" if "bool" in str(type(first["input"])) else ""
         said = first["msg"].removeprefix("Value error, ")
         raise UserError(f"{mapping}: {where + ': ' if where else ''}{said}{hint}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{mapping} can't be read as YAML: {' '.join(str(error).split())}") from error
 
 
 def read(paths: Sequence[Path], mapping: Mapping) -> pd.DataFrame:

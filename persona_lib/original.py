@@ -4,13 +4,12 @@ Local parquet, JSONL or CSV files, or names of data sets on the Hugging Face hub
 extra `hub`). Used by 03_preferences.
 """
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from . import UserError, dataset, design, personas, preferences, tables
+from . import UserError, dataset, design, files, personas, preferences, seeds
 from .attributes import NAMES
 
 
@@ -47,9 +46,9 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
     twin = texts.groupby(texts).cumcount().astype("str").replace("0", "")  # rows that repeat stay rows of their own
     pairs = pd.DataFrame(
         {
-            "pair_id": (texts + twin).map(_hash),
-            "persona_id": table["persona"].map(_hash),
-            "prompt_id": "q" + table["instruction"].map(_hash).str[:8],
+            "pair_id": (texts + twin).map(_id),
+            "persona_id": table["persona"].map(_id),
+            "prompt_id": "q" + table["instruction"].map(_id).str[:8],
             "prompt_split": np.where(heldout, "heldout", "train"),
             "use": np.where(heldout, design.HELDOUT, design.TRAIN),
             "topic": "unknown",
@@ -61,7 +60,7 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
             "failure": np.select(lacking, ["base answer: not in the data", "revision: not in the data"], None),
         }
     ).astype("str")
-    people = _people(pd.DataFrame({_hash(text): parse(text) for text in table["persona"].unique()}).T)
+    people = _people(pd.DataFrame({_id(text): parse(text) for text in table["persona"].unique()}).T)
     people["persona_split"] = design.persona_splits(people.index)
     pairs["persona_split"] = pairs["persona_id"].map(people["persona_split"])
     pairs = pairs.join(preferences.checks(pairs, people))
@@ -86,7 +85,7 @@ def read_personas(path: str | Path) -> pd.DataFrame:
     if not (known := [name for name in NAMES if name in table]):
         raise UserError(f"{path} has none of the attributes as columns ({', '.join(NAMES[:3])}, ...)")
     people = _people(table[known])
-    people.index = pd.Index([_hash(personas.describe(row)) for _, row in people.iterrows()], name=personas.ID)
+    people.index = pd.Index([_id(personas.describe(row)) for _, row in people.iterrows()], name=personas.ID)
     people["persona_split"] = table["split"].to_numpy() if "split" in table else design.persona_splits(people.index)
     return people[~people.index.duplicated()]
 
@@ -118,14 +117,14 @@ def parse(text: str) -> dict[str, str]:
     return found
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _id(text: str) -> str:
+    return seeds.digest(text, 16)
 
 
 def _table(path: str | Path) -> pd.DataFrame:
     """A local file, or all splits of a data set on the hub with a column `split`; names of columns in our spelling."""
     path = Path(path)
-    return _spelt(tables.read(path)) if path.suffix in tables.READERS else _hub(str(path))
+    return _spelt(files.read_table(path)) if path.suffix in files.TABLES else _hub(str(path))
 
 
 def _hub(name: str) -> pd.DataFrame:

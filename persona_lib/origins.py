@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError
+from . import UserError, seeds
 from .attributes import BY_NAME
 
 DATA = Path(__file__).parent / "data"
-STREAM = 1_790  # the year of the first census: keeps these numbers apart from other modules' of the same seed
 COLUMNS = ("ancestry", "place of birth", "state")
 NEEDED = ("age", "race", "hispanic origin", "citizenship", "household language")
 
@@ -64,7 +63,7 @@ def draw(people: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """
     if missing := [name for name in NEEDED if name not in people]:
         raise UserError(f"The table of persons lacks {', '.join(missing)}: give census attributes.")
-    numbers = np.random.default_rng([seed, STREAM]).random((len(people), 7))
+    numbers = seeds.rng("origins", seed).random((len(people), 7))
     group, language = groups(people), codes(people["household language"], LANGUAGES)
     status = people["citizenship"].astype(str).to_numpy()
     state = _states(people, group, np.isin(status, [NATURALIZED, NO_CITIZEN]), numbers[:, 0])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, balance, enrichment, profiles
+from . import UserError, balance, enrichment, profiles, seeds
 from .attributes import BY_NAME, CENSUS, COLUMNS
 from .census import Population, Records
 from .model import Model
@@ -176,7 +176,7 @@ def _split(people: pd.DataFrame, reference: balance.Reference | None, seed: int)
     if reference:
         rows = balance.choose(people, test, reference, seed)
     else:
-        rows = np.random.default_rng([seed, 5]).permutation(len(people))[:test]
+        rows = seeds.rng("people split", seed).permutation(len(people))[:test]
     return pd.Series("train", people.index, dtype="str").where(~np.isin(np.arange(len(people)), rows), "test")
 
 

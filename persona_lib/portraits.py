@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
+from . import seeds
 from .personas import ID
 
 DRAWS = 200
@@ -99,7 +100,7 @@ class _Codes:
 def _weights(codes: _Codes, draws: int, seed: int) -> Iterator[np.ndarray]:
     """How often each row counts: once, then as often as its person is drawn in each resample."""
     yield np.ones(len(codes.person))
-    rng = np.random.default_rng([seed, 79])
+    rng = seeds.rng("caricature", seed)
     for _ in range(draws if codes.people > 1 else 0):
         drawn = rng.integers(codes.people, size=codes.people)
         yield np.bincount(drawn, minlength=codes.people)[codes.person].astype(float)
@@ -132,7 +133,7 @@ def _apart(codes: _Codes, answers: np.ndarray, weights: np.ndarray) -> float:
 
 def _dealt(codes: _Codes, seed: int, deals: int = 50) -> float:
     """Mean distance of groups that the people were dealt to at random."""
-    rng, kept, ones = np.random.default_rng([seed, 83]), codes.group, np.ones(len(codes.person))
+    rng, kept, ones = seeds.rng("caricature by chance", seed), codes.group, np.ones(len(codes.person))
     of_person = np.zeros(codes.people, dtype=int)
     of_person[codes.person] = kept
     found = []

@@ -4,7 +4,6 @@ A base answer is written without the persona, once per prompt; each persona crit
 critique is preferred to it. Used by 03_preferences and `persona pairs`; to try it: `persona pairs --preset smoke`.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, create_model
 
-from . import personas, wording
+from . import personas, seeds, wording
 from .attributes import NAMES
 from .model import Messages, Model
 
@@ -74,7 +73,7 @@ def revise(
     table = table.join(refine(table, writer, words, templates))
     table["failure"] = table.pop("base_failure").radd("base answer: ").fillna(table["failure"])
     keys = table["persona_id"] + table["prompt_id"] + f"|{writer.name}|{words}|" + table["templates"]
-    table["pair_id"] = [hashlib.sha256(key.encode()).hexdigest()[:16] for key in keys]
+    table["pair_id"] = [seeds.digest(key, 16) for key in keys]
     split = people["persona_split"] if "persona_split" in people else pd.Series(None, people.index, dtype="str")
     table["persona_split"] = table["persona_id"].map(split).astype("str")
     return table.join(checks(table, people))[list(COLUMNS)]

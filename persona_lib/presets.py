@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from . import UserError, local, prices, settings, store
+from . import UserError, files, local, prices, settings
 
 # Parameters that may name something of the caller's, and what it must be so that it isn't taken for a name of ours.
 _PATHS = dict.fromkeys(("data", "embedder", "rated", "templates"), os.path.exists)
@@ -68,12 +67,12 @@ class Preset(BaseModel, extra="forbid"):
 
 def known() -> list[str]:
     """Names of the presets in params/."""
-    return sorted(p.stem for p in (store.ROOT / "params").glob("*.yaml") if p.name not in (prices.NAME, settings.NAME))
+    return sorted(p.stem for p in (files.ROOT / "params").glob("*.yaml") if p.name not in (prices.NAME, settings.NAME))
 
 
 def notebook(stem: str) -> Path:
     """Where a notebook lies."""
-    return store.ROOT / "notebooks" / f"{stem}.ipynb"
+    return files.ROOT / "notebooks" / f"{stem}.ipynb"
 
 
 def load(name: str) -> Preset:
@@ -82,14 +81,12 @@ def load(name: str) -> Preset:
     Raises:
         UserError: there is no such preset, or the file is none.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else store.ROOT / "params" / f"{name}.yaml"
+    path = Path(name) if name.endswith((".yaml", ".yml")) else files.ROOT / "params" / f"{name}.yaml"
     if not path.is_file():
         raise _unknown("preset", name, known())
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = files.read_yaml(path)
         return Preset.model_validate({"name": path.stem} | content if isinstance(content, dict) else content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
@@ -114,7 +111,7 @@ def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | No
     given = given or {}
     if not preset.notebooks:
         raise UserError(f"the preset '{preset.name}' lists no notebooks: see params/smoke.yaml for some")
-    there = [p.stem for p in (store.ROOT / "notebooks").glob("*.ipynb")]
+    there = [p.stem for p in (files.ROOT / "notebooks").glob("*.ipynb")]
     for stem in preset.notebooks:
         if stem not in there:
             raise _unknown("notebook", stem, there)
@@ -166,7 +163,7 @@ def _moved(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
 def _from_notebooks(name: str, value: Any) -> Any:
     """A parameter's value; a path that is there, seen from notebooks/, which does not tell where its user lives."""
     if name in _PATHS and isinstance(value, str) and _PATHS[name](value):
-        return os.path.relpath(os.path.realpath(value), (store.ROOT / "notebooks").resolve())
+        return os.path.relpath(os.path.realpath(value), (files.ROOT / "notebooks").resolve())
     return value
 
 

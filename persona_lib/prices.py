@@ -11,10 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from . import UserError, store
+from . import UserError, files
 
 NAME = "prices.yaml"
 
@@ -49,7 +48,7 @@ def read(path: Path | None = None) -> Mapping[str, Price]:
     Raises:
         UserError: the file or an entry of it is malformed.
     """
-    return _read(path or store.ROOT / "params" / NAME)
+    return _read(path or files.ROOT / "params" / NAME)
 
 
 @cache  # so that what is left out is said once
@@ -67,10 +66,7 @@ def by_model(path: Path) -> dict[Any, Any]:
     Raises:
         UserError: the file is malformed.
     """
-    try:
-        entries = (yaml.safe_load(path.read_text("utf-8")) or {}) if path.is_file() else {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    entries = (files.read_yaml(path) or {}) if path.is_file() else {}
     if not isinstance(entries, dict):
         raise UserError(f"{path} has no entries by model: see the form at its head")
     return entries

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from . import UserError
+from . import UserError, files, seeds
 from .attributes import NAMES
 
 WORDING = Path(__file__).parent / "data" / "profiles.yaml"
@@ -61,7 +61,7 @@ def order_name(shuffle_seed: int | None) -> str:
 def _order(shuffle_seed: int | None) -> list[str]:
     if shuffle_seed is None:
         return list(NAMES)
-    return [NAMES[place] for place in np.random.default_rng([shuffle_seed, 33]).permutation(len(NAMES))]
+    return [NAMES[place] for place in seeds.rng("order of the attributes", shuffle_seed).permutation(len(NAMES))]
 
 
 def _check(form: str) -> None:
@@ -89,6 +89,4 @@ def _whole(form: Form, parts: list[str]) -> str:
 
 @cache
 def _wording() -> dict[str, dict]:
-    import yaml
-
-    return yaml.safe_load(WORDING.read_text("utf-8"))
+    return files.read_yaml(WORDING)

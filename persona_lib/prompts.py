@@ -9,16 +9,12 @@ There are two ways to hold prompts out, each for one purpose. `load` splits by t
 when a set grows. `split` holds out an exact number, spread evenly over topics: for a set that is closed, such as PRISM.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from . import UserError
-from .records import check_seed
+from . import UserError, files, seeds
 
 BANK = Path(__file__).with_name("data") / "prompts.csv"
 CONTROL = "control"  # the topic of the bank's control questions, and the source that loads them
@@ -75,11 +71,11 @@ def sample(prompts: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
     reply already in store is lost. Raises UserError when n is below 1 or above the number of prompts, or for a seed
     that is none.
     """
-    check_seed(seed)
+    seeds.check_seed(seed)
     size = len(prompts)
     if not 1 <= n <= size:
         raise UserError(f"cannot draw {n} of {size} prompts: choose a number from 1 to {size}")
-    random = np.random.default_rng(seed)
+    random = seeds.rng("prompts sampled", seed)
     shuffled = prompts.sort_values("prompt_id").sample(frac=1, random_state=random)
     turn = shuffled.groupby("topic").cumcount()
     topics = random.permutation(sorted(set(prompts["topic"])))
@@ -105,12 +101,12 @@ def split(prompts: pd.DataFrame, heldout: int, by: str = "topic", seed: int = 0)
     Raises:
         UserError: there are not that many to hold out, ids repeat, or the seed is none.
     """
-    check_seed(seed)
+    seeds.check_seed(seed)
     n = len(prompts)
     if not 0 < heldout < n:
         raise UserError(f"cannot hold out {heldout} of {n} prompts: choose a number from 1 to {n - 1}")
     _check_ids(prompts, "the prompts to split")
-    random = np.random.default_rng([seed, 2])
+    random = seeds.rng("prompts held out", seed)
     shuffled = prompts.reset_index(drop=True).sort_values("prompt_id").sample(frac=1, random_state=random)
     order = shuffled.sort_values(by, kind="stable").index
     upto = np.arange(n + 1) * heldout // n
@@ -142,7 +138,9 @@ def _prism(path: str | Path | None) -> pd.DataFrame:
     if path is None:
         rows = _hub(fields)
     else:
-        rows = pd.DataFrame([{f: line[f] for f in fields if f in line} for line in _lines(Path(path))], columns=fields)
+        rows = pd.DataFrame(
+            [{f: line[f] for f in fields if f in line} for line in files.read_lines(Path(path))], columns=fields
+        )
         if rows["opening_prompt"].isna().all():
             raise UserError(f"{path} has no 'opening_prompt': it should be PRISM's conversations.jsonl")
     return rows.rename(columns={"opening_prompt": "prompt"}).fillna({"prompt": ""})
@@ -164,7 +162,7 @@ def _hub(fields: list[str]) -> pd.DataFrame:
 
 def _own(path: Path) -> pd.DataFrame:
     """A file of the user's own, refused where it could not be told later which prompt is which."""
-    rows = _read(path)
+    rows = files.read_table(path)
     if "prompt" not in rows:
         raise UserError(f"{path} has no column 'prompt': it has {', '.join(map(str, rows.columns)) or 'none'}")
     bad = [i for i, text in enumerate(rows["prompt"], 1) if not isinstance(text, str) or not text.strip()]
@@ -175,34 +173,6 @@ def _own(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} has prompt_split {', '.join(wrong)}: it takes {' or '.join(SPLITS)}")
     _check_ids(table, str(path))
     return table
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise UserError(f"no file {path}: give the path of a file with a column 'prompt'")
-    try:
-        if path.suffix == ".csv":
-            return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        return pd.DataFrame(_lines(path)) if path.suffix == ".jsonl" else pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pandas' and pyarrow's errors are such
-        raise UserError(f"{path} can't be read as {path.suffix[1:]}: {' '.join(str(error).split())[:200]}") from error
-
-
-def _lines(path: Path) -> Iterator[dict]:
-    """The objects of a file of JSON lines; text in them may hold the other line breaks of Unicode."""
-    if not path.is_file():
-        raise UserError(f"no file {path}: give the path of a file of JSON lines")
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line) if line.strip() else None
-                json.dumps(row, ensure_ascii=False).encode()  # half a sign, which can be escaped, could not be sent
-            except ValueError as error:
-                raise UserError(f"{path} line {number} is no JSON ({error}): mend it or leave it out") from error
-            if row is not None and not isinstance(row, dict):
-                raise UserError(f'{path} line {number} is no JSON object: write {{"prompt": ...}} on each line')
-            if row is not None:
-                yield row
 
 
 def _check_ids(table: pd.DataFrame, where: str) -> None:
@@ -222,13 +192,9 @@ def _rows(numbers: list[int]) -> str:
     return f"row {shown}" if len(numbers) == 1 else f"rows {shown}"
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
 def _id(prompt: str) -> str:
-    return "q" + _hash(prompt)
+    return "q" + seeds.digest(prompt, 8)
 
 
 def _split(prompt: str) -> str:
-    return "heldout" if int(_hash(f"{SPLIT_SEED}:{prompt}"), 16) < HELDOUT_SHARE * 16**8 else "train"
+    return "heldout" if int(seeds.digest(f"{SPLIT_SEED}:{prompt}", 8), 16) < HELDOUT_SHARE * 16**8 else "train"

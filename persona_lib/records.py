@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from . import UserError
+from . import UserError, seeds
 
 WEIGHT = "weight"  # the column of a table of persons that says how many people each stands for
 
@@ -25,7 +25,7 @@ class Records:
         check(n, seed)
         weight = weights(self.people)
         weight = np.ones(len(self.people)) if weight is None else weight
-        rng = np.random.default_rng(seed)
+        rng = seeds.rng("people of the census records", seed)
         order = rng.permutation(len(weight))
         upto = _expected(weight[order], n).cumsum()
         at = np.searchsorted(upto, rng.random() + np.arange(n), side="right")
@@ -60,10 +60,4 @@ def check(n: int, seed: int) -> None:
     """Raise UserError for a number of people or a seed that is none."""
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise UserError(f"n must be a whole number of people, 1 or more; it is {n!r}.")
-    check_seed(seed)
-
-
-def check_seed(seed: int) -> None:
-    """Raise UserError for a seed that is none."""
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise UserError(f"seed must be a whole number, 0 or more; it is {seed!r}.")
+    seeds.check_seed(seed)

@@ -9,11 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
-import yaml
 
-from . import UserError
+from . import UserError, files, seeds
 from .personas import ID
 
 SURVEYS = Path(__file__).parent / "data" / "respondents.yaml"
@@ -74,7 +72,7 @@ _TABLES = {"gss": _gss, "anes": _anes}
 
 @cache
 def _forms() -> dict[str, Any]:
-    return yaml.safe_load(SURVEYS.read_text("utf-8"))
+    return files.read_yaml(SURVEYS)
 
 
 def _decoded(codes: pd.Series, labels: dict[int, Any] | None) -> pd.Series:
@@ -96,7 +94,7 @@ def sample(survey: Survey, n: int | None, seed: int = 0) -> Survey:
         return survey
     if not 1 <= n <= len(survey.people):
         raise UserError(f"{n} respondents can't be drawn: the survey has {len(survey.people)}")
-    people = survey.people.sample(n, random_state=np.random.default_rng([seed, 73]))
+    people = survey.people.sample(n, random_state=seeds.rng("respondents", seed))
     answers = survey.answers[survey.answers[ID].isin(people.index)].reset_index(drop=True)
     return survey._replace(people=people, answers=answers)
 

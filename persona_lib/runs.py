@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 import pandas as pd
 
-from . import manifests, progress, store
+from . import files, manifests, progress
 
 if TYPE_CHECKING:  # a notebook, which only records, does not wait for what executes notebooks
     from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ def record(
         found = {"headline": headline, "metrics": metrics, "figure": next(iter(figures), None)}
         found |= {"tables": list(tables), "figures": list(figures)}
         found["models"] = [{"identity": m.identity, "usage": m.usage, "steps": m.steps} for m in models]
-        manifests.write_json(found, folder / "record.json")
+        files.write_json(folder / "record.json", found)
     return pd.DataFrame({"value": pd.Series(dict(metrics), dtype=object)}).rename_axis("metric")
 
 
@@ -128,7 +128,7 @@ def run(
 
 def _with_out(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Parameters with the notebook's own folder, named so that a mailed notebook does not tell where its user lives."""
-    return values | ({"out": os.path.relpath(folder, store.ROOT / "notebooks")} if "out" in values else {})
+    return values | ({"out": os.path.relpath(folder, files.ROOT / "notebooks")} if "out" in values else {})
 
 
 def _save(manifest: dict[str, Any], folder: Path, began: float) -> None:

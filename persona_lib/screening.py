@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import create_model
 from scipy import stats
 
-from . import UserError, prompts, wording
+from . import UserError, files, prompts, wording
 from .model import Model
 
 FEWEST_WORDS = 5
@@ -150,12 +150,13 @@ def persona_dependence(judgments: pd.DataFrame | str | None, value: str = "p_cho
 def _judgments(judgments: pd.DataFrame | str, value: str) -> pd.DataFrame:
     """The judgments as a checked table."""
     if isinstance(judgments, str):
-        try:
-            judgments = (pd.read_csv if judgments.endswith(".csv") else pd.read_parquet)(judgments)
-        except (OSError, ValueError) as error:
-            raise UserError(f"no judgments in {judgments}: {' '.join(str(error).split())[:200]}") from error
+        judgments = files.read_table(judgments)
     if missing := [c for c in ("persona_id", "prompt_id", value) if c not in judgments]:
         raise UserError(f"the judgments lack {', '.join(missing)}: they have {', '.join(map(str, judgments.columns))}")
+    try:
+        judgments = judgments.assign(**{value: pd.to_numeric(judgments[value])})
+    except ValueError as error:
+        raise UserError(f"the judgments' {value} must be numbers: {error}") from error
     if value == "p_chosen" and not judgments[value].dropna().between(0, 1).all():
         raise UserError("p_chosen must be between 0 and 1: name the column that holds scores with value=...")
     return judgments

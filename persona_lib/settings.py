@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from . import UserError, prices, store
+from . import UserError, files, prices
 
 NAME = "models.yaml"
 # Fields of ours that an entry may leave out, as reasoning models refuse them.
@@ -41,7 +41,7 @@ def read(path: Path | None = None) -> Mapping[str, Settings]:
     Raises:
         UserError: the file or an entry of it is malformed.
     """
-    path = path or store.ROOT / "params" / NAME
+    path = path or files.ROOT / "params" / NAME
     return {str(name): _entry(path, name, entry) for name, entry in prices.by_model(path).items()}
 
 

@@ -19,11 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import UserError
+from . import UserError, files
 from .locks import Locks
 
-ROOT = Path(__file__).parent.parent
-RECORDINGS = ROOT / "tests" / "recordings"
+RECORDINGS = files.ROOT / "tests" / "recordings"
 MOST = 1_400_000  # bytes of one file of a recording, so that it can be reviewed and committed
 
 # A request is zlib-compressed: most of it is what others say too. Older stores hold text, and are read all the same.
@@ -75,7 +74,7 @@ def _plain(request: str | bytes) -> str:
 
 def default_path() -> Path:
     """Where the store lies: PERSONA_STORE, else outputs/responses.sqlite of this checkout."""
-    return Path(os.environ.get("PERSONA_STORE") or ROOT / "outputs" / "responses.sqlite")
+    return Path(os.environ.get("PERSONA_STORE") or files.ROOT / "outputs" / "responses.sqlite")
 
 
 class Store:

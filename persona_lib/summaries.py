@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-import yaml
 from pydantic import create_model
 
-from . import UserError, agreement, intervals, personas, wording
+from . import UserError, agreement, files, intervals, personas, wording
 from .attributes import NAMES
 from .model import Model
 
@@ -105,7 +104,7 @@ def _words(attribute: str, value: object) -> re.Pattern:
 
 @cache
 def _cues() -> dict[str, list[str]]:
-    return yaml.safe_load(CUES.read_text("utf-8"))
+    return files.read_yaml(CUES)
 
 
 def dropped(table: pd.DataFrame, attributes: Sequence[str] = NAMES) -> pd.DataFrame:

@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError
+from . import UserError, seeds
 from .attributes import BY_NAME
 from .origins import NATURALIZED, NO_CITIZEN, ORIGINS, RACES, pick
 
 DATA = Path(__file__).parent / "data"
-STREAM = 1_972  # the year of the first GSS: keeps these numbers apart from other modules' of the same seed
 COLUMNS = ("big five scores", "religion", "political views", "ideology")
 NEEDED = ("age", "sex", "race", "hispanic origin", "citizenship", "education", "ancestry")
 ADULT, PERSONALITY = 18, 12  # youngest age for party and ideology, and for a personality
@@ -136,7 +135,7 @@ def draw(people: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """
     if missing := [name for name in NEEDED if name not in people]:
         raise UserError(f"The table of persons lacks {', '.join(missing)}: draw origins first (origins.draw).")
-    uniform = np.random.default_rng([seed, STREAM]).random((len(people), 2))
+    uniform = seeds.rng("psychographics", seed).random((len(people), 2))
     table = cells(people, uniform[:, 1])
     _, first, of = np.unique(_numbered(table), return_index=True, return_inverse=True)
     outcome = pick(np.exp(log_odds(table.iloc[first])), of, uniform[:, 0])
@@ -149,7 +148,7 @@ def draw(people: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 def scores(people: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """The Big Five behind the labels: columns TRAITS, in standard deviations from the mean of US adults."""
     mean, spread = norms_of(people, _norms())
-    alike = np.random.default_rng([seed, STREAM, 5]).standard_normal((len(people), len(TRAITS)))
+    alike = seeds.rng("psychographics", seed, 5).standard_normal((len(people), len(TRAITS)))
     values = mean + spread * (alike @ np.linalg.cholesky(CORRELATIONS).T)
     return pd.DataFrame(values, index=people.index, columns=list(TRAITS))
 

@@ -4,7 +4,6 @@ A template's file opens with its settings in YAML (`reply:` lists the fields of 
 messages, each under [system] or [user], with $variables. Used by judging, bench and what else asks a model.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Annotated
 import yaml
 from pydantic import Field
 
-from . import UserError
+from . import UserError, seeds
 
 FOLDER = Path(__file__).parent / "templates"
 
@@ -81,6 +80,6 @@ def load(name: str, folder: str | Path | None = None) -> Template:
         parts = tuple((role, Text(text)) for role, text in zip(rest[::2], rest[1::2], strict=True))
         if not parts or not all(text.is_valid() for _, text in parts):
             raise ValueError("it needs [system] or [user] lines, and $$ for a dollar sign")
-        return Template(name, tuple(settings["reply"]), hashlib.sha256(raw.encode()).hexdigest()[:12], parts)
+        return Template(name, tuple(settings["reply"]), seeds.digest(raw, 12), parts)
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is no template ({error}): see {FOLDER / 'direct.txt'} for the form") from error

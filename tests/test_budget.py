@@ -12,7 +12,7 @@ from test_model import first_token
 from test_runs import write_notebook, write_preset
 from typer.testing import CliRunner
 
-from persona_lib import UserError, cli, prices, store
+from persona_lib import UserError, cli, files, prices
 from persona_lib.budget import Budget, Purse, _most
 from persona_lib.model import Model
 from persona_lib.store import Store
@@ -154,7 +154,7 @@ def project(tmp_path, monkeypatch):
         parameters = f'model = "m"\nbase_url = None\nword = "{stem}"\nout = None'
         write_notebook(root, stem, ASK, parameters=parameters)
     write_preset(root, "smoke", "about: Asks.\nnotebooks: {01_ask: , 02_more: }")
-    monkeypatch.setattr(store, "ROOT", root)
+    monkeypatch.setattr(files, "ROOT", root)
     return root
 
 

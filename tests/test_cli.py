@@ -9,14 +9,14 @@ import pytest
 from test_runs import write_project
 from typer.testing import CliRunner
 
-from persona_lib import UserError, census, cli, local, presets, runs, store
+from persona_lib import UserError, census, cli, files, local, presets, runs, store
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project of its own; no notebook of it is executed here."""
-    monkeypatch.setattr(store, "ROOT", write_project(tmp_path / "project"))
-    return store.ROOT
+    monkeypatch.setattr(files, "ROOT", write_project(tmp_path / "project"))
+    return files.ROOT
 
 
 @pytest.fixture

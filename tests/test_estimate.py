@@ -11,7 +11,7 @@ from test_model import first_token
 from test_runs import write_notebook, write_preset
 from typer.testing import CliRunner
 
-from persona_lib import cli, dry, estimate, ingredients, presets, runs, store
+from persona_lib import cli, dry, estimate, files, ingredients, presets, runs, store
 from persona_lib.connection import OPENAI_URL
 from persona_lib.store import Store, Stored, canonical, read_recording
 
@@ -41,7 +41,7 @@ def project(tmp_path, monkeypatch):
     write_notebook(root, "01_ask", ASK, parameters=PARAMETERS)
     write_notebook(root, "02_again", ASK, STOP, parameters=PARAMETERS)
     write_preset(root, "smoke", "about: Asks.\nnotebooks: {01_ask: , 02_again: }")
-    monkeypatch.setattr(store, "ROOT", root)
+    monkeypatch.setattr(files, "ROOT", root)
     return root
 
 

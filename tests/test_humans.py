@@ -15,7 +15,7 @@ from raters import BEGAN, content, hand_in, items, signed
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from typer.testing import CliRunner
 
-from persona_lib import UserError, assignments, cli, fidelity, humans, store
+from persona_lib import UserError, assignments, cli, fidelity, files, humans
 from persona_lib import items as stimuli
 
 
@@ -161,7 +161,7 @@ def answers_of(body: dict) -> dict:
 
 def test_without_pairs_the_presets_model_writes_them_and_says_how_many_failed(tmp_path, monkeypatch):
     (tmp_path / "project" / "params").mkdir(parents=True)
-    monkeypatch.setattr(store, "ROOT", tmp_path / "project")
+    monkeypatch.setattr(files, "ROOT", tmp_path / "project")
     with Endpoint(answers_of) as endpoint:
         preset = {"name": "mine", "about": "x", "notebooks": {}, "all": {"model": "m", "base_url": endpoint.url}}
         (tmp_path / "mine.yaml").write_text(json.dumps(preset))
@@ -417,14 +417,14 @@ def test_lines_of_a_jsonl_file_and_files_of_a_folder_are_read_each(folder, study
 def test_nothing_to_read_or_no_study_is_said_in_one_line(folder, study, tmp_path):
     (tmp_path / "empty").mkdir()
     one = hand_in(tmp_path / "one.json", study, study.assignments[0])
-    for files, where, said in [
+    for paths, where, said in [
         ([tmp_path / "empty"], folder, "no submissions to read"),
         ([tmp_path / "none.json"], folder, "no file"),
         ([one], None, "needs the folder"),
         ([one], tmp_path / "empty", "no assignments.json in"),
     ]:
         with pytest.raises(UserError, match=said):
-            humans.read(files, where)
+            humans.read(paths, where)
     damaged = json.loads((folder / "assignments.json").read_text())
     damaged["assignments"][0]["questions"][0]["item"] = 99
     for text in (json.dumps(damaged), "{", "[]"):

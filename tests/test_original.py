@@ -61,7 +61,7 @@ def test_a_file_of_another_kind_or_none_is_said(tmp_path):
     (tmp_path / "x.csv").write_text("persona,prompt\na,b\n")
     with pytest.raises(UserError, match="lacks the columns instruction, original, data"):
         original.read_published(tmp_path / "x.csv")
-    with pytest.raises(UserError, match="can't be read"):
+    with pytest.raises(UserError, match="no file"):
         original.read_published(tmp_path / "none.parquet")
 
 

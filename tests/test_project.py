@@ -1,6 +1,5 @@
 """The project's own promises: one list of dependencies, every notebook runs and is tested, no silent skips."""
 
-import re
 import subprocess
 import sys
 import tomllib
@@ -71,22 +70,6 @@ def test_every_notebook_follows_the_skeleton():
 def test_importing_the_package_loads_no_other():
     code = "import sys; before = set(sys.modules); import persona_lib; print(*(set(sys.modules) - before))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["persona_lib"]
-
-
-def test_modules_import_only_from_those_above_them():
-    order = re.findall(r"^    +(\w+)\.py +", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
-    modules = {p.stem for p in (ROOT / "persona_lib").glob("*.py")} - {"__init__"}
-    assert set(order) & modules == modules, "the README's tree names every module"
-    for place, name in enumerate(order):
-        text = (ROOT / "persona_lib" / f"{name}.py").read_text() if name in modules else ""
-        text = text.replace("from persona_lib import", "from . import").replace("from persona_lib.", "from .")
-        used = {w for line in re.findall(r"^\s*from \.(?:\w+)? import .+$", text, re.MULTILINE) for w in _names(line)}
-        assert used & modules <= set(order[:place]), f"{name} imports {used & modules - set(order[:place])}"
-
-
-def _names(line: str) -> set[str]:
-    module, names = re.match(r"\s*from \.(\w*) import (.+)", line).groups()
-    return {module} if module else set(re.findall(r"\w+", names))
 
 
 def test_ci_fails_on_a_skip_that_nobody_named(pytester, monkeypatch):

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from nbformat import v4
 
-from persona_lib import UserError, manifests, pages, presets, runs, store, usage
+from persona_lib import UserError, files, manifests, pages, presets, runs, usage
 from persona_lib.progress import Progress
 
 PARAMETERS = 'seed = 0\nn_items: int = 8\nshare = 0.5\nmodel = "local"\nbase_url = None\nrecording = "x"\nout = None'
@@ -72,8 +72,8 @@ def write_project(root: Path) -> Path:
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project of its own, for what needs no kernel."""
-    monkeypatch.setattr(store, "ROOT", write_project(tmp_path / "project"))
-    return store.ROOT
+    monkeypatch.setattr(files, "ROOT", write_project(tmp_path / "project"))
+    return files.ROOT
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def done(tmp_path_factory):
     elsewhere = {"argv": ["/bin/false", "{connection_file}"], "display_name": "x", "language": "python"}
     (kernels / "kernel.json").write_text(json.dumps(elsewhere))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "ROOT", root)
+        patch.setattr(files, "ROOT", root)
         patch.setenv("PERSONA_STORE", "relative.sqlite")
         patch.setenv("JUPYTER_PATH", str(root / "jupyter"))
         patch.setenv("OPENAI_API_KEY", "sk-secret")
@@ -240,7 +240,7 @@ def test_cost_is_unknown_only_where_calls_were_made_at_no_known_price():
 
 def test_the_commit_is_told_in_a_checkout_of_our_own_only(tmp_path, monkeypatch):
     git = ["git", "-C", tmp_path, "-c", "user.name=x", "-c", "user.email=x"]
-    monkeypatch.setattr(store, "ROOT", tmp_path)
+    monkeypatch.setattr(files, "ROOT", tmp_path)
     subprocess.run([*git, "init", "-q"], check=True)
     assert "git" not in manifests.begun("p", "", {})  # no commit yet
     subprocess.run([*git, "commit", "-qm", "x", "--allow-empty"], check=True)
@@ -248,7 +248,7 @@ def test_the_commit_is_told_in_a_checkout_of_our_own_only(tmp_path, monkeypatch)
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "file").touch()
     assert manifests.begun("p", "", {})["git"]["dirty"] is True
-    monkeypatch.setattr(store, "ROOT", tmp_path / "new")
+    monkeypatch.setattr(files, "ROOT", tmp_path / "new")
     assert "git" not in manifests.begun("p", "", {})
 
 
@@ -264,10 +264,10 @@ def test_a_folder_with_something_else_is_refused_untouched(project, name):
 
 
 def test_a_manifest_that_is_half_written_never_replaces_the_whole(tmp_path, monkeypatch):
-    manifests.write_json({"status": "running"}, tmp_path / "m.json")
+    files.write_json(tmp_path / "m.json", {"status": "running"})
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
-        manifests.write_json({"status": "done"}, tmp_path / "m.json")
+        files.write_json(tmp_path / "m.json", {"status": "done"})
     assert json.loads((tmp_path / "m.json").read_text()) == {"status": "running"}
 
 
@@ -348,7 +348,7 @@ def test_a_preset_may_be_a_file_elsewhere(project, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("about: [", "is no YAML"),
+        ("about: [", "can't be read as YAML"),
         ("- a list", "is no preset"),
         ("", "is no preset"),
         ("notebooks: {}", "is no preset: about: Field required"),
@@ -516,7 +516,7 @@ def test_ctrl_c_ends_in_one_line_and_leaves_no_kernel(tmp_path):
     write_notebook(root, "02_never", "1")
     write_preset(root, "sleep", "about: Sleeps.\nnotebooks: {01_sleep: , 02_never: }")
     program = (
-        f"from pathlib import Path; from persona_lib import cli, store; store.ROOT = Path({str(root)!r}); cli.app()"
+        f"from pathlib import Path; from persona_lib import cli, files; files.ROOT = Path({str(root)!r}); cli.app()"
     )
     command = [sys.executable, "-c", program, "run", "--preset", "sleep"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

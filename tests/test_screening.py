@@ -214,7 +214,7 @@ def test_judgments_that_cannot_be_used_are_named(tmp_path):
         screening.persona_dependence(made.drop(columns="persona_id"), value="score")
     with pytest.raises(UserError, match="p_chosen must be between 0 and 1"):
         screening.persona_dependence(made.assign(p_chosen=3))
-    with pytest.raises(UserError, match=r"no judgments in .*gone.parquet"):
+    with pytest.raises(UserError, match=r"no file .*gone.parquet"):
         screening.persona_dependence(str(tmp_path / "gone.parquet"))
 
 

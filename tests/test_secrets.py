@@ -55,8 +55,8 @@ def test_nothing_that_a_run_leaves_or_says_holds_the_key(root, tmp_path, source)
         (tmp_path / "here" / ".env").write_text(f'OTHER=1\nexport OPENAI_API_KEY="{KEY}" # mine\n')
     program = f"""
 from pathlib import Path
-from persona_lib import cli, store
-store.ROOT = Path({str(root)!r})
+from persona_lib import cli, files
+files.ROOT = Path({str(root)!r})
 cli.app()
 """
     with Endpoint(answer) as endpoint:

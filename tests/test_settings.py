@@ -144,7 +144,7 @@ def test_a_file_of_models_is_checked_where_it_is_read(tmp_path):
             "m: {samples: 0}": "m: samples: Input should be greater",
             "m: {settings: {n: 2}}": "m: 'n' can't be among",
             "- m": "has no entries by model",
-            "m: [": "is no YAML",
+            "m: [": "can't be read as YAML",
         }.items()
     ):
         path = tmp_path / f"{number}.yaml"

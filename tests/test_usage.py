@@ -76,7 +76,7 @@ def test_a_price_without_date_or_source_is_left_out_and_said(read, capsys):
         ("m: {in: 1, out: 1, date: soon, source: x}", "m: date: "),
         ("m: 3", "m: it: "),
         ("- m", "has no entries by model"),
-        ("m: [", "is no YAML"),
+        ("m: [", "can't be read as YAML"),
     ],
 )
 def test_a_malformed_price_is_named_in_one_line(read, text, said):

@@ -1,0 +1,62 @@
+"""Seeds: the register of random streams, and stable hashes for ids.
+
+Every random draw of the package is made by `rng(stream, seed)`. Two streams never share their numbers, so that a change
+in one step leaves all other draws as they were. A stream that is called without a number of its own draws what the bare
+seed gives. The numbers are part of every result: never change one.
+"""
+
+from hashlib import sha256
+
+import numpy as np
+
+from . import UserError
+
+# Stream -> what follows the seed in numpy's SeedSequence.
+STREAMS: dict[str, tuple[int, ...]] = {
+    "people of the population model": (),
+    "people of the census records": (),
+    "prompts sampled": (),
+    "prompts held out": (2,),
+    "bootstrap": (3,),
+    "people balanced": (4,),
+    "people split": (5,),
+    "items of the bench": (6,),
+    "origins": (1790,),  # the year of the first census
+    "psychographics": (1972,),  # the year of the first General Social Survey
+    "prompts dealt for training": (31,),
+    "prompts dealt for testing": (32,),
+    "order of the attributes": (33,),
+    "attribute left out": (41,),
+    "answers with an owner": (51,),
+    "candidates of a choice": (52,),
+    "people who play": (61,),
+    "synthetic votes": (67,),
+    "order of survey options": (71,),
+    "items to rate": (71,),  # as above since the first release: both streams keep their draws
+    "orders of a rater": (72,),
+    "respondents": (73,),
+    "caricature": (79,),
+    "caricature by chance": (83,),
+}
+
+
+def rng(stream: str, seed: int, *more: int) -> np.random.Generator:
+    """Return the generator of a named stream.
+
+    Args:
+        stream: a name in `STREAMS`.
+        seed: the user's seed, a whole number from 0.
+        more: numbers that tell draws of one stream apart, such as the place of an attribute.
+    """
+    return np.random.default_rng([seed, *STREAMS[stream], *more])
+
+
+def check_seed(seed: int) -> None:
+    """Raise UserError for a seed that is not a whole number from 0."""
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise UserError(f"seed must be a whole number, 0 or more; it is {seed!r}.")
+
+
+def digest(text: str, digits: int = 64) -> str:
+    """Return the first hex digits of a text's SHA-256: ids, orders and splits that are the same on every machine."""
+    return sha256(text.encode()).hexdigest()[:digits]
