@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from persona_lib.agreement import kappa_matrix
+from persona_lib.stats.agreement import kappa_matrix
 
 PAIRS = 500  # that scikit-learn is timed on
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from . import UserError, intervals, judging, personas
+from . import UserError, judging, personas
 from .model import Model
+from .stats import intervals
 
 ITEM = intervals.ITEM
 FIRST_ONLY, TIES, BOTH = "first order only", "both orders, a flip is a tie", "both orders, mean probability"

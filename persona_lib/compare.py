@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import UserError, intervals, manifests
+from . import UserError, manifests
+from .stats import intervals
 
 TABLE, BY = "06_conditioning/results", "condition"
 

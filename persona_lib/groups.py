@@ -12,7 +12,7 @@ from scipy import stats
 
 from . import UserError
 from .attributes import BY_NAME
-from .intervals import ITEM, LEVEL, check, corrected, effective, rate, variance
+from .stats.intervals import ITEM, LEVEL, check, corrected, effective, rate, variance
 
 MOST = 40  # values of an attribute that can be told apart in a table or figure
 NOBODY = "nobody in this group"

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from . import intervals, personas
+from . import personas
 from .respondents import Survey
+from .stats import intervals
 
 MAJORITY, LOGIT = "the majority's answer", "multinomial logit on the attributes"
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, agreement, assignments, others, questionnaire, seeds, submissions
+from . import UserError, assignments, others, questionnaire, seeds, submissions
 from .items import checked
+from .stats import agreement
 
 KEPT = 3
 """Raters whose votes make a majority, of those who rated a persona."""

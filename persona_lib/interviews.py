@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from . import UserError, agreement, intervals, personas, seeds, wording
+from . import UserError, personas, seeds, wording
 from .guesses import LOGIT, MAJORITY, logit, majority
 from .model import Model
 from .respondents import Survey, bands
+from .stats import agreement, intervals
 
 ITEM = intervals.ITEM
 LETTERS = "ABCDEFG"

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from . import UserError, agreement, bench, intervals, judging, personas, preferences, seeds
+from . import UserError, bench, judging, personas, preferences, seeds
 from .attributes import BY_NAME, NAMES
 from .model import Model
+from .stats import agreement, intervals
 
 WITH, WITHOUT = "with", "without"
 NOTHING = "nothing"

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from . import UserError, intervals, judging
+from . import UserError, judging
 from .model import Model
+from .stats import intervals
 
 ITEM = intervals.ITEM
 _KEYS = [*ITEM, "model"]

@@ -17,7 +17,6 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "people of the census records": (),
     "prompts sampled": (),
     "prompts held out": (2,),
-    "bootstrap": (3,),
     "people balanced": (4,),
     "people split": (5,),
     "items of the bench": (6,),

@@ -14,9 +14,10 @@ from typing import Literal
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, agreement, files, intervals, personas, wording
+from . import UserError, files, personas, wording
 from .attributes import NAMES
 from .model import Model
+from .stats import agreement, intervals
 
 KEPT, DROPPED = "kept", "dropped"
 CUES = Path(__file__).parent / "data" / "cues.yaml"

@@ -18,9 +18,10 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pydantic import BaseModel
 
 # By their whole names: inspect's command loads this file by its path.
-from persona_lib import UserError, bench, comparison, dataset, judging, passk, personas, prompts, reply
-from persona_lib.inspected import Known, ask, chat_of, raw
-from persona_lib.model import TOP_LOGPROBS
+from . import UserError, bench, comparison, dataset, judging, personas, prompts, reply
+from .inspected import Known, ask, chat_of, raw
+from .model import TOP_LOGPROBS
+from .stats import passk
 
 FAILED = "failure"  # where a sample's metadata has the reason why there is no score
 _BY_CONDITION = [grouped(mean(), "condition"), grouped(stderr(cluster="persona_id"), "condition")]

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from . import design, intervals, judging, personas
+from . import design, judging, personas
 from .model import Model
+from .stats import intervals
 
 REVISION, BASE, ORDER = "revision", "base answer", "order decides"
 GROUPS = ("age", "sex", "race", "education", "ideology", "political views", "religion")

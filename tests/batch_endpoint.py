@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from aiohttp import web
 from endpoint import Endpoint
 
@@ -115,3 +116,13 @@ class BatchEndpoint(Endpoint):
         error = {"code": "batch_expired", "message": "not done in time"}
         line = {"id": "l", "custom_id": item["custom_id"]}
         return line | ({"response": None, "error": error} if answer is None else {"response": response, "error": None})
+
+
+QUICK = {"GATHER_S": 0.05, "FIRST_POLL_S": 0.02, "LONGEST_POLL_S": 0.05}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Batches that are looked at often."""
+    for name, value in QUICK.items():
+        monkeypatch.setattr(f"persona_lib.batch.{name}", value)

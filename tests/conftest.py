@@ -10,14 +10,12 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+from places import SHARED
 
 matplotlib.use("Agg")
 gc.disable()  # until all tests are imported
 # What a shell starts in the background ignores Ctrl-C, and so would the processes that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-ROOT = Path(__file__).parent.parent
-SHARED = Path(os.environ.get("PERSONA_SHARED", ROOT.parent / "shared"))
 
 
 @pytest.fixture(scope="session")

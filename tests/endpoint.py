@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import ssl
 import threading
 from collections.abc import Callable
@@ -22,6 +23,19 @@ def completion(text: str, finish_reason: str = "stop", **message: Any) -> dict[s
 def echo(body: dict[str, Any]) -> dict[str, Any]:
     """Say the last message again."""
     return completion(body["messages"][-1]["content"])
+
+
+def say(*texts: str) -> list[list[dict[str, str]]]:
+    """One message list per text."""
+    return [[{"role": "user", "content": text}] for text in texts]
+
+
+def first_token(**probabilities: float) -> dict:
+    """A completion whose first token has these probabilities; `_` stands for a blank."""
+    tokens = [{"token": t.replace("_", " "), "logprob": math.log(p)} for t, p in probabilities.items()]
+    reply = completion("A", finish_reason="length")
+    reply["choices"][0]["logprobs"] = {"content": [{"token": "A", "logprob": 0.0, "top_logprobs": tokens}]}
+    return reply
 
 
 class Endpoint:

@@ -11,26 +11,17 @@ import time
 
 import numpy as np
 import pytest
-from batch_endpoint import BatchEndpoint
-from endpoint import completion, echo
+from batch_endpoint import QUICK, BatchEndpoint, quick  # noqa: F401 (a fixture)
+from endpoint import completion, echo, first_token, say
 from pydantic import BaseModel
-from test_model import first_token, say
 
 from persona_lib import UserError
 from persona_lib.model import Model
 from persona_lib.store import Store
 
-QUICK = {"GATHER_S": 0.05, "FIRST_POLL_S": 0.02, "LONGEST_POLL_S": 0.05}
-
 
 class Verdict(BaseModel):
     score: int
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    for name, value in QUICK.items():
-        monkeypatch.setattr(f"persona_lib.batch.{name}", value)
 
 
 def model(endpoint: BatchEndpoint, store: Store | None = None) -> Model:

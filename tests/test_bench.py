@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, agreement, bench
+from persona_lib import UserError, bench, stats
 from persona_lib.model import Model
 
 
@@ -77,7 +77,7 @@ def test_every_item_is_answered_and_judged_under_every_condition_with_two_calls(
     assert table.loc[table.condition.isin(["baseline", "direct"]), "working"].isna().all()
     assert table.loc[table.condition == "summary", "working"].str.startswith("summary of").all()
     assert table["answer"].str.startswith("answer of").all()
-    assert agreement.rates(table, by="condition")["rate"].tolist() == [0.5] * 4
+    assert stats.rates(table, by="condition")["rate"].tolist() == [0.5] * 4
 
 
 def test_only_the_baseline_is_not_told_the_persona_and_the_judge_always_is():
@@ -101,7 +101,7 @@ def test_an_answer_or_a_verdict_that_fails_is_an_unscored_row_with_its_reason():
     reasons = table.groupby("condition")["failure"].unique().str.join("; ")
     assert reasons["chain_of_thought"] == "answer: refusal: I would rather not"
     assert reasons["direct"].startswith("critic: invalid reply")
-    assert agreement.rates(table, by="condition")["failed"].tolist() == [8] * 4
+    assert stats.rates(table, by="condition")["failed"].tolist() == [8] * 4
 
 
 def test_requests_that_share_a_profile_follow_each_other():

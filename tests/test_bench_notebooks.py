@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-ROOT = Path(__file__).parent.parent
 STEMS = (
     "04_leave_one_out",
     "05_fidelity",

@@ -5,11 +5,12 @@ import json
 import re
 
 import pytest
-from batch_endpoint import BatchEndpoint
-from endpoint import Endpoint, completion
-from test_batch import quick  # noqa: F401 (a fixture)
-from test_model import first_token
-from test_runs import write_notebook, write_preset
+from batch_endpoint import (
+    BatchEndpoint,
+    quick,  # noqa: F401 (a fixture)
+)
+from endpoint import Endpoint, completion, first_token
+from projects import write_notebook, write_preset
 from typer.testing import CliRunner
 
 from persona_lib import UserError, cli, files, prices

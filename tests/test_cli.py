@@ -6,10 +6,10 @@ import sys
 
 import pandas as pd
 import pytest
-from test_runs import write_project
-from typer.testing import CliRunner
+from commands import one_line, persona
+from projects import write_project
 
-from persona_lib import UserError, census, cli, files, local, presets, runs, store
+from persona_lib import UserError, census, files, local, presets, runs, store
 
 
 @pytest.fixture
@@ -34,17 +34,6 @@ def started(monkeypatch):
 
     monkeypatch.setattr(runs, "run", run)
     return told
-
-
-def persona(*arguments):
-    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
-
-
-def one_line(result) -> str:
-    """The one line that a command says when the user can mend it."""
-    assert result.exit_code == 1 and result.stdout == ""
-    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
-    return result.stderr
 
 
 def test_a_run_ends_with_its_summary_and_the_path_of_the_index(project, started):

@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from endpoint import Endpoint, completion
+from places import ROOT
 
 from persona_lib import UserError, census, conditions, consistency, personas, quirks, written
 from persona_lib.attributes import CENSUS, NAMES

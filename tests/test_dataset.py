@@ -11,28 +11,11 @@ import pandas as pd
 import pytest
 from batch_endpoint import BatchEndpoint
 from endpoint import Endpoint, completion
-from test_preferences import write
-from test_verification import judging
+from writers import build, judging, people, questions, write
 
 from persona_lib import UserError, batch, dataset, design, exports
 from persona_lib.model import Model
 from persona_lib.store import Store
-
-
-def people(n: int) -> pd.DataFrame:
-    index = pd.Index([f"p{i}" for i in range(n)], name="persona_id")
-    return pd.DataFrame({"age": [20 + i % 60 for i in range(n)], "sex": "Female"}, index=index)
-
-
-def questions(n: int, heldout: int) -> pd.DataFrame:
-    ids = [f"q{i}" for i in range(n)]
-    split = ["heldout"] * heldout + ["train"] * (n - heldout)
-    return pd.DataFrame({"prompt_id": ids, "prompt": [f"Why {i}?" for i in ids], "topic": "x", "prompt_split": split})
-
-
-def build(url: str, folder: Path, n: int = 60, **settings) -> Path:
-    sizes = {"train": 3, "seen": 2, "heldout": 1} | settings
-    return dataset.build(people(n), questions(20, 6), Model("m", url), folder, **sizes)
 
 
 def test_parts_hold_every_pair_once_and_a_second_build_asks_nothing(tmp_path):

@@ -5,10 +5,9 @@ import random
 
 import pandas as pd
 import pytest
-from endpoint import Endpoint, completion
+from endpoint import Endpoint, completion, first_token
+from projects import write_notebook, write_preset
 from pydantic import BaseModel, Field
-from test_model import first_token
-from test_runs import write_notebook, write_preset
 from typer.testing import CliRunner
 
 from persona_lib import cli, dry, estimate, files, ingredients, presets, runs, store

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from places import ROOT
 
 from persona_lib import UserError, explore, pages, personas, profiles
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from endpoint import Endpoint
-from test_dataset import build
-from test_preferences import write
+from writers import build, write
 
 from persona_lib import UserError, dataset, exports, gates
 from persona_lib.design import CELLS

@@ -5,12 +5,13 @@ import json
 import pandas as pd
 import pytest
 import yaml
-from batch_endpoint import BatchEndpoint
-from endpoint import Endpoint
-from test_batch import quick  # noqa: F401 (a fixture)
-from test_cli import one_line, persona
-from test_model import first_token
-from test_preferences import write
+from batch_endpoint import (
+    BatchEndpoint,
+    quick,  # noqa: F401 (a fixture)
+)
+from commands import one_line, persona
+from endpoint import Endpoint, first_token
+from writers import write
 
 from persona_lib import UserError, dataset, ingredients, personas, presets, prompts
 

@@ -3,12 +3,12 @@
 import re
 import textwrap
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from places import ROOT
 
 from persona_lib import UserError, census, mapping, personas, universe
 from persona_lib.attributes import BY_NAME, CENSUS, COLUMNS
@@ -170,7 +170,7 @@ def test_a_parquet_file_of_labels_and_two_files_at_once_are_read(files, people, 
 
 
 def test_the_mapping_in_the_docs_is_one_that_reads(files, tmp_path):
-    text = (Path(__file__).parent.parent / "docs" / "census.md").read_text("utf-8")
+    text = (ROOT / "docs" / "census.md").read_text("utf-8")
     block = re.search(r"^ +weight: FACTOR.*?(?=\n\n   A condition)", text, re.DOTALL | re.MULTILINE).group()
     (tmp_path / "m.yaml").write_text(textwrap.dedent(block), "utf-8")
     people = census.read_mapped(files[0], tmp_path / "m.yaml")

@@ -14,7 +14,7 @@ import nbclient
 import nbformat
 import numpy as np
 import pytest
-from endpoint import Endpoint, completion
+from endpoint import Endpoint, completion, first_token, say
 from pydantic import BaseModel, Field
 
 from persona_lib import UserError, local
@@ -25,17 +25,6 @@ from persona_lib.store import Store
 class Verdict(BaseModel):
     reason: str = Field(max_length=60)
     score: int
-
-
-def say(*texts: str) -> list[list[dict[str, str]]]:
-    return [[{"role": "user", "content": text}] for text in texts]
-
-
-def first_token(**probabilities: float) -> dict:
-    tokens = [{"token": t.replace("_", " "), "logprob": float(np.log(p))} for t, p in probabilities.items()]
-    reply = completion("A", finish_reason="length")
-    reply["choices"][0]["logprobs"] = {"content": [{"token": "A", "logprob": 0.0, "top_logprobs": tokens}]}
-    return reply
 
 
 def test_replies_come_in_order_and_the_second_time_from_the_store():

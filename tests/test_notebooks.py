@@ -9,10 +9,10 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from places import ROOT
 
 from persona_lib import forks
 
-ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 

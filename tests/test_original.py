@@ -5,9 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from endpoint import Endpoint
-from test_dataset import build
-from test_preferences import write
-from test_verification import judging
+from writers import build, judging, write
 
 from persona_lib import UserError, dataset, exports, kernels, original, personas, presets
 

@@ -5,14 +5,14 @@ import contextlib
 import random
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from places import ROOT
 
 from persona_lib import pace
 
-sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+sys.path.append(str(ROOT / "benchmarks"))
 FIRST_S, SECONDS = 8.0, 90.0  # the first seconds, in which the pace is found out, are left out
 
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import figures
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ROOT
+from places import ROOT
 
 from persona_lib import pages
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import passk, plots_bench
+from persona_lib import plots_bench
+from persona_lib.stats import passk
 
 LOSSES = ["hidden", "n", "failed", "difference", "low", "high", "p", "p_holm", "note"]
 DROPPED = ["attribute", "model", "n", "failed", "rate", "low", "high", "note", "lexical"]

@@ -1,11 +1,9 @@
 """Critique and revision, with a stand-in writer on the loopback: calls, rows, checks, and nothing dropped."""
 
-import json
-import re
-
 import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
+from writers import write
 
 from persona_lib import personas, preferences
 from persona_lib.model import Model
@@ -28,16 +26,6 @@ PROMPTS = pd.DataFrame(
     }
 )
 DEALT = pd.DataFrame({"persona_id": ["p", "p", "q", "q"], "prompt_id": ["a", "b", "b", "c"], "use": "train"})
-
-
-def write(body: dict, **ends: str) -> dict:
-    """A stand-in writer whose every text tells what it was asked, and ends as told."""
-    fields = body["response_format"]["json_schema"]["schema"]["properties"]
-    said = str(body["messages"])
-    (field,) = fields
-    age = re.search(r"age: (\d+)", said)
-    texts = {"answer": "It depends on much.", "critique": f"I am {age and age[1]}.", "revision": "It depends."}
-    return completion(json.dumps({field: texts[field] + ends.get(field, "")}))
 
 
 def build(answer=write) -> tuple[pd.DataFrame, list[dict]]:

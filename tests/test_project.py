@@ -3,14 +3,13 @@
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import nbformat
 import yaml
+from places import ROOT
 
 pytest_plugins = ["pytester"]
 
-ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -77,7 +76,7 @@ def test_ci_fails_on_a_skip_that_nobody_named(pytester, monkeypatch):
     pytester.makepyfile(
         "import pytest\n@pytest.mark.skip(reason='not today')\ndef test_it(): pass\ndef test_other(): pass"
     )
-    without = ("-p", "no:cacheprovider", "-p", "no:slipcover")
+    without = ("-p", "no:cacheprovider", "-p", "no:slipcover", "-o", f"pythonpath={ROOT / 'tests'}")
     monkeypatch.delenv("CI", raising=False)
     assert pytester.runpytest_subprocess(*without).ret == 0
     monkeypatch.setenv("CI", "true")

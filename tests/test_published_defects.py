@@ -9,17 +9,16 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
+from places import ROOT
 
-from persona_lib import agreement, bench, leave_one_out, personas, plots_bench
+from persona_lib import bench, leave_one_out, personas, plots_bench, stats
 from persona_lib.model import Model
 
-ROOT = Path(__file__).parent.parent
 ELSEWHERE = {
     "samples of an item see each other's text": (
         "test_bench::test_samples_are_independent_requests_and_take_a_temperature"
@@ -62,7 +61,8 @@ ELSEWHERE = {
 @pytest.mark.parametrize("defect", ELSEWHERE)
 def test_what_is_tested_elsewhere_is_there(defect):
     module, name = ELSEWHERE[defect].split("::")
-    assert f"def {name}(" in (ROOT / "tests" / f"{module}.py").read_text(), f"nothing tests that not: {defect}"
+    (path,) = (ROOT / "tests").rglob(f"{module}.py")
+    assert f"def {name}(" in path.read_text(), f"nothing tests that not: {defect}"
 
 
 PEOPLE = pd.DataFrame({"age": range(20, 26)}, index=pd.Index([f"p{i}" for i in range(6)], name="persona_id"))
@@ -137,7 +137,7 @@ def test_a_verdict_that_is_cut_off_or_unreadable_is_not_filled_in(text, finish, 
     table, _, _ = run(lambda body: completion(text, finish) if "verdict" in fields(body) else good(body), 4)
     assert table["verdict"].isna().all() and table["score"].isna().all()
     assert table["failure"].str.startswith(reason).all()
-    assert agreement.rates(table, by="condition")[["n", "failed"]].values.tolist() == [[0, 4]]
+    assert stats.rates(table, by="condition")[["n", "failed"]].values.tolist() == [[0, 4]]
 
 
 def test_prompts_that_a_content_filter_refuses_are_rows_asked_once_and_the_run_goes_on():

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from endpoint import Endpoint, completion
-from test_runs import write_notebook, write_preset
+from projects import write_notebook, write_preset
 
 from persona_lib.store import Store
 

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, intervals, personas, summaries
+from persona_lib import UserError, personas, summaries
 from persona_lib.model import Model
+from persona_lib.stats import intervals
 
 PEOPLE = pd.DataFrame(
     {

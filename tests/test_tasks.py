@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, bench, comparison, intervals, passk, personas, prompts
+from persona_lib import UserError, bench, comparison, personas, prompts
 from persona_lib.model import Model
+from persona_lib.stats import intervals, passk
 
 # What inspect itself is warned of. The streams that it leaves unclosed must be gone before warnings are errors again.
 pytestmark = [

@@ -1,10 +1,9 @@
 """Does a judge prefer the revision? Both orders count, outcomes are told apart, failures stay rows with a reason."""
 
-import math
-
 import pandas as pd
 import pytest
-from endpoint import Endpoint, completion
+from endpoint import Endpoint
+from writers import judging
 
 from persona_lib import verification
 from persona_lib.model import Model
@@ -20,21 +19,6 @@ def pairs(n: int = 12) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["pair_id", "persona_id", "prompt_id", "use"])
     table = table.assign(prompt="Why?", topic="x", persona_split="train", prompt_split="train")
     return table.assign(chosen="GOOD one", rejected="PLAIN one", failure=None).astype({"failure": "str"})
-
-
-def judging(p_good: float, p_place: float = 0.0, good: str = "GOOD", plain: str = "PLAIN"):
-    """A judge that says A with a chance that rests on where the good answer is, and on the place alone."""
-
-    def answer(body: dict) -> dict:
-        text = str(body["messages"])
-        good_first = text.find(good) < text.find(plain)
-        p = min(max((p_good if good_first else 1 - p_good) + p_place, 0.001), 0.999)
-        tokens = [{"token": t, "logprob": math.log(q), "bytes": None} for t, q in (("A", p), ("B", 1 - p))]
-        reply = completion("A")
-        reply["choices"][0]["logprobs"] = {"content": [tokens[0] | {"top_logprobs": tokens}]}
-        return reply
-
-    return answer
 
 
 def outcomes(answer) -> pd.DataFrame:

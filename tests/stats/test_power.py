@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from statsmodels.stats.power import NormalIndPower, TTestPower
-from test_intervals import coverage  # noqa: F401
 
 from persona_lib import UserError
-from persona_lib.power import minimum_detectable, sample_size
+from persona_lib.stats.power import minimum_detectable, sample_size
 
 
 def test_with_independent_items_the_plan_is_the_textbooks():
@@ -18,7 +17,7 @@ def test_with_independent_items_the_plan_is_the_textbooks():
 
 
 @pytest.mark.parametrize("design", [0, 1, 3])
-def test_a_planted_difference_of_the_size_that_can_be_detected_is_found_8_times_in_10(coverage, design):  # noqa: F811
+def test_a_planted_difference_of_the_size_that_can_be_detected_is_found_8_times_in_10(coverage, design):
     assert coverage.power_held(coverage.DESIGNS[design], studies=300)["found"] == pytest.approx(0.8, abs=0.09)
 
 

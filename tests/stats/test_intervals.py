@@ -1,36 +1,14 @@
 """Rates and paired differences: against statsmodels where items are independent, by simulation where they are not."""
 
-import gc
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
 from statsmodels.stats.proportion import proportion_confint
 
-from persona_lib import UserError, intervals
-from persona_lib.intervals import bootstrap, corrected, effective, paired_differences, rates, variance
-
-SCRIPT = Path(__file__).parent.parent / "benchmarks" / "coverage.py"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_collection():
-    """statsmodels collects garbage at each correction; what pytest has loaded need not be looked through each time."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.fixture(scope="module")
-def coverage():
-    """The benchmark that simulates studies."""
-    spec = importlib.util.spec_from_file_location("coverage_benchmark", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from persona_lib import UserError
+from persona_lib.stats import intervals
+from persona_lib.stats.intervals import corrected, effective, paired_differences, rates, variance
 
 
 def items(personas: int, prompts: int, conditions: tuple[str, ...] = ("baseline",)) -> pd.DataFrame:
@@ -121,11 +99,11 @@ def test_33_attributes_without_effect_seldom_raise_a_false_alarm_after_holm(cove
 def test_a_bootstrap_interval_is_about_the_analytic_one(coverage):
     table = coverage.study(coverage.layout(40, 20, 800), (0.2, 0.2), 0.1, np.random.default_rng(1))[:800]
     y = table["score"].to_numpy()
-    row = bootstrap(lambda w: w @ y / w.sum(1), table[intervals.ITEM], seed=5)
+    row = coverage.bootstrap(lambda w: w @ y / w.sum(1), table[intervals.ITEM], seed=5)
     analytic = rates(table, "condition").iloc[0]
     assert row["estimate"] == analytic["rate"] and row["n"] == 800 and row["note"] == ""
     assert row["high"] - row["low"] == pytest.approx(analytic["high"] - analytic["low"], rel=0.15)
-    assert row == bootstrap(lambda w: w @ y / w.sum(1), table[intervals.ITEM], seed=5)
+    assert row == coverage.bootstrap(lambda w: w @ y / w.sum(1), table[intervals.ITEM], seed=5)
 
 
 def test_a_pair_lacking_either_score_is_counted_as_failed_not_dropped():

@@ -6,8 +6,9 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import aggregate_raters, cohens_kappa, fleiss_kappa
 
-from persona_lib import UserError, agreement
-from persona_lib.agreement import among, coefficients, cohen_kappa, kappa_matrix, spread
+from persona_lib import UserError, stats
+from persona_lib.stats import agreement
+from persona_lib.stats.agreement import among, coefficients, cohen_kappa, kappa_matrix, spread
 
 
 def choices(annotators: int, items: int, options: str = "AB", missing: float = 0.0, seed: int = 0) -> pd.DataFrame:
@@ -145,11 +146,17 @@ def test_choices_that_do_not_match_are_refused():
 
 
 def test_the_names_that_hold_are_in_one_place():
-    assert agreement.pass_at_k(4, 1, 2) == pytest.approx(0.5)
-    assert agreement.rates and agreement.paired_differences
+    assert stats.pass_at_k(4, 1, 2) == pytest.approx(0.5)
+    assert stats.rates and stats.paired_differences and stats.kappa_matrix is kappa_matrix
 
 
 def test_without_any_choice_every_coefficient_is_missing_and_says_so():
     nothing = pd.Series([None, None], dtype="str")
     table = agreement.coefficients(nothing, nothing)
     assert table["estimate"].isna().all() and (table["failed"] == 2).all() and (table["note"] == "nothing scored").all()
+
+
+def test_a_kappa_matrix_takes_arrays_as_well_as_tables():
+    table = pd.DataFrame([["A", "B", "A", "B"], ["A", "A", "A", "B"]])
+    assert kappa_matrix(table.to_numpy()).equals(kappa_matrix(table))
+    assert cohen_kappa(np.array(["A", "B"]), ["A", "B"]) == 1

@@ -1,9 +1,7 @@
 """Agreement: kappa and its kin with intervals, kappa matrices with missing choices. Tables in, tables out.
 
-The door to the workbench's statistics: `rates`, `paired_differences` (from `intervals`) and `pass_at_k` (from `passk`)
-are here as well. Knows no model and no file. Annotators are compared where they chose between the same answers; where
-chance agreement leaves nothing to agree about, kappa is undefined: missing, and counted. Used by every notebook that
-compares annotators.
+Annotators are compared on items where they chose between the same answers. Where chance agreement is total, kappa is
+undefined: it is missing, and counted.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,11 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from . import UserError
-from .intervals import effective, paired_differences, rate, rates
-from .passk import pass_at_k
-
-__all__ = ["among", "coefficients", "cohen_kappa", "kappa_matrix", "paired_differences", "pass_at_k", "rates", "spread"]
+from .. import UserError
+from .intervals import effective, rate
 
 TINY = 1e-12
 UNDEFINED = "undefined: one option leaves nothing to agree about"
@@ -24,7 +19,7 @@ ORDER = (*LINEAR[:1], "Cohen's kappa", "AC1", "PABAK", "Krippendorff's alpha", "
 COLUMNS = ["estimate", "low", "high", "n", "failed", "note"]
 
 
-def cohen_kappa(a: pd.Series, b: pd.Series) -> float:
+def cohen_kappa(a: Sequence, b: Sequence) -> float:
     """Cohen's kappa of two raters' choices over the items both chose on; missing where it is undefined.
 
     It is undefined without a shared item, and where both always choose one and the same option.
@@ -32,18 +27,19 @@ def cohen_kappa(a: pd.Series, b: pd.Series) -> float:
     return float(kappa_matrix(pd.DataFrame([list(a)]), pd.DataFrame([list(b)])).iloc[0, 0])
 
 
-def kappa_matrix(choices: pd.DataFrame, other: pd.DataFrame | None = None) -> pd.DataFrame:
+def kappa_matrix(choices: pd.DataFrame | np.ndarray, other: pd.DataFrame | np.ndarray | None = None) -> pd.DataFrame:
     """Cohen's kappa between all annotators, or between those of one table and those of another.
 
     Args:
-        choices: a row per annotator, a column per item, the option chosen or missing.
-        other: a second table of the same columns; by default the first one.
+        choices: table or array (annotators, items): the option chosen, or missing.
+        other: a second one with the same items; by default the first one.
 
     Returns:
         A row per annotator of `choices`, a column per annotator of `other`: kappa over the items both chose on, missing
         where undefined (see `cohen_kappa`). `spread` counts and sums it up.
     """
-    other = choices if other is None else other
+    choices = pd.DataFrame(choices)
+    other = choices if other is None else pd.DataFrame(other)
     if not choices.columns.equals(other.columns):
         raise UserError("both tables of choices must have the same items as columns, in one order: reindex one")
     if not (len(choices) and len(other)):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_lib import UserError
-from persona_lib.passk import (
+from persona_lib.stats.passk import (
     check,
     corrected,
     corrected_at_k,

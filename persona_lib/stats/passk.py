@@ -1,6 +1,6 @@
-"""pass@k and pass^k: does one of k answers pass, do all? Without bias, from n samples per item. Tables in, tables out.
+"""pass@k and pass^k: does one of k answers pass, do all? Without bias, from n samples per item.
 
-Knows no model and no file. Used by notebook 08 (Fig. 12 of the paper).
+Figure 12 of the paper.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import hypergeom
 
-from . import UserError
+from .. import UserError
 from .intervals import ITEM, rates
 
 
@@ -87,7 +87,7 @@ def distinct(samples: pd.DataFrame, by: list[str], text: str = "answer") -> pd.D
         text: the column whose distinct values count.
 
     Returns:
-        As `agreement.rates`: the mean over items; `failed` are items without a text. It is 1 / n at the least.
+        As `intervals.rates`: the mean over items; `failed` are items without a text. It is 1 / n at the least.
     """
     counts = samples.groupby([*by, *ITEM], sort=False)[text].agg(["nunique", "count"])
     return rates((counts["nunique"] / counts["count"]).rename("share").reset_index(), by, "share")
@@ -106,7 +106,7 @@ def curves(
 
     Returns:
         One row per group, measure and k: `by`, `measure` ('pass@k' or 'pass^k'), `k`, and the columns of
-        `agreement.rates`. Items with fewer than k scored samples are `failed` for that k.
+        `intervals.rates`. Items with fewer than k scored samples are `failed` for that k.
 
     Raises:
         UserError: no item has as many samples as the largest k, scored or not.

@@ -1,10 +1,9 @@
 """Rates, paired differences and other statistics with 95% intervals where items share personas and prompts.
 
-Knows no model and no file. Items are clustered by persona and by prompt at once, since several answers share either.
-`benchmarks/coverage.py` simulates how often the intervals hold the truth. Used by every notebook that scores.
+Items are clustered by persona and by prompt at once, since several answers share either one.
+`benchmarks/coverage.py` simulates how often the intervals cover the truth.
 """
 
-from collections.abc import Callable
 from itertools import combinations
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from . import UserError, seeds
+from .. import UserError
 
 ITEM = ["persona_id", "prompt_id"]
 LEVEL = 0.95
@@ -228,43 +227,6 @@ def _floored(both: float, first: float, second: float, least: float, clusters: t
         return 0.0, max(min(one, two), 0.0)
     doubt = first**2 / one + second**2 / two + (first + second - both) ** 2 / (one * two)
     return value, max(value**2 / doubt if doubt else 0.0, min(one, two))
-
-
-def bootstrap(
-    statistic: Callable[[np.ndarray], np.ndarray], clusters: pd.DataFrame, draws: int = 1000, seed: int = 0
-) -> dict:
-    """Any statistic with a 95% interval from two-way clustered bootstraps, for what has no formula.
-
-    Args:
-        statistic: takes weights (draws, n) of the items and gives (draws,) values.
-        clusters: as in `variance`.
-        draws: of each of the three bootstraps.
-        seed: of the draws.
-
-    Returns:
-        `n`, `estimate` (all weights 1), `low`, `high`, `undefined` (draws without a value), `note`. Personas, prompts
-        and items are drawn one kind at a time, and the variances put together as Cameron, Gelbach and Miller (2011) do;
-        drawing both kinds at once (the pigeonhole bootstrap) counts the noise of single items three times.
-    """
-    n = len(clusters)
-    codes = [pd.factorize(clusters[c])[0] for c in clusters] + [np.arange(n)] * (2 - clusters.shape[1])
-    codes.append(pd.factorize(codes[0] * (n + 1) + codes[1])[0])
-    rng, spreads, undefined = seeds.rng("bootstrap", seed), [], 0
-    for code in codes:
-        number = code.max() + 1
-        values = statistic(rng.multinomial(number, np.full(number, 1 / number), draws)[:, code])
-        undefined += int(np.isnan(values).sum())
-        spreads.append(np.nanvar(values, ddof=1) * number / max(number - 1, 1))
-    estimate = float(statistic(np.ones((1, n)))[0])
-    first, second, alone = spreads
-    numbers = tuple(n * n / (np.bincount(code) ** 2).sum() for code in codes[:2])
-    error, df = _floored(first + second - alone, first, second, FLOOR * alone, numbers)
-    half = stats.t.ppf((1 + LEVEL) / 2, df) * np.sqrt(error) if df and error else np.nan
-    note = "one cluster: no interval" if not df else "too few clusters" if min(numbers) < FEW else ""
-    return {"n": n, "estimate": estimate, "low": estimate - half, "high": estimate + half} | {
-        "undefined": undefined,
-        "note": note,
-    }
 
 
 def check(table: pd.DataFrame, by: str | list[str], value: str) -> None:

@@ -1,48 +1,12 @@
-"""Comparisons beyond paired differences: McNemar, a logistic model of condition x model, control for length.
-
-Knows no model and no file. Used by notebooks 06 and 10.
-"""
-
-from itertools import combinations
+"""Comparisons beyond paired differences: a logistic model of condition x model, and control for length."""
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
 
-from . import UserError
-from .intervals import ITEM, check, corrected, effective, have_rows, rate, side_by_side
-
-
-def mcnemar(table: pd.DataFrame, by: str, value: str = "score") -> pd.DataFrame:
-    """McNemar's exact test between all pairs of groups, for items that share neither personas nor prompts.
-
-    Args:
-        table: as in `intervals.paired_differences`, scores 0, 1 or missing.
-        by: column of the groups.
-        value: the score.
-
-    Returns:
-        One row per pair: `minuend`, `subtrahend`, `n` and `failed` as in `intervals.paired_differences`, `only_minuend`
-        and `only_subtrahend` (items where only that one has a 1), `p`, `p_holm`, `note`.
-    """
-    from statsmodels.stats.contingency_tables import mcnemar as exact
-
-    wide, asked, rows = side_by_side(table, by, value), have_rows(table, by), []
-    if not table[value].dropna().isin([0, 1]).all():
-        raise UserError(f"{value} must be 0, 1 or missing for McNemar's test: see the paired difference")
-    shared = any(wide.index.get_level_values(name).duplicated().any() for name in ITEM)
-    for first, second in combinations(table[by].dropna().unique(), 2):
-        either = asked[[first, second]].any(axis=1)
-        pair = wide.loc[either, [first, second]].dropna()
-        more, less = ((pair[second] - pair[first]) == 1).sum(), ((pair[second] - pair[first]) == -1).sum()
-        p = exact([[0, more], [less, 0]]).pvalue if more + less else 1.0 if len(pair) else np.nan
-        note = "nothing scored" if pair.empty else "items share personas or prompts: see the paired difference" * shared
-        rows.append([second, first, len(pair), either.sum() - len(pair), more, less, p, note])
-    names = ["minuend", "subtrahend", "n", "failed", "only_minuend", "only_subtrahend", "p", "note"]
-    result = pd.DataFrame(rows, columns=names)
-    result.insert(7, "p_holm", corrected(result["p"]))
-    return result
+from .. import UserError
+from .intervals import ITEM, check, corrected, effective, rate
 
 
 def logistic(

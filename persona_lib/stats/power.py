@@ -1,7 +1,5 @@
-"""Before a run: the smallest difference it can show, and how many personas it needs. Tables in, tables out.
-
-Knows no model and no file. `benchmarks/coverage.py` holds the figures against simulated studies. Used by notebooks that
-compare conditions or groups.
+"""Before a run: the smallest difference it can show, and how many personas it needs.
+`benchmarks/coverage.py` compares the figures with simulated studies.
 """
 
 from collections.abc import Callable
@@ -11,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from . import UserError
+from .. import UserError
 
 LEVEL, POWER = 0.05, 0.8
 

@@ -1,7 +1,5 @@
 """McNemar, the logistic model and the control for length: against statsmodels, planted effects, and odd tables."""
 
-import gc
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,15 +7,7 @@ import statsmodels.formula.api as smf
 from statsmodels.stats.sandwich_covariance import cov_cluster_2groups
 
 from persona_lib import UserError
-from persona_lib.contrasts import length_controlled, logistic, mcnemar
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_collection():
-    """statsmodels collects garbage at each correction; what pytest has loaded need not be looked through each time."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
+from persona_lib.stats.contrasts import length_controlled, logistic
 
 
 def scores(personas: int = 40, prompts: int = 30, seed: int = 0, **effects: float) -> pd.DataFrame:
@@ -62,33 +52,6 @@ def test_a_cell_with_one_answer_only_is_a_row_that_says_so():
     assert logistic(table.assign(score=0.0))["note"].str.startswith("every answer scores 0").all()
     same = table.assign(score=(table.persona_id % 2).astype(float))
     assert logistic(same).loc["direct", "note"].startswith("the same scores")
-
-
-def test_mcnemar_is_exact_and_warns_where_items_are_clustered():
-    table = pd.DataFrame({"persona_id": range(20), "prompt_id": range(20)})
-    a = table.assign(condition="a", score=[0.0] * 9 + [1.0] * 11)
-    b = table.assign(condition="b", score=[1.0] * 8 + [0.0] * 2 + [1.0] * 9 + [np.nan])
-    row = mcnemar(pd.concat([a, b]), "condition").iloc[0]
-    assert row[["n", "failed", "only_minuend", "only_subtrahend", "note"]].tolist() == [19, 1, 8, 1, ""]
-    assert row["p"] == pytest.approx(2 * (1 + 9) / 2**9)
-    clustered = mcnemar(scores(4, 4).query("model == 'small'"), "condition")
-    assert clustered["note"].str.startswith("items share").all()
-    same = mcnemar(pd.concat([a, a.assign(condition="b")]), "condition").iloc[0]
-    assert same["p"] == 1 and same["p_holm"] == 1
-
-
-def test_mcnemar_takes_no_half_won_and_counts_what_either_was_asked():
-    table = scores(5, 4).query("model == 'small'")
-    with pytest.raises(UserError, match="score must be 0, 1 or missing for McNemar's test"):
-        mcnemar(table.assign(score=0.5), "condition")
-    partly = table[(table["condition"] == "summary") | (table["persona_id"] > 1)]
-    lonely = pd.concat([partly, table.head(1).assign(persona_id=9, condition=None)])
-    found = mcnemar(lonely, "condition").set_index(["minuend", "subtrahend"])
-    assert found["failed"].to_dict() == {
-        ("baseline", "summary"): 8,
-        ("direct", "summary"): 8,
-        ("direct", "baseline"): 0,
-    }
 
 
 def comparisons(per_word: float, fair: float, seed: int = 0) -> pd.DataFrame:

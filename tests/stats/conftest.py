@@ -1,0 +1,26 @@
+"""Shared by the tests of statistics."""
+
+import gc
+import importlib.util
+
+import pytest
+from places import ROOT
+
+SCRIPT = ROOT / "benchmarks" / "coverage.py"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_collection():
+    """statsmodels collects garbage at each correction; what pytest has loaded need not be looked through each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def coverage():
+    """The benchmark that simulates studies."""
+    spec = importlib.util.spec_from_file_location("coverage_benchmark", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

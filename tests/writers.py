@@ -1,0 +1,56 @@
+"""Stand-ins that write and judge preference pairs, and small data sets made with them."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pandas as pd
+from endpoint import completion
+
+from persona_lib import dataset
+from persona_lib.model import Model
+
+
+def write(body: dict, **ends: str) -> dict:
+    """A stand-in writer whose every text tells what it was asked, and ends as told."""
+    fields = body["response_format"]["json_schema"]["schema"]["properties"]
+    said = str(body["messages"])
+    (field,) = fields
+    age = re.search(r"age: (\d+)", said)
+    texts = {"answer": "It depends on much.", "critique": f"I am {age and age[1]}.", "revision": "It depends."}
+    return completion(json.dumps({field: texts[field] + ends.get(field, "")}))
+
+
+def judging(p_good: float, p_place: float = 0.0, good: str = "GOOD", plain: str = "PLAIN"):
+    """A judge that says A with a chance that rests on where the good answer is, and on the place alone."""
+
+    def answer(body: dict) -> dict:
+        text = str(body["messages"])
+        good_first = text.find(good) < text.find(plain)
+        p = min(max((p_good if good_first else 1 - p_good) + p_place, 0.001), 0.999)
+        tokens = [{"token": t, "logprob": math.log(q), "bytes": None} for t, q in (("A", p), ("B", 1 - p))]
+        reply = completion("A")
+        reply["choices"][0]["logprobs"] = {"content": [tokens[0] | {"top_logprobs": tokens}]}
+        return reply
+
+    return answer
+
+
+def people(n: int) -> pd.DataFrame:
+    """So many people of different ages."""
+    index = pd.Index([f"p{i}" for i in range(n)], name="persona_id")
+    return pd.DataFrame({"age": [20 + i % 60 for i in range(n)], "sex": "Female"}, index=index)
+
+
+def questions(n: int, heldout: int) -> pd.DataFrame:
+    """So many prompts, the first of them held out."""
+    ids = [f"q{i}" for i in range(n)]
+    split = ["heldout"] * heldout + ["train"] * (n - heldout)
+    return pd.DataFrame({"prompt_id": ids, "prompt": [f"Why {i}?" for i in ids], "topic": "x", "prompt_split": split})
+
+
+def build(url: str, folder: Path, n: int = 60, **settings) -> Path:
+    """A data set of so many people, written by the model at an address."""
+    sizes = {"train": 3, "seen": 2, "heldout": 1} | settings
+    return dataset.build(people(n), questions(20, 6), Model("m", url), folder, **sizes)
