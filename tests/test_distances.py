@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import census, distances, personas, plots_personas
+from persona_lib import census, distances, personas, plots
 
 
 def table(**shares: float) -> pd.DataFrame:
@@ -85,10 +85,10 @@ def test_tables_for_reading_hold_every_attribute_value_and_pair(people):
 
 
 def test_figures_show_a_panel_per_attribute_and_a_row_per_category(people):
-    page = plots_personas.margins(distances.margins(people), len(people), "Margins").figure
+    page = plots.personas.margins(distances.margins(people), len(people), "Margins").figure
     assert [ax.get_title(loc="left") for ax in page.axes] == list(distances.ATTRIBUTES)
     assert sum(len(ax.get_yticks()) for ax in page.axes) == 182
-    ax = plots_personas.distances(distances.by_attribute(people), len(people), "Distances")
+    ax = plots.personas.distances(distances.by_attribute(people), len(people), "Distances")
     assert len(ax.get_yticks()) == 22 and "3,000" in ax.figure.get_supxlabel()
     plt.close("all")
 

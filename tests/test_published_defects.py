@@ -16,7 +16,7 @@ import pytest
 from endpoint import Endpoint, completion
 from places import ROOT
 
-from persona_lib import bench, leave_one_out, personas, plots_bench, stats
+from persona_lib import bench, leave_one_out, personas, plots, stats
 from persona_lib.model import Model
 
 ELSEWHERE = {
@@ -190,7 +190,7 @@ def test_the_chart_of_left_out_attributes_shows_each_at_its_own_loss():
     assert dict(zip(lost["hidden"], lost["difference"], strict=True)) == {
         hidden: (scores[hidden] - 8) / 8 for hidden in names
     }
-    ax = plots_bench.losses(lost, "what hiding does")
+    ax = plots.bench.losses(lost, "what hiding does")
     (points,) = [line for line in ax.lines if line.get_label() == "not clear"]
     labels = dict(zip(ax.get_yticks(), ax.get_yticklabels(), strict=True))
     shown = {labels[y].get_text().split("  (")[0]: x for x, y in points.get_xydata()}

@@ -220,14 +220,14 @@ def test_judgments_that_cannot_be_used_are_named(tmp_path):
 
 def test_figures_are_drawn_from_hostile_labels_as_they_are():
     screened = screening.formal(table(list(MIXED), topic="costs $5 and $x^2$ <b>"))
-    funnel = plots.funnel(screening.funnel(screened), "Filters for $5 and $6")
+    funnel = plots.prompts.funnel(screening.funnel(screened), "Filters for $5 and $6")
     assert funnel.texts[0].get_text().strip() == str(len(MIXED))
     split = prompts.split(screened, 4)
-    bars = plots.topics(prompts.balance(split), "Topics")
+    bars = plots.prompts.topics(prompts.balance(split), "Topics")
     assert sum(p.get_width() for p in bars.patches) == len(MIXED)
     shares = split.assign(share=0.5, low=0.4, high=0.6)
-    points = plots.dependence(shares, "Dependence")
-    empty = plots.dependence(shares.head(0), "Dependence")
+    points = plots.prompts.dependence(shares, "Dependence")
+    empty = plots.prompts.dependence(shares.head(0), "Dependence")
     assert [t.get_text() for t in empty.texts] == ["no judgments"]
     for ax in (funnel, bars, points, empty):
         ax.figure.canvas.draw()

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from .plots import _axes, _caption, _title
+from . import style
 
 FEWEST = 10  # people in a row of `joint`: below, its shares are chance
 DPI = 86  # of large figures in a notebook: their 9 points are still 8 on a page, which has 96 to the inch
@@ -99,7 +99,7 @@ def distances(table: pd.DataFrame, n: int, title: str) -> Axes:
         title: of the figure.
     """
     table = table.sort_values("real people", ascending=False)
-    ax = _axes(height=1.7 + 0.24 * len(table))
+    ax = style.axes(height=1.7 + 0.24 * len(table))
     rows = range(len(table))
     ax.hlines(rows, 0, table["95 in 100"], color="0.9", linewidth=7)
     ax.hlines(rows, 0, table["real people"], color="0.7", linewidth=7)
@@ -107,11 +107,11 @@ def distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax.set_yticks(rows, [f"{name} ({count})" for name, count in table["categories"].items()])
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.set_xlim(0)
-    _title(ax, title)
+    style.title(ax, title)
     ax.set_xlabel("total variation distance to the census")
     ax.grid(axis="y", visible=False)
     caption = f"Point: {n:,} personas. Bar: {n:,} real people drawn at random, dark: their mean, light: 95 in 100. "
-    return _caption(ax, caption + "In brackets: number of categories.")
+    return style.caption(ax, caption + "In brackets: number of categories.")
 
 
 def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
@@ -127,15 +127,15 @@ def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     square = pd.DataFrame(float("nan"), names, names)
     for (first, second), row in table.iterrows():
         square.loc[second, first], square.loc[first, second] = row["personas"], row["real people"]
-    ax = _axes(8, 7.6)
+    ax = style.axes(8, 7.6)
     ax.figure.set_dpi(DPI)
     ax.grid(visible=False)
     bar = {"label": "total variation distance to the census", "shrink": 0.6}
     sns.heatmap(square, cmap="rocket_r", vmin=0, square=True, linewidths=0.5, cbar_kws=bar, ax=ax)
-    _title(ax, title)
+    style.title(ax, title)
     ax.set(xlabel="", ylabel="")
     below = f"Below the diagonal: {n:,} personas, mean {table['personas'].mean():.3f}."
-    return _caption(ax, f"{below} Above: as many real people at random, mean {table['real people'].mean():.3f}.")
+    return style.caption(ax, f"{below} Above: as many real people at random, mean {table['real people'].mean():.3f}.")
 
 
 def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
@@ -156,7 +156,7 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
     panels = [wide.loc[kept, name].reindex(columns=second) for name in ("reference", "personas")]
     panels = [panel.div(panel.sum(axis=1), axis=0) for panel in panels]
     letters = 0.075 * second.str.len().clip(upper=34).max()
-    ax = _axes(8, 2.4 + 0.5 * kept.sum() + letters)
+    ax = style.axes(8, 2.4 + 0.5 * kept.sum() + letters)
     figure = ax.figure
     figure.set_dpi(DPI)
     ax.remove()
@@ -171,9 +171,9 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
         side.tick_params(labelsize=9)
     bar = {"format": PercentFormatter(1, decimals=0), "label": "share of the row", "shrink": 0.7}
     figure.colorbar(axes[0].collections[0], ax=axes, **bar)
-    _title(axes[0], title)
+    style.title(axes[0], title)
     left = f" Rows in which fewer than {FEWEST} would be are left out: {(~kept).sum()}." if not kept.all() else ""
-    return _caption(axes[0], f"Each row is one group; its shares sum to 1 in each panel.{left}")
+    return style.caption(axes[0], f"Each row is one group; its shares sum to 1 in each panel.{left}")
 
 
 def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
@@ -185,7 +185,7 @@ def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
         title: of the figure.
     """
     names = list(dict.fromkeys(table["attribute"]))
-    ax = _axes(height=1.7 + 0.36 * len(names))
+    ax = style.axes(height=1.7 + 0.36 * len(names))
     for color, (pair, part) in enumerate(table.groupby("pair", sort=False)):
         rows = [names.index(name) + 0.16 * (2 * color - 1) for name in part["attribute"]]
         ax.barh(rows, part["census"], height=0.26, color=f"C{color}", alpha=0.35)
@@ -194,11 +194,11 @@ def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax.invert_yaxis()
     ax.set_xlim(0)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    _title(ax, title)
+    style.title(ax, title)
     ax.set_xlabel("chance that two people differ in another attribute")
     ax.grid(axis="y", visible=False)
     ax.legend(title="two people from", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-    return _caption(ax, f"Bar: census. Point: {n:,} personas. Mean over the other census attributes.")
+    return style.caption(ax, f"Bar: census. Point: {n:,} personas. Mean over the other census attributes.")
 
 
 def drift(table: pd.DataFrame, title: str) -> Axes:
@@ -212,7 +212,7 @@ def drift(table: pd.DataFrame, title: str) -> Axes:
         The left panel's Axes.
     """
     measures = list(dict.fromkeys(table["measure"]))
-    ax = _axes(8, 1.9 + 0.4 * table["step"].nunique())
+    ax = style.axes(8, 1.9 + 0.4 * table["step"].nunique())
     figure = ax.figure
     ax.remove()
     axes = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
@@ -226,6 +226,6 @@ def drift(table: pd.DataFrame, title: str) -> Axes:
         side.set_yticks(own.index, [f"{r.step}  (n = {r.n}, {r.failed} unread)" for r in own.itertuples()])
         side.set(title=measure, xlabel=ends.get(measure, measure), xlim=(-widest, widest), ylim=(len(own) - 0.5, -0.5))
         side.grid(axis="y", visible=False)
-    _title(axes[0], title)
+    style.title(axes[0], title)
     sns.despine(figure, left=True)
-    return _caption(axes[0], "Point: mean difference to the census core. Line: 95% interval over people.")
+    return style.caption(axes[0], "Point: mean difference to the census core. Line: 95% interval over people.")

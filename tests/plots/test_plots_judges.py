@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import plots_judges, rankings
+from persona_lib import plots, rankings
 
 COUNTS = ["n", "failed", "rate", "low", "high", "note"]
 LONG = "meta-llama/Llama-3.3-70B-Instruct-Turbo"
@@ -33,12 +33,12 @@ WAYS = {
 }
 
 FULL = {
-    "orders": lambda: plots_judges.orders(JUDGED, "A title"),
-    "controlled": lambda: plots_judges.controlled(LENGTHS, "A title"),
-    "corrected": lambda: plots_judges.corrected(ERRORS, "A title"),
-    "judges": lambda: plots_judges.judges(MATRIX, 8, "A title"),
-    "chances": lambda: plots_judges.chances(rates(0.7, 0.4, chance=[0.5, 0.25]), "A title for $5 and $6"),
-    "ranks": lambda: plots_judges.ranks(rankings.standings(WAYS), "A title"),
+    "orders": lambda: plots.judges.orders(JUDGED, "A title"),
+    "controlled": lambda: plots.judges.controlled(LENGTHS, "A title"),
+    "corrected": lambda: plots.judges.corrected(ERRORS, "A title"),
+    "judges": lambda: plots.judges.judges(MATRIX, 8, "A title"),
+    "chances": lambda: plots.judges.chances(rates(0.7, 0.4, chance=[0.5, 0.25]), "A title for $5 and $6"),
+    "ranks": lambda: plots.judges.ranks(rankings.standings(WAYS), "A title"),
 }
 
 
@@ -48,7 +48,7 @@ def test_a_figure_can_be_read(name):
 
 
 def test_every_figure_of_the_module_is_looked_at():
-    assert set(FULL) == figures.functions(plots_judges)
+    assert set(FULL) == figures.functions(plots.judges)
 
 
 def test_each_corner_counts_its_choices_and_those_without_one_are_counted():
@@ -91,13 +91,13 @@ def test_ranks_are_written_and_a_missing_one_is_no_rank():
 @pytest.mark.parametrize(
     ("figure", "text"),
     [
-        (lambda: plots_judges.orders(JUDGED.tail(1), "T"), "nothing could be scored"),
-        (lambda: plots_judges.controlled(LENGTHS.head(0), "T"), "nothing could be scored"),
-        (lambda: plots_judges.corrected(ERRORS.assign(rate=np.nan, corrected=np.nan), "T"), "nothing could be scored"),
-        (lambda: plots_judges.judges(MATRIX.head(1), 8, "T"), "one judge, gpt: nothing to compare with"),
-        (lambda: plots_judges.judges(MATRIX.head(0), 0, "T"), "nothing could be scored"),
-        (lambda: plots_judges.chances(rates(chance=[]), "T"), "nothing could be scored"),
-        (lambda: plots_judges.ranks(rankings.standings(WAYS).assign(rate=np.nan, rank=np.nan), "T"), "not ranked"),
+        (lambda: plots.judges.orders(JUDGED.tail(1), "T"), "nothing could be scored"),
+        (lambda: plots.judges.controlled(LENGTHS.head(0), "T"), "nothing could be scored"),
+        (lambda: plots.judges.corrected(ERRORS.assign(rate=np.nan, corrected=np.nan), "T"), "nothing could be scored"),
+        (lambda: plots.judges.judges(MATRIX.head(1), 8, "T"), "one judge, gpt: nothing to compare with"),
+        (lambda: plots.judges.judges(MATRIX.head(0), 0, "T"), "nothing could be scored"),
+        (lambda: plots.judges.chances(rates(chance=[]), "T"), "nothing could be scored"),
+        (lambda: plots.judges.ranks(rankings.standings(WAYS).assign(rate=np.nan, rank=np.nan), "T"), "not ranked"),
     ],
 )
 def test_a_table_without_a_value_makes_a_figure_that_says_so(figure, text):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import plots_bench
+from persona_lib import plots
 from persona_lib.stats import passk
 
 LOSSES = ["hidden", "n", "failed", "difference", "low", "high", "p", "p_holm", "note"]
@@ -41,11 +41,11 @@ def curves(rate: float, conditions: tuple[str, ...] = ("direct",)) -> pd.DataFra
 
 
 FULL = {
-    "influence": lambda: plots_bench.influence(*pairs({"age": [0.0, 0.0, 0.5], "sex": [np.nan, 1.0]}), "A title"),
-    "losses": lambda: plots_bench.losses(losses(("age", -0.4, 0.01), ("sex", 0.1, 0.9)), "A title"),
-    "dropped": lambda: plots_bench.dropped(dropped(("m", "n"), 0.6), "A title"),
-    "pass_curves": lambda: plots_bench.pass_curves(curves(0.5, ("direct", "summary")), ["condition"], "A title"),
-    "judged_curves": lambda: plots_bench.judged_curves(passk.known_truths([0, 0.2], 0.05), "A title", "5% pass"),
+    "influence": lambda: plots.bench.influence(*pairs({"age": [0.0, 0.0, 0.5], "sex": [np.nan, 1.0]}), "A title"),
+    "losses": lambda: plots.bench.losses(losses(("age", -0.4, 0.01), ("sex", 0.1, 0.9)), "A title"),
+    "dropped": lambda: plots.bench.dropped(dropped(("m", "n"), 0.6), "A title"),
+    "pass_curves": lambda: plots.bench.pass_curves(curves(0.5, ("direct", "summary")), ["condition"], "A title"),
+    "judged_curves": lambda: plots.bench.judged_curves(passk.known_truths([0, 0.2], 0.05), "A title", "5% pass"),
 }
 
 
@@ -55,7 +55,7 @@ def test_a_figure_can_be_read(name):
 
 
 def test_every_figure_of_the_module_is_looked_at():
-    assert set(FULL) == figures.functions(plots_bench)
+    assert set(FULL) == figures.functions(plots.bench)
 
 
 def test_the_distribution_over_people_shows_each_kappa_and_counts_the_undefined():
@@ -84,21 +84,21 @@ def test_models_have_their_own_colours_and_rows_in_the_figure_of_dropped_attribu
 def test_curves_tell_n_where_it_differs_by_k():
     table = curves(0.5)
     table.loc[table["k"] == 4, "n"] = 3
-    shown = figures.said(plots_bench.pass_curves(table, ["condition"], "T")).replace("\n", " ")
+    shown = figures.said(plots.bench.pass_curves(table, ["condition"], "T")).replace("\n", " ")
     assert "n = 5 at k = 1, 5 at k = 2, 3 at k = 4 items" in shown
 
 
 @pytest.mark.parametrize(
     "figure",
     [
-        lambda: plots_bench.influence(*pairs({"age": [np.nan, np.nan]}), "T"),
-        lambda: plots_bench.influence(*(table.head(0) for table in pairs({"age": [np.nan]})), "T"),
-        lambda: plots_bench.losses(losses(("age", np.nan, np.nan)), "T"),
-        lambda: plots_bench.losses(losses(), "T"),
-        lambda: plots_bench.dropped(dropped(("m",), np.nan).assign(n=0, lexical=np.nan), "T"),
-        lambda: plots_bench.dropped(dropped((), np.nan), "T"),
-        lambda: plots_bench.pass_curves(curves(np.nan).assign(n=0), ["condition"], "T"),
-        lambda: plots_bench.pass_curves(curves(np.nan, ()), ["condition"], "T"),
+        lambda: plots.bench.influence(*pairs({"age": [np.nan, np.nan]}), "T"),
+        lambda: plots.bench.influence(*(table.head(0) for table in pairs({"age": [np.nan]})), "T"),
+        lambda: plots.bench.losses(losses(("age", np.nan, np.nan)), "T"),
+        lambda: plots.bench.losses(losses(), "T"),
+        lambda: plots.bench.dropped(dropped(("m",), np.nan).assign(n=0, lexical=np.nan), "T"),
+        lambda: plots.bench.dropped(dropped((), np.nan), "T"),
+        lambda: plots.bench.pass_curves(curves(np.nan).assign(n=0), ["condition"], "T"),
+        lambda: plots.bench.pass_curves(curves(np.nan, ()), ["condition"], "T"),
     ],
 )
 def test_a_table_without_a_value_makes_a_figure_that_says_so(figure):

@@ -12,7 +12,7 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from .plots import _axes, _caption, _title
+from . import style
 
 
 def revisions(table: pd.DataFrame, title: str) -> Axes:
@@ -26,7 +26,7 @@ def revisions(table: pd.DataFrame, title: str) -> Axes:
     Returns:
         The left panel's Axes.
     """
-    ax = _axes(8, 3.4)
+    ax = style.axes(8, 3.4)
     figure = ax.figure
     ax.remove()
     panels = figure.subplots(1, 2)
@@ -43,10 +43,10 @@ def revisions(table: pd.DataFrame, title: str) -> Axes:
         panel.yaxis.get_major_locator().set_params(integer=True)
     sns.despine(ax=panels[1], left=True)
     panels[0].axvline(0, color="0.3", linewidth=1)
-    _title(panels[0], title)
+    style.title(panels[0], title)
     known = table["similarity"].notna().sum()
     text = f"n = {known} pairs, {len(table) - known} failed. Left: as a share of the longer one; above 0 it is longer."
-    return _caption(panels[0], text)
+    return style.caption(panels[0], text)
 
 
 def side_by_side(pairs: pd.DataFrame) -> HTML:

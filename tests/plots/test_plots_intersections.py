@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import groups, plots_groups
+from persona_lib import groups, plots
 
 PEOPLE = pd.DataFrame(
     {"sex": ["Male", "Female"] * 4, "party": ["left", "left", "right", "right"] * 2},
@@ -23,7 +23,7 @@ def scores(score: float | None = None) -> pd.DataFrame:
 
 
 def crossings(table: pd.DataFrame):
-    return plots_groups.crossings(groups.grid(table, PEOPLE, ATTRIBUTES), "A title")
+    return plots.intersections.crossings(groups.grid(table, PEOPLE, ATTRIBUTES), "A title")
 
 
 def many(n: int) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def many(n: int) -> pd.DataFrame:
 
 FULL = {
     "crossings": lambda: crossings(scores()),
-    "groups": lambda: plots_groups.groups(many(30), 0.5, "A title for $5 and $6"),
+    "groups": lambda: plots.intersections.groups(many(30), 0.5, "A title for $5 and $6"),
 }
 
 
@@ -46,7 +46,7 @@ def test_a_figure_can_be_read(name):
 
 
 def test_every_figure_of_the_module_is_looked_at():
-    assert set(FULL) == figures.functions(plots_groups)
+    assert set(FULL) == figures.functions(plots.intersections)
 
 
 def test_each_cell_says_its_share_and_people_and_a_group_of_nobody_is_marked():
@@ -73,4 +73,4 @@ def test_both_ends_are_shown_lowest_first_and_how_many_are_left_out():
 def test_no_group_with_a_score_makes_a_figure_that_says_so():
     three = many(3)
     for table in (three.assign(rate=np.nan, shrunk=np.nan), three.head(0)):
-        assert "nothing could be scored" in figures.said(plots_groups.groups(table, np.nan, "T"))
+        assert "nothing could be scored" in figures.said(plots.intersections.groups(table, np.nan, "T"))

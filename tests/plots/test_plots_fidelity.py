@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import plots_fidelity
+from persona_lib import plots
 
 
 def square(n: int, undefined: int = 0) -> pd.DataFrame:
@@ -48,15 +48,15 @@ def covered() -> pd.DataFrame:
 
 BASELINE = pd.Series({f"{i:06x}": 0.6 for i in range(3)})
 FULL = {
-    "matrices": lambda: plots_fidelity.matrices({"local": square(4, 1), "gpt, prose": square(4)}, "A title"),
-    "matrices, many": lambda: plots_fidelity.matrices({str(i): square(40) for i in range(3)}, "A title"),
-    "histograms": lambda: plots_fidelity.histograms({"local": square(12, 2), "gpt, prose": square(12)}, "A title"),
-    "by_person": lambda: plots_fidelity.by_person(
+    "matrices": lambda: plots.fidelity.matrices({"local": square(4, 1), "gpt, prose": square(4)}, "A title"),
+    "matrices, many": lambda: plots.fidelity.matrices({str(i): square(40) for i in range(3)}, "A title"),
+    "histograms": lambda: plots.fidelity.histograms({"local": square(12, 2), "gpt, prose": square(12)}, "A title"),
+    "by_person": lambda: plots.fidelity.by_person(
         {"local with gpt": each(3, undefined=1), "local with people": each(3, 0.2)}, "A title", BASELINE
     ),
-    "by_person, many": lambda: plots_fidelity.by_person({"local with gpt": each(60, undefined=2)}, "A title"),
-    "groups": lambda: plots_fidelity.groups(portraits(), "A title for $5 and $6"),
-    "coverage": lambda: plots_fidelity.coverage(covered(), "A title", pd.Series({"majority": 0.5, "logit": 0.6})),
+    "by_person, many": lambda: plots.fidelity.by_person({"local with gpt": each(60, undefined=2)}, "A title"),
+    "groups": lambda: plots.fidelity.groups(portraits(), "A title for $5 and $6"),
+    "coverage": lambda: plots.fidelity.coverage(covered(), "A title", pd.Series({"majority": 0.5, "logit": 0.6})),
 }
 
 
@@ -66,12 +66,12 @@ def test_a_figure_can_be_read(name):
 
 
 def test_every_figure_of_the_module_is_looked_at():
-    assert {name.partition(",")[0] for name in FULL} == figures.functions(plots_fidelity)
+    assert {name.partition(",")[0] for name in FULL} == figures.functions(plots.fidelity)
 
 
 def test_a_matrix_shows_each_kappa_once_for_either_order_and_leaves_undefined_ones_grey():
     kappas = square(4, 1)
-    shown = figures.said(plots_fidelity.matrices({"local": kappas}, "T")).split(" | ")
+    shown = figures.said(plots.fidelity.matrices({"local": kappas}, "T")).split(" | ")
     values = kappas.to_numpy()[np.triu_indices(4, 1)]
     for value in values[~np.isnan(values)]:
         assert shown.count(f"{value:.2f}".replace("-", "-")) >= 2
@@ -80,7 +80,7 @@ def test_a_matrix_shows_each_kappa_once_for_either_order_and_leaves_undefined_on
 
 def test_the_bars_of_a_histogram_hold_every_defined_pair():
     kappas = {"local": square(12, 2), "gpt": square(12)}
-    ax = plots_fidelity.histograms(kappas, "T")
+    ax = plots.fidelity.histograms(kappas, "T")
     heights = [sum(patch.get_height() for patch in panel.patches) for panel in ax.figure.axes]
     assert heights == [64, 66]
     assert "local  (n = 66 pairs, 2 undefined)" in figures.said(ax)
@@ -115,13 +115,13 @@ def test_coverage_falls_from_the_surest_to_all_and_yardsticks_are_named():
 @pytest.mark.parametrize(
     "figure",
     [
-        lambda: plots_fidelity.matrices({"m": square(2) * np.nan}, "T"),
-        lambda: plots_fidelity.histograms({"m": square(2) * np.nan}, "T"),
-        lambda: plots_fidelity.histograms({"m": square(1)}, "T"),
-        lambda: plots_fidelity.by_person({"a": each(2, np.nan).assign(raw=np.nan)}, "T"),
-        lambda: plots_fidelity.by_person({}, "T"),
-        lambda: plots_fidelity.groups(portraits() * np.nan, "T"),
-        lambda: plots_fidelity.coverage(covered().head(0), "T"),
+        lambda: plots.fidelity.matrices({"m": square(2) * np.nan}, "T"),
+        lambda: plots.fidelity.histograms({"m": square(2) * np.nan}, "T"),
+        lambda: plots.fidelity.histograms({"m": square(1)}, "T"),
+        lambda: plots.fidelity.by_person({"a": each(2, np.nan).assign(raw=np.nan)}, "T"),
+        lambda: plots.fidelity.by_person({}, "T"),
+        lambda: plots.fidelity.groups(portraits() * np.nan, "T"),
+        lambda: plots.fidelity.coverage(covered().head(0), "T"),
     ],
 )
 def test_a_table_without_a_value_makes_a_figure_that_says_so(figure):

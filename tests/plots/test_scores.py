@@ -4,7 +4,8 @@ import figures
 import pandas as pd
 import pytest
 
-from persona_lib import plots, plots_pairs
+from persona_lib import plots
+from persona_lib.plots import scores
 
 RATES = pd.DataFrame(
     {"n": 8, "failed": [0, 1, 8], "rate": [0.5, 0.9, None], "low": [0.3, 0.7, None], "high": [0.7, 1, None]},
@@ -28,10 +29,10 @@ REVISIONS = pd.DataFrame({"length gap": [0.1, -0.4, None], "similarity": [0.3, 0
 FULL = {
     "rates": lambda: plots.rates(RATES, "Answers that the critic would keep (writer: local)", "share kept", 0.5),
     "differences": lambda: plots.differences(PAIRED, "A title", "difference"),
-    "funnel": lambda: plots.funnel(FUNNEL, "A title"),
-    "topics": lambda: plots.topics(TOPICS, "A title"),
-    "dependence": lambda: plots.dependence(SHARES, "A title"),
-    "revisions": lambda: plots_pairs.revisions(REVISIONS, "A title"),
+    "funnel": lambda: plots.prompts.funnel(FUNNEL, "A title"),
+    "topics": lambda: plots.prompts.topics(TOPICS, "A title"),
+    "dependence": lambda: plots.prompts.dependence(SHARES, "A title"),
+    "revisions": lambda: plots.preferences.revisions(REVISIONS, "A title"),
 }
 
 
@@ -41,7 +42,7 @@ def test_a_figure_can_be_read(name):
 
 
 def test_every_figure_of_the_modules_is_looked_at():
-    assert set(FULL) == figures.functions(plots) | figures.functions(plots_pairs)
+    assert set(FULL) == set().union(*map(figures.functions, (scores, plots.prompts, plots.preferences)))
 
 
 def test_a_rate_stands_at_its_value_with_its_interval_and_its_n():

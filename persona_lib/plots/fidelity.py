@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, MultipleLocator, PercentFormatter
 
-from .plots import _axes, _caption, _plain, _title
+from . import style
 
 NAMED = 12  # people up to which a matrix names its rows and writes its values
 MOST_ROWS = 40  # people up to which each has a row
@@ -28,7 +28,7 @@ def matrices(kappas: Mapping[str, pd.DataFrame], title: str) -> Axes:
     Returns:
         The first panel's Axes.
     """
-    panels = _grid(len(kappas), 3.9 if _largest(kappas) <= NAMED else 3.5)
+    panels = style.panels(len(kappas), 3.9 if _largest(kappas) <= NAMED else 3.5)
     for ax, (judge, square) in zip(panels, kappas.items(), strict=True):
         pairs = square.mask(np.eye(len(square), dtype=bool))
         pairs.index = pairs.columns = [str(i)[:6] for i in square.index]
@@ -41,13 +41,14 @@ def matrices(kappas: Mapping[str, pd.DataFrame], title: str) -> Axes:
             sns.heatmap(pairs, xticklabels=named, yticklabels=named, ax=ax, **looks)
         else:
             ax.set(xticks=[], yticks=[])
-            _blank(ax)
+            style.blank(ax)
         ax.tick_params(labelsize=9)
-        ax.set_title(_plain(judge), fontsize=10)
+        ax.set_title(style.plain(judge), fontsize=10)
         ax.set(xlabel="people" if not named else "", ylabel="people" if not named else "")
     if drawn := [ax.collections[0] for ax in panels if ax.collections]:
         panels[0].figure.colorbar(drawn[0], ax=panels, label="Cohen's kappa", shrink=0.7)
-    return _titled(panels[0], title, f"n = {_people(kappas)}. Grey: undefined ({_undefined(kappas)}), or oneself.")
+    style.title(panels[0], title)
+    return style.caption(panels[0], f"n = {_people(kappas)}. Grey: undefined ({_undefined(kappas)}), or oneself.")
 
 
 def histograms(kappas: Mapping[str, pd.DataFrame], title: str) -> Axes:
@@ -59,11 +60,13 @@ def histograms(kappas: Mapping[str, pd.DataFrame], title: str) -> Axes:
     Returns:
         The first panel's Axes.
     """
-    panels = _grid(len(kappas), 2.5)
+    panels = style.panels(len(kappas), 2.5)
     for ax, (judge, square) in zip(panels, kappas.items(), strict=True):
         values = square.to_numpy(float)[np.triu_indices(len(square), 1)]
         known = values[~np.isnan(values)]
-        ax.set_title(_plain(f"{judge}  (n = {len(values)} pairs, {len(values) - len(known)} undefined)"), fontsize=10)
+        ax.set_title(
+            style.plain(f"{judge}  (n = {len(values)} pairs, {len(values) - len(known)} undefined)"), fontsize=10
+        )
         ax.set(xlim=(-1.05, 1.05), xlabel="Cohen's kappa of two people", ylabel="pairs")
         ax.xaxis.set_major_locator(MultipleLocator(0.5))
         ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
@@ -73,9 +76,10 @@ def histograms(kappas: Mapping[str, pd.DataFrame], title: str) -> Axes:
             ax.hist(known, np.arange(-1.05, 1.06, 0.1), color="C0", edgecolor="white")
             ax.axvline(known.mean(), color="C1", linewidth=2, linestyle=(0, (4, 2)))
         else:
-            _blank(ax)
-    return _titled(
-        panels[0], title, "Dashed line: the mean. Kappa 0: no more alike than chance; 1: no difference at all."
+            style.blank(ax)
+    style.title(panels[0], title)
+    return style.caption(
+        panels[0], "Dashed line: the mean. Kappa 0: no more alike than chance; 1: no difference at all."
     )
 
 
@@ -92,7 +96,7 @@ def by_person(tables: Mapping[str, pd.DataFrame], title: str, baseline: pd.Serie
     people = list(dict.fromkeys(rows["persona_id"])) if tables else []
     if len(people) > MOST_ROWS:
         return _distributions(rows, title, len(people))
-    ax = _axes(height=2.1 + (0.2 + 0.16 * max(1, len(tables))) * max(1, len(people)))
+    ax = style.axes(height=2.1 + (0.2 + 0.16 * max(1, len(tables))) * max(1, len(people)))
     wide = 0.6 / max(1, len(tables))
     for i, (pair, own) in enumerate(rows.groupby("pair", sort=False)):
         y = own["persona_id"].map({p: k for k, p in enumerate(people)}) + (i - (len(tables) - 1) / 2) * wide
@@ -119,29 +123,29 @@ def by_person(tables: Mapping[str, pd.DataFrame], title: str, baseline: pd.Serie
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set_xlabel("agreement")
     ax.grid(axis="y", visible=False)
-    _legend(ax, title)
+    style.legend(ax, title, columns=2)
     if not (tables and rows[["kappa", "raw"]].notna().any(axis=None)):
-        _blank(ax)
+        style.blank(ax)
     undefined = int(rows["kappa"].isna().sum())
     text = f"A row per person; n: questions both chose on. Filled: Cohen's kappa and its 95% interval, {undefined} of "
-    return _caption(ax, text + f"{len(rows)} undefined. Hollow: share of equal choices.")
+    return style.caption(ax, text + f"{len(rows)} undefined. Hollow: share of equal choices.")
 
 
 def _distributions(rows: pd.DataFrame, title: str, people: int) -> Axes:
     """Kappas of many people: a box and its points per pair of judges."""
     pairs = list(rows["pair"].unique())
-    ax = _axes(height=1.9 + 0.6 * len(pairs))
+    ax = style.axes(height=1.9 + 0.6 * len(pairs))
     rng = np.random.default_rng(0)
     for i, (_, own) in enumerate(rows.groupby("pair", sort=False)):
         known = own["kappa"].dropna().to_numpy(float)
         ax.boxplot(known, positions=[i], widths=0.6, orientation="horizontal", showfliers=False)
         ax.plot(known, i + rng.uniform(-0.25, 0.25, len(known)), "o", color="C0", markersize=3, alpha=0.5)
-    ax.set_yticks(range(len(pairs)), map(_plain, pairs))
+    ax.set_yticks(range(len(pairs)), map(style.plain, pairs))
     ax.set_ylim(len(pairs) - 0.5, -0.5)
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set(xlim=(-1.08, 1.08), xlabel="Cohen's kappa", ylabel="")
-    _title(ax, title)
-    return _caption(
+    style.title(ax, title)
+    return style.caption(
         ax, f"A point per person (n = {people}; {rows['kappa'].isna().sum()} kappas undefined). Box: quartiles."
     )
 
@@ -158,7 +162,7 @@ def groups(table: pd.DataFrame, title: str) -> Axes:
     """
     sources, names = (list(dict.fromkeys(table.index.get_level_values(i))) for i in (0, 1))
     n = table.groupby(level=1, sort=False)["people"].max()
-    ax = _axes(8, 2.2 + 0.42 * max(1, len(names)))
+    ax = style.axes(8, 2.2 + 0.42 * max(1, len(names)))
     figure = ax.figure
     ax.remove()
     panels = figure.subplots(1, 2, sharey=True)
@@ -175,13 +179,13 @@ def groups(table: pd.DataFrame, title: str) -> Axes:
         values = table.get(column, pd.Series(dtype=float))
         panel.set_xlim(-0.04, max(1.04, 1.08 * table[[column, f"{column}_high"]].max().max()) if len(table) else 1.04)
         if not values.notna().any():
-            _blank(panel)
-    panels[0].set_yticks(range(len(names)), [_plain(f"{name}  (n = {n[name]:.0f})") for name in names])
+            style.blank(panel)
+    panels[0].set_yticks(range(len(names)), [style.plain(f"{name}  (n = {n[name]:.0f})") for name in names])
     panels[0].set_ylim(max(1, len(names)) - 0.5, -0.5)
     sns.despine(ax=panels[1], left=True)
-    _legend(panels[0], title)
+    style.legend(panels[0], title, columns=2)
     text = "n: respondents. Left: 0 is as the group answered. Right: 1 is as various as it, below it is flattened. "
-    return _caption(
+    return style.caption(
         panels[0], text + "Line: 95% interval, bootstrap over respondents. No line or point: it can't be had."
     )
 
@@ -194,7 +198,7 @@ def coverage(table: pd.DataFrame, title: str, marks: pd.Series | None = None) ->
         title: of the figure.
         marks: yardsticks that answer everything: name -> share right.
     """
-    ax = _axes(height=3.9)
+    ax = style.axes(height=3.9)
     for i, (source, own) in enumerate(table.groupby("source", sort=False)):
         x = own["coverage"] + 0.008 * i  # side by side, or intervals would hide each other
         ax.plot(x, own["accuracy"], "os^vD"[i % 5], linestyle="-", color=f"C{i}", markersize=6, label=source)
@@ -206,43 +210,14 @@ def coverage(table: pd.DataFrame, title: str, marks: pd.Series | None = None) ->
     )
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    _legend(ax, title)
+    style.legend(ax, title, columns=2)
     if table.empty:
-        _blank(ax)
+        style.blank(ax)
     n = f"{table['n'].min()} to {table['n'].max()}" if len(table) else "0"
-    return _caption(
+    return style.caption(
         ax,
         f"n = {n} answers from left to right. Line through a point: 95% interval, as for the shares of all answers.",
     )
-
-
-def _grid(panels: int, tall: float) -> list[Axes]:
-    """Panels in rows of two; one alone is as large as each of several."""
-    columns = min(2, max(1, panels))
-    rows = -(-max(1, panels) // columns)
-    ax = _axes(8.0 if columns == 2 else 5.5, 0.9 + tall * rows)
-    figure = ax.figure
-    ax.remove()
-    axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
-    for spare in axes[max(1, panels) :]:
-        spare.remove()
-    return axes[: max(1, panels)]
-
-
-def _titled(ax: Axes, title: str, caption: str) -> Axes:
-    """Title over all panels, caption under them."""
-    for panel in ax.figure.axes:
-        sns.despine(ax=panel, left=True)
-    _title(ax, title)
-    return _caption(ax, caption)
-
-
-def _legend(ax: Axes, title: str) -> None:
-    """Title and legend over the figure, from its left edge on, where they hide nothing; each name once."""
-    found = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    how = {"ncols": 2, "fontsize": 9, "handlelength": 2.2, "columnspacing": 1.4, "alignment": "left"}
-    place = {"loc": "outside upper left", "frameon": False, "borderpad": 0}
-    ax.figure.legend(found.values(), map(_plain, found), title=_plain(title), title_fontsize=11, **how, **place)
 
 
 def _largest(kappas: Mapping[str, pd.DataFrame]) -> int:
@@ -257,8 +232,3 @@ def _people(kappas: Mapping[str, pd.DataFrame]) -> str:
 def _undefined(kappas: Mapping[str, pd.DataFrame]) -> str:
     counts = [int(np.isnan(k.to_numpy(float)[np.triu_indices(len(k), 1)]).sum()) for k in kappas.values()]
     return " and ".join(f"{count}" for count in counts) + (" pairs, panel by panel" if len(counts) > 1 else " pairs")
-
-
-def _blank(ax: Axes) -> None:
-    """Say in the figure that there is nothing to show."""
-    ax.text(0.5, 0.5, "nothing to show", transform=ax.transAxes, ha="center", va="center", color="0.35")

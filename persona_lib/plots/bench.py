@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator, PercentFormatter
 
-from .plots import _axes, _caption
+from . import style
 
 _DASHES = {"pass@k": "-", "pass^k": (0, (4, 2))}
 
@@ -24,7 +24,7 @@ def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
         title: of the figure.
     """
     labels = [f"{a}  (n = {r.people:.0f}, {r.undefined:.0f} undefined)" for a, r in summed.iterrows()]
-    ax = _rows(labels, "agreement: kappa, and share of equal choices")
+    ax = style.rows(labels, "agreement: kappa, and share of equal choices")
     rows = pd.Series(range(len(summed)), index=summed.index)
     seen = pairs.dropna(subset="kappa")
     seen = seen.assign(kappa=(seen["kappa"] * 20).round() / 20).value_counts(["attribute", "kappa"]).reset_index()
@@ -34,10 +34,10 @@ def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
     ax.plot(summed["raw"], rows, "D", color="C1", markersize=10, fillstyle="none", label="raw agreement")
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set_xlim(-1.1, 1.1)
-    _legend(ax, title)
-    _blank(ax, summed["raw"])
+    style.legend(ax, title)
+    style.blank(ax, summed["raw"])
     text = "n: people. Grey: their kappas, the area is how many share one. Line: 95% interval of their mean. "
-    return _caption(
+    return style.caption(
         ax, text + "Undefined: both annotators chose one and the same option each time, or nothing could be compared."
     )
 
@@ -50,16 +50,18 @@ def losses(table: pd.DataFrame, title: str) -> Axes:
         title: of the figure.
     """
     labels = [f"{r.hidden}  (n = {r.n}, {r.failed} unscored)" for r in table.itertuples()]
-    ax = _rows(labels, "change of the share kept when it is hidden")
+    ax = style.rows(labels, "change of the share kept when it is hidden")
     rows, clear = range(len(table)), table["p_holm"] < 0.05
     ax.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)
     ax.plot(table["difference"], rows, "o", color="C0", markersize=8, markerfacecolor="white", label="not clear")
     ax.plot(table["difference"].where(clear), rows, "o", color="C0", markersize=8, label="p < 0.05 after Holm")
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set_xlim(-1.05, 1.05)
-    _legend(ax, title)
-    _blank(ax, table["difference"])
-    return _caption(ax, "Point: difference on the same items. Line: 95% interval, clustered by persona and prompt.")
+    style.legend(ax, title)
+    style.blank(ax, table["difference"])
+    return style.caption(
+        ax, "Point: difference on the same items. Line: 95% interval, clustered by persona and prompt."
+    )
 
 
 def dropped(table: pd.DataFrame, title: str) -> Axes:
@@ -72,7 +74,7 @@ def dropped(table: pd.DataFrame, title: str) -> Axes:
     models, names = list(table["model"].unique()), list(table["attribute"].unique())
     n = table.groupby("attribute", sort=False)["n"].agg(["min", "max"])
     labels = [f"{a}  (n = {r['min']}{'' if r['min'] == r['max'] else f' to {r.max()}'})" for a, r in n.iterrows()]
-    ax = _rows(labels, "share of summaries that drop the attribute", 0.2 + 0.1 * len(models))
+    ax = style.rows(labels, "share of summaries that drop the attribute", 0.2 + 0.1 * len(models))
     for i, model in enumerate(models):
         own = table[table["model"] == model].set_index("attribute").reindex(names)
         rows = pd.Series(range(len(names))) + (i - (len(models) - 1) / 2) * 0.6 / len(models)
@@ -83,12 +85,14 @@ def dropped(table: pd.DataFrame, title: str) -> Axes:
         ax.plot(own["lexical"], rows, "D", color=f"C{i}", markersize=9, fillstyle="none", label=f"lexical match{said}")
     ax.set_xlim(-0.03, 1.03)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    _legend(ax, title, columns=2)
-    _blank(ax, table["rate"])
+    style.legend(ax, title, columns=2)
+    style.blank(ax, table["rate"])
     text = (
         "n: summaries judged, of people who have the attribute. Line: 95% interval of the judge's rate, clustered by "
     )
-    return _caption(ax, text + "persona and prompt. Lexical match: no word of the value, nor one that points at it.")
+    return style.caption(
+        ax, text + "persona and prompt. Lexical match: no word of the value, nor one that points at it."
+    )
 
 
 def pass_curves(table: pd.DataFrame, by: Sequence[str], title: str) -> Axes:
@@ -112,12 +116,12 @@ def pass_curves(table: pd.DataFrame, by: Sequence[str], title: str) -> Axes:
             color, mark = f"C{i}" if many else f"C{j}", "os"[j]
             ax.plot(x, own["rate"], marker=mark, markersize=6, color=color, linestyle=dash, label=label)
             ax.vlines(x, own["low"], own["high"], color=color, linewidth=1.5)
-    _legend(ax, title, columns=2)
+    style.legend(ax, title, columns=2)
     n = table.groupby("k")["n"].min()
     items = f"{n.max()}" if n.nunique() == 1 else ", ".join(f"{count} at k = {k}" for k, count in n.items())
-    _blank(ax, table["rate"])
+    style.blank(ax, table["rate"])
     text = f"pass@k: one of k answers would be kept; pass^k: all of them. n = {items} items. "
-    return _caption(ax, text + "Line through a point: 95% interval, clustered by persona and prompt.")
+    return style.caption(ax, text + "Line through a point: 95% interval, clustered by persona and prompt.")
 
 
 def judged_curves(table: pd.DataFrame, title: str, errors: str) -> Axes:
@@ -135,23 +139,13 @@ def judged_curves(table: pd.DataFrame, title: str, errors: str) -> Axes:
         ax.plot(own["k"], own["reported"], color=f"C{i}", linestyle=(0, (4, 2)), marker="s", markersize=5)
         ax.fill_between(own["k"], own["true"], own["reported"], color=f"C{i}", alpha=0.12)
     ax.plot([], [], color="0.4", linestyle=(0, (4, 2)), marker="s", markersize=5, label="as this judge reports it")
-    _legend(ax, title, columns=2)
-    return _caption(ax, f"Computed, no model asked. Answers to an item are independent of each other; {errors}.")
-
-
-def _rows(labels: list[str], axis: str, tall: float = 0.3, width: float = 7.0) -> Axes:
-    """Axes with a labelled row per thing, the first on top."""
-    ax = _axes(width, 1.9 + tall * max(len(labels), 1))
-    ax.set_yticks(range(len(labels)), labels)
-    ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
-    ax.set_xlabel(axis)
-    ax.grid(axis="y", visible=False)
-    return ax
+    style.legend(ax, title, columns=2)
+    return style.caption(ax, f"Computed, no model asked. Answers to an item are independent of each other; {errors}.")
 
 
 def _curve_axes(table: pd.DataFrame, axis: str) -> Axes:
     """Axes of shares against k, with equal steps from each k to its double."""
-    ax, ks = _axes(height=4.2), sorted(table["k"].unique())
+    ax, ks = style.axes(height=4.2), sorted(table["k"].unique())
     ax.set_xscale("log", base=2)
     ax.set_xticks(ks, [str(k) for k in ks])
     ax.xaxis.set_minor_locator(NullLocator())
@@ -160,16 +154,3 @@ def _curve_axes(table: pd.DataFrame, axis: str) -> Axes:
     ax.set_xlabel("k, samples looked at")
     ax.set_ylabel(axis)
     return ax
-
-
-def _legend(ax: Axes, title: str, columns: int = 3) -> None:
-    """Title and legend over the figure, from its left edge on, where they hide nothing."""
-    how = {"ncols": columns, "fontsize": 9, "handlelength": 2.6, "columnspacing": 1.4, "alignment": "left"}
-    place = {"loc": "outside upper left", "frameon": False, "borderpad": 0}
-    ax.figure.legend(*ax.get_legend_handles_labels(), title=title, title_fontsize=11, **how, **place)
-
-
-def _blank(ax: Axes, values: pd.Series) -> None:
-    """Say in the figure that there is nothing to show."""
-    if not values.notna().any():
-        ax.text(0.5, 0.5, "nothing could be scored", transform=ax.transAxes, ha="center", va="center", color="0.35")

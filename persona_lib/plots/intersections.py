@@ -14,8 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from .plots import _axes, _caption, _plain, _title
-from .plots_bench import _blank, _legend, _rows
+from . import style
 
 MOST = 16  # rows of `groups`, half of them from either end
 _COLORS = "cividis"  # even in lightness, and for all kinds of colour vision
@@ -31,7 +30,7 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
     values = list(dict.fromkeys(zip(table["attribute"], table["value"], strict=True)))
     place = {key: i for i, key in enumerate(values)}
     size = max(len(values), 4)
-    ax = _axes(max(5.5, 2.1 + 0.38 * (size + 1.5)), 3.5 + 0.38 * size)
+    ax = style.axes(max(5.5, 2.1 + 0.38 * (size + 1.5)), 3.5 + 0.38 * size)
     low, high = _span(table["shrunk"])
     shades = ScalarMappable(Normalize(low, high), _COLORS)
     for cell in table.itertuples(index=False):
@@ -43,7 +42,7 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
         text = f"{rate:.0%}\n{cell.personas:.0f}" if pd.notna(rate) else "none" if not cell.personas else "?"
         ink = "white" if shown and cell.shrunk < (low + high) / 2 else "black" if shown else "0.35"
         ax.text(x, y, text, ha="center", va="center", fontsize=8, color=ink, linespacing=1.05)
-    names = [_plain(shorten(str(value), 24, placeholder=" …")) for _, value in values]
+    names = [style.plain(shorten(str(value), 24, placeholder=" …")) for _, value in values]
     ax.set_yticks(range(len(values)), names)
     ax.set_xticks(range(len(values)), names, rotation=90)
     ax.set(xlim=(-0.5, size + 1.5), ylim=(size - 0.5, -0.5))
@@ -57,14 +56,14 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
     }
     ax.figure.colorbar(shades, ax=ax, **bar).ax.tick_params(labelsize=9)
     _brackets(ax, values, size)
-    _title(ax, title)
-    _blank(ax, table["rate"])
+    style.title(ax, title)
+    style.blank(ax, table["rate"])
     empty = int((table["personas"] == 0).sum())
     single = (table["attribute"] == table["other"]) & (table["value"] == table["other value"])
     n = table[single].groupby("attribute")["n"].sum().max() if len(table) else 0
     text = "Above: share kept, coloured where it could be shrunk towards the share of all, else as it is. "
     text += f"Below: personas. none: nobody is in the group ({empty} of {len(table)}). "
-    return _caption(ax, text + f"?: nothing scored. Diagonal: one attribute, n = {n:,.0f} answers.")
+    return style.caption(ax, text + f"?: nothing scored. Diagonal: one attribute, n = {n:,.0f} answers.")
 
 
 def _span(values: pd.Series) -> tuple[float, float]:
@@ -100,8 +99,8 @@ def groups(table: pd.DataFrame, overall: float, title: str) -> Axes:
     known = scored[shrunk | ~shrunk.any()].sort_values(["shrunk", "rate"], kind="stable")
     half = MOST // 2
     shown = known if len(known) <= MOST else pd.concat([known.head(half), known.tail(half)])
-    labels = [f"{_plain(g)}  (personas: {r.personas:.0f}, n = {r.n:.0f})" for g, r in shown.iterrows()]
-    ax = _rows(labels, "share kept", width=8.0)
+    labels = [f"{style.plain(g)}  (personas: {r.personas:.0f}, n = {r.n:.0f})" for g, r in shown.iterrows()]
+    ax = style.rows(labels, "share kept", width=8.0)
     rows = range(len(shown))
     if shrunk.any():
         ax.hlines(rows, shown["shrunk_low"], shown["shrunk_high"], color="C0", linewidth=2)
@@ -115,10 +114,10 @@ def groups(table: pd.DataFrame, overall: float, title: str) -> Axes:
     low, high = _span(ends)
     ax.set_xlim(low - 0.02, high + 0.02)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    _legend(ax, _plain(title))
-    _blank(ax, shown["rate"])
+    style.legend(ax, title)
+    style.blank(ax, shown["rate"])
     left = f" {len(known) - len(shown)} groups in between are left out." if len(shown) < len(known) else ""
     text = "Line: 95% interval of the shrunk share. " if shrunk.any() else "No group is large enough for an interval. "
     small = f"{len(scored) - len(known)} too small to be shrunk are left out. " if len(scored) > len(known) else ""
     text += f"{len(table) - len(scored)} of {len(table)} groups have no score. {small}"
-    return _caption(ax, text + left.strip())
+    return style.caption(ax, text + left.strip())

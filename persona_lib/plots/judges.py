@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from .plots import _axes, _caption, _plain, _title, _words
-from .plots_bench import _blank, _legend, _rows
+from . import style
 
 LONGEST = 28  # letters of a model's name
 
@@ -26,7 +25,7 @@ def orders(judged: pd.DataFrame, title: str) -> Axes:
         title: of the figure.
     """
     known = judged.dropna(subset=["p_first", "p_second"])
-    ax = _axes(5.6, 5.6)
+    ax = style.axes(5.6, 5.6)
     for corner in ((0, 0.5), (0.5, 0)):
         ax.add_patch(Rectangle(corner, 0.5, 0.5, facecolor="C1", alpha=0.12, linewidth=0))
     ax.scatter(known["p_second"], known["p_first"], color="C0", s=30, alpha=0.7, linewidth=0)
@@ -46,12 +45,12 @@ def orders(judged: pd.DataFrame, title: str) -> Axes:
         ax.text(x, y, f"{name}: {cases.sum()}", ha=ha, va=va, fontsize=9, color="0.2")
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    _title(ax, title)
-    _blank(ax, known["p_first"])
+    style.title(ax, title)
+    style.blank(ax, known["p_first"])
     text = (
         f"n = {len(known)} pairs of answers, {len(judged) - len(known)} without a choice. Shaded: the order decides. "
     )
-    return _caption(ax, text + "Above the diagonal: a pull towards the first place.")
+    return style.caption(ax, text + "Above the diagonal: a pull towards the first place.")
 
 
 def controlled(table: pd.DataFrame, title: str) -> Axes:
@@ -61,12 +60,12 @@ def controlled(table: pd.DataFrame, title: str) -> Axes:
         table: as from `contrasts.length_controlled`.
         title: of the figure.
     """
-    labels = [f"{_words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
-    ax = _rows(labels, "share of pairs in which it is preferred", tall=0.5)
+    labels = [f"{style.words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
+    ax = style.rows(labels, "share of pairs in which it is preferred", tall=0.5)
     _two(ax, table, "controlled", ("as it is", "at equal length"))
     ax.axvline(0.5, color="0.3", linewidth=1, zorder=1)
     _finish(ax, table, title)
-    return _caption(ax, "Line: 95% interval, clustered by persona and prompt. Upright line: neither is preferred.")
+    return style.caption(ax, "Line: 95% interval, clustered by persona and prompt. Upright line: neither is preferred.")
 
 
 def corrected(table: pd.DataFrame, title: str) -> Axes:
@@ -76,11 +75,13 @@ def corrected(table: pd.DataFrame, title: str) -> Axes:
         table: as from `calibration.corrected_rates`.
         title: of the figure.
     """
-    labels = [f"{_words(g)}  (n = {r.n:.0f}, {r.positives + r.negatives:.0f} labelled)" for g, r in table.iterrows()]
-    ax = _rows(labels, "share kept", tall=0.5)
+    labels = [
+        f"{style.words(g)}  (n = {r.n:.0f}, {r.positives + r.negatives:.0f} labelled)" for g, r in table.iterrows()
+    ]
+    ax = style.rows(labels, "share kept", tall=0.5)
     _two(ax, table, "corrected", ("as the judge reports it", "corrected for its errors"))
     _finish(ax, table, title)
-    return _caption(ax, "Line: 95% interval; the corrected one holds the uncertainty of the labelled answers too.")
+    return style.caption(ax, "Line: 95% interval; the corrected one holds the uncertainty of the labelled answers too.")
 
 
 def _two(ax: Axes, table: pd.DataFrame, second: str, labels: tuple[str, str]) -> None:
@@ -100,8 +101,8 @@ def _finish(ax: Axes, table: pd.DataFrame, title: str) -> None:
     """The scale of shares, title and legend, and a word where there is nothing to show."""
     ax.set_xlim(-0.03, 1.03)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    _legend(ax, _plain(title))
-    _blank(ax, table["rate"])
+    style.legend(ax, title)
+    style.blank(ax, table["rate"])
 
 
 def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
@@ -113,7 +114,7 @@ def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
         title: of the figure.
     """
     wide, tall = max(len(table.columns), 2), max(len(table), 2)
-    ax = _axes(4.4 + 0.75 * wide, 2.2 + 0.6 * tall)
+    ax = style.axes(4.4 + 0.75 * wide, 2.2 + 0.6 * tall)
     names = [[_short(n) for n in labels] for labels in (table.columns, table.index)]
     if len(table) > 1:
         bar = {"label": "share kept", "format": PercentFormatter(1, decimals=0)}
@@ -134,8 +135,8 @@ def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
         ax.text(0.5, 0.5, said, transform=ax.transAxes, ha="center", va="center", color="0.35")
     ax.set_xlabel("writer")
     ax.set_ylabel("judge")
-    _title(ax, title)
-    return _caption(
+    style.title(ax, title)
+    return style.caption(
         ax,
         f"Framed: a judge and its own writing. Grey: no score. n = {n} answers of each writer that were to be judged.",
     )
@@ -148,8 +149,8 @@ def chances(table: pd.DataFrame, title: str) -> Axes:
         table: an index of tasks; columns `n`, `failed`, `rate`, `low`, `high` as in `intervals.rates`, and `chance`.
         title: of the figure.
     """
-    labels = [f"{_words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
-    ax = _rows(labels, "share right", tall=0.4)
+    labels = [f"{style.words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
+    ax = style.rows(labels, "share right", tall=0.4)
     rows = range(len(table))
     ax.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)
     ax.plot(table["rate"], rows, "o", color="C0", markersize=8, label="this judge")
@@ -157,7 +158,7 @@ def chances(table: pd.DataFrame, title: str) -> Axes:
     ax.plot([], [], "|", color="C1", markersize=11, markeredgewidth=3, label="guessing")
     _finish(ax, table, title)
     none = "" if len(table) else "n = 0. "
-    return _caption(ax, f"{none}Line: 95% interval, clustered by persona and prompt.")
+    return style.caption(ax, f"{none}Line: 95% interval, clustered by persona and prompt.")
 
 
 def ranks(table: pd.DataFrame, title: str) -> Axes:
@@ -172,7 +173,7 @@ def ranks(table: pd.DataFrame, title: str) -> Axes:
         list(dict.fromkeys(table["group"])),
     )
     wide, tall = max(len(names), 2), max(len(ways), 1)
-    ax = _axes(2.8 + 0.86 * wide, 2.1 + 0.4 * tall)
+    ax = style.axes(2.8 + 0.86 * wide, 2.1 + 0.4 * tall)
     place = {way: i for i, way in enumerate(ways)}
     last = max(table["rank"].max() if table["rank"].notna().any() else 1, 2)
     shades = sns.light_palette("C0", as_cmap=True, reverse=True)
@@ -186,22 +187,22 @@ def ranks(table: pd.DataFrame, title: str) -> Axes:
     for i, (reference, way) in enumerate(ways):
         if way == reference and i:
             ax.axhline(i - 0.5, color="0.3", linewidth=1.2)
-    ax.set_yticks(range(len(ways)), [_words(way) for _, way in ways])
+    ax.set_yticks(range(len(ways)), [style.words(way) for _, way in ways])
     for label, (reference, way) in zip(ax.get_yticklabels(), ways, strict=True):
         label.set_weight("bold" if way == reference else "normal")
     ax.set_xticks(range(len(names)), [fill(_short(name), 12) for name in names])
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.5, wide - 0.5), ylim=(tall - 0.5, -0.5))
     ax.grid(visible=False)
-    _title(ax, title)
-    _blank(ax, table["rate"])
+    style.title(ax, title)
+    style.blank(ax, table["rate"])
     text = "Rank, and in brackets the rate behind it; n: as in each audit's own figure. "
     text += "Bold: the way that those below it are held against."
-    return _caption(ax, text)
+    return style.caption(ax, text)
 
 
 def _short(name: object) -> str:
     """A name whose middle is left out where it is long: how it begins and ends tells models apart."""
-    text = _words(name)
+    text = style.words(name)
     half = LONGEST // 2
-    return _plain(text if len(text) <= LONGEST else f"{text[:half]}…{text[-half:]}")
+    return style.plain(text if len(text) <= LONGEST else f"{text[:half]}…{text[-half:]}")

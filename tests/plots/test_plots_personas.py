@@ -6,7 +6,7 @@ import figures
 import pandas as pd
 import pytest
 
-from persona_lib import plots_personas
+from persona_lib import plots
 
 LONG = "Professional, scientific, management, administrative, and waste management services"
 MARGINS = pd.DataFrame(
@@ -36,12 +36,12 @@ DRIFT = pd.DataFrame(
 )
 
 FULL = {
-    "margins": lambda: plots_personas.margins(MARGINS, 1586, "A title"),
-    "distances": lambda: plots_personas.distances(DISTANCES, 1586, "A title"),
-    "pair_distances": lambda: plots_personas.pair_distances(PAIRS, 1586, "A title"),
-    "joint": lambda: plots_personas.joint(JOINT, 1586, "census", "A title"),
-    "diversity": lambda: plots_personas.diversity(DIVERSITY, 1586, "A title"),
-    "drift": lambda: plots_personas.drift(DRIFT, "A title"),
+    "margins": lambda: plots.personas.margins(MARGINS, 1586, "A title"),
+    "distances": lambda: plots.personas.distances(DISTANCES, 1586, "A title"),
+    "pair_distances": lambda: plots.personas.pair_distances(PAIRS, 1586, "A title"),
+    "joint": lambda: plots.personas.joint(JOINT, 1586, "census", "A title"),
+    "diversity": lambda: plots.personas.diversity(DIVERSITY, 1586, "A title"),
+    "drift": lambda: plots.personas.drift(DRIFT, "A title"),
 }
 
 
@@ -51,7 +51,7 @@ def test_a_figure_can_be_read(name):
 
 
 def test_every_figure_of_the_module_is_looked_at():
-    assert set(FULL) == figures.functions(plots_personas)
+    assert set(FULL) == figures.functions(plots.personas)
 
 
 def test_bars_are_the_census_and_points_the_personas():

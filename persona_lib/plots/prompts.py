@@ -1,0 +1,86 @@
+"""Figures of the questions: the funnel of the filters, the topics, how far judgments depend on the persona."""
+
+from textwrap import shorten
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from . import style
+
+
+def funnel(table: pd.DataFrame, title: str) -> Axes:
+    """How many prompts are left after each filter (section 3.2 of the paper).
+
+    Args:
+        table: as from `screening.funnel`: an index of steps, columns `kept`, `out` and `reason`.
+        title: of the figure.
+    """
+    ax = style.axes(height=1.4 + 0.34 * len(table))
+    rows = range(len(table))
+    ax.barh(rows, table["kept"], height=0.6, color="C0")
+    ax.barh(rows, table["out"], left=table["kept"], height=0.6, color="0.88")
+    for row, step in enumerate(table.itertuples()):
+        out = f"   −{step.out:,} {step.reason}" if step.out else ""
+        ax.text(step.kept + step.out, row, f" {step.kept:,}{style.plain(out)}", va="center", fontsize=9)
+    ax.set_yticks(rows, map(style.plain, table.index))
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.9 * max(1, table["kept"].max()))  # room for the reasons
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    style.title(ax, title)
+    ax.set_xlabel("prompts")
+    ax.grid(visible=False)
+    n = f"n = {table['kept'].max():,.0f} prompts" if len(table) else "n = 0"
+    return style.caption(ax, f"{n}. Dark: what a step leaves. Light: what it takes out, and why.")
+
+
+def topics(table: pd.DataFrame, title: str) -> Axes:
+    """How many train and held-out prompts each topic has (Fig. 3 of the paper shows its topics).
+
+    Args:
+        table: as from `prompts.balance`: an index of topics, columns `train` and `heldout`.
+        title: of the figure.
+    """
+    table = table.assign(n=table["train"] + table["heldout"]).sort_values("n", ascending=False, kind="stable")
+    ax = style.axes(height=1.6 + 0.21 * len(table))
+    rows = range(len(table))
+    ax.barh(rows, table["train"], height=0.72, color="C0")
+    ax.barh(rows, table["heldout"], left=table["train"], height=0.72, color="C1")
+    ax.set_yticks(rows, [style.plain(shorten(str(name), 48, placeholder=" …")) for name in table.index])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    style.title(ax, title)
+    ax.set_xlabel("prompts")
+    ax.grid(axis="y", visible=False)
+    train, heldout = table[["train", "heldout"]].sum()
+    return style.caption(
+        ax, f"Blue, left: {train:,} train prompts. Orange, right: {heldout:,} held out. {len(table)} topics."
+    )
+
+
+def dependence(table: pd.DataFrame, title: str) -> Axes:
+    """The share of judgments' variance between personas: a point and its interval per prompt, by topic.
+
+    Args:
+        table: columns `topic`, `share`, `low`, `high`; rows without a share are counted in the caption only.
+        title: of the figure.
+    """
+    known = table.dropna(subset=["share"])
+    order = known.groupby("topic")["share"].median().sort_values(ascending=False).index
+    ax = style.axes(height=1.6 + 0.3 * max(1, len(order)))
+    place = known["topic"].map({topic: i for i, topic in enumerate(order)}).astype(float)
+    step = known.groupby("topic").cumcount() / known.groupby("topic")["share"].transform("size").clip(2)
+    rows = place - 0.35 + 0.7 * step
+    ax.hlines(rows, known["low"], known["high"], color="0.6", linewidth=1)
+    ax.plot(known["share"], rows, "o", color="C0", markersize=4)
+    ax.set_yticks(range(len(order)), map(style.plain, order))
+    ax.set_ylim(max(1, len(order)) - 0.5, -0.5)
+    ax.set_xlim(-0.02, 1.02)
+    style.title(ax, title)
+    ax.set_xlabel("share of the variance between personas")
+    ax.grid(axis="y", visible=False)
+    if known.empty:
+        ax.text(0.5, 0, "no judgments", ha="center", va="center", color="0.35")
+    return style.caption(
+        ax, f"A point per prompt (n = {len(known)}, {len(table) - len(known)} without a share), with its 95% interval."
+    )
