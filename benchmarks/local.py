@@ -28,6 +28,7 @@ from pydantic import BaseModel, Field, create_model
 
 from persona_lib import local
 from persona_lib.connection import Endpoint
+from persona_lib.local.__main__ import CONTEXT
 from persona_lib.model import Model
 from persona_lib.store import Store, canonical, read_recording
 
@@ -52,7 +53,7 @@ def serve(path: str, slots: int, port: multiprocessing.Queue) -> None:
     params = xllamacpp.CommonParams()
     params.model.path = path
     params.hostnames, params.port = ["127.0.0.1"], 0
-    params.n_parallel, params.n_ctx = slots, slots * local.CONTEXT
+    params.n_parallel, params.n_ctx = slots, slots * CONTEXT
     server = xllamacpp.Server(params)
     port.put(server.listening_address.rsplit(":", 1)[1])
     while os.getppid() == multiprocessing.parent_process().pid:

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, judging, profiles, seeds, wording
+from . import UserError, judging, profiles, seeds
 from .model import Model, no_twins
+from .templates import bounded
+from .templates import load as load_template
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
 # What a condition is worth is seen against these: a random other persona's profile, the baseline in other words.
@@ -124,8 +126,8 @@ def _answer(
     temperature: float,
 ) -> pd.DataFrame:
     """The answers to all items under one condition, one row each."""
-    template = wording.load(condition, templates)
-    schema = create_model("Answer", **{field: (wording.bounded(words), ...) for field in template.reply})
+    template = load_template(condition, templates)
+    schema = create_model("Answer", **{field: (bounded(words), ...) for field in template.reply})
     values = pd.DataFrame({"persona": drawn.get("told", drawn["profile"]), "question": drawn["prompt"], "words": words})
     if "other_persona" in template.variables:
         values["other_persona"] = _others(drawn)

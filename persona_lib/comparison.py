@@ -7,8 +7,9 @@ from an answer alone: which of several people was it written for? Chance is know
 import numpy as np
 import pandas as pd
 
-from . import UserError, bench, judging, personas, seeds, wording
+from . import UserError, bench, judging, personas, seeds
 from .model import Model
+from .templates import load as load_template
 
 LETTERS = "ABCDEFGH"
 
@@ -140,7 +141,7 @@ def whose(
     if not 2 <= among <= min(len(LETTERS), len(people)):
         most = min(len(LETTERS), len(people))
         raise UserError(f"an answer can't be told among {among} of {len(people)} people: take 2 to {most}")
-    template = wording.load("whose", templates)
+    template = load_template("whose", templates)
     rng = seeds.rng("candidates of a choice", seed)
     profiles = {i: personas.describe(row) for i, row in people.iterrows()}
     options, messages, places = LETTERS[:among], [], []

@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, coding, conditions, phrases, profiles, quirks, universe, wording, written
+from . import UserError, coding, conditions, phrases, profiles, quirks, universe, written
 from .attributes import BY_NAME, NAMES
 from .model import Model
+from .templates import bounded
+from .templates import load as load_template
 
 CONSISTENT, CONTRADICTS = "consistent", "contradicts itself"
 NOWHERE = "none"
@@ -94,10 +96,10 @@ def ask(personas: pd.DataFrame, model: Model, words: int = 30, templates: str | 
         The index of `personas`; `consistent` (True, False, or missing where the reply can't be read), `why`,
         `attribute` (the one most at odds, 'none'), `failure`, `judge` (the model), `judge_template` (hash).
     """
-    template = wording.load("consistent", templates)
+    template = load_template("consistent", templates)
     schema = create_model(
         "Consistent",
-        why=(wording.bounded(words), ...),
+        why=(bounded(words), ...),
         attribute=(Literal[(*NAMES, NOWHERE)], ...),
         verdict=(Literal[CONSISTENT, CONTRADICTS], ...),
     )

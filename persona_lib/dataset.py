@@ -13,8 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from . import UserError, design, files, negatives, preferences, seeds, verification, waves, wording
+from . import UserError, design, files, negatives, preferences, seeds, verification, waves
 from .model import Model
+from .templates import load as load_template
 from .whole import Whole
 
 ABOUT, BASE = "dataset.json", "base.parquet"
@@ -150,7 +151,7 @@ def _about(people: pd.DataFrame, prompts: pd.DataFrame, writer: Model, templates
         "prompts": len(prompts),
         "prompts_hash": _hash(prompts[["prompt_id", "prompt", "prompt_split"]]),
         "generator": writer.identity,
-        "templates": {name: wording.load(name, templates).sha256 for name in names},
+        "templates": {name: load_template(name, templates).sha256 for name in names},
     }
 
 

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from . import personas, quirks, surveys, wording, written
+from . import personas, quirks, surveys, written
 from .attributes import CENSUS, NAMES
 from .model import Model
+from .templates import Template
+from .templates import load as load_template
 
 CORE = "census core"
 LADDER: Mapping[str, tuple[str, ...]] = {
@@ -42,7 +44,7 @@ def read(people: pd.DataFrame, reader: Model, templates: str | None = None) -> p
         One row per person, step and measure: `persona_id`, `step`, `measure`, `reader`, `value` (from -1, left or sad,
         to 1, right or happy: the mean over the options' probabilities and both orders; missing), `failure`.
     """
-    template = wording.load("impression", templates)
+    template = load_template("impression", templates)
     rows, messages = [], []
     for i, row in people.iterrows():
         shown: list[str] = []
@@ -59,7 +61,7 @@ def read(people: pd.DataFrame, reader: Model, templates: str | None = None) -> p
     return table.assign(failure=pd.Series(got.why(orders=2), table.index, dtype="str"))
 
 
-def _asked(template: wording.Template, profile: str, question: str, options: Sequence[str]) -> list[dict[str, str]]:
+def _asked(template: Template, profile: str, question: str, options: Sequence[str]) -> list[dict[str, str]]:
     lines = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=True))
     return template.messages({"persona": profile, "question": question, "options": lines})
 

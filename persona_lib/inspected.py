@@ -22,9 +22,9 @@ from inspect_ai.model import (
 from inspect_ai.util import JSONSchema
 from pydantic import BaseModel
 
-from . import wording
 from .model import REASKS
 from .reply import INVALID, Choices, Reply, chances, normalized, read
+from .templates import load as load_template
 
 _FINISH = {"max_tokens": "length", "model_length": "length"}  # inspect's names of what endpoints call so
 _ROLES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
@@ -63,7 +63,7 @@ async def ask(
         text, _value, failure = read(raw(output), schema)
         if not text or not (failure or "").startswith(INVALID):
             break
-        chat += chat_of(wording.load("repair").messages({"error": failure}))
+        chat += chat_of(load_template("repair").messages({"error": failure}))
     return chat, output
 
 

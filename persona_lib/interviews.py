@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from . import UserError, personas, seeds, wording
+from . import UserError, personas, seeds
 from .guesses import LOGIT, MAJORITY, logit, majority
 from .model import Model
 from .respondents import Survey, bands
 from .stats import agreement, intervals
+from .templates import load as load_template
 
 ITEM = intervals.ITEM
 LETTERS = "ABCDEFG"
@@ -47,7 +48,7 @@ def ask(
     Raises:
         UserError: there are fewer options than orders.
     """
-    template = wording.load("survey" if persona else "survey_nobody", templates)
+    template = load_template("survey" if persona else "survey_nobody", templates)
     items = survey.answers.dropna(subset="answer").merge(survey.questions, on="prompt_id", sort=False)
     items = items.sort_values([personas.ID, "prompt_id"], ignore_index=True)
     profiles = {i: personas.describe(row) for i, row in survey.people.iterrows()} if persona else {}

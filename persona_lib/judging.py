@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import wording
 from .model import Model
 from .reply import field_masses, normalized
+from .templates import bounded
+from .templates import load as load_template
 
 KEEP, REVISE = "keep", "revise"
 SUBTLE, TOO_MUCH = "subtle", "too much"
@@ -72,9 +73,9 @@ def _verdicts(
     probabilities: bool = False,
 ) -> pd.DataFrame:
     """A critique and one of two verdicts on each answer; the first option scores 1, the second 0."""
-    template = wording.load(name, templates)
+    template = load_template(name, templates)
     verdict = Literal[tuple(options.values())]
-    schema = create_model(name.title(), critique=(wording.bounded(CRITIQUE_WORDS), ...), verdict=(verdict, ...))
+    schema = create_model(name.title(), critique=(bounded(CRITIQUE_WORDS), ...), verdict=(verdict, ...))
     fixed = options | {"words": CRITIQUE_WORDS}
     messages = [
         template.messages({"persona": a.profile, "question": a.prompt, "answer": a.answer} | fixed)
@@ -118,7 +119,7 @@ def prefer(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step
         in the other; a tie in one order is no flip), `failure` (why there is no choice, or missing). A mean that is a
         half but for rounding is a half.
     """
-    template = wording.load("prefer", templates)
+    template = load_template("prefer", templates)
     orders = [("chosen", "rejected"), ("rejected", "chosen")]
     messages = [
         template.messages({"persona": p["profile"], "question": p["prompt"], "first": p[one], "second": p[other]})

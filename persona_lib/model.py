@@ -18,7 +18,7 @@ import openai
 from anyio.from_thread import start_blocking_portal
 from pydantic import BaseModel, create_model
 
-from . import UserError, local, prices, wording
+from . import UserError, local, prices
 from . import settings as own
 from .batch import MOST_WAITING, Batches
 from .budget import Budget, Purse, of_run
@@ -27,6 +27,7 @@ from .dry import Dry
 from .progress import Calls
 from .reply import CUT_OFF, INVALID, Choices, Reply, chances, first_token, normalized, read, refuses_logprobs, tokens
 from .store import Store, Stored, canonical, key_of
+from .templates import load as load_template
 from .usage import Usage, total
 
 Messages = list[dict[str, str]]
@@ -248,7 +249,7 @@ class Model:
             if not text or not failure or not failure.startswith(INVALID):
                 break
             invalid[key] = failure
-            again = wording.load("repair").messages({"error": failure})
+            again = load_template("repair").messages({"error": failure})
             one = [*one, {"role": "assistant", "content": text}, *again]
         else:
             self.store.fail(invalid)

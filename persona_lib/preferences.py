@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, create_model
 
-from . import personas, seeds, wording
+from . import personas, seeds
 from .attributes import NAMES
 from .model import Messages, Model
+from .templates import Template, bounded
+from .templates import load as load_template
 
 _REFUSES = re.compile(r"^\W*(?:i'?m sorry|i am sorry|sorry|i can(?:no|')t|i am unable|as an ai)\b", re.IGNORECASE)
 _TAIL = re.compile(r"[,;:(]| alone\b| or ")  # of a label: what nobody would quote
@@ -103,7 +105,7 @@ def refine(items: pd.DataFrame, writer: Model, words: int = 60, templates: str |
             "critique": said,
             "chosen": chosen,
             "generator": writer.name,
-            "templates": "".join(wording.load(name, templates).sha256 for name in ("critique", "revision")),
+            "templates": "".join(load_template(name, templates).sha256 for name in ("critique", "revision")),
             "failure": first.radd("critique: ").fillna(second.radd("revision: ")),
         }
     )
@@ -112,7 +114,7 @@ def refine(items: pd.DataFrame, writer: Model, words: int = 60, templates: str |
 class Requests(NamedTuple):
     """What is asked in one step: a row of `values` for each item that has all of them, `index` of all items."""
 
-    template: wording.Template
+    template: Template
     values: pd.DataFrame
     index: pd.Index
     schema: type[BaseModel]
@@ -154,8 +156,8 @@ def revision_requests(
 
 
 def _requests(name: str, known: dict[str, Any], index: pd.Index, words: int, templates: str | None) -> Requests:
-    template = wording.load(name, templates)
-    fields = {field: (wording.bounded(words), ...) for field in template.reply}
+    template = load_template(name, templates)
+    fields = {field: (bounded(words), ...) for field in template.reply}
     return Requests(template, pd.DataFrame(known, index=index).dropna(), index, create_model(name.title(), **fields))
 
 

@@ -12,8 +12,9 @@ import pandas as pd
 from pydantic import create_model
 from scipy import stats
 
-from . import UserError, files, prompts, wording
+from . import UserError, files, prompts
 from .model import Model
+from .templates import load as load_template
 
 FEWEST_WORDS = 5
 FEWEST_PERSONAS = 5  # for an interval of the persona-dependence
@@ -70,7 +71,7 @@ def value_laden(
     """
     left = screened[screened["removed"].isna()]
     asked = left if n is None else left.loc[left["prompt_id"].isin(prompts.sample(left, n, seed)["prompt_id"])]
-    template = wording.load("value_laden", templates)
+    template = load_template("value_laden", templates)
     schema = create_model("Sorting", verdict=(Literal[YES, NO], ...))
     messages = [template.messages({"question": text, "yes": YES, "no": NO}) for text in asked["prompt"]]
     replies = classifier.ask(messages, schema=schema, step="sorting of prompts")

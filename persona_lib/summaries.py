@@ -14,10 +14,12 @@ from typing import Literal
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, files, personas, wording
+from . import UserError, files, personas
 from .attributes import NAMES
 from .model import Model
 from .stats import agreement, intervals
+from .templates import Template
+from .templates import load as load_template
 
 KEPT, DROPPED = "kept", "dropped"
 CUES = Path(__file__).parent / "data" / "cues.yaml"
@@ -59,7 +61,7 @@ def attributes(results: pd.DataFrame, people: pd.DataFrame, judge: Model, templa
     """
     if results.empty:
         raise UserError("no summary to compare with a profile: run the condition `summary` first")
-    template = wording.load("kept", templates)
+    template = load_template("kept", templates)
     known = {i: tuple(people.loc[i].reindex(list(NAMES)).dropna().index) for i in results["persona_id"].unique()}
     parts = []
     # One schema per set of attributes, so that everybody is asked for what they have and nothing else.
@@ -75,7 +77,7 @@ def attributes(results: pd.DataFrame, people: pd.DataFrame, judge: Model, templa
     return table.drop(columns="summary").assign(score=_scores(table["judged"]))
 
 
-def _judged(rows: pd.DataFrame, names: tuple[str, ...], judge: Model, template: wording.Template) -> pd.DataFrame:
+def _judged(rows: pd.DataFrame, names: tuple[str, ...], judge: Model, template: Template) -> pd.DataFrame:
     """The judge's verdicts on the summaries of people who have the same attributes."""
     fields = {name.replace(" ", "_"): (Literal[KEPT, DROPPED], ...) for name in names}
     there = rows[rows["working"].notna()]

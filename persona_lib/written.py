@@ -7,9 +7,11 @@ that everything works without a model. Used by `personas`.
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, conditions, phrases, profiles, wording
+from . import UserError, conditions, phrases, profiles
 from .model import Model
 from .reply import Reply
+from .templates import bounded
+from .templates import load as load_template
 
 SETS = {
     "detailed job description": "job",
@@ -62,14 +64,14 @@ def by_model(
         all texts of the person are the hand-written ones and `failure` says why. A wording of ideology that leaves the
         label's side, as far as the words left, liberal, progressive, right and conservative tell, can't be used.
     """
-    table, template = conditions.table(people), wording.load("write", templates)
+    table, template = conditions.table(people), load_template("write", templates)
     written = fallback(people, seed, share_ideology)
     asked = written[[*SETS]].notna()
     asked["ideology"] = _free(table, seed, share_ideology)
     for wanted, those in asked.groupby([*SETS], sort=False):
         names = [name for name, want in zip(SETS, wanted, strict=True) if want]
         fields = {name: name.replace(" ", "_") for name in names}
-        schema = create_model("Written", **{field: (wording.bounded(words), ...) for field in fields.values()})
+        schema = create_model("Written", **{field: (bounded(words), ...) for field in fields.values()})
         values = {"words": words, "asked": ", ".join(f'"{field}"' for field in fields.values())}
         known = people.loc[those.index].drop(columns=[n for n in SETS if n in people and n != "ideology"])
         messages = [template.messages(values | {"persona": profiles.lines(row)}) for _, row in known.iterrows()]

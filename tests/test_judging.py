@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from endpoint import Endpoint, completion
 
-from persona_lib import judging, wording
+from persona_lib import judging, templates
 from persona_lib.model import Model
 
 ANSWERS = pd.DataFrame(
@@ -26,7 +26,7 @@ def test_a_verdict_is_a_score_with_the_critique_and_what_it_was_asked_with():
     table, requests = judged(json.dumps({"critique": "good", "verdict": "keep"}))
     assert list(table.index) == [7, 3]
     assert table["score"].tolist() == [1.0, 1.0] and table["judge_failure"].isna().all()
-    assert set(table["judge_template"]) == {wording.load("critic").sha256}
+    assert set(table["judge_template"]) == {templates.load("critic").sha256}
     assert judged(json.dumps({"critique": "bad", "verdict": "revise"}))[0]["score"].tolist() == [0.0, 0.0]
     schema = requests[0]["response_format"]["json_schema"]["schema"]["properties"]
     assert list(schema) == ["critique", "verdict"] and schema["verdict"]["enum"] == ["keep", "revise"]

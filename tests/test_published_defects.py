@@ -31,7 +31,7 @@ ELSEWHERE = {
     "leave-one-out hides the attribute from the judge, too": (
         "test_leave_one_out::test_hiding_an_attribute_from_the_writer_shows_in_the_score_of_the_same_items"
     ),
-    "the baseline asks to personalize": "test_wording::test_the_baseline_knows_no_persona_and_asks_for_none",
+    "the baseline asks to personalize": "test_templates::test_the_baseline_knows_no_persona_and_asks_for_none",
     "an import takes a key": "test_model::test_a_missing_key_is_said_before_anything_is_sent",
     "persona and prompt are confounded": (
         "test_bench::test_every_persona_and_every_prompt_is_used_evenly_and_no_pair_twice"

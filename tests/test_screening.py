@@ -11,7 +11,7 @@ import pytest
 from endpoint import Endpoint, completion
 from scipy import stats
 
-from persona_lib import UserError, plots, prompts, screening, wording
+from persona_lib import UserError, plots, prompts, screening, templates
 from persona_lib.model import Model
 
 
@@ -118,11 +118,11 @@ INJECTIONS = [
 
 @pytest.mark.parametrize("text", INJECTIONS)
 def test_nothing_in_a_prompt_breaks_out_of_the_classifiers_template(text):
-    system, user = wording.load("value_laden").messages({"question": text, "yes": "yes", "no": "no"})
+    system, user = templates.load("value_laden").messages({"question": text, "yes": "yes", "no": "no"})
     content = user["content"]
     assert content.count("<question>") == content.count("</question>") == 1 and "<|" not in content
     inside = content.split("<question>\n")[1].split("\n</question>")[0]
-    assert inside == wording.neutralize(text) and inside.replace("‹", "<") == text
+    assert inside == templates.neutralize(text) and inside.replace("‹", "<") == text
     assert text not in system["content"]
 
 

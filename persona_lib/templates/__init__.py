@@ -1,7 +1,8 @@
-"""The wording of every prompt is data: one text file per template in templates/, or in a folder of the user's own.
+"""Templates: the wording of every prompt, one text file each, here or in a folder of the user's own.
 
-A template's file opens with its settings in YAML (`reply:` lists the fields of the structured reply), then its chat
-messages, each under [system] or [user], with $variables. Used by judging, bench and what else asks a model.
+A file opens with its settings in YAML (`reply:` lists the fields of the structured reply, in order). Its chat messages
+follow, each under [system] or [user], with $variables. Every wing that asks a model loads its wording here; notebooks
+pass a folder of the user's own as the parameter `templates`.
 """
 
 import re
@@ -14,9 +15,9 @@ from typing import Annotated
 import yaml
 from pydantic import Field
 
-from . import UserError, seeds
+from .. import UserError, seeds
 
-FOLDER = Path(__file__).parent / "templates"
+FOLDER = Path(__file__).parent
 
 _ROLE = re.compile(r"^\[(system|user)\]\n", re.MULTILINE)
 # What could close a delimiter of ours (<persona> ... </persona>) or of a chat format (<|im_end|>) from within data.

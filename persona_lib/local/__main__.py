@@ -1,0 +1,36 @@
+"""The server's own process: `python -m persona_lib.local FILE.gguf`; without a file, fetch the embedded model."""
+
+import os
+import sys
+from pathlib import Path
+
+from . import default_model
+
+CONTEXT = 4096  # tokens of prompt and reply together: a profile, a question and an answer take below 1,500
+PROMPT_CACHE_MIB = 512  # llama.cpp's own default is 8 GiB
+
+
+def serve_until_stdin_closes(path: str) -> None:
+    """Print the address once the model is loaded, and end when the parent's pipe closes."""
+    import xllamacpp  # half a second, which fetching the model need not wait for
+
+    params = xllamacpp.CommonParams()
+    params.model.path = path
+    params.model_alias = {Path(path).stem}
+    params.hostnames, params.port = ["127.0.0.1"], 0
+    # On two cores one slot is as fast as four, and repeatable in the same order of requests.
+    params.n_parallel, params.n_ctx = 1, CONTEXT
+    params.cache_ram_mib = PROMPT_CACHE_MIB
+    params.ui = False
+    server = xllamacpp.Server(params)
+    print(server.listening_address, flush=True)
+    sys.stdin.read()
+    # There is nothing to save, and the server's own way to stop can hang when it has only just begun.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        serve_until_stdin_closes(sys.argv[1])
+    else:
+        print(default_model())
