@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from persona_lib import census, distances
-from persona_lib.census import Population
+from persona_lib import census
+from persona_lib.census import Population, distances
 
 
 def halves(people: pd.DataFrame) -> pd.DataFrame:

@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, coding, conditions, phrases, profiles, quirks, universe, written
+from . import UserError, conditions, phrases, profiles, quirks, written
 from .attributes import BY_NAME, NAMES
+from .census import coding
+from .census.rules import RULES
 from .model import Model
 from .templates import bounded
 from .templates import load as load_template
@@ -41,9 +43,9 @@ def check(personas: pd.DataFrame) -> pd.DataFrame:
 
 def _impossible(personas: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Combinations of census values that no person has, rule by rule."""
-    asked = {name for rule in universe.RULES for name in rule if name in personas}
+    asked = {name for rule in RULES for name in rule if name in personas}
     codes = {name: coding.encode(BY_NAME[name], personas[name]) for name in asked}
-    for rule in universe.RULES:
+    for rule in RULES:
         if all(name in codes for name in rule):
             names = " and ".join(sorted(rule))
             rows = np.logical_and.reduce([member[codes[name]] for name, member in rule.items()])

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, balance, enrichment, profiles, seeds
+from . import UserError, enrichment, profiles, seeds
 from .attributes import BY_NAME, CENSUS, COLUMNS
-from .census import Population, Records
+from .census import Population, Records, balance
 from .model import Model
 from .profiles import describe as describe
 

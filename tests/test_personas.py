@@ -8,9 +8,9 @@ import sys
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, balance, distances, personas
+from persona_lib import UserError, personas
 from persona_lib.attributes import CENSUS, COLUMNS, NAMES
-from persona_lib.census import Population
+from persona_lib.census import Population, balance, distances
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, distances, origins, surveys
-from persona_lib.census import Population
+from persona_lib import UserError, origins, surveys
+from persona_lib.census import Population, distances
 from persona_lib.surveys import CORRELATIONS, IDEOLOGIES, LEVELS, PARTIES, RELIGIONS, TRAITS
 
 PRINTED = {"Independent (neither)": PARTIES[3], "Moderate": IDEOLOGIES[3]}  # the figures' short forms

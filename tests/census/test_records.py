@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, census, distances, personas
+from persona_lib import UserError, census, personas
 from persona_lib.attributes import CENSUS, COLUMNS
-from persona_lib.records import Records
+from persona_lib.census import distances
+from persona_lib.census.records import Records
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from places import ROOT
 
-from persona_lib import UserError, census, mapping, personas, universe
+from persona_lib import UserError, census, personas
 from persona_lib.attributes import BY_NAME, CENSUS, COLUMNS
+from persona_lib.census import mapping, rules
 
 MAPPING = """
 weight: FACTOR
@@ -154,10 +155,10 @@ def test_personas_are_drawn_from_it(population):
 
 def test_us_rules_hold_only_for_attributes_that_are_the_us(files):
     ours = [BY_NAME[name] for name in CENSUS]
-    assert len(universe.rules_for(ours)) == len(universe.RULES)
+    assert len(rules.rules_for(ours)) == len(rules.RULES)
     spanish = mapping.load(files[1]).drawn()
-    assert universe.rules_for(spanish) == []
-    some = universe.rules_for([BY_NAME["age"], BY_NAME["marital status"], *spanish])
+    assert rules.rules_for(spanish) == []
+    some = rules.rules_for([BY_NAME["age"], BY_NAME["marital status"], *spanish])
     assert some and all(set(rule) <= {"age", "marital status"} for rule in some)
 
 

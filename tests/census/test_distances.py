@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import census, distances, personas, plots
+from persona_lib import census, personas, plots
+from persona_lib.census import distances
 
 
 def table(**shares: float) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from .attributes import BY_NAME, NEVER_WORKED, OLDEST, Attribute
+from ..attributes import BY_NAME, NEVER_WORKED, OLDEST, Attribute
 
 Value = int | str | None
 Rule = dict[str, np.ndarray]

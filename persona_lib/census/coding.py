@@ -6,8 +6,8 @@ Of numbers only each band's values and how many people have them are kept. Used 
 import numpy as np
 import pandas as pd
 
-from . import UserError
-from .attributes import Attribute
+from .. import UserError
+from ..attributes import Attribute
 
 MOST = 255  # codes of one attribute
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pums_files
 import pytest
 
-from persona_lib import UserError, census, download
+from persona_lib import UserError, census
+from persona_lib.census import download
 
 
 class Bureau(SimpleHTTPRequestHandler):

@@ -9,8 +9,9 @@ import pytest
 from impossible_people import IMPOSSIBLE
 from pums_files import FPARC, HOUSEHOLDS, as_in_2018, files, write, zipped
 
-from persona_lib import UserError, census, pums
+from persona_lib import UserError, census
 from persona_lib.attributes import BY_NAME, CENSUS
+from persona_lib.census import pums
 
 FAMILY = BY_NAME["family presence and age"]
 STATES = ["csv_pwy.zip", "csv_hwy.zip", "csv_pvt.zip", "csv_hvt.zip"]

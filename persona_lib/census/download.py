@@ -16,7 +16,8 @@ import pandas as pd
 from platformdirs import user_cache_path
 from tqdm import tqdm
 
-from . import UserError, pums
+from .. import UserError
+from . import pums
 
 BUREAU = "https://www2.census.gov/programs-surveys/acs/data/pums"
 KINDS = ("1-Year", "5-Year")

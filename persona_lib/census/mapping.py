@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, model_validator
 
-from . import UserError, files, universe
-from .attributes import Attribute
+from .. import UserError, files
+from ..attributes import Attribute
 from .coding import MOST
 from .records import WEIGHT
+from .rules import Rule, rules_for
 
 AGES = tuple(range(1, 121))  # bands of a number that names none
 
@@ -34,7 +35,7 @@ class Span(BaseModel, extra="forbid"):
 Condition = list[Label | None] | Span
 
 
-class Rule(BaseModel, extra="forbid"):
+class WrittenRule(BaseModel, extra="forbid"):
     """Nobody for whom all of `when` holds has one of the values of `never`."""
 
     never: dict[Label, Condition] = Field(min_length=1, max_length=1)
@@ -77,7 +78,7 @@ class Mapping(BaseModel, extra="forbid"):
     attributes: dict[Label, Entry] = Field(min_length=1)
     weight: str | None = None
     order: list[Label] = []
-    rules: list[Rule] = []
+    rules: list[WrittenRule] = []
     separator: str = ","
     encoding: str = "utf-8"
 
@@ -100,7 +101,7 @@ class Mapping(BaseModel, extra="forbid"):
         """The attributes in the order in which they are drawn."""
         return [self.attributes[name].attribute(name) for name in self.order or self.attributes]
 
-    def compiled(self) -> list[universe.Rule]:
+    def compiled(self) -> list[Rule]:
         """Its rules and universes as `universe` has them; without any, the US rules on attributes that are the US's."""
         known = {attribute.name: attribute for attribute in self.drawn()}
         rules = []
@@ -113,7 +114,7 @@ class Mapping(BaseModel, extra="forbid"):
             missing = _mask(known[name], [None])
             rules += [asked | {name: missing}] if asked else []
             rules += [{other: ~mask, name: ~missing} for other, mask in asked.items()]
-        return rules or universe.rules_for(known.values())
+        return rules or rules_for(known.values())
 
 
 def _mask(attribute: Attribute, condition: Condition) -> np.ndarray:

@@ -19,8 +19,8 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 import pandas as pd
 
-from . import UserError
-from .attributes import BY_NAME, CENSUS
+from .. import UserError
+from ..attributes import BY_NAME, CENSUS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from . import UserError, seeds
+from .. import UserError, seeds
 
 WEIGHT = "weight"  # the column of a table of persons that says how many people each stands for
 

@@ -10,7 +10,8 @@ any machine. Used by `personas`.
 import numpy as np
 import pandas as pd
 
-from . import UserError, distances, seeds
+from .. import UserError, seeds
+from . import distances
 
 CANDIDATES = 128  # looked at for each place
 ROUNDS = 2  # times that each place comes up

@@ -1,12 +1,9 @@
-"""Census microdata to a table of labelled persons, and two ways to draw people from it.
+"""The population model: a sequence of trees (`trees`), each attribute drawn given those before it (Reiter 2005).
 
-`Population` is a model: a sequence of trees (`cart`), each attribute drawn given those before it; combinations that
-can't be (`universe`) are never drawn, and only the leaves' counts are kept, no person's row. `Records` (of `records`)
-draws the real people themselves. Used by notebook 01.
+Combinations that `rules` forbids are never drawn. Only the leaves' counts are kept, no person's row.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,12 +13,14 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from . import UserError, cart, coding, pums, seeds, universe
-from .attributes import BY_NAME, CENSUS, OLDEST, Attribute
-from .download import download_pums
-from .records import WEIGHT, Records, check, weights
-
-__all__ = ["Population", "Records", "download_pums", "read_mapped", "read_pums"]
+from .. import UserError, seeds
+from ..attributes import BY_NAME, CENSUS, Attribute
+from . import coding
+from .mapping import load as load_mapping
+from .records import check, weights
+from .rules import RULES, Rule, against, allowed
+from .trees import Tree
+from .trees import fit as fit_tree
 
 DEFAULT = Path(__file__).parent / "data" / "population.npz"
 CHUNK = 50_000  # persons drawn at a time: bounds memory, and is part of what a seed means
@@ -56,79 +55,6 @@ ORDER = (
     "fertility",
 )
 
-Files = str | Path | Sequence[str | Path]
-
-
-def read_pums(files: Files) -> pd.DataFrame:
-    """Read persons from the Bureau's files (American Community Survey, 1-year or 5-year, from 2018 on).
-
-    `files`: person files and their housing files, of one or several states, as CSV or zipped; or parquet files that
-    hold both. Only the needed columns are read.
-
-    Returns one row per person and the columns of `attributes.CENSUS`: age in years, income in dollars (missing
-    under 15; adjusted by ADJINC where the files have it), all others categorical with the Bureau's labels; not
-    applicable is missing. After them, where the files have them: `state` (its name) and `weight` (PWGTP: how many
-    people the person stands for). A parquet file without PWGTP counts each person the same. `.attrs` says where it
-    comes from. Raises UserError for files that can't be read, don't belong together, lack columns or have codes that
-    the dictionary lacks.
-    """
-    table = pums.read(_paths(files))
-    people = pd.DataFrame({name: _labelled(BY_NAME[name], table[BY_NAME[name].pums]) for name in CENSUS})
-    if pums.STATE in table:
-        people["state"] = _states(table[pums.STATE])
-    if pums.WEIGHT in table:
-        people[WEIGHT] = table[pums.WEIGHT].astype("Float64")
-    people.attrs = table.attrs | {"weights": pums.WEIGHT if WEIGHT in people else "none"}
-    return people
-
-
-def read_mapped(files: Files, mapping: object) -> pd.DataFrame:
-    """Read other microdata, of any country, as a mapping says (a YAML file; docs/census.md describes its form).
-
-    Returns one row per person, a column per attribute of the mapping, and `weight` where it names one. Raises
-    UserError for a mapping or files that are malformed or don't fit each other.
-    """
-    from . import mapping as mappings
-
-    form, paths = mappings.load(mapping), _paths(files)
-    people = mappings.read(paths, form)
-    names = [path.name for path in paths]
-    years = sorted(set(re.findall(r"(?:19|20)\d\d", " ".join(names))))
-    people.attrs = {"files": names, "years": years, "weights": form.weight or "none"}
-    return people
-
-
-def _paths(files: Files) -> list[Path]:
-    return [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
-
-
-def _states(cells: pd.Series) -> pd.Series:
-    names = pd.read_csv(pums.STATES, index_col="code")["name"]
-    if strange := set(cells.unique()) - set(names.index):
-        raise UserError(
-            f"PUMS column STATE has codes that are no state ({', '.join(map(str, strange))}): mend the file."
-        )
-    return pd.Series(pd.Categorical(cells.map(names), categories=names), index=cells.index)
-
-
-def _labelled(attribute: Attribute, cells: pd.Series) -> pd.Series:
-    """One PUMS column as numbers or as a categorical of the attribute's labels."""
-    values = pd.to_numeric(cells, errors="coerce").astype("Int64")
-    known = values.notna() | cells.isna()
-    if attribute.name == "age":
-        known = values.between(0, OLDEST).fillna(False)
-    elif attribute.grouped:
-        known &= values.isna() | (values >= min(attribute.codes))
-    elif attribute.kind == "categorical":
-        known &= values.isin(list(attribute.codes)) | values.isna()
-    if not known.all():
-        strange = ", ".join(sorted(map(str, cells[~known].unique()))[:9])
-        raise UserError(f"PUMS column {attribute.pums} has codes that the dictionary lacks ({strange}): mend the file.")
-    if attribute.kind == "numeric":
-        return values.astype("int64") if attribute.name == "age" else values
-    index = np.searchsorted(list(attribute.codes), values.fillna(-1).to_numpy(dtype=int), side="right") - 1
-    return pd.Series(pd.Categorical.from_codes(index, attribute.labels), index=cells.index)
-
 
 @dataclass(frozen=True)
 class Population:
@@ -140,9 +66,9 @@ class Population:
     """
 
     attributes: tuple[Attribute, ...]
-    trees: tuple[cart.Tree, ...]
+    trees: tuple[Tree, ...]
     numbers: dict[str, np.ndarray]
-    rules: tuple[universe.Rule, ...]
+    rules: tuple[Rule, ...]
     columns: tuple[str, ...]
     provenance: dict
 
@@ -163,7 +89,7 @@ class Population:
         coded = {a.name: coding.encode(a, people[a.name]) for a in attributes}
         trees = tuple(_fit_tree(attributes[: place + 1], coded, rules, weight) for place in range(len(attributes)))
         numbers = {a.name: coding.tally(a, people[a.name], weight) for a in attributes if a.kind == "numeric"}
-        about = _provenance(people, attributes) | {"against the rules": universe.against(rules, coded)}
+        about = _provenance(people, attributes) | {"against the rules": against(rules, coded)}
         return cls(attributes, trees, numbers, rules, columns, about)
 
     def sample(self, n: int, seed: int = 0) -> pd.DataFrame:
@@ -183,10 +109,10 @@ class Population:
         coded: dict[str, np.ndarray] = {}
         for attribute, tree in zip(self.attributes, self.trees, strict=True):
             given = np.column_stack([*coded.values()]) if coded else np.empty((n, 0), dtype=np.uint8)
-            allowed = universe.allowed(attribute, coded, n, self.rules)
-            if not allowed.any(axis=1).all():
+            possible = allowed(attribute, coded, n, self.rules)
+            if not possible.any(axis=1).all():
                 raise UserError(f"the rules leave somebody no value of {attribute.name}: mend the mapping's rules.")
-            coded[attribute.name] = tree.draw(given, allowed, rng.random(n))
+            coded[attribute.name] = tree.draw(given, possible, rng.random(n))
         values = {a.name: coding.pick(a, self.numbers[a.name], coded[a.name], rng)
                   for a in self.attributes if a.kind == "numeric"}  # fmt: skip
         return {name: (code, values.get(name)) for name, code in coded.items()}
@@ -213,7 +139,7 @@ class Population:
                 about = json.loads(str(file["about"]))
                 attributes = tuple(_attribute(**told) for told in about["attributes"])
                 trees = tuple(
-                    cart.Tree(*(file[f"{field} {place}"] for field in TREE), file[f"counts {place}"].astype(np.int64))
+                    Tree(*(file[f"{field} {place}"] for field in TREE), file[f"counts {place}"].astype(np.int64))
                     for place in range(len(attributes))
                 )
                 numbers = {a.name: file[f"numbers {i}"] for i, a in enumerate(attributes) if a.kind == "numeric"}
@@ -233,29 +159,27 @@ def _attribute(codes: list[str], bands: list[int], **told: object) -> Attribute:
     return Attribute(codes=dict(enumerate(codes, start=1)), bands=tuple(bands), **told)
 
 
-def _plan(mapping: object) -> tuple[tuple[Attribute, ...], tuple[universe.Rule, ...], tuple[str, ...]]:
+def _plan(mapping: object) -> tuple[tuple[Attribute, ...], tuple[Rule, ...], tuple[str, ...]]:
     """The attributes in drawing order, the rules, and the table's columns."""
     if mapping is None:
-        return tuple(BY_NAME[name] for name in ORDER), tuple(universe.RULES), CENSUS
-    from . import mapping as mappings
-
-    form = mappings.load(mapping)
+        return tuple(BY_NAME[name] for name in ORDER), tuple(RULES), CENSUS
+    form = load_mapping(mapping)
     return tuple(form.drawn()), tuple(form.compiled()), tuple(form.attributes)
 
 
 def _fit_tree(
     attributes: Sequence[Attribute],
     coded: dict[str, np.ndarray],
-    rules: Sequence[universe.Rule],
+    rules: Sequence[Rule],
     weight: np.ndarray | None,
-) -> cart.Tree:
+) -> Tree:
     """The tree of the last of these attributes, from those people whose value isn't settled by the rules."""
     *before, last = attributes
     given, target = {a.name: coded[a.name] for a in before}, coded[last.name]
-    free = universe.allowed(last, given, len(target), rules).sum(axis=1) > 1
+    free = allowed(last, given, len(target), rules).sum(axis=1) > 1
     x = np.column_stack([*given.values()]) if given else np.empty((len(target), 0), dtype=np.uint8)
     ordered = [a.ordered or a.kind == "numeric" for a in before]
-    return cart.fit(x[free], target[free], last.size, ordered, None if weight is None else weight[free])
+    return fit_tree(x[free], target[free], last.size, ordered, None if weight is None else weight[free])
 
 
 def _whole(weight: np.ndarray | None) -> np.ndarray | None:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, balance, distances
-from persona_lib.census import Population
+from persona_lib import UserError
+from persona_lib.census import Population, balance, distances
 
 N = 1_586
 

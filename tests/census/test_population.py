@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from impossible_people import IMPOSSIBLE
 
-from persona_lib import UserError, cart, census, distances
+from persona_lib import UserError, census
 from persona_lib.attributes import BY_NAME, CENSUS
-from persona_lib.cart import Tree
-from persona_lib.census import ORDER, Population
-from persona_lib.universe import RULES
+from persona_lib.census import Population, distances, trees
+from persona_lib.census.population import DEFAULT, ORDER
+from persona_lib.census.rules import RULES
+from persona_lib.census.trees import Tree
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +123,7 @@ def test_a_saved_population_draws_what_the_fitted_one_did(small, tmp_path):
 
 
 def test_the_committed_population_is_small_and_holds_no_persons_row(population):
-    assert census.DEFAULT.stat().st_size <= 400_000
+    assert DEFAULT.stat().st_size <= 400_000
     assert population.provenance["persons"] == 200_000
     assert population.provenance["files"] == ["us_persons_2024.parquet"]
     assert population.provenance["years"] == ["2024"] and population.provenance["weights"] == "none"
@@ -186,10 +187,10 @@ def test_a_population_of_children_alone_can_be_fitted(people):
 
 
 def test_a_tree_may_have_more_leaves_than_a_small_integer_counts(monkeypatch):
-    monkeypatch.setattr(cart, "LEAF", 1)
+    monkeypatch.setattr(trees, "LEAF", 1)
     codes = np.stack(np.meshgrid(np.arange(250), np.arange(250)), axis=-1).reshape(-1, 2).astype(np.uint8)
     target = np.random.default_rng(0).integers(0, 9, len(codes)).astype(np.uint8)
-    tree = cart.fit(codes, target, 9, [True, True])
+    tree = trees.fit(codes, target, 9, [True, True])
     assert len(tree.right) > 65_535 and (tree.counts[tree.leaves(codes)].argmax(axis=1) == target).all()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .attributes import BY_NAME, CENSUS, NAMES
+from ..attributes import BY_NAME, CENSUS, NAMES
 from .records import WEIGHT
 
 Order = Mapping[str, Sequence[str]]  # the values of attributes

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import distances, diversity, personas
-from persona_lib.census import Population
+from persona_lib import personas
+from persona_lib.census import Population, distances, diversity
 
 
 def test_the_chances_are_those_of_all_pairs_of_people_counted_one_by_one():
