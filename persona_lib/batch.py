@@ -20,7 +20,7 @@ import openai
 from . import UserError
 from .connection import FINAL, RETRIES, Endpoint, is_completion, loaded, message, one_line, wait
 from .reply import Outcome, read
-from .store import Batch, Store, canonical, key_of
+from .store import Batch, Journal, Store, canonical, key_of
 
 MOST_REQUESTS = 50_000  # of a file; OpenAI's bound, as that on its bytes
 MOST_BYTES = 200_000_000
@@ -63,7 +63,7 @@ class Batches(Endpoint):
 
     def __init__(self, name: str, base_url: str, store: Store, report: Callable[[int], None]):
         super().__init__(name, base_url)
-        self._store, self._report = store, report
+        self._store, self._journal, self._report = store, Journal(store), report
         self._gathering: _File | None = None
         self._submitting = asyncio.Lock()
         self._tasks: list[asyncio.Task[Failures]] = []
@@ -78,9 +78,9 @@ class Batches(Endpoint):
                 batch as a whole.
         """
         key = key_of(canonical(request))
-        batch = self._store.batch_of(key)
+        batch = self._journal.batch_of(key)
         failures = await asyncio.shield(self._resume(batch) if batch else self._join(key, request))
-        if not batch and (batch := self._store.batch_of(key)):  # another process was faster
+        if not batch and (batch := self._journal.batch_of(key)):  # another process was faster
             failures = await asyncio.shield(self._resume(batch))
         if stored := self._store.get(key):
             return Outcome(json.loads(stored.reply), True, 0)
@@ -91,7 +91,7 @@ class Batches(Endpoint):
 
         Unlike `call` it leaves nothing waiting, so that no more than a file of requests is in memory.
         """
-        if batch := self._store.batch_of(key):
+        if batch := self._journal.batch_of(key):
             return self._resume(batch)
         if (full := self._gathering) and not full.takes(self._line(key, request)):
             self._gathering = None
@@ -158,13 +158,13 @@ class Batches(Endpoint):
     async def _submit(self, file: _File) -> Batch | None:
         """Bring a file to the endpoint, or nothing where all its requests are there."""
         async with self._submitting, self._store.locks.alone(SUBMISSION):
-            for key in [k for k in file.requests if self._store.batch_of(k) or self._store.get(k)]:
+            for key in [k for k in file.requests if self._journal.batch_of(k) or self._store.get(k)]:
                 del file.requests[key]  # another process was faster
             if not file.requests:
                 return None
             uploaded = await self._upload(file)
             # From here on a new start knows of the file, and sees to it that it is worked through once.
-            batch = self._store.submit(uploaded, ((key, canonical(r)) for key, r in file.requests.items()))
+            batch = self._journal.submit(uploaded, ((key, canonical(r)) for key, r in file.requests.items()))
             file.requests.clear()
             self._following[batch.number] = file.task
             return batch
@@ -189,17 +189,17 @@ class Batches(Endpoint):
         with self._errors(batch):
             # Between the note of a file and its batch another process may come, and would find neither id nor batch.
             async with self._store.locks.alone(f"{SUBMISSION} {batch.number}"):
-                known = self._store.batch(batch.number)
+                known = self._journal.batch(batch.number)
                 if known and known.id is None:
                     known = known._replace(id=await self._begin(client, known.file, new))
-                    self._store.begun(known)
+                    self._journal.begun(known)
             if known is None:
                 return _elsewhere()
             batch = known
             state = await self._ended(client, batch.id)
             files = [(await client.files.content(f)).content for f in (state.output_file_id, state.error_file_id) if f]
         failures: Failures = defaultdict(lambda: f"no reply: {state.id} is {state.status} without one")
-        self._store.end(batch, (reply for file in files for reply in _replies(file, failures)))
+        self._journal.end(batch, (reply for file in files for reply in _replies(file, failures)))
         del self._done[batch.id]
         self._report(sum(self._done.values()))
         if state.status == "failed":
@@ -240,7 +240,7 @@ class Batches(Endpoint):
         try:
             yield
         except (openai.BadRequestError, openai.NotFoundError) as error:
-            self._store.end(batch)
+            self._journal.end(batch)
             raise UserError(
                 f"{self.base_url} does not have {batch.id or batch.file}: {message(error)}; "
                 "the same command sends its requests anew"

@@ -110,7 +110,7 @@ def keep(who: dict[str, str], *moments: str) -> Store:
     kept = Store()
     for n, moment in enumerate(moments):
         kept.put([Stored(str(n), canonical(request | {"sample": n}), canonical(reply | usage), None)])
-        kept._db.execute("UPDATE replies SET created = ? WHERE key = ?", (f"2026-01-02T{moment}+00:00", str(n)))
+        kept.db.execute("UPDATE replies SET created = ? WHERE key = ?", (f"2026-01-02T{moment}+00:00", str(n)))
     return kept
 
 

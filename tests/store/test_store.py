@@ -93,7 +93,7 @@ def test_a_recording_is_read_before_the_file_and_holds_the_same(tmp_path):
 
 
 def test_a_large_recording_goes_on_in_further_files_and_leaves_none_of_an_older_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("persona_lib.store.MOST", 300)
+    monkeypatch.setattr("persona_lib.store.recording.MOST", 300)
     source = Store(tmp_path / "r.sqlite")
     source.put([stored(i) for i in range(12)])
     path = tmp_path / "many.jsonl"
@@ -156,7 +156,7 @@ def test_under_a_scratch_file_it_is_the_store_that_is_named(tmp_path, content):
 def test_a_full_disk_is_said_and_what_was_kept_stays(tmp_path):
     store = Store(tmp_path / "r.sqlite")
     store.put([stored(1)])
-    store._db.execute("PRAGMA max_page_count = 3")
+    store.db.execute("PRAGMA max_page_count = 3")
     with pytest.raises(UserError, match=r"the disk is full: .*keeps all replies so far"):
         store.put([stored(n)._replace(reply="x" * 5000) for n in range(2, 50)])
     assert Store(tmp_path / "r.sqlite").get(stored(1).key) == stored(1)

@@ -1,0 +1,65 @@
+"""A recording: replies as JSON lines that can be reviewed and committed, a read-only layer under the store."""
+
+import glob
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .. import UserError, files
+from .requests import Stored, canonical, key_of
+
+RECORDINGS = files.ROOT / "tests" / "recordings"
+MOST = 1_400_000  # bytes of one file of a recording, so that it can be reviewed and committed
+
+
+def write_recording(rows: Iterable[Stored], path: Path | str) -> int:
+    """Write outcomes as a recording and return how many.
+
+    After MOST bytes the recording goes on in NAME.2.jsonl and so forth; parts of an earlier recording are removed.
+    """
+    parts: list[list[bytes]] = [[]]
+    size = n = 0
+    for row in rows:
+        content = {"request": json.loads(row.request), "reply": json.loads(row.reply), "failure": row.failure}
+        line = f"{canonical(content)}\n".encode()
+        if size + len(line) > MOST:
+            parts, size = [*parts, []], 0
+        parts[-1].append(line)
+        size += len(line)
+        n += 1
+    for old in _parts(Path(path)):
+        old.unlink()
+    for number, part in enumerate(parts, 1):
+        Path(path).with_suffix(".jsonl" if number == 1 else f".{number}.jsonl").write_bytes(b"".join(part))
+    return n
+
+
+def read_recording(recording: str | Path) -> Iterator[Stored]:
+    """The outcomes of a recording, a name in tests/recordings or a path; the key is worked out anew from each request.
+
+    Raises:
+        UserError: there is no such recording, or a line of it can't be read.
+    """
+    path = RECORDINGS / f"{recording}.jsonl"
+    path = path if path.is_file() else Path(recording)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in RECORDINGS.glob("*.jsonl") if "." not in p.stem)) or "none"
+        raise UserError(f"no recording '{recording}': known ones are {known}; None asks the model")
+    for part in _parts(path):
+        # Of bytes: what is said may hold other line breaks, such as U+2028, which JSON leaves as they are.
+        for number, line in enumerate(filter(None, part.read_bytes().splitlines()), 1):
+            try:
+                row = json.loads(line)
+                request = canonical(row["request"])
+                yield Stored(key_of(request), request, canonical(row["reply"]), row["failure"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(
+                    f"{part} line {number} is no recorded reply ({error!r:.200}): restore or re-record it"
+                ) from error
+
+
+def _parts(path: Path) -> list[Path]:
+    """The files of a recording, in order."""
+    more = path.parent.glob(f"{glob.escape(path.stem)}.*.jsonl")
+    numbered = {int(p.suffixes[-2][1:]): p for p in more if p.suffixes[-2][1:].isdigit()}
+    return [*([path] if path.is_file() else []), *(numbered[n] for n in sorted(numbered))]

@@ -1,0 +1,177 @@
+"""The store's file: one SQLite file in WAL mode, which several threads and processes may share. No pickle."""
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .. import UserError, files
+from .locks import Locks
+from .recording import read_recording, write_recording
+from .requests import Stored, canonical, packed, plain
+
+# A request is zlib-compressed: most of it is what others say too. Older stores hold text, and are read all the same.
+# `batches` and `submitted` hold the requests that wait in a file at the endpoint, until what came of them is fetched.
+_TABLES = """
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY, request BLOB NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, id TEXT);
+CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request BLOB NOT NULL, number INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
+"""
+
+
+def default_path() -> Path:
+    """Where the store lies: PERSONA_STORE, else outputs/responses.sqlite of this checkout."""
+    return Path(os.environ.get("PERSONA_STORE") or files.ROOT / "outputs" / "responses.sqlite")
+
+
+class Store:
+    """Replies on disk, over an optional recording.
+
+    Args:
+        path: the SQLite file, made when missing; None means `default_path()`.
+        recording: name of a file in tests/recordings (without .jsonl) or a path; read before the file, never written.
+        offline: a missing reply is an error that names the request instead of a call. Only tests set it
+            (PERSONA_OFFLINE=1 in the environment does the same).
+        scratch: a file that takes what is new, so that the store itself is only read; `Model` then asks nobody and
+            makes replies up. `persona estimate` sets it (PERSONA_SCRATCH in the environment does the same).
+
+    Raises:
+        UserError: the file is no response store or can't be written; the recording is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        path: Path | str | None = None,
+        recording: str | None = None,
+        offline: bool = False,
+        scratch: Path | str | None = None,
+    ):
+        kept = Path(path or default_path())
+        self.scratch = scratch or os.environ.get("PERSONA_SCRATCH")
+        self.path = Path(self.scratch or kept)
+        self.locks = Locks(self.path.with_name(f"{self.path.name}-locks"))
+        self._lock = threading.RLock()
+        self.offline = offline or bool(os.environ.get("PERSONA_OFFLINE"))
+        self._recorded = {row.key: row for row in read_recording(recording)} if recording else {}
+        with self.errors():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Several threads may ask at once (widgets of JupyterLab do): each statement or transaction takes the lock.
+            self.db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+            weakref.finalize(self, self.db.close)
+            self.db.execute("PRAGMA page_size=8192")  # a reply with its request mostly fits one page
+            self._to_wal()
+            # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of FULL's price.
+            self.db.execute("PRAGMA synchronous=NORMAL")
+            self.db.executescript(_TABLES)
+            self._layers = {self.path: self.db}
+            if self.scratch and kept.is_file():
+                read_only = f"{kept.absolute().as_uri()}?mode=ro"
+                self._layers[kept] = sqlite3.connect(read_only, uri=True, timeout=60, check_same_thread=False)
+                weakref.finalize(self, self._layers[kept].close)
+            for layer in self._layers.values():
+                layer.create_function("plain", 1, plain, deterministic=True)
+
+    def _to_wal(self) -> None:
+        """Where two processes make the file at once, SQLite tells one that it is locked without waiting."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.db.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def get(self, key: str) -> Stored | None:
+        """The outcome kept under a key, or None."""
+        if key in self._recorded:
+            return self._recorded[key]
+        query = "SELECT key, plain(request), reply, failure FROM replies WHERE key = ?"
+        for path, layer in self._layers.items():
+            with self.errors(path):
+                if row := layer.execute(query, (key,)).fetchone():
+                    return Stored(*row)
+        return None
+
+    def latest(self, model: Mapping[str, str], n: int) -> list[tuple[str, str, str]]:
+        """Request, reply and time of the last n answers of a model, by the name and address that it is kept under."""
+        query = "SELECT plain(request), reply, created FROM replies WHERE failure IS NULL AND instr(plain(request), ?) "
+        query += "ORDER BY rowid DESC LIMIT ?"
+        path, db = list(self._layers.items())[-1]
+        if self.scratch and db is self.db:  # a scratch file's own replies are made up
+            return []
+        with self.errors(path):
+            return db.execute(query, (f'"model":{canonical(model)}', n)).fetchall()
+
+    def put(self, rows: Iterable[Stored]) -> None:
+        """Keep outcomes; they are committed when this returns. A key that is already there keeps its first reply."""
+        now = utc_now()
+        values = [(r.key, packed(r.request), r.reply, r.failure, now) for r in rows]
+        with self.transaction():
+            self.db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?)", values)
+
+    def fail(self, failures: Mapping[str, str]) -> None:
+        """Note of replies that are kept why they are no answers after all, by their keys."""
+        with self.transaction():
+            self.db.executemany("UPDATE replies SET failure = ?2 WHERE key = ?1", failures.items())
+
+    def forget_failed(self) -> int:
+        """Drop the outcomes that are no answers, so that they are asked again; returns how many."""
+        with self.errors():
+            return self.db.execute("DELETE FROM replies WHERE failure IS NOT NULL").rowcount
+
+    def counts(self) -> dict[str, int]:
+        """How many outcomes the file keeps: `replies` in all, `failed` among them."""
+        with self.errors():
+            replies, failed = self.db.execute("SELECT count(*), count(failure) FROM replies").fetchone()
+        return {"replies": replies, "failed": failed}
+
+    def write_recording(self, path: Path | str) -> int:
+        """Write all outcomes of the file as a recording, ordered by key; returns how many."""
+        query = "SELECT key, plain(request), reply, failure FROM replies ORDER BY key"
+        with self.errors():
+            rows = self.db.execute(query).fetchall()
+        return write_recording((Stored(*row) for row in rows), path)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; committed at the end."""
+        with self.errors():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def errors(self, path: Path | None = None) -> Iterator[None]:
+        """Say in one line what is wrong with the file, or another layer's; what is already committed stays."""
+        try:
+            with self._lock:
+                yield
+        except (sqlite3.Error, OSError) as error:
+            if "full" in str(error) or "No space" in str(error):
+                raise UserError(
+                    f"the disk is full: {self.path} keeps all replies so far; make room and run again"
+                ) from error
+            raise UserError(
+                f"{path or self.path} can't serve as response store ({error}): move it away or set PERSONA_STORE to "
+                "another"
+            ) from error
+
+
+def utc_now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
