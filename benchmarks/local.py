@@ -27,9 +27,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, create_model
 
 from persona_lib import local
-from persona_lib.connection import Endpoint
 from persona_lib.local.__main__ import CONTEXT
 from persona_lib.model import Model
+from persona_lib.model.endpoint import Endpoint
 from persona_lib.store import Store, canonical, read_recording
 
 PART = 4  # requests of one way, before it is the next one's turn

@@ -7,7 +7,8 @@ from importlib.util import find_spec
 from platform import platform, python_version
 from typing import NamedTuple
 
-from . import UserError, files, keys, local, manifests, presets, store
+from . import UserError, files, local, manifests, presets, store
+from .model import keys
 
 ROOM_GB = 1.0  # the embedded model, a store and a run's pages take far less
 

@@ -134,7 +134,7 @@ def _given(pairs: list[str]) -> dict[str, Any]:
 
 def _summary(manifest: dict[str, Any]) -> str:
     """What became of each notebook, and what the run used."""
-    from .usage import cost_text
+    from .model.usage import cost_text
 
     lines = []
     for stem, entry in manifest["notebooks"].items():

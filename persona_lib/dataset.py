@@ -15,8 +15,8 @@ import pandas as pd
 
 from . import UserError, design, files, negatives, preferences, seeds, verification, waves
 from .model import Model
+from .model.progress import Whole
 from .templates import load as load_template
-from .whole import Whole
 
 ABOUT, BASE = "dataset.json", "base.parquet"
 BLOCK = 25  # personas; with the paper's 200 prompts each, 5,000 pairs are in memory at once

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from . import UserError, dry, ingredients, kernels, prices, progress
+from . import UserError, ingredients, kernels, notebook_progress
+from .model import catalogue, dry, progress
+from .model.usage import cost_text, total
 from .presets import Pairs
 from .store import Store, canonical
-from .usage import cost_text, total
 
 COLUMNS = ("notebook", "step", "model", "calls", "cached", "tokens_in", "tokens_out", "cost", "seconds", "failure")
 _HEADS = {"cached": "in the store", "tokens_in": "tokens in", "tokens_out": "tokens out", "seconds": "time"}
@@ -86,7 +87,7 @@ def _notebook(stem: str, values: Mapping[str, Any], steps: Path, environment: di
 
 def _pairs(settings: Pairs, prompts: Path | None, steps: Path, environment: dict[str, str]) -> dict[str, str] | None:
     told = environment | {progress.VARIABLE: str(steps)}
-    with progress.Progress("pairs", 1, steps), ProcessPoolExecutor(1, get_context("spawn")) as process:
+    with notebook_progress.Progress("pairs", 1, steps), ProcessPoolExecutor(1, get_context("spawn")) as process:
         try:
             process.submit(_make, settings, prompts, steps.with_suffix(""), told).result()
         except UserError as error:
@@ -121,7 +122,7 @@ def _notes(rows: list[dict[str, Any]], scales: Mapping[str, dry.Scale]) -> list[
         )
         notes.append(f"{name}: {tokens}; answers half as long as they may be; {pace}")
         if any(row["cost"] is None for row in rows if row["model"] == name):
-            notes.append(f"{name}: no price known; add it to params/{prices.NAME} for a cost")
+            notes.append(f"{name}: no price known; add it to params/{catalogue.PRICES} for a cost")
     if unfit := sum(row["failed"] for row in rows):
         notes.append(f"{unfit} made-up replies did not fit what was asked for: their steps are counted too high")
     failures = {row["notebook"]: row["failure"] for row in rows if row["failure"]}

@@ -12,11 +12,11 @@ import pandas as pd
 
 from . import UserError, dataset, files, personas, prompts, screening, topics
 from .attributes import NAMES
-from .budget import Budget
 from .model import Model
+from .model.budget import Budget
+from .model.usage import cost_text, total
 from .presets import Pairs
 from .store import Store
-from .usage import cost_text, total
 
 
 def people(settings: Pairs, path: Path | None = None) -> pd.DataFrame:

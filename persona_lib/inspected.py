@@ -23,7 +23,8 @@ from inspect_ai.util import JSONSchema
 from pydantic import BaseModel
 
 from .model import REASKS
-from .reply import INVALID, Choices, Reply, chances, normalized, read
+from .model.choices import Choices, chances, normalized
+from .model.reply import INVALID, Reply, read
 from .templates import load as load_template
 
 _FINISH = {"max_tokens": "length", "model_length": "length"}  # inspect's names of what endpoints call so

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import create_model
 
 from .model import Model
-from .reply import field_masses, normalized
+from .model.choices import field_masses, normalized
 from .templates import bounded
 from .templates import load as load_template
 

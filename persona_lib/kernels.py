@@ -11,7 +11,8 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import DeadKernelError
 
-from . import forks, keys, presets, progress, store
+from . import forks, notebook_progress, presets, store
+from .model import keys, progress
 
 
 def execute(
@@ -33,7 +34,7 @@ def execute(
     defaults = presets.parameters(source)
     steps.touch()
     cells = sum(cell.cell_type == "code" for cell in presets.read(source).cells) + 1  # papermill's own
-    with progress.Progress(stem, cells, steps) as shown:
+    with notebook_progress.Progress(stem, cells, steps) as shown:
         try:
             papermill.execute_notebook(
                 source,

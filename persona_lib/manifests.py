@@ -15,7 +15,7 @@ from platform import platform, python_version
 from typing import Any
 
 from . import UserError, files
-from .usage import total
+from .model.usage import total
 
 NAME = "manifest.json"
 

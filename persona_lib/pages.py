@@ -14,7 +14,8 @@ import jinja2
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
-from . import presets, usage
+from . import presets
+from .model import usage
 
 DATA = Path(__file__).parent / "data"
 

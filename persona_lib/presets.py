@@ -14,7 +14,8 @@ from typing import Any
 import nbformat
 from pydantic import BaseModel, Field, ValidationError
 
-from . import UserError, files, local, prices, settings
+from . import UserError, files, local
+from .model import catalogue
 
 # Parameters that may name something of the caller's, and what it must be so that it isn't taken for a name of ours.
 _PATHS = dict.fromkeys(("data", "embedder", "rated", "templates"), os.path.exists)
@@ -67,7 +68,9 @@ class Preset(BaseModel, extra="forbid"):
 
 def known() -> list[str]:
     """Names of the presets in params/."""
-    return sorted(p.stem for p in (files.ROOT / "params").glob("*.yaml") if p.name not in (prices.NAME, settings.NAME))
+    return sorted(
+        p.stem for p in (files.ROOT / "params").glob("*.yaml") if p.name not in (catalogue.PRICES, catalogue.MODELS)
+    )
 
 
 def notebook(stem: str) -> Path:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 import pandas as pd
 
-from . import files, manifests, progress
+from . import files, manifests
+from .model import progress
 
 if TYPE_CHECKING:  # a notebook, which only records, does not wait for what executes notebooks
     from matplotlib.axes import Axes
@@ -142,7 +143,7 @@ def _save(manifest: dict[str, Any], folder: Path, began: float) -> None:
 
 def _run_notebooks(manifest: dict[str, Any], folder: Path, limits: Mapping[str, float | None], began: float) -> None:
     """Execute the notebooks one after the other; each may use what those before it have left of the limits."""
-    from . import budget
+    from .model import budget
 
     spent = 0.0  # also where nobody tells what a call did cost
     with tempfile.TemporaryDirectory() as temporary:

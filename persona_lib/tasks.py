@@ -18,9 +18,9 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pydantic import BaseModel
 
 # By their whole names: inspect's command loads this file by its path.
-from . import UserError, bench, comparison, dataset, judging, personas, prompts, reply
+from . import UserError, bench, comparison, dataset, judging, personas, prompts
 from .inspected import Known, ask, chat_of, raw
-from .model import TOP_LOGPROBS
+from .model import TOP_LOGPROBS, reply
 from .stats import passk
 
 FAILED = "failure"  # where a sample's metadata has the reason why there is no score

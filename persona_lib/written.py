@@ -9,7 +9,7 @@ from pydantic import create_model
 
 from . import UserError, conditions, phrases, profiles
 from .model import Model
-from .reply import Reply
+from .model.reply import Reply
 from .templates import bounded
 from .templates import load as load_template
 

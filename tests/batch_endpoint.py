@@ -125,4 +125,4 @@ QUICK = {"GATHER_S": 0.05, "FIRST_POLL_S": 0.02, "LONGEST_POLL_S": 0.05}
 def quick(monkeypatch):
     """Batches that are looked at often."""
     for name, value in QUICK.items():
-        monkeypatch.setattr(f"persona_lib.batch.{name}", value)
+        monkeypatch.setattr(f"persona_lib.model.batches.{name}", value)

@@ -13,8 +13,8 @@ from batch_endpoint import BatchEndpoint
 from endpoint import Endpoint, completion
 from writers import build, judging, people, questions, write
 
-from persona_lib import UserError, batch, dataset, design, exports
-from persona_lib.model import Model
+from persona_lib import UserError, dataset, design, exports
+from persona_lib.model import Model, batches
 from persona_lib.store import Store
 
 
@@ -140,9 +140,9 @@ def test_base_answers_that_failed_are_made_again_also_where_no_part_needs_them(t
 
 
 def test_a_data_set_goes_through_the_batch_api_in_three_waves_with_the_same_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(batch, "GATHER_S", 0.1)
-    monkeypatch.setattr(batch, "FIRST_POLL_S", 0.01)
-    monkeypatch.setattr(batch, "MOST_REQUESTS", 200)  # so that a wave takes two files
+    monkeypatch.setattr(batches, "GATHER_S", 0.1)
+    monkeypatch.setattr(batches, "FIRST_POLL_S", 0.01)
+    monkeypatch.setattr(batches, "MOST_REQUESTS", 200)  # so that a wave takes two files
     with BatchEndpoint(write) as endpoint:
         bulk = Model("m", endpoint.url, batch=True)
         waved = build(endpoint.url, tmp_path / "waved", bulk=bulk)
@@ -156,8 +156,8 @@ def test_a_data_set_goes_through_the_batch_api_in_three_waves_with_the_same_rows
 
 
 def test_what_comes_back_unusable_from_a_batch_is_asked_again_one_by_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(batch, "GATHER_S", 0.1)
-    monkeypatch.setattr(batch, "FIRST_POLL_S", 0.01)
+    monkeypatch.setattr(batches, "GATHER_S", 0.1)
+    monkeypatch.setattr(batches, "FIRST_POLL_S", 0.01)
     seen = set()
 
     def answer(body: dict) -> dict | None:
@@ -176,7 +176,7 @@ def test_what_comes_back_unusable_from_a_batch_is_asked_again_one_by_one(tmp_pat
 
 
 def test_a_budget_holds_for_what_is_sent_ahead(tmp_path, monkeypatch):
-    monkeypatch.setattr(batch, "GATHER_S", 0.1)
+    monkeypatch.setattr(batches, "GATHER_S", 0.1)
     with BatchEndpoint(write) as endpoint:
         bulk = Model("m", endpoint.url, batch=True, max_calls=50)
         with pytest.raises(UserError, match="max_calls is reached: 50 of 50"):

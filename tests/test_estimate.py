@@ -10,8 +10,9 @@ from projects import write_notebook, write_preset
 from pydantic import BaseModel, Field
 from typer.testing import CliRunner
 
-from persona_lib import cli, dry, estimate, files, ingredients, presets, runs, store
-from persona_lib.connection import OPENAI_URL
+from persona_lib import cli, estimate, files, ingredients, presets, runs, store
+from persona_lib.model import budget, dry
+from persona_lib.model.endpoint import OPENAI_URL
 from persona_lib.store import Store, Stored, canonical, read_recording
 
 PARAMETERS = 'model = "m"\nbase_url = None\nn = 6\nrecording = None\nout = None'
@@ -183,7 +184,7 @@ def test_a_made_up_reply_fits_its_schema_and_is_the_same_each_time():
 
 def test_the_longest_reply_that_a_schema_allows_bounds_every_other():
     schema = Inner.model_json_schema()
-    assert len(Inner(label="x" * 9).model_dump_json()) <= dry.longest(schema) <= 9 + len('{"label": ""}')
+    assert len(Inner(label="x" * 9).model_dump_json()) <= budget.longest(schema) <= 9 + len('{"label": ""}')
 
 
 def test_pace_and_tokens_are_those_of_the_models_latest_replies():

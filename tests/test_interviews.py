@@ -9,8 +9,8 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from persona_lib import UserError, interviews, portraits, respondents
+from persona_lib.model import Choices
 from persona_lib.personas import describe
-from persona_lib.reply import Choices
 
 ITEM = interviews.ITEM
 

@@ -16,8 +16,8 @@ from batch_endpoint import BatchEndpoint
 from endpoint import Endpoint
 
 from persona_lib import UserError
-from persona_lib.connection import OPENAI_URL
 from persona_lib.model import Model
+from persona_lib.model.endpoint import OPENAI_URL
 from persona_lib.store import Store, default_path
 
 IN_FLIGHT = 8

@@ -18,8 +18,9 @@ import pandas as pd
 import pytest
 from projects import write_notebook, write_preset, write_project
 
-from persona_lib import UserError, files, manifests, pages, presets, runs, usage
-from persona_lib.progress import Progress
+from persona_lib import UserError, files, manifests, pages, presets, runs
+from persona_lib.model import usage
+from persona_lib.notebook_progress import Progress
 
 
 @pytest.fixture
@@ -413,7 +414,7 @@ def test_a_file_that_is_no_notebook_is_refused(project):
 
 
 def test_without_a_terminal_progress_is_plain_lines_now_and_then(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("persona_lib.progress.POLL_S", 0.01)
+    monkeypatch.setattr("persona_lib.notebook_progress.POLL_S", 0.01)
     steps = tmp_path / "steps"
     steps.touch()
     with Progress("06_x", 5, steps) as progress:
@@ -425,7 +426,7 @@ def test_without_a_terminal_progress_is_plain_lines_now_and_then(tmp_path, monke
 
 
 def test_in_a_terminal_progress_is_one_line_that_is_redrawn(tmp_path, monkeypatch):
-    monkeypatch.setattr("persona_lib.progress.POLL_S", 0.1)  # unread, a terminal takes only 4 kB
+    monkeypatch.setattr("persona_lib.notebook_progress.POLL_S", 0.1)  # unread, a terminal takes only 4 kB
     steps = tmp_path / "steps"
     steps.write_text('{"step": "answering", "done": 3, "total": 8}\n')
     reader, writer = os.openpty()  # a terminal that does not tell its size

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from . import UserError, files
+from .. import UserError, files
 
 NAME = "OPENAI_API_KEY"
 SHORTEST = 8  # of a real key; what is shorter ("none", "x") would be found in words

@@ -3,23 +3,28 @@
 A run hands what it may use, and has used, to its kernels in PERSONA_BUDGET. A call may start only if all that is in
 flight, at the most it can cost, stays within what is left: a token for each byte sent, and for the reply `max_tokens`,
 or a character of the longest one its schema allows, or `UNBOUNDED_TOKENS`; never less than the costliest call so far
-(a model that thinks first may take more than its schema tells). Used by `model.Model`.
+(a model that thinks first may take more than its schema tells). Several threads may share a budget.
 """
 
 import asyncio
 import json
 import os
+import random
+import threading
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from . import UserError
-from .dry import longest
-from .prices import Price
-from .store import canonical
+from .. import UserError
+from ..store import canonical
+from .catalogue import Price
+from .dry import example
 
 VARIABLE = "PERSONA_BUDGET"
 UNBOUNDED_TOKENS = 4096  # of a reply for which neither max_tokens nor a schema is given
 OVERHEAD_TOKENS = 64  # of what an endpoint puts around messages
+
+_BOOKING = threading.Lock()  # budgets are shared by the models of a process, which may ask from several threads
 
 
 class Budget:
@@ -77,36 +82,43 @@ class Purse:
         async with self._gate:  # so that each that settles wakes one, not all that wait
             while True:
                 bound = max(self._costliest, _most(request, self._price)) if self._price else 0.0
-                short = next(filter(None, (b.short_of(bound) for b in self._budgets)), None)
-                if not short:
-                    break
+                if not (short := self._hold(bound)):
+                    return bound
                 if not self._in_flight:
                     raise UserError(
                         f"{short}; what was answered is kept, the same with a larger budget goes on from there"
                     )
                 self._settled.clear()
                 await self._settled.wait()
+
+    def _hold(self, bound: float) -> str | None:
+        """Hold a call's cost in every budget, or return in words which budget is reached."""
+        with _BOOKING:
+            if short := next(filter(None, (b.short_of(bound) for b in self._budgets)), None):
+                return short
             self._in_flight += 1
             for budget in self._budgets:
                 budget.calls += 1
                 budget.held += bound
-        return bound
+        return None
 
     def settle(self, held: float, cost: float | None) -> float:
         """Book what a call did cost; None, where nobody told, stands for all that was held. Returns what is booked."""
         cost = held if cost is None else cost
         self._costliest = max(self._costliest, cost)
-        self._in_flight -= 1
-        for budget in self._budgets:
-            budget.held -= held
-            budget.cost += cost
+        with _BOOKING:
+            self._in_flight -= 1
+            for budget in self._budgets:
+                budget.held -= held
+                budget.cost += cost
         self._settled.set()
         return cost
 
     def correct(self, booked: float, cost: float) -> float:
         """Book what a call did cost that was settled for something else; returns what is booked more."""
-        for budget in self._budgets:
-            budget.cost += cost - booked
+        with _BOOKING:
+            for budget in self._budgets:
+                budget.cost += cost - booked
         return cost - booked
 
 
@@ -119,3 +131,8 @@ def _most(request: dict[str, Any], price: Price) -> float:
         or (longest(request["schema"]["schema"]) if "schema" in request else UNBOUNDED_TOKENS)
     )
     return price.cost(len(canonical(request).encode()) + OVERHEAD_TOKENS, tokens_out)
+
+
+def longest(schema: Mapping[str, Any]) -> int:
+    """Characters of about the longest reply that a schema allows."""
+    return len(json.dumps(example(schema, random.Random(0), share=1.0)))

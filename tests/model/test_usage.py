@@ -3,9 +3,9 @@
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, prices
-from persona_lib.model import Model
-from persona_lib.usage import Usage, cost_text, total
+from persona_lib import UserError
+from persona_lib.model import Model, catalogue
+from persona_lib.model.usage import Usage, cost_text, total
 
 FORM = "{in: 2, out: 8, date: 2026-01-02, source: https://example.org/prices}"
 
@@ -20,15 +20,15 @@ def read(tmp_path):
 
     def read_text(text: str):
         (tmp_path / "p.yaml").write_text(text)
-        return prices.read(tmp_path / "p.yaml")
+        return catalogue.read_prices(tmp_path / "p.yaml")
 
-    prices._read.cache_clear()
+    catalogue._prices.cache_clear()
     yield read_text
-    prices._read.cache_clear()
+    catalogue._prices.cache_clear()
 
 
 def test_usage_is_told_by_step_with_retries_failures_cached_tokens_and_cost(monkeypatch):
-    monkeypatch.setattr("persona_lib.connection.wait", lambda error, tries: 0)
+    monkeypatch.setattr("persona_lib.model.connection.wait", lambda error, tries: 0)
     faults = [(500, {"error": {"message": "down"}})]
     usage = {"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": 800}}
 
@@ -56,9 +56,9 @@ def test_usage_is_told_by_step_with_retries_failures_cached_tokens_and_cost(monk
 
 
 def test_the_committed_prices_are_read_and_all_have_a_date_and_a_source():
-    known = prices.read()
+    known = catalogue.read_prices()
     assert {"gpt-4.1", "gpt-4o"} <= set(known) and all(p.date and p.source for p in known.values())
-    assert prices.of("no such model") is None
+    assert catalogue.price("no such model") is None
 
 
 def test_a_price_without_date_or_source_is_left_out_and_said(read, capsys):
@@ -86,7 +86,7 @@ def test_a_malformed_price_is_named_in_one_line(read, text, said):
 
 
 def test_without_a_file_no_price_is_known(tmp_path):
-    assert prices.read(tmp_path / "none.yaml") == {}
+    assert catalogue.read_prices(tmp_path / "none.yaml") == {}
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_without_a_file_no_price_is_known(tmp_path):
 def test_a_call_whose_tokens_are_not_told_has_no_known_cost_but_where_it_is_free(told, tokens):
     reply = completion("x") | {"usage": told}
     priced, free = Usage(cost=1.0), Usage(cost=1.0)
-    assert priced.count(reply, 0, prices.of("gpt-4o")) is None and priced.cost is None
-    assert free.count(reply, 0, prices.FREE) == 0 and free.cost == 1.0
+    assert priced.count(reply, 0, catalogue.price("gpt-4o")) is None and priced.cost is None
+    assert free.count(reply, 0, catalogue.FREE) == 0 and free.cost == 1.0
     assert (priced.tokens_in, priced.tokens_out, priced.tokens_cached) == tokens
 
 
 def test_a_call_that_ends_in_an_error_leaves_the_cost_known():
     used = Usage(cost=1.0)
-    assert used.count({"error": "refused"}, 0, prices.of("gpt-4o")) is None and used.cost == 1.0
+    assert used.count({"error": "refused"}, 0, catalogue.price("gpt-4o")) is None and used.cost == 1.0
 
 
 def test_a_sum_has_a_cost_only_where_all_calls_have():

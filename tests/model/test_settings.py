@@ -9,10 +9,10 @@ import pytest
 from endpoint import Endpoint, completion, echo
 from pydantic import BaseModel
 
-from persona_lib import UserError, budget, local, prices, settings
-from persona_lib.connection import OPENAI_URL
-from persona_lib.model import Model, several
-from persona_lib.reply import field_masses
+from persona_lib import UserError, local
+from persona_lib.model import Model, budget, catalogue, several
+from persona_lib.model.choices import field_masses
+from persona_lib.model.endpoint import OPENAI_URL
 from persona_lib.store import Store, key_of
 
 
@@ -122,14 +122,16 @@ def test_an_error_that_speaks_of_a_field_after_an_answer_is_a_failed_row():
 
 
 def test_models_have_settings_of_their_own_by_the_file(monkeypatch):
-    monkeypatch.setattr(settings, "read", lambda: {"n": settings.Settings(settings={"top_p": 0.5}, samples=3)})
+    monkeypatch.setattr(
+        catalogue, "read_settings", lambda: {"n": catalogue.Settings(settings={"top_p": 0.5}, samples=3)}
+    )
     one, other = several(["m@http://127.0.0.1:9/v1", "n@http://127.0.0.1:9/v1"], Store())
     assert (one.settings, one.samples) == ({}, None) and (other.settings, other.samples) == ({"top_p": 0.5}, 3)
     assert Model("n", "http://127.0.0.1:9/v1", settings={}).settings == {}
 
 
 def test_the_budget_counts_with_the_most_tokens_that_settings_allow():
-    price = prices.of("gpt-4.1-mini")
+    price = catalogue.price("gpt-4.1-mini")
     request = {"model": {"name": "m", "settings": {"max_completion_tokens": 20_000}}, "messages": [], "max_tokens": 1}
     assert budget._most(request, price) > price.cost(0, 20_000)
 
@@ -137,7 +139,9 @@ def test_the_budget_counts_with_the_most_tokens_that_settings_allow():
 def test_a_file_of_models_is_checked_where_it_is_read(tmp_path):
     path = tmp_path / "models.yaml"
     path.write_text("m: {settings: {temperature: null, top_p: 0.9}, samples: 4}\nn: {}\n")
-    assert settings.read(path)["m"] == settings.Settings(settings={"temperature": None, "top_p": 0.9}, samples=4)
+    assert catalogue.read_settings(path)["m"] == catalogue.Settings(
+        settings={"temperature": None, "top_p": 0.9}, samples=4
+    )
     for number, (text, reason) in enumerate(
         {
             "m: {setting: {}}": "m: setting: Extra inputs",
@@ -150,8 +154,8 @@ def test_a_file_of_models_is_checked_where_it_is_read(tmp_path):
         path = tmp_path / f"{number}.yaml"
         path.write_text(text)
         with pytest.raises(UserError, match=reason):
-            settings.read(path)
-    assert settings.read(tmp_path / "none.yaml") == {}
+            catalogue.read_settings(path)
+    assert catalogue.read_settings(tmp_path / "none.yaml") == {}
 
 
 def test_the_file_that_comes_along_leaves_out_what_reasoning_models_refuse():
@@ -321,6 +325,6 @@ def draw(model: Model, sample: int):
 
 def test_openai_itself_is_sent_its_own_name_of_max_tokens_unless_it_is_left_out():
     request = {"model": {"name": "o"}, "messages": [], "temperature": 0, "max_tokens": 9}
-    from persona_lib.connection import Endpoint as Sender
+    from persona_lib.model.endpoint import Endpoint as Sender
 
     assert Sender("o", OPENAI_URL)._body(request)["max_completion_tokens"] == 9

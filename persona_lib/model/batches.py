@@ -17,10 +17,11 @@ from typing import Any
 
 import openai
 
-from . import UserError
-from .connection import FINAL, RETRIES, Endpoint, is_completion, loaded, message, one_line, wait
+from .. import UserError
+from ..store import Batch, Journal, Store, canonical, key_of
+from .connection import RETRIES, wait
+from .endpoint import FINAL, Endpoint, is_completion, loaded, message, one_line
 from .reply import Outcome, read
-from .store import Batch, Journal, Store, canonical, key_of
 
 MOST_REQUESTS = 50_000  # of a file; OpenAI's bound, as that on its bytes
 MOST_BYTES = 200_000_000

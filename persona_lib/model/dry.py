@@ -1,8 +1,7 @@
 """A dry connection: nothing is sent, a reply is made up that fits the request. `persona estimate` counts with it.
 
-Strings are half as long as the schema lets them be, choices alternate by chance, the same request always gets the same
-reply and another one another. Tokens follow from characters, at the ratio of the model's replies in the store, where it
-has some. Used by `model.Model` where its store is a scratch one (`Store`), and by `estimate` and `budget`.
+Strings are half as long as the schema allows, choices alternate by chance, equal requests get equal replies and
+different ones different replies. Tokens follow from characters, at the ratio of the model's replies in the store.
 """
 
 import json
@@ -12,8 +11,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from ..store import Store, canonical, key_of
 from .reply import Outcome
-from .store import Store, canonical, key_of
 
 CHARS_PER_TOKEN = 4.0  # of English text, roughly
 SHARE = 0.5  # of the length that a reply may have
@@ -136,8 +135,3 @@ def _words(length: float, chance: random.Random) -> str:
     """Text of a length, unlike any other's: equal texts would make requests equal that are not so in earnest."""
     text = f"{chance.getrandbits(32):08x}" + " it is so" * (int(length) // 9 + 1)
     return text[: max(1, int(length))]
-
-
-def longest(schema: Mapping[str, Any]) -> int:
-    """Characters of about the longest reply that a schema allows."""
-    return len(json.dumps(example(schema, random.Random(0), share=1.0)))

@@ -13,13 +13,13 @@ from endpoint import Endpoint, completion, first_token
 from projects import write_notebook, write_preset
 from typer.testing import CliRunner
 
-from persona_lib import UserError, cli, files, prices
-from persona_lib.budget import Budget, Purse, _most
-from persona_lib.model import Model
+from persona_lib import UserError, cli, files
+from persona_lib.model import Model, catalogue
+from persona_lib.model.budget import Budget, Purse, _most
 from persona_lib.store import Store
 
 PRICED = "gpt-4.1-mini"
-PRICE = prices.of(PRICED)
+PRICE = catalogue.price(PRICED)
 EACH = PRICE.cost(100, 50)
 GOES_ON = "what was answered is kept, the same with a larger budget goes on from there"
 
@@ -70,7 +70,7 @@ def test_a_reply_that_takes_more_than_its_request_tells_makes_the_next_be_expect
     def thinks(body: dict) -> dict:
         return costly(body) | {"usage": {"prompt_tokens": 100, "completion_tokens": 10_000}}
 
-    each = prices.of(PRICED).cost(100, 10_000)
+    each = catalogue.price(PRICED).cost(100, 10_000)
     with Endpoint(thinks, models=(PRICED,)) as endpoint:
         model = Model(PRICED, endpoint.url, max_in_flight=1, max_cost=3.5 * each)
         with pytest.raises(UserError, match="max_cost is reached"):

@@ -5,9 +5,8 @@ import re
 import pytest
 from endpoint import Endpoint
 
-from persona_lib import whole
-from persona_lib.model import Model
-from persona_lib.whole import Whole
+from persona_lib.model import Model, progress
+from persona_lib.model.progress import Whole
 
 
 def test_the_time_left_is_that_of_each_steps_own_pace():
@@ -50,7 +49,7 @@ def test_of_a_batch_at_the_endpoint_counts_what_is_done_there_before_it_comes_ba
 
 
 def test_batches_of_calls_within_it_show_one_line_of_the_whole(capfd, monkeypatch):
-    monkeypatch.setattr(whole, "LOG_EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "LOG_WHOLE_EVERY_S", 0.0)
     with Endpoint() as endpoint:
         model = Model("m", endpoint.url)
         ask = lambda tag, n: model.ask([[{"role": "user", "content": f"{tag} {i}"}] for i in range(n)], step=tag)  # noqa: E731

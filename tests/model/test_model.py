@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbclient
@@ -147,7 +148,7 @@ def test_a_chain_of_invalid_replies_is_replayed_as_it_was_from_a_recording(tmp_p
 
 
 def test_an_error_of_transport_is_a_failed_row_that_the_next_run_asks_again(monkeypatch):
-    monkeypatch.setattr("persona_lib.connection.RETRIES", 0)
+    monkeypatch.setattr("persona_lib.model.connection.RETRIES", 0)
     broken = True
     with Endpoint(lambda body: (500, {"error": {"message": "down"}}) if broken else completion("fine")) as endpoint:
         (reply,) = Model("m", endpoint.url).ask(say("x"))
@@ -325,3 +326,32 @@ def test_no_thread_is_left_behind():
     with Endpoint() as endpoint:
         Model("m", endpoint.url).ask(say("x"))
     assert threading.active_count() <= before
+
+
+def test_two_threads_may_ask_one_model_and_each_call_is_made_and_counted_once():
+    texts = [f"number {n}" for n in range(300)]
+    with Endpoint(delay_s=0.002) as endpoint:
+        model = Model("m", endpoint.url, max_in_flight=16)
+        with ThreadPoolExecutor(2) as threads:
+            same = threads.submit(model.ask, say(*texts), step="one")
+            other = threads.submit(model.ask, say(*texts[::-1], "alone"), step="one")
+            assert [r.text for r in same.result(60)] == texts
+            assert [r.text for r in other.result(60)] == [*texts[::-1], "alone"]
+        assert len(endpoint.requests) == 301
+    assert model.usage["calls"] == 301 and model.usage["cached"] == 300 and model.usage["failed"] == 0
+    assert model.steps["one"]["calls"] == 301
+
+
+def test_two_threads_share_a_budget():
+    with Endpoint(delay_s=0.002) as endpoint:
+        model = Model("m", endpoint.url, max_calls=50)
+        with ThreadPoolExecutor(2) as threads:
+            asked = [threads.submit(model.ask, say(*(f"{k} {n}" for n in range(40)))) for k in range(2)]
+            errors = [a.exception(60) for a in asked]
+        assert any(isinstance(error, UserError) for error in errors) and len(endpoint.requests) == 50
+
+
+def test_a_store_may_be_given_as_a_path(tmp_path):
+    with Endpoint() as endpoint:
+        Model("m", endpoint.url, tmp_path / "own.sqlite").ask(say("x"))
+        assert Model("m", endpoint.url, str(tmp_path / "own.sqlite")).ask(say("x"))[0].cached

@@ -1,33 +1,30 @@
-"""Progress of model calls, and of a notebook that runs: one line in a terminal, plain log lines elsewhere.
+"""Progress of model calls: a bar in a terminal or notebook, log lines elsewhere, a file for a run.
 
 Calls in a run's kernel append JSON lines to the file that PERSONA_PROGRESS names: {"batch", "step", "done", "total"},
-the model asked, and the usage of the batch so far. The runner shows them from a thread while the notebook runs, and
-adds them up when it has ended in whatever way. Used by `model.Model`, `runs` and `estimate`.
+the model asked, and the usage of the ask so far. The runner reads them while the notebook runs, and adds them up when
+it has ended in whatever way. Where several asks are part of a `Whole`, only that is shown.
 """
 
 import itertools
 import json
 import os
-import shutil
 import sys
-import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from tqdm import tqdm
 
 from .usage import Usage, total
-from .whole import Whole
 
 VARIABLE = "PERSONA_PROGRESS"
-POLL_S = 0.5
 LOG_EVERY_S = 5.0
-SAY_ALIVE_EVERY_S = 60.0
-WINDOW_S = 30.0
 WRITE_EVERY_S = 0.1
+SHOW_WHOLE_EVERY_S, LOG_WHOLE_EVERY_S = 0.5, 15.0
+RECENT = 3  # batches of a step whose pace counts: an endpoint may become slower
 
 _batches = itertools.count()
 
@@ -51,7 +48,7 @@ class Calls:
         self._every = WRITE_EVERY_S if self._file else LOG_EVERY_S
         self._bar: tqdm | None = None
         self._shown, self._logged, self._began = False, 0.0, 0.0
-        self._whole = None if self._file else Whole.current
+        self._whole: Whole | None = None if self._file else Whole.current
         if self._whole:
             self._whole.begin(step)
 
@@ -129,83 +126,88 @@ def booked(steps: Path) -> float:
     return sum(batch["usage"].get("booked", 0.0) for batch in batches(steps))
 
 
-class Progress:
-    """Shows, until it is closed, how many cells of a notebook are done and how far its model calls are.
+class _Pace(NamedTuple):
+    """What a batch took: items for which calls were made, and seconds since its first call."""
+
+    items: int
+    seconds: float
+
+
+class Whole:
+    """Several asks shown as one, from `with` to its end: items done of all, and the time left for the rest.
 
     Args:
-        name: of the notebook.
-        cells: how many code cells it has.
-        steps: the file that the kernel appends to.
+        name: of the whole.
+        items: how many items each step will have in all its batches.
+
+    The time left is that of each step's items left, at the pace of its own calls of late, or the mean pace where it has
+    made none yet. What is found in the store says nothing of the pace; nothing of what is left is taken to be there.
     """
 
-    def __init__(self, name: str, cells: int, steps: Path):
-        columns, lines = shutil.get_terminal_size()  # tqdm draws nothing in a terminal that hides its size
-        self._bar = tqdm(
-            desc=name,
-            total=cells,
-            disable=None,  # without a terminal
-            ncols=columns,
-            nrows=lines,
-            bar_format="{desc}  {bar:16} {n_fmt}/{total_fmt} cells  {elapsed}{postfix}",
-            leave=False,
-        )
-        self._name, self._cells, self._done, self._steps = name, cells, 0, steps
-        self._step, self._window = "", deque()
-        self._began, self._logged, self._said = time.monotonic(), 0.0, ""
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+    current: ClassVar["Whole | None"] = None
 
-    def __enter__(self) -> "Progress":
-        self._thread.start()
+    def __init__(self, name: str, items: Mapping[str, int]):
+        self._name, self._items = name, dict(items)
+        self._done: dict[str, int] = defaultdict(int)
+        self._away = 0
+        self._paces: dict[str, deque[_Pace]] = defaultdict(lambda: deque(maxlen=RECENT))
+        self._shown = time.monotonic()
+        form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} calls, {elapsed}{postfix}"
+        self._bar = tqdm(desc=name, total=sum(items.values()), disable=None, bar_format=form)
+
+    def __enter__(self) -> "Whole":
+        Whole.current = self
         return self
 
-    def __exit__(self, *_: Any) -> None:
-        self._stop.set()
-        self._thread.join()
+    def __exit__(self, *_: object) -> None:
+        Whole.current = None
+        if self._bar.total:
+            self._show()
         self._bar.close()
 
-    def cell_done(self, **_: Any) -> None:
-        """Count a code cell; nbclient calls it after each."""
-        self._done += 1
+    def begin(self, step: str) -> None:
+        """A batch of a step begins."""
+        batches = self._paces[step]
+        if batches and not batches[-1].items:
+            batches.pop()
+        batches.append(_Pace(0, 0.0))
 
-    def _watch(self) -> None:
-        """Read what the kernel appended and show it, twice a second."""
-        with self._steps.open() as file:
-            rest = ""
-            while not self._stop.wait(POLL_S):
-                *lines, rest = (rest + file.read()).split("\n")
-                if lines:
-                    self._note(json.loads(lines[-1]), time.monotonic())
-                self._show(time.monotonic())
+    def advance(self, step: str, fresh: int, seconds: float) -> None:
+        """One more item of a step is done; `fresh` of its batch took calls, in so many seconds."""
+        self._done[step] = min(self._done[step] + 1, self._items.get(step, 0))
+        self._note(step, fresh, seconds)
 
-    def _note(self, line: dict[str, Any], now: float) -> None:
-        """Keep what was done in the last half minute: the pace of now, not that of replies found in the store."""
-        if line["step"] != self._step or (self._window and line["done"] < self._window[-1][1]):
-            self._step, self._window = line["step"], deque()
-        self._window.append((now, line["done"], line["total"]))
-        while len(self._window) > 2 and now - self._window[0][0] > WINDOW_S:
-            self._window.popleft()
+    def away(self, step: str, done: int, seconds: float) -> None:
+        """So many items of a step are done at the endpoint that did not come back yet; they will come all at once."""
+        self._away = done
+        self._note(step, done, seconds)
 
-    def _text(self) -> str:
-        """The current step with done/total and, once there is a pace, the time left."""
-        if not self._window:
-            return ""
-        (t0, d0, _), (t1, done, total) = self._window[0], self._window[-1]
-        if total is None:  # from a generator: nobody knows how many there are
-            return f"{self._step} {done}"
-        if done >= total:
-            return f"{self._step} {done}/{total}"
-        left = (total - done) * (t1 - t0) / (done - d0) if done > d0 else None
-        return f"{self._step} {done}/{total}" + (f", {tqdm.format_interval(left)} left" if left else "")
+    def _note(self, step: str, items: int, seconds: float) -> None:
+        self._paces[step][-1] = _Pace(max(items, self._paces[step][-1].items), seconds)
+        if time.monotonic() - self._shown >= (LOG_WHOLE_EVERY_S if self._bar.disable else SHOW_WHOLE_EVERY_S):
+            self._show()
 
-    def _show(self, now: float) -> None:
-        """Redraw the bar, or log a line if something is new and the last line is some seconds old."""
-        if not self._bar.disable:
-            self._bar.n = self._done
-            self._bar.set_postfix_str(self._text())
-            return
-        said = f"{self._done}/{self._cells} cells  {self._text()}".rstrip()
-        if now - self._logged >= (LOG_EVERY_S if said != self._said else SAY_ALIVE_EVERY_S):
-            self._logged, self._said = now, said
-            elapsed = tqdm.format_interval(now - self._began)
-            print(f"{self._name}  {elapsed}  {said}", file=sys.stderr, flush=True)
+    def reach(self, done: Mapping[str, int]) -> None:
+        """So many items of each step are over: those of them that were never asked for won't be."""
+        for step, n in done.items():
+            self._done[step] = max(self._done[step], n)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left, or None while no call has been made."""
+        paces = {step: [sum(values) for values in zip(*batches, strict=True)] for step, batches in self._paces.items()}
+        paces = {step: seconds / items for step, (items, seconds) in paces.items() if items}
+        if not paces:
+            return None
+        usual = sum(paces.values()) / len(paces)
+        left = sum((n - self._done[step]) * paces.get(step, usual) for step, n in self._items.items())
+        return max(0.0, left - self._away * usual)
+
+    def _show(self) -> None:
+        self._shown, done = time.monotonic(), sum(self._done.values()) + self._away
+        left = f", {tqdm.format_interval(self.left)} left" if self.left else ""
+        if self._bar.disable:
+            print(f"{self._name}: {done:,} of {self._bar.total:,} calls{left}", file=sys.stderr, flush=True)
+        else:
+            self._bar.n = done
+            self._bar.set_postfix_str(left.removeprefix(", "))

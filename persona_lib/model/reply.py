@@ -1,17 +1,12 @@
-"""What a model's reply says: its text or validated object, its tokens' probabilities, or why it is no answer.
+"""What a reply says: its text or validated object, its tokens' probabilities, or why it is no answer.
 
 Replies are the endpoint's JSON as kept in the response store, so that they can be read again another way without a
-call; a call that got no completion is kept as {"error": reason}. Used by `connection`, `model.Model` and `judging`.
+call. A call that got no completion is kept as {"error": reason}.
 """
 
-import math
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, NamedTuple
 
-import numpy as np
 from pydantic import BaseModel, ValidationError
 
 INVALID = "invalid reply"  # how the failure of a structured reply that does not validate begins
@@ -41,22 +36,6 @@ class Reply:
     failure: str | None
     cached: bool
     logprobs: list[dict[str, Any]] | None = None
-
-
-class Choices(NamedTuple):
-    """What `Model.choices` returns, a row per item.
-
-    `probabilities` is an array (n, options), each row summing to 1 or NaN; `mass` what the options had before that
-    normalization (NaN where there was no reply); `failures` None, or why a row is NaN.
-    """
-
-    probabilities: np.ndarray
-    mass: np.ndarray
-    failures: list[str | None]
-
-    def why(self, orders: int = 1) -> list[str | None]:
-        """Why an item has no choice, or None: the first failure in the rows of its `orders`, side by side."""
-        return [next(filter(None, own), None) for own in zip(*[iter(self.failures)] * orders, strict=True)]
 
 
 def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[str, BaseModel | None, str | None]:
@@ -94,10 +73,10 @@ def tokens(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
 
 def first_token(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
     """The likeliest first tokens with their log-probabilities, or None where the endpoint gave none."""
-    return _likely(_first(tokens(reply))) or None
+    return likely_tokens(_first(tokens(reply))) or None
 
 
-def _likely(token: dict[str, Any]) -> list[dict[str, Any]]:
+def likely_tokens(token: dict[str, Any]) -> list[dict[str, Any]]:
     """The likeliest tokens at a token's place; what is none, with a text and the logarithm of a probability, is not."""
     told = token.get("top_logprobs")
     likely = [_dict(t) for t in told] if isinstance(told, list) else []
@@ -119,54 +98,3 @@ def _dict(value: Any) -> dict[str, Any]:
 def _first(value: Any) -> dict[str, Any]:
     """The first of what should be a list of objects."""
     return _dict(value[0]) if isinstance(value, list) and value else {}
-
-
-def masses(reply: dict[str, Any], options: Sequence[str]) -> list[float]:
-    """The probability of each option as the first token; 0 for one that is not among the likeliest."""
-    likely = first_token(reply) or []
-    return [sum(math.exp(t["logprob"]) for t in likely if t["token"].strip() == option) for option in options]
-
-
-def chances(reply: dict[str, Any], options: Sequence[str]) -> tuple[list[float], str | None]:
-    """Each option's `masses`, and why there is no choice (or None); NaN where the reply has no log-probabilities."""
-    likely, failure, mass = first_token(reply), read(reply)[2], masses(reply, options)
-    if likely is None:
-        return [math.nan] * len(options), failure
-    none = f"none of {', '.join(options)} among the {len(likely)} likeliest first tokens"
-    return mass, None if sum(mass) > 0 else failure or none
-
-
-def normalized(mass: Sequence[float]) -> list[float]:
-    """Shares that sum to 1, or NaN where there is nothing to share."""
-    whole = sum(mass)
-    return [m / whole if whole > 0 else math.nan for m in mass]
-
-
-def field_masses(logprobs: list[dict[str, Any]] | None, field: str, options: Sequence[str]) -> list[float]:
-    """The probability of each option at the first token of the value of a JSON object's last text field.
-
-    A token may hold the quote before the value too, and a value may go on in further tokens: a token counts for the
-    one option that it begins, or begins with; 0 for an option that is not among the likeliest.
-
-    Args:
-        logprobs: of the `Reply`.
-        field: the field's name.
-        options: the values that it may have.
-    """
-    texts = [str(token.get("token", "")) for token in logprobs or []]
-    places = list(re.finditer(rf'"{re.escape(field)}"\s*:\s*"', "".join(texts)))
-    mass = dict.fromkeys(options, 0.0)
-    if not places:
-        return list(mass.values())
-    value = places[-1].end()
-    starts = [0, *accumulate(map(len, texts))]
-    at = next((i for i, end in enumerate(starts[1:]) if end > value), None)
-    likely = _likely(logprobs[at]) if at is not None else []
-    before = texts[at][: value - starts[at]] if at is not None else ""
-    for token in likely:
-        text = token["token"]
-        rest = text[len(before) :] if text.startswith(before) else ""
-        meant = [option for option in options if rest and (option.startswith(rest) or rest.startswith(option))]
-        if len(meant) == 1:
-            mass[meant[0]] += math.exp(token["logprob"])
-    return list(mass.values())

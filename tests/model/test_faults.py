@@ -20,9 +20,9 @@ from aiohttp import web
 from endpoint import Endpoint, completion, echo
 from pydantic import BaseModel
 
-from persona_lib import UserError, connection
-from persona_lib.model import Model
-from persona_lib.reply import field_masses
+from persona_lib import UserError
+from persona_lib.model import Model, connection
+from persona_lib.model.choices import field_masses
 
 
 class Score(BaseModel):

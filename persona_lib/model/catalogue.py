@@ -1,0 +1,137 @@
+"""The catalogue of models: what their tokens cost, and what they refuse or need.
+
+Anyone may edit both files. params/prices.yaml: a price counts only with its date and source, so that whoever reads a
+cost can check it; a model without one has tokens but no cost. params/models.yaml: reasoning models refuse a temperature
+and offer no log-probabilities; others want fields of their own. An entry holds for all calls to the model of that name.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from .. import UserError, files
+
+PRICES, MODELS = "prices.yaml", "models.yaml"
+# Our fields that an entry may leave out, since reasoning models refuse them.
+LEFT_OUT = ("temperature", "max_tokens")
+# Fields a user may not set: the request needs them, or the reply could not be parsed.
+_FIXED = {"model", "messages", "stream", "n", "response_format", "logprobs", "top_logprobs"}
+
+
+class Price(BaseModel, extra="forbid", frozen=True):
+    """USD per million tokens: `in`, `cached_in` (the price of `in` where there is none) and `out`."""
+
+    input: float = Field(alias="in", ge=0)
+    cached_in: float | None = Field(default=None, ge=0)
+    out: float = Field(ge=0)
+    date: date
+    source: str = Field(min_length=1)
+
+    def cost(self, tokens_in: int, tokens_out: int, tokens_cached: int = 0) -> float:
+        """USD for a call; `tokens_cached` of its `tokens_in` were read from the endpoint's cache."""
+        cached_in = self.input if self.cached_in is None else self.cached_in
+        fresh = tokens_in - tokens_cached
+        return (fresh * self.input + tokens_cached * cached_in + tokens_out * self.out) / 1e6
+
+
+FREE = Price.model_validate({"in": 0, "out": 0, "date": date(2026, 1, 1), "source": "runs on this machine"})
+
+
+def price(name: str) -> Price | None:
+    """The price of a model by its name at the endpoint, or None where none is known."""
+    return read_prices().get(name)
+
+
+def read_prices(path: Path | None = None) -> Mapping[str, Price]:
+    """All prices of a file, params/prices.yaml by default; an entry without date or source is left out, and said.
+
+    Raises:
+        UserError: the file or an entry of it is malformed.
+    """
+    return _prices(path or files.ROOT / "params" / PRICES)
+
+
+@cache  # so that what is left out is said once
+def _prices(path: Path) -> Mapping[str, Price]:
+    entries = _by_model(path)
+    left_out = [n for n, e in entries.items() if isinstance(e, dict) and not (e.get("date") and e.get("source"))]
+    if left_out:
+        print(f"{path}: no date or no source, so left out: {', '.join(map(str, left_out))}", file=sys.stderr)
+    return {str(name): _entry(Price, path, name, entry) for name, entry in entries.items() if name not in left_out}
+
+
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """`settings`: request fields, sent as they are; `samples`: replies behind a choice, None for log-probabilities."""
+
+    settings: dict[str, Any] = {}
+    samples: int | None = Field(default=None, ge=1)
+
+
+def settings(name: str) -> Settings:
+    """What params/models.yaml says of a model by its name at the endpoint; nothing where it has no entry."""
+    return read_settings().get(name, Settings())
+
+
+def read_settings(path: Path | None = None) -> Mapping[str, Settings]:
+    """All entries of a file, params/models.yaml by default.
+
+    Raises:
+        UserError: the file or an entry of it is malformed.
+    """
+    return _settings(path or files.ROOT / "params" / MODELS)
+
+
+@cache
+def _settings(path: Path) -> Mapping[str, Settings]:
+    entries = {str(name): _entry(Settings, path, name, entry) for name, entry in _by_model(path).items()}
+    for name, entry in entries.items():
+        try:
+            checked(entry.settings)
+        except UserError as error:
+            raise UserError(f"{path}: {name}: {error}") from error
+    return entries
+
+
+def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A user's own request fields, among which there is none that a request can't hold or that replies are read by.
+
+    Raises:
+        UserError: there is one, or a value that is no plain JSON.
+    """
+    if not isinstance(settings, Mapping):
+        raise UserError(f"a model's settings are request fields by their name, such as {{'top_p': 0.9}}: {settings!r}")
+    if taken := sorted(_FIXED & settings.keys()):
+        raise UserError(f"'{taken[0]}' can't be among a model's settings: replies could not be read any more")
+    if empty := sorted(k for k, value in settings.items() if value is None and k not in LEFT_OUT):
+        raise UserError(f"the setting '{empty[0]}' is None, which only leaves out {' or '.join(LEFT_OUT)}: drop it")
+    try:
+        return json.loads(json.dumps(dict(settings), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"a model's settings must be plain JSON values: {error}") from None
+
+
+def _by_model(path: Path) -> dict[Any, Any]:
+    """The entries of a YAML file that says something of models by their names; none where there is no file.
+
+    Raises:
+        UserError: the file is malformed.
+    """
+    entries = (files.read_yaml(path) or {}) if path.is_file() else {}
+    if not isinstance(entries, dict):
+        raise UserError(f"{path} has no entries by model: see the form at its head")
+    return entries
+
+
+def _entry(kind: type[BaseModel], path: Path, name: str, entry: Any) -> Any:
+    """An entry of a file as what it should be."""
+    try:
+        return kind.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{path}: {name}: {'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}") from error

@@ -1,0 +1,241 @@
+"""A session: one running ask, with its connection, its calls under way, its usage and its progress.
+
+A `Model` keeps nothing of an ask while it runs, so that several threads may ask one model at once.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from .. import UserError
+from ..store import Store, Stored, canonical, key_of
+from ..templates import load as load_template
+from .batches import Batches
+from .budget import Budget, Purse
+from .catalogue import MODELS, Price
+from .choices import chances
+from .connection import Connection
+from .dry import Dry
+from .progress import Calls
+from .protocol import Messages
+from .reply import CUT_OFF, INVALID, Reply, first_token, read, refuses_logprobs, tokens
+from .usage import Usage
+
+S, T = TypeVar("S"), TypeVar("T")
+
+REASKS = 2  # of a structured reply that does not validate
+
+Answer = tuple[dict[str, Any], bool, str]  # the reply, whether it took no call of its own, its key in the store
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whom a session asks, and within which limits.
+
+    `who` is the part of the model's identity that replies are kept under, `settings` the user's own request fields.
+    `learned` remembers over sessions what the endpoint turned out not to offer.
+    """
+
+    name: str
+    base_url: str | None
+    who: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    store: Store
+    batch: bool
+    max_in_flight: int
+    price: Price | None
+    budgets: tuple[Budget, ...]
+    learned: set[str] = field(default_factory=set)
+
+    def request(self, messages: Messages, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Whatever can change the reply, and nothing else; the user's settings are in `who`, and replace ours."""
+        ours = {name: value for name, value in settings.items() if name not in self.settings}
+        return {"model": dict(self.who), "messages": messages, **ours}
+
+
+class Session:
+    """One running ask of a model; made within the event loop that runs it.
+
+    Args:
+        asked: the model.
+        step: what the progress line calls the ask.
+        items: how many items there are, if that is known.
+        used: counts what the ask uses.
+    """
+
+    def __init__(self, asked: Asked, step: str, items: int | None, used: Usage):
+        self._asked, self._store, self._used, self._over = asked, asked.store, used, 0
+        self._purse = Purse(asked.budgets, asked.price)
+        self._progress = Calls(step, items, used, model=asked.who, name=asked.name)
+        self._connection: Connection | Batches | Dry
+        if self._store.scratch:
+            self._connection = Dry(self._store, asked.who)
+        elif asked.batch and asked.base_url:
+            self._connection = Batches(asked.name, asked.base_url, self._store, self._away)
+        else:
+            self._connection = Connection(asked.name, asked.base_url, asked.max_in_flight)
+        self._under_way: dict[str, asyncio.Task[tuple[dict[str, Any], bool]]] = {}
+
+    async def close(self) -> None:
+        """Take the progress away and close the connection."""
+        self._progress.close()
+        await self._connection.close()
+
+    async def each(self, items: Iterable[S], work: Callable[[S], Awaitable[T]]) -> list[T]:
+        """`work` on every item, `max_in_flight` at once; the first error ends it all, what is committed is kept."""
+        queue = enumerate(items)
+        done: dict[int, T] = {}
+        spare = iter(range(self._asked.max_in_flight - 1))
+        stopped: BaseException | None = None
+
+        async def worker() -> None:
+            for index, item in queue:  # shared by all workers: each takes the next
+                if next(spare, None) is not None:  # no more workers than items
+                    group.create_task(worker())
+                done[index] = await work(item)
+                self._progress.advance()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(worker())
+        except* UserError as errors:
+            stopped = errors.exceptions[0]
+        if stopped:
+            raise stopped  # not from within the group, which a notebook would not show as the error of its cell
+        return [done[index] for index in range(len(done))]
+
+    async def reply(self, one: Messages, schema: type[BaseModel] | None, settings: Mapping[str, Any]) -> Reply:
+        """The reply to one item, asked again where it does not validate; if none does, all are kept as failed."""
+        cached = True
+        invalid: dict[str, str] = {}
+        for _ in range(1 + REASKS):
+            got, known, key = await self._answer(one, settings)
+            text, value, failure = read(got, schema)
+            cached &= known
+            if not text or not failure or not failure.startswith(INVALID):
+                break
+            invalid[key] = failure
+            again = load_template("repair").messages({"error": failure})
+            one = [*one, {"role": "assistant", "content": text}, *again]
+        else:
+            self._store.fail(invalid)
+        self._used.failed += failure is not None
+        return Reply(text, value, failure, cached, tokens(got) if "top_logprobs" in settings else None)
+
+    async def chances(
+        self, one: Messages, options: Sequence[str], settings: Mapping[str, Any]
+    ) -> tuple[list[float], str | None]:
+        """Each option's mass among the likeliest first tokens, and why there is none (or None)."""
+        reply, *_ = await self._outcome(one, settings)
+        text, _, failure = read(reply)
+        # A refusal has no text, and says nothing of the endpoint.
+        if refuses_logprobs(reply) or (first_token(reply) is None and (text or failure == CUT_OFF)):
+            raise UserError(
+                f"{self._asked.name} offers no log-probabilities for choices: set `samples` (several replies to each "
+                f"item) for it in params/{MODELS}, or take another model"
+            )
+        mass, failure = chances(reply, options)
+        self._used.failed += failure is not None
+        return mass, failure
+
+    async def send(self, requests: Iterable[dict[str, Any]]) -> None:
+        """Bring requests that the store lacks into batches, wait for their end, and count what they used."""
+        assert isinstance(self._connection, Batches)
+        sent: dict[str, float] = {}  # what was held for each, by its key
+        ends: Counter[asyncio.Task[Any]] = Counter()  # each with the number of requests that it is the end of
+        for request in requests:
+            key = key_of(canonical(request))
+            if key in sent or self._store.get(key):
+                continue
+            self._progress.show()
+            sent[key] = held = await self._purse.start(request)
+            # The most it may cost: its cost is known only when the batch has ended.
+            self._used.booked += self._purse.settle(held, held)
+            ends[await self._connection.submit(key, request)] += 1
+        for end, n in ends.items():
+            end.add_done_callback(lambda _, n=n: self._end(n))
+        await asyncio.gather(*map(asyncio.shield, ends))
+        for key, held in sent.items():
+            if stored := self._store.get(key):
+                cost = self._used.count(json.loads(stored.reply), 0, self._asked.price)
+                self._used.booked += self._purse.correct(held, held if cost is None else cost)
+
+    async def _answer(self, messages: Messages, settings: Mapping[str, Any]) -> Answer:
+        """As `_outcome`; where the endpoint refuses log-probabilities, without them."""
+        learned = self._asked.learned
+        plain = {name: value for name, value in settings.items() if name != "top_logprobs"}
+        reply, cached, key = await self._outcome(messages, plain if "no logprobs" in learned else settings)
+        if "top_logprobs" in settings and refuses_logprobs(reply):
+            learned.add("no logprobs")
+            reply, known, key = await self._outcome(messages, plain)
+            cached &= known
+        return reply, cached, key
+
+    async def _outcome(self, messages: Messages, settings: Mapping[str, Any]) -> Answer:
+        """The reply to a request: one under way, one in the store, or a new call's."""
+        request = self._asked.request(messages, settings)
+        text = canonical(request)
+        key = key_of(text)
+        if under_way := self._under_way.get(key):
+            reply, cached = (await asyncio.shield(under_way))[0], True
+        elif stored := self._store.get(key):
+            reply, cached = json.loads(stored.reply), True
+        elif self._store.offline:
+            raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
+        else:
+            reply, cached = await self._call_once(key, text, request)
+        self._used.cached += cached
+        return reply, cached, key
+
+    async def _call_once(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Call, so that others who ask the same meanwhile wait for this reply; it is committed when this returns.
+
+        Returns the reply, and whether another session or process that shares the store has got it.
+        """
+        self._progress.show()
+        self._under_way[key] = asyncio.ensure_future(self._call_alone(key, text, request))
+        try:
+            return await self._under_way[key]
+        finally:
+            del self._under_way[key]
+
+    async def _call_alone(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Call while nobody else who shares the store calls for the same."""
+        if self._asked.batch:  # `Batches` takes a lock of its own, for a file at a time
+            return await self._call(key, text, request), False
+        async with self._store.locks.alone(key):
+            if stored := self._store.get(key):
+                return json.loads(stored.reply), True
+            return await self._call(key, text, request), False
+
+    async def _call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Call within the budgets, and commit the reply."""
+        held = await self._purse.start(request)
+        cost = None
+        try:
+            reply, keep, retries = await self._connection.call(request)
+            if keep:
+                # A commit takes 0.04 ms. Committing in groups was tried: it makes the workers go in step, which costs
+                # a sixth of the throughput at 64 in flight.
+                self._store.put([Stored(key, text, canonical(reply), read(reply)[2])])
+            cost = self._used.count(reply, retries, self._asked.price)
+            return reply
+        finally:
+            self._used.booked += self._purse.settle(held, cost)
+
+    def _away(self, done: int) -> None:
+        """Show how many items are done at the endpoint, and what has come back for nobody yet."""
+        self._progress.away(self._over + done)
+
+    def _end(self, n: int) -> None:
+        self._over += n
+
+
+def length_of(items: Iterable[Any]) -> int | None:
+    """How many items there are, if they can be counted."""
+    return len(items) if isinstance(items, Sized) else None
