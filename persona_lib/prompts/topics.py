@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from . import UserError
-from .prompts import NO_TOPIC
+from .. import UserError
+from .bank import NO_TOPIC
 
 Embedder = str | Callable[[list[str]], np.ndarray]
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from persona_lib import UserError, prompts
+from persona_lib.prompts import bank as room
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_growth_moves_no_question(bank, monkeypatch, tmp_path):
     added = pd.DataFrame({"topic": ["AI and technology", "favors"] * 2000, "prompt": new})
     grown = pd.concat([added, bank[::-1]])[["topic", "prompt"]]
     grown.to_csv(tmp_path / "grown.csv", index=False)
-    monkeypatch.setattr(prompts, "BANK", tmp_path / "grown.csv")
+    monkeypatch.setattr(room, "BANK", tmp_path / "grown.csv")
     after = prompts.load()
     kept = after[after["prompt"].isin(bank["prompt"])]
     pd.testing.assert_frame_equal(kept[::-1].reset_index(drop=True), bank)

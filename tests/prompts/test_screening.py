@@ -11,8 +11,9 @@ import pytest
 from endpoint import Endpoint, completion
 from scipy import stats
 
-from persona_lib import UserError, plots, prompts, screening, templates
+from persona_lib import UserError, plots, prompts, templates
 from persona_lib.model import Model
+from persona_lib.prompts import screening
 
 
 def table(texts: list[str], topic: str = "x") -> pd.DataFrame:

@@ -12,9 +12,10 @@ import pandas as pd
 from pydantic import create_model
 from scipy import stats
 
-from . import UserError, files, prompts
-from .model import Model
-from .templates import load as load_template
+from .. import UserError, files
+from ..model import Model
+from ..templates import load as load_template
+from .bank import sample
 
 FEWEST_WORDS = 5
 FEWEST_PERSONAS = 5  # for an interval of the persona-dependence
@@ -70,7 +71,7 @@ def value_laden(
         `failure` (why there is no verdict), missing where nothing was asked.
     """
     left = screened[screened["removed"].isna()]
-    asked = left if n is None else left.loc[left["prompt_id"].isin(prompts.sample(left, n, seed)["prompt_id"])]
+    asked = left if n is None else left.loc[left["prompt_id"].isin(sample(left, n, seed)["prompt_id"])]
     template = load_template("value_laden", templates)
     schema = create_model("Sorting", verdict=(Literal[YES, NO], ...))
     messages = [template.messages({"question": text, "yes": YES, "no": NO}) for text in asked["prompt"]]

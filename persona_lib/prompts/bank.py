@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, files, seeds
+from .. import UserError, files, seeds
 
 BANK = Path(__file__).with_name("data") / "prompts.csv"
 CONTROL = "control"  # the topic of the bank's control questions, and the source that loads them

@@ -9,7 +9,8 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import adjusted_rand_score
 
-from persona_lib import UserError, prompts, topics
+from persona_lib import UserError, prompts
+from persona_lib.prompts import bank, topics
 
 WORDS = {
     "animals": ["dog", "cat", "horse", "bird", "sheep", "wolf"],
@@ -27,7 +28,7 @@ def questions(n: int = 30) -> pd.DataFrame:
         for i in range(n)
     }
     table = pd.DataFrame({"prompt": list(text), "true": list(text.values())})
-    return table.assign(prompt_id=[f"q{i}" for i in table.index], topic=prompts.NO_TOPIC, prompt_split="train")
+    return table.assign(prompt_id=[f"q{i}" for i in table.index], topic=bank.NO_TOPIC, prompt_split="train")
 
 
 def test_topics_that_share_their_words_are_found_and_named_by_them():
@@ -49,7 +50,7 @@ def test_prompts_that_have_a_topic_keep_it():
     table = questions()
     table.loc[::2, "topic"] = "mine"
     mixed = topics.assign(table, 3)
-    assert set(mixed["topic"][::2]) == {"mine"} and prompts.NO_TOPIC not in set(mixed["topic"])
+    assert set(mixed["topic"][::2]) == {"mine"} and bank.NO_TOPIC not in set(mixed["topic"])
     assert topics.assign(mixed, 3) is mixed
 
 
