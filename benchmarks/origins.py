@@ -15,8 +15,9 @@ import pandas as pd
 from raking import rake
 from scipy.optimize import brentq
 
-from persona_lib import census, origins
-from persona_lib.origins import (
+from persona_lib import census
+from persona_lib.personas import origins
+from persona_lib.personas.origins import (  # fmt: skip
     ASIAN,
     BLACK,
     GROUPS,
@@ -30,7 +31,7 @@ from persona_lib.origins import (
     PACIFIC,
     RACES,
     WHITE,
-)  # fmt: skip
+)
 
 # Where people born abroad of American parents are born, beyond the places of their own group (estimates): bases of
 # the armed forces and neighbors.

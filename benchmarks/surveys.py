@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from raking import rake
 
-from persona_lib import origins, surveys
 from persona_lib.census import Population
-from persona_lib.surveys import RELIGIONS, crossed
+from persona_lib.personas import origins, psychographics
+from persona_lib.personas.psychographics import RELIGIONS, crossed
 
 PEOPLE = 400_000
 GSS = "GSS 2024"
@@ -103,9 +103,9 @@ class Model:
     """The joint shares of cells and outcomes, raked table by table."""
 
     def __init__(self, people: pd.DataFrame):
-        table = surveys.cells(people, np.zeros(len(people)))
+        table = psychographics.cells(people, np.zeros(len(people)))
         counts = table.value_counts(sort=False)
-        self.cells, self.outcomes = counts.index.to_frame(index=False), surveys.outcomes()
+        self.cells, self.outcomes = counts.index.to_frame(index=False), psychographics.outcomes()
         self.weight = counts.to_numpy() / counts.sum()
         self.joint = np.repeat(self.weight[:, None], len(self.outcomes), axis=1) / len(self.outcomes)
         self.tables: list[Table] = []
@@ -200,7 +200,7 @@ def shares(table: pd.DataFrame, outcome: str, first: str, second: str | None = N
 
 def margins(table: pd.DataFrame) -> dict[str, pd.Series]:
     """Overall shares of the three outcomes; religions of few from Pew, the others in the ratio of the GSS."""
-    found = {name: shares(table, name, "everyone").loc["(all)"].drop("n") for name in surveys.COLUMNS[1:]}
+    found = {name: shares(table, name, "everyone").loc["(all)"].drop("n") for name in psychographics.COLUMNS[1:]}
     few = pd.Series(PEW)
     many = found["religion"].drop(few.index)
     found["religion"] = pd.concat([many / many.sum() * (1 - few.sum()), few])
@@ -244,7 +244,7 @@ def ancestries(model: Model, figures: Path) -> pd.DataFrame:
 def heritages(model: Model, figures: Path) -> pd.DataFrame:
     """Religions by heritage: what is known, the rest in the ratio of the model; "Other" has what these leave."""
     now = model.shares("heritage", "religion")
-    given, total, faith = now.div(now.sum(axis=1), axis=0), now.sum(), pd.Series(surveys.FAITH)
+    given, total, faith = now.div(now.sum(axis=1), axis=0), now.sum(), pd.Series(psychographics.FAITH)
     found = {kind: pd.Series(known) for kind, known in HERITAGE.items()}
     within = total / total.groupby(faith).transform("sum")
     for kind, share in ancestries(model, figures).iterrows():
@@ -314,8 +314,8 @@ def by_race(model: Model, figures: Path, table: pd.DataFrame) -> dict[str, pd.Da
     found = table[(table["var1"] == "race") & (table["var2"] == "party") & (table["outcome"] == "relig9")]
     for (race, party), part in found.groupby(["var1_value", "var2_value"]):
         faith = part["category"].replace({"Protestant/other Christian": "Protestant"})
-        faith = faith.where(faith.isin(set(surveys.FAITH.values())), "Other faith")
-        columns = [f"{name} and {party}" for name in sorted(set(surveys.FAITH.values()))]
+        faith = faith.where(faith.isin(set(psychographics.FAITH.values())), "Other faith")
+        columns = [f"{name} and {party}" for name in sorted(set(psychographics.FAITH.values()))]
         share = part["share"].groupby(faith.to_numpy()).sum().sort_index()
         faiths.loc[race, columns] = share.to_numpy() / share.sum() * faiths.loc[race, columns].sum()
     n = joint.groupby("subgroup")["n"].first()
@@ -340,9 +340,9 @@ def norms(people: pd.DataFrame, figures: Path) -> pd.DataFrame:
     table = table.assign(sex=table["sex"].str.capitalize(), age=table["age_group"].map(middle))
     table = table.rename(columns={"domain": "trait", "mean_item_1to5": "mean", "sd_item_1to5": "spread"})
     table = table[["sex", "age", "trait", "mean", "spread"]].reset_index(drop=True)
-    mean, spread = surveys.norms_of(people, table)
+    mean, spread = psychographics.norms_of(people, table)
     total = np.sqrt(mean.var(axis=0) + (spread**2).mean(axis=0))
-    place = [surveys.TRAITS.index(trait) for trait in table["trait"]]
+    place = [psychographics.TRAITS.index(trait) for trait in table["trait"]]
     table["mean"] = (table["mean"] - mean.mean(axis=0)[place]) / total[place]
     table["spread"] /= total[place]
     return table.round(4)
@@ -352,7 +352,7 @@ def gss_shares(model: Model, figures: Path) -> pd.DataFrame:
     """Two-way tables of GSS 2024 for people of the census's composition, in the form of `distances.pair_shares`."""
     gss = read(figures)
     frames = []
-    for name, other in surveys.PAIRS:
+    for name, other in psychographics.PAIRS:
         if other == "ideology":
             joint = party_by_ideology(figures)
             frame = joint.rename(columns={"party": "value", "ideology": "other value", "joint_share": "share"})
@@ -374,11 +374,11 @@ def main(figures: str) -> None:
     people = Population.load().sample(PEOPLE, seed=1)
     people = people.join(origins.draw(people, seed=1)).query("age >= 18").reset_index(drop=True)
     model = calibrate(people, Path(figures))
-    effects(model).round(4).to_csv(surveys.DATA / "survey_effects.csv", index=False)
-    gss_shares(model, Path(figures)).to_csv(surveys.DATA / "survey_shares.csv", index=False)
-    norms(people, Path(figures)).to_csv(surveys.DATA / "big_five.csv", index=False)
+    effects(model).round(4).to_csv(psychographics.DATA / "survey_effects.csv", index=False)
+    gss_shares(model, Path(figures)).to_csv(psychographics.DATA / "survey_shares.csv", index=False)
+    norms(people, Path(figures)).to_csv(psychographics.DATA / "big_five.csv", index=False)
     for name in ("survey_effects", "survey_shares", "big_five"):
-        print(f"{name}.csv: {(surveys.DATA / f'{name}.csv').stat().st_size / 1e3:.0f} kB")
+        print(f"{name}.csv: {(psychographics.DATA / f'{name}.csv').stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

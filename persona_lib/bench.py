@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, judging, profiles, seeds
+from . import UserError, judging, seeds
 from .model import Model, no_twins
+from .personas import profiles
 from .templates import bounded
 from .templates import load as load_template
 

@@ -11,8 +11,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from . import UserError, judging, personas, preferences, profiles, seeds
+from . import UserError, judging, personas, preferences, seeds
 from .model import Model, no_twins
+from .personas import profiles
 from .stats import agreement, intervals
 
 ITEM = intervals.ITEM

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from . import personas
-from .respondents import Survey
+from .personas.respondents import Survey
 from .stats import intervals
 
 MAJORITY, LOGIT = "the majority's answer", "multinomial logit on the attributes"

@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from . import UserError, dataset, files, personas
+from . import UserError, dataset, files, personas, prompts
 from .attributes import NAMES
 from .model import Model
 from .model.budget import Budget
 from .model.usage import cost_text, total
 from .presets import Pairs
-from .prompts import COLUMNS, load, screening, split, topics
+from .prompts import screening, topics
 from .store import Store
 
 
@@ -69,11 +69,11 @@ def questions(settings: Pairs, path: Path | None = None, classifier: Model | Non
     """
     prism = settings.prompts == "prism" and (path is None or _is_prism(path))
     if path and not prism:
-        return load(str(path))
-    screened = screening.formal(load(settings.prompts, path))
+        return prompts.load(str(path))
+    screened = screening.formal(prompts.load(settings.prompts, path))
     if settings.classify:
         screened = screening.value_laden(screened, classifier, templates=settings.templates)
-    return _drawn(topics.assign(screening.passed(screened)[COLUMNS]), settings)
+    return _drawn(topics.assign(screening.passed(screened)[prompts.COLUMNS]), settings)
 
 
 def _is_prism(path: Path) -> bool:
@@ -96,8 +96,8 @@ def _drawn(table: pd.DataFrame, settings: Pairs) -> pd.DataFrame:
             f"'{settings.prompts}' has {len(table)} that pass: lower train_prompts or heldout_prompts"
         )
     if n < len(table):
-        table = split(table, n, seed=settings.seed).query("prompt_split == 'heldout'").reset_index(drop=True)
-    return split(table, settings.heldout_prompts, seed=settings.seed)
+        table = prompts.split(table, n, seed=settings.seed).query("prompt_split == 'heldout'").reset_index(drop=True)
+    return prompts.split(table, settings.heldout_prompts, seed=settings.seed)
 
 
 def make(

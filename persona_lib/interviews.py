@@ -14,7 +14,7 @@ import pandas as pd
 from . import UserError, personas, seeds
 from .guesses import LOGIT, MAJORITY, logit, majority
 from .model import Model
-from .respondents import Survey, bands
+from .personas.respondents import Survey, bands
 from .stats import agreement, intervals
 from .templates import load as load_template
 

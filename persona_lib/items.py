@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, dataset, fidelity, files, personas, seeds
+from . import UserError, dataset, fidelity, files, personas, prompts, seeds
 from .model import Model
-from .prompts import load, sample
 
 ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
 SPARE = 2  # questions written for each that is rated, as in the paper: some get no answer
@@ -30,7 +29,7 @@ def make(n: int, questions: int, writer: Model, seed: int = 0, words: int = 60) 
         As `of_pairs`: n x questions rows.
     """
     people = personas.sample(20 * n, seed).query("age >= 18").head(n)
-    asked = sample(load(), questions, seed)
+    asked = prompts.sample(prompts.load(), questions, seed)
     return of_pairs(fidelity.shared_pairs(people, asked, writer, words, seed), people)
 
 

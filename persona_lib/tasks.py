@@ -18,11 +18,11 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pydantic import BaseModel
 
 # By their whole names: inspect's command loads this file by its path.
-from . import UserError, bench, comparison, dataset, judging, personas
-from .inspected import Known, ask, chat_of, raw
-from .model import TOP_LOGPROBS, reply
-from .prompts import load, sample
-from .stats import passk
+from persona_lib import UserError, bench, comparison, dataset, judging, personas, prompts
+from persona_lib.inspected import Known, ask, chat_of, raw
+from persona_lib.model import reply
+from persona_lib.model.model import TOP_LOGPROBS
+from persona_lib.stats import passk
 
 FAILED = "failure"  # where a sample's metadata has the reason why there is no score
 _BY_CONDITION = [grouped(mean(), "condition"), grouped(stderr(cluster="persona_id"), "condition")]
@@ -262,4 +262,4 @@ def _without_gaps(row: dict[str, Any]) -> dict[str, Any]:
 def _drawn(n_items: int, n_personas: int, n_prompts: int, seed: int) -> pd.DataFrame:
     """Items of adults of the demographic and questions of the built-in bank, as 06_conditioning draws them."""
     adults = personas.sample(n_personas, seed, where=personas.ADULTS)
-    return bench.items(adults, sample(load(), n_prompts, seed), n_items, seed)
+    return bench.items(adults, prompts.sample(prompts.load(), n_prompts, seed), n_items, seed)

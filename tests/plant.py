@@ -28,8 +28,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from persona_lib import census, quirks, written
+from persona_lib import census
 from persona_lib.attributes import CENSUS, NAMES
+from persona_lib.personas import texts as written
 
 SEED, PEOPLE, EXCHANGES = 2024, 400, 330  # heldout.csv: 77, 100 and 70
 HOW_MANY = {1: 0.3, 2: 0.3, 3: 0.2, 4: 0.2}  # attributes exchanged at once
@@ -62,7 +63,7 @@ def profiles(origins) -> pd.DataFrame:
     for name, lists in (("ideology", SIDES), ("political views", PARTIES)):
         drawn = [rng.choice(lists[s]) for s in side]
         people[name] = pd.Series(drawn, people.index).where(people["age"] >= 18)
-    people = people.join(quirks.draw(people, SEED))
+    people = people.join(written.quirks(people, SEED))
     people = people.join(written.fallback(people, SEED, share_ideology=0).drop(columns=["ideology", "written by"]))
     return people[[*NAMES, *[name for name in CENSUS if name not in NAMES]]]
 
@@ -81,7 +82,7 @@ def exchanges(people: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    from persona_lib import origins
+    from persona_lib.personas import origins
 
     table = profiles(origins)
     table.to_csv(Path(sys.argv[1]) / "planted_profiles.csv")

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, surveys
+from persona_lib import UserError
 from persona_lib.attributes import BY_NAME
 from persona_lib.groups import broad, crossings, grid, members, scores, worst
+from persona_lib.personas import psychographics
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -132,7 +133,7 @@ def test_broad_groups_hold_every_label_of_the_attributes_and_keep_what_is_missin
     assert kinds["12th grade - no diploma"] == "no diploma" and kinds["Regular high school diploma"] == "high school"
     assert kinds["Associate's degree"] == "some college" and kinds["Doctorate degree"] == "bachelor's or more"
     assert found.iloc[:-1].is_monotonic_increasing, "the Bureau's order is kept"
-    party = broad(pd.DataFrame({"political views": [*surveys.PARTIES, None]}))["party"]
+    party = broad(pd.DataFrame({"political views": [*psychographics.PARTIES, None]}))["party"]
     expected = {"Democrat or close": 3, "Republican or close": 3, "neither": 2}
     assert party.value_counts().to_dict() == expected and party.isna().tolist() == [False] * 8 + [True]
     assert party.iloc[2] == "Democrat or close" and party.iloc[4] == "Republican or close"

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from persona_lib import UserError, interviews, portraits, respondents
+from persona_lib import UserError, interviews, portraits
 from persona_lib.model import Choices
-from persona_lib.personas import describe
+from persona_lib.personas import describe, respondents
 
 ITEM = interviews.ITEM
 

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, personas, profiles
+from persona_lib import UserError, personas
 from persona_lib.attributes import ATTRIBUTES, CENSUS, NAMES
+from persona_lib.personas import profiles
 
 
 @pytest.fixture(scope="module")

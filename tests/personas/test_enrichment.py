@@ -11,15 +11,16 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import consistency, enrichment, personas
+from persona_lib import personas
 from persona_lib.attributes import NAMES
 from persona_lib.model import Model
+from persona_lib.personas import consistency, enrichment, sampling
 
 
 @pytest.fixture(scope="module")
 def people() -> pd.DataFrame:
     """People as the census gives them."""
-    return personas._draw(personas._committed(), 300, 8)
+    return sampling._draw(sampling._committed(), 300, 8)
 
 
 def flags(rule: str, whom):

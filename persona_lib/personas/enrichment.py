@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from . import consistency, origins, quirks, surveys, written
-from .attributes import BY_NAME, CENSUS
-from .model import Model
+from ..attributes import BY_NAME, CENSUS
+from ..model import LanguageModel
+from . import consistency, origins, psychographics
+from .texts import QUIRKS, SETS, by_model, fallback, quirks
 
 TRIES = 5  # draws of a profile that contradicts itself, after the first
 NEXT_SEED = 1_000_003  # from the seed of one draw to that of the next
@@ -37,13 +38,13 @@ def _label(people: pd.DataFrame, seed: int) -> pd.DataFrame:
     return people[["ideology"]].rename(columns={"ideology": "ideology label"})
 
 
-WRITTEN = (*written.SETS, "written by", "failure")
+WRITTEN = (*SETS, "written by", "failure")
 STEPS = (
     Step(origins.draw, origins.COLUMNS, "census tables, given the census attributes"),
-    Step(surveys.draw, surveys.COLUMNS, "surveys, given all above"),
+    Step(psychographics.draw, psychographics.COLUMNS, "surveys, given all above"),
     Step(_label, ("ideology label",)),
-    Step(quirks.draw, tuple(quirks.SETS), "hand-written, for whom they suit"),
-    Step(written.fallback, WRITTEN, "put together from hand-written phrases"),
+    Step(quirks, tuple(QUIRKS), "hand-written, for whom they suit"),
+    Step(fallback, WRITTEN, "put together from hand-written phrases"),
 )
 REPORT = ("redrawn", "redrawn because", "inconsistent")
 COLUMNS = (*dict.fromkeys(name for step in STEPS for name in step.columns), *REPORT)
@@ -63,7 +64,9 @@ def add(people: pd.DataFrame, seed: int, steps: Sequence[Step]) -> pd.DataFrame:
     return people
 
 
-def complete(people: pd.DataFrame, seed: int, where: str | None = None, model: Model | None = None) -> pd.DataFrame:
+def complete(
+    people: pd.DataFrame, seed: int, where: str | None = None, model: LanguageModel | None = None
+) -> pd.DataFrame:
     """Run the steps, check, and run them anew for whoever contradicts themselves, up to TRIES times.
 
     Args:
@@ -111,8 +114,8 @@ def built(row: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["source", "attribute", "value"])
 
 
-def _by(model: Model) -> Draw:
-    return lambda people, seed: written.by_model(people, model, seed)
+def _by(model: LanguageModel) -> Draw:
+    return lambda people, seed: by_model(people, model, seed)
 
 
 def contradictions(people: pd.DataFrame) -> pd.Series:

@@ -11,8 +11,8 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from . import UserError, files, seeds
-from .attributes import NAMES
+from .. import UserError, files, seeds
+from ..attributes import NAMES
 
 WORDING = Path(__file__).parent / "data" / "profiles.yaml"
 Form = Literal["list", "prose", "interview"]
@@ -46,11 +46,6 @@ def texts(people: pd.DataFrame, form: Form = "list", shuffle_seed: int | None = 
             columns.append([_put(form, name, v) if k else None for v, k in zip(people[name], known, strict=True)])
     rows = zip(*columns, strict=True)
     return pd.Series([_whole(form, [part for part in row if part]) for row in rows], people.index, dtype="str")
-
-
-def lines(row: pd.Series) -> str:
-    """The published form, in the paper's order."""
-    return describe(row)
 
 
 def order_name(shuffle_seed: int | None) -> str:

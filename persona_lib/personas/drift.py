@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from . import personas, quirks, surveys, written
-from .attributes import CENSUS, NAMES
-from .model import Model
-from .templates import Template
-from .templates import load as load_template
+from ..attributes import CENSUS, NAMES
+from ..model import LanguageModel
+from ..templates import Template
+from ..templates import load as load_template
+from . import psychographics
+from .sampling import ID, describe
+from .texts import QUIRKS, SETS
 
 CORE = "census core"
 LADDER: Mapping[str, tuple[str, ...]] = {
     CORE: CENSUS,
-    "and surveys": surveys.COLUMNS,
-    "and quirks": tuple(quirks.SETS),
-    "and texts": tuple(written.SETS),
+    "and surveys": psychographics.COLUMNS,
+    "and quirks": tuple(QUIRKS),
+    "and texts": tuple(SETS),
 }
 # Each is asked with its options from one end to the other; the ends count -1 and 1.
 MEASURES = {
@@ -32,7 +34,7 @@ LETTERS = "ABC"
 FEWEST, TINY = 3, 1e-9
 
 
-def read(people: pd.DataFrame, reader: Model, templates: str | None = None) -> pd.DataFrame:
+def read(people: pd.DataFrame, reader: LanguageModel, templates: str | None = None) -> pd.DataFrame:
     """Let a model say how each person reads at each step of the ladder, the options in both orders.
 
     Args:
@@ -50,14 +52,14 @@ def read(people: pd.DataFrame, reader: Model, templates: str | None = None) -> p
         shown: list[str] = []
         for step, columns in LADDER.items():
             shown += columns
-            profile = personas.describe(row.reindex([name for name in NAMES if name in shown]))
+            profile = describe(row.reindex([name for name in NAMES if name in shown]))
             for measure, (question, options) in MEASURES.items():
                 rows.append([i, step, measure, reader.name])
                 messages += [_asked(template, profile, question, order) for order in (options, options[::-1])]
     got = reader.choices(messages, tuple(LETTERS), step="impressions")
     chances = got.probabilities.reshape(-1, 2, len(LETTERS))
     value = (chances[:, 0] - chances[:, 1]) @ np.array([-1.0, 0.0, 1.0]) / 2
-    table = pd.DataFrame(rows, columns=[personas.ID, "step", "measure", "reader"]).assign(value=value)
+    table = pd.DataFrame(rows, columns=[ID, "step", "measure", "reader"]).assign(value=value)
     return table.assign(failure=pd.Series(got.why(orders=2), table.index, dtype="str"))
 
 
@@ -79,7 +81,7 @@ def drift(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for measure, own in table.groupby("measure", sort=False):
-        wide = own.pivot(index=personas.ID, columns="step", values="value")
+        wide = own.pivot(index=ID, columns="step", values="value")
         for step in list(LADDER)[1:]:
             moved = (wide[step] - wide[CORE]).dropna()
             low, high, p = _student(moved)

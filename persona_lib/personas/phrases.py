@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from pandas.util import hash_array
 
-from . import UserError, conditions
+from .. import UserError
+from . import predicates
 
 JOIN = "; "
 AT_ONCE = 10_000  # people: the numbers of a topic are people x phrases, 3 KB for each of them
@@ -21,7 +22,7 @@ AT_ONCE = 10_000  # people: the numbers of a topic are people x phrases, 3 KB fo
 @cache
 def load(name: str) -> pd.DataFrame:
     """The phrases of data/NAME.yaml: columns `phrase`, `topic`, `who`; one row each, in the file's order."""
-    rows = [(phrase, b["topic"], b["who"]) for b in conditions.read(name) for phrase in b["phrases"]]
+    rows = [(phrase, b["topic"], b["who"]) for b in predicates.read(name) for phrase in b["phrases"]]
     return pd.DataFrame(rows, columns=["phrase", "topic", "who"])
 
 
@@ -44,7 +45,7 @@ def draw(people: pd.DataFrame, phrases: pd.DataFrame, seed: int) -> tuple[pd.Dat
     """
     ids = _people(people.index, seed)
     kinds, who = pd.factorize(phrases["who"])
-    suits = conditions.hold(who, people)
+    suits = predicates.hold(who, people)
     chosen, keys = {}, {}
     for topic, places in phrases.groupby("topic", sort=False).indices.items():
         texts = phrases["phrase"].to_numpy(dtype=object)[places]

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from . import UserError, files, seeds
-from .personas import ID
+from .. import UserError, files, seeds
+from .sampling import ID
 
 SURVEYS = Path(__file__).parent / "data" / "respondents.yaml"
 

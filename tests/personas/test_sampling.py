@@ -11,6 +11,7 @@ import pytest
 from persona_lib import UserError, personas
 from persona_lib.attributes import CENSUS, COLUMNS, NAMES
 from persona_lib.census import Population, balance, distances
+from persona_lib.personas import sampling
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_twins_have_ids_of_their_own_that_do_not_depend_on_their_row(people):
     assert 0.002 < twins.mean() < 0.2
     for table in (drawn, people):
         assert table.index.is_unique and table.index.name == "persona_id"
-    assert set(personas._ids(drawn[list(CENSUS)].iloc[::-1], 3)) == set(drawn.index)
+    assert set(sampling._ids(drawn[list(CENSUS)].iloc[::-1], 3)) == set(drawn.index)
 
 
 def test_personas_are_balanced_unless_told_otherwise(people):
@@ -50,7 +51,7 @@ def test_personas_are_balanced_unless_told_otherwise(people):
 
 
 def test_above_20_000_personas_are_drawn_at_random(monkeypatch):
-    monkeypatch.setattr(personas, "BALANCED_TO", 200)
+    monkeypatch.setattr(sampling, "BALANCED_TO", 200)
     monkeypatch.setattr(balance, "choose", None)  # would fail if it were called
     assert len(personas.sample(201, seed=3)) == 201
 
@@ -74,20 +75,20 @@ def test_a_hundred_people_for_each_persona_stand_for_whom_a_filter_fits(monkeypa
     def draw(source, size, seed):
         raise Drawn(size)
 
-    monkeypatch.setattr(personas, "_draw", draw)
+    monkeypatch.setattr(sampling, "_draw", draw)
     with pytest.raises(Drawn, match=f"^{drawn}$"):
         personas.sample(n, where=personas.ADULTS)
 
 
 def test_a_filter_for_few_draws_until_there_are_enough(monkeypatch):
-    monkeypatch.setattr(personas, "FIRST", 1_000)
+    monkeypatch.setattr(sampling, "FIRST", 1_000)
     rare = personas.sample(30, seed=1, where="age == 40", balanced=False)
     assert len(rare) == 30 and set(rare["age"]) == {40} and rare.index.is_unique
 
 
 def test_a_filter_that_fits_none_of_the_first_goes_on_so_that_no_seed_decides_whether_there_are_any(monkeypatch):
-    monkeypatch.setattr(personas, "FIRST", 10)
-    monkeypatch.setattr(personas, "NONE", 2_000)
+    monkeypatch.setattr(sampling, "FIRST", 10)
+    monkeypatch.setattr(sampling, "NONE", 2_000)
     for seed in range(5):
         assert set(personas.sample(3, seed, where="age == 40", balanced=False)["age"]) == {40}
 
@@ -109,8 +110,8 @@ def test_a_filter_that_fits_none_of_the_first_goes_on_so_that_no_seed_decides_wh
     ],
 )
 def test_a_filter_that_fits_nobody_or_cannot_be_read_is_refused_in_one_line(monkeypatch, where, said):
-    monkeypatch.setattr(personas, "NONE", 30_000)
-    monkeypatch.setattr(personas, "NONE_ENRICHED", 25_000)
+    monkeypatch.setattr(sampling, "NONE", 30_000)
+    monkeypatch.setattr(sampling, "NONE_ENRICHED", 25_000)
     with pytest.raises(UserError, match=said) as caught:
         personas.sample(5, where=where)
     assert "\n" not in str(caught.value)
@@ -127,8 +128,8 @@ def test_another_population_is_balanced_on_shares_of_its_own(monkeypatch):
         def sample(self, n, seed):
             return people.sample(n, random_state=seed).reset_index(drop=True)
 
-    monkeypatch.setattr(personas, "FIRST", 12_000)
-    monkeypatch.setattr(personas, "REFERENCE", 10)
+    monkeypatch.setattr(sampling, "FIRST", 12_000)
+    monkeypatch.setattr(sampling, "REFERENCE", 10)
     drawn = personas.sample(400, population=Old())
     away = [distances.tvd(distances.shares(p), distances.shares(people)).mean() for p in (drawn, people[:400])]
     assert (drawn["age"] > 60).all() and away[0] < away[1] / 2

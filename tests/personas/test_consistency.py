@@ -9,9 +9,11 @@ import pytest
 from endpoint import Endpoint, completion
 from places import ROOT
 
-from persona_lib import UserError, census, conditions, consistency, personas, quirks, written
+from persona_lib import UserError, census, personas
 from persona_lib.attributes import CENSUS, NAMES
 from persona_lib.model import Model
+from persona_lib.personas import consistency, predicates
+from persona_lib.personas import texts as written
 from persona_lib.store import Store
 
 LOOKED_UP = "of somebody else"  # how the rules that look hand-written phrases up are named
@@ -22,7 +24,7 @@ def profiles(name: str) -> pd.DataFrame:
     table = pd.read_csv(ROOT / "tests" / f"{name}_profiles.csv", index_col="persona_id", dtype="str")
     table = table.astype({"age": "int64", "income": "float64"})
     found = consistency.check(table)
-    today = written.fallback(table, seed=2024).join(quirks.draw(table, seed=2024))
+    today = written.fallback(table, seed=2024).join(written.quirks(table, seed=2024))
     table["detailed job description"] = today["detailed job description"]
     for attribute in consistency.SETS:
         those = found.loc[found["rule"] == f"{attribute} {LOOKED_UP}", "persona_id"].unique()
@@ -49,7 +51,7 @@ def clean() -> pd.DataFrame:
     labels = np.random.default_rng(0).choice(["Liberal", "Moderate", "Extremely conservative"], len(people))
     people["ideology"] = pd.Series(labels, people.index).where(people["age"] >= 18)
     texts = written.fallback(people, seed=11)
-    return people.assign(**texts[[*written.SETS]], **quirks.draw(people, seed=11))
+    return people.assign(**texts[[*written.SETS]], **written.quirks(people, seed=11))
 
 
 def test_planted_contradictions_are_found():
@@ -84,7 +86,7 @@ def test_real_people_are_not_removed(shared):
 
 
 def test_every_rule_has_a_name_a_reason_and_finds_nobody_among_people_as_drawn_only_by_age(clean):
-    rules = conditions.read("consistency")
+    rules = predicates.read("consistency")
     assert len({rule["name"] for rule in rules}) == len(rules) >= 20
     assert all(len(rule["reason"]) > 20 and set(rule) == {"name", "reason", "when"} for rule in rules)
     assert len(consistency.check(clean[["age"]].head(1_000))) == 0
@@ -163,13 +165,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", [rule["name"] for rule in conditions.read("consistency")])
+@pytest.mark.parametrize("name", [rule["name"] for rule in predicates.read("consistency")])
 def test_each_rule_finds_its_case_and_gives_its_reason(name):
     person = pd.DataFrame([ADULT | CASES[name]], index=["p"])
     found = consistency.check(person)
     assert name in found["rule"].tolist(), found
     reason = found.set_index("rule").loc[name, "reason"]
-    assert reason == next(rule["reason"] for rule in conditions.read("consistency") if rule["name"] == name)
+    assert reason == next(rule["reason"] for rule in predicates.read("consistency") if rule["name"] == name)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +234,8 @@ def test_phrases_fit_loosely_but_not_at_any_price():
 
 def test_loose_terms_never_exclude_whom_the_strict_ones_admit(clean):
     for name in consistency.SETS.values():
-        who = {block["who"] for block in conditions.read(name)}
-        strict, loose = (conditions.hold(list(who), conditions.table(clean.head(5_000), loose=b)) for b in (0, 1))
+        who = {block["who"] for block in predicates.read(name)}
+        strict, loose = (predicates.hold(list(who), predicates.table(clean.head(5_000), loose=b)) for b in (0, 1))
         assert not (strict & ~loose).any()
 
 

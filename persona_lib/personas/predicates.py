@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import UserError, files
-from .attributes import BY_NAME, COLUMNS
+from .. import UserError, files
+from ..attributes import BY_NAME, COLUMNS
 
 FOLDER = Path(__file__).parent / "data"
 

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, census, conditions, phrases, templates, written
+from persona_lib import UserError, census, templates
 from persona_lib.attributes import BY_NAME
 from persona_lib.model import Model
+from persona_lib.personas import phrases, predicates
+from persona_lib.personas import texts as written
 from persona_lib.store import Store
 
 LABELS = {
@@ -149,20 +151,20 @@ def test_a_childs_texts_are_a_childs(people, texts):
 
 
 def test_no_phrase_is_given_to_somebody_it_does_not_suit(people, texts):
-    table = conditions.table(people)
+    table = predicates.table(people)
     for name in TEXTS:
         given = texts[name].dropna().str.split(phrases.JOIN).explode()
         known = phrases.load(written.SETS[name])
         for who, those in known.groupby("who"):
             alike = known.loc[known["phrase"].isin(those["phrase"]), "who"].unique()
             has = given.index[given.isin(those["phrase"])].unique()
-            assert conditions.hold(alike, table.loc[has]).any(axis=1).all(), who
+            assert predicates.hold(alike, table.loc[has]).any(axis=1).all(), who
 
 
 def test_free_wordings_of_ideology_take_their_share_and_keep_the_side(people):
     free = written.fallback(people, seed=0, share_ideology=1)["ideology"].dropna()
     assert not free.isin(list(LABELS)).any() and free.nunique() > 150
-    table = conditions.table(pd.DataFrame({"age": 40, "ideology": free}))
+    table = predicates.table(pd.DataFrame({"age": 40, "ideology": free}))
     sides = people["ideology"].map(LABELS)[free.index]
     assert (table["right"].astype(int) - table["left"].astype(int)).equals(sides.astype(int))
     some = written.fallback(people, seed=0, share_ideology=0.1)["ideology"].dropna()

@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 from places import ROOT
 
-from persona_lib import UserError, explore, pages, personas, profiles
+from persona_lib import UserError, pages, personas
+from persona_lib.personas import browser, profiles
 
 
 @pytest.fixture(scope="module")
@@ -25,26 +26,26 @@ def people() -> pd.DataFrame:
 
 
 def test_an_empty_filter_fits_everybody_and_others_whom_they_say(people):
-    assert explore.find(people, " ") is people
-    found = explore.find(people, "age < 30 and sex == 'Female'")
+    assert browser.find(people, " ") is people
+    found = browser.find(people, "age < 30 and sex == 'Female'")
     assert 0 < len(found) < 60 and (found["age"] < 30).all() and set(found["sex"]) == {"Female"}
     with pytest.raises(UserError, match="can't be read"):
-        explore.find(people, "agee < 30")
+        browser.find(people, "agee < 30")
 
 
 def test_two_personas_side_by_side_differ_where_they_differ(people):
     adults = people[people["age"] >= 30]
-    table = explore.compare(people, list(adults.index[:2]))
+    table = browser.compare(people, list(adults.index[:2]))
     first, second = adults.iloc[0], adults.iloc[1]
     assert table.loc["age"].tolist() == [first["age"], second["age"], first["age"] != second["age"]]
     for attribute, row in table.iterrows():
         same = first[attribute] == second[attribute] or (pd.isna(first[attribute]) and pd.isna(second[attribute]))
         assert row["differs"] == (not same), attribute
-    assert explore.compare(people, [adults.index[0]])["differs"].eq(False).all()
+    assert browser.compare(people, [adults.index[0]])["differs"].eq(False).all()
 
 
 def test_the_widget_filters_reads_compares_and_says_what_is_wrong_with_a_filter(people):
-    where, said, first, second, form, text, table = explore.browser(people).children
+    where, said, first, second, form, text, table = browser.browser(people).children
     assert said.value == "120 of 120 personas" and len(first.options) == 120
     where.value = "age >= 65"
     old = people[people["age"] >= 65]
@@ -60,7 +61,7 @@ def test_the_widget_filters_reads_compares_and_says_what_is_wrong_with_a_filter(
 
 
 def test_what_is_chosen_last_is_shown_also_when_widgets_are_heard_in_two_threads(people, monkeypatch):
-    _, _, first, _, form, text, _ = explore.browser(people).children
+    _, _, first, _, form, text, _ = browser.browser(people).children
     describe, begun, overtaken = profiles.describe, threading.Event(), threading.Event()
 
     def slowly(row, kind):
@@ -81,15 +82,15 @@ def test_what_is_chosen_last_is_shown_also_when_widgets_are_heard_in_two_threads
 
 def test_a_persona_cannot_write_html_into_the_page(people):
     sly = people.head(2).assign(lifestyle="<script>alert(1)</script>")
-    *_, text, table = explore.browser(sly).children
+    *_, text, table = browser.browser(sly).children
     assert "&lt;script&gt;" in text.value and "<script" not in text.value + table.value
 
 
 def test_a_text_is_wrapped_and_otherwise_as_described(people):
     row = people[people["age"] >= 30].iloc[0]
     for form in profiles.FORMS:
-        shown = explore.read(row, form)
-        assert max(map(len, shown.splitlines())) <= explore.WIDTH
+        shown = browser.read(row, form)
+        assert max(map(len, shown.splitlines())) <= browser.WIDTH
         assert shown.split() == personas.describe(row, form).split()
 
 

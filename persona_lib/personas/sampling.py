@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, enrichment, profiles, seeds
-from .attributes import BY_NAME, CENSUS, COLUMNS
-from .census import Population, Records, balance
-from .model import Model
+from .. import UserError, seeds
+from ..attributes import BY_NAME, CENSUS, COLUMNS
+from ..census import Population, Records, balance
+from ..model import LanguageModel
+from . import enrichment, profiles
 from .profiles import describe as describe
 
 ID, SPLIT = "persona_id", "persona_split"
@@ -45,7 +46,7 @@ def sample(
     population: Population | Records | None = None,
     where: str | None = None,
     balanced: bool | None = None,
-    model: Model | None = None,
+    model: LanguageModel | None = None,
 ) -> pd.DataFrame:
     """Draw n personas from a population (by default the committed one, people in the US in 2024) or from real records.
 

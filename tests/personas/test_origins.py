@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, origins
+from persona_lib import UserError
 from persona_lib.attributes import BY_NAME
 from persona_lib.census import Population
-from persona_lib.origins import IN_STATES, NATURALIZED, NO_CITIZEN, OF_AMERICANS, ON_ISLANDS, ORIGINS, RACES
+from persona_lib.personas import origins
+from persona_lib.personas.origins import IN_STATES, NATURALIZED, NO_CITIZEN, OF_AMERICANS, ON_ISLANDS, ORIGINS, RACES
 
 NOT_HISPANIC = ORIGINS[0]
 

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, origins, surveys
+from persona_lib import UserError
 from persona_lib.census import Population, distances
-from persona_lib.surveys import CORRELATIONS, IDEOLOGIES, LEVELS, PARTIES, RELIGIONS, TRAITS
+from persona_lib.personas import origins, psychographics
+from persona_lib.personas.psychographics import CORRELATIONS, IDEOLOGIES, LEVELS, PARTIES, RELIGIONS, TRAITS
 
 PRINTED = {"Independent (neither)": PARTIES[3], "Moderate": IDEOLOGIES[3]}  # the figures' short forms
 OUTCOMES = {"religion": RELIGIONS, "political views": PARTIES, "ideology": IDEOLOGIES}
@@ -20,7 +21,7 @@ def census() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def people(census) -> pd.DataFrame:
-    return census.join(surveys.draw(census, seed=6))
+    return census.join(psychographics.draw(census, seed=6))
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +60,18 @@ def test_margins_are_those_of_the_gss_and_of_pew_for_small_religions(adults, gss
 
 def test_expected_shares_are_those_of_the_gss_to_two_thousandths(adults, gss):
     """The model's own shares, without the chance of a draw; what is left is that these people are a sample."""
-    table = surveys.cells(adults, np.zeros(len(adults))).value_counts(normalize=True)
-    odds = np.exp(surveys.log_odds(table.index.to_frame(index=False)))
+    table = psychographics.cells(adults, np.zeros(len(adults))).value_counts(normalize=True)
+    odds = np.exp(psychographics.log_odds(table.index.to_frame(index=False)))
     share = pd.Series(table.to_numpy() @ (odds / odds.sum(axis=1, keepdims=True)))
     for name, printed in gss.items():
-        assert (share.groupby(surveys.outcomes()[name]).sum() - printed).abs().max() < 0.002, name
+        assert (share.groupby(psychographics.outcomes()[name]).sum() - printed).abs().max() < 0.002, name
 
 
 def test_cross_tables_are_those_of_the_gss(adults):
-    reference = surveys.reference()
-    apart = distances.tvd(surveys.pair_shares(adults), reference)
+    reference = psychographics.reference()
+    apart = distances.tvd(psychographics.pair_shares(adults), reference)
     chance = distances.expected(reference, len(adults))
-    assert set(apart.index) == set(surveys.PAIRS) and len(apart) == 15
+    assert set(apart.index) == set(psychographics.PAIRS) and len(apart) == 15
     # Beyond chance: 0.01 for politics; religion also differs by Pew's shares of the small religions.
     for pair, distance in apart.items():
         assert distance < 1.2 * chance[pair] + (0.025 if pair[0] == "religion" else 0.01), (pair, distance)
@@ -78,7 +79,7 @@ def test_cross_tables_are_those_of_the_gss(adults):
 
 def test_the_bounds_on_cross_tables_would_notice_independent_draws(adults):
     mixed = adults.assign(ideology=adults["ideology"].sample(frac=1, random_state=0).to_numpy())
-    apart = distances.tvd(surveys.pair_shares(mixed), surveys.reference())
+    apart = distances.tvd(psychographics.pair_shares(mixed), psychographics.reference())
     assert apart["political views", "ideology"] > 0.25 and apart["ideology", "race"] > 0.05
 
 
@@ -86,7 +87,9 @@ def test_party_means_something_else_among_blacks_than_among_whites(adults, share
     joint = pd.read_csv(shared / "figures" / "politics_gss_joint_party_ideology.csv")
     gss = joint.query("survey == 'GSS 2024' and subgroup_var == 'raceeth' and party == 'Democrat'")
     gss = gss.query("ideology == 'Conservative'").set_index("subgroup")["p_party_given_ideology"]
-    table = surveys.cells(adults, np.zeros(len(adults))).assign(**surveys.coarser(adults).reset_index(drop=True))
+    table = psychographics.cells(adults, np.zeros(len(adults))).assign(
+        **psychographics.coarser(adults).reset_index(drop=True)
+    )
     conservative = table[table["leaning"] == "Conservative"]
     got = conservative["party"].eq("Democrat").groupby(conservative["race"]).mean()
     for race in ("Black non-Hispanic", "White non-Hispanic"):
@@ -106,7 +109,7 @@ def test_religions_go_with_ancestry(adults):
 def test_religions_of_whites_go_with_ancestry(adults):
     """GSS 2024 with 2016 and 2018; effective n: Italian 258, Polish 107, English 457, Norwegian 63, Russian 51."""
     white = adults[adults["race"].eq(origins.RACES[0]) & adults["hispanic origin"].eq(origins.ORIGINS[0])]
-    first, faith = white["ancestry"].str.split(" and ").str[0], white["religion"].map(surveys.FAITH)
+    first, faith = white["ancestry"].str.split(" and ").str[0], white["religion"].map(psychographics.FAITH)
     share = pd.crosstab(first, faith, normalize="index")
     expected = {
         "Italian": {"Catholic": 0.49, "Protestant": 0.25},
@@ -148,7 +151,7 @@ def test_big_five_are_one_text_of_five_levels(people):
 
 
 def test_big_five_correlate_as_published(alike):
-    for _, part in surveys.scores(alike, seed=1).groupby(alike["sex"]):
+    for _, part in psychographics.scores(alike, seed=1).groupby(alike["sex"]):
         assert np.allclose(part.corr(), CORRELATIONS, atol=0.02)  # four standard errors of 40,000 people
 
 
@@ -156,7 +159,7 @@ def test_women_and_men_and_the_old_and_young_differ_as_in_the_norms(alike, share
     norms = pd.read_csv(shared / "figures" / "bigfive_ipipneo_norms_by_sex_age.csv")
     norms = norms.query("instrument == 'IPIP-NEO-120'").set_index(["sex", "age_group", "domain"])
     mean, spread = norms["mean_item_1to5"].sort_index(), norms["sd_item_1to5"].sort_index()
-    now, later = surveys.scores(alike, seed=2), surveys.scores(alike.assign(age=75), seed=3)
+    now, later = psychographics.scores(alike, seed=2), psychographics.scores(alike.assign(age=75), seed=3)
     women = (alike["sex"] == "Female").to_numpy()
     for trait in TRAITS:
         sd = np.sqrt((spread["female", "21-40"][trait] ** 2 + spread["male", "21-40"][trait] ** 2) / 2)
@@ -170,42 +173,42 @@ def test_women_and_men_and_the_old_and_young_differ_as_in_the_norms(alike, share
 
 
 def test_all_adults_together_have_mean_0_and_spread_1(adults):
-    scores = surveys.scores(adults, seed=0)
+    scores = psychographics.scores(adults, seed=0)
     assert np.allclose(scores.mean(), 0, atol=0.02) and np.allclose(scores.std(), 1, atol=0.02)
 
 
 def test_a_draw_is_repeatable_and_depends_on_ones_own_row_and_place_alone(census):
     some = census.iloc[:2_000]
-    drawn = surveys.draw(some, seed=9)
-    pd.testing.assert_frame_equal(drawn, surveys.draw(some, seed=9))
-    pd.testing.assert_frame_equal(drawn.iloc[:300], surveys.draw(some.iloc[:300], seed=9))
-    assert not drawn.equals(surveys.draw(some, seed=10))
+    drawn = psychographics.draw(some, seed=9)
+    pd.testing.assert_frame_equal(drawn, psychographics.draw(some, seed=9))
+    pd.testing.assert_frame_equal(drawn.iloc[:300], psychographics.draw(some.iloc[:300], seed=9))
+    assert not drawn.equals(psychographics.draw(some, seed=10))
     other = pd.concat([some.iloc[:1_000], census.iloc[5_000:6_000]])
-    pd.testing.assert_frame_equal(drawn.iloc[:1_000], surveys.draw(other, seed=9).iloc[:1_000])
+    pd.testing.assert_frame_equal(drawn.iloc[:1_000], psychographics.draw(other, seed=9).iloc[:1_000])
     children = census[census["age"] < 10].iloc[:5]
-    assert list(surveys.draw(children).notna().sum()) == [0, 5, 0, 0]
+    assert list(psychographics.draw(children).notna().sum()) == [0, 5, 0, 0]
 
 
 def test_small_samples_meet_the_margins_on_average(census, gss):
     target, grown = gss["political views"], census[census["age"] >= 18]
-    drawn = pd.concat([surveys.draw(grown.iloc[i : i + 100], seed=i) for i in range(0, 5_000, 100)])
+    drawn = pd.concat([psychographics.draw(grown.iloc[i : i + 100], seed=i) for i in range(0, 5_000, 100)])
     got = drawn["political views"].value_counts(normalize=True)[target.index]
     assert (abs(got - target) < 0.002 + 4 * np.sqrt(target / len(drawn))).all()
 
 
 def test_every_cell_has_every_outcome_and_tables_name_what_exists(adults):
-    table = surveys.cells(adults, np.zeros(len(adults))).drop_duplicates()
-    assert np.isfinite(surveys.log_odds(table)).all()
-    known = set(pd.read_csv(surveys.DATA / "ancestries.csv")["ancestry"])
-    known |= set(pd.read_csv(surveys.DATA / "places.csv")["ancestry"])
-    named = {name for names in surveys.HERITAGES.values() for name in names.split(", ")}
+    table = psychographics.cells(adults, np.zeros(len(adults))).drop_duplicates()
+    assert np.isfinite(psychographics.log_odds(table)).all()
+    known = set(pd.read_csv(psychographics.DATA / "ancestries.csv")["ancestry"])
+    known |= set(pd.read_csv(psychographics.DATA / "places.csv")["ancestry"])
+    named = {name for names in psychographics.HERITAGES.values() for name in names.split(", ")}
     assert named <= known
 
 
 def test_reference_tables_are_the_surveys(shared):
-    reference = surveys.reference()
+    reference = psychographics.reference()
     assert np.allclose(reference.groupby(["attribute", "other"])["share"].sum(), 1, atol=1e-4)
-    assert set(reference.groupby(["attribute", "other"]).groups) == set(surveys.PAIRS)
+    assert set(reference.groupby(["attribute", "other"]).groups) == set(psychographics.PAIRS)
     gss = pd.read_csv(shared / "figures" / "politics_gss_joint_party_ideology.csv")
     gss = gss.query("survey == 'GSS 2024' and subgroup == 'all' and party_var == 'partyid7'")
     ours = reference.query("attribute == 'political views' and other == 'ideology'")
@@ -216,4 +219,4 @@ def test_reference_tables_are_the_surveys(shared):
 
 def test_people_without_ancestry_are_refused_with_what_to_do(census):
     with pytest.raises(UserError, match=r"lacks ancestry: draw origins first \(origins.draw\)"):
-        surveys.draw(census.drop(columns="ancestry"))
+        psychographics.draw(census.drop(columns="ancestry"))

@@ -12,19 +12,21 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, conditions, phrases, profiles, quirks, written
-from .attributes import BY_NAME, NAMES
-from .census import coding
-from .census.rules import RULES
-from .model import Model
-from .templates import bounded
-from .templates import load as load_template
+from .. import UserError
+from ..attributes import BY_NAME, NAMES
+from ..census import coding
+from ..census.rules import RULES
+from ..model import LanguageModel
+from ..templates import bounded
+from ..templates import load as load_template
+from . import phrases, predicates, profiles
+from .texts import QUIRKS, SETS
 
 CONSISTENT, CONTRADICTS = "consistent", "contradicts itself"
 NOWHERE = "none"
 # A free wording of ideology stands in the place of its label: there is nothing left to hold it against.
-SETS = quirks.SETS | {name: of for name, of in written.SETS.items() if name != "ideology"}
-TOLD = {"daily": ["lifestyle", "personal time"], "told": ["lifestyle", "personal time", *quirks.SETS]}
+CHECKED = QUIRKS | {name: of for name, of in SETS.items() if name != "ideology"}
+TOLD = {"daily": ["lifestyle", "personal time"], "told": ["lifestyle", "personal time", *QUIRKS]}
 
 
 def check(personas: pd.DataFrame) -> pd.DataFrame:
@@ -36,8 +38,8 @@ def check(personas: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per violation: `persona_id`, `rule` (its name), `reason`. A persona can have several, most have none.
     """
-    table, loose = conditions.table(personas), conditions.table(personas, loose=True)
-    unsuited = [_unsuited(loose, name) for name in SETS]
+    table, loose = predicates.table(personas), predicates.table(personas, loose=True)
+    unsuited = [_unsuited(loose, name) for name in CHECKED]
     return pd.concat([*_impossible(personas), *unsuited, *_ruled(table)]).drop_duplicates(ignore_index=True)
 
 
@@ -56,11 +58,11 @@ def _impossible(personas: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 def _unsuited(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Hand-written phrases of one attribute whose `who` does not hold, read loosely, for the person who has them."""
-    known = phrases.load(SETS[name])
+    known = phrases.load(CHECKED[name])
     texts = table[name.replace(" ", "_")].reset_index(drop=True).str.split(phrases.JOIN, regex=False).explode().dropna()
     given = texts.rename("phrase").rename_axis("row").reset_index().merge(known, on="phrase")
     kinds, who = pd.factorize(given["who"])
-    suits = conditions.hold(who, table)[given["row"], kinds]
+    suits = predicates.hold(who, table)[given["row"], kinds]
     given = given[~given.assign(suits=suits).groupby(["row", "phrase"])["suits"].transform("any")]
     given = given.drop_duplicates(["row", "phrase"])
     reasons = "'" + given["phrase"].astype("str") + "' is for " + given["who"].astype("str")
@@ -72,8 +74,8 @@ def _ruled(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
     blank = pd.Series("", table.index, dtype="str")
     parts = {term: [table[name.replace(" ", "_")] for name in names] for term, names in TOLD.items()}
     told = {term: blank.str.cat(texts, phrases.JOIN, na_rep="") for term, texts in parts.items()}
-    rules = conditions.read("consistency")
-    hold = conditions.hold([rule["when"] for rule in rules], table.assign(**told))
+    rules = predicates.read("consistency")
+    hold = predicates.hold([rule["when"] for rule in rules], table.assign(**told))
     for rule, rows in zip(rules, hold.T, strict=True):
         if rows.any():
             yield _violations(table.index[rows], rule["name"], rule["reason"])
@@ -85,7 +87,7 @@ def _violations(ids: pd.Index, rule: str, reason: str | pd.Series) -> pd.DataFra
     return table.astype({"rule": "str", "reason": "str"})
 
 
-def ask(personas: pd.DataFrame, model: Model, words: int = 30, templates: str | None = None) -> pd.DataFrame:
+def ask(personas: pd.DataFrame, model: LanguageModel, words: int = 30, templates: str | None = None) -> pd.DataFrame:
     """Let a model read each profile and say whether it contradicts itself, as the paper's filter does.
 
     Args:
@@ -107,7 +109,7 @@ def ask(personas: pd.DataFrame, model: Model, words: int = 30, templates: str | 
     )
     values = {"words": words, "attributes": ", ".join(NAMES), "nowhere": NOWHERE}
     values |= {"consistent": CONSISTENT, "contradicts": CONTRADICTS}
-    messages = [template.messages(values | {"persona": profiles.lines(row)}) for _, row in personas.iterrows()]
+    messages = [template.messages(values | {"persona": profiles.describe(row)}) for _, row in personas.iterrows()]
     replies = model.ask(messages, schema=schema, step="consistency")
     said = pd.DataFrame(
         {

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import drift, personas
+from persona_lib import personas
 from persona_lib.model import Model
+from persona_lib.personas import drift
 
 
 @pytest.fixture(scope="module")

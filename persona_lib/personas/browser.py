@@ -11,8 +11,10 @@ from threading import RLock
 import ipywidgets as w
 import pandas as pd
 
-from . import UserError, personas, profiles
-from .attributes import NAMES
+from .. import UserError
+from ..attributes import NAMES
+from . import profiles
+from .sampling import fits
 
 WIDTH = 90
 SHORT = ("age", "sex", "race", "occupation category", "state")
@@ -20,7 +22,7 @@ SHORT = ("age", "sex", "race", "occupation category", "state")
 
 def find(people: pd.DataFrame, where: str = "") -> pd.DataFrame:
     """The personas whom a filter fits (all for an empty one). Raises UserError for a filter that can't be read."""
-    return people[personas.fits(people, where)] if where.strip() else people
+    return people[fits(people, where)] if where.strip() else people
 
 
 def compare(people: pd.DataFrame, ids: list[str]) -> pd.DataFrame:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, seeds
-from .attributes import BY_NAME
+from .. import UserError, seeds
+from ..attributes import BY_NAME
 
 DATA = Path(__file__).parent / "data"
 COLUMNS = ("ancestry", "place of birth", "state")

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, seeds
-from .attributes import BY_NAME
+from .. import UserError, seeds
+from ..attributes import BY_NAME
 from .origins import NATURALIZED, NO_CITIZEN, ORIGINS, RACES, pick
 
 DATA = Path(__file__).parent / "data"

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, census, conditions, phrases, quirks, written
+from persona_lib import UserError, census
+from persona_lib.personas import phrases, predicates
+from persona_lib.personas import texts as written
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +23,10 @@ def people() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def drawn(people) -> pd.DataFrame:
-    return quirks.draw(people, seed=1)
+    return written.quirks(people, seed=1)
 
 
-@pytest.mark.parametrize("name", quirks.SETS.values())
+@pytest.mark.parametrize("name", written.QUIRKS.values())
 def test_each_set_has_over_150_phrases_and_no_two_differ_by_a_word_only(name):
     texts = phrases.load(name)["phrase"]
     assert len(texts) >= 150 and texts.is_unique
@@ -37,7 +39,7 @@ def test_each_set_has_over_150_phrases_and_no_two_differ_by_a_word_only(name):
 def test_no_two_phrases_of_both_sets_share_most_of_their_words():
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    texts = pd.concat([phrases.load(name)["phrase"] for name in quirks.SETS.values()])
+    texts = pd.concat([phrases.load(name)["phrase"] for name in written.QUIRKS.values()])
     vectors = TfidfVectorizer(stop_words="english").fit_transform(texts)
     likeness = np.triu((vectors @ vectors.T).toarray(), k=1)
     worst = np.unravel_index(likeness.argmax(), likeness.shape)
@@ -45,19 +47,19 @@ def test_no_two_phrases_of_both_sets_share_most_of_their_words():
 
 
 def test_every_phrase_suits_somebody_and_is_drawn(drawn):
-    for column, name in quirks.SETS.items():
+    for column, name in written.QUIRKS.items():
         found = set(drawn[column].dropna().str.split(phrases.JOIN).explode())
         lacking = set(phrases.load(name)["phrase"]) - found
         assert not lacking and found <= set(phrases.load(name)["phrase"])
 
 
 def test_nobody_gets_a_phrase_that_does_not_suit_them(people, drawn):
-    table = conditions.table(people)
-    for column, name in quirks.SETS.items():
+    table = predicates.table(people)
+    for column, name in written.QUIRKS.items():
         given = drawn[column].str.split(phrases.JOIN).explode().dropna()
         who = phrases.load(name).set_index("phrase")["who"]
         for condition, those in given.groupby(given.map(who)):
-            assert conditions.hold([condition], table.loc[those.index.unique()]).all(), condition
+            assert predicates.hold([condition], table.loc[those.index.unique()]).all(), condition
     taps = drawn.loc[people["hearing difficulty"] == "Yes", "mannerisms"]
     assert not taps.str.contains("hums|whistles|phone with the surname", na=False).any()
     shy = drawn.loc[people["big five scores"].str.endswith("Low"), "defining quirks"]
@@ -96,15 +98,15 @@ LACKING = {
 @pytest.fixture(scope="module")
 def every() -> pd.DataFrame:
     """The phrases of all four attributes that tell how somebody lives."""
-    names = [*quirks.SETS.values(), "personal_time", "lifestyle"]
+    names = [*written.QUIRKS.values(), "personal_time", "lifestyle"]
     return pd.concat([phrases.load(name).assign(name=name) for name in names], ignore_index=True)
 
 
 @pytest.mark.parametrize(("those", "words"), LACKING.values(), ids=LACKING)
 def test_no_phrase_needs_what_somebody_lacks(people, every, those, words):
-    table = conditions.table(people)
-    table = table[conditions.hold([those], table)[:, 0]]
-    suits = conditions.hold(every["who"], table).any(axis=0)
+    table = predicates.table(people)
+    table = table[predicates.hold([those], table)[:, 0]]
+    suits = predicates.hold(every["who"], table).any(axis=0)
     needs = every["phrase"].str.contains(words)
     assert len(table) > 100 and needs.any() and suits.any()
     assert every.loc[suits & needs, "phrase"].tolist() == []
@@ -112,7 +114,7 @@ def test_no_phrase_needs_what_somebody_lacks(people, every, those, words):
 
 def test_small_and_older_children_have_phrases_of_their_own_and_enough_of_them(every):
     ages = pd.DataFrame({"age": [4, 7, 8, 12]}, index=["4", "7", "8", "12"]).assign(**{"household type": "x"})
-    suits = pd.DataFrame(conditions.hold(every["who"], conditions.table(ages)).T, every["name"], ages.index)
+    suits = pd.DataFrame(predicates.hold(every["who"], predicates.table(ages)).T, every["name"], ages.index)
     assert (suits.groupby("name").sum() >= 20).all(axis=None)  # measured: 26 to 44
     both, either = suits["4"] & suits["12"], suits["4"] | suits["12"]
     assert (both.groupby("name").sum() / either.groupby("name").sum() < 0.4).all()  # measured: 0.10 to 0.21
@@ -129,10 +131,10 @@ def test_whoever_somebody_is_each_topic_of_their_days_has_a_phrase(people):
 def test_everybody_from_3_has_one_to_three_phrases_of_different_topics_and_infants_none(people, drawn):
     infant = people["age"] < 3
     assert drawn[infant].isna().all(axis=None) and drawn[~infant].notna().all(axis=None)
-    for column, name in quirks.SETS.items():
+    for column, name in written.QUIRKS.items():
         given = drawn.loc[people["age"] >= 18, column].str.split(phrases.JOIN)
         assert given.str.len().value_counts(normalize=True).round(2).reindex([1, 2, 3]).tolist() == pytest.approx(
-            quirks.SHARES, abs=0.025
+            written.QUIRK_SHARES, abs=0.025
         )
         topic = phrases.load(name).set_index("phrase")["topic"]
         topics = given.explode().map(topic)
@@ -147,8 +149,8 @@ def test_phrases_that_suit_the_same_people_are_about_equally_frequent(people, dr
 
 def test_what_a_person_gets_depends_on_their_id_and_the_seed_alone(people, drawn):
     some = people.sample(50, random_state=2)
-    pd.testing.assert_frame_equal(quirks.draw(some, seed=1), drawn.loc[some.index])
-    assert (quirks.draw(some, seed=2) != drawn.loc[some.index]).mean(axis=None) > 0.9
+    pd.testing.assert_frame_equal(written.quirks(some, seed=1), drawn.loc[some.index])
+    assert (written.quirks(some, seed=2) != drawn.loc[some.index]).mean(axis=None) > 0.9
     known = some.head(1).rename(index=lambda _: "abc").assign(age=40)
     assert phrases.uniforms(known.index, ["x"], 7)[0, 0] == pytest.approx(UNIFORM, abs=1e-15)
 
@@ -159,26 +161,26 @@ UNIFORM = 0.42524251627205156  # of person 'abc', name 'x', seed 7: the same on 
 @pytest.mark.parametrize("bad", [-1, 1.5, "x", 10**16, None])
 def test_a_seed_that_is_none_and_people_without_age_are_refused(people, bad):
     with pytest.raises(UserError, match="seed must be a whole number"):
-        quirks.draw(people.head(2), seed=bad)
+        written.quirks(people.head(2), seed=bad)
     with pytest.raises(UserError, match="the people have no age"):
-        quirks.draw(people.head(2).drop(columns="age"), seed=0)
+        written.quirks(people.head(2).drop(columns="age"), seed=0)
     with pytest.raises(UserError, match="repeats itself"):
-        quirks.draw(people.iloc[[0, 0]], seed=0)
-    assert len(quirks.draw(people.head(0), seed=0)) == 0
+        written.quirks(people.iloc[[0, 0]], seed=0)
+    assert len(written.quirks(people.head(0), seed=0)) == 0
 
 
 def test_conditions_say_what_pandas_own_eval_makes_of_them(people):
-    table = conditions.table(people)
+    table = predicates.table(people)
     columns = dict(table.items())
-    whose = {who for name in (quirks.SETS | written.SETS).values() for who in phrases.load(name)["who"]}
-    terms = {text for name in ("conditions", "loose") for text in conditions.read(name).values()}
+    whose = {who for name in (written.QUIRKS | written.SETS).values() for who in phrases.load(name)["who"]}
+    terms = {text for name in ("conditions", "loose") for text in predicates.read(name).values()}
     assert len(whose) > 50 and len(terms) > 20
     for text in whose | terms | {"(age in [3, 4]) == infant", "not age < 18 and age not in [40, 50]"}:
         own = pd.eval(text, engine="python", resolvers=[columns])
-        assert (conditions.hold([text], table)[:, 0] == own.to_numpy(dtype=bool)).all(), text
+        assert (predicates.hold([text], table)[:, 0] == own.to_numpy(dtype=bool)).all(), text
 
 
 def test_a_condition_that_cannot_be_read_is_named(people):
     for text in ("adult and rihc", "18 < age < 65", "age in [3, 4] == infant"):
         with pytest.raises(UserError, match=rf"'{re.escape(text)}' can't be read .*see data/conditions.yaml"):
-            conditions.hold([text], conditions.table(people.head(2)))
+            predicates.hold([text], predicates.table(people.head(2)))

@@ -1,17 +1,20 @@
-"""The open-ended attributes: lifestyle, personal time, the job in detail, and for some a free wording of ideology.
+"""The texts of a persona: quirks and mannerisms, lifestyle, personal time, the job in detail, ideology in free words.
 
-A language model writes them, as in the paper (section 3.1), or they are put together from hand-written phrases, so
-that everything works without a model. Used by `personas`.
+Quirks and mannerisms are drawn from hand-written sets so that none contradicts the person; in the paper a language
+model writes both (section 3.1). The other texts are written by a language model, as in the paper, or put together
+from hand-written phrases, so that everything works without a model.
 """
 
+import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, conditions, phrases, profiles
-from .model import Model
-from .model.reply import Reply
-from .templates import bounded
-from .templates import load as load_template
+from .. import UserError
+from ..model import LanguageModel
+from ..model.reply import Reply
+from ..templates import bounded
+from ..templates import load as load_template
+from . import phrases, predicates, profiles
 
 SETS = {
     "detailed job description": "job",
@@ -19,8 +22,26 @@ SETS = {
     "lifestyle": "lifestyle",
     "ideology": "ideology",
 }
+QUIRKS = {"defining quirks": "quirks", "mannerisms": "mannerisms"}
+QUIRK_SHARES = (0.3, 0.45, 0.25)  # of people who get one, two and three phrases: our choice, no survey says
 FALLBACK = "fallback"
 SHARE_IDEOLOGY = 0.1  # of people whose ideology is put in free words: our choice, the paper shows single cases only
+
+
+def quirks(people: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Draw each person's `defining quirks` and `mannerisms`.
+
+    Args:
+        people: indexed by `persona_id`, with the census columns and, where there are, the surveys' (somebody
+            introverted gets no outgoing quirk).
+        seed: with the id it settles what a person gets; who else is in the table doesn't matter.
+
+    Returns:
+        The index of `people`; in each column one to three phrases of different topics joined by '; ', missing for
+        children under 3.
+    """
+    table = predicates.table(people)
+    return pd.DataFrame({name: _several(table, name, seed) for name in QUIRKS})
 
 
 def fallback(people: pd.DataFrame, seed: int, share_ideology: float = SHARE_IDEOLOGY) -> pd.DataFrame:
@@ -36,7 +57,7 @@ def fallback(people: pd.DataFrame, seed: int, share_ideology: float = SHARE_IDEO
         The index of `people`; columns `detailed job description` (missing for who has no occupation), `personal time`,
         `lifestyle`, `ideology` (missing where the people have none), `written by` ('fallback') and `failure` (missing).
     """
-    table = conditions.table(people)
+    table = predicates.table(people)
     texts = {name: _compose(table, name, seed) for name in SETS}
     texts["ideology"] = texts["ideology"].where(_free(table, seed, share_ideology), table["ideology"])
     none = pd.Series(None, people.index, dtype="str")
@@ -45,7 +66,7 @@ def fallback(people: pd.DataFrame, seed: int, share_ideology: float = SHARE_IDEO
 
 def by_model(
     people: pd.DataFrame,
-    model: Model,
+    model: LanguageModel,
     seed: int,
     share_ideology: float = SHARE_IDEOLOGY,
     words: int = 30,
@@ -64,7 +85,7 @@ def by_model(
         all texts of the person are the hand-written ones and `failure` says why. A wording of ideology that leaves the
         label's side, as far as the words left, liberal, progressive, right and conservative tell, can't be used.
     """
-    table, template = conditions.table(people), load_template("write", templates)
+    table, template = predicates.table(people), load_template("write", templates)
     written = fallback(people, seed, share_ideology)
     asked = written[[*SETS]].notna()
     asked["ideology"] = _free(table, seed, share_ideology)
@@ -74,7 +95,7 @@ def by_model(
         schema = create_model("Written", **{field: (bounded(words), ...) for field in fields.values()})
         values = {"words": words, "asked": ", ".join(f'"{field}"' for field in fields.values())}
         known = people.loc[those.index].drop(columns=[n for n in SETS if n in people and n != "ideology"])
-        messages = [template.messages(values | {"persona": profiles.lines(row)}) for _, row in known.iterrows()]
+        messages = [template.messages(values | {"persona": profiles.describe(row)}) for _, row in known.iterrows()]
         replies = model.ask(messages, schema=schema, step="writing")
         texts = pd.DataFrame([_texts(reply, fields) for reply in replies], those.index, dtype="str")
         good = texts["failure"].isna()
@@ -102,6 +123,15 @@ def _compose(table: pd.DataFrame, name: str, seed: int) -> pd.Series:
     return phrases.join(chosen.to_numpy(), table.index)
 
 
+def _several(table: pd.DataFrame, name: str, seed: int) -> pd.Series:
+    chosen, keys = phrases.draw(table, phrases.load(QUIRKS[name]), seed)
+    most = phrases.uniforms(table.index, [f"how many {name}"], seed)[:, 0]
+    count = 1 + np.searchsorted(np.cumsum(QUIRK_SHARES)[:-1], most, side="right")
+    first = np.argsort(keys.to_numpy(), axis=1)[:, : len(QUIRK_SHARES)]
+    texts = np.take_along_axis(chosen.to_numpy(), first, axis=1)
+    return phrases.join(np.where(np.arange(len(QUIRK_SHARES)) < count[:, None], texts, None), table.index)
+
+
 def _free(table: pd.DataFrame, seed: int, share: float) -> pd.Series:
     """Who gets their ideology in free words."""
     if not 0 <= share <= 1:
@@ -113,6 +143,6 @@ def _same_side(table: pd.DataFrame, texts: pd.Series) -> pd.Series:
     """Whether a wording is on its label's side: never on the other, and of a moderate on none."""
     label, text = (
         t["right"].astype(int) - t["left"].astype(int)
-        for t in (table, conditions.table(pd.DataFrame({"age": table["age"], "ideology": texts})))
+        for t in (table, predicates.table(pd.DataFrame({"age": table["age"], "ideology": texts})))
     )
     return (text == label) | (text == 0)

@@ -1,0 +1,29 @@
+"""Personas: synthetic people with the paper's 33 attributes, drawn from the census and written as text.
+
+Every notebook that needs people opens this wing: `personas.sample(n, seed)`, `personas.describe(row)`. 00 opens the
+`browser`; 01 shows how people are made (`enrichment`, `psychographics`, `drift`, `consistency`); 05 takes survey
+`respondents`. The paper's section 3.1 and appendix A.
+"""
+
+from . import browser, consistency, drift, enrichment, profiles, psychographics, respondents
+from .profiles import describe
+from .sampling import ADULTS, ID, PAPER, SPLIT, check_suffix, reference, sample, save
+
+__all__ = [
+    "ADULTS",
+    "ID",
+    "PAPER",
+    "SPLIT",
+    "browser",
+    "check_suffix",
+    "consistency",
+    "describe",
+    "drift",
+    "enrichment",
+    "profiles",
+    "psychographics",
+    "reference",
+    "respondents",
+    "sample",
+    "save",
+]
