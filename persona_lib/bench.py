@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, judging, seeds
+from . import UserError, seeds
+from .judges import verdicts
 from .model import Model, no_twins
 from .personas import profiles
 from .templates import bounded
@@ -111,8 +112,8 @@ def conditioning(
         ignore_index=True,
     )
     answered = answers[answers["answer"].notna()].sort_values("persona_id", kind="stable")
-    verdicts = judging.critic(judge, answered, templates=templates, probabilities=probabilities)
-    table = answers.join(verdicts)
+    judged = verdicts.critic(judge, answered, templates=templates, probabilities=probabilities)
+    table = answers.join(judged)
     reasons = table.pop("judge_failure").radd("critic: ")
     return table.assign(failure=table.pop("answer_failure").radd("answer: ").fillna(reasons))
 

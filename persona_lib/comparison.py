@@ -7,7 +7,8 @@ from an answer alone: which of several people was it written for? Chance is know
 import numpy as np
 import pandas as pd
 
-from . import UserError, bench, judging, personas, seeds
+from . import UserError, bench, personas, seeds
+from .judges import verdicts
 from .model import Model
 from .templates import load as load_template
 
@@ -113,7 +114,7 @@ def choose(items: pd.DataFrame, judge: Model, templates: str | None = None) -> p
         The rows of `judging.prefer` with `prompt_id` and `score`: 1 where the right answer is chosen, 0 where the
         other, missing where there is no choice. Chance is a half.
     """
-    judged = judging.prefer(judge, items, templates, step="comparisons")
+    judged = verdicts.prefer(judge, items, templates, step="comparisons")
     score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
     return judged.assign(prompt_id=items["prompt_id"], score=score)
 

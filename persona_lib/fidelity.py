@@ -11,7 +11,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from . import UserError, judging, personas, preferences, seeds
+from . import UserError, personas, preferences, seeds
+from .judges import verdicts
 from .model import Model, no_twins
 from .personas import profiles
 from .stats import agreement, intervals
@@ -98,10 +99,10 @@ def choose(items: pd.DataFrame, judges: Sequence[Model], templates: str | None =
     items = items.rename(columns={"first": "rejected", "second": "chosen"}).reset_index(drop=True)
     items = items.assign(pair_id=items["prompt_id"])
     why = items.get("failure", pd.Series(None, items.index)).astype("str")
-    why = why.mask(why.isna() & (items["rejected"] == items["chosen"]), judging.SAME)
+    why = why.mask(why.isna() & (items["rejected"] == items["chosen"]), verdicts.SAME)
     parts = []
     for judge in judges:
-        played = judging.prefer(judge, items[why.isna()], templates, step=f"choices of {judge.name}")
+        played = verdicts.prefer(judge, items[why.isna()], templates, step=f"choices of {judge.name}")
         part = items[ITEM].assign(judge=", ".join(filter(None, [judge.name, kind])))
         part = part.join(played.drop(columns=[personas.ID, "judge"]))
         parts.append(part.assign(failure=part["failure"].fillna(why)))
@@ -188,7 +189,7 @@ def repeatability(table: pd.DataFrame) -> pd.DataFrame:
     """
     parts = {}
     for judge, own in table.groupby("judge", sort=False):
-        said = [pd.Series(judging.won(own[p])).map({1.0: "chosen", 0.0: "rejected"}) for p in ("p_first", "p_second")]
+        said = [pd.Series(verdicts.won(own[p])).map({1.0: "chosen", 0.0: "rejected"}) for p in ("p_first", "p_second")]
         parts[judge] = agreement.coefficients(*said, own[ITEM].reset_index(drop=True), OPTIONS)
     if not parts:
         return _no_agreement(["judge", "coefficient"])

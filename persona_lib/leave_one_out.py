@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from . import UserError, bench, judging, personas, preferences, seeds
+from . import UserError, bench, personas, preferences, seeds
 from .attributes import BY_NAME, NAMES
+from .judges import verdicts
 from .model import Model
 from .stats import agreement, intervals
 
@@ -141,9 +142,9 @@ def choices(
         items.drop(columns="profile").rename(columns={"version": "refined_for"}), on=key
     )
     there = asked[asked["chosen"].notna()]
-    verdicts = judging.prefer(annotator, there, templates).drop(columns=["persona_id", "pair_id"])
+    chosen = verdicts.prefer(annotator, there, templates).drop(columns=["persona_id", "pair_id"])
     table = asked[[*key, "prompt_id", "prompt", "pair_id", "rejected", "refined_for", "chosen", "version", "failure"]]
-    table = table.join(verdicts.rename(columns={"failure": "judge_failure"}))
+    table = table.join(chosen.rename(columns={"failure": "judge_failure"}))
     return table.assign(failure=table["failure"].fillna(table.pop("judge_failure")))
 
 

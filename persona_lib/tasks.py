@@ -18,8 +18,9 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pydantic import BaseModel
 
 # By their whole names: inspect's command loads this file by its path.
-from persona_lib import UserError, bench, comparison, dataset, judging, personas, prompts
+from persona_lib import UserError, bench, comparison, dataset, personas, prompts
 from persona_lib.inspected import Known, ask, chat_of, raw
+from persona_lib.judges import verdicts
 from persona_lib.model import reply
 from persona_lib.model.model import TOP_LOGPROBS
 from persona_lib.stats import passk
@@ -207,10 +208,10 @@ def critic(templates: str | None = None) -> Scorer:
             return Score.unscored(metadata={FAILED: about.get(FAILED, "answer: ended by a limit")})
         grader, noted = get_model(role="grader"), Known()
         row = pd.DataFrame([{name: about[name] for name in ("profile", "prompt", "answer")}])
-        judging.critic(noted, row, templates=templates)
+        verdicts.critic(noted, row, templates=templates)
         messages, schema = noted.asked[0]
         _, output = await ask(grader, chat_of(messages), schema, temperature=0)
-        verdict = judging.critic(Known(str(grader), [raw(output)]), row, templates=templates).iloc[0]
+        verdict = verdicts.critic(Known(str(grader), [raw(output)]), row, templates=templates).iloc[0]
         found = _without_gaps(verdict.drop(["score", "judge_failure"]).to_dict())
         if pd.isna(verdict["score"]):
             return Score.unscored(metadata=found | {FAILED: f"critic: {verdict['judge_failure']}"})

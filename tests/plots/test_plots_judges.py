@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import plots, rankings
+from persona_lib import plots
+from persona_lib.judges import rankings
 
 COUNTS = ["n", "failed", "rate", "low", "high", "note"]
 LONG = "meta-llama/Llama-3.3-70B-Instruct-Turbo"

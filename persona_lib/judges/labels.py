@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import UserError, calibration, files
+from .. import UserError, files
+from . import calibration
 
 KEYS = ["persona_id", "prompt_id", "condition"]
 COLUMNS = [*KEYS, "annotator", "label"]

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, calibration, labels
+from persona_lib import UserError
+from persona_lib.judges import calibration, labels
 
 
 def write(path, rows: list[list], columns=("persona_id", "prompt_id", "condition", "annotator", "label")):

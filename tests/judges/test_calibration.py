@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 from persona_lib import UserError
-from persona_lib.calibration import alternative_annotator, corrected_rates, error_rates, signed_bias, winning_rate
+from persona_lib.judges.calibration import (
+    alternative_annotator,
+    corrected_rates,
+    error_rates,
+    signed_bias,
+    winning_rate,
+)
 
 
 def study(rng: np.random.Generator, truth: float = 0.3, right: float = 0.8, wrong: float = 0.9) -> tuple:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from endpoint import Endpoint, completion
 
-from persona_lib import judging, templates
+from persona_lib import templates
+from persona_lib.judges import verdicts
 from persona_lib.model import Model
 
 ANSWERS = pd.DataFrame(
@@ -19,7 +20,7 @@ ANSWERS = pd.DataFrame(
 
 def judged(text: str) -> tuple[pd.DataFrame, list[dict]]:
     with Endpoint(lambda body: completion(text)) as endpoint:
-        return judging.critic(Model("m", endpoint.url), ANSWERS), endpoint.requests
+        return verdicts.critic(Model("m", endpoint.url), ANSWERS), endpoint.requests
 
 
 def test_a_verdict_is_a_score_with_the_critique_and_what_it_was_asked_with():
@@ -52,7 +53,7 @@ def test_a_verdict_has_a_probability_where_it_is_asked_for_and_offered():
 
     with Endpoint(answer) as endpoint:
         for asked, expected in ((True, [0.75, 0.75]), (False, [math.nan] * 2)):
-            table = judging.critic(Model("m", endpoint.url), ANSWERS, probabilities=asked)
+            table = verdicts.critic(Model("m", endpoint.url), ANSWERS, probabilities=asked)
             np.testing.assert_allclose(table["p_score"], expected)
             assert table["score"].tolist() == [1, 1]
 
@@ -66,7 +67,7 @@ def test_the_judge_sees_persona_question_and_answer_and_no_answer_ends_its_frame
 
 def test_nothing_to_judge_is_an_empty_table():
     with Endpoint() as endpoint:
-        table = judging.critic(Model("m", endpoint.url), ANSWERS.head(0))
+        table = verdicts.critic(Model("m", endpoint.url), ANSWERS.head(0))
     assert len(table) == 0 and table["score"].dtype == float
 
 
@@ -95,7 +96,7 @@ def choosing(p_of_a, pairs: pd.DataFrame = PAIRS, other: float = 0) -> tuple[pd.
         return reply
 
     with Endpoint(answer) as endpoint:
-        return judging.prefer(Model("m", endpoint.url), pairs), endpoint.requests
+        return verdicts.prefer(Model("m", endpoint.url), pairs), endpoint.requests
 
 
 def test_both_orders_are_asked_and_a_pull_towards_the_first_place_cancels():
@@ -134,7 +135,7 @@ def test_a_choice_that_cannot_be_read_is_missing_with_its_reason():
         return reply
 
     with Endpoint(answer) as endpoint:
-        table = judging.prefer(Model("m", endpoint.url), PAIRS)
+        table = verdicts.prefer(Model("m", endpoint.url), PAIRS)
     assert table["choice"].isna().all() and table["p_chosen"].isna().all() and table["flip"].isna().all()
     assert table["failure"].str.contains("none of A, B among").all() and (table["mass"] == 0).all()
 
@@ -148,6 +149,6 @@ def test_no_answer_can_end_its_frame_or_the_personas():
 def test_what_is_too_much_scores_one_and_the_judge_is_told_both_words():
     for verdict, score in (("too much", 1.0), ("subtle", 0.0)):
         with Endpoint(lambda body, v=verdict: completion(json.dumps({"critique": "x", "verdict": v}))) as endpoint:
-            table = judging.subtlety(Model("m", endpoint.url), ANSWERS)
+            table = verdicts.subtlety(Model("m", endpoint.url), ANSWERS)
         assert table["score"].tolist() == [score] * 2
         assert endpoint.requests[0]["messages"][0]["content"].endswith('write "subtle" or "too much".')

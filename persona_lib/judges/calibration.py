@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from . import UserError
-from .stats.intervals import ITEM, corrected, difference, effective, rate
+from .. import UserError
+from ..stats.intervals import ITEM, corrected, difference, effective, rate
 
 
 def error_rates(labelled: pd.DataFrame) -> dict:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from .model import Model
-from .model.choices import field_masses, normalized
-from .templates import bounded
-from .templates import load as load_template
+from ..model import Model
+from ..model.choices import field_masses, normalized
+from ..templates import bounded
+from ..templates import load as load_template
 
 KEEP, REVISE = "keep", "revise"
 SUBTLE, TOO_MUCH = "subtle", "too much"

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, audits, personas, rankings
+from persona_lib import UserError, personas
+from persona_lib.judges import audits, rankings
 from persona_lib.model import Model
 
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from . import UserError, judging, personas
-from .model import Model
-from .stats import intervals
+from .. import UserError, personas
+from ..model import Model
+from ..stats import intervals
+from .verdicts import critic, prefer, won
 
 ITEM = intervals.ITEM
 FIRST_ONLY, TIES, BOTH = "first order only", "both orders, a flip is a tie", "both orders, mean probability"
@@ -27,7 +28,7 @@ def position(judged: pd.DataFrame, by: str = "judge") -> pd.DataFrame:
         Index `by` and `measure` ('the first wins', chance a half, a tie in one order being half a win; 'the order
         decides'); columns of `intervals.rates`.
     """
-    first = (judging.won(judged["p_first"]) + 1 - judging.won(judged["p_second"])) / 2
+    first = (won(judged["p_first"]) + 1 - won(judged["p_second"])) / 2
     parts = [
         judged[[*ITEM, by]].assign(measure="the first wins", score=first),
         judged[[*ITEM, by]].assign(measure="the order decides", score=judged["flip"].astype("Float64").astype(float)),
@@ -47,7 +48,7 @@ def orders(judged: pd.DataFrame, by: str) -> pd.DataFrame:
         as a benchmark that asks once would have it; both orders with a flip as a tie of a half; both by mean
         probability. A tie, in one order or of the mean, is a half there.
     """
-    straight, swapped, mean = (judging.won(judged[name]) for name in ("p_first", "p_second", "p_chosen"))
+    straight, swapped, mean = (won(judged[name]) for name in ("p_first", "p_second", "p_chosen"))
     ways = {FIRST_ONLY: straight, TIES: (straight + swapped) / 2, BOTH: mean}
     tables = {}
     for way, score in ways.items():
@@ -107,8 +108,7 @@ def repeated(judge: Model, answers: pd.DataFrame, times: int = 3, temperature: f
         `score` (how often the others agree with the first, 0 to 1, missing where there is nothing to compare).
     """
     runs = [
-        judging.critic(judge, answers, sample=k, temperature=temperature if k else 0, **settings)["score"]
-        for k in range(times)
+        critic(judge, answers, sample=k, temperature=temperature if k else 0, **settings)["score"] for k in range(times)
     ]
     again = pd.concat(runs[1:], axis=1) if len(runs) > 1 else pd.DataFrame(index=answers.index)
     same = again.eq(runs[0], axis=0).where(again.notna()).mean(axis=1).where(runs[0].notna())
@@ -139,7 +139,7 @@ def forms(
     for form, seed in kinds:
         profiles = {i: personas.describe(people.loc[i], form, seed) for i in pairs["persona_id"].unique()}
         told = pairs.assign(profile=pairs["persona_id"].map(profiles))
-        judged = judging.prefer(judge, told, templates, f"choices, profile as {form}")
+        judged = prefer(judge, told, templates, f"choices, profile as {form}")
         name = form if seed is None else f"{form}, order {seed}"
         score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
         parts.append(judged.assign(prompt_id=pairs["prompt_id"], form=name, score=score))

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from . import UserError, judging
-from .model import Model
-from .stats import intervals
+from .. import UserError
+from ..model import Model
+from ..stats import intervals
+from .verdicts import SAME, prefer
 
 ITEM = intervals.ITEM
 _KEYS = [*ITEM, "model"]
@@ -51,9 +52,9 @@ def choose(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step
         on a tie, missing where there is no choice, for the reason in `failure`).
     """
     one_sided = pairs["chosen"].isna() | pairs["rejected"].isna()
-    why = pd.Series(np.select([one_sided, pairs["chosen"] == pairs["rejected"]], [NO_ANSWER, judging.SAME], ""))
+    why = pd.Series(np.select([one_sided, pairs["chosen"] == pairs["rejected"]], [NO_ANSWER, SAME], ""))
     why = why.set_axis(pairs.index).replace("", None)
-    judged = judging.prefer(judge, pairs[why.isna()], templates, step).drop(columns=["persona_id", "pair_id"])
+    judged = prefer(judge, pairs[why.isna()], templates, step).drop(columns=["persona_id", "pair_id"])
     table = pairs[["pair_id", *_KEYS, "condition"]].join(judged)
     words = {name: pairs[name].str.count(r"\S+").astype(float) for name in ("chosen", "rejected")}
     score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)

@@ -9,7 +9,8 @@ import pytest
 from endpoint import Endpoint, completion
 from scipy import stats
 
-from persona_lib import UserError, rankings
+from persona_lib import UserError
+from persona_lib.judges import rankings
 from persona_lib.model import Model
 
 
