@@ -23,9 +23,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from persona_lib import dataset, personas
+from persona_lib import personas
 from persona_lib.attributes import NAMES
 from persona_lib.model import Model
+from persona_lib.preferences import dataset
 from persona_lib.store import Store
 
 LATENCY_S = 0.005

@@ -209,7 +209,7 @@ def export_pairs(
     form: Annotated[str, typer.Option(help="published (the PERSONA data's columns), trl, or users")] = "published",
 ) -> None:
     """Write a preference data set in a form that others read, with a data card."""
-    from . import exports
+    from .preferences import exports
 
     typer.echo(exports.write(folder, out, form).absolute())
 

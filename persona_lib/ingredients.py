@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from . import UserError, dataset, files, personas, prompts
+from . import UserError, files, personas, prompts
 from .attributes import NAMES
 from .model import Model
 from .model.budget import Budget
 from .model.usage import cost_text, total
+from .preferences import dataset
 from .presets import Pairs
 from .prompts import screening, topics
 from .store import Store

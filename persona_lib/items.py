@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, dataset, fidelity, files, personas, prompts, seeds
+from . import UserError, fidelity, files, personas, prompts, seeds
 from .model import Model
+from .preferences import dataset
 
 ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
 SPARE = 2  # questions written for each that is rated, as in the paper: some get no answer

@@ -18,11 +18,12 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pydantic import BaseModel
 
 # By their whole names: inspect's command loads this file by its path.
-from persona_lib import UserError, bench, comparison, dataset, personas, prompts
+from persona_lib import UserError, bench, comparison, personas, prompts
 from persona_lib.inspected import Known, ask, chat_of, raw
 from persona_lib.judges import verdicts
 from persona_lib.model import reply
 from persona_lib.model.model import TOP_LOGPROBS
+from persona_lib.preferences import dataset
 from persona_lib.stats import passk
 
 FAILED = "failure"  # where a sample's metadata has the reason why there is no score

@@ -13,7 +13,8 @@ from commands import one_line, persona
 from endpoint import Endpoint, first_token
 from writers import write
 
-from persona_lib import UserError, dataset, ingredients, personas, presets, prompts
+from persona_lib import UserError, ingredients, personas, presets, prompts
+from persona_lib.preferences import dataset
 
 SIZES = {"personas": 3, "train": 2, "seen": 1, "heldout": 1, "train_prompts": 6, "heldout_prompts": 3, "verify": 0}
 

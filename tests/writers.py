@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 from endpoint import completion
 
-from persona_lib import dataset
 from persona_lib.model import Model
+from persona_lib.preferences import dataset
 
 
 def write(body: dict, **ends: str) -> dict:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from . import design
+from .splits import cells
 
 OTHER, OPPOSITE = "other", "opposite"
 AGES_APART = 60  # years, which count as far apart as can be
@@ -76,7 +76,7 @@ def hard(pairs: pd.DataFrame, people: pd.DataFrame, seed: int = 0) -> pd.DataFra
     """
     there = pairs.loc[pairs["chosen"].notna()].sort_values("pair_id")
     places = positions(people)
-    groups = there.groupby(["prompt_id", design.cells(there)])
+    groups = there.groupby(["prompt_id", cells(there)])
     columns = ["pair_id", "kind", "negative_id", "distance", "failure"]
     rows = [row for _, group in groups for row in _of_prompt(group, places, seed)]
     if not rows:

@@ -14,13 +14,15 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from . import UserError, dataset, design, gates, personas, verification
+from .. import UserError, personas
+from . import dataset, gates, verification
+from .splits import HELDOUT, SEEN, TRAIN, cells
 
 DATA = Path(__file__).parent / "data"
 FORMS = ("published", "trl", "users")
 IDS = ["pair_id", "persona_id", "prompt_id", "persona_split", "prompt_split", "use"]
 # The published data say "train" and "test" of the question; which test is told by the split of the prompt.
-QUESTION_TYPE = {design.TRAIN: "train", design.SEEN: "train", design.HELDOUT: "test"}
+QUESTION_TYPE = {TRAIN: "train", SEEN: "train", HELDOUT: "test"}
 
 
 def write(source: str | Path, target: str | Path, form: str = "published", seed: int = 0) -> Path:
@@ -75,7 +77,7 @@ def published(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
             "question type": pairs["use"].map(QUESTION_TYPE),
         }
     )
-    return table.join(pairs[IDS]).assign(cell=design.cells(pairs))
+    return table.join(pairs[IDS]).assign(cell=cells(pairs))
 
 
 def trl(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
@@ -84,7 +86,7 @@ def trl(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     talk = lambda role, text: {"role": role, "content": text}  # noqa: E731
     prompts = [[talk("system", p), talk("user", q)] for p, q in zip(profiles, pairs["prompt"], strict=True)]
     answers = {name: [[talk("assistant", text)] for text in pairs[name]] for name in ("chosen", "rejected")}
-    return pd.DataFrame({"prompt": prompts} | answers, pairs.index).join(pairs[IDS]).assign(cell=design.cells(pairs))
+    return pd.DataFrame({"prompt": prompts} | answers, pairs.index).join(pairs[IDS]).assign(cell=cells(pairs))
 
 
 def _profiles(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.Series:
@@ -119,7 +121,7 @@ def card(source: str | Path, form: str, seed: int = 0) -> str:
     return environment.get_template("card.md.j2").render(
         form=form,
         about=json.loads((source / dataset.ABOUT).read_text("utf-8")),
-        sizes=usable["use"].value_counts().reindex([design.TRAIN, design.SEEN, design.HELDOUT], fill_value=0),
+        sizes=usable["use"].value_counts().reindex([TRAIN, SEEN, HELDOUT], fill_value=0),
         dense=sum(len(part) for part in dataset.parts(source, ["pair_id"], "dense")),
         people=people,
         prompts=prompts,

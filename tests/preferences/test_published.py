@@ -7,7 +7,8 @@ import pytest
 from endpoint import Endpoint
 from writers import build, judging, write
 
-from persona_lib import UserError, dataset, exports, kernels, original, personas, presets
+from persona_lib import UserError, kernels, personas, presets
+from persona_lib.preferences import dataset, exports, published
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def saved(table: pd.DataFrame, path: Path) -> Path:
 def test_what_is_exported_as_published_is_read_back(source, tmp_path, suffix):
     pairs, people, _ = dataset.read(source)
     table = exports.published(pairs, people)
-    read, who, prompts = original.read_published(saved(table, tmp_path / f"persona{suffix}"))
+    read, who, prompts = published.read_published(saved(table, tmp_path / f"persona{suffix}"))
     assert len(read) == 48 and len(who) == 8 and len(prompts) == pairs["prompt_id"].nunique()
     assert read["chosen"].tolist() == pairs["chosen"].tolist()
     assert (read["use"] == "heldout_test").tolist() == (pairs["use"] == "heldout_test").tolist()
@@ -44,7 +45,7 @@ def test_what_is_exported_as_published_is_read_back(source, tmp_path, suffix):
 
 def test_the_published_text_is_parsed_with_values_that_hold_colons_and_line_breaks():
     text = "Age: 71\nsex: Female\nbig five scores: Openness: High\nExtraversion: Low\nincome: 40000.0\nlifestyle: quiet"
-    assert original.parse(text) == {
+    assert published.parse(text) == {
         "age": "71",
         "sex": "Female",
         "big five scores": "Openness: High Extraversion: Low",
@@ -52,15 +53,15 @@ def test_the_published_text_is_parsed_with_values_that_hold_colons_and_line_brea
         "lifestyle": "quiet",
     }
     with pytest.raises(UserError, match="no line 'attribute: value'"):
-        original.parse("a nice person")
+        published.parse("a nice person")
 
 
 def test_a_file_of_another_kind_or_none_is_said(tmp_path):
     (tmp_path / "x.csv").write_text("persona,prompt\na,b\n")
     with pytest.raises(UserError, match="lacks the columns instruction, original, data"):
-        original.read_published(tmp_path / "x.csv")
+        published.read_published(tmp_path / "x.csv")
     with pytest.raises(UserError, match="no file"):
-        original.read_published(tmp_path / "none.parquet")
+        published.read_published(tmp_path / "none.parquet")
 
 
 @pytest.mark.parametrize("gap", [None, "", " "])
@@ -68,24 +69,24 @@ def test_a_file_of_another_kind_or_none_is_said(tmp_path):
 def test_a_row_without_an_answer_is_a_failure_and_one_without_persona_or_instruction_is_refused(tmp_path, suffix, gap):
     row = {"persona": "age: 7", "instruction": "Why?", "original": "No.", "data": "NA"}
     table = pd.DataFrame([row, row | {"data": gap}, row | {"original": gap}])
-    pairs, _, _ = original.read_published(saved(table, tmp_path / f"persona{suffix}"))
+    pairs, _, _ = published.read_published(saved(table, tmp_path / f"persona{suffix}"))
     assert pairs["chosen"].fillna("-").tolist() == ["NA", "-", "-"] and pairs["pair_id"].is_unique
     assert pairs["failure"].isna().tolist() == [True, False, False] == pairs["longer"].notna().tolist()
     assert pairs["failure"].tolist()[1:] == ["revision: not in the data", "base answer: not in the data"]
     for name in ("persona", "instruction"):
         with pytest.raises(UserError, match="has 1 rows without persona or instruction, such as row 3: fill"):
-            original.read_published(saved(pd.DataFrame([row, row, row | {name: gap}]), tmp_path / f"gap{suffix}"))
+            published.read_published(saved(pd.DataFrame([row, row, row | {name: gap}]), tmp_path / f"gap{suffix}"))
 
 
 def test_published_pairs_get_splits_and_checks_and_are_read_as_a_data_set_is(source, tmp_path):
     pairs, people, _ = dataset.read(source)
     exports.published(pairs, people)[["persona", "instruction", "original", "data"]].to_parquet(tmp_path / "p.parquet")
-    read, who, prompts = original.read(tmp_path / "p.parquet")
+    read, who, prompts = published.read(tmp_path / "p.parquet")
     assert set(read["use"]) == {"train"} and read["critique"].isna().all()  # neither column need be there
     assert set(read["persona_split"]) <= {"train", "unseen"} and read["failure"].isna().all()
     assert read["longer"].eq(False).all() and read["persona_id"].isin(who.index).all()
     assert prompts["prompt_id"].is_unique and set(read["prompt_id"]) == set(prompts["prompt_id"])
-    assert len(original.read(source)[0]) == len(pairs)
+    assert len(published.read(source)[0]) == len(pairs)
 
 
 def test_published_personas_are_read_by_columns_in_whatever_spelling(tmp_path):
@@ -95,14 +96,14 @@ def test_published_personas_are_read_by_columns_in_whatever_spelling(tmp_path):
         {"age": 10, "sex": "Male", "Big_Five_Scores": "Not Applicable", "income": "", "ideology": "Too young"},
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "personas.csv", index=False)
-    people = original.read_personas(tmp_path / "personas.csv")
+    people = published.read_personas(tmp_path / "personas.csv")
     assert len(people) == 2 and people.index.is_unique and people["age"].tolist() == [71, 10]
     text = "age: 71\nsex: Female\nincome: 40000\nbig five scores: Openness: High\nideology: Liberal"
     assert personas.describe(people.iloc[0]) == text
     assert set(people["persona_split"]) <= {"train", "unseen"}
     pd.DataFrame({"name": ["x"]}).to_csv(tmp_path / "other.csv")
     with pytest.raises(UserError, match="has none of the attributes as columns"):
-        original.read_personas(tmp_path / "other.csv")
+        published.read_personas(tmp_path / "other.csv")
 
 
 def test_data_on_the_hub_that_cannot_be_had_is_said_in_one_line(monkeypatch):
@@ -110,7 +111,7 @@ def test_data_on_the_hub_that_cannot_be_had_is_said_in_one_line(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("datasets.load_dataset", lambda name: 1 / 0)
     with pytest.raises(UserError, match="SynthLabsAI/PERSONA can't be fetched from the hub: division by zero"):
-        original.read_published("SynthLabsAI/PERSONA")
+        published.read_published("SynthLabsAI/PERSONA")
 
 
 def test_both_splits_of_published_personas_on_the_hub_are_read(monkeypatch):
@@ -120,7 +121,7 @@ def test_both_splits_of_published_personas_on_the_hub_are_read(monkeypatch):
         for split, ages in (("train", [20, 30]), ("test", [40]))
     }
     monkeypatch.setattr("datasets.load_dataset", lambda name: datasets.DatasetDict(splits))
-    people = original.read_personas("SynthLabsAI/Synthetic-Personas")
+    people = published.read_personas("SynthLabsAI/Synthetic-Personas")
     assert people["persona_split"].tolist() == ["train", "train", "test"] and people["age"].tolist() == [20, 30, 40]
 
 

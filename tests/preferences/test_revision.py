@@ -7,6 +7,7 @@ from writers import write
 
 from persona_lib import personas, preferences
 from persona_lib.model import Model
+from persona_lib.preferences import revision
 
 PEOPLE = pd.DataFrame(
     {
@@ -38,7 +39,7 @@ def build(answer=write) -> tuple[pd.DataFrame, list[dict]]:
 def test_a_base_answer_is_asked_once_per_prompt_and_two_calls_make_a_pair():
     table, requests = build()
     assert len(requests) == 3 + 2 * 4
-    assert list(table.columns) == list(preferences.COLUMNS)
+    assert list(table.columns) == list(revision.COLUMNS)
     assert table["failure"].isna().all() and table["pair_id"].is_unique
     assert table[["persona_id", "prompt_id"]].equals(DEALT[["persona_id", "prompt_id"]])
     assert table["critique"].tolist() == ["I am 34.", "I am 34.", "I am 71.", "I am 71."]
@@ -92,13 +93,13 @@ def test_the_same_work_has_the_same_ids_and_another_writers_others():
 )
 def test_checks_see_what_is_wrong_and_leave_it_in(chosen, longer, identical, refuses, quotes):
     pair = pd.DataFrame({"persona_id": ["p"], "prompt": "Why?", "rejected": "It depends on much.", "chosen": [chosen]})
-    found = preferences.checks(pair.astype("str"), PEOPLE).iloc[0]
+    found = revision.checks(pair.astype("str"), PEOPLE).iloc[0]
     assert [None if pd.isna(v) else v for v in found] == [longer, identical, refuses, quotes]
 
 
 def test_a_value_that_the_prompt_or_the_base_answer_names_is_no_quotation():
     pair = pd.DataFrame({"persona_id": ["p"], "prompt": "Is 34 old?", "rejected": "Asian?", "chosen": "An Asian of 34"})
-    assert preferences.checks(pair.astype("str"), PEOPLE)["quotes"].isna().all()
+    assert revision.checks(pair.astype("str"), PEOPLE)["quotes"].isna().all()
 
 
 def test_similarity_is_the_share_of_words_in_order_and_missing_without_a_pair():

@@ -9,8 +9,9 @@ import yaml
 from endpoint import Endpoint
 from writers import build, write
 
-from persona_lib import UserError, dataset, exports, gates
-from persona_lib.design import CELLS
+from persona_lib import UserError
+from persona_lib.preferences import dataset, exports, gates
+from persona_lib.preferences.splits import CELLS
 
 
 @pytest.fixture(scope="module")

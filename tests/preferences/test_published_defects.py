@@ -39,7 +39,7 @@ ELSEWHERE = {
     "the seed changes nothing": "test_bench::test_the_same_seed_draws_the_same_items_and_another_seed_others",
     "no intervals by clusters": "test_intervals::test_items_of_one_persona_that_always_agree_count_once",
     "a judge is asked in one order": (
-        "test_judging::test_both_orders_are_asked_and_a_pull_towards_the_first_place_cancels"
+        "test_verdicts::test_both_orders_are_asked_and_a_pull_towards_the_first_place_cancels"
     ),
     "a judge is asked once": "test_audits::test_a_judge_is_asked_again_at_a_temperature_and_a_changed_mind_shows",
     "length is not controlled": (

@@ -8,7 +8,7 @@ flagged on the data card.
 import numpy as np
 import pandas as pd
 
-from .stats import intervals
+from ..stats import intervals
 
 FAR = 0.05  # from a half: flagged where the whole interval is further away
 MATCHED = 0.1  # answers whose lengths differ by at most this share of the longer one

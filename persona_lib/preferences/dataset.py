@@ -13,10 +13,13 @@ from typing import Any
 
 import pandas as pd
 
-from . import UserError, design, files, negatives, preferences, seeds, verification, waves
-from .model import Model
-from .model.progress import Whole
-from .templates import load as load_template
+from .. import UserError, files, seeds
+from ..model import Model
+from ..model.progress import Whole
+from ..templates import load as load_template
+from . import negatives, splits, verification
+from .bulk import send_base_answers, send_pairs
+from .revision import base_answers, revise
 
 ABOUT, BASE = "dataset.json", "base.parquet"
 BLOCK = 25  # personas; with the paper's 200 prompts each, 5,000 pairs are in memory at once
@@ -67,11 +70,11 @@ def build(
     folder = Path(folder)
     sizes = {"train": train, "seen": seen, "heldout": heldout, "words": words, "seed": seed, "dense": list(dense)}
     if "persona_split" not in people:
-        people = people.assign(persona_split=design.persona_splits(people.index))
-    dealt = design.deal(people.index, prompts, train, seen, heldout, seed)
+        people = people.assign(persona_split=splits.persona_splits(people.index))
+    dealt = splits.deal(people.index, prompts, train, seen, heldout, seed)
     work = _blocks(folder / "pairs", dealt, people.index)
     if all(dense):
-        square = design.dense(people.index, prompts["prompt_id"], *dense)
+        square = splits.dense(people.index, prompts["prompt_id"], *dense)
         work |= _blocks(folder / "dense", square, square["persona_id"].unique())
     _begin(folder, sizes | _about(people, prompts, writer, templates))
     _write(people, folder / "personas.parquet")
@@ -85,12 +88,12 @@ def build(
     with Whole("pairs", steps) as whole:
         if asks:
             if bulk:
-                waves.base_answers(prompts, bulk, words, templates)
+                send_base_answers(prompts, bulk, words, templates)
             base, done = _base(folder, prompts, writer, words, templates), 0
             if bulk and todo:
-                waves.pairs(todo.values(), people, prompts, base, writer, bulk, words, templates)
+                send_pairs(todo.values(), people, prompts, base, writer, bulk, words, templates)
             for part, own in todo.items():
-                _write(preferences.revise(own, people, prompts, base, writer, words, templates), part)
+                _write(revise(own, people, prompts, base, writer, words, templates), part)
                 done += len(own)
                 whole.reach({"base answers": len(prompts), "critiques": done, "revisions": done})
         _derive(folder, people, shots, seed, new=bool(todo))
@@ -109,7 +112,7 @@ def _base(folder: Path, prompts: pd.DataFrame, writer: Model, words: int, templa
     """The base answers, the same for all parts whenever they are made."""
     path = folder / BASE
     if not path.is_file():
-        _write(preferences.base_answers(prompts, writer, words, templates), path)
+        _write(base_answers(prompts, writer, words, templates), path)
     return pd.read_parquet(path)
 
 
@@ -127,7 +130,7 @@ def _derive(folder: Path, people: pd.DataFrame, shots: int, seed: int, new: bool
     if new or not (folder / "negatives.parquet").is_file():
         pairs = columns(folder, names)
         _write(negatives.hard(pairs, people, seed), folder / "negatives.parquet")
-    _write(design.contexts(columns(folder, names[:6] + names[7:]), shots, seed=seed), folder / "contexts.parquet")
+    _write(splits.contexts(columns(folder, names[:6] + names[7:]), shots, seed=seed), folder / "contexts.parquet")
 
 
 def _verify(folder: Path, people: pd.DataFrame, n: int, judge: Model, templates: str | None) -> None:

@@ -13,8 +13,9 @@ from batch_endpoint import BatchEndpoint
 from endpoint import Endpoint, completion
 from writers import build, judging, people, questions, write
 
-from persona_lib import UserError, dataset, design, exports
+from persona_lib import UserError
 from persona_lib.model import Model, batches
+from persona_lib.preferences import dataset, exports, splits
 from persona_lib.store import Store
 
 
@@ -50,7 +51,7 @@ def test_another_data_set_is_not_mixed_in(tmp_path):
 
 
 def test_after_a_kill_the_same_rows_come_out_and_no_call_that_was_answered_is_made_again(tmp_path):
-    code = "import sys; from test_dataset import build; build(sys.argv[1], sys.argv[2])"
+    code = "import sys; from writers import build; build(sys.argv[1], sys.argv[2])"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENAI_API_KEY": "x"}
     with Endpoint(write, delay_s=0.02) as endpoint:
         command = [sys.executable, "-c", code, endpoint.url, str(tmp_path / "set")]
@@ -121,7 +122,7 @@ def test_parts_with_failures_are_made_again_where_that_is_asked_for(tmp_path):
 
 
 def test_base_answers_that_failed_are_made_again_also_where_no_part_needs_them(tmp_path):
-    used = design.deal(people(1).index, questions(20, 6), 3, 2, 1)["prompt_id"]
+    used = splits.deal(people(1).index, questions(20, 6), 3, 2, 1)["prompt_id"]
     unused = [f"Why {i}?" for i in questions(20, 6)["prompt_id"] if i not in set(used)]
     refusing = True
 

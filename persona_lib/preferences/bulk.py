@@ -9,16 +9,16 @@ from collections.abc import Collection, Iterable, Iterator
 
 import pandas as pd
 
-from . import preferences
-from .model import Model
+from ..model import Model
+from .revision import Requests, base_requests, critique_requests, critiques, items, revision_requests
 
 
-def base_answers(prompts: pd.DataFrame, bulk: Model, words: int, templates: str | None) -> None:
+def send_base_answers(prompts: pd.DataFrame, bulk: Model, words: int, templates: str | None) -> None:
     """The first wave; arguments as in `preferences.base_answers`, and the writer with `batch=True`."""
-    _send(bulk, [preferences.base_requests(prompts, words, templates)])
+    _send(bulk, [base_requests(prompts, words, templates)])
 
 
-def pairs(
+def send_pairs(
     blocks: Collection[pd.DataFrame],
     people: pd.DataFrame,
     prompts: pd.DataFrame,
@@ -37,18 +37,17 @@ def pairs(
         bulk: the writer with `batch=True`.
     """
 
-    def items() -> Iterator[pd.DataFrame]:
-        return (preferences.items(own, people, prompts, base) for own in blocks)
+    def item_blocks() -> Iterator[pd.DataFrame]:
+        return (items(own, people, prompts, base) for own in blocks)
 
-    def revisions(block: pd.DataFrame) -> preferences.Requests:
-        critiques = preferences.critiques(block, writer, words, templates)
-        return preferences.revision_requests(block, critiques, words, templates)
+    def revisions(block: pd.DataFrame) -> Requests:
+        return revision_requests(block, critiques(block, writer, words, templates), words, templates)
 
-    _send(bulk, (preferences.critique_requests(block, words, templates) for block in items()))
-    _send(bulk, map(revisions, items()))
+    _send(bulk, (critique_requests(block, words, templates) for block in item_blocks()))
+    _send(bulk, map(revisions, item_blocks()))
 
 
-def _send(bulk: Model, requests: Iterable[preferences.Requests]) -> None:
+def _send(bulk: Model, requests: Iterable[Requests]) -> None:
     """One wave: the requests of all blocks, which differ in their messages only."""
     blocks = iter(requests)
     first = next(blocks)

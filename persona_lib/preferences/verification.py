@@ -9,10 +9,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from . import design, personas
-from .judges import verdicts
-from .model import Model
-from .stats import intervals
+from .. import personas
+from ..judges import verdicts
+from ..model import Model
+from ..stats import intervals
+from .splits import cells
 
 REVISION, BASE, ORDER = "revision", "base answer", "order decides"
 GROUPS = ("age", "sex", "race", "education", "ideology", "political views", "religion")
@@ -42,7 +43,7 @@ def judge(pairs: pd.DataFrame, people: pd.DataFrame, model: Model, templates: st
     """
     profiles = {i: personas.describe(row) for i, row in people.loc[pairs["persona_id"].unique()].iterrows()}
     chosen = verdicts.prefer(model, pairs.assign(profile=pairs["persona_id"].map(profiles)), templates, "verification")
-    table = pairs[["pair_id", "persona_id", "prompt_id", "use", "topic"]].assign(cell=design.cells(pairs))
+    table = pairs[["pair_id", "persona_id", "prompt_id", "use", "topic"]].assign(cell=cells(pairs))
     table = table.join(chosen.drop(columns=["pair_id", "persona_id"]))
     both = [table["p_first"].gt(0.5) & table["p_second"].gt(0.5), table["p_first"].lt(0.5) & table["p_second"].lt(0.5)]
     outcome = pd.Series(np.select(both, [REVISION, BASE], ORDER), table.index, dtype="str")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from persona_lib import gates
+from persona_lib.preferences import gates
 
 WORDS = ("fair", "tax", "school", "church", "rule", "harm", "right", "cost", "child", "law", "town", "work", "money")
 

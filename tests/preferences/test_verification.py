@@ -5,8 +5,8 @@ import pytest
 from endpoint import Endpoint
 from writers import judging
 
-from persona_lib import verification
 from persona_lib.model import Model
+from persona_lib.preferences import verification
 
 PEOPLE = pd.DataFrame(
     {"age": [34, 71, 12], "sex": ["Male", "Female", "Female"], "religion": [None, None, None]},

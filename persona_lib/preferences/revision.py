@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, create_model
 
-from . import personas, seeds
-from .attributes import NAMES
-from .model import Messages, Model
-from .templates import Template, bounded
-from .templates import load as load_template
+from .. import personas, seeds
+from ..attributes import NAMES
+from ..model import Messages, Model
+from ..templates import Template, bounded
+from ..templates import load as load_template
 
 _REFUSES = re.compile(r"^\W*(?:i'?m sorry|i am sorry|sorry|i can(?:no|')t|i am unable|as an ai)\b", re.IGNORECASE)
 _TAIL = re.compile(r"[,;:(]| alone\b| or ")  # of a label: what nobody would quote

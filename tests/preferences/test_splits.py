@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, design
+from persona_lib import UserError
+from persona_lib.preferences import splits
 
 IDS = [f"p{i}" for i in range(1586)]
 
@@ -15,7 +16,7 @@ def prompts(train: int, heldout: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def paper() -> pd.DataFrame:
-    return design.deal(IDS, prompts(3000, 868))
+    return splits.deal(IDS, prompts(3000, 868))
 
 
 def test_the_papers_sizes_come_out_exactly(paper):
@@ -45,48 +46,48 @@ def test_which_prompts_a_persona_gets_does_not_hang_together_with_its_neighbours
 
 
 def test_more_personas_leave_the_hands_of_the_others_and_another_seed_deals_anew():
-    few, more = design.deal(IDS[:20], prompts(60, 20), 20, 10, 10), design.deal(IDS[:50], prompts(60, 20), 20, 10, 10)
+    few, more = splits.deal(IDS[:20], prompts(60, 20), 20, 10, 10), splits.deal(IDS[:50], prompts(60, 20), 20, 10, 10)
     pd.testing.assert_frame_equal(few, more.head(len(few)))
     shuffled = prompts(60, 20).sample(frac=1, random_state=1)
-    pd.testing.assert_frame_equal(few, design.deal(IDS[:20], shuffled, 20, 10, 10))
-    assert not few.equals(design.deal(IDS[:20], prompts(60, 20), 20, 10, 10, seed=1))
+    pd.testing.assert_frame_equal(few, splits.deal(IDS[:20], shuffled, 20, 10, 10))
+    assert not few.equals(splits.deal(IDS[:20], prompts(60, 20), 20, 10, 10, seed=1))
 
 
 def test_a_hand_may_hold_all_prompts_there_are_but_no_more():
-    whole = design.deal(IDS[:3], prompts(6, 2), 4, 2, 2)
+    whole = splits.deal(IDS[:3], prompts(6, 2), 4, 2, 2)
     assert len(whole) == 3 * 8 and not whole.duplicated(["persona_id", "prompt_id"]).any()
     with pytest.raises(UserError, match="7 train prompts per persona are asked for, and there are 6"):
-        design.deal(IDS[:3], prompts(6, 2), 5, 2, 2)
+        splits.deal(IDS[:3], prompts(6, 2), 5, 2, 2)
     with pytest.raises(UserError, match="3 heldout prompts"):
-        design.deal(IDS[:3], prompts(6, 2), 1, 1, 3)
+        splits.deal(IDS[:3], prompts(6, 2), 1, 1, 3)
 
 
 def test_the_split_of_personas_is_near_the_papers_and_stays_when_more_join():
-    splits = design.persona_splits(IDS)
-    assert 0.34 < (splits == "unseen").mean() < 0.40
-    pd.testing.assert_series_equal(splits.head(100), design.persona_splits(IDS[:100]))
+    sides = splits.persona_splits(IDS)
+    assert 0.34 < (sides == "unseen").mean() < 0.40
+    pd.testing.assert_series_equal(sides.head(100), splits.persona_splits(IDS[:100]))
 
 
 def test_a_dense_block_has_every_prompt_for_every_persona_of_a_subset():
-    block = design.dense(IDS, ["a", "b", "c"], 4, 2)
+    block = splits.dense(IDS, ["a", "b", "c"], 4, 2)
     assert len(block) == 8 and block.groupby("persona_id")["prompt_id"].apply(set).map(len).eq(2).all()
     assert block["persona_id"].nunique() == 4 and set(block["use"]) == {"dense"}
-    assert set(design.dense(IDS, "abc", 3, 2)["persona_id"]) < set(block["persona_id"])
+    assert set(splits.dense(IDS, "abc", 3, 2)["persona_id"]) < set(block["persona_id"])
     with pytest.raises(UserError, match="5 prompts are asked for in the dense block, and there are 3"):
-        design.dense(IDS, "abc", 2, 5)
+        splits.dense(IDS, "abc", 2, 5)
 
 
 @pytest.fixture(scope="module")
 def pairs(paper) -> pd.DataFrame:
     split = prompts(3000, 868).set_index("prompt_id")["prompt_split"]
-    table = paper.assign(persona_split=paper["persona_id"].map(design.persona_splits(IDS)))
+    table = paper.assign(persona_split=paper["persona_id"].map(splits.persona_splits(IDS)))
     table = table.assign(prompt_split=table["prompt_id"].map(split), failure=None)
     return table.assign(pair_id=table["persona_id"] + table["prompt_id"])
 
 
 def test_the_cells_of_the_split_tell_what_is_known_of_persona_and_prompt(pairs):
-    cells = design.cells(pairs)
-    assert set(cells) == set(design.CELLS)
+    cells = splits.cells(pairs)
+    assert set(cells) == set(splits.CELLS)
     of_cell = {cell: rows for cell, rows in pairs.groupby(cells)}
     trained = of_cell["train"]
     for cell, personas, questions in (
@@ -103,13 +104,13 @@ def test_the_cells_of_the_split_tell_what_is_known_of_persona_and_prompt(pairs):
 
 def test_few_shot_contexts_are_nested_train_pairs_of_the_persona_itself(pairs):
     some = pairs[pairs["persona_id"].isin(IDS[:30])]
-    table = design.contexts(some, shots=8, draws=3)
+    table = splits.contexts(some, shots=8, draws=3)
     assert len(table) == 30 * 3 * 8 and not table.duplicated(["persona_id", "draw", "pair_id"]).any()
     of_pair = some.set_index("pair_id")
     assert (of_pair.loc[table["pair_id"], "use"] == "train").all()
     assert (of_pair.loc[table["pair_id"], "persona_id"].to_numpy() == table["persona_id"]).all()
     pd.testing.assert_frame_equal(
-        design.contexts(some, shots=4, draws=3), table[table["shot"] <= 4].reset_index(drop=True)
+        splits.contexts(some, shots=4, draws=3), table[table["shot"] <= 4].reset_index(drop=True)
     )
     sets = table.groupby(["persona_id", "draw"])["pair_id"].apply(frozenset)
     assert sets.nunique() > 80  # the draws differ
@@ -117,9 +118,9 @@ def test_few_shot_contexts_are_nested_train_pairs_of_the_persona_itself(pairs):
 
 def test_a_personas_context_stays_when_others_join_and_holds_no_failed_pair(pairs):
     few, more = (pairs[pairs["persona_id"].isin(IDS[:n])] for n in (3, 9))
-    table = design.contexts(few)
-    assert table.equals(design.contexts(more).query("persona_id in @few.persona_id").reset_index(drop=True))
-    assert not table.equals(design.contexts(few, seed=1))
+    table = splits.contexts(few)
+    assert table.equals(splits.contexts(more).query("persona_id in @few.persona_id").reset_index(drop=True))
+    assert not table.equals(splits.contexts(few, seed=1))
     bad = table["pair_id"][0]
     failed = few.assign(failure=few["failure"].astype("str").mask(few["pair_id"] == bad, "critique: refusal"))
-    assert bad not in set(design.contexts(failed)["pair_id"])
+    assert bad not in set(splits.contexts(failed)["pair_id"])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import design, negatives
+from persona_lib.preferences import negatives, splits
 
 PEOPLE = pd.DataFrame(
     {
@@ -57,7 +57,7 @@ def test_negatives_answer_the_same_prompt_for_another_persona_and_the_opposite_i
 def test_a_negative_comes_from_the_same_cell_of_the_split():
     mixed = pairs(split=lambda i: "unseen" if i > 1 else "train", use=lambda i, j: "train" if j < 3 else "seen_test")
     table = negatives.hard(mixed, PEOPLE)
-    cell = dict(zip(mixed["pair_id"], design.cells(mixed), strict=True))
+    cell = dict(zip(mixed["pair_id"], splits.cells(mixed), strict=True))
     assert table["failure"].isna().all() and (table["pair_id"].map(cell) == table["negative_id"].map(cell)).all()
 
 

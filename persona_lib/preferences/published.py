@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, dataset, design, files, personas, preferences, seeds
-from .attributes import NAMES
+from .. import UserError, files, personas, seeds
+from ..attributes import NAMES
+from . import dataset
+from .revision import checks
+from .splits import HELDOUT, TRAIN, persona_splits
 
 
 def read(source: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -50,7 +53,7 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
             "persona_id": table["persona"].map(_id),
             "prompt_id": "q" + table["instruction"].map(_id).str[:8],
             "prompt_split": np.where(heldout, "heldout", "train"),
-            "use": np.where(heldout, design.HELDOUT, design.TRAIN),
+            "use": np.where(heldout, HELDOUT, TRAIN),
             "topic": "unknown",
             "prompt": table["instruction"],
             "rejected": table["original"],
@@ -61,9 +64,9 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
         }
     ).astype("str")
     people = _people(pd.DataFrame({_id(text): parse(text) for text in table["persona"].unique()}).T)
-    people["persona_split"] = design.persona_splits(people.index)
+    people["persona_split"] = persona_splits(people.index)
     pairs["persona_split"] = pairs["persona_id"].map(people["persona_split"])
-    pairs = pairs.join(preferences.checks(pairs, people))
+    pairs = pairs.join(checks(pairs, people))
     prompts = pairs[["prompt_id", "prompt", "topic", "prompt_split"]].drop_duplicates("prompt_id", ignore_index=True)
     return pairs, people, prompts.assign(source="published")
 
@@ -86,7 +89,7 @@ def read_personas(path: str | Path) -> pd.DataFrame:
         raise UserError(f"{path} has none of the attributes as columns ({', '.join(NAMES[:3])}, ...)")
     people = _people(table[known])
     people.index = pd.Index([_id(personas.describe(row)) for _, row in people.iterrows()], name=personas.ID)
-    people["persona_split"] = table["split"].to_numpy() if "split" in table else design.persona_splits(people.index)
+    people["persona_split"] = table["split"].to_numpy() if "split" in table else persona_splits(people.index)
     return people[~people.index.duplicated()]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from . import UserError, seeds
+from .. import UserError, seeds
 
 SPLITS = ("train", "heldout")  # of prompts
 TRAIN, SEEN, HELDOUT, DENSE = "train", "seen_test", "heldout_test", "dense"
