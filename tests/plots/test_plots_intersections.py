@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import groups, plots
+from persona_lib import plots
+from persona_lib.bench import intersections
 
 PEOPLE = pd.DataFrame(
     {"sex": ["Male", "Female"] * 4, "party": ["left", "left", "right", "right"] * 2},
@@ -19,11 +20,11 @@ def scores(score: float | None = None) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows = [[p, f"q{j}", rng.random() if score is None else score] for p in PEOPLE.index for j in range(4)]
     items = pd.DataFrame(rows, columns=["persona_id", "prompt_id", "score"])
-    return groups.scores(items, groups.crossings(PEOPLE, ATTRIBUTES))
+    return intersections.scores(items, intersections.crossings(PEOPLE, ATTRIBUTES))
 
 
 def crossings(table: pd.DataFrame):
-    return plots.intersections.crossings(groups.grid(table, PEOPLE, ATTRIBUTES), "A title")
+    return plots.intersections.crossings(intersections.grid(table, PEOPLE, ATTRIBUTES), "A title")
 
 
 def many(n: int) -> pd.DataFrame:

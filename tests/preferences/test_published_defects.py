@@ -16,17 +16,18 @@ import pytest
 from endpoint import Endpoint, completion
 from places import ROOT
 
-from persona_lib import bench, leave_one_out, personas, plots, stats
+from persona_lib import bench, personas, plots, stats
+from persona_lib.bench import leave_one_out
 from persona_lib.model import Model
 
 ELSEWHERE = {
     "samples of an item see each other's text": (
-        "test_bench::test_samples_are_independent_requests_and_take_a_temperature"
+        "test_conditions::test_samples_are_independent_requests_and_take_a_temperature"
     ),
     "pass@k is biased": "test_passk::test_pass_at_k_is_the_mean_over_all_choices_of_k_samples",
     "k > n gives a number": "test_passk::test_what_cannot_be_had_is_said",
     "pass@k does not run on inspect as it is now": (
-        "test_tasks::test_a_log_of_pass_at_k_has_every_sample_and_inspects_curve_is_ours"
+        "test_inspect_tasks::test_a_log_of_pass_at_k_has_every_sample_and_inspects_curve_is_ours"
     ),
     "leave-one-out hides the attribute from the judge, too": (
         "test_leave_one_out::test_hiding_an_attribute_from_the_writer_shows_in_the_score_of_the_same_items"
@@ -34,9 +35,9 @@ ELSEWHERE = {
     "the baseline asks to personalize": "test_templates::test_the_baseline_knows_no_persona_and_asks_for_none",
     "an import takes a key": "test_model::test_a_missing_key_is_said_before_anything_is_sent",
     "persona and prompt are confounded": (
-        "test_bench::test_every_persona_and_every_prompt_is_used_evenly_and_no_pair_twice"
+        "test_conditions::test_every_persona_and_every_prompt_is_used_evenly_and_no_pair_twice"
     ),
-    "the seed changes nothing": "test_bench::test_the_same_seed_draws_the_same_items_and_another_seed_others",
+    "the seed changes nothing": "test_conditions::test_the_same_seed_draws_the_same_items_and_another_seed_others",
     "no intervals by clusters": "test_intervals::test_items_of_one_persona_that_always_agree_count_once",
     "a judge is asked in one order": (
         "test_verdicts::test_both_orders_are_asked_and_a_pull_towards_the_first_place_cancels"
@@ -46,11 +47,15 @@ ELSEWHERE = {
         "test_contrasts::test_a_win_rate_bought_with_length_is_taken_back_and_a_fair_one_is_left"
     ),
     "no human labels": "test_calibration::test_the_corrected_rate_takes_a_judges_errors_out",
-    "failures become None": "test_bench::test_an_answer_or_a_verdict_that_fails_is_an_unscored_row_with_its_reason",
+    "failures become None": (
+        "test_conditions::test_an_answer_or_a_verdict_that_fails_is_an_unscored_row_with_its_reason"
+    ),
     "comparison only behind an API": (
         "test_comparison::test_a_model_that_knows_is_always_right_and_one_that_sees_only_the_place_makes_no_choice"
     ),
-    "four calls an item": ("test_bench::test_every_item_is_answered_and_judged_under_every_condition_with_two_calls"),
+    "four calls an item": (
+        "test_conditions::test_every_item_is_answered_and_judged_under_every_condition_with_two_calls"
+    ),
     "a second run repeats all calls": "test_model::test_replies_come_in_order_and_the_second_time_from_the_store",
     "a killed run is lost": (
         "test_resume::test_after_a_kill_no_completed_request_is_sent_again_and_at_most_those_in_flight_are"
@@ -165,7 +170,7 @@ def test_usage_counts_every_call_that_the_endpoint_saw():
 
 CHART = """
 import pandas as pd
-from persona_lib import leave_one_out
+from persona_lib.bench import leave_one_out
 names = ["age", "sex", "race", "religion", "income", "ideology", "ancestry"]
 told = list(enumerate(["nothing", *names]))
 rows = [(f"p{p}", "q", hidden, float((p + k) % (k + 2) > 0)) for k, hidden in told for p in range(9)]

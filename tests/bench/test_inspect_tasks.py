@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, bench, comparison, personas, prompts
+from persona_lib import UserError, bench, personas, prompts
+from persona_lib.bench import comparison
 from persona_lib.model import Model
 from persona_lib.stats import intervals, passk
 
@@ -24,9 +25,9 @@ pytestmark = [
 @pytest.fixture
 def tasks():
     pytest.importorskip("inspect_ai", reason="inspect-ai is not installed: pip install -e '.[inspect]'")
-    from persona_lib import tasks
+    from persona_lib.bench import inspect_tasks
 
-    yield tasks
+    yield inspect_tasks
     gc.collect()
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, comparison
+from persona_lib import UserError
+from persona_lib.bench import comparison
 from persona_lib.model import Model
 
 PEOPLE = pd.DataFrame({"age": [21, 32, 43, 54, 65]}, index=pd.Index([f"p{i}" for i in range(5)], name="persona_id"))

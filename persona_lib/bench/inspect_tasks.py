@@ -18,8 +18,10 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pydantic import BaseModel
 
 # By their whole names: inspect's command loads this file by its path.
-from persona_lib import UserError, bench, comparison, personas, prompts
-from persona_lib.inspected import Known, ask, chat_of, raw
+from persona_lib import UserError, bench, personas, prompts
+from persona_lib.bench import comparison
+from persona_lib.bench.conditions import CONDITIONS
+from persona_lib.bench.inspect_models import Known, ask, chat_of, raw
 from persona_lib.judges import verdicts
 from persona_lib.model import reply
 from persona_lib.model.model import TOP_LOGPROBS
@@ -32,7 +34,7 @@ _BY_CONDITION = [grouped(mean(), "condition"), grouped(stderr(cluster="persona_i
 
 @task
 def conditioning(
-    conditions: str | Sequence[str] = bench.CONDITIONS,
+    conditions: str | Sequence[str] = CONDITIONS,
     n_items: int = 700,
     n_personas: int = 1000,
     n_prompts: int = 700,
@@ -95,7 +97,7 @@ def compare(pairs: str, n_items: int = 200, seed: int = 0, templates: str | None
 
 def of_items(
     drawn: pd.DataFrame,
-    conditions: str | Sequence[str] = bench.CONDITIONS,
+    conditions: str | Sequence[str] = CONDITIONS,
     words: int = 60,
     templates: str | None = None,
     samples: int = 1,

@@ -8,7 +8,7 @@ import pytest
 
 from persona_lib import UserError
 from persona_lib.attributes import BY_NAME
-from persona_lib.groups import broad, crossings, grid, members, scores, worst
+from persona_lib.bench.intersections import broad, crossings, grid, members, scores, worst
 from persona_lib.personas import psychographics
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, seeds
-from .judges import verdicts
-from .model import Model, no_twins
-from .personas import profiles
-from .templates import bounded
-from .templates import load as load_template
+from .. import UserError, seeds
+from ..judges import verdicts
+from ..model import Model, no_twins
+from ..personas import profiles
+from ..templates import bounded
+from ..templates import load as load_template
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
 # What a condition is worth is seen against these: a random other persona's profile, the baseline in other words.

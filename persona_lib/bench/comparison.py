@@ -7,10 +7,11 @@ from an answer alone: which of several people was it written for? Chance is know
 import numpy as np
 import pandas as pd
 
-from . import UserError, bench, personas, seeds
-from .judges import verdicts
-from .model import Model
-from .templates import load as load_template
+from .. import UserError, personas, seeds
+from ..judges import verdicts
+from ..model import Model
+from ..templates import load as load_template
+from .conditions import others
 
 LETTERS = "ABCDEFGH"
 
@@ -90,7 +91,7 @@ def owned(results: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) ->
         As `match`; no row where no prompt has answers that differ.
     """
     mine, theirs = (results[results["condition"] == c] for c in ("direct", "other_persona"))
-    theirs = theirs.assign(persona_id=bench.others(theirs) if len(theirs) else [])
+    theirs = theirs.assign(persona_id=others(theirs) if len(theirs) else [])
     written = pd.concat([mine, theirs]).rename(columns={"answer": "chosen"})
     # An answer whose verdict failed is an answer all the same.
     written = written.assign(failure=written["failure"].where(written["chosen"].isna()))

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, bench, leave_one_out
+from persona_lib import UserError, bench
+from persona_lib.bench import leave_one_out
 from persona_lib.model import Model
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from . import UserError, bench, personas, preferences, seeds
-from .attributes import BY_NAME, NAMES
-from .judges import verdicts
-from .model import Model
-from .stats import agreement, intervals
+from .. import UserError, personas, preferences, seeds
+from ..attributes import BY_NAME, NAMES
+from ..judges import verdicts
+from ..model import Model
+from ..stats import agreement, intervals
+from .conditions import conditioning
 
 WITH, WITHOUT = "with", "without"
 NOTHING = "nothing"
@@ -232,7 +233,7 @@ def hide(
         told = {i: personas.describe(people.loc[i].drop(hidden, errors="ignore")) for i in asked["persona_id"].unique()}
         parts.append(asked.assign(hidden=hidden, told=asked["persona_id"].map(told)))
     items = pd.concat(parts).sort_values("persona_id", kind="stable", ignore_index=True)
-    return bench.conditioning(items, [writer], judge, [condition], words, templates)
+    return conditioning(items, [writer], judge, [condition], words, templates)
 
 
 def losses(table: pd.DataFrame, attributes: Sequence[str] = ()) -> pd.DataFrame:

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, personas, summaries
+from persona_lib import UserError, personas
+from persona_lib.bench import summaries
 from persona_lib.model import Model
 from persona_lib.stats import intervals
 

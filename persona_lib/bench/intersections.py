@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from . import UserError
-from .attributes import BY_NAME
-from .stats.intervals import ITEM, LEVEL, check, corrected, effective, rate, variance
+from .. import UserError
+from ..attributes import BY_NAME
+from ..stats.intervals import ITEM, LEVEL, check, corrected, effective, rate, variance
 
 MOST = 40  # values of an attribute that can be told apart in a table or figure
 NOBODY = "nobody in this group"

@@ -14,12 +14,12 @@ from typing import Literal
 import pandas as pd
 from pydantic import create_model
 
-from . import UserError, files, personas
-from .attributes import NAMES
-from .model import Model
-from .stats import agreement, intervals
-from .templates import Template
-from .templates import load as load_template
+from .. import UserError, files, personas
+from ..attributes import NAMES
+from ..model import Model
+from ..stats import agreement, intervals
+from ..templates import Template
+from ..templates import load as load_template
 
 KEPT, DROPPED = "kept", "dropped"
 CUES = Path(__file__).parent / "data" / "cues.yaml"

@@ -22,10 +22,10 @@ from inspect_ai.model import (
 from inspect_ai.util import JSONSchema
 from pydantic import BaseModel
 
-from .model.choices import Choices, chances, normalized
-from .model.reply import INVALID, Reply, read
-from .model.session import REASKS
-from .templates import load as load_template
+from ..model.choices import Choices, chances, normalized
+from ..model.reply import INVALID, Reply, read
+from ..model.session import REASKS
+from ..templates import load as load_template
 
 _FINISH = {"max_tokens": "length", "model_length": "length"}  # inspect's names of what endpoints call so
 _ROLES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
