@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from . import seeds
-from .personas import ID
+from .. import seeds
+from ..personas import ID
 
 DRAWS = 200
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from . import personas
-from .personas.respondents import Survey
-from .stats import intervals
+from .. import personas
+from ..personas.respondents import Survey
+from ..stats import intervals
 
 MAJORITY, LOGIT = "the majority's answer", "multinomial logit on the attributes"
 

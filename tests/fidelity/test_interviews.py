@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from persona_lib import UserError, interviews, portraits
+from persona_lib import UserError
+from persona_lib.fidelity import caricature, interviews
 from persona_lib.model import Choices
 from persona_lib.personas import describe, respondents
 
@@ -135,12 +136,12 @@ def test_groups_that_are_flattened_and_drawn_too_far_apart_are_found(gss):
     table = interviews.ask(few, StandIn(says), orders=1)
     party = gss.people["political views"].str.contains("Democrat").map({True: "D", False: "R"})
     table["party"] = table["persona_id"].map(party)
-    spread = portraits.distributions(table, "party")
+    spread = caricature.distributions(table, "party")
     assert (spread["variety"] == 0).all() and (spread["distance"] > 0.3).all()
-    assert portraits.caricature(table, "party").loc["stand-in", "exaggeration"] > 3
+    assert caricature.caricature(table, "party").loc["stand-in", "exaggeration"] > 3
     honest = table.assign(answer=table["truth"])
-    assert portraits.distributions(honest, "party")["distance"].eq(0).all()
-    assert portraits.caricature(honest, "party").loc["stand-in", "exaggeration"] == 1
+    assert caricature.distributions(honest, "party")["distance"].eq(0).all()
+    assert caricature.caricature(honest, "party").loc["stand-in", "exaggeration"] == 1
 
 
 def test_who_may_abstain_is_right_more_often(anes):

@@ -11,11 +11,11 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from . import UserError, personas, preferences, seeds
-from .judges import verdicts
-from .model import Model, no_twins
-from .personas import profiles
-from .stats import agreement, intervals
+from .. import UserError, personas, preferences, seeds
+from ..judges import verdicts
+from ..model import Model, no_twins
+from ..personas import profiles
+from ..stats import agreement, intervals
 
 ITEM = intervals.ITEM
 OPTIONS = ("rejected", "chosen")

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from . import UserError, personas, seeds
-from .guesses import LOGIT, MAJORITY, logit, majority
-from .model import Model
-from .personas.respondents import Survey, bands
-from .stats import agreement, intervals
-from .templates import load as load_template
+from .. import UserError, personas, seeds
+from ..model import Model
+from ..personas.respondents import Survey, bands
+from ..stats import agreement, intervals
+from ..templates import load as load_template
+from .baselines import LOGIT, MAJORITY, logit, majority
 
 ITEM = intervals.ITEM
 LETTERS = "ABCDEFG"
