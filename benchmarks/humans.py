@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from persona_lib import assignments, humans, personas, prompts, submissions
+from persona_lib import annotation, personas, prompts
+from persona_lib.annotation import assignments, submissions
 
 WORDS = ["some", "people", "hold", "that", "it", "depends", "on", "what", "you", "can", "afford", "first", "of", "all"]
 
@@ -59,16 +60,16 @@ def main() -> None:
         root = Path(temporary)
         table = items(20)
         began = time.perf_counter()
-        pages = humans.export(table, root / "study")
+        pages = annotation.export(table, root / "study")
         print(f"{len(pages)} pages of 10 questions written in {time.perf_counter() - began:.2f} s")
-        humans.export(items(options.submissions // 4), root / "large")
+        annotation.export(items(options.submissions // 4), root / "large")
         (inbox := root / "inbox").mkdir()
         submit(assignments.load(root / "large"), inbox)
         began = time.perf_counter()
         cpu = time.process_time()
-        handed_in = humans.read([inbox], root / "large")
+        handed_in = annotation.read([inbox], root / "large")
         seen = time.perf_counter()
-        tables = humans.write(handed_in, root / "tables")
+        tables = annotation.write(handed_in, root / "tables")
         ended = time.perf_counter()
         print(
             f"{len(handed_in)} submissions: read and verified in {seen - began:.1f} s, "

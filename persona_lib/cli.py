@@ -267,7 +267,8 @@ def export_study(
     of preference pairs: prompt_id, prompt, rejected (first), chosen (second), and persona_id unless all are for
     everybody. Without pairs the model of a preset writes them, to twice as many questions as are rated.
     """
-    from . import assignments, humans, items
+    from . import annotation
+    from .annotation import assignments, items
 
     table = items.read(pairs, people) if pairs else _made(preset, n_personas, items.SPARE * questions, seed)
     whole = items.rateable(table)
@@ -277,7 +278,7 @@ def export_study(
         )
     drawn = items.draw(whole, n_personas, questions, seed)
     options = {"checks": checks, "post_to": post_to, "participant": participant, "contact": contact, "title": title}
-    written = humans.export(drawn, out, raters, seed, **options, templates=templates)
+    written = annotation.export(drawn, out, raters, seed, **options, templates=templates)
     typer.echo(
         f"{len(written)} pages of {questions} questions and {checks} checks, {raters} for each persona, seed {seed}"
     )
@@ -287,11 +288,13 @@ def export_study(
 
 def _made(preset: str, n: int, questions: int, seed: int) -> Any:
     """Items written by the model of a preset."""
-    from . import items, presets
+    from . import ingredients, presets
     from .model import Model
 
     settings = presets.load(preset).all
-    return items.make(n, questions, Model(settings.get("model", "local"), settings.get("base_url")), seed)
+    return ingredients.items_to_rate(
+        n, questions, Model(settings.get("model", "local"), settings.get("base_url")), seed
+    )
 
 
 @annotate.command("import")
@@ -306,10 +309,10 @@ def import_(
 
     The exit code is 1 if no submission counts.
     """
-    from . import humans
+    from . import annotation
 
-    submitted = humans.read(files, study)
-    tables = humans.write(submitted, out, kept, seed)
+    submitted = annotation.read(files, study)
+    tables = annotation.write(submitted, out, kept, seed)
     for status, n in submitted["status"].value_counts().items():
         typer.echo(f"{n:6} {status}")
     for row in submitted[submitted["reason"].notna()].head(20).itertuples():

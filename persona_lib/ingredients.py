@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import UserError, files, personas, prompts
+from . import UserError, annotation, fidelity, files, personas, prompts
 from .attributes import NAMES
 from .model import Model
 from .model.budget import Budget
@@ -151,3 +151,21 @@ def _summary(folder: Path, used: Mapping[str, Any]) -> str:
         f"{used['tokens_in'] + used['tokens_out']:,} tokens, {cost_text(used['cost'])}"
     )
     return "\n".join(lines)
+
+
+def items_to_rate(n: int, questions: int, writer: Model, seed: int = 0, words: int = 60) -> pd.DataFrame:
+    """Make items for n adults: one shared set of answer pairs, so that all who judge them can be compared.
+
+    Args:
+        n: personas.
+        questions: pairs, as from `fidelity.shared_pairs`: three calls each.
+        writer: the model that writes them.
+        seed: of the personas, the questions and the pairs.
+        words: length asked for.
+
+    Returns:
+        As `annotation.items.of_pairs`: n x questions rows.
+    """
+    people = personas.sample(20 * n, seed).query("age >= 18").head(n)
+    asked = prompts.sample(prompts.load(), questions, seed)
+    return annotation.items.of_pairs(fidelity.shared_pairs(people, asked, writer, words, seed), people)

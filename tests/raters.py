@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from persona_lib import submissions
-from persona_lib.assignments import Assignment, Study
+from persona_lib.annotation import submissions
+from persona_lib.annotation.assignments import Assignment, Study
 
 BEGAN = 1_790_000_000_000  # some day in 2026
 

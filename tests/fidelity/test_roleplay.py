@@ -10,7 +10,8 @@ import pytest
 from endpoint import Endpoint, completion
 from sklearn.metrics import cohen_kappa_score
 
-from persona_lib import UserError, fidelity, humans, items
+from persona_lib import UserError, annotation, fidelity
+from persona_lib.annotation import items
 from persona_lib.model import Model
 
 PEOPLE = pd.DataFrame({"age": [20, 35, 50, 65]}, index=pd.Index([f"p{i}" for i in range(4)], name="persona_id"))
@@ -173,16 +174,16 @@ def test_synthetic_raters_agree_as_often_as_told_and_pass_through_the_human_stud
     )
     votes = fidelity.synthetic_votes(many, 4, 0.8)
     assert len(votes) == 4000 and votes.equals(fidelity.synthetic_votes(many.sample(frac=1, random_state=0), 4, 0.8))
-    raw = humans.reliability(votes).loc[("all", "raw agreement"), "estimate"]
+    raw = annotation.reliability(votes).loc[("all", "raw agreement"), "estimate"]
     assert raw == pytest.approx(0.8**2 + 0.2**2, abs=0.03)
-    crowd = humans.as_judge(humans.majority(fidelity.synthetic_votes(table)), fidelity.SYNTHETIC)
+    crowd = annotation.as_judge(annotation.majority(fidelity.synthetic_votes(table)), fidelity.SYNTHETIC)
     both = fidelity.beside(table, crowd)
     assert (fidelity.between_judges(both, "m", fidelity.SYNTHETIC)["n"] == 9).all()
 
 
 def test_ratings_of_other_items_are_refused_and_rated_items_can_be_put_to_models(played):
     pairs, table = played
-    crowd = humans.as_judge(humans.majority(fidelity.synthetic_votes(table)))
+    crowd = annotation.as_judge(annotation.majority(fidelity.synthetic_votes(table)))
     with pytest.raises(UserError, match="none of the 36 persona x question items that people rated"):
         fidelity.beside(table, crowd.assign(persona_id="somebody"))
     rated = items.of_pairs(pairs, PEOPLE)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, assignments, others, questionnaire, seeds, submissions
+from .. import UserError, seeds
+from ..stats import agreement
+from . import assignments, questionnaire, submissions
 from .items import checked
-from .stats import agreement
 
 KEPT = 3
 """Raters whose votes make a majority, of those who rated a persona."""
@@ -117,7 +118,7 @@ def read(
             raise UserError(f"{kit[0]} needs the folder that `persona annotate export` wrote: name it (--study)")
         reader = submissions.Reader(assignments.load(folder), words_per_minute)
         rows += [row for path in kit for row in reader.rows(path)]
-    rows += [row for path in paths if path.suffix == ".csv" for row in others.rows(path)]
+    rows += [row for path in paths if path.suffix == ".csv" for row in submissions.table_rows(path)]
     table = pd.DataFrame(rows, columns=[c for c in _SUBMISSION if c != "counted"])
     for moment in ("started", "finished"):
         known = pd.to_numeric(table[moment], errors="coerce")

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Literal
@@ -24,6 +25,8 @@ LEAST_SAME = 6  # so many choices on one side come about by chance once in 2**5 
 _MARKUP = re.compile(r"<[/!?a-zA-Z]|&#?\w+;|javascript:", re.IGNORECASE)
 
 Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
+_TABLE_CHOICES = {"first": "first", "a": "first", "1": "first", "second": "second", "b": "second", "2": "second"}
+_TABLE_NAMES = {"persona": "persona_id", "question": "prompt_id", "prompt": "prompt_id"}
 
 
 class _Strict(BaseModel):
@@ -210,3 +213,50 @@ def _add(table: pd.DataFrame, rows: pd.Index, reason: pd.Series | str) -> None:
     """Add a reason to those of some rows."""
     before = table.loc[rows, "reason"].fillna("").astype("str")
     table.loc[rows, "reason"] = before.where(before == "", before + "; ") + reason
+
+
+def table_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The submissions in a table of ratings from elsewhere, one for each rater and persona; nothing in a file raises.
+
+    The CSV file has the columns persona, question, rater, choice. Ratings are taken as they are.
+    """
+    raw, failure = content(path)
+    if failure:
+        yield outcome(path.name, [("unreadable", failure)])
+        return
+    try:
+        table = pd.read_csv(BytesIO(raw), dtype="str", keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, pd.errors.ParserError) as error:
+        yield outcome(path.name, [("unreadable", f"no CSV table ({error})")])
+        return
+    table.columns = [_TABLE_NAMES.get(name, name) for name in table.columns.str.strip().str.lower()]
+    needed = ["persona_id", "prompt_id", "rater", "choice"]
+    if sorted(c for c in table.columns if c in needed) != sorted(needed):
+        yield outcome(
+            path.name, [("foreign", "a table of ratings has the columns persona, question, rater, choice, each once")]
+        )
+        return
+    for (persona, rater), own in table.groupby(["persona_id", "rater"], sort=False):
+        yield _table_row(path.name, persona, rater, own)
+
+
+def _table_row(name: str, persona: str, rater: str, own: pd.DataFrame) -> dict[str, Any]:
+    """One rater's ratings of one persona."""
+    own = own.assign(choice=own["choice"].str.strip().str.lower().map(_TABLE_CHOICES))
+    if "seconds" in own:
+        own["seconds"] = pd.to_numeric(own["seconds"], errors="coerce")
+    contradicted = own.groupby("prompt_id")["choice"].transform("nunique") > 1
+    own["choice"] = own["choice"].mask(contradicted)
+    unique = own.sort_values("choice", kind="stable").drop_duplicates("prompt_id").sort_index()
+    unread = int(unique["choice"].isna().sum())
+    against = [("incomplete", "no choice can be read")] if unread == len(unique) else []
+    if not persona.strip() or not rater.strip():
+        against.insert(0, ("foreign", f"{len(own)} rows name no persona or no rater"))
+    notes = [
+        f"{unread} of {len(unique)} choices are neither first, second, A, B, 1, 2, or contradict each other"
+    ] * bool(unread)
+    notes += [f"{len(own) - len(unique)} ratings are repeated"] * (len(own) > len(unique))
+    kept = [c for c in ("persona_id", "prompt_id", "pair_id", "choice", "seconds", "reason") if c in unique]
+    counts = {"questions": len(unique), "answered": len(unique) - unread}
+    known = {"persona_id": persona, "rater": rater, "ratings": unique[kept].to_dict("records")}
+    return outcome(name, against, notes, **known, **counts)

@@ -9,7 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 from raters import items
 
-from persona_lib import assignments, humans
+from persona_lib import annotation
+from persona_lib.annotation import assignments
 
 EVIL = '</script><script>window.hurt = 1</script><img src="http://192.0.2.1/x" onerror="window.hurt = 2">{{ 7 * 7 }}'
 REASON = 'She "wants" it \\ so\u2028 \U0001f600 é < & '
@@ -22,7 +23,7 @@ def opened(browser, tmp_path):
 
     def open_page(width=1400, height=900, script=None, query="", table=None, scheme="light", **options):
         options = {"raters": 2, "checks": 1} | options
-        humans.export(items(1, 4) if table is None else table, tmp_path / "study", **options)
+        annotation.export(items(1, 4) if table is None else table, tmp_path / "study", **options)
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
         context.set_default_timeout(5000)
@@ -106,9 +107,9 @@ def test_an_assignment_is_filled_in_by_keyboard_reloaded_half_way_downloaded_and
     path = download(page, tmp_path)
     page.reload()
     assert page.inner_text("#code") == code and page.inner_text("h1:visible") == "Thank you"
-    table = humans.read([path], tmp_path / "study")
+    table = annotation.read([path], tmp_path / "study")
     assert table["status"].tolist() == ["ok"] and table["code"].tolist() == [code]
-    votes = humans.votes(table)
+    votes = annotation.votes(table)
     assert (votes["choice"] == "second").all() and len(votes) == 4 and votes["seconds"].between(15, 20).all()
     assert set(votes["reason"]) <= {REASON + str(n) for n in range(5)}
 
@@ -188,7 +189,7 @@ def test_hostile_data_are_shown_as_the_text_that_they_are(opened):
 
 
 def test_an_inline_script_that_slipped_in_would_not_run(browser, tmp_path):
-    written = humans.export(items(1, 2), tmp_path / "study", raters=1)
+    written = annotation.export(items(1, 2), tmp_path / "study", raters=1)
     page = browser.new_page()
     page.goto((tmp_path / "study" / written["file"][0]).as_uri())
     script = "Object.assign(document.createElement('script'), {textContent: 'window.hurt = 1'})"
@@ -211,7 +212,7 @@ def test_a_browser_that_keeps_nothing_says_so_and_the_page_works_all_the_same(op
     begin(page)
     for letter in letters(assignment):
         answer(page, letter)
-    assert humans.read([download(page, tmp_path)], tmp_path / "study")["status"].tolist() == ["too_fast"]
+    assert annotation.read([download(page, tmp_path)], tmp_path / "study")["status"].tolist() == ["too_fast"]
 
 
 @pytest.mark.parametrize("kept", ["{", "null", "[]", '{"answers": []}', '{"answers": 3, "page": "end"}'])
@@ -254,7 +255,7 @@ def test_answers_go_to_the_studys_address_with_the_participants_number_and_again
     browser, inbox, tmp_path
 ):
     address, received = inbox
-    humans.export(items(1, 2), tmp_path / "study", raters=1, post_to=address, participant="PID")
+    annotation.export(items(1, 2), tmp_path / "study", raters=1, post_to=address, participant="PID")
     assignment = assignments.load(tmp_path / "study").assignments[0]
     page = browser.new_page()
     page.goto((tmp_path / "study" / assignment.file).as_uri() + "?PID=p%3C7&other=x")
@@ -268,7 +269,7 @@ def test_answers_go_to_the_studys_address_with_the_participants_number_and_again
     page.wait_for_selector("text=Your answers have arrived.")
     page.close()
     (tmp_path / "posted.jsonl").write_bytes(received[1])
-    row = humans.read([tmp_path / "posted.jsonl"], tmp_path / "study").iloc[0]
+    row = annotation.read([tmp_path / "posted.jsonl"], tmp_path / "study").iloc[0]
     assert len(received) == 2 and row["participant"] == "p<7" and row["status"] == "too_fast"
 
 

@@ -14,7 +14,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from . import UserError
+from .. import UserError
 from .assignments import FORMAT, Assignment, Question, Study
 
 DATA = Path(__file__).parent / "data"

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError, model_validator
 
-from . import UserError, seeds
+from .. import UserError, seeds
 from .items import ITEM
 
 FORMAT = "persona-annotation 1"

@@ -8,30 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import UserError, fidelity, files, personas, prompts, seeds
-from .model import Model
-from .preferences import dataset
+from .. import UserError, files, personas, seeds
+from ..preferences import dataset
 
 ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
 SPARE = 2  # questions written for each that is rated, as in the paper: some get no answer
-
-
-def make(n: int, questions: int, writer: Model, seed: int = 0, words: int = 60) -> pd.DataFrame:
-    """Make items for n adults: one shared set of answer pairs, so that all who judge them can be compared.
-
-    Args:
-        n: personas.
-        questions: pairs, as from `fidelity.shared_pairs`: three calls each.
-        writer: the model that writes them.
-        seed: of the personas, the questions and the pairs.
-        words: length asked for.
-
-    Returns:
-        As `of_pairs`: n x questions rows.
-    """
-    people = personas.sample(20 * n, seed).query("age >= 18").head(n)
-    asked = prompts.sample(prompts.load(), questions, seed)
-    return of_pairs(fidelity.shared_pairs(people, asked, writer, words, seed), people)
 
 
 def read(path: Path, people: Path | None = None) -> pd.DataFrame:

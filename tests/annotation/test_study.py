@@ -15,13 +15,14 @@ from raters import BEGAN, content, hand_in, items, signed
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from typer.testing import CliRunner
 
-from persona_lib import UserError, assignments, cli, fidelity, files, humans
-from persona_lib import items as stimuli
+from persona_lib import UserError, annotation, cli, fidelity, files
+from persona_lib.annotation import assignments
+from persona_lib.annotation import items as stimuli
 
 
 @pytest.fixture
 def folder(tmp_path):
-    humans.export(items(), tmp_path / "study")
+    annotation.export(items(), tmp_path / "study")
     return tmp_path / "study"
 
 
@@ -48,21 +49,21 @@ def test_every_answer_stands_at_a_as_often_as_at_b_for_each_rater_and_for_each_q
 
 
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_another_study(folder, tmp_path):
-    written = humans.export(items(), tmp_path / "again")
-    other = humans.export(items(), tmp_path / "other", seed=1)
+    written = annotation.export(items(), tmp_path / "again")
+    other = annotation.export(items(), tmp_path / "other", seed=1)
     for name in [*written["file"], "assignments.json"]:
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     assert not set(written["assignment"]) & set(other["assignment"])
 
 
 def test_more_personas_leave_the_pages_of_the_others_as_they_are(folder, tmp_path):
-    more = humans.export(items(personas=4), tmp_path / "more")
+    more = annotation.export(items(personas=4), tmp_path / "more")
     assert {p.name for p in (folder / "pages").iterdir()} < {f.removeprefix("pages/") for f in more["file"]}
 
 
 def test_checks_are_spread_over_the_page_and_never_open_it(tmp_path):
     for seed in range(20):
-        out = humans.export(items(1, 10), tmp_path / str(seed), raters=1, seed=seed)
+        out = annotation.export(items(1, 10), tmp_path / str(seed), raters=1, seed=seed)
         questions = assignments.load(tmp_path / str(seed)).assignments[0].questions
         first, second = (n for n, q in enumerate(questions) if q.item is None)
         assert 1 <= first <= 5 < second < 12 and out[["questions", "checks"]].to_numpy().tolist() == [[10, 2]]
@@ -91,7 +92,7 @@ def test_a_draw_takes_so_many_personas_and_questions_and_the_seed_decides_which(
 )
 def test_items_that_cannot_be_rated_are_refused_in_one_line(tmp_path, change, said):
     with pytest.raises(UserError, match=said):
-        humans.export(change(items()), tmp_path / "study")
+        annotation.export(change(items()), tmp_path / "study")
     assert not (tmp_path / "study").exists()
 
 
@@ -101,7 +102,7 @@ def test_a_seed_that_is_none_is_refused_in_one_line(tmp_path):
     result = persona("annotate", "export", "--pairs", tmp_path / "pairs.parquet", *drawn)
     assert result.exit_code == 1 and result.stderr == "error: seed must be a whole number, 0 or more; it is -1.\n"
     with pytest.raises(UserError, match="seed must be a whole number"):
-        humans.export(items(), tmp_path / "study", seed=-1)
+        annotation.export(items(), tmp_path / "study", seed=-1)
     assert not (tmp_path / "study").exists()
 
 
@@ -110,17 +111,17 @@ def test_a_seed_that_is_none_is_refused_in_one_line(tmp_path):
 )
 def test_an_address_that_would_change_the_security_policy_is_refused(tmp_path, address):
     with pytest.raises(UserError, match="no address to send answers to"):
-        humans.export(items(), tmp_path / "study", post_to=address)
+        annotation.export(items(), tmp_path / "study", post_to=address)
 
 
 def test_a_folder_with_something_in_it_is_refused(folder):
     with pytest.raises(UserError, match="not empty"):
-        humans.export(items(), folder)
+        annotation.export(items(), folder)
 
 
 def test_pages_hold_no_live_markup_of_the_data_and_no_word_of_which_answer_is_which(tmp_path):
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
-    humans.export(items(1).assign(first=evil, prompt=evil, profile=evil), tmp_path / "s", title=evil, contact=evil)
+    annotation.export(items(1).assign(first=evil, prompt=evil, profile=evil), tmp_path / "s", title=evil, contact=evil)
     for page in (tmp_path / "s" / "pages").iterdir():
         text = page.read_text()
         assert "alert(1)</script>" not in text and "<img" not in text and text.count("<script") == 2
@@ -130,7 +131,7 @@ def test_pages_hold_no_live_markup_of_the_data_and_no_word_of_which_answer_is_wh
 def test_wording_of_the_users_own_replaces_ours_and_a_broken_one_is_named(tmp_path):
     (own := tmp_path / "own").mkdir()
     (own / "annotate_task.html.j2").write_text("<p>Mine, of {{ questions }}.</p>")
-    humans.export(items(), tmp_path / "study", templates=own)
+    annotation.export(items(), tmp_path / "study", templates=own)
     page = next((tmp_path / "study" / "pages").iterdir()).read_text()
     assert "<p>Mine, of 10.</p>" in page and "Before you begin" in page
     for name, text, said in [
@@ -140,7 +141,7 @@ def test_wording_of_the_users_own_replaces_ours_and_a_broken_one_is_named(tmp_pa
     ]:
         (own / name).write_text(text)
         with pytest.raises(UserError, match=said):
-            humans.export(items(), tmp_path / "other", templates=own)
+            annotation.export(items(), tmp_path / "other", templates=own)
 
 
 def test_preference_pairs_become_items_with_the_rejected_answer_first():
@@ -210,7 +211,7 @@ def test_pairs_that_give_no_choice_are_told_from_those_that_do():
 
 
 def read_one(folder, path):
-    table = humans.read([path], folder)
+    table = annotation.read([path], folder)
     assert len(table) == 1
     return table.iloc[0]
 
@@ -220,9 +221,9 @@ def test_an_honest_submission_counts_and_its_choices_are_those_of_the_items(fold
         return "first" if item["prompt_id"] in ("q1", "q4") else "second"
 
     files = [hand_in(tmp_path / f"{a.id}.json", study, a, prefers) for a in study.assignments]
-    table = humans.read(files, folder)
+    table = annotation.read(files, folder)
     assert table["status"].eq("ok").all() and table["counted"].all() and table["reason"].isna().all()
-    votes = humans.votes(table)
+    votes = annotation.votes(table)
     assert len(votes) == 2 * 8 * 4 and set(votes["rater"]) == {a.id for a in study.assignments}
     expected = np.where(votes["prompt_id"].isin(["q1", "q4"]), "first", "second")
     assert (votes["choice"] == expected).all() and (votes["seconds"] == 15).all()
@@ -238,9 +239,9 @@ def test_half_a_character_in_a_file_does_not_stop_the_import_of_the_others(folde
     files = [hand_in(tmp_path / "1.json", study, one, participant="p\ud83d"), hand_in(tmp_path / "2.json", study, two)]
     files.append(tmp_path / "3.json")
     files[2].write_text('{"assignment": "\\ud83d"}')
-    table = humans.read(files, folder)
+    table = annotation.read(files, folder)
     assert table["status"].tolist() == ["ok", "ok", "foreign"] and table["participant"][0] == "p?"
-    humans.write(table, tmp_path / "ratings")
+    annotation.write(table, tmp_path / "ratings")
 
 
 def answers_changed(**changes):
@@ -282,7 +283,7 @@ def test_what_speaks_against_a_submission_is_its_status_and_reason_and_it_does_n
     row = read_one(folder, path)
     assert row["status"] == status and not row["counted"]
     assert pd.Series(row["reason"]).str.contains(said).all(), row["reason"]
-    assert humans.votes(humans.read([path], folder)).empty
+    assert annotation.votes(annotation.read([path], folder)).empty
 
 
 def test_a_failed_check_and_one_side_throughout_are_told_apart(folder, study, tmp_path):
@@ -380,19 +381,21 @@ def test_of_two_submissions_to_one_assignment_the_first_finished_counts(folder, 
     hand_in(tmp_path / "early.json", study, a, "second")
     hand_in(tmp_path / "copy.json", study, a, "second")
     hand_in(tmp_path / "bad.json", study, a, agreed=0, finished=BEGAN + 10**6)
-    table = humans.read([tmp_path / f"{n}.json" for n in ("a_late", "early", "copy", "bad")], folder).set_index("file")
+    table = annotation.read([tmp_path / f"{n}.json" for n in ("a_late", "early", "copy", "bad")], folder).set_index(
+        "file"
+    )
     assert table["status"].tolist() == ["duplicate", "duplicate", "ok", "no_consent"]
     assert table.loc["a_late.json", "reason"] == "the same assignment was answered before, in copy.json"
     assert "the same completion code" in table.loc["copy.json", "reason"]
     assert "the same completion code" in table.loc["early.json", "reason"]
-    assert set(humans.votes(table.reset_index())["choice"]) == {"second"}
+    assert set(annotation.votes(table.reset_index())["choice"]) == {"second"}
 
 
 def test_one_participant_with_two_assignments_counts_once(folder, study, tmp_path):
     for n, a in enumerate(study.assignments[:3]):
         who = "me" if n < 2 else "you"
         hand_in(tmp_path / f"{n}.json", study, a, participant=who, finished=BEGAN + 10**6 + n)
-    table = humans.read([tmp_path / f"{n}.json" for n in range(3)], folder)
+    table = annotation.read([tmp_path / f"{n}.json" for n in range(3)], folder)
     assert table["status"].tolist() == ["ok", "duplicate", "ok"]
     assert table["reason"].tolist()[1] == "the same participant answered before, in 0.json"
 
@@ -400,7 +403,7 @@ def test_one_participant_with_two_assignments_counts_once(folder, study, tmp_pat
 @pytest.mark.parametrize("blank", ["", " "])
 def test_raters_whose_address_gives_no_number_are_not_taken_for_one_participant(folder, study, tmp_path, blank):
     files = [hand_in(tmp_path / f"{a.id}.json", study, a, participant=blank) for a in study.assignments[:3]]
-    table = humans.read(files, folder)
+    table = annotation.read(files, folder)
     assert table["status"].tolist() == ["ok"] * 3 and table["participant"].isna().all()
 
 
@@ -409,7 +412,7 @@ def test_lines_of_a_jsonl_file_and_files_of_a_folder_are_read_each(folder, study
     lines = [json.dumps(signed(a, content(study, a))) for a in study.assignments[:2]]
     (inbox / "posted.jsonl").write_text("\n".join([lines[0], "", '{"cut', lines[1]]))
     hand_in(inbox / "one.json", study, study.assignments[2])
-    table = humans.read([inbox, inbox / "one.json"], folder)
+    table = annotation.read([inbox, inbox / "one.json"], folder)
     assert table["file"].tolist() == ["one.json", "posted.jsonl:1", "posted.jsonl:3", "posted.jsonl:4"]
     assert table["status"].tolist() == ["ok", "ok", "unreadable", "ok"]
 
@@ -424,13 +427,13 @@ def test_nothing_to_read_or_no_study_is_said_in_one_line(folder, study, tmp_path
         ([one], tmp_path / "empty", "no assignments.json in"),
     ]:
         with pytest.raises(UserError, match=said):
-            humans.read(paths, where)
+            annotation.read(paths, where)
     damaged = json.loads((folder / "assignments.json").read_text())
     damaged["assignments"][0]["questions"][0]["item"] = 99
     for text in (json.dumps(damaged), "{", "[]"):
         (folder / "assignments.json").write_text(text)
         with pytest.raises(UserError, match="is damaged"):
-            humans.read([one], folder)
+            annotation.read([one], folder)
 
 
 # Tables of others
@@ -442,11 +445,11 @@ def test_a_table_of_others_gives_votes_and_says_what_it_could_not_read(tmp_path)
         "p0,q0,r0,A,\np0,q1,r0,2,\np0,q0,r1,first,\np0,q1,r1,perhaps,\n"
         "p0,q0,r2,a,\np0,q0,r2,b,\np1,q0,r0,1,\np1,q0,r0,1,\np1,q0,,1,\np2,q0,r0,?,\n"
     )
-    table = humans.read([tmp_path / "t.csv"])
+    table = annotation.read([tmp_path / "t.csv"])
     assert table["status"].tolist() == ["ok", "ok", "incomplete", "ok", "foreign", "incomplete"]
     assert table["reason"].iloc[1].startswith("1 of 2 choices are neither first, second")
     assert table["reason"].iloc[3] == "1 ratings are repeated" and "no persona or no rater" in table["reason"].iloc[4]
-    votes = humans.votes(table)
+    votes = annotation.votes(table)
     assert votes["choice"].fillna("-").tolist() == ["first", "second", "first", "-", "first"]
     assert votes["prompt_id"].tolist() == ["q0", "q1", "q0", "q1", "q0"]
 
@@ -462,16 +465,16 @@ def test_a_table_of_others_gives_votes_and_says_what_it_could_not_read(tmp_path)
 )
 def test_a_table_that_is_none_is_a_row(tmp_path, text, status):
     (tmp_path / "t.csv").write_text(text)
-    table = humans.read([tmp_path / "t.csv"])
-    assert table["status"].tolist() in ([status], ["foreign"], ["incomplete"]) and humans.votes(table).empty
+    table = annotation.read([tmp_path / "t.csv"])
+    assert table["status"].tolist() in ([status], ["foreign"], ["incomplete"]) and annotation.votes(table).empty
 
 
 # How votes are counted
 
 
 def test_people_are_one_judge_more_among_models():
-    won = humans.majority(random_votes(4, 6, 3))
-    people = humans.as_judge(won)
+    won = annotation.majority(random_votes(4, 6, 3))
+    people = annotation.as_judge(won)
     model = people.assign(judge="m", choice=people["choice"].where(people["prompt_id"] != "q0"))
     table = fidelity.between_judges(pd.concat([people, model]), "m", "people")
     assert table["n"].eq(5).all() and table["raw"].eq(1).all() and set(people["choice"]) == {"chosen", "rejected"}
@@ -490,14 +493,14 @@ def test_the_majority_of_three_is_taken_and_a_tie_or_a_single_vote_is_none():
         "p0.q0.a=f p0.q0.b=f p0.q0.c=s p0.q1.a=s p0.q1.b=s p0.q1.c=s "
         "p1.q0.a=f p1.q0.b=s p2.q0.a=f p3.q0.a=? p4.q0.a=f p4.q0.b=f"
     )
-    won = humans.majority(votes)
+    won = annotation.majority(votes)
     assert won["choice"].fillna("-").tolist() == ["first", "second", "-", "-", "-", "first"]
     assert won["failure"].fillna("").tolist() == ["", "", "a tie", "a single vote", "no vote", ""]
     assert won[["for_first", "for_second"]].to_numpy().tolist() == [[2, 1], [0, 3], [1, 1], [1, 0], [0, 0], [2, 0]]
     assert won["dropped"].isna().all()
-    assert humans.majority(votes, kept=1)["choice"].notna().sum() == 5
+    assert annotation.majority(votes, kept=1)["choice"].notna().sum() == 5
     with pytest.raises(UserError, match="can be a tie"):
-        humans.majority(votes, kept=4)
+        annotation.majority(votes, kept=4)
 
 
 def random_votes(personas, questions, raters, seed=0, p=0.7):
@@ -512,28 +515,28 @@ def random_votes(personas, questions, raters, seed=0, p=0.7):
 
 def test_of_four_raters_a_whole_set_is_dropped_by_chance_and_not_by_what_was_chosen():
     votes = random_votes(300, 4, 4)
-    won = humans.majority(votes)
+    won = annotation.majority(votes)
     assert won["choice"].notna().all() and (won[["for_first", "for_second"]].sum(axis=1) == 3).all()
     dropped = won.groupby("persona_id")["dropped"].unique()
     assert dropped.map(len).eq(1).all(), "one and the same rater for all questions of a persona"
     shares = dropped.str[0].value_counts(normalize=True)
     assert shares.between(0.17, 0.33).all() and len(shares) == 4
     swapped = votes.assign(choice=votes["choice"].map({"first": "second", "second": "first"}))
-    assert humans.majority(swapped)["dropped"].equals(won["dropped"])
-    assert humans.majority(votes.sample(frac=1, random_state=1)).equals(won), "the order of rows does not matter"
-    assert not humans.majority(votes, seed=1)["dropped"].equals(won["dropped"])
+    assert annotation.majority(swapped)["dropped"].equals(won["dropped"])
+    assert annotation.majority(votes.sample(frac=1, random_state=1)).equals(won), "the order of rows does not matter"
+    assert not annotation.majority(votes, seed=1)["dropped"].equals(won["dropped"])
 
 
 def test_the_rater_with_gaps_is_dropped_first():
     votes = random_votes(5, 4, 4)
     gap = votes[~((votes["rater"] == "c") & (votes["prompt_id"] == "q2"))]
-    won = humans.majority(gap)
+    won = annotation.majority(gap)
     assert set(won["dropped"].dropna()) == {"c"} and won["dropped"].isna().sum() == 5
 
 
 def test_agreement_is_fleiss_kappa_of_statsmodels_and_its_interval_holds_it():
     votes = random_votes(12, 10, 4)
-    table = humans.reliability(votes)
+    table = annotation.reliability(votes)
     kappas = table.xs("Fleiss' kappa", level="coefficient")
     wide = votes.pivot(index=["persona_id", "prompt_id"], columns="rater", values="choice")
     assert kappas.loc["all", "estimate"] == pytest.approx(fleiss_kappa(aggregate_raters(wide.to_numpy())[0]))
@@ -543,12 +546,12 @@ def test_agreement_is_fleiss_kappa_of_statsmodels_and_its_interval_holds_it():
     assert table.loc[("all", "raw agreement"), "estimate"] == pytest.approx(np.mean(pairs))
     assert (table["low"] < table["estimate"]).all() and (table["estimate"] < table["high"]).all()
     assert kappas.loc["all", ["raters", "n", "failed", "undefined"]].tolist() == [4, 120, 0, 0]
-    pd.testing.assert_frame_equal(table, humans.reliability(votes.sample(frac=1, random_state=1)))
+    pd.testing.assert_frame_equal(table, annotation.reliability(votes.sample(frac=1, random_state=1)))
 
 
 def test_a_kappa_that_is_not_defined_is_missing_and_counted_where_ac1_is_one():
     votes = pd.concat([random_votes(3, 4, 4, seed=2), votes_of("x.q0.a=f x.q0.b=f x.q1.a=f x.q1.b=f x.q2.a=f")])
-    table = humans.reliability(votes)
+    table = annotation.reliability(votes)
     kappa = table.loc[("x", "Fleiss' kappa")]
     assert np.isnan(kappa["estimate"]) and kappa[["undefined", "failed", "n", "raters"]].tolist() == [1, 1, 2, 2]
     assert table.loc[("x", "AC1"), "estimate"] == 1 and table.loc[("all", "Fleiss' kappa"), "undefined"] == 1
@@ -557,9 +560,9 @@ def test_a_kappa_that_is_not_defined_is_missing_and_counted_where_ac1_is_one():
 @pytest.mark.parametrize("votes", ["x.q0.a=?", ""])
 def test_without_votes_there_is_no_agreement_and_no_error(votes):
     given = votes_of(votes) if votes else votes_of("x.q0.a=?").iloc[:0]
-    table = humans.reliability(given)
+    table = annotation.reliability(given)
     assert table.loc["all", "n"].eq(0).all() and table.loc["all", "estimate"].isna().all()
-    assert humans.majority(given)["choice"].isna().all()
+    assert annotation.majority(given)["choice"].isna().all()
 
 
 # The commands
@@ -601,7 +604,7 @@ def test_an_import_of_which_nothing_counts_exits_with_1_and_says_why(tmp_path, f
 def test_a_reason_that_a_spreadsheet_would_run_gets_an_apostrophe_in_the_csv(folder, study, tmp_path):
     a = study.assignments[0]
     answers = [x | {"reason": "=HYPERLINK(1)"} for x in content(study, a)["answers"]]
-    table = humans.read([hand_in(tmp_path / "1.json", study, a, answers=answers)], folder)
-    humans.write(table, tmp_path / "r")
+    table = annotation.read([hand_in(tmp_path / "1.json", study, a, answers=answers)], folder)
+    annotation.write(table, tmp_path / "r")
     assert set(pd.read_csv(tmp_path / "r" / "votes.csv")["reason"]) == {"'=HYPERLINK(1)"}
     assert set(pd.read_parquet(tmp_path / "r" / "votes.parquet")["reason"]) == {"=HYPERLINK(1)"}
