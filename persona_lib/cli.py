@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 from . import UserError, files, store
 
 if TYPE_CHECKING:
-    from .presets import Preset
+    from .runs.presets import Preset
 
 
 class _OneLine(TyperGroup):
@@ -65,13 +65,13 @@ def run(
     A run that is already in the folder is replaced. A second run asks the model nothing again, and one with a larger
     budget goes on where the first was stopped.
     """
-    from . import runs
+    from .runs.run import run as execute
 
     chosen, planned = _planned(preset, only, model, base_url, p)
     if retry_failed:
         typer.echo(f"{store.Store().forget_failed()} failed replies will be asked again")
     folder = out or files.ROOT / "outputs" / chosen.name
-    manifest = runs.run(chosen, planned, folder, max_calls, max_cost)
+    manifest = execute(chosen, planned, folder, max_calls, max_cost)
     typer.echo(_summary(manifest))
     typer.echo((folder / "index.html").absolute())
     if manifest["status"] != "done":
@@ -92,7 +92,7 @@ def estimate(
 
     The notebooks run with made-up replies; what the store has takes no call. The exit code is 1 if one of them fails.
     """
-    from . import estimate, presets
+    from .runs import estimate, presets
 
     if pairs:
         given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
@@ -108,7 +108,7 @@ def _planned(
     preset: str, only: list[str] | None, model: str | None, base_url: str | None, p: list[str] | None
 ) -> tuple["Preset", dict[str, dict]]:
     """A preset, and its notebooks with their parameters, as the options of a command say."""
-    from . import presets
+    from .runs import presets
 
     chosen = presets.load(preset)
     given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
@@ -193,12 +193,12 @@ def pairs(
 
     Kill it at any time: the same command goes on from there. The limits hold for the writer and for the judge each.
     """
-    from . import ingredients, presets
+    from .runs import pairs, presets
 
     given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
     settings = presets.pairs(presets.load(preset), given)
     limits = {"max_calls": max_calls, "max_cost": max_cost}
-    typer.echo(ingredients.make(settings, out, prompts, personas, batch, retry_failed, **limits))
+    typer.echo(pairs.make(settings, out, prompts, personas, batch, retry_failed, **limits))
     typer.echo(f"{out.absolute()}\nto publish it: persona export {out} --out FOLDER")
 
 
@@ -288,13 +288,11 @@ def export_study(
 
 def _made(preset: str, n: int, questions: int, seed: int) -> Any:
     """Items written by the model of a preset."""
-    from . import ingredients, presets
     from .model import Model
+    from .runs import pairs, presets
 
     settings = presets.load(preset).all
-    return ingredients.items_to_rate(
-        n, questions, Model(settings.get("model", "local"), settings.get("base_url")), seed
-    )
+    return pairs.items_to_rate(n, questions, Model(settings.get("model", "local"), settings.get("base_url")), seed)
 
 
 @annotate.command("import")
@@ -341,7 +339,7 @@ def compare_runs(
     value: Annotated[str, typer.Option(help="column of the score")] = "score",
 ) -> None:
     """Hold two runs against each other, on the items that both have."""
-    from . import compare
+    from .runs import compare
 
     typer.echo(f"{second} less {first}, {value} of {table}")
     typer.echo(compare.runs(first, second, table, by, value).round(3).to_string())
@@ -355,10 +353,10 @@ def doctor(
 
     The exit code is 1 if something is missing that `make run` needs.
     """
-    from . import checks
+    from .runs import doctor
 
     fine = True
-    for check in checks.all_of(base_url):
+    for check in doctor.all_of(base_url):
         typer.echo(f"{'ok     ' if check.fine else 'MISSING' if check.needed else 'no     '} {check.what}")
         fine &= check.fine or not check.needed
     if not fine:

@@ -70,12 +70,12 @@ def own_outputs(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
 
 
-REPLAYED = ("test_notebooks.py", "test_pages.py")  # they look at one replayed run
+REPLAYED = ("runs/test_notebooks.py", "runs/test_pages.py")  # they look at one replayed run
 
 
 def pytest_collection_modifyitems(items):
     """What takes longest comes first, so that no worker is left with it in the end."""
-    items.sort(key=lambda item: item.path.name not in REPLAYED)
+    items.sort(key=lambda item: not str(item.path).endswith(REPLAYED))
 
 
 def pytest_collection_finish():

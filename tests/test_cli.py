@@ -9,7 +9,8 @@ import pytest
 from commands import one_line, persona
 from projects import write_project
 
-from persona_lib import UserError, census, files, local, presets, runs, store
+from persona_lib import UserError, census, files, local, store
+from persona_lib.runs import presets
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def started(monkeypatch):
         usage = {"calls": 5, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
         return {"status": told["status"], "notebooks": {"01_good": entry}, "usage": usage, "seconds": 3.0}
 
-    monkeypatch.setattr(runs, "run", run)
+    monkeypatch.setattr("persona_lib.runs.run.run", run)
     return told
 
 
@@ -96,12 +97,12 @@ def test_a_full_disk_is_one_line(project, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "outputs/x")
 
-    monkeypatch.setattr(runs, "run", full)
+    monkeypatch.setattr("persona_lib.runs.run.run", full)
     assert one_line(persona("run")) == "error: No space left on device: outputs/x\n"
 
 
 def test_a_bug_keeps_its_traceback(project, monkeypatch):
-    monkeypatch.setattr(runs, "run", lambda *_: {}["status"])
+    monkeypatch.setattr("persona_lib.runs.run.run", lambda *_: {}["status"])
     assert isinstance(persona("run").exception, KeyError)
 
 

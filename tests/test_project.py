@@ -45,7 +45,7 @@ def test_every_notebook_has_an_entry_in_the_smoke_preset():
 
 
 def test_every_preset_sets_only_parameters_that_its_notebooks_have():
-    from persona_lib import presets
+    from persona_lib.runs import presets
 
     assert {"smoke", "small", "paper"} <= set(presets.known())
     for name in presets.known():

@@ -5,7 +5,7 @@ Notebook 03 opens this wing: `revise` writes pairs, `splits` deals who is asked 
 PERSONA data. `persona pairs` makes a whole data set (`dataset`), `persona export` writes it for others (`exports`).
 """
 
-from . import dataset, exports, gates, negatives, published, splits, verification
+from . import dataset, exports, gates, ingredients, negatives, published, splits, verification
 from .revision import base_answers, refine, revise, similarity
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "dataset",
     "exports",
     "gates",
+    "ingredients",
     "negatives",
     "published",
     "refine",

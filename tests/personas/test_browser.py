@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 from places import ROOT
 
-from persona_lib import UserError, pages, personas
+from persona_lib import UserError, personas
 from persona_lib.personas import browser, profiles
+from persona_lib.runs import pages
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import pytest
 from endpoint import Endpoint
 from writers import build, judging, write
 
-from persona_lib import UserError, kernels, personas, presets
+from persona_lib import UserError, personas
 from persona_lib.preferences import dataset, exports, published
+from persona_lib.runs import kernels, notebooks
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def test_notebook_03_reads_published_data_with_hostile_texts(source, tmp_path):
     stem = "03_preferences"
     with Endpoint(judging(0.8, good="It depends on", plain="It depends.")) as endpoint:
         asked = {"model": "m", "base_url": endpoint.url, "recording": None, "data": str(tmp_path / "persona.parquet")}
-        defaults = presets.parameters(presets.notebook(stem))
+        defaults = notebooks.find(stem).parameters
         target, steps = tmp_path / f"{stem}.ipynb", tmp_path / "steps.jsonl"
         assert kernels.execute(stem, defaults | asked, target, steps, {}) is None
         assert len(endpoint.requests) == 2 * defaults["n_verify"]

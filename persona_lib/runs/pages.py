@@ -1,35 +1,28 @@
-"""Pages: the HTML of an executed notebook and the index page of a run. Used by `runs.run`.
+"""Pages: the HTML of an executed notebook and the index page of a run.
 
 Both are one file that asks for nothing outside its folder, and say so to the browser (Content-Security-Policy), so
 that they can be mailed and printed. The templates are data/notebook.html.j2 and data/index.html.j2.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import nbformat
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
-from . import presets
-from .model import usage
+from ..model import usage
+from . import notebooks
 
 DATA = Path(__file__).parent / "data"
 
 
-def title(notebook: Path) -> str:
-    """The first heading of a notebook, else its file name."""
-    prose = "\n".join(c.source for c in presets.read(notebook).cells if c.cell_type == "markdown")
-    heading = re.search(r"^#+\s+(.+?)\s*#*$", prose, re.MULTILINE)
-    return re.sub(r"[*`]", "", heading[1]) if heading else notebook.stem
-
-
 def export(notebook: Path, heading: str) -> Path:
     """Write an executed notebook as HTML beside it, pictures embedded, and return where."""
-    executed = presets.read(notebook)
+    executed = nbformat.read(notebook, as_version=4)
     executed.metadata["title"] = heading
     exporter = HTMLExporter(
         template_file="notebook.html.j2",
@@ -38,7 +31,7 @@ def export(notebook: Path, heading: str) -> Path:
         exclude_anchor_links=True,
     )
     # Pictures in the prose lie beside the notebook that was executed, not beside its copy.
-    resources = {"metadata": {"name": heading, "path": str(presets.notebook(notebook.stem).parent)}}
+    resources = {"metadata": {"name": heading, "path": str(notebooks.folder())}}
     page = notebook.with_suffix(".html")
     page.write_text(exporter.from_notebook_node(executed, resources)[0], "utf-8")
     return page

@@ -13,8 +13,9 @@ from commands import one_line, persona
 from endpoint import Endpoint, first_token
 from writers import write
 
-from persona_lib import UserError, ingredients, personas, presets, prompts
+from persona_lib import UserError, personas, prompts
 from persona_lib.preferences import dataset
+from persona_lib.runs import pairs, presets
 
 SIZES = {"personas": 3, "train": 2, "seen": 1, "heldout": 1, "train_prompts": 6, "heldout_prompts": 3, "verify": 0}
 
@@ -52,15 +53,15 @@ def test_the_committed_presets_have_pairs_and_the_paper_its_sizes():
 
 
 def test_prompts_are_drawn_over_topics_and_held_out_in_exact_numbers():
-    table = ingredients.questions(presets.pairs(preset(train_prompts=40, heldout_prompts=10)))
+    table = pairs.questions(presets.pairs(preset(train_prompts=40, heldout_prompts=10)))
     assert table["prompt_split"].value_counts().to_dict() == {"train": 40, "heldout": 10}
     assert table["topic"].nunique() >= 25 and table["prompt_id"].is_unique
-    again = ingredients.questions(presets.pairs(preset(train_prompts=40, heldout_prompts=10)))
+    again = pairs.questions(presets.pairs(preset(train_prompts=40, heldout_prompts=10)))
     pd.testing.assert_frame_equal(table, again)
-    whole = ingredients.questions(presets.pairs(preset(train_prompts=None)))
+    whole = pairs.questions(presets.pairs(preset(train_prompts=None)))
     assert len(whole) == len(prompts.load())
     with pytest.raises(UserError, match="5000 train and 3 held-out prompts are asked for, and 'builtin' has 4"):
-        ingredients.questions(presets.pairs(preset(train_prompts=5000)))
+        pairs.questions(presets.pairs(preset(train_prompts=5000)))
 
 
 def test_prism_is_filtered_and_a_file_of_ones_own_is_taken_as_it_is(tmp_path):
@@ -74,22 +75,22 @@ def test_prism_is_filtered_and_a_file_of_ones_own_is_taken_as_it_is(tmp_path):
     rows = [{"opening_prompt": o, "conversation_id": f"c{i}", "conversation_type": "x"} for i, o in enumerate(openings)]
     (tmp_path / "prism.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = presets.pairs(preset(prompts="prism", train_prompts=None))
-    found = ingredients.questions(settings, tmp_path / "prism.jsonl")
+    found = pairs.questions(settings, tmp_path / "prism.jsonl")
     assert len(found) == 37 and openings[0] in set(found["prompt"]) and set(found["source"]) == {"prism"}
     (tmp_path / "own.jsonl").write_text('{"prompt": "hello"}\n{"prompt": "Why?", "prompt_split": "heldout"}\n')
-    own = ingredients.questions(settings, tmp_path / "own.jsonl")
+    own = pairs.questions(settings, tmp_path / "own.jsonl")
     assert own["prompt"].tolist() == ["hello", "Why?"] and own["prompt_split"].tolist()[1] == "heldout"
 
 
 @pytest.fixture(scope="module")
 def drawn() -> pd.DataFrame:
-    return ingredients.people(presets.pairs(preset(personas=12)))
+    return pairs.people(presets.pairs(preset(personas=12)))
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
 def test_personas_of_a_file_are_read_with_ids_numbers_and_split(drawn, tmp_path, suffix):
     personas.save(drawn, tmp_path / f"people{suffix}")
-    people = ingredients.people(presets.pairs(preset()), tmp_path / f"people{suffix}")
+    people = pairs.people(presets.pairs(preset()), tmp_path / f"people{suffix}")
     assert len(people) == 12 and people.index.tolist() == drawn.index.tolist()
     for name in ("age", "persona_split", "sex", "ideology"):
         assert people[name].tolist() == drawn[name].astype(people[name].dtype).tolist(), name
@@ -110,7 +111,7 @@ def test_personas_of_a_file_are_read_with_ids_numbers_and_split(drawn, tmp_path,
 )
 def test_ids_and_texts_of_a_file_stay_as_they_are_written(tmp_path, name, text):
     (tmp_path / name).write_text(text)
-    people = ingredients.people(presets.pairs(preset()), tmp_path / name)
+    people = pairs.people(presets.pairs(preset()), tmp_path / name)
     assert people.index.tolist() == ["007", "010"]
     assert personas.describe(people.loc["007"]) == "age: 73\nincome: 45000\nreligion: None"
     assert personas.describe(people.loc["010"]) == "age: 8"
@@ -130,9 +131,9 @@ def test_ids_and_texts_of_a_file_stay_as_they_are_written(tmp_path, name, text):
 def test_a_file_of_personas_that_is_none_is_named(tmp_path, text, said):
     (tmp_path / "people.csv").write_text(text)
     with pytest.raises(UserError, match=said):
-        ingredients.people(presets.pairs(preset()), tmp_path / "people.csv")
+        pairs.people(presets.pairs(preset()), tmp_path / "people.csv")
     with pytest.raises(UserError, match=r"people.txt must end in one of"):
-        ingredients.people(presets.pairs(preset()), tmp_path / "people.txt")
+        pairs.people(presets.pairs(preset()), tmp_path / "people.txt")
 
 
 def test_grown_ups_are_drawn(drawn):
@@ -219,5 +220,5 @@ def test_a_budget_is_one_for_writer_batches_and_judge(part, quick, tmp_path):  #
         settings = presets.pairs(preset(), given)
         whole = 9 + 2 * 12
         with pytest.raises(UserError, match=f"max_calls is reached: {whole + 2} of {whole + 2}"):
-            ingredients.make(settings, tmp_path / "set", batch=part == "batch", max_calls=whole + 2)
+            pairs.make(settings, tmp_path / "set", batch=part == "batch", max_calls=whole + 2)
         assert len(endpoint.requests) == whole + 2

@@ -15,7 +15,8 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
 
-from persona_lib import UserError, forks
+from persona_lib import UserError
+from persona_lib.runs import forks
 
 TOLD = """
 import json, os, sys

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
-from . import UserError
+from .. import UserError
 
 _CONTEXT: BaseContext = multiprocessing.get_context("forkserver" if sys.platform == "linux" else None)
 
@@ -42,7 +42,7 @@ class Forked(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
         """Begin a kernel with the arguments of the command that would."""
-        _CONTEXT.set_forkserver_preload(["persona_lib.preload"])  # done when the first kernel begins
+        _CONTEXT.set_forkserver_preload(["persona_lib.runs.preload"])  # done when the first kernel begins
         arguments = cmd[cmd.index("-f") :]
         self.cwd = str(kwargs.get("cwd") or Path.cwd())
         self.process = _Process(target=_serve, args=(arguments, self.cwd, dict(kwargs["env"])))

@@ -18,11 +18,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from . import UserError, ingredients, kernels, notebook_progress
-from .model import catalogue, dry, progress
-from .model.usage import cost_text, total
+from .. import UserError
+from ..model import catalogue, dry, progress
+from ..model.usage import cost_text, total
+from ..store import Store, canonical
+from . import kernels, pairs
 from .presets import Pairs
-from .store import Store, canonical
+from .progress import Progress
 
 COLUMNS = ("notebook", "step", "model", "calls", "cached", "tokens_in", "tokens_out", "cost", "seconds", "failure")
 _HEADS = {"cached": "in the store", "tokens_in": "tokens in", "tokens_out": "tokens out", "seconds": "time"}
@@ -87,7 +89,7 @@ def _notebook(stem: str, values: Mapping[str, Any], steps: Path, environment: di
 
 def _pairs(settings: Pairs, prompts: Path | None, steps: Path, environment: dict[str, str]) -> dict[str, str] | None:
     told = environment | {progress.VARIABLE: str(steps)}
-    with notebook_progress.Progress("pairs", 1, steps), ProcessPoolExecutor(1, get_context("spawn")) as process:
+    with Progress("pairs", 1, steps), ProcessPoolExecutor(1, get_context("spawn")) as process:
         try:
             process.submit(_make, settings, prompts, steps.with_suffix(""), told).result()
         except UserError as error:
@@ -98,7 +100,7 @@ def _pairs(settings: Pairs, prompts: Path | None, steps: Path, environment: dict
 def _make(settings: Pairs, prompts: Path | None, folder: Path, environment: dict[str, str]) -> None:
     """In a process of its own, which the environment is for."""
     os.environ.update(environment)
-    ingredients.make(settings, folder, prompts)
+    pairs.make(settings, folder, prompts)
 
 
 def _rows(told: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

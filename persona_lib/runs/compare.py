@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import UserError, manifests
-from .stats import intervals
+from .. import UserError
+from ..stats import intervals
+from . import manifests
 
 TABLE, BY = "06_conditioning/results", "condition"
 

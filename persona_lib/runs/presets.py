@@ -1,21 +1,19 @@
 """Presets: which notebooks a run executes and with which parameters, checked before anything runs.
 
-A preset is one file in params/ (sizes, seeds, models): one file = one reproducible run. Used by `persona run`; to try
-it: `python -c "from persona_lib import presets; print(presets.plan(presets.load('smoke')))"`.
+A preset is one file in params/ (sizes, seeds, models): one file = one reproducible run.
 """
 
-import ast
 import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from pydantic import BaseModel, Field, ValidationError
 
-from . import UserError, files, local
-from .model import catalogue
+from .. import UserError, files, local
+from ..model import catalogue
+from . import notebooks
 
 # Parameters that may name something of the caller's, and what it must be so that it isn't taken for a name of ours.
 _PATHS = dict.fromkeys(("data", "embedder", "rated", "templates"), os.path.exists)
@@ -73,11 +71,6 @@ def known() -> list[str]:
     )
 
 
-def notebook(stem: str) -> Path:
-    """Where a notebook lies."""
-    return files.ROOT / "notebooks" / f"{stem}.ipynb"
-
-
 def load(name: str) -> Preset:
     """A preset by its name in params/, or by the path of a YAML file.
 
@@ -114,14 +107,14 @@ def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | No
     given = given or {}
     if not preset.notebooks:
         raise UserError(f"the preset '{preset.name}' lists no notebooks: see params/smoke.yaml for some")
-    there = [p.stem for p in (files.ROOT / "notebooks").glob("*.ipynb")]
+    there = notebooks.stems()
     for stem in preset.notebooks:
         if stem not in there:
             raise _unknown("notebook", stem, there)
     for name in only:
         if not name or not any(stem.startswith(name) for stem in preset.notebooks):
             raise _unknown("notebook", name, preset.notebooks)
-    declared = {stem: parameters(notebook(stem)) for stem in sorted(preset.notebooks)}
+    declared = {stem: notebooks.find(stem).parameters for stem in sorted(preset.notebooks)}
     selected = [stem for stem in declared if not only or stem.startswith(tuple(only))]
     own = {stem: values or {} for stem, values in preset.notebooks.items()}
     _check(preset.all, declared)
@@ -166,35 +159,8 @@ def _moved(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
 def _from_notebooks(name: str, value: Any) -> Any:
     """A parameter's value; a path that is there, seen from notebooks/, which does not tell where its user lives."""
     if name in _PATHS and isinstance(value, str) and _PATHS[name](value):
-        return os.path.relpath(os.path.realpath(value), (files.ROOT / "notebooks").resolve())
+        return os.path.relpath(os.path.realpath(value), notebooks.folder().resolve())
     return value
-
-
-def read(path: Path) -> nbformat.NotebookNode:
-    """A notebook's file."""
-    return nbformat.read(path, as_version=4)
-
-
-def parameters(path: Path) -> dict[str, Any]:
-    """The parameters that a notebook declares, with their defaults.
-
-    Raises:
-        UserError: the file is no notebook, or has no readable parameters cell.
-    """
-    try:
-        (source,) = [c.source for c in read(path).cells if "parameters" in c.metadata.get("tags", [])]
-        return dict(_literal(line) for line in ast.parse(source).body)
-    except (ValueError, SyntaxError, AttributeError, nbformat.reader.NotJSONError) as error:
-        hint = "it needs one cell tagged 'parameters' that holds lines `name = literal` only"
-        raise UserError(f"{path} can't be run: {hint}") from error
-
-
-def _literal(line: ast.stmt) -> tuple[str, Any]:
-    """Name and value of a line `name = literal` or `name: type = literal`."""
-    if not isinstance(line, ast.Assign | ast.AnnAssign):
-        raise ValueError("no assignment")
-    target = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
-    return target.id, ast.literal_eval(line.value)
 
 
 def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Kernels: one notebook executed with papermill in a kernel of this interpreter. Used by `runs` and `estimate`."""
+"""Kernels: one notebook executed with papermill in a kernel of this interpreter."""
 
 import re
 from collections.abc import Mapping
@@ -11,8 +11,10 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import DeadKernelError
 
-from . import forks, notebook_progress, presets, store
-from .model import keys, progress
+from .. import store
+from ..model import keys, progress
+from . import forks, notebooks
+from .progress import Progress
 
 
 def execute(
@@ -30,20 +32,18 @@ def execute(
     Returns:
         `name` and `message` (one line) of the error that it ended with, or None.
     """
-    source = presets.notebook(stem)
-    defaults = presets.parameters(source)
+    notebook = notebooks.find(stem)
     steps.touch()
-    cells = sum(cell.cell_type == "code" for cell in presets.read(source).cells) + 1  # papermill's own
-    with notebook_progress.Progress(stem, cells, steps) as shown:
+    with Progress(stem, notebook.code_cells + 1, steps) as shown:
         try:
             papermill.execute_notebook(
-                source,
+                notebook.path,
                 target,
-                {name: value for name, value in parameters.items() if value != defaults[name]},
+                {name: value for name, value in parameters.items() if value != notebook.parameters[name]},
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
-                cwd=source.parent,
+                cwd=notebook.path.parent,
                 kernel_manager_class=_kernel({progress.VARIABLE: str(steps)} | environment),
                 on_cell_executed=shown.cell_done,
             )

@@ -5,7 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from persona_lib import UserError, compare
+from persona_lib import UserError
+from persona_lib.runs import compare
 
 
 def run(folder, scores: dict[str, list[float | None]], start: int = 0):

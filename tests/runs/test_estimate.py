@@ -10,9 +10,11 @@ from projects import write_notebook, write_preset
 from pydantic import BaseModel, Field
 from typer.testing import CliRunner
 
-from persona_lib import cli, estimate, files, ingredients, presets, runs, store
+from persona_lib import cli, files, store
 from persona_lib.model import budget, dry
 from persona_lib.model.endpoint import OPENAI_URL
+from persona_lib.runs import estimate, pairs, presets
+from persona_lib.runs.run import run
 from persona_lib.store import Store, Stored, canonical, read_recording
 
 PARAMETERS = 'model = "m"\nbase_url = None\nn = 6\nrecording = None\nout = None'
@@ -96,7 +98,7 @@ def test_what_is_estimated_is_what_a_run_then_asks_and_after_it_nothing_is_left(
         assert table["cost"].isna().tolist() == [True] * 3 + [False] * 3
         assert any("m: no price known; add it to params/prices.yaml" in note for note in notes)
 
-        manifest = runs.run(smoke, planned, project / "outputs")
+        manifest = run(smoke, planned, project / "outputs")
         assert len(endpoint.requests) == table["calls"].sum() == manifest["usage"]["calls"]
         assert manifest["usage"]["cached"] == table["cached"].sum()
         table, _ = estimate.of(planned)
@@ -155,7 +157,7 @@ def test_the_estimate_of_pairs_is_the_number_of_calls_that_making_them_takes(tmp
         table, _ = estimate.of_pairs(settings)
         assert not endpoint.requests and set(table["notebook"]) == {"pairs"} and table["failure"].isna().all()
         assert table["calls"].tolist() == [8, 10, 10]  # base answers; critiques and revisions of 2 x 5 pairs
-        ingredients.make(settings, tmp_path / "pairs")
+        pairs.make(settings, tmp_path / "pairs")
         assert len(endpoint.requests) == 28
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from places import ROOT
 
-from persona_lib import forks
+from persona_lib.runs import forks
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

@@ -1,21 +1,22 @@
 """The manifest of a run, manifest.json: what ran, with what, how it ended and what it used.
 
-Written by `runs.run` before the first notebook and after each, shown by `pages.index`. It holds no key, no header and
-nothing of the environment.
+It is written before the first notebook and after each. It holds no key, no header and nothing of the environment.
 """
 
 import json
 import re
 import shutil
 import subprocess
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from platform import platform, python_version
 from typing import Any
 
-from . import UserError, files
-from .model.usage import total
+from .. import UserError, files
+from ..model.usage import total
 
 NAME = "manifest.json"
 
@@ -44,30 +45,51 @@ def _stems(folder: Path) -> list[str]:
         raise UserError(f"{folder} holds something else than an earlier run: choose a folder with --out") from None
 
 
-def begun(preset: str, about: str, notebooks: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The manifest of a run that begins; `notebooks` holds the title and parameters of each."""
-    waiting = {"status": "waiting", "error": None, "seconds": 0.0, "steps": {}}
-    seeds = {s: {k: v for k, v in e["parameters"].items() if "seed" in k} for s, e in notebooks.items()}
-    return {
-        "status": "running",
-        "preset": {"name": preset, "about": about},
-        "started": now(),
-        "versions": {"python": python_version(), "platform": platform()} | versions(),
-        **_git(),
-        "seeds": seeds,
-        "notebooks": {stem: waiting | entry for stem, entry in notebooks.items()},
-    }
+class Manifest:
+    """A run's manifest as it stands; it adds up what the notebooks used each time it is saved.
 
+    Args:
+        folder: of the run.
+        preset: its name.
+        about: what it is for.
+        notebooks: the title and parameters of each.
+        limits: what the run may use.
+    """
 
-def save(manifest: dict[str, Any], folder: Path) -> None:
-    """Add up what the notebooks used and write the manifest as things stand."""
-    entries = manifest["notebooks"].values()
-    for entry in entries:
-        entry["usage"] = total(entry["steps"].values())
-    asked = [m["identity"] for entry in entries for m in entry.get("models", ())]
-    manifest["models"] = [m for i, m in enumerate(asked) if m not in asked[:i]]
-    manifest["usage"] = total(entry["usage"] for entry in entries)
-    files.write_json(folder / NAME, manifest)
+    def __init__(
+        self,
+        folder: Path,
+        preset: str,
+        about: str,
+        notebooks: Mapping[str, Mapping[str, Any]],
+        limits: Mapping[str, float | None],
+    ):
+        waiting = {"status": "waiting", "error": None, "seconds": 0.0, "steps": {}}
+        seeds = {s: {k: v for k, v in e["parameters"].items() if "seed" in k} for s, e in notebooks.items()}
+        self.folder = folder
+        self.notebooks: dict[str, dict[str, Any]] = {stem: {**waiting, **entry} for stem, entry in notebooks.items()}
+        self.content: dict[str, Any] = {
+            "status": "running",
+            "preset": {"name": preset, "about": about},
+            "started": now(),
+            "versions": {"python": python_version(), "platform": platform()} | versions(),
+            **_git(),
+            "seeds": seeds,
+            "notebooks": self.notebooks,
+            "budget": dict(limits),
+        }
+        self._began = time.monotonic()
+
+    def save(self) -> None:
+        """Write the manifest as things stand."""
+        entries = self.notebooks.values()
+        for entry in entries:
+            entry["usage"] = total(entry["steps"].values())
+        asked = [m["identity"] for entry in entries for m in entry.get("models", ())]
+        self.content["models"] = [m for i, m in enumerate(asked) if m not in asked[:i]]
+        self.content["usage"] = total(entry["usage"] for entry in entries)
+        self.content["seconds"] = round(time.monotonic() - self._began, 1)
+        files.write_json(self.folder / NAME, self.content)
 
 
 def versions() -> dict[str, str | None]:

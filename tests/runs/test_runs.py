@@ -18,9 +18,11 @@ import pandas as pd
 import pytest
 from projects import write_notebook, write_preset, write_project
 
-from persona_lib import UserError, files, manifests, pages, presets, runs
+from persona_lib import UserError, files, runs
 from persona_lib.model import usage
-from persona_lib.notebook_progress import Progress
+from persona_lib.runs import manifests, pages, presets
+from persona_lib.runs.progress import Progress
+from persona_lib.runs.run import run
 
 
 @pytest.fixture
@@ -45,10 +47,10 @@ def done(tmp_path_factory):
         patch.setenv("OPENAI_API_KEY", "sk-secret")
         patch.chdir(root)
         preset, folder = presets.load("smoke"), root / "outputs" / "smoke"
-        runs.run(preset, presets.plan(preset), folder)
+        run(preset, presets.plan(preset), folder)
         (folder / "notes.txt").write_text("mine")
         (folder / "01_good" / "tables" / "old.csv").write_text("of the first run")
-        runs.run(preset, presets.plan(preset), folder)
+        run(preset, presets.plan(preset), folder)
     return folder
 
 
@@ -164,10 +166,15 @@ def test_the_index_tells_the_run(done, manifest):
     assert "$0.00" in text and '<th scope="row">answering</th><td>5</td><td>3</td><td>0</td><td>1</td>' in text
 
 
+def empty(folder: Path = Path()) -> manifests.Manifest:
+    """A manifest of a run without notebooks."""
+    return manifests.Manifest(folder, "p", "About.", {}, {})
+
+
 def index_of(**changed) -> str:
     """An index page without notebooks, from a manifest with some entries changed."""
     used = dict.fromkeys(usage.COUNTS, 0) | {"cost": None}
-    begun = manifests.begun("p", "About.", {})
+    begun = empty().content
     return " ".join(pages.index(begun | {"models": [], "usage": used, "seconds": 130.0} | changed).split())
 
 
@@ -182,9 +189,10 @@ def test_cost_is_unknown_only_where_calls_were_made_at_no_known_price():
         return {"steps": {"answers": dict.fromkeys(usage.COUNTS, 0) | {"calls": calls, "cost": cost}}}
 
     def cost(tmp, *entries):
-        manifest = manifests.begun("p", "", {}) | {"notebooks": dict(enumerate(entries))}
-        manifests.save(manifest, tmp)
-        return manifest["usage"]["cost"]
+        begun = empty(tmp)
+        begun.notebooks.update(enumerate(entries))
+        begun.save()
+        return begun.content["usage"]["cost"]
 
     here = Path(os.environ["PERSONA_STORE"]).parent
     assert cost(here, entry(1, 0.5), entry(2, 0.25)) == 0.75
@@ -196,14 +204,14 @@ def test_the_commit_is_told_in_a_checkout_of_our_own_only(tmp_path, monkeypatch)
     git = ["git", "-C", tmp_path, "-c", "user.name=x", "-c", "user.email=x"]
     monkeypatch.setattr(files, "ROOT", tmp_path)
     subprocess.run([*git, "init", "-q"], check=True)
-    assert "git" not in manifests.begun("p", "", {})  # no commit yet
+    assert "git" not in empty().content  # no commit yet
     subprocess.run([*git, "commit", "-qm", "x", "--allow-empty"], check=True)
-    assert manifests.begun("p", "", {})["git"]["dirty"] is False
+    assert empty().content["git"]["dirty"] is False
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "file").touch()
-    assert manifests.begun("p", "", {})["git"]["dirty"] is True
+    assert empty().content["git"]["dirty"] is True
     monkeypatch.setattr(files, "ROOT", tmp_path / "new")
-    assert "git" not in manifests.begun("p", "", {})
+    assert "git" not in empty().content
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "thesis.txt"])
@@ -213,7 +221,7 @@ def test_a_folder_with_something_else_is_refused_untouched(project, name):
     (folder / name).write_text('{"notebooks": ["01_good"]}')
     (folder / "01_good.html").write_text("mine")
     with pytest.raises(UserError, match="something else than an earlier run"):
-        runs.run(presets.load("smoke"), {}, folder)
+        run(presets.load("smoke"), {}, folder)
     assert len(list(folder.iterdir())) == 2
 
 
@@ -406,7 +414,7 @@ def test_a_parameters_cell_of_anything_but_literals_is_refused(project, paramete
 
 
 def test_a_file_that_is_no_notebook_is_refused(project):
-    presets.notebook("01_good").write_text("{")
+    (files.ROOT / "notebooks" / "01_good.ipynb").write_text("{")
     assert "01_good.ipynb can't be run" in failure(presets.plan, presets.load("smoke"))
 
 
@@ -414,7 +422,7 @@ def test_a_file_that_is_no_notebook_is_refused(project):
 
 
 def test_without_a_terminal_progress_is_plain_lines_now_and_then(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("persona_lib.notebook_progress.POLL_S", 0.01)
+    monkeypatch.setattr("persona_lib.runs.progress.POLL_S", 0.01)
     steps = tmp_path / "steps"
     steps.touch()
     with Progress("06_x", 5, steps) as progress:
@@ -426,7 +434,7 @@ def test_without_a_terminal_progress_is_plain_lines_now_and_then(tmp_path, monke
 
 
 def test_in_a_terminal_progress_is_one_line_that_is_redrawn(tmp_path, monkeypatch):
-    monkeypatch.setattr("persona_lib.notebook_progress.POLL_S", 0.1)  # unread, a terminal takes only 4 kB
+    monkeypatch.setattr("persona_lib.runs.progress.POLL_S", 0.1)  # unread, a terminal takes only 4 kB
     steps = tmp_path / "steps"
     steps.write_text('{"step": "answering", "done": 3, "total": 8}\n')
     reader, writer = os.openpty()  # a terminal that does not tell its size

@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from platform import platform, python_version
 from typing import NamedTuple
 
-from . import UserError, files, local, manifests, presets, store
-from .model import keys
+from .. import UserError, files, local, store
+from ..model import keys
+from . import manifests, presets
 
 ROOM_GB = 1.0  # the embedded model, a store and a run's pages take far less
 
