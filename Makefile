@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lab record clean
+.PHONY: run test lab docs record clean
 
 # Some containers forbid Python to keep what it compiles, and then each of the many processes compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
@@ -14,10 +14,16 @@ run: .venv/installed
 # tests wait for a process that starts.
 test: .venv/tested
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/mypy
 	$(BIN)/python -m slipcover --source persona_lib -m pytest -n 3 --no-loadscope-reorder --durations=10
 
 lab: .venv/installed
 	$(BIN)/jupyter lab notebooks
+
+# The reference of the package's functions, as HTML; a warning is an error.
+docs: .venv/tested
+	$(BIN)/python -W error docs/reference.py outputs/docs
 
 # Asks the embedded model everything anew: a fresh recording, and the notebooks' committed outputs replayed from it.
 record: .venv/installed

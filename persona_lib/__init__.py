@@ -1,13 +1,23 @@
-"""The helper package of the workbench: everything that computes, one module one job.
+"""The helper package of the workbench. Each folder is a wing; a wing imports only from the lines below it.
 
-Data flows one way, from `attributes` down to `cli` (README.md has the list). Nothing is imported here, so
-that `import persona_lib` costs nothing: a notebook names the modules it uses.
+    cli                                                 the command `persona`
+    runs                                                the notebooks of a preset executed; pages, estimates, comparisons
+    bench | fidelity | annotation                       PERSONA Bench; role-play beside people; the human study
+    preferences                                         preference pairs and the data set made of them
+    judges                                              verdicts, and how far to trust them
+    personas | prompts                                  who asks, and what they ask
+    model                                               language models, with the response store in front
+    census | store | stats | plots | local | templates  what knows no model
+    files | seeds | attributes                          files read and written, random streams, the 33 attributes
+
+A notebook opens wings, never their rooms: `from persona_lib import bench, personas, stats`. Nothing is imported here,
+so `import persona_lib` costs nothing. A contract of import-linter in pyproject.toml checks the direction.
 """
 
 
 class UserError(Exception):
-    """What the user can mend: one line that says what is wrong and what to do; commands show only that."""
+    """An error that the user can correct: one line says what is wrong and what to do. Commands show only that line."""
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows in a notebook in place of a traceback."""
+        """Return what IPython shows in a notebook in place of a traceback."""
         return [f"UserError: {self}"]

@@ -1,4 +1,7 @@
-"""The command `persona`: runs, estimates, personas, preference data, what is installed. To try it: `persona doctor`."""
+"""The command `persona`: run notebooks, estimate their cost, draw personas, make preference data, check the set-up.
+
+Each command imports what it needs itself, so that `persona --help` answers at once.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class _OneLine(TyperGroup):
-    """What the user can mend ends in one line; anything else is a bug and keeps its traceback."""
+    """Show a UserError as one line; anything else is a bug and keeps its traceback."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
@@ -36,11 +39,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help=__doc__,
+    help=__doc__.partition("\n")[0],
 )
 
 
-# Which notebooks, and with which parameters: the same for every command that runs them.
+# Which notebooks, with which parameters: the same for every command that runs them.
 _Preset = Annotated[str, typer.Option(help="name of a preset in params/, or a YAML file")]
 _Only = Annotated[list[str] | None, typer.Option(help="notebooks to run, such as 06 or 01,06")]
 _Model = Annotated[str | None, typer.Option(help="the model to ask: local, or its name at the endpoint")]
@@ -62,8 +65,8 @@ def run(
 ) -> None:
     """Run the notebooks of a preset.
 
-    A run that is already in the folder is replaced. A second run asks the model nothing again, and one with a larger
-    budget goes on where the first was stopped.
+    A run that is already in the folder is replaced. A second run asks the model nothing again. After a budget has
+    stopped a run, the same command with a larger one continues it.
     """
     from .runs.run import run as execute
 
@@ -88,9 +91,9 @@ def estimate(
     pairs: Annotated[bool, typer.Option("--pairs", help="of the data set of 'persona pairs' instead")] = False,
     prompts: Annotated[Path | None, typer.Option(help="with --pairs, as 'persona pairs' takes it")] = None,
 ) -> None:
-    """Count the model calls and tokens of a preset's notebooks, their cost and time, before anything is sent.
+    """Estimate calls, tokens, cost and time of a preset's notebooks before anything is sent.
 
-    The notebooks run with made-up replies; what the store has takes no call. The exit code is 1 if one of them fails.
+    The notebooks run with made-up replies; what the store holds takes no call. The exit code is 1 if a notebook fails.
     """
     from .runs import estimate, presets
 
@@ -107,7 +110,7 @@ def estimate(
 def _planned(
     preset: str, only: list[str] | None, model: str | None, base_url: str | None, p: list[str] | None
 ) -> tuple["Preset", dict[str, dict]]:
-    """A preset, and its notebooks with their parameters, as the options of a command say."""
+    """Return a preset, and its notebooks with the parameters that the options of a command set."""
     from .runs import presets
 
     chosen = presets.load(preset)
@@ -117,7 +120,7 @@ def _planned(
 
 
 def _given(pairs: list[str]) -> dict[str, Any]:
-    """Parameters from KEY=VALUE, the values read as YAML."""
+    """Read parameters from KEY=VALUE, the values as YAML."""
     import yaml
 
     given = {}
@@ -133,7 +136,7 @@ def _given(pairs: list[str]) -> dict[str, Any]:
 
 
 def _summary(manifest: dict[str, Any]) -> str:
-    """What became of each notebook, and what the run used."""
+    """Return a line for each notebook, and one for what the run used."""
     from .model.usage import cost_text
 
     lines = []
@@ -154,7 +157,7 @@ def sample(
     n: Annotated[int, typer.Argument(help="how many personas")],
     out: Annotated[Path, typer.Option(help="the file to write: .parquet, .jsonl, .csv or .txt")],
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
-    pums: Annotated[list[Path] | None, typer.Option(help="census files whose people to draw instead")] = None,
+    pums: Annotated[list[Path] | None, typer.Option(help="draw real people from these census files instead")] = None,
     where: Annotated[str | None, typer.Option(help="a filter, such as \"age < 30 and sex == 'Female'\"")] = None,
     adults: Annotated[bool, typer.Option("--adults", help="people of 18 or older only")] = False,
     random: Annotated[
@@ -189,9 +192,9 @@ def pairs(
     max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
     max_cost: Annotated[float | None, typer.Option(min=0, help="stop before more USD are spent")] = None,
 ) -> None:
-    """Make the preference data set of a preset: answers, and what becomes of them once a persona criticizes them.
+    """Make the preference data set of a preset: answers, each revised after the criticism of a persona.
 
-    Kill it at any time: the same command goes on from there. The limits hold for the writer and for the judge each.
+    You may stop it at any time: the same command continues. The limits hold for all its models together.
     """
     from .runs import pairs, presets
 
@@ -208,7 +211,7 @@ def export_pairs(
     out: Annotated[Path, typer.Option(help="folder to write, empty or not there yet")],
     form: Annotated[str, typer.Option(help="published (the PERSONA data's columns), trl, or users")] = "published",
 ) -> None:
-    """Write a preference data set in a form that others read, with a data card."""
+    """Write a preference data set in a form that other tools read, with a data card."""
     from .preferences import exports
 
     typer.echo(exports.write(folder, out, form).absolute())
@@ -216,15 +219,23 @@ def export_pairs(
 
 @app.command()
 def fit(
-    files: Annotated[list[Path], typer.Argument(help="person and housing files of the census microdata (PUMS)")],
+    files: Annotated[list[str], typer.Argument(help="person and housing files (PUMS); with --download, states")],
     out: Annotated[Path, typer.Option(help="where the population model goes, a .npz file")],
     mapping: Annotated[Path | None, typer.Option(help="YAML file: what another census's columns mean")] = None,
+    download: Annotated[int | None, typer.Option(help="year: fetch the 1-year files of the states")] = None,
 ) -> None:
-    """Fit the population model to census microdata."""
+    """Fit the population model to census microdata.
+
+    Examples: persona fit csv_pwy.zip csv_hwy.zip --out wyoming.npz; persona fit --download 2024 WY VT --out two.npz
+    """
     from . import census
 
     if out.suffix != ".npz":
         raise UserError(f"{out} must end in .npz")
+    if download and mapping:
+        raise UserError("--download fetches the Bureau's own files, which need no --mapping: leave one of the two out")
+    if download:
+        files = [str(path) for path in census.download_pums(download, files)]
     people = census.read_mapped(files, mapping) if mapping else census.read_pums(files)
     population = census.Population.fit(people, mapping)
     population.save(out)
@@ -234,7 +245,9 @@ def fit(
         typer.echo(f"{name}: {shown}")
 
 
-annotate = typer.Typer(no_args_is_help=True, help="A study with human raters: pages for them, and their answers back.")
+annotate = typer.Typer(
+    no_args_is_help=True, help="A study with human raters: pages for them, and the answers that they hand in."
+)
 app.add_typer(annotate, name="annotate")
 
 
@@ -251,21 +264,22 @@ def export_study(
     raters: Annotated[int, typer.Option(help="raters of each persona")] = 4,
     seed: Annotated[int, typer.Option(help="of the draws and of all orders")] = 0,
     checks: Annotated[int, typer.Option(help="attention checks on each page")] = 2,
-    post_to: Annotated[str | None, typer.Option(help="address that finished answers are sent to as well")] = None,
+    post_to: Annotated[str | None, typer.Option(help="also send finished answers to this address")] = None,
     participant: Annotated[
-        str | None, typer.Option(help="parameter of a page's address with the participant's number: PROLIFIC_PID")
+        str | None,
+        typer.Option(help="parameter of a page's address with the participant's id: PROLIFIC_PID"),
     ] = None,
-    contact: Annotated[str | None, typer.Option(help="whom participants may write to")] = None,
+    contact: Annotated[str | None, typer.Option(help="address for participants' questions")] = None,
     title: Annotated[str, typer.Option(help="of the pages")] = "Whose answer?",
     templates: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="folder with wording of your own")
+        Path | None, typer.Option(exists=True, file_okay=False, help="folder with your own wording")
     ] = None,
 ) -> None:
-    """Write one self-contained page per rater, and assignments.json, which says which answer is which: keep that.
+    """Write one self-contained page per rater, and assignments.json, which says which answer is which: keep it private.
 
-    The columns of a file of pairs are persona_id, profile, prompt_id, prompt, first, second; or, with --people, those
-    of preference pairs: prompt_id, prompt, rejected (first), chosen (second), and persona_id unless all are for
-    everybody. Without pairs the model of a preset writes them, to twice as many questions as are rated.
+    A file of pairs has the columns persona_id, profile, prompt_id, prompt, first, second. With --people it may have
+    those of preference pairs: prompt_id, prompt, rejected (first), chosen (second), and persona_id unless each pair is
+    for everybody. Without pairs, the model of a preset writes them, for twice as many questions as are rated.
     """
     from . import annotation
     from .annotation import assignments, items
@@ -277,7 +291,13 @@ def export_study(
             f"{len(table) - len(whole)} of {len(table)} pairs give no choice: an answer is missing, or both are alike"
         )
     drawn = items.draw(whole, n_personas, questions, seed)
-    options = {"checks": checks, "post_to": post_to, "participant": participant, "contact": contact, "title": title}
+    options: dict[str, Any] = {
+        "checks": checks,
+        "post_to": post_to,
+        "participant": participant,
+        "contact": contact,
+        "title": title,
+    }
     written = annotation.export(drawn, out, raters, seed, **options, templates=templates)
     typer.echo(
         f"{len(written)} pages of {questions} questions and {checks} checks, {raters} for each persona, seed {seed}"
@@ -287,7 +307,7 @@ def export_study(
 
 
 def _made(preset: str, n: int, questions: int, seed: int) -> Any:
-    """Items written by the model of a preset."""
+    """Let the model of a preset write items."""
     from .model import Model
     from .runs import pairs, presets
 
@@ -303,7 +323,7 @@ def import_(
     kept: Annotated[int, typer.Option(help="raters whose votes make a question's majority")] = 3,
     seed: Annotated[int, typer.Option(help="of which rater is dropped")] = 0,
 ) -> None:
-    """Verify and count what raters handed in: submissions, votes, majority and agreement as tables.
+    """Verify and count what raters handed in; write submissions, votes, majority and agreement as tables.
 
     The exit code is 1 if no submission counts.
     """
@@ -338,10 +358,10 @@ def compare_runs(
     by: Annotated[str, typer.Option(help="column of the groups")] = "condition",
     value: Annotated[str, typer.Option(help="column of the score")] = "score",
 ) -> None:
-    """Hold two runs against each other, on the items that both have."""
+    """Compare two runs on the items that both have."""
     from .runs import compare
 
-    typer.echo(f"{second} less {first}, {value} of {table}")
+    typer.echo(f"{second} minus {first}: {value} of {table}")
     typer.echo(compare.runs(first, second, table, by, value).round(3).to_string())
 
 
@@ -349,7 +369,7 @@ def compare_runs(
 def doctor(
     base_url: Annotated[str | None, typer.Option(help="an OpenAI-compatible endpoint to try")] = None,
 ) -> None:
-    """Say what is installed, reachable and missing.
+    """Show what is installed, reachable or missing.
 
     The exit code is 1 if something is missing that `make run` needs.
     """

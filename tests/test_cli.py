@@ -270,3 +270,17 @@ def test_a_user_error_in_a_command_is_its_message(monkeypatch):
 
     monkeypatch.setattr(presets, "load", wrong)
     assert one_line(persona("run")) == "error: it rains: take an umbrella\n"
+
+
+def test_fit_fetches_the_states_that_it_is_told(project, monkeypatch, tmp_path):
+    asked = {}
+
+    def download(year, states):
+        asked.update(year=year, states=states)
+        raise UserError("no network here")
+
+    monkeypatch.setattr(census, "download_pums", download)
+    result = persona("fit", "--download", "2024", "WY", "Vermont", "--out", tmp_path / "two.npz")
+    assert one_line(result) == "error: no network here\n" and asked == {"year": 2024, "states": ["WY", "Vermont"]}
+    result = persona("fit", "--download", 2024, "WY", "--mapping", "m.yaml", "--out", tmp_path / "two.npz")
+    assert "--download fetches the Bureau's own files" in one_line(result)

@@ -1,10 +1,13 @@
 """The project's own promises: one list of dependencies, every notebook runs and is tested, no silent skips."""
 
+import ast
+import importlib
 import subprocess
 import sys
 import tomllib
 
 import nbformat
+import pytest
 import yaml
 from places import ROOT
 
@@ -69,6 +72,68 @@ def test_every_notebook_follows_the_skeleton():
 def test_importing_the_package_loads_no_other():
     code = "import sys; before = set(sys.modules); import persona_lib; print(*(set(sys.modules) - before))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["persona_lib"]
+
+
+WINGS = sorted(p.name for p in (ROOT / "persona_lib").iterdir() if (p / "__init__.py").is_file())
+HANDED_ON = {"Model", "several", "Store"}  # classes that notebooks import by name
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_opens_wings_only_and_uses_what_their_faces_hand_on(path):
+    code = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
+    tree = ast.parse(code)
+    opened = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "persona_lib":
+            names = {alias.name for alias in node.names}
+            if node.module == "persona_lib":
+                opened |= names
+                assert names <= {*WINGS, "attributes"}, f"{path.name} opens {names - set(WINGS)}"
+            else:
+                assert node.module.count(".") == 1 and names <= HANDED_ON, f"{path.name} opens a room: {node.module}"
+        assert not isinstance(node, ast.Import) or all("persona_lib" not in alias.name for alias in node.names)
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in opened & set(WINGS)
+        ):
+            face = importlib.import_module(f"persona_lib.{node.value.id}")
+            assert node.attr in face.__all__, f"{path.name}: {node.value.id}.{node.attr} is not handed on"
+
+
+@pytest.mark.parametrize("wing", [w for w in WINGS if w not in ("local", "templates")])
+def test_a_face_says_what_the_wing_is_for_and_names_what_it_hands_on(wing):
+    face = importlib.import_module(f"persona_lib.{wing}")
+    assert len(face.__doc__.split()) > 25 and all(hasattr(face, name) for name in face.__all__)
+    assert (ROOT / "tests" / wing).is_dir(), "each wing's tests lie in a folder of its name"
+
+
+def _lines(node: ast.AST) -> int:
+    return node.end_lineno - node.lineno + 1
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "persona_lib").rglob("*.py")), ids=lambda p: f"{p.parent.name}/{p.name}"
+)
+def test_no_room_class_or_function_is_too_long_and_imports_within_functions_say_why(path):
+    text = path.read_text()
+    lines = text.splitlines()
+    assert len(lines) <= 300 or path.name == "cli.py"
+    for node in ast.walk(ast.parse(text)):
+        assert not isinstance(node, ast.ClassDef) or _lines(node) <= 200, f"class {node.name}"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            # The signature and docstring of a public function are its documentation, not its work.
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            assert not body or body[-1].end_lineno - body[0].lineno + 1 <= 50, f"function {node.name}"
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Import | ast.ImportFrom) and path.name != "cli.py":
+                    assert "#" in lines[inner.lineno - 1], f"{path}:{inner.lineno}: say what the late import saves"
+
+
+def test_the_readme_has_a_line_for_each_wing():
+    tree = (ROOT / "README.md").read_text()
+    assert [wing for wing in WINGS if f"      {wing}/" not in tree] == []
 
 
 def test_ci_fails_on_a_skip_that_nobody_named(pytester, monkeypatch):

@@ -1,0 +1,20 @@
+"""Write the reference of the package's functions as HTML, over the faces of the wings: `make docs`."""
+
+import sys
+from pathlib import Path
+
+import pdoc
+
+from persona_lib import model
+
+
+def main(folder: Path) -> None:
+    """Write one page per wing and per room that a wing hands on."""
+    _ = model.Model, model.several  # loaded when used; pdoc looks only at what is loaded
+    pdoc.render.configure(docformat="google")
+    pdoc.pdoc("persona_lib", output_directory=folder)
+    print(folder / "persona_lib.html")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
