@@ -1,4 +1,4 @@
-"""Kappas between all pairs of annotators: our matrix beside scikit-learn's function, pair by pair, in one run.
+"""Time kappas between all pairs of annotators: our matrix against scikit-learn's function, called pair by pair.
 
 Run: `python benchmarks/agreement.py --annotators 1586 --items 200`. scikit-learn is timed on 500 pairs.
 """
@@ -12,7 +12,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from persona_lib.stats.agreement import kappa_matrix
 
-PAIRS = 500  # that scikit-learn is timed on
+PAIRS = 500  # on which scikit-learn is timed
 
 
 def main(annotators: int, items: int) -> None:
@@ -29,7 +29,7 @@ def main(annotators: int, items: int) -> None:
     each = (time.perf_counter() - began) / PAIRS
     apart = np.abs(matrix[tuple(pairs.T)] - theirs).max()
     print(f"{annotators:,} annotators, {items:,} items: {annotators**2:,} kappas in {ours:.2f} s")
-    print(f"scikit-learn: {each * 1e3:.2f} ms a pair, {each * annotators**2 / ours:,.0f} times as long for all")
+    print(f"scikit-learn: {each * 1e3:.2f} ms per pair, {each * annotators**2 / ours:,.0f} times as long for all pairs")
     print(f"largest difference in {PAIRS} pairs: {apart:.1e}")
 
 

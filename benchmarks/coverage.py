@@ -1,11 +1,11 @@
-"""How often 95% intervals hold the truth, and how often a family of tests raises a false alarm, in simulated studies.
+"""Measure in simulated studies how often 95% intervals cover the truth, and how often families of tests raise alarms.
 
     python benchmarks/coverage.py            # 1,000 studies per cell
     python benchmarks/coverage.py 200        # fewer
 
-Users with a known truth: each answer is kept with a chance that depends on the condition, the persona and the prompt;
-the planted effects are known, so it can be counted how often an interval holds them. Sizes go from 4 personas x 2
-prompts, where the functions themselves say 'too few clusters', to 700 items of 1,000 personas (the paper's Fig. 10).
+The truth is known: each answer is kept with a probability that depends on the condition, the persona and the prompt.
+The effects are planted, so we can count how often an interval covers them. Sizes range from 4 personas x 2 prompts,
+where the functions themselves report 'too few clusters', to 700 items of 1,000 personas (the paper's Fig. 10).
 """
 
 import sys
@@ -18,7 +18,7 @@ from scipy import stats
 
 from persona_lib.stats import intervals, power
 
-SIZES = {  # personas, prompts, items: all pairs where items is their product
+SIZES = {  # personas, prompts, items (all pairs if items is their product)
     "4 x 2": (4, 2, 8),
     "8 x 4": (8, 4, 32),
     "20 x 10": (20, 10, 200),
@@ -33,7 +33,7 @@ TRUTH = {"rate": BASE, "difference": GAP}
 
 
 def layout(personas: int, prompts: int, items: int) -> pd.DataFrame:
-    """The items of one study: all pairs, or each persona and each prompt about equally often."""
+    """Return the items of one study: all pairs, or each persona and each prompt about equally often."""
     if items == personas * prompts:
         persona, prompt = np.divmod(np.arange(items), prompts)
     else:
@@ -43,9 +43,9 @@ def layout(personas: int, prompts: int, items: int) -> pd.DataFrame:
 
 
 def study(items: pd.DataFrame, effects: tuple[float, float], gap: float, rng: np.random.Generator) -> pd.DataFrame:
-    """One study of two conditions: their mean chances are BASE and BASE + gap, whoever asks and whatever is asked.
+    """Simulate one study of two conditions whose mean probabilities over personas and prompts are BASE and BASE + gap.
 
-    Persona and prompt shift both conditions by up to `effects`, and the second one by up to half of that again.
+    Persona and prompt shift both conditions by up to `effects`, and the second one by up to half of that in addition.
     """
     chances = []
     for scale in (1.0, 0.5):
@@ -62,18 +62,18 @@ def study(items: pd.DataFrame, effects: tuple[float, float], gap: float, rng: np
 def bootstrap(
     statistic: Callable[[np.ndarray], np.ndarray], clusters: pd.DataFrame, draws: int = 1000, seed: int = 0
 ) -> dict:
-    """Any statistic with a 95% interval from two-way clustered bootstraps, for what has no formula.
+    """Compute a 95% interval of any statistic by two-way clustered bootstraps, for statistics without a formula.
 
     Args:
-        statistic: takes weights (draws, n) of the items and gives (draws,) values.
+        statistic: takes weights (draws, n) of the items and returns values (draws,).
         clusters: as in `variance`.
-        draws: of each of the three bootstraps.
+        draws: number of draws of each of the three bootstraps.
         seed: of the draws.
 
     Returns:
         `n`, `estimate` (all weights 1), `low`, `high`, `undefined` (draws without a value), `note`. Personas, prompts
-        and items are drawn one kind at a time, and the variances put together as Cameron, Gelbach and Miller (2011) do;
-        drawing both kinds at once (the pigeonhole bootstrap) counts the noise of single items three times.
+        and items are drawn separately, and the variances are combined as in Cameron, Gelbach and Miller (2011).
+        Drawing both kinds at once (the pigeonhole bootstrap) counts the noise of single items three times.
     """
     n = len(clusters)
     codes = [pd.factorize(clusters[c])[0] for c in clusters] + [np.arange(n)] * (2 - clusters.shape[1])
@@ -97,7 +97,7 @@ def bootstrap(
 
 
 def pigeonhole(values: np.ndarray, items: pd.DataFrame, rng: np.random.Generator, draws: int = 300) -> tuple:
-    """The percentile interval of a bootstrap that draws personas and prompts at once, for comparison."""
+    """Compute the percentile interval of a bootstrap that draws personas and prompts at once, for comparison."""
     weights = np.ones((draws, len(values)))
     for column in intervals.ITEM:
         number = items[column].max() + 1
@@ -110,7 +110,7 @@ def held(row: dict, what: str) -> bool:
 
 
 def cell(size: tuple[int, int, int], effects: tuple[float, float], studies: int, seed: int = 0) -> dict:
-    """Coverage of the intervals of a rate and of a paired difference over so many studies of one size."""
+    """Compute the coverage of the intervals of a rate and of a paired difference, over studies of one size."""
     rng, items = np.random.default_rng([seed, *size, *(int(100 * e) for e in effects)]), layout(*size)
     pairs, hits, few = pd.MultiIndex.from_frame(items), {"rate": 0, "difference": 0}, 0
     for _ in range(studies):
@@ -123,7 +123,7 @@ def cell(size: tuple[int, int, int], effects: tuple[float, float], studies: int,
 
 
 def bootstraps(size: tuple[int, int, int], effects: tuple[float, float], studies: int, seed: int = 1) -> dict:
-    """Coverage of two bootstraps of the same rate, for comparison."""
+    """Compute the coverage of two bootstraps of the same rate, for comparison."""
     rng, items, hits = np.random.default_rng([seed, *size]), layout(*size), np.zeros(2)
     for _ in range(studies):
         scores = study(items, effects, GAP, rng)["score"].to_numpy()[: len(items)]
@@ -134,9 +134,10 @@ def bootstraps(size: tuple[int, int, int], effects: tuple[float, float], studies
 
 
 def false_alarms(studies: int, attributes: int = 33, seed: int = 2) -> pd.Series:
-    """Share of studies in which an attribute without effect seems to have one, when each is held against the whole.
+    """Compute the share of studies in which an attribute without effect seems to have one.
 
-    20 personas x 20 prompts; hiding an attribute moves single personas' scores up or down, but not their mean.
+    Each attribute is compared with the full profile. A study has 20 personas x 20 prompts; hiding an attribute moves
+    the scores of single personas up or down, but not their mean.
     """
     rng, items, alarms = np.random.default_rng(seed), layout(20, 20, 400), []
     names = ["nothing hidden", *(f"attribute {i}" for i in range(attributes))]
@@ -151,15 +152,15 @@ def false_alarms(studies: int, attributes: int = 33, seed: int = 2) -> pd.Series
 
 
 def power_held(design: dict, studies: int, seed: int = 4) -> dict:
-    """Share of studies that find a difference of the size that `power.minimum_detectable` says 80 in 100 find.
+    """Compute the share of studies that find a difference which `power.minimum_detectable` says 80 in 100 find.
 
-    Chances move by what persona and prompt do to the difference, so that they account for the shares of its variance
-    that the design names.
+    Persona and prompt shift the probabilities so that they account for the shares of the difference's variance that
+    the design specifies.
     """
     plan = power.minimum_detectable(**design, correlation=0.0).iloc[0]
     items, gap = layout(plan["n_personas"], plan["n_prompts"], plan["n_items"]), plan["detectable"]
     rng, pairs, found = np.random.default_rng(seed), pd.MultiIndex.from_frame(items), 0
-    # Uniform effects of variance icc x 1/2, the variance of an item's difference at rates about 0.5.
+    # Uniform effects with variance icc x 1/2; 1/2 is the variance of an item's difference at rates near 0.5.
     most = dict(
         zip(intervals.ITEM, np.sqrt(3 * 0.5 * plan[["icc_persona", "icc_prompt"]].to_numpy(float)), strict=True)
     )
@@ -187,9 +188,7 @@ def grid(studies: int) -> pd.DataFrame:
 def main(studies: int = 1000) -> None:
     start = time.perf_counter()
     pd.options.display.width = 200
-    print(
-        f"Share of {studies:,} simulated studies in which the 95% interval holds the truth (0.93 to 0.97 is asked for):"
-    )
+    print(f"Share of {studies:,} simulated studies in which the 95% interval covers the truth (target: 0.93 to 0.97):")
     found = grid(studies)
     print(found.round(3).to_string(), f"\n{time.perf_counter() - start:.0f} s\n")
     fewer = max(studies // 4, 20)
@@ -199,13 +198,13 @@ def main(studies: int = 1000) -> None:
         if SIZES[s][2] <= 800
         for e in ("none", "both")
     }
-    print(f"The same of the rate's bootstraps, {fewer} studies of 300 draws:")
+    print(f"The same for two bootstraps of the rate, {fewer} studies of 300 draws:")
     print(pd.DataFrame.from_dict(rows, orient="index").round(3).to_string(), f"\n{time.perf_counter() - start:.0f} s\n")
-    print(f"Share of {studies:,} studies with a false alarm, 33 attributes without effect:")
+    print(f"Share of {studies:,} studies with a false alarm, for 33 attributes without effect:")
     print(false_alarms(studies).round(3).to_string(), f"\n{time.perf_counter() - start:.0f} s\n")
-    print(f"Share of {studies:,} studies that find the difference said to be found in 0.8 of them:")
+    print(f"Share of {studies:,} studies that find the difference which 0.8 of them should find:")
     held = pd.DataFrame([power_held(design, studies) for design in DESIGNS])
-    print(held.round(3).to_string(index=False), f"\n{time.perf_counter() - start:.0f} s in all")
+    print(held.round(3).to_string(index=False), f"\n{time.perf_counter() - start:.0f} s in total")
 
 
 if __name__ == "__main__":

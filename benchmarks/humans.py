@@ -1,9 +1,9 @@
-"""How long the human study's kit takes: a study of the paper's size written, 10,000 submissions read and counted.
+"""Time the kit of the human study: write a study of the paper's size, then read and count 10,000 submissions.
 
     python benchmarks/humans.py                      # 20 x 10 x 4 pages, then 2,500 x 10 x 4 submissions
     python benchmarks/humans.py --submissions 100000
 
-The submissions are made in place of raters: of a hundred one is copied, one is cut and one is answered too fast.
+The submissions are simulated. Of every hundred, one is duplicated, one is truncated and one is answered too fast.
 """
 
 import argparse
@@ -22,7 +22,7 @@ WORDS = ["some", "people", "hold", "that", "it", "depends", "on", "what", "you",
 
 
 def items(n: int, questions: int = 10) -> pd.DataFrame:
-    """So many personas with their questions, and answers of 60 words."""
+    """Return n personas with their questions, and two answers of 60 words to each."""
     rng = np.random.default_rng(0)
     bank = prompts.load().head(questions)
     profiles = {persona: personas.describe(row) for persona, row in personas.sample(n, 0).iterrows()}
@@ -34,7 +34,7 @@ def items(n: int, questions: int = 10) -> pd.DataFrame:
 
 
 def submit(study: assignments.Study, folder: Path) -> None:
-    """A file for each assignment; choices lean to one side for each item."""
+    """Write one file per assignment; on each item the choices lean to one side."""
     rng = np.random.default_rng(1)
     lean = rng.choice([0.2, 0.8], len(study.items))
     for n, a in enumerate(study.assignments):
@@ -74,7 +74,7 @@ def main() -> None:
         print(
             f"{len(handed_in)} submissions: read and verified in {seen - began:.1f} s, "
             f"{len(tables['votes'])} votes counted, agreement and intervals in {ended - seen:.1f} s; "
-            f"{time.process_time() - cpu:.1f} s of CPU in all"
+            f"{time.process_time() - cpu:.1f} s of CPU in total"
         )
         print(handed_in["status"].value_counts().to_string())
         print(tables["reliability"].loc["all"].drop(columns="note").to_string())

@@ -1,13 +1,13 @@
-"""How close `Model('local')` comes to llama.cpp itself on the requests of the main job.
+"""Compare the speed of `Model('local')` with that of llama.cpp itself, on the requests of the main job.
 
     python benchmarks/local.py                  # all of them (some minutes on two cores)
     python benchmarks/local.py --requests 20
 
-The requests are those of the committed recording: a persona's profile first, then a question, then what to do. `Model`
-is asked in the order in which the main job asks, store and validation included. llama.cpp's own server gets the same
-requests by bare HTTP in the best order, sorted, so that those that share a prefix follow each other; with one slot and
-with as many as there are cores, at its own defaults otherwise. All take turns, a part of the requests at a time, so
-that other work on the machine slows them alike.
+The requests are those of the committed recording: a persona's profile first, then a question, then the instruction.
+`Model` gets them in the order of the main job, store and validation included. llama.cpp's own server gets the same
+requests by bare HTTP in the best order: sorted, so that requests with the same prefix follow each other. It runs with
+one slot and with one slot per core, otherwise at its own defaults. All take turns, a few requests at a time, so that
+other work on the machine slows all of them equally.
 """
 
 import argparse
@@ -32,13 +32,13 @@ from persona_lib.model import Model
 from persona_lib.model.endpoint import Endpoint
 from persona_lib.store import Store, canonical, read_recording
 
-PART = 4  # requests of one way, before it is the next one's turn
-BLOCK = 8  # requests that stay together where not all are taken
+PART = 4  # requests per turn of each contestant
+BLOCK = 8  # requests that stay together when only a part of them is used
 Request = dict[str, Any]
 
 
 def recorded(n: int | None) -> list[Request]:
-    """The requests of the recording in the order in which they were answered, or about n of them, block by block."""
+    """Return the requests of the recording in the order of their answers, or about n of them, block by block."""
     rows = sorted(read_recording("smoke"), key=lambda row: json.loads(row.reply)["created"])
     requests = [request for row in rows if (request := json.loads(row.request))["temperature"] == 0]
     every = -(-len(requests) // n) if n else 1
@@ -46,7 +46,7 @@ def recorded(n: int | None) -> list[Request]:
 
 
 def serve(path: str, slots: int, port: multiprocessing.Queue) -> None:
-    """Body of the process of llama.cpp's server; it ends with its parent."""
+    """Run llama.cpp's server as a process of its own, which ends with its parent."""
     import xllamacpp
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # its log
@@ -62,7 +62,7 @@ def serve(path: str, slots: int, port: multiprocessing.Queue) -> None:
 
 @contextmanager
 def llama(slots: int) -> Iterator[int]:
-    """The port of llama.cpp's own server."""
+    """Start llama.cpp's own server; yield its port."""
     context = multiprocessing.get_context("spawn")
     port = context.Queue()
     process = context.Process(target=serve, args=(str(local.gguf("local")), slots, port), daemon=True)
@@ -75,7 +75,7 @@ def llama(slots: int) -> Iterator[int]:
 
 
 def bare(port: int, slots: int, requests: list[Request]) -> int:
-    """Send requests by bare HTTP, as many at once as there are slots; returns the tokens sent and answered."""
+    """Send requests by bare HTTP, as many at once as there are slots; return the number of tokens in and out."""
     as_sent = Endpoint("local", None)
 
     def post(request: Request) -> int:
@@ -91,13 +91,13 @@ def bare(port: int, slots: int, requests: list[Request]) -> int:
 
 
 def through_model(model: Model, requests: list[Request]) -> int:
-    """Ask for the same through `Model`; returns the tokens sent and answered."""
+    """Send the same requests through `Model`; return the number of tokens in and out."""
     before = total(model)
     for schema, group in itertools.groupby(requests, key=lambda request: request.get("schema")):
         messages = [request["messages"] for request in group]
         if schema:
             model.ask(messages, schema=reply_class(schema))
-        else:  # the main job has no other requests without one
+        else:  # in the main job, only choices have no schema
             model.choose(messages)
     return total(model) - before
 
@@ -107,7 +107,7 @@ def total(model: Model) -> int:
 
 
 def reply_class(schema: dict[str, Any]) -> type[BaseModel]:
-    """The pydantic model that a recorded schema was made from."""
+    """Return the pydantic model from which a recorded schema was made."""
     kinds = {
         name: Literal[tuple(p["enum"])] if "enum" in p else Annotated[str, Field(max_length=p["maxLength"])]
         for name, p in schema["schema"]["properties"].items()
@@ -118,8 +118,8 @@ def reply_class(schema: dict[str, Any]) -> type[BaseModel]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cores = os.cpu_count() or 1
-    parser.add_argument("--requests", type=int, help="only so many, in blocks spread over the job")
-    parser.add_argument("--slots", type=int, nargs="*", default=sorted({1, cores}), help="of llama.cpp's server")
+    parser.add_argument("--requests", type=int, help="number of requests, in blocks spread over the job")
+    parser.add_argument("--slots", type=int, nargs="*", default=sorted({1, cores}), help="slots of llama.cpp's server")
     options = parser.parse_args()
     as_asked = recorded(options.requests)
     best = sorted(as_asked, key=lambda request: canonical({"messages": request["messages"]}))
@@ -131,7 +131,7 @@ def main() -> None:
             port = stack.enter_context(llama(slots))
             name = f"llama.cpp, {slots} slot{'s' if slots > 1 else ''}"
             ways[name] = (best, lambda part, port=port, slots=slots: bare(port, slots, part))
-        local.serve(local.gguf("local"))  # so that no way's time has a start in it
+        local.serve(local.gguf("local"))  # started here, so that its start is not timed
         seconds, tokens = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0)
         for start in range(0, len(as_asked), PART):
             for name, (requests, work) in ways.items():
@@ -143,7 +143,7 @@ def main() -> None:
     print(f"{len(as_asked)} requests of the main job, {cores} cores")
     for name, rate in rates.items():
         print(f"  {name:20} {rate:6.1f} tokens/s  ({tokens[name]} tokens in {seconds[name]:.1f} s)")
-    print(f"  Model('local') reaches {ours / max(theirs):.2f} of the better of the others")
+    print(f"  Model('local') reaches {ours / max(theirs):.2f} of the speed of the faster of the others")
 
 
 if __name__ == "__main__":

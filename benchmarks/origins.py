@@ -1,10 +1,11 @@
-"""Calibrate the committed tables of `persona_lib.origins`: where people are born, of what ancestry, in which state.
+"""Calibrate the committed tables of `persona_lib.personas.origins`: birthplace, ancestry and state of residence.
 
     python benchmarks/origins.py FIGURES us_persons_2024.parquet
 
 FIGURES is a folder with origin_gss_ancestry_by_race.csv, origin_acs2024_ancestry_race_hispanic.csv,
 origin_foreign_born_by_country.csv and origin_state_population_nativity.csv; the parquet file holds PUMS persons with
-their STATE. Writes birthplaces.csv, ancestries.csv, at_home.csv and state_shares.csv into persona_lib/data.
+their STATE. The script writes birthplaces.csv, ancestries.csv, at_home.csv and state_shares.csv into
+persona_lib/personas/data.
 """
 
 import sys
@@ -33,19 +34,19 @@ from persona_lib.personas.origins import (  # fmt: skip
     WHITE,
 )
 
-# Where people born abroad of American parents are born, beyond the places of their own group (estimates): bases of
-# the armed forces and neighbors.
+# Birthplaces of people born abroad to American parents, in addition to the places of their own group (estimates):
+# countries with bases of the armed forces, and neighbors.
 PARENTS = {
     "Germany": 24, "Mexico": 10, "Japan": 9, "Canada": 9, "United Kingdom": 9, "Philippines": 5, "South Korea": 5,
     "Italy": 5, "France": 3, "Spain": 3, "Panama": 3, "Israel": 3, "China": 2, "Brazil": 2, "Turkey": 2,
     "Australia": 2, "India": 2, "Colombia": 2,
 }  # fmt: skip
-# Which island area people come from (estimates): Puerto Rico, Virgin Islands, Guam, Northern Marianas.
+# Island areas that people come from (estimates): Puerto Rico, Virgin Islands, Guam, Northern Marianas.
 ISLANDS = {"H": (95, 4, 1, 0), "W": (60, 20, 18, 2), "B": (22, 75, 3, 0), "A": (3, 2, 75, 20), "P": (0, 0, 80, 20)}
 ISLANDS |= {"O": (50, 35, 12, 3), "T": (35, 25, 33, 7), "I": (50, 20, 25, 5)}
 
-# GSS answers to the country of family origin, as the ancestry of a white person; several names share the answer in
-# the ratio of their counts in ACS 2024 DP02 (European and American: estimates).
+# Answers to the GSS question on the country of family origin, as the ancestry of a white person. If an answer has
+# several names, they share it in the ratio of their counts in ACS 2024 DP02 (European and American: estimates).
 GSS = {
     "england & wales": {"English": 31.0, "Welsh": 1.5}, "scotland": {"Scottish": 6.6, "Scotch-Irish": 2.5},
     "czechoslovakia": {"Czech": 1.2, "Slovak": 0.57}, "yugoslavia": {"Croatian": 1, "Serbian": 0.6, "Slovenian": 0.4},
@@ -58,12 +59,10 @@ GSS = {
     "romania": "Romanian", "french canada": "French Canadian", "american indian": "American Indian", "iran": "Iranian",
     "israel": "Israeli", "jordan": "Jordanian", "iraq": "Iraqi", "turkey": "Turkish",
 }  # fmt: skip
-AMERICAN = (
-    0.085  # of whites: 90 in 100 of the 18.1 million who call their ancestry American (DP02) are white (estimate)
-)
+AMERICAN = 0.085  # share of whites: 90% of the 18.1 million who report American ancestry (DP02) are white (estimate)
 
-# Thousands of people born in the US by ancestry. Asian and black groups: ACS 2024 DP05 less the foreign born of the
-# country; the rest, and all others, are estimates.
+# People born in the US by ancestry, in thousands. Asian and black groups: ACS 2024 DP05 minus the foreign born from
+# the country; the rest, and all other groups, are estimates.
 NATIVES = {
     BLACK: {"African American": 32900, "Haitian": 517, "Jamaican": 350, "Nigerian": 220, "Somali": 130, "African": 200,
             "Trinidadian": 100, "Ethiopian": 90, "Ghanaian": 70, "West Indian": 100, "Guyanese": 40, "Barbadian": 40,
@@ -85,27 +84,27 @@ BLACK_ABROAD = {"African": 30, "Jamaican": 15, "Nigerian": 15, "Haitian": 10, "G
 HISPANIC = {"Spaniard": {"Spanish": 1}, "All Other Spanish/Hispanic/Latino": {"Hispanic": 60, "Spanish": 40}}
 HISPANIC |= {"Other Central American": {"Central American": 1}, "Other South American": {"South American": 1}}
 
-# Main language of ancestries that are no country's people.
+# Main language of ancestries that do not belong to one country.
 LANGUAGE = {
     "French Canadian": "Other Indo-European", "Slovenian": "Other Indo-European", "Hispanic": "Spanish",
     "Central American": "Spanish", "South American": "Spanish", "African": "Africa", "Hmong": "Asian and Pacific",
     "Native Hawaiian": "Asian and Pacific", "Chamorro": "Asian and Pacific", "Navajo": "Other", "Yup'ik": "Other",
     "Inupiat": "Other", "Pueblo": "Other", "Apache": "Other", "Sioux": "Other",
 }  # fmt: skip
-# In how many homes of people born in the US it lives on (estimates, by where the language is from).
+# Share of homes of people born in the US where the language is still spoken (estimates, by origin of the language).
 KEPT = {"English": 0.3, "Spanish": 0.7, "Asian and Pacific": 0.5, "India": 0.5, "Africa": 0.25, "Other": 0.35}
 OLD = "German Irish Dutch Swedish Norwegian Danish French Finnish Swiss Welsh Scottish Czech Slovak Belgian Austrian "
 OLD += "Hungarian Lithuanian Italian Polish"
 
-# The Census Bureau's 2018 ACS (1-year, table B03002): California and Texas, not Hispanic by race and Hispanic.
+# The Census Bureau's 2018 ACS (1-year, table B03002): California and Texas; non-Hispanic people by race, and Hispanics.
 MISSING_STATES = {
     "California": {WHITE: 14_495_479, BLACK: 2_179_078, INDIAN: 139_116, ASIAN: 5_741_886, PACIFIC: 143_302,
                    OTHER: 100_696, MIXED: 1_217_346, "Hispanic": 15_540_142},
     "Texas": {WHITE: 11_881_257, BLACK: 3_409_081, INDIAN: 70_676, ASIAN: 1_413_916, PACIFIC: 18_958, OTHER: 45_166,
               MIXED: 493_947, "Hispanic": 11_368_844},
 }  # fmt: skip
-# Of the Hispanics of both: what ACS 2024 DP05 counts in the nation less the other states (Mexican, Puerto Rican,
-# Cuban); the others are estimates.
+# Hispanics of both states: the count of ACS 2024 DP05 for the nation minus the other states (Mexican, Puerto Rican,
+# Cuban); the other origins are estimates.
 OF_BOTH = {"Mexican": 22_400, "Puerto Rican": 620, "Cuban": 290, "Salvadoran": 1_250, "Guatemalan": 750,
            "Honduran": 420, "All Other Spanish/Hispanic/Latino": 1_000}  # fmt: skip
 OF_BOTH |= {name: 95 for name in ORIGINS[1:] if name not in OF_BOTH} | {"Dominican": 45}
@@ -118,7 +117,7 @@ def parts(people: str) -> dict[str, float]:
 
 
 def birth_seed(places: pd.DataFrame) -> np.ndarray:
-    """Groups x places: people born there, before any total is met."""
+    """Return people born in each place (groups x places), before any scaling to totals."""
     seed = np.zeros((len(GROUPS), len(places)))
     own = {name: place for place, name in places["ancestry"].items() if name in ORIGINS}
     own |= {"Spaniard": "Spain"}
@@ -146,13 +145,13 @@ def counts(*keys: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def scaled(places: pd.DataFrame, figures: Path) -> pd.Series:
-    """Foreign born by country in 2024: all of a region grow alike, but for Mexico, to the region's total."""
+    """Estimate the foreign born by country in 2024: scale all of a region except Mexico to the region's total."""
     regions = pd.read_csv(figures / "origin_foreign_born_by_country.csv").query("kind == 'world region'")
     born = places["born"].astype(float)
     for region, total in regions.set_index("region")["count"].items():
         free = (places["region"] == region) & (places.index != "Mexico")
         fixed = born[(places["region"] == region) & ~free].sum()
-        print(f"{region}: counts and estimates times {(total - fixed) / born[free].sum():.2f}")
+        print(f"{region}: counts and estimates multiplied by {(total - fixed) / born[free].sum():.2f}")
         born[free] *= (total - fixed) / born[free].sum()
     return born
 
@@ -164,12 +163,12 @@ def birthplaces(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd
     group, language = origins.groups(foreign), origins.codes(foreign["household language"], LANGUAGES)
     census_counts = counts(group, language, shape=(len(GROUPS), len(LANGUAGES) + 1))[~hispanic]
     seed, speech = birth_seed(places.assign(born=born)), origins.speaks(places["language"]).T
-    # Hispanic origin settles where Hispanics are from; for the others the totals are what is left of each country.
+    # Hispanic origin determines the birthplace of Hispanics; the totals of the others are the rest of each country.
     totals = born * (1 - np.array([parts(mix).get("H", 0) for mix in places["people"]]) / 100)
     totals *= census_counts.sum() / totals.sum()
     joint = rake(seed[~hispanic][:, None, :] * speech[None], [((2,), totals.to_numpy()), ((0, 1), census_counts)])
     print(f"foreign born by country: TVD {abs(joint.sum(axis=(0, 1)) - totals).sum() / 2 / totals.sum():.4f}")
-    # What raking did to a place is the same factor in every group and language: keep it in the weights.
+    # Raking multiplies a place by the same factor in every group and language: keep this factor in the weights.
     factor = joint[0, 0] / (seed[0] * speech[0]).clip(1e-300)
     seed[~hispanic] *= factor / factor.max()
     tables = {"foreign": seed}
@@ -185,7 +184,7 @@ def birthplaces(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd
 
 
 def wide(table: np.ndarray, way: str, places: pd.Index) -> pd.DataFrame:
-    """Places x groups, weights in thousandths, those below a ten-thousandth left out."""
+    """Return places x groups: weights in thousandths, without those below a ten-thousandth."""
     share = 1000 * table.T / table.sum(axis=1)
     frame = pd.DataFrame(share, index=places, columns=list(GROUPS)).where(share > 0.1).dropna(how="all").reset_index()
     frame.insert(0, "way", way)
@@ -201,7 +200,7 @@ def whites(figures: Path) -> pd.Series:
         for name, count in names.items():
             found[name] = found.get(name, 0) + table.get(answer, 0) * count / sum(names.values())
     series = pd.Series(found).drop("American")
-    print(f"GSS 2024 answers of whites that are kept: {sum(found.values()):.3f}")
+    print(f"Share of GSS 2024 answers of whites that is used: {sum(found.values()):.3f}")
     return pd.concat([series / series.sum() * (1 - AMERICAN), pd.Series({"American": AMERICAN})])
 
 
@@ -242,7 +241,7 @@ def state_tables(people: pd.DataFrame, fips: pd.Series, figures: Path) -> tuple[
     shape = (len(GROUPS), 2, len(known))
     seed = counts(group, foreign, fips.map(place).to_numpy(), shape=shape)
     by_class = np.array([origins.CLASSES[name] for name in GROUPS])
-    for letter in set(by_class):  # a group few have lives somewhat like those of its race
+    for letter in set(by_class):  # a small group is distributed somewhat like the rest of its race
         rows = by_class == letter
         alike = seed[rows].sum(axis=(0, 1)) / seed[rows].sum()
         seed[rows] += 5 * alike if letter != "I" else 0.2 * alike
@@ -266,7 +265,7 @@ def state_tables(people: pd.DataFrame, fips: pd.Series, figures: Path) -> tuple[
 
 
 def at_home(known: pd.DataFrame) -> pd.DataFrame:
-    """By state the shift of log-odds at which the share of its people who were born there is what the Bureau counts."""
+    """Solve for the log-odds shift of each state at which the share of people born there equals the Bureau's."""
     odds, weight = np.log(np.array(origins.AT_HOME) / (1 - np.array(origins.AT_HOME))), np.array(BORN_IN_US)
 
     def gap(shift: float, share: float) -> float:

@@ -1,11 +1,11 @@
-"""How much of what an endpoint allows `Model.ask` uses, and how many of its calls are refused.
+"""Measure how much of an endpoint's rate limit `Model.ask` uses, and how many of its calls are refused.
 
     python benchmarks/pace.py                # endpoints that allow 20, 100 and 300 calls/s, 40 s each
     python benchmarks/pace.py --allowed 50
 
-The endpoint is a process of its own on the loopback that answers after 200 ms, and at once with 429 and no Retry-After
-what is beyond its limit: half a second's calls at once at most, as rate limiters have it. The first seconds, in which
-the pace is found out, are told apart from the rest.
+The endpoint is a separate process on the loopback address. It answers after 200 ms; calls beyond its limit get an
+immediate 429 without Retry-After. Like usual rate limiters, it accepts at most half a second's calls at once. The
+first seconds, in which `Model.ask` learns the pace, are reported separately.
 """
 
 import argparse
@@ -25,7 +25,7 @@ FIRST_S = 5.0
 
 
 def measure(allowed: float, seconds: float, first_s: float = FIRST_S, in_flight: int = 512) -> dict[str, float]:
-    """The share used of what is allowed and the share of calls refused, in the first seconds and after them."""
+    """Return the used share of the limit, and the share of refused calls, in the first seconds and after them."""
     with endpoint(allowed) as url, tempfile.TemporaryDirectory() as folder:
         model = Model("m", url, Store(Path(folder) / "r.sqlite"), max_in_flight=in_flight)
         until = time.monotonic() + seconds + 1

@@ -1,11 +1,12 @@
-"""What the paper's preference data set costs besides the model: time, client CPU, memory, store; measured on a tenth.
+"""Measure what the paper's preference data set costs besides the model: time, client CPU, memory, store.
 
     python benchmarks/pairs.py                # 159 personas x 200 prompts against an endpoint of 5 ms (some minutes)
     python benchmarks/pairs.py --batch        # all 1,586 at once through a Batch API: memory of the three waves
-    python benchmarks/pairs.py --personas 20  # less
+    python benchmarks/pairs.py --personas 20  # fewer
 
-The endpoint is a process of its own on the loopback that answers each request after 5 ms with about as much text as was
-asked for. Profiles have the paper's 33 attributes. `bars` are those of the paper's 638,268 calls on two cores.
+By default it measures a tenth of the data set. The endpoint is a separate process on the loopback address. It answers
+each request after 5 ms with about as much text as the request asks for. Profiles have the paper's 33 attributes. The
+targets are for the paper's 638,268 calls on two cores.
 """
 
 import argparse
@@ -31,12 +32,12 @@ from persona_lib.store import Store
 
 LATENCY_S = 0.005
 CALLS = 3868 + 2 * 1586 * 200
-WORDS_ASKED = 120  # of an answer, as in params/paper.yaml; it is 90 words long
+WORDS_ASKED = 120  # requested length of an answer, as in params/paper.yaml; the endpoint answers with 90 words
 WORDS = Path(__file__).parent.parent.joinpath("README.md").read_text("utf-8").split()
 
 
 def text(said: str, words: int) -> str:
-    """Words drawn by what was asked, so that no two texts are alike and they compress as prose does."""
+    """Draw words with the request as seed: no two texts are alike, and they compress like prose."""
     return " ".join(random.Random(said).choices(WORDS, k=words))
 
 
@@ -52,7 +53,7 @@ def reply(body: dict) -> dict:
 
 
 def serve(port: multiprocessing.Queue) -> None:
-    """Body of the endpoint's process."""
+    """Run the endpoint as a process of its own."""
     from aiohttp import web
 
     async def chat(request: web.Request) -> web.Response:
@@ -77,20 +78,20 @@ def serve(port: multiprocessing.Queue) -> None:
 
 
 def serve_batches(port: multiprocessing.Queue) -> None:
-    """Body of the process of an endpoint with a Batch API: the tests' own, which takes some GB itself."""
+    """Run the tests' endpoint with a Batch API as a process of its own; it takes some GB itself."""
     import sys
 
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     from batch_endpoint import BatchEndpoint
 
     with BatchEndpoint(reply) as endpoint:
-        endpoint.requests = deque(maxlen=1)  # it would keep them all
+        endpoint.requests = deque(maxlen=1)  # otherwise it would keep all requests
         port.put(int(re.search(r":(\d+)/", endpoint.url)[1]))
         time.sleep(86_400)
 
 
 def people(n: int) -> pd.DataFrame:
-    """Personas in which every attribute has a value, about as long as the paper's where the census has none."""
+    """Draw personas and fill every missing attribute, with texts about as long as the paper's."""
     table = personas.sample(n, 0)
     for name in NAMES:
         if table[name].isna().any():
@@ -124,11 +125,11 @@ def measure(url: str, n: int, batch: bool) -> None:
         assert (bulk or writer).usage["calls"] == calls
     profile = np.mean([len(personas.describe(row)) for _, row in who.iterrows()])
     print(f"{n} personas of {profile:.0f} characters, {calls:,} calls in {wall:.0f} s: {calls / wall:.0f} calls/s")
-    print(f"  {CALLS:,} calls would take {CALLS * wall / calls / 60:.1f} min   (bar: 30)")
-    print(f"  client CPU {1000 * cpu / calls:.2f} ms per call            (bar: 2)")
-    print(f"  peak memory {peak:,.0f} MiB                  (bar: 2,048)")
-    print(f"  store {CALLS * kept / calls / 1e9:.2f} GB at full size            (bar: 4)")
-    print(f"  parts {CALLS * parts / calls / 1e9:.2f} GB at full size; a second start finds all in {again:.1f} s")
+    print(f"  {CALLS:,} calls would take {CALLS * wall / calls / 60:.1f} min   (target: 30)")
+    print(f"  client CPU {1000 * cpu / calls:.2f} ms per call            (target: 2)")
+    print(f"  peak memory {peak:,.0f} MiB                  (target: 2,048)")
+    print(f"  store {CALLS * kept / calls / 1e9:.2f} GB at full size            (target: 4)")
+    print(f"  parts {CALLS * parts / calls / 1e9:.2f} GB at full size; a second run finds everything in {again:.1f} s")
 
 
 def main() -> None:

@@ -1,17 +1,17 @@
-"""The published package persona-bench beside ours: the same 300 items, the same endpoint, one run.
+"""Compare the published package persona-bench with ours: the same 300 items and the same endpoint, in one run.
 
     python benchmarks/persona_bench.py                  # about three minutes; the first time it installs the package
     python benchmarks/persona_bench.py --venv FOLDER    # keeps the package's environment there, not in the cache folder
 
-The package (0.1.2.1, with the newest inspect-ai and openai with which all of it runs) works in an environment of its
-own. Its data sets are gated: stand-ins in their form take their place, our personas and the questions of our bank, row
-by row, as it pairs them. Both answer in the mode "chain of thought" and judge each answer.
+The package (0.1.2.1, with the newest inspect-ai and openai with which all of it runs) has its own environment. Its data
+sets are gated, so we replace them by stand-ins of the same form: our personas and the questions of our bank, paired row
+by row, as the package does. Both answer in the mode "chain of thought" and judge each answer.
 
-The endpoint is a process of its own on the loopback that answers after 200 ms, at most 64 calls in flight. Each text
-that it is asked for has 40 words, for both. Tokens are characters / 4 of all messages and of the JSON schemas sent
-along. A call is repeated if the very same request was answered before. What was answered within 200 ms before a kill
-counts as in flight: the client may not have read it. Seconds are those of a machine that has nothing else to do: on two
-cores 9.6 (7.5 of them CPU) for the package and 2.5 (0.7) for ours.
+The endpoint is a separate process on the loopback address that answers after 200 ms, with at most 64 calls in flight.
+Each text in its replies has 40 words, for both. Tokens are characters / 4 of all messages and JSON schemas sent. A call
+counts as repeated if an identical request was answered before. An answer sent within 200 ms before a kill counts as in
+flight: the client may not have read it. On an otherwise idle machine with two cores, the package takes 9.6 s (7.5 s of
+CPU) and ours 2.5 s (0.7 s).
 """
 
 import argparse
@@ -29,19 +29,19 @@ from pathlib import Path
 
 PINS = ("persona-bench==0.1.2.1", "inspect-ai==0.3.41", "openai==1.109.1")
 ITEMS, IN_FLIGHT, LATENCY_S, REFUSED = 300, 64, 0.2, 0.02
-PATIENCE_S = 120  # with one run; the package can try a single refused call for ten minutes
+PATIENCE_S = 120  # time limit of a run; the package can retry a single refused call for ten minutes
 ALL = "forget=1e9"
 BARS = {"calls per item": 2, "share of the package's tokens": 0.62, "seconds": 2.6, "repeated": 0, "accounted": ITEMS}
 
 
 def filled(schema: dict, text: str) -> dict:
-    """An object as the schema asks for: the text in each of its fields, the first of several options, false."""
+    """Return an object that fits the schema: the text in each field, the first of several options, or false."""
     values = {"boolean": False}
     return {k: (v.get("enum") or [values.get(v.get("type"), text)])[0] for k, v in schema["properties"].items()}
 
 
 def reply(body: dict, text: str) -> dict:
-    """A completion: a tool's arguments, an object in the schema asked for, or what a judge or a writer would say."""
+    """Return a completion: a tool's arguments, an object of the requested schema, or a judge's or writer's text."""
     message: dict = {"role": "assistant", "content": text}
     if tools := body.get("tools"):
         function = tools[0]["function"]
@@ -62,13 +62,14 @@ def reply(body: dict, text: str) -> dict:
 
 
 def serve(port: multiprocessing.Queue) -> None:
-    """Body of the endpoint's process; /counts tells what it has seen since /reset.
+    """Run the endpoint as a process of its own; /counts reports what it received since /reset.
 
-    `refuse` is the share of requests to refuse, `forget` for how many of the last seconds to forget the answers.
+    Parameters of /reset: `refuse` is the share of requests to refuse; `forget` makes the endpoint forget the answers
+    of the last so many seconds.
     """
     from aiohttp import web
 
-    counts, answered, refuse, running = {}, {}, 0.0, 0  # answered: requests' digests and when
+    counts, answered, refuse, running = {}, {}, 0.0, 0  # answered: digest and time of each request
 
     async def chat(request: web.Request) -> web.Response:
         nonlocal running
@@ -91,7 +92,7 @@ def serve(port: multiprocessing.Queue) -> None:
             return web.json_response({"error": error}, status=400)
         if request.transport and not request.transport.is_closing():
             answered[digest] = time.monotonic()
-        # Each reply is another, so that no two requests that hold one are alike.
+        # All replies differ, so that no two requests that contain a reply are identical.
         text = " ".join([digest[:8], *["every", "answer"] * 19, "differs"])
         return web.json_response(reply(body, text))
 
@@ -131,7 +132,7 @@ def get(url: str, path: str) -> dict:
 
 
 def write_items(folder: Path) -> None:
-    """The items as both read them: one persona and one question per row."""
+    """Write the items in the form that each side reads: one persona and one question per row."""
     from persona_lib import attributes, personas, prompts
 
     people = personas.sample(ITEMS)
@@ -148,13 +149,13 @@ def clock() -> tuple[float, float]:
 
 
 def since(began: tuple[float, float]) -> dict:
-    """Seconds that passed, and of the process's CPU."""
+    """Return the wall and CPU seconds of this process since `began`."""
     wall, cpu = clock()
     return {"seconds": wall - began[0], "cpu": cpu - began[1]}
 
 
 def load_openai() -> None:
-    """What the openai client only loads when it is first used is an import, too."""
+    """Import what the openai client loads only at its first use: it is not part of the measured time."""
     import openai
 
     client = openai.AsyncOpenAI(api_key="none")
@@ -162,7 +163,7 @@ def load_openai() -> None:
 
 
 def ours(url: str, items: Path, folder: Path) -> dict:
-    """Conditioning as 06_conditioning has it, with its response store in `folder`."""
+    """Run the conditioning of notebook 06, with its response store in `folder`."""
     import pandas as pd
 
     from persona_lib import bench
@@ -179,7 +180,7 @@ def ours(url: str, items: Path, folder: Path) -> dict:
 
 
 def package(url: str, items: Path, folder: Path) -> dict:
-    """The package's main evaluation, its two gated data sets replaced."""
+    """Run the package's main evaluation, with its two gated data sets replaced."""
     os.environ |= {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": url, "INSPECT_DISPLAY": "none"}
     os.environ |= {"GENERATE_MODE": "chain_of_thought", "INSPECT_EVAL_MODEL": "openai/m"}
     import datasets
@@ -204,19 +205,19 @@ def package(url: str, items: Path, folder: Path) -> dict:
 
 
 class Side:
-    """One of the two, run in processes of its own."""
+    """One of the two contestants, run in separate processes."""
 
     def __init__(self, name: str, python: Path | str, url: str, items: Path):
         self.name, self.python, self.url, self.items = name, str(python), url, items
 
     def start(self, folder: Path) -> subprocess.Popen:
-        """Start a run that keeps what it keeps in `folder`."""
+        """Start a run that stores its files in `folder`."""
         command = [self.python, "-P", __file__, "--child", self.name, self.url, str(self.items), str(folder)]
         env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" or self.name == "ours"}
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=env)
 
     def run(self, folder: Path, reset: str) -> dict:
-        """What a whole run says of itself, and what the endpoint has seen of it."""
+        """Make a complete run; return what it reports, and what the endpoint counted."""
         get(self.url, f"/reset?{reset}")
         process = self.start(folder)
         try:
@@ -238,7 +239,7 @@ class Side:
         return result | get(self.url, "/counts")
 
     def kill(self, folder: Path, calls: int) -> int:
-        """Start, kill once half of the calls are answered, and say how many were."""
+        """Start a run, kill it once half of the calls are answered, and return the number of answered calls."""
         get(self.url, f"/reset?{ALL}")
         process, deadline = self.start(folder), time.monotonic() + PATIENCE_S
         while get(self.url, "/counts")["answered"] < calls // 2 and time.monotonic() < deadline:
@@ -249,7 +250,7 @@ class Side:
         return get(self.url, "/counts")["answered"]
 
     def measure(self) -> dict[str, str | float]:
-        """A run, the same once more, one killed half-way and taken up again, one with refusals."""
+        """Measure a first run, a second run, a run that is killed half-way and resumed, and a run with refusals."""
         with tempfile.TemporaryDirectory() as top:
             folders = [Path(top) / str(k) for k in range(4)]
             for folder in folders:
@@ -277,7 +278,7 @@ class Side:
 
 
 def environment(folder: Path) -> Path:
-    """The package's Python, with the package in it."""
+    """Return the Python of the package's environment; install the package if it is missing."""
     python = folder / "bin" / "python"
     if subprocess.run(
         [python, "-P", "-c", "import persona_bench"] if python.exists() else ["false"],
@@ -303,10 +304,10 @@ def report(package_has: dict, ours_has: dict) -> None:
         "repeated": ours_has["repeated by a second run"] + ours_has["of these asked again"],
         "accounted": ours_has["2% HTTP 400: scored"] + ours_has["2% HTTP 400: with a reason"],
     }
-    print("\nours against its bars")
+    print("\nours against its targets")
     for name, bar in BARS.items():
         met = ours_by_bar[name] >= bar if name == "accounted" else ours_by_bar[name] <= bar
-        print(f"{name:30} {ours_by_bar[name]:8.2f}   bar {bar:<6} {'met' if met else 'MISSED'}")
+        print(f"{name:30} {ours_by_bar[name]:8.2f}   target {bar:<6} {'met' if met else 'MISSED'}")
 
 
 def main() -> None:

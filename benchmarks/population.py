@@ -1,9 +1,9 @@
-"""How good, how small and how fast the population model is: one run, one page of numbers.
+"""Measure accuracy, size and speed of the population model, and print one page of numbers.
 
     python benchmarks/population.py us_persons_2024.parquet [--write]
 
-The file holds PUMS persons. Fits on a random half and tests on the other; with --write also renews the committed
-tables of census shares and half distances. The committed model itself is `persona fit FILE --out population.npz`.
+The file holds PUMS persons. The script fits on a random half and tests on the other. With --write it also rewrites the
+committed tables of census shares and half distances. `persona fit FILE --out population.npz` makes the model itself.
 """
 
 import resource
@@ -18,7 +18,7 @@ from persona_lib.census import Population, distances
 
 
 def halves(people: pd.DataFrame) -> pd.DataFrame:
-    """Mean pairwise distance to one half: of the other half, and of people drawn from a model of the other half."""
+    """Compute the mean pairwise distance to one half from the other half, and from a model of the other half."""
     shuffled = people.sample(frac=1, random_state=0, ignore_index=True)
     fitted, held = shuffled[: len(people) // 2], shuffled[len(people) // 2 :]
     start = time.perf_counter()

@@ -1,10 +1,11 @@
-"""How long a national file of census microdata takes to read and to draw from, and how much memory.
+"""Measure the time and memory it takes to read a national file of census microdata and to draw from it.
 
     python benchmarks/pums.py FOLDER [PERSONS]
 
-FOLDER holds csv_p??.zip and csv_h??.zip of a few states. Their rows are repeated, households under new numbers, to
-about PERSONS (1,000,000 by default) and written as csv_pus.zip and csv_hus.zip in two parts each, about as wide as the
-Bureau's own (the rest of the columns is ones). The national file of one year has 3.4 million persons.
+FOLDER holds csv_p??.zip and csv_h??.zip of a few states. The script repeats their rows, with new household numbers, up
+to about PERSONS (1,000,000 by default), and writes them as csv_pus.zip and csv_hus.zip in two parts each. These files
+are about as wide as the Bureau's own; the added columns contain ones. The national file of one year has 3.4 million
+persons.
 """
 
 import resource
@@ -23,7 +24,7 @@ WIDTH = {"p": 287, "h": 241}
 
 
 def write(folder: Path, path: Path, kind: str, times: int) -> int:
-    """The states' rows `times` over; returns how many."""
+    """Write the states' rows `times` times; return the number of rows."""
     table = pd.concat([pd.read_csv(file, dtype="str") for file in sorted(folder.glob(f"csv_{kind}??.zip"))])
     table = table.assign(**{f"X{i}": "1" for i in range(WIDTH[kind] - table.shape[1])})
     head, tail = table["SERIALNO"].str[:6], table["SERIALNO"].str[6:]
@@ -50,7 +51,7 @@ def main(folder: str, persons: str = "1000000") -> None:
     print(f"read {len(people):,} persons: {seconds:.0f} s, peak memory {memory:.2f} GB ({before:.2f} GB before)")
     scale = NATION / len(people)
     nation = f"{seconds * scale:.0f} s, {before + (memory - before) * scale:.2f} GB"
-    print(f"in proportion, {NATION:,} persons: {nation}")
+    print(f"extrapolated to {NATION:,} persons: {nation}")
     start = time.perf_counter()
     census.Records(people).sample(1_586)
     print(f"draw 1,586 of them: {time.perf_counter() - start:.2f} s")

@@ -6,9 +6,16 @@ import numpy as np
 
 
 def rake(table: np.ndarray, targets: Sequence[tuple[tuple[int, ...], np.ndarray]], rounds: int = 500) -> np.ndarray:
-    """Scale a table of any number of axes until its sums over all but some axes are the targets (axes, sums).
+    """Scale a table until its margins equal the targets.
 
-    Cells at 0 stay there. Targets that contradict each other slightly are met in the order given, the last exactly.
+    Args:
+        table: an array with any number of axes. Cells with 0 stay 0.
+        targets: pairs of axes and the required sums over all other axes. If they contradict each other slightly, they
+            are met in this order, the last one exactly.
+        rounds: how often all targets are applied in turn.
+
+    Returns:
+        The scaled table, of the same shape.
     """
     table = table.copy()
     for _ in range(rounds):

@@ -1,11 +1,13 @@
-"""Calibrate the committed tables of `persona_lib.surveys`: the effects behind religion, party and ideology, and norms.
+"""Calibrate the committed tables of `persona_lib.personas.psychographics`.
+
+The tables are the effects behind religion, party and ideology, and the norms of the Big Five.
 
     python benchmarks/surveys.py FIGURES
 
 FIGURES is a folder with the GSS tables (religion_gss_tables.csv, politics_gss_oneway.csv, politics_gss_twoway.csv,
 politics_gss_joint_party_ideology.csv, origin_gss_ancestry_by_race.csv) and bigfive_ipipneo_norms_by_sex_age.csv.
-People are drawn from the committed population. Writes survey_effects.csv, survey_shares.csv and big_five.csv into
-persona_lib/data.
+People are drawn from the committed population. The script writes survey_effects.csv, survey_shares.csv and big_five.csv
+into persona_lib/personas/data.
 """
 
 import sys
@@ -23,16 +25,16 @@ from persona_lib.personas.psychographics import RELIGIONS, crossed
 PEOPLE = 400_000
 GSS = "GSS 2024"
 ROUNDS = 60
-# How many respondents' worth of what is known already each row of a table is mixed with: in two-way tables their
-# margins, in tables of two demographics or of two outcomes by race the model of the two-way tables.
+# Weight of the prior with which each row of a table is mixed, in respondents. The prior of two-way tables are their
+# margins; of tables of two demographics, or of two outcomes by race, the model of the two-way tables.
 PRIOR, PRIOR_3 = 3, 30
-RESPONDENTS = 1_600  # of GSS 2024 by effective number
+RESPONDENTS = 1_600  # effective number of respondents of GSS 2024
 
 RELIG = (
     "Protestant", "Christian (unspecified)", "Inter-/non-denominational", "Catholic", "Jewish", "No religion",
     "Orthodox Christian", "Muslim", "Buddhist", "Hindu", "Other Eastern", "Native American", "Other",
 )  # fmt: skip
-# Religions of few: Pew's Religious Landscape Study 2023-24 asked 36,908 adults, the GSS 3,309.
+# Small religions, from Pew: its Religious Landscape Study 2023-24 asked 36,908 adults, the GSS only 3,309.
 PEW = {"Jewish": 0.0168, "Muslim": 0.0118, "Buddhist": 0.0108, "Hindu": 0.0093}
 # Pew Research Center 2023, Religion Among Asian Americans (7,006 adults), with the weight of 200 respondents.
 PEW_ASIAN = {
@@ -45,10 +47,10 @@ PEW_ASIAN = {
     "Other religion": 4,
 }
 PEW_RESPONDENTS = 200
-# The same by ancestry, what the published summaries give. Muslim: half of people of these ancestries (estimate from
-# GSS 2024, where they are about half of Muslims); Nepali and Buddhist: estimates. Estimates too: Orthodox and
-# Ukrainian, as the GSS's table lists neither Orthodox Christians nor Ukraine (0.7% of its whites are Orthodox: few are
-# left to other ancestries), and Israeli (two thirds of its six Israelis are Jewish).
+# The same by ancestry, as far as the published summaries report it. Muslim: half of people of these ancestries
+# (estimate from GSS 2024, where they are about half of Muslims). Also estimates: Nepali and Buddhist; Orthodox and
+# Ukrainian, since the GSS's table lists neither Orthodox Christians nor Ukraine (0.7% of its whites are Orthodox: few
+# remain for other ancestries); and Israeli (two thirds of the GSS's six Israelis are Jewish).
 FEW = {"Hindu": 0.0008, "Muslim": 0.0003, "Buddhist": 0.005}  # of whites
 FEW_OF_OTHERS = {"Hindu": 0.0008, "Muslim": 0.0094, "Buddhist": 0.0035}
 HERITAGE = {
@@ -65,8 +67,8 @@ HERITAGE = {
     "Ukrainian": FEW | {"Orthodox Christian": 0.05, "Catholic": 0.2, "Jewish": 0.1},
     "Israeli": FEW | {"Jewish": 0.66, "Orthodox Christian": 0.01},
 }
-# Whites by GSS ETHNIC, country of family origin: countries of few respondents together with others like them. Whites
-# of heritage "Other" then have what these leave.
+# Whites by GSS ETHNIC, country of family origin: countries with few respondents are grouped with similar ones.
+# Whites of heritage "Other" get the remainder.
 COUNTRIES = {
     "Other": "american indian, american only, other european, other north america",
     "British": "england & wales, scotland",
@@ -85,13 +87,13 @@ FEW_BY_COUNTRY["Russian"] = FEW | {"Orthodox Christian": 0.02}  # an estimate
 NAMES = {"age_band": "age", "degree_l": "education", "raceeth": "race", "(overall)": "everyone"}
 NAMES |= {"party4": "party", "polviews3": "leaning", "partyid7": "political views", "polviews7": "ideology"}
 
-# The figures' short forms of GSS labels. "Moderate" is also one of three groups of ideology, which keeps its name.
+# Short forms of GSS labels in the figures. "Moderate" is also one of three groups of ideology, which keeps its name.
 PRINTED = {"Independent (neither)": "Independent (neither, no response)", "Moderate": "Moderate, middle of the road"}
 
 
 @dataclass
 class Table:
-    """A table to be met: rows are values of a column of `cells`, columns of one of `outcomes`; its effects so far."""
+    """A target table (rows: values of a column of `cells`; columns: of one of `outcomes`) and its effects so far."""
 
     other: str
     attribute: str
@@ -112,13 +114,13 @@ class Model:
         print(f"{len(self.cells):,} cells")
 
     def shares(self, other: str, attribute: str, joint: np.ndarray | None = None) -> pd.DataFrame:
-        """Joint shares of a column of cells and one of outcomes."""
+        """Return the joint shares of a column of cells and one of outcomes."""
         joint = self.joint if joint is None else joint
         rows, columns = crossed(self.cells, other), crossed(self.outcomes, attribute)
         return pd.DataFrame(joint).groupby(rows.to_numpy()).sum().T.groupby(columns.to_numpy()).sum().T
 
     def fit(self, rounds: int = ROUNDS) -> float:
-        """Rake to all tables; returns the largest distance left (total variation)."""
+        """Rake to all tables; return the largest remaining distance (total variation)."""
         codes = []
         for table in self.tables:
             rows = pd.Index(table.target.index).get_indexer(crossed(self.cells, table.other))
@@ -129,21 +131,21 @@ class Model:
             codes.append((rows, columns, np.eye(len(table.target))[rows].T, np.eye(table.target.shape[1])[columns]))
         for _ in range(rounds):
             worst = 0.0
-            # The simplest tables last: where tables contradict each other a little, these are met best.
+            # The simplest tables come last: if tables contradict each other slightly, the last ones are met best.
             for table, (rows, columns, by_row, by_column) in zip(reversed(self.tables), reversed(codes), strict=True):
                 now = by_row @ self.joint @ by_column
                 worst = max(worst, abs(now - table.target.to_numpy()).sum() / 2)
                 ratio = table.target.to_numpy() / now
                 table.effect += np.log(ratio)
                 self.joint *= ratio[:, columns][rows]
-            # There are as many people in each cell as in the census; what that takes depends on the cell alone.
+            # Each cell must have as many people as in the census; the factor for this depends on the cell alone.
             self.joint *= (self.weight / self.joint.sum(axis=1))[:, None]
             if worst < 1e-4:
                 break
         return worst
 
     def pair(self, first: str, second: str, found: pd.DataFrame) -> None:
-        """Add a table of joint shares of two outcomes, mixed with their independence and scaled to their margins."""
+        """Add a table of joint shares of two outcomes, mixed with the independent table and scaled to their margins."""
         rows, columns = (self.shares("everyone", name).loc["all"] for name in (first, second))
         found = found.reindex(index=rows.index, columns=columns.index).to_numpy()
         mixed = RESPONDENTS * found / found.sum() + PRIOR * np.outer(rows, columns)
@@ -155,7 +157,7 @@ class Model:
         self.tables.append(Table("everyone", f"{first} and {second}", target.to_frame("all").T))
 
     def distances(self) -> pd.DataFrame:
-        """How far each table is from its target (total variation)."""
+        """Compute how far each table is from its target (total variation)."""
         far = [abs(self.shares(t.other, t.attribute) - t.target).to_numpy().sum() / 2 for t in self.tables]
         return pd.DataFrame(
             {"other": [t.other for t in self.tables], "attribute": [t.attribute for t in self.tables]}
@@ -164,7 +166,7 @@ class Model:
     def add(self, other: str, attribute: str, found: pd.DataFrame, prior: float) -> None:
         """Add a table of conditional shares with their effective n (column n), mixed with the model so far.
 
-        What the table lacks is taken from the model; the result is scaled to the model's margins.
+        Missing cells are taken from the model; the result is scaled to the model's margins.
         """
         now = self.shares(other, attribute)
         given = now.div(now.sum(axis=1), axis=0)
@@ -177,7 +179,7 @@ class Model:
 
 
 def read(figures: Path) -> pd.DataFrame:
-    """All GSS 2024 tables: columns var1, var1_value, var2, var2_value, outcome, category, n, share, our names."""
+    """Read all GSS 2024 tables: columns var1, var1_value, var2, var2_value, outcome, category, n, share; our names."""
     files = ("religion_gss_tables", "politics_gss_oneway", "politics_gss_twoway")
     table = pd.concat([pd.read_csv(figures / f"{name}.csv") for name in files], ignore_index=True)
     table = table[table["survey"] == GSS].rename(columns={"n_eff_group": "n"})
@@ -190,7 +192,7 @@ def read(figures: Path) -> pd.DataFrame:
 
 
 def shares(table: pd.DataFrame, outcome: str, first: str, second: str | None = None) -> pd.DataFrame:
-    """Conditional shares of an outcome: rows the values of one or two variables, columns its categories and n."""
+    """Return conditional shares of an outcome: rows are values of one or two variables, columns categories and n."""
     part = table[(table["outcome"] == outcome) & (table["var1"] == first)]
     part = part[part["var2"].isna() if second is None else part["var2"] == second]
     key = part["var1_value"] if second is None else part["var1_value"] + " and " + part["var2_value"]
@@ -199,7 +201,7 @@ def shares(table: pd.DataFrame, outcome: str, first: str, second: str | None = N
 
 
 def margins(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """Overall shares of the three outcomes; religions of few from Pew, the others in the ratio of the GSS."""
+    """Return overall shares of the three outcomes: small religions from Pew, the others in the ratio of the GSS."""
     found = {name: shares(table, name, "everyone").loc["(all)"].drop("n") for name in psychographics.COLUMNS[1:]}
     few = pd.Series(PEW)
     many = found["religion"].drop(few.index)
@@ -208,7 +210,7 @@ def margins(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def asians(found: pd.DataFrame) -> pd.DataFrame:
-    """The GSS religions by race with the row of Asians mixed with Pew's."""
+    """Return the GSS religions by race, with the row of Asians mixed with Pew's shares."""
     row, n = found.loc["Asian non-Hispanic"], found.loc["Asian non-Hispanic", "n"]
     pew = pd.Series(PEW_ASIAN).reindex(row.index).fillna(0)
     mixed = (n * row + PEW_RESPONDENTS * pew / pew.sum()) / (n + PEW_RESPONDENTS)
@@ -218,9 +220,9 @@ def asians(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def ancestries(model: Model, figures: Path) -> pd.DataFrame:
-    """Shares of the four faiths of FAITHS in each heritage of COUNTRIES, together those of whites.
+    """Return shares of the four faiths of FAITHS in each heritage of COUNTRIES; together they are those of whites.
 
-    The GSS's table, of 2024 and of 2016 and 2018, has the countries among people of each religion.
+    The GSS's table (2024, and 2016 and 2018) has the countries among people of each religion.
     """
     faith, white = model.shares("everyone", "faith").loc["all"], model.shares("race", "faith").loc["White non-Hispanic"]
     table = pd.read_csv(figures / "origin_gss_ancestry_by_race.csv")
@@ -242,7 +244,7 @@ def ancestries(model: Model, figures: Path) -> pd.DataFrame:
 
 
 def heritages(model: Model, figures: Path) -> pd.DataFrame:
-    """Religions by heritage: what is known, the rest in the ratio of the model; "Other" has what these leave."""
+    """Return religions by heritage: known shares, the rest in the ratio of the model; "Other" gets the remainder."""
     now = model.shares("heritage", "religion")
     given, total, faith = now.div(now.sum(axis=1), axis=0), now.sum(), pd.Series(psychographics.FAITH)
     found = {kind: pd.Series(known) for kind, known in HERITAGE.items()}
@@ -269,7 +271,7 @@ def party_by_ideology(figures: Path) -> pd.DataFrame:
 
 
 def outcome_pairs(figures: Path, table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
-    """Joint shares of two outcomes: political views and ideology, religion and party, religion and leaning."""
+    """Return joint shares of two outcomes: political views and ideology, religion and party, religion and leaning."""
     joint = party_by_ideology(figures)
     found = {("political views", "ideology"): joint.pivot(index="party", columns="ideology", values="joint_share")}
     for name in ("party", "leaning"):
@@ -290,7 +292,7 @@ def calibrate(people: pd.DataFrame, figures: Path) -> Model:
     model.add("nativity", "religion", shares(gss, "religion", "nativity"), PRIOR)
     for (first, second), found in outcome_pairs(figures, gss).items():
         model.pair(first, second, found)
-    print(f"two-way tables: largest distance left {model.fit():.5f}")
+    print(f"two-way tables: largest remaining distance {model.fit():.5f}")
     model.add("heritage", "religion", heritages(model, figures), PRIOR)
     print(f"with heritage: {model.fit():.5f}")
     for name in ("party", "leaning"):
@@ -304,7 +306,7 @@ def calibrate(people: pd.DataFrame, figures: Path) -> Model:
 
 
 def by_race(model: Model, figures: Path, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """By race, joint shares of party and leaning, and of faith and party (where the GSS has too few, the model's)."""
+    """Return by race the joint shares of party and leaning, and of faith and party (the model's if the GSS is thin)."""
     joint = pd.read_csv(figures / "politics_gss_joint_party_ideology.csv")
     joint = joint[(joint["survey"] == GSS) & (joint["subgroup_var"] == "raceeth")]
     joint = joint.assign(both=joint["party"] + " and " + joint["ideology"], n=joint["n_eff_total"])
@@ -334,9 +336,9 @@ def effects(model: Model) -> pd.DataFrame:
 
 
 def norms(people: pd.DataFrame, figures: Path) -> pd.DataFrame:
-    """Mean and spread of each trait by sex and age, in standard deviations of all US adults."""
+    """Return mean and spread of each trait by sex and age, in standard deviations of all US adults."""
     table = pd.read_csv(figures / "bigfive_ipipneo_norms_by_sex_age.csv").query("instrument == 'IPIP-NEO-120'")
-    middle = {"under 21": 18, "21-40": 30, "41-60": 50, "over 60": 70}  # the age that a group's norm stands for
+    middle = {"under 21": 18, "21-40": 30, "41-60": 50, "over 60": 70}  # the age that represents the group's norm
     table = table.assign(sex=table["sex"].str.capitalize(), age=table["age_group"].map(middle))
     table = table.rename(columns={"domain": "trait", "mean_item_1to5": "mean", "sd_item_1to5": "spread"})
     table = table[["sex", "age", "trait", "mean", "spread"]].reset_index(drop=True)
@@ -349,7 +351,7 @@ def norms(people: pd.DataFrame, figures: Path) -> pd.DataFrame:
 
 
 def gss_shares(model: Model, figures: Path) -> pd.DataFrame:
-    """Two-way tables of GSS 2024 for people of the census's composition, in the form of `distances.pair_shares`."""
+    """Return two-way tables of GSS 2024 for people composed as in the census, like those of `distances.pair_shares`."""
     gss = read(figures)
     frames = []
     for name, other in psychographics.PAIRS:

@@ -1,10 +1,10 @@
-"""How close `Model.ask` comes to the bare openai client, and both to the ideal, against a slow endpoint.
+"""Compare the speed of `Model.ask` with the bare openai client, and both with the ideal, against a slow endpoint.
 
     python benchmarks/throughput.py                  # 4,000 requests, 64 and 512 in flight (some minutes)
     python benchmarks/throughput.py --stream 100000  # from a generator: peak memory
 
-The endpoint is a process of its own on the loopback that answers each request after 200 ms. Every figure of a table is
-of the same run. Store and validation are included for `Model.ask`; the bare client does neither.
+The endpoint is a separate process on the loopback address that answers each request after 200 ms. All numbers of a
+table come from the same run. Store and validation are included for `Model.ask`; the bare client does neither.
 """
 
 import argparse
@@ -37,7 +37,7 @@ class Verdict(BaseModel):
 
 
 def serve(port: multiprocessing.Queue, allowed_per_s: float = math.inf) -> None:
-    """Body of the endpoint's process; calls beyond those allowed are refused, and it tells of both at /counts."""
+    """Run the endpoint as a process of its own: it refuses calls beyond its limit and lists all calls at /counts."""
     from aiohttp import web
 
     content = json.dumps({"critique": "It says what this person needs to know. " * 5, "verdict": "keep"})
@@ -46,12 +46,12 @@ def serve(port: multiprocessing.Queue, allowed_per_s: float = math.inf) -> None:
     reply = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "usage": usage}
     text = json.dumps(reply | {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]})
 
-    began, counts, room = time.monotonic(), [], [0.0, 0.0]  # second and answer of each call; tokens left, and when
+    began, counts, room = time.monotonic(), [], [0.0, 0.0]  # time and acceptance of each call; tokens left, and when
 
     async def chat(request: web.Request) -> web.Response:
         await request.read()
         now = time.monotonic() - began
-        if allowed_per_s < math.inf:  # a bucket that holds half a second's calls, as rate limiters have it
+        if allowed_per_s < math.inf:  # a token bucket of half a second's calls, as in usual rate limiters
             room[:] = min(allowed_per_s / 2, room[0] + (now - room[1]) * allowed_per_s), now
             counts.append((now, room[0] >= 1))
             if room[0] < 1:
@@ -82,7 +82,7 @@ def serve(port: multiprocessing.Queue, allowed_per_s: float = math.inf) -> None:
 
 @contextmanager
 def endpoint(allowed_per_s: float = math.inf) -> Iterator[str]:
-    """The address of an endpoint that runs meanwhile."""
+    """Run an endpoint; yield its address."""
     port = multiprocessing.Queue()
     server = multiprocessing.Process(target=serve, args=(port, allowed_per_s), daemon=True)
     server.start()
@@ -98,7 +98,7 @@ def requests(n: int, tag: str) -> Iterator[list[dict[str, str]]]:
 
 
 async def bare(url: str, n: int, in_flight: int, http_client: object) -> None:
-    """The openai client alone, by the same pattern of workers, asking for the same schema."""
+    """Send the requests with the openai client alone, with the same number of workers and the same schema."""
     client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, http_client=http_client)
     schema = openai.pydantic_function_tool(Verdict)["function"]["parameters"]
     form = {"type": "json_schema", "json_schema": {"name": "Verdict", "strict": True, "schema": schema}}
@@ -113,7 +113,7 @@ async def bare(url: str, n: int, in_flight: int, http_client: object) -> None:
 
 
 def timed(work) -> tuple[float, float]:
-    """Wall and CPU seconds of this process."""
+    """Run `work`; return the wall and CPU seconds of this process."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - wall, time.process_time() - cpu
@@ -131,7 +131,7 @@ def ask(url: str, n: int, in_flight: int) -> None:
 
 
 def compare(url: str, n: int, in_flight: int, rounds: int) -> None:
-    """Run all three in turn, several times over; the fastest of each counts, as the machine may have other work."""
+    """Run all three in turn, several times; the fastest run of each counts, as the machine may have other work."""
     backends = {
         "bare, default backend": openai.DefaultAsyncHttpxClient,
         "bare, aiohttp backend": openai.DefaultAioHttpClient,
@@ -141,9 +141,9 @@ def compare(url: str, n: int, in_flight: int, rounds: int) -> None:
     times = [{name: timed(run) for name, run in runs.items()} for _ in range(rounds)]
     best = {name: min(once[name] for once in times) for name in runs}
     ideal, better = in_flight / LATENCY_S, min(best[name] for name in backends)[0]
-    print(f"\n{n} requests, {in_flight} in flight, ideal {ideal:.0f} calls/s; the best of {rounds} rounds")
+    print(f"\n{n} requests, {in_flight} in flight, ideal {ideal:.0f} calls/s; best of {rounds} rounds")
     for name, (wall, cpu) in best.items():
-        ratios = f"{n / wall / ideal:5.2f} of ideal  {better / wall:5.2f} of the better bare client"
+        ratios = f"{n / wall / ideal:5.2f} of ideal  {better / wall:5.2f} of the faster bare client"
         print(f"  {name:22} {n / wall:7.0f} calls/s  {ratios}  {1000 * cpu / n:5.2f} ms CPU/call")
 
 
@@ -153,7 +153,7 @@ def stream(url: str, n: int) -> None:
         model = Model("m", url, store, max_in_flight=512)
         wall, cpu = timed(lambda: model.ask(requests(n, "stream"), schema=Verdict))
         kept = store.counts()["replies"]
-    print(f"{n} requests from a generator: {n / wall:.0f} calls/s, {1000 * cpu / n:.2f} ms CPU/call, {kept} kept")
+    print(f"{n} requests from a generator: {n / wall:.0f} calls/s, {1000 * cpu / n:.2f} ms CPU/call, {kept} stored")
 
 
 def main() -> None:
