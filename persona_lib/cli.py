@@ -200,8 +200,7 @@ def pairs(
 
     given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
     settings = presets.pairs(presets.load(preset), given)
-    limits = {"max_calls": max_calls, "max_cost": max_cost}
-    typer.echo(pairs.make(settings, out, prompts, personas, batch, retry_failed, **limits))
+    typer.echo(pairs.make(settings, out, prompts, personas, batch, retry_failed, max_calls, max_cost))
     typer.echo(f"{out.absolute()}\nto publish it: persona export {out} --out FOLDER")
 
 

@@ -14,10 +14,10 @@ ALIVE = ("validating", "in_progress", "finalizing")
 class BatchEndpoint(Endpoint):
     """Answers the requests of a batch by `answer`; None leaves one unanswered.
 
-    A batch takes a step towards `ends` (completed, expired or failed) each time it is asked for, but no further than
-    in_progress while `hold` is set. `lose` makes the answer to that many creations an error, though the batch is there;
-    `hold_create` keeps the answer back, `create_s` is how long the creation itself takes. `sent` are the requests
-    submitted, in order; `status` fails the creation of files (0: it does not).
+    A batch takes a step towards `ends` (completed, expired or failed) each time its state is asked for, but no further
+    than in_progress while `hold` is set. `lose` is the number of creations that are answered by an error although the
+    batch is made; `hold_create` delays the answer, and `create_s` is how long a creation takes. `sent` are the requests
+    submitted, in order. A `status` other than 0 makes uploads of files fail with it.
     """
 
     def __init__(
@@ -30,8 +30,12 @@ class BatchEndpoint(Endpoint):
         **settings: Any,
     ):
         super().__init__(*args, **settings)
+        self.ends = ends
+        self.hold = hold
+        self.lose = lose
         self.create_s = create_s
-        self.ends, self.hold, self.lose, self.hold_create, self.status = ends, hold, lose, False, 0
+        self.hold_create = False
+        self.status = 0
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.away = 0  # how many of the next questions for a batch get no answer
@@ -95,7 +99,7 @@ class BatchEndpoint(Endpoint):
         return web.json_response(batch)
 
     def _step(self, batch: dict[str, Any]) -> None:
-        """One state further; the last one lays out what came of the requests."""
+        """Go on to the next state; the last one writes the files of replies and errors."""
         items, place = self.items(batch), ALIVE.index(batch["status"])
         batch["request_counts"] = {"total": len(items), "completed": len(items) * place // 2, "failed": 0}
         batch["status"] = (*ALIVE, self.ends)[place + 1]
@@ -123,6 +127,6 @@ QUICK = {"GATHER_S": 0.05, "FIRST_POLL_S": 0.02, "LONGEST_POLL_S": 0.05}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Batches that are looked at often."""
+    """Poll batches often."""
     for name, value in QUICK.items():
         monkeypatch.setattr(f"persona_lib.model.batches.{name}", value)

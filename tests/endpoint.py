@@ -41,7 +41,7 @@ def first_token(**probabilities: float) -> dict:
 class Endpoint:
     """Serves `answer(request body)`: a dict is sent as JSON, a (status, dict[, headers]) tuple with that status.
 
-    An answer that is a coroutine function gets the raw request and misbehaves as it likes. `tls` makes it https.
+    An answer that is a coroutine function gets the raw request and may misbehave. `tls` makes it https.
 
     `requests` are the bodies received, in order; `headers` those of the last. Lists `models` at /v1/models.
     """
@@ -53,7 +53,10 @@ class Endpoint:
         delay_s: float = 0.0,
         tls: ssl.SSLContext | None = None,
     ):
-        self.answer, self.models, self.delay_s, self.tls = answer, models, delay_s, tls
+        self.answer = answer
+        self.models = models
+        self.delay_s = delay_s
+        self.tls = tls
         self.requests: list[dict[str, Any]] = []
         self.headers: dict[str, str] = {}
         self.in_flight = self.most_in_flight = 0

@@ -18,7 +18,7 @@ class Asked:
     usage = dict(calls=5, cached=3, retried=0, failed=1, tokens_in=40, tokens_out=9, tokens_cached=2, cost=0.0)
     steps = {"answering": usage}
 with open(os.environ["PERSONA_PROGRESS"], "a") as file:
-    told = {"batch": 0, "step": "answering", "total": 8, "usage": Asked.usage}
+    told = {"ask": 0, "step": "answering", "total": 8, "usage": Asked.usage}
     file.writelines(json.dumps(told | {"done": done}) + "\\n" for done in (4, 8))
 table = pd.DataFrame({"score": [0.25, 0.5]}, index=pd.Index(["direct", "summary"], name="condition"))
 ax = table.plot.bar()
@@ -30,7 +30,7 @@ runs.record(out, headline="Half <b>of</b> the answers & more \\"stand\\"", figur
 
 
 def write_notebook(root: Path, stem: str, *cells: str, parameters: str = PARAMETERS) -> None:
-    """A notebook with a heading, a parameters cell and code cells, in a project's notebooks folder."""
+    """Write a notebook with a heading, a parameters cell and code cells into a project's notebooks folder."""
     first = v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
     notebook = v4.new_notebook(cells=[v4.new_markdown_cell(f"# What *{stem}* asks\n\n![a dot](dot.png)"), first])
     notebook.cells += [v4.new_code_cell(cell) for cell in cells]
@@ -44,7 +44,7 @@ def write_preset(root: Path, name: str, text: str) -> None:
 
 
 def write_project(root: Path) -> Path:
-    """A project with a good notebook, one that fails, and a preset that lists both."""
+    """Write a project with a good notebook, one that fails, and a preset that lists both."""
     write_notebook(root, "01_good", GOOD)
     plt.imsave(root / "notebooks" / "dot.png", np.zeros((2, 2)))
     write_notebook(root, "02_bad", "1", "raise ValueError('no <script>alert(1)</script> here\\nand a second line')")

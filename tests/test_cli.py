@@ -231,7 +231,7 @@ def test_doctor_fails_on_a_key_that_cannot_be_sent(project, model_file, monkeypa
     monkeypatch.setenv("OPENAI_API_KEY", "“sk-secret”")
     result = persona("doctor", "--base-url", "http://127.0.0.1:9/v1")
     assert result.exit_code == 1 and "sk-secret" not in result.stdout
-    assert result.stdout.splitlines()[-1].startswith("MISSING OPENAI_API_KEY holds a letter or quote that is in no key")
+    assert result.stdout.splitlines()[-1].startswith("MISSING OPENAI_API_KEY has a character that no key has")
 
 
 def test_doctor_fails_on_a_store_that_is_none(project, model_file):

@@ -1,8 +1,10 @@
-"""The server's own process: `python -m persona_lib.local FILE.gguf`; without a file, fetch the embedded model."""
+"""Run the server's own process: `python -m persona_lib.local FILE.gguf`; without a file, fetch the embedded model."""
 
 import os
 import sys
 from pathlib import Path
+
+import xllamacpp
 
 from . import default_model
 
@@ -12,20 +14,20 @@ PROMPT_CACHE_MIB = 512  # llama.cpp's own default is 8 GiB
 
 def serve_until_stdin_closes(path: str) -> None:
     """Print the address once the model is loaded, and end when the parent's pipe closes."""
-    import xllamacpp  # half a second, which fetching the model need not wait for
-
     params = xllamacpp.CommonParams()
     params.model.path = path
     params.model_alias = {Path(path).stem}
-    params.hostnames, params.port = ["127.0.0.1"], 0
-    # On two cores one slot is as fast as four, and repeatable in the same order of requests.
-    params.n_parallel, params.n_ctx = 1, CONTEXT
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0  # any free one
+    # On two cores one slot is as fast as four, and gives the same replies to the same order of requests.
+    params.n_parallel = 1
+    params.n_ctx = CONTEXT
     params.cache_ram_mib = PROMPT_CACHE_MIB
     params.ui = False
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()
-    # There is nothing to save, and the server's own way to stop can hang when it has only just begun.
+    # There is nothing to save, and the server's own way to stop can hang if it has only just started.
     os._exit(0)
 
 

@@ -1,8 +1,8 @@
-"""Language models: ask many at once, or choose between options, with the response store in front of each.
+"""Ask language models many items at once, or have them choose between options, through the response store.
 
-Nothing else in the package talks to an endpoint. The embedded model, any OpenAI-compatible server and OpenAI itself
-work the same, in a script and inside a notebook. Every notebook that asks a model opens this wing:
-`Model(name, base_url)`. Experiments annotate `LanguageModel`, the small protocol that they need.
+No other wing contacts an endpoint. The embedded model, any OpenAI-compatible server and OpenAI itself work the same,
+in a script and inside a notebook. Every notebook that asks a model opens this wing: `Model(name, base_url)`.
+Experiments annotate `LanguageModel`, the small protocol that they need.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,9 @@ __all__ = ["Choices", "LanguageModel", "Messages", "Model", "Reply", "no_twins",
 
 
 def __getattr__(name: str) -> Any:
-    """Load `Model` when it is used."""
+    """Load `Model` or `several` at first use."""
     if name in ("Model", "several"):
-        from . import model  # openai takes a second, for which `persona sample` need not wait
+        from . import model  # openai takes a second, and `persona sample` needs none
 
         return getattr(model, name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

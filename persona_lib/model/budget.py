@@ -1,9 +1,10 @@
-"""Budget: how many calls may be made and how much they may cost; calls stop before more is used.
+"""Limit how many calls are made and how much they cost: a call that could exceed a limit does not start.
 
-A run hands what it may use, and has used, to its kernels in PERSONA_BUDGET. A call may start only if all that is in
-flight, at the most it can cost, stays within what is left: a token for each byte sent, and for the reply `max_tokens`,
-or a character of the longest one its schema allows, or `UNBOUNDED_TOKENS`; never less than the costliest call so far
-(a model that thinks first may take more than its schema tells). Several threads may share a budget.
+A run passes its limits, and what it has used, to its kernels in PERSONA_BUDGET. A call may start only if the calls in
+flight and this one, each at the most it can cost, stay within what is left. The most that a call can cost counts one
+token for each byte sent. For the reply it counts `max_tokens`, else one token for each character of the longest reply
+that the schema allows, else `UNBOUNDED_TOKENS`. It is never less than the cost of the most expensive call so far,
+because a model that thinks first may take more tokens than its schema allows. Several threads may share a budget.
 """
 
 import asyncio
@@ -21,30 +22,33 @@ from .catalogue import Price
 from .dry import example
 
 VARIABLE = "PERSONA_BUDGET"
-UNBOUNDED_TOKENS = 4096  # of a reply for which neither max_tokens nor a schema is given
+UNBOUNDED_TOKENS = 4096  # of a reply with neither max_tokens nor a schema
 OVERHEAD_TOKENS = 64  # of what an endpoint puts around messages
 
-_BOOKING = threading.Lock()  # budgets are shared by the models of a process, which may ask from several threads
+_BOOKING = threading.Lock()  # the models of a process share budgets, and may be asked from several threads
 
 
 class Budget:
-    """What may be used and what has been; None means any number.
+    """Limits, and what has been used of them; a limit of None allows any amount.
 
     Args:
-        max_calls: the most calls to make; one that is repeated after an error of transport counts once.
+        max_calls: the most calls to make; a call that is repeated after a transport error counts once.
         max_cost: the most USD to spend.
-        calls, cost: what has been used before.
+        calls: the calls made before.
+        cost: the USD spent before.
     """
 
     def __init__(
         self, max_calls: int | None = None, max_cost: float | None = None, calls: int = 0, cost: float | None = 0.0
     ):
-        self.max_calls, self.max_cost = max_calls, max_cost
-        self.calls, self.cost = calls, cost or 0.0
-        self.held = 0.0  # what the calls in flight may cost
+        self.max_calls = max_calls
+        self.max_cost = max_cost
+        self.calls = calls
+        self.cost = cost or 0.0
+        self.held = 0.0  # USD that the calls in flight may cost
 
     def short_of(self, bound: float) -> str | None:
-        """In words, why a call that costs at most `bound` may not start now; None if it may."""
+        """Return why a call that costs at most `bound` USD may not start now, or None if it may."""
         if self.max_calls is not None and self.calls >= self.max_calls:
             return f"max_calls is reached: {self.calls} of {self.max_calls} calls are made"
         if self.max_cost is not None and self.cost + self.held + bound > self.max_cost:
@@ -55,12 +59,12 @@ class Budget:
 
 @cache
 def of_run() -> Budget:
-    """What the run that this process belongs to may still use; anything, outside a run."""
+    """Return the budget of the run that this process belongs to; without limits outside a run."""
     return Budget(**json.loads(os.environ.get(VARIABLE) or "{}"))
 
 
 class Purse:
-    """Lets the calls of a batch start as long as every budget takes them.
+    """Starts the calls of one ask only as long as every budget allows them.
 
     Args:
         budgets: of the run and of the model.
@@ -68,31 +72,34 @@ class Purse:
     """
 
     def __init__(self, budgets: tuple[Budget, ...], price: Price | None):
-        self._budgets = [b for b in budgets if (b.max_calls, b.max_cost) != (None, None)]
+        self._budgets = [b for b in budgets if b.max_calls is not None or b.max_cost is not None]
         self._price = price if any(b.max_cost is not None for b in budgets) else None
-        self._costliest, self._in_flight = 0.0, 0
-        self._gate, self._settled = asyncio.Lock(), asyncio.Event()
+        self._costliest = 0.0
+        self._in_flight = 0
+        self._gate = asyncio.Lock()
+        self._settled = asyncio.Event()
 
     async def start(self, request: dict[str, Any]) -> float:
-        """Wait until a call may start; returns what is held for it, for `settle`.
+        """Wait until a call may start, and return the USD held for it, to be passed to `settle`.
 
         Raises:
-            UserError: a budget is reached, and nothing is in flight any more that could be lost.
+            UserError: a budget is reached, and no call is in flight that could be lost.
         """
-        async with self._gate:  # so that each that settles wakes one, not all that wait
+        async with self._gate:  # a call that ends wakes one that waits, not all of them
             while True:
                 bound = max(self._costliest, _most(request, self._price)) if self._price else 0.0
-                if not (short := self._hold(bound)):
+                short = self._hold(bound)
+                if not short:
                     return bound
                 if not self._in_flight:
                     raise UserError(
-                        f"{short}; what was answered is kept, the same with a larger budget goes on from there"
+                        f"{short}; the replies so far are kept, the same with a larger budget goes on from there"
                     )
                 self._settled.clear()
                 await self._settled.wait()
 
     def _hold(self, bound: float) -> str | None:
-        """Hold a call's cost in every budget, or return in words which budget is reached."""
+        """Hold a call's cost in every budget, or return which budget is reached."""
         with _BOOKING:
             if short := next(filter(None, (b.short_of(bound) for b in self._budgets)), None):
                 return short
@@ -103,7 +110,12 @@ class Purse:
         return None
 
     def settle(self, held: float, cost: float | None) -> float:
-        """Book what a call did cost; None, where nobody told, stands for all that was held. Returns what is booked."""
+        """Book the cost of a call that has ended, and return what is booked.
+
+        Args:
+            held: what `start` returned for the call.
+            cost: in USD; None, if the endpoint did not tell it, books all that was held.
+        """
         cost = held if cost is None else cost
         self._costliest = max(self._costliest, cost)
         with _BOOKING:
@@ -115,7 +127,7 @@ class Purse:
         return cost
 
     def correct(self, booked: float, cost: float) -> float:
-        """Book what a call did cost that was settled for something else; returns what is booked more."""
+        """Replace what `settle` booked for a call by its true cost, and return the difference, cost - booked."""
         with _BOOKING:
             for budget in self._budgets:
                 budget.cost += cost - booked
@@ -123,16 +135,15 @@ class Purse:
 
 
 def _most(request: dict[str, Any], price: Price) -> float:
-    """The most USD that a call can cost, as far as its request tells."""
+    """Return the most USD that a call can cost, as far as its request tells."""
     told = request | request["model"].get("settings", {})
-    tokens_out = (
-        told.get("max_completion_tokens")
-        or told.get("max_tokens")
-        or (longest(request["schema"]["schema"]) if "schema" in request else UNBOUNDED_TOKENS)
-    )
-    return price.cost(len(canonical(request).encode()) + OVERHEAD_TOKENS, tokens_out)
+    tokens_in = len(canonical(request).encode()) + OVERHEAD_TOKENS
+    tokens_out = told.get("max_completion_tokens") or told.get("max_tokens")
+    if not tokens_out:
+        tokens_out = longest(request["schema"]["schema"]) if "schema" in request else UNBOUNDED_TOKENS
+    return price.cost(tokens_in, tokens_out)
 
 
 def longest(schema: Mapping[str, Any]) -> int:
-    """Characters of about the longest reply that a schema allows."""
+    """Return the approximate number of characters of the longest reply that a schema allows."""
     return len(json.dumps(example(schema, random.Random(0), share=1.0)))

@@ -1,8 +1,9 @@
-"""The catalogue of models: what their tokens cost, and what they refuse or need.
+"""Look up models: what their tokens cost, and which request fields they refuse or need.
 
-Anyone may edit both files. params/prices.yaml: a price counts only with its date and source, so that whoever reads a
-cost can check it; a model without one has tokens but no cost. params/models.yaml: reasoning models refuse a temperature
-and offer no log-probabilities; others want fields of their own. An entry holds for all calls to the model of that name.
+Anyone may edit both files. In params/prices.yaml a price counts only with its date and source, so that readers of a
+cost can check it; without a price, tokens are counted but no cost. params/models.yaml is for models that need other
+requests: reasoning models refuse a temperature and offer no log-probabilities, others want fields of their own. An
+entry applies to all calls to the model of that name.
 """
 
 import json
@@ -25,7 +26,7 @@ _FIXED = {"model", "messages", "stream", "n", "response_format", "logprobs", "to
 
 
 class Price(BaseModel, extra="forbid", frozen=True):
-    """USD per million tokens: `in`, `cached_in` (the price of `in` where there is none) and `out`."""
+    """USD per million tokens: `in`, `cached_in` (None: the price of `in`) and `out`."""
 
     input: float = Field(alias="in", ge=0)
     cached_in: float | None = Field(default=None, ge=0)
@@ -34,7 +35,7 @@ class Price(BaseModel, extra="forbid", frozen=True):
     source: str = Field(min_length=1)
 
     def cost(self, tokens_in: int, tokens_out: int, tokens_cached: int = 0) -> float:
-        """USD for a call; `tokens_cached` of its `tokens_in` were read from the endpoint's cache."""
+        """Return the USD for a call; `tokens_cached` of its `tokens_in` were read from the endpoint's cache."""
         cached_in = self.input if self.cached_in is None else self.cached_in
         fresh = tokens_in - tokens_cached
         return (fresh * self.input + tokens_cached * cached_in + tokens_out * self.out) / 1e6
@@ -44,12 +45,15 @@ FREE = Price.model_validate({"in": 0, "out": 0, "date": date(2026, 1, 1), "sourc
 
 
 def price(name: str) -> Price | None:
-    """The price of a model by its name at the endpoint, or None where none is known."""
+    """Return the price of a model by its name at the endpoint, or None if unknown."""
     return read_prices().get(name)
 
 
 def read_prices(path: Path | None = None) -> Mapping[str, Price]:
-    """All prices of a file, params/prices.yaml by default; an entry without date or source is left out, and said.
+    """Return the prices in a file, by model; an entry without date or source is left out, with a printed note.
+
+    Args:
+        path: of the file; None means params/prices.yaml.
 
     Raises:
         UserError: the file or an entry of it is malformed.
@@ -57,7 +61,7 @@ def read_prices(path: Path | None = None) -> Mapping[str, Price]:
     return _prices(path or files.ROOT / "params" / PRICES)
 
 
-@cache  # so that what is left out is said once
+@cache  # prints the note once
 def _prices(path: Path) -> Mapping[str, Price]:
     entries = _by_model(path)
     left_out = [n for n, e in entries.items() if isinstance(e, dict) and not (e.get("date") and e.get("source"))]
@@ -67,19 +71,26 @@ def _prices(path: Path) -> Mapping[str, Price]:
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """`settings`: request fields, sent as they are; `samples`: replies behind a choice, None for log-probabilities."""
+    """An entry of params/models.yaml.
+
+    `settings` are request fields, sent as they are; `samples` is the number of replies sampled for a choice, None if
+    choices use log-probabilities.
+    """
 
     settings: dict[str, Any] = {}
     samples: int | None = Field(default=None, ge=1)
 
 
 def settings(name: str) -> Settings:
-    """What params/models.yaml says of a model by its name at the endpoint; nothing where it has no entry."""
+    """Return a model's entry in params/models.yaml, by its name at the endpoint; an empty one if it has none."""
     return read_settings().get(name, Settings())
 
 
 def read_settings(path: Path | None = None) -> Mapping[str, Settings]:
-    """All entries of a file, params/models.yaml by default.
+    """Return the entries of a file, by model.
+
+    Args:
+        path: of the file; None means params/models.yaml.
 
     Raises:
         UserError: the file or an entry of it is malformed.
@@ -99,17 +110,17 @@ def _settings(path: Path) -> Mapping[str, Settings]:
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A user's own request fields, among which there is none that a request can't hold or that replies are read by.
+    """Check a user's own request fields, and return them as plain JSON values.
 
     Raises:
-        UserError: there is one, or a value that is no plain JSON.
+        UserError: a field may not be set or may not be None, or a value is not plain JSON.
     """
     if not isinstance(settings, Mapping):
-        raise UserError(f"a model's settings are request fields by their name, such as {{'top_p': 0.9}}: {settings!r}")
+        raise UserError(f"a model's settings must be request fields by name, such as {{'top_p': 0.9}}: {settings!r}")
     if taken := sorted(_FIXED & settings.keys()):
-        raise UserError(f"'{taken[0]}' can't be among a model's settings: replies could not be read any more")
+        raise UserError(f"'{taken[0]}' can't be among a model's settings: replies could then not be read")
     if empty := sorted(k for k, value in settings.items() if value is None and k not in LEFT_OUT):
-        raise UserError(f"the setting '{empty[0]}' is None, which only leaves out {' or '.join(LEFT_OUT)}: drop it")
+        raise UserError(f"the setting '{empty[0]}' is None, but only {' or '.join(LEFT_OUT)} may be: remove it")
     try:
         return json.loads(json.dumps(dict(settings), allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -117,19 +128,19 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _by_model(path: Path) -> dict[Any, Any]:
-    """The entries of a YAML file that says something of models by their names; none where there is no file.
+    """Return the entries of a YAML file, by model; none if there is no file.
 
     Raises:
         UserError: the file is malformed.
     """
     entries = (files.read_yaml(path) or {}) if path.is_file() else {}
     if not isinstance(entries, dict):
-        raise UserError(f"{path} has no entries by model: see the form at its head")
+        raise UserError(f"{path} must have entries by model: see the example at its top")
     return entries
 
 
 def _entry(kind: type[BaseModel], path: Path, name: str, entry: Any) -> Any:
-    """An entry of a file as what it should be."""
+    """Return an entry of a file as a `kind`, or say in one line what is wrong with it."""
     try:
         return kind.model_validate(entry)
     except ValidationError as error:

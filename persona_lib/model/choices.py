@@ -1,21 +1,24 @@
-"""Choices: the probability of each option, at the first token of a reply or in a field of its JSON."""
+"""Compute the probability of each option, at the first token of a reply, in a field of its JSON, or from samples."""
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, create_model
 
-from .reply import first_token, likely_tokens, read
+from .reply import Reply, first_token, likely_tokens, read
+
+Row = tuple[list[float], str | None]  # each option's mass, and why there is no choice (or None)
 
 
 class Choices(NamedTuple):
     """What `Model.choices` returns, a row per item.
 
-    `probabilities` is an array (n, options), each row summing to 1 or NaN; `mass` what the options had before that
-    normalization (NaN where there was no reply); `failures` None, or why a row is NaN.
+    `probabilities` is an array (items x options), each row sums to 1 or is NaN. `mass` (items) is the sum of the
+    options' probabilities before that normalization, NaN without a reply. `failures` are None, or why a row is NaN.
     """
 
     probabilities: np.ndarray
@@ -23,53 +26,92 @@ class Choices(NamedTuple):
     failures: list[str | None]
 
     def why(self, orders: int = 1) -> list[str | None]:
-        """Why an item has no choice, or None: the first failure in the rows of its `orders`, side by side."""
-        return [next(filter(None, own), None) for own in zip(*[iter(self.failures)] * orders, strict=True)]
+        """Return why each item has no choice, or None: the first failure in its `orders` consecutive rows."""
+        by_item = zip(*[iter(self.failures)] * orders, strict=True)  # each item's rows as a tuple
+        return [next(filter(None, own), None) for own in by_item]
+
+
+def from_rows(rows: Iterable[Row], options: Sequence[str]) -> Choices:
+    """Return the normalized choices from each item's masses of the options."""
+    rows = list(rows)
+    mass = np.array([row for row, _ in rows], dtype=np.float64).reshape(-1, len(options))  # items x options
+    shares = np.array([normalized(row) for row in mass]).reshape(-1, len(options))  # items x options
+    return Choices(shares, mass.sum(axis=1), [failure for _, failure in rows])
 
 
 def masses(reply: dict[str, Any], options: Sequence[str]) -> list[float]:
-    """The probability of each option as the first token; 0 for one that is not among the likeliest."""
+    """Return the probability of each option as the first token; 0 for one that is not among the likeliest."""
     likely = first_token(reply) or []
     return [sum(math.exp(t["logprob"]) for t in likely if t["token"].strip() == option) for option in options]
 
 
-def chances(reply: dict[str, Any], options: Sequence[str]) -> tuple[list[float], str | None]:
-    """Each option's `masses`, and why there is no choice (or None); NaN where the reply has no log-probabilities."""
-    likely, failure, mass = first_token(reply), read(reply)[2], masses(reply, options)
+def chances(reply: dict[str, Any], options: Sequence[str]) -> Row:
+    """Return each option's `masses` and why there is no choice (or None); NaN without log-probabilities."""
+    likely = first_token(reply)
+    failure = read(reply)[2]
     if likely is None:
         return [math.nan] * len(options), failure
-    none = f"none of {', '.join(options)} among the {len(likely)} likeliest first tokens"
-    return mass, None if sum(mass) > 0 else failure or none
+    mass = masses(reply, options)
+    if sum(mass) > 0:
+        return mass, None
+    return mass, failure or f"none of {', '.join(options)} among the {len(likely)} likeliest first tokens"
 
 
-def normalized(mass: Sequence[float]) -> list[float]:
-    """Shares that sum to 1, or NaN where there is nothing to share."""
+def normalized(mass: Sequence[float] | np.ndarray) -> list[float]:
+    """Return shares that sum to 1, or NaN if the masses sum to 0 or are NaN."""
     whole = sum(mass)
     return [m / whole if whole > 0 else math.nan for m in mass]
 
 
-def field_masses(logprobs: list[dict[str, Any]] | None, field: str, options: Sequence[str]) -> list[float]:
-    """The probability of each option at the first token of the value of a JSON object's last text field.
+def choice_schema(options: Sequence[str]) -> type[BaseModel]:
+    """Return the schema of a sampled reply: one of the options in the field `choice`."""
+    fields: dict[str, Any] = {"choice": (Literal[tuple(options)], ...)}
+    return create_model("Choice", **fields)
 
-    A token may hold the quote before the value too, and a value may go on in further tokens: a token counts for the
-    one option that it begins, or begins with; 0 for an option that is not among the likeliest.
+
+def sampled(replies: Sequence[Reply], samples: int, options: Sequence[str]) -> list[Row]:
+    """Return each option's share of an item's samples, and why there is none (or None).
+
+    Args:
+        replies: to `choice_schema`, `samples` consecutive ones per item; one that can't be read counts for no option.
+        samples: the number of replies per item.
+        options: the values of `choice`.
+    """
+    rows: list[Row] = []
+    for start in range(0, len(replies), samples):
+        own = replies[start : start + samples]
+        values: list[Any] = [reply.value for reply in own if reply.value]
+        picks = [value.choice for value in values]
+        share = [picks.count(option) / samples for option in options]
+        rows.append((share, None if picks else own[0].failure))
+    return rows
+
+
+def field_masses(logprobs: list[dict[str, Any]] | None, field: str, options: Sequence[str]) -> list[float]:
+    """Return the probability of each option at the first token of the value of a JSON object's last text field.
+
+    A token may include the quote before the value, and a value may continue in further tokens. A token therefore
+    counts for the one option that it begins with or is the beginning of. An option that is not among the likeliest
+    tokens gets 0.
 
     Args:
         logprobs: of the `Reply`.
         field: the field's name.
-        options: the values that it may have.
+        options: the values that the field may have.
     """
-    texts = [str(token.get("token", "")) for token in logprobs or []]
-    places = list(re.finditer(rf'"{re.escape(field)}"\s*:\s*"', "".join(texts)))
+    logprobs = logprobs or []
     mass = dict.fromkeys(options, 0.0)
+    texts = [str(token.get("token", "")) for token in logprobs]
+    places = list(re.finditer(rf'"{re.escape(field)}"\s*:\s*"', "".join(texts)))
     if not places:
         return list(mass.values())
-    value = places[-1].end()
-    starts = [0, *accumulate(map(len, texts))]
+    value = places[-1].end()  # where the value begins, in characters
+    starts = [0, *accumulate(map(len, texts))]  # of each token, and the end of the last
     at = next((i for i, end in enumerate(starts[1:]) if end > value), None)
-    likely = likely_tokens(logprobs[at]) if at is not None else []
-    before = texts[at][: value - starts[at]] if at is not None else ""
-    for token in likely:
+    if at is None:
+        return list(mass.values())
+    before = texts[at][: value - starts[at]]  # what the token has before the value
+    for token in likely_tokens(logprobs[at]):
         text = token["token"]
         rest = text[len(before) :] if text.startswith(before) else ""
         meant = [option for option in options if rest and (option.startswith(rest) or rest.startswith(option))]

@@ -1,8 +1,8 @@
-"""An endpoint: the openai client opened and checked, requests as it takes them, what it sends as JSON or one line."""
+"""Open and check the openai client of an endpoint, write requests as it takes them, and read the JSON it sends."""
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, TypeGuard
 
 import openai
 
@@ -14,12 +14,12 @@ OPENAI_URL = "https://api.openai.com/v1"
 TIMEOUT_S = 600.0  # for a whole reply; large models think long
 CONNECT_S = 10.0
 
-# What the endpoint says about this very request; it would say it again, so it is kept like a reply.
+# Errors of this one request. The endpoint would repeat them, so they are kept like a reply.
 FINAL = (openai.BadRequestError, openai.UnprocessableEntityError)
 
 
 class Endpoint:
-    """The endpoint of a model, opened at the first call and checked then.
+    """The endpoint of a model, opened and checked at the first call.
 
     Args:
         name: of the model: "local", a .gguf file, or its name at the endpoint.
@@ -27,11 +27,12 @@ class Endpoint:
     """
 
     def __init__(self, name: str, base_url: str | None):
-        self.name, self.base_url = name, base_url
+        self.name = name
+        self.base_url = base_url
         self._opened: asyncio.Task[openai.AsyncOpenAI] | None = None
 
     async def _client(self) -> openai.AsyncOpenAI:
-        """The openai client, the same for all calls."""
+        """Return the openai client, the same for all calls."""
         self._opened = self._opened or asyncio.ensure_future(self._open())
         return await asyncio.shield(self._opened)
 
@@ -41,7 +42,7 @@ class Endpoint:
             await self._opened.result().close()
 
     async def _open(self) -> openai.AsyncOpenAI:
-        """The openai client, checked; starts the embedded server if it is the one."""
+        """Return a new openai client, checked; start the embedded server if the model runs there."""
         key = keys.api_key()
         if not key and self.base_url == OPENAI_URL:
             raise UserError(
@@ -63,9 +64,10 @@ class Endpoint:
         return client
 
     async def _check(self, client: openai.AsyncOpenAI) -> None:
-        """Fail early and clearly where no request can succeed."""
+        """Fail early and clearly if no request can succeed."""
         try:
-            listed = [m.model_dump() async for m in client.with_options(max_retries=2, timeout=30).models.list()]
+            models = client.with_options(max_retries=2, timeout=30).models
+            listed = [entry.model_dump() async for entry in models.list()]
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise UserError(f"{self.base_url} refuses: {message(error)}; check OPENAI_API_KEY") from None
         except openai.APIConnectionError as error:
@@ -74,74 +76,78 @@ class Endpoint:
             ) from None
         except openai.APIError:
             return  # an endpoint need not list its models
-        names = {n for m in listed for n in [m["id"], *(m.get("aliases") or [])]}
+        names = {name for entry in listed for name in [entry["id"], *(entry.get("aliases") or [])]}
         if names and self.name not in names:
             known = ", ".join(sorted(names)[:10])
             raise UserError(f"{self.base_url} has no model '{self.name}'; it has {known}")
 
     def _body(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The request as the openai client takes it."""
+        """Return the body that is sent for a request: its fields by the endpoint's names."""
         own = request["model"].get("settings", {})
-        body = {"model": self.name, "messages": request["messages"]}
+        body: dict[str, Any] = {"model": self.name, "messages": request["messages"]}
         if "temperature" in request:
             body["temperature"] = request["temperature"]
-        if self.base_url is None:  # by itself llama.cpp takes another seed each time, and a run would not repeat
+        if self.base_url is None:  # without a seed llama.cpp takes another one each time, and a run would not repeat
             body["seed"] = request["sample"]
         if "max_tokens" in request:
-            # OpenAI has renamed it; many compatible servers know only the old name.
-            body["max_completion_tokens" if self.base_url == OPENAI_URL else "max_tokens"] = request["max_tokens"]
+            # OpenAI has renamed the field; many compatible servers know only the old name.
+            field = "max_completion_tokens" if self.base_url == OPENAI_URL else "max_tokens"
+            body[field] = request["max_tokens"]
         if "top_logprobs" in request:
             body |= {"logprobs": True, "top_logprobs": request["top_logprobs"]}
         if "schema" in request:
             schema = request["schema"]["schema"]
-            named = {"name": request["schema"]["name"], "strict": True}
-            named["schema"] = _without_lengths(schema) if self.base_url else schema
+            sent = _without_lengths(schema) if self.base_url else schema
+            named = {"name": request["schema"]["name"], "strict": True, "schema": sent}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         return body | {field: value for field, value in own.items() if value is not None}
 
 
 def message(error: Exception) -> str:
-    """An endpoint's error in one line, with its cause (a certificate, a refused connection), without headers."""
+    """Return an endpoint's error in one line, with its cause (a certificate, a refused connection), without headers."""
     said = getattr(error, "message", str(error))
     texts = [f"{type(error).__name__}: {said}" if said else type(error).__name__]
-    while isinstance(error, openai.APIConnectionError) and (error := error.__cause__):
-        texts.append(str(error))
+    cause: BaseException | None = error
+    while isinstance(cause, openai.APIConnectionError) and (cause := cause.__cause__):
+        texts.append(str(cause))
     return one_line(keys.hide(": ".join(texts)))
 
 
 def one_line(text: str) -> str:
-    """An error's text in one line of bounded length, which can be kept."""
+    """Return a text as one line of at most 300 characters that can be stored."""
     return " ".join(text.split())[:300].encode(errors="replace").decode()
 
 
 def lean(part: dict[str, Any]) -> dict[str, Any]:
-    """A part of a reply; a token with its log-probability without its number and bytes, which say the same again."""
-    twice = ("id", "bytes") if "token" in part and "logprob" in part else ()
-    return {k: v for k, v in part.items() if k not in twice} if twice else part
+    """Return a part of a reply; a token with its log-probability without `id` and `bytes`, which repeat its text."""
+    if "token" not in part or "logprob" not in part:
+        return part
+    return {k: v for k, v in part.items() if k not in ("id", "bytes")}
 
 
 def loaded(text: str) -> Any:
-    """An endpoint's JSON, whose texts can be kept.
+    """Return an endpoint's JSON, with texts that can be stored.
 
     Raises:
-        ValueError: it is truncated or none.
+        ValueError: the JSON is truncated or malformed.
     """
     try:
         value = json.loads(text, object_hook=lean)
     except RecursionError:
         raise ValueError("the reply is nested without end") from None
-    # Half of a surrogate pair is JSON, but no text that could be kept.
+    # JSON may hold half of a surrogate pair, which can't be stored: it becomes a question mark.
     return json.loads(canonical(value).encode(errors="replace")) if "\\ud" in text.lower() else value
 
 
-def is_completion(reply: Any) -> bool:
-    """Whether a reply has the form of a chat completion."""
-    kinds = {"choices": list, "usage": dict | None}
-    return isinstance(reply, dict) and all(isinstance(reply.get(k), kind) for k, kind in kinds.items())
+def is_completion(reply: Any) -> TypeGuard[dict[str, Any]]:
+    """Return whether a reply has the form of a chat completion."""
+    if not isinstance(reply, dict):
+        return False
+    return isinstance(reply.get("choices"), list) and isinstance(reply.get("usage"), dict | None)
 
 
 def _without_lengths(schema: Any) -> Any:
-    """The schema without length bounds, which OpenAI's strict mode refuses; validation still holds them."""
+    """Return a schema without length bounds, which OpenAI's strict mode refuses; validation still checks them."""
     if isinstance(schema, dict):
         return {k: _without_lengths(v) for k, v in schema.items() if k not in ("maxLength", "minLength")}
     return [_without_lengths(v) for v in schema] if isinstance(schema, list) else schema

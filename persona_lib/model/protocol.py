@@ -1,4 +1,7 @@
-"""What experiments need of a language model: a name, `ask` and `choices`. `Model` is one; a test may bring its own."""
+"""Declare what experiments need of a language model: `LanguageModel`, with a name, `ask` and `choices`.
+
+`Model` satisfies it; a test may bring its own.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -38,11 +41,11 @@ class LanguageModel(Protocol):
 
 
 def no_twins(models: Iterable[LanguageModel]) -> None:
-    """Check that each model has a name of its own, by which its rows in a table are known.
+    """Check that each model has a name of its own, since rows of a table are told apart by it.
 
     Raises:
-        UserError: two have one name.
+        UserError: two models have the same name.
     """
     names = [model.name for model in models]
     if twins := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"two models are named {', '.join(twins)}, so that their rows would be one: give each its own")
+        raise UserError(f"two models are named {', '.join(twins)}, so that their rows would be one: rename one of them")

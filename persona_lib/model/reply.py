@@ -1,7 +1,7 @@
-"""What a reply says: its text or validated object, its tokens' probabilities, or why it is no answer.
+"""Read a reply: its text or validated object, its tokens' probabilities, or why it is no answer.
 
-Replies are the endpoint's JSON as kept in the response store, so that they can be read again another way without a
-call. A call that got no completion is kept as {"error": reason}.
+The response store keeps the endpoint's JSON, so that a reply can be read again in another way without a call. A call
+that got no completion is kept as {"error": reason}.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-INVALID = "invalid reply"  # how the failure of a structured reply that does not validate begins
+INVALID = "invalid reply"  # the start of the failure of a structured reply that does not validate
 CUT_OFF = "cut off: max_tokens reached"
 
 
 class Outcome(NamedTuple):
-    """How a call ended: the reply (or {"error": reason}), whether it is worth keeping, and how often it was retried."""
+    """How a call ended: the reply (or {"error": reason}), whether to keep it, and how often the call was retried."""
 
     reply: dict[str, Any]
     keep: bool
@@ -25,10 +25,10 @@ class Outcome(NamedTuple):
 class Reply:
     """One outcome of `Model.ask`.
 
-    `text` is what the model said, `value` the validated object where a schema was given; `failure` is None or the
-    reason why this is no answer (then `value` is None); `cached` says that no call was made for it. `logprobs` are the
-    tokens with their log-probabilities and the likeliest others, as the endpoint sends them, where they were asked for
-    and offered, else None.
+    `text` is what the model said. `value` is the validated object, if a schema was given. `failure` is None, or the
+    reason why this is no answer; `value` is then None. `cached` says that no call was made for this reply. `logprobs`
+    are the tokens with their log-probabilities and those of the likeliest alternatives, as the endpoint sends them;
+    None if they were not asked for or not offered.
     """
 
     text: str
@@ -39,7 +39,7 @@ class Reply:
 
 
 def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[str, BaseModel | None, str | None]:
-    """A whole reply's text, the validated object where a schema is given, and why it is no answer (or None)."""
+    """Return a reply's text, the validated object if a schema is given, and why it is no answer (or None)."""
     if "error" in reply:
         return "", None, str(reply["error"])
     choice = _first(reply.get("choices"))
@@ -51,7 +51,7 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
         return text, None, f"refusal: {message['refusal']}"
     if choice.get("finish_reason") == "content_filter":
         return text, None, "stopped by a content filter"
-    # A single token with log-probabilities was asked for as such: it is a choice, and whole.
+    # A single token with log-probabilities is a choice: only one token was asked for, so it is not cut off.
     if choice.get("finish_reason") == "length" and len(tokens(reply) or ()) != 1:
         return text, None, CUT_OFF
     if not text:
@@ -66,35 +66,35 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
 
 
 def tokens(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The reply's tokens with their log-probabilities, or None where the endpoint gave none."""
+    """Return the reply's tokens with their log-probabilities, or None if the endpoint gave none."""
     content = _dict(_first(reply.get("choices")).get("logprobs")).get("content")
     return [_dict(token) for token in content] if isinstance(content, list) and content else None
 
 
 def first_token(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The likeliest first tokens with their log-probabilities, or None where the endpoint gave none."""
+    """Return the likeliest first tokens with their log-probabilities, or None if the endpoint gave none."""
     return likely_tokens(_first(tokens(reply))) or None
 
 
 def likely_tokens(token: dict[str, Any]) -> list[dict[str, Any]]:
-    """The likeliest tokens at a token's place; what is none, with a text and the logarithm of a probability, is not."""
+    """Return the likeliest tokens at a token's place, but for malformed ones: without a text or a log-probability."""
     told = token.get("top_logprobs")
     likely = [_dict(t) for t in told] if isinstance(told, list) else []
-    # A probability of 1 may be rounded to a little more; what is far beyond, or NaN, is none.
+    # Rounding may put a probability of 1 a little above 1. A value far above it, or NaN, is no log-probability.
     texts = [t for t in likely if isinstance(t.get("token"), str)]
     return [t for t in texts if isinstance(t.get("logprob"), int | float) and t["logprob"] < 1]
 
 
 def refuses_logprobs(reply: dict[str, Any]) -> bool:
-    """Whether the endpoint gave an error in place of a reply because it offers no log-probabilities."""
+    """Return whether a reply is an error because the endpoint offers no log-probabilities."""
     return "logprob" in str(reply.get("error", "")).lower()
 
 
 def _dict(value: Any) -> dict[str, Any]:
-    """A part of a reply that should be an object; endpoints have been seen to send others."""
+    """Return a part of a reply that should be an object, or an empty one: some endpoints send other types."""
     return value if isinstance(value, dict) else {}
 
 
 def _first(value: Any) -> dict[str, Any]:
-    """The first of what should be a list of objects."""
+    """Return the first of what should be a list of objects, or an empty object."""
     return _dict(value[0]) if isinstance(value, list) and value else {}

@@ -1,6 +1,6 @@
-"""A session: one running ask, with its connection, its calls under way, its usage and its progress.
+"""Run one ask: a session has its connection, its calls under way, its usage and its progress.
 
-A `Model` keeps nothing of an ask while it runs, so that several threads may ask one model at once.
+A `Model` has no state of a running ask, so that several threads may ask one model at once.
 """
 
 import asyncio
@@ -8,8 +8,10 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
+from anyio.from_thread import start_blocking_portal
 from pydantic import BaseModel
 
 from .. import UserError
@@ -18,7 +20,7 @@ from ..templates import load as load_template
 from .batches import Batches
 from .budget import Budget, Purse
 from .catalogue import MODELS, Price
-from .choices import chances
+from .choices import Row, chances
 from .connection import Connection
 from .dry import Dry
 from .progress import Calls
@@ -26,19 +28,20 @@ from .protocol import Messages
 from .reply import CUT_OFF, INVALID, Reply, first_token, read, refuses_logprobs, tokens
 from .usage import Usage
 
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 
 REASKS = 2  # of a structured reply that does not validate
 
-Answer = tuple[dict[str, Any], bool, str]  # the reply, whether it took no call of its own, its key in the store
+Answer = tuple[dict[str, Any], bool, str]  # the reply, whether it took no call of its own, and its key in the store
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Whom a session asks, and within which limits.
+    """The model that a session asks, and the limits.
 
-    `who` is the part of the model's identity that replies are kept under, `settings` the user's own request fields.
-    `learned` remembers over sessions what the endpoint turned out not to offer.
+    `who` is the part of the model's identity that replies are kept under, `settings` are the user's own request
+    fields. `learned` keeps, from session to session, what the endpoint turned out not to offer.
     """
 
     name: str
@@ -53,23 +56,26 @@ class Asked:
     learned: set[str] = field(default_factory=set)
 
     def request(self, messages: Messages, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Whatever can change the reply, and nothing else; the user's settings are in `who`, and replace ours."""
+        """Return all that can change the reply, and nothing else; the user's settings are in `who` and replace ours."""
         ours = {name: value for name, value in settings.items() if name not in self.settings}
         return {"model": dict(self.who), "messages": messages, **ours}
 
 
 class Session:
-    """One running ask of a model; made within the event loop that runs it.
+    """One running ask of a model; create it within the event loop that runs it.
 
     Args:
         asked: the model.
-        step: what the progress line calls the ask.
-        items: how many items there are, if that is known.
+        step: the name of the ask in the progress line and in the usage.
+        items: the number of items, None if unknown.
         used: counts what the ask uses.
     """
 
     def __init__(self, asked: Asked, step: str, items: int | None, used: Usage):
-        self._asked, self._store, self._used, self._over = asked, asked.store, used, 0
+        self._asked = asked
+        self._store = asked.store
+        self._used = used
+        self._over = 0  # requests sent ahead whose batches have ended
         self._purse = Purse(asked.budgets, asked.price)
         self._progress = Calls(step, items, used, model=asked.who, name=asked.name)
         self._connection: Connection | Batches | Dry
@@ -82,12 +88,16 @@ class Session:
         self._under_way: dict[str, asyncio.Task[tuple[dict[str, Any], bool]]] = {}
 
     async def close(self) -> None:
-        """Take the progress away and close the connection."""
+        """Close the progress display and the connection."""
         self._progress.close()
         await self._connection.close()
 
     async def each(self, items: Iterable[S], work: Callable[[S], Awaitable[T]]) -> list[T]:
-        """`work` on every item, `max_in_flight` at once; the first error ends it all, what is committed is kept."""
+        """Do `work` on every item, up to `max_in_flight` at once, and return the results in the order of the items.
+
+        Raises:
+            UserError: the first one that `work` raised; replies already committed are kept.
+        """
         queue = enumerate(items)
         done: dict[int, T] = {}
         spare = iter(range(self._asked.max_in_flight - 1))
@@ -95,7 +105,7 @@ class Session:
 
         async def worker() -> None:
             for index, item in queue:  # shared by all workers: each takes the next
-                if next(spare, None) is not None:  # no more workers than items
+                if next(spare, None) is not None:  # each item starts one more worker: no more workers than items
                     group.create_task(worker())
                 done[index] = await work(item)
                 self._progress.advance()
@@ -106,11 +116,11 @@ class Session:
         except* UserError as errors:
             stopped = errors.exceptions[0]
         if stopped:
-            raise stopped  # not from within the group, which a notebook would not show as the error of its cell
+            raise stopped  # outside the group, so that a notebook shows it as the error of its cell
         return [done[index] for index in range(len(done))]
 
     async def reply(self, one: Messages, schema: type[BaseModel] | None, settings: Mapping[str, Any]) -> Reply:
-        """The reply to one item, asked again where it does not validate; if none does, all are kept as failed."""
+        """Return the reply to one item, asked again if it does not validate; if no reply does, all count as failed."""
         cached = True
         invalid: dict[str, str] = {}
         for _ in range(1 + REASKS):
@@ -127,38 +137,37 @@ class Session:
         self._used.failed += failure is not None
         return Reply(text, value, failure, cached, tokens(got) if "top_logprobs" in settings else None)
 
-    async def chances(
-        self, one: Messages, options: Sequence[str], settings: Mapping[str, Any]
-    ) -> tuple[list[float], str | None]:
-        """Each option's mass among the likeliest first tokens, and why there is none (or None)."""
-        reply, *_ = await self._outcome(one, settings)
+    async def chances(self, one: Messages, options: Sequence[str], settings: Mapping[str, Any]) -> Row:
+        """Return each option's mass among the likeliest first tokens, and why there is no choice (or None)."""
+        reply, _, _ = await self._outcome(one, settings)
         text, _, failure = read(reply)
-        # A refusal has no text, and says nothing of the endpoint.
+        # A refusal has no text: it does not show that the endpoint offers no log-probabilities.
         if refuses_logprobs(reply) or (first_token(reply) is None and (text or failure == CUT_OFF)):
             raise UserError(
                 f"{self._asked.name} offers no log-probabilities for choices: set `samples` (several replies to each "
-                f"item) for it in params/{MODELS}, or take another model"
+                f"item) for it in params/{MODELS}, or use another model"
             )
         mass, failure = chances(reply, options)
         self._used.failed += failure is not None
         return mass, failure
 
     async def send(self, requests: Iterable[dict[str, Any]]) -> None:
-        """Bring requests that the store lacks into batches, wait for their end, and count what they used."""
+        """Put requests that the store lacks into batches, wait for the end of these, and count what they used."""
         assert isinstance(self._connection, Batches)
-        sent: dict[str, float] = {}  # what was held for each, by its key
-        ends: Counter[asyncio.Task[Any]] = Counter()  # each with the number of requests that it is the end of
+        sent: dict[str, float] = {}  # by key: the USD held for each request
+        ends: Counter[asyncio.Task[Any]] = Counter()  # the number of requests that each task waits for
         for request in requests:
             key = key_of(canonical(request))
             if key in sent or self._store.get(key):
                 continue
             self._progress.show()
-            sent[key] = held = await self._purse.start(request)
-            # The most it may cost: its cost is known only when the batch has ended.
+            held = await self._purse.start(request)
+            sent[key] = held
+            # Booked at the most it may cost: its true cost is known only when the batch has ended.
             self._used.booked += self._purse.settle(held, held)
             ends[await self._connection.submit(key, request)] += 1
         for end, n in ends.items():
-            end.add_done_callback(lambda _, n=n: self._end(n))
+            end.add_done_callback(partial(self._end, n))
         await asyncio.gather(*map(asyncio.shield, ends))
         for key, held in sent.items():
             if stored := self._store.get(key):
@@ -166,7 +175,7 @@ class Session:
                 self._used.booked += self._purse.correct(held, held if cost is None else cost)
 
     async def _answer(self, messages: Messages, settings: Mapping[str, Any]) -> Answer:
-        """As `_outcome`; where the endpoint refuses log-probabilities, without them."""
+        """Return the same as `_outcome`; if the endpoint refuses log-probabilities, the reply comes without them."""
         learned = self._asked.learned
         plain = {name: value for name, value in settings.items() if name != "top_logprobs"}
         reply, cached, key = await self._outcome(messages, plain if "no logprobs" in learned else settings)
@@ -177,14 +186,16 @@ class Session:
         return reply, cached, key
 
     async def _outcome(self, messages: Messages, settings: Mapping[str, Any]) -> Answer:
-        """The reply to a request: one under way, one in the store, or a new call's."""
+        """Return the reply to a request: that of a call under way, one in the store, or that of a new call."""
         request = self._asked.request(messages, settings)
         text = canonical(request)
         key = key_of(text)
         if under_way := self._under_way.get(key):
-            reply, cached = (await asyncio.shield(under_way))[0], True
+            reply, _ = await asyncio.shield(under_way)
+            cached = True
         elif stored := self._store.get(key):
-            reply, cached = json.loads(stored.reply), True
+            reply = json.loads(stored.reply)
+            cached = True
         elif self._store.offline:
             raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
         else:
@@ -193,9 +204,10 @@ class Session:
         return reply, cached, key
 
     async def _call_once(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        """Call, so that others who ask the same meanwhile wait for this reply; it is committed when this returns.
+        """Make a call that equal requests of this session wait for; its reply is committed when this returns.
 
-        Returns the reply, and whether another session or process that shares the store has got it.
+        Returns:
+            The reply, and whether another session or process that shares the store made the call.
         """
         self._progress.show()
         self._under_way[key] = asyncio.ensure_future(self._call_alone(key, text, request))
@@ -205,8 +217,8 @@ class Session:
             del self._under_way[key]
 
     async def _call_alone(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        """Call while nobody else who shares the store calls for the same."""
-        if self._asked.batch:  # `Batches` takes a lock of its own, for a file at a time
+        """Make a call, unless another session or process that shares the store makes it; returns as `_call_once`."""
+        if self._asked.batch:  # `Batches` has a lock of its own, for a file at a time
             return await self._call(key, text, request), False
         async with self._store.locks.alone(key):
             if stored := self._store.get(key):
@@ -214,14 +226,14 @@ class Session:
             return await self._call(key, text, request), False
 
     async def _call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Call within the budgets, and commit the reply."""
+        """Make a call within the budgets, and commit the reply."""
         held = await self._purse.start(request)
         cost = None
         try:
             reply, keep, retries = await self._connection.call(request)
             if keep:
-                # A commit takes 0.04 ms. Committing in groups was tried: it makes the workers go in step, which costs
-                # a sixth of the throughput at 64 in flight.
+                # A commit takes 0.04 ms. Committing in groups was tried: it synchronizes the workers, which costs a
+                # sixth of the throughput at 64 in flight.
                 self._store.put([Stored(key, text, canonical(reply), read(reply)[2])])
             cost = self._used.count(reply, retries, self._asked.price)
             return reply
@@ -229,13 +241,30 @@ class Session:
             self._used.booked += self._purse.settle(held, cost)
 
     def _away(self, done: int) -> None:
-        """Show how many items are done at the endpoint, and what has come back for nobody yet."""
+        """Show how many items are done at the endpoint, including requests sent ahead that have come back."""
         self._progress.away(self._over + done)
 
-    def _end(self, n: int) -> None:
+    def _end(self, n: int, _task: asyncio.Task[Any]) -> None:
         self._over += n
 
 
+def in_session(asked: Asked, step: str, items: int | None, used: Usage, work: Callable[[Session], Awaitable[T]]) -> T:
+    """Do `work` in a new `Session` and close it; see there for the parameters.
+
+    It runs in a thread with an event loop of its own, because a notebook's event loop is already running.
+    """
+
+    async def work_and_close() -> T:
+        session = Session(asked, step, items, used)
+        try:
+            return await work(session)
+        finally:
+            await session.close()
+
+    with start_blocking_portal() as portal:
+        return portal.call(work_and_close)
+
+
 def length_of(items: Iterable[Any]) -> int | None:
-    """How many items there are, if they can be counted."""
+    """Return the number of items, or None if they can't be counted."""
     return len(items) if isinstance(items, Sized) else None

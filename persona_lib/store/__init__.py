@@ -1,6 +1,6 @@
-"""The response store: every model reply by the hash of its request, so that no call is ever paid for twice.
+"""Keep every model reply under the hash of its request, so that no call is ever paid for twice.
 
-Replies lie in one SQLite file, over an optional recording (JSON lines, read-only). No API key and no header is ever
+Replies are in one SQLite file, over an optional recording (JSON lines, read-only). No API key and no header is ever
 stored. Every notebook that asks a model opens this wing: `Store(recording=recording)`.
 """
 

@@ -1,4 +1,4 @@
-"""The journal of batches: the requests that wait in files at an endpoint, until what came of them is fetched."""
+"""Note the batches at an endpoint: which requests wait in which file, until their replies are fetched."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from .store import Store, utc_now
 
 
 class Batch(NamedTuple):
-    """Requests submitted in one file: our number, the endpoint's ids of the file and, once known, of the batch."""
+    """Requests submitted in one file: our number, and the endpoint's ids of the file and, once known, of the batch."""
 
     number: int
     file: str
@@ -16,15 +16,21 @@ class Batch(NamedTuple):
 
 
 class Journal:
-    """What is submitted, noted in the store's file, so that no process submits it twice."""
+    """Notes what is submitted in the store's file, so that no process submits it twice."""
 
     def __init__(self, store: Store):
         self._store = store
 
     def submit(self, file: str, requests: Iterable[tuple[str, str]]) -> Batch:
-        """Note the requests (key, canonical request) that a file at the endpoint carries, before it is processed."""
+        """Note which requests a file at the endpoint carries, before it is processed, and return its batch.
+
+        Args:
+            file: the endpoint's id of the file.
+            requests: key and canonical request of each.
+        """
         with self._store.transaction():
             number = self._store.db.execute("INSERT INTO batches (file) VALUES (?)", (file,)).lastrowid
+            assert number is not None  # an INSERT has one
             rows = ((key, packed(request), number) for key, request in requests)
             self._store.db.executemany("INSERT OR IGNORE INTO submitted VALUES (?, ?, ?)", rows)
         return Batch(number, file, None)
@@ -35,20 +41,20 @@ class Journal:
             self._store.db.execute("UPDATE batches SET id = ? WHERE number = ?", (batch.id, batch.number))
 
     def batch(self, number: int) -> Batch | None:
-        """A batch by its number, as it stands; None once it has ended."""
+        """Return the present state of a batch by its number; None once it has ended."""
         with self._store.errors():
             row = self._store.db.execute("SELECT number, file, id FROM batches WHERE number = ?", (number,)).fetchone()
         return Batch(*row) if row else None
 
     def batch_of(self, key: str) -> Batch | None:
-        """The batch that a request waits in, or None."""
+        """Return the batch that a request waits in, or None."""
         query = "SELECT number, file, id FROM submitted JOIN batches USING (number) WHERE key = ?"
         with self._store.errors():
             row = self._store.db.execute(query, (key,)).fetchone()
         return Batch(*row) if row else None
 
     def end(self, batch: Batch, replies: Iterable[tuple[str, str, str | None]] = ()) -> None:
-        """Keep what came of a batch (key, reply, failure), also where nobody waits for it, and forget the batch."""
+        """Keep the replies of a batch (key, reply, failure), even if nobody waits for them, and forget the batch."""
         now = utc_now()
         with self._store.transaction():
             self._store.db.executemany(

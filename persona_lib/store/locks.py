@@ -1,6 +1,6 @@
-"""Locks: among the processes and threads that share a store, one at a time asks for the same thing.
+"""Lock by name: of the processes and threads that share a store, one at a time asks for the same thing.
 
-They are the system's locks on single bytes of an empty file, which it drops when a process ends, also when it is
+The locks are the system's, on single bytes of an empty file. The system drops them when a process ends, even if it is
 killed.
 """
 
@@ -15,18 +15,18 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # on Windows two processes may ask for the same
-    fcntl = None
+except ImportError:  # on Windows, where two processes may thus ask for the same
+    fcntl = None  # type: ignore[assignment]  # a module that is missing has no other type
 
-LOOK_AGAIN_S = 0.1  # whether the other is done
+LOOK_AGAIN_S = 0.1  # between two looks whether the other is done
 
 
 class _File:
-    """A file opened once for all `Locks` of a process on it: closing it anywhere drops the process's locks in it."""
+    """A file that all `Locks` of a process on it share: closing it anywhere drops all the process's locks in it."""
 
     def __init__(self, path: Path):
         self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        self.held: set[int] = set()  # places held in this process, where the system's locks keep nobody out
+        self.held: set[int] = set()  # places locked in this process: the system's locks exclude only other processes
         weakref.finalize(self, os.close, self.descriptor)
 
 
@@ -35,7 +35,7 @@ _FILES: weakref.WeakValueDictionary[Path, _File] = weakref.WeakValueDictionary()
 
 
 class Locks:
-    """Locks by name, in a file that is made when the first is taken."""
+    """Locks by name, in a file that is created when the first lock is taken."""
 
     def __init__(self, path: Path):
         self._path = path.absolute()
@@ -43,31 +43,29 @@ class Locks:
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
-        """Wait until no other process, and no other thread of this one, is within this for the same name."""
+        """Hold the lock of a name: wait until no other process, and no other thread of this one, holds it."""
         place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
-        while not self._take(place):
+        while (file := self._take(place)) is None:
             await asyncio.sleep(LOOK_AGAIN_S)
         try:
             yield
         finally:
-            self._release(place)
+            with _GUARD:
+                file.held.remove(place)
+                if fcntl:
+                    fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 1, place)
 
-    def _take(self, place: int) -> bool:
+    def _take(self, place: int) -> _File | None:
+        """Lock a place and return the file, or None if another holds the lock."""
         with _GUARD:
             if self._file is None:
                 self._file = _FILES.get(self._path) or _FILES.setdefault(self._path, _File(self._path))
             if place in self._file.held:
-                return False
+                return None
             try:
                 if fcntl:
                     fcntl.lockf(self._file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
             except BlockingIOError:
-                return False
+                return None
             self._file.held.add(place)
-        return True
-
-    def _release(self, place: int) -> None:
-        with _GUARD:
-            self._file.held.remove(place)
-            if fcntl:
-                fcntl.lockf(self._file.descriptor, fcntl.LOCK_UN, 1, place)
+            return self._file

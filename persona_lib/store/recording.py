@@ -1,4 +1,4 @@
-"""A recording: replies as JSON lines that can be reviewed and committed, a read-only layer under the store."""
+"""Write and read recordings: replies as JSON lines that can be reviewed and committed, a read-only layer of a store."""
 
 import glob
 import json
@@ -13,9 +13,9 @@ MOST = 1_400_000  # bytes of one file of a recording, so that it can be reviewed
 
 
 def write_recording(rows: Iterable[Stored], path: Path | str) -> int:
-    """Write outcomes as a recording and return how many.
+    """Write outcomes as a recording and return their number.
 
-    After MOST bytes the recording goes on in NAME.2.jsonl and so forth; parts of an earlier recording are removed.
+    After MOST bytes the recording goes on in NAME.2.jsonl and so on; parts of an earlier recording are removed.
     """
     parts: list[list[bytes]] = [[]]
     size = n = 0
@@ -23,19 +23,24 @@ def write_recording(rows: Iterable[Stored], path: Path | str) -> int:
         content = {"request": json.loads(row.request), "reply": json.loads(row.reply), "failure": row.failure}
         line = f"{canonical(content)}\n".encode()
         if size + len(line) > MOST:
-            parts, size = [*parts, []], 0
+            parts.append([])
+            size = 0
         parts[-1].append(line)
         size += len(line)
         n += 1
     for old in _parts(Path(path)):
         old.unlink()
     for number, part in enumerate(parts, 1):
-        Path(path).with_suffix(".jsonl" if number == 1 else f".{number}.jsonl").write_bytes(b"".join(part))
+        suffix = ".jsonl" if number == 1 else f".{number}.jsonl"
+        Path(path).with_suffix(suffix).write_bytes(b"".join(part))
     return n
 
 
 def read_recording(recording: str | Path) -> Iterator[Stored]:
-    """The outcomes of a recording, a name in tests/recordings or a path; the key is worked out anew from each request.
+    """Yield the outcomes of a recording; each key is computed from the request, not read from the line.
+
+    Args:
+        recording: a name in tests/recordings, without .jsonl, or a path.
 
     Raises:
         UserError: there is no such recording, or a line of it can't be read.
@@ -44,9 +49,9 @@ def read_recording(recording: str | Path) -> Iterator[Stored]:
     path = path if path.is_file() else Path(recording)
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in RECORDINGS.glob("*.jsonl") if "." not in p.stem)) or "none"
-        raise UserError(f"no recording '{recording}': known ones are {known}; None asks the model")
+        raise UserError(f"no recording '{recording}': known ones are {known}; recording=None asks the model")
     for part in _parts(path):
-        # Of bytes: what is said may hold other line breaks, such as U+2028, which JSON leaves as they are.
+        # Lines of bytes, since texts may contain other line breaks, such as U+2028, which JSON does not escape.
         for number, line in enumerate(filter(None, part.read_bytes().splitlines()), 1):
             try:
                 row = json.loads(line)
@@ -59,7 +64,7 @@ def read_recording(recording: str | Path) -> Iterator[Stored]:
 
 
 def _parts(path: Path) -> list[Path]:
-    """The files of a recording, in order."""
+    """Return the files of a recording, in order."""
     more = path.parent.glob(f"{glob.escape(path.stem)}.*.jsonl")
     numbered = {int(p.suffixes[-2][1:]): p for p in more if p.suffixes[-2][1:].isdigit()}
     return [*([path] if path.is_file() else []), *(numbered[n] for n in sorted(numbered))]

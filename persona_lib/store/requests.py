@@ -1,4 +1,4 @@
-"""A request in its canonical form, the key that its reply is kept under, and what is kept."""
+"""Write a request in its canonical form, and compute the key that its reply is kept under."""
 
 import json
 import zlib
@@ -9,7 +9,7 @@ from .. import seeds
 
 
 class Stored(NamedTuple):
-    """One outcome: canonical request and whole reply as JSON text; `failure` is the reason it is no answer, or None."""
+    """One outcome: canonical request and whole reply as JSON text; `failure` is why it is no answer, or None."""
 
     key: str
     request: str
@@ -18,20 +18,20 @@ class Stored(NamedTuple):
 
 
 def canonical(request: Mapping[str, Any]) -> str:
-    """The request as JSON text, the same for equal requests whatever the order of their keys."""
+    """Return the request as JSON text, the same for equal requests whatever the order of their keys."""
     return json.dumps(request, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def key_of(request: str) -> str:
-    """The key of a canonical request: its SHA-256 in hex."""
+    """Return the key of a canonical request: its SHA-256 in hex."""
     return seeds.digest(request)
 
 
 def packed(request: str) -> bytes:
-    """Return a canonical request compressed, as the store's file holds it."""
+    """Return a canonical request compressed, as in the store's file."""
     return zlib.compress(request.encode())
 
 
 def plain(request: str | bytes) -> str:
-    """Return a canonical request from the store's file; older files hold it uncompressed."""
+    """Return a canonical request from the store's file; older files have it uncompressed."""
     return zlib.decompress(request).decode() if isinstance(request, bytes) else request

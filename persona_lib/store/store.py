@@ -1,4 +1,4 @@
-"""The store's file: one SQLite file in WAL mode, which several threads and processes may share. No pickle."""
+"""Read and write the store's file: SQLite in WAL mode, which several threads and processes may share. No pickle."""
 
 import os
 import sqlite3
@@ -15,8 +15,8 @@ from .locks import Locks
 from .recording import read_recording, write_recording
 from .requests import Stored, canonical, packed, plain
 
-# A request is zlib-compressed: most of it is what others say too. Older stores hold text, and are read all the same.
-# `batches` and `submitted` hold the requests that wait in a file at the endpoint, until what came of them is fetched.
+# Requests are zlib-compressed, since they repeat themselves; older stores have text, which is read as well.
+# `batches` and `submitted` have the requests that wait in a file at the endpoint, until their replies are fetched.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, request BLOB NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
@@ -28,7 +28,7 @@ CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
 
 
 def default_path() -> Path:
-    """Where the store lies: PERSONA_STORE, else outputs/responses.sqlite of this checkout."""
+    """Return the path of the store: PERSONA_STORE, else outputs/responses.sqlite of this checkout."""
     return Path(os.environ.get("PERSONA_STORE") or files.ROOT / "outputs" / "responses.sqlite")
 
 
@@ -36,15 +36,15 @@ class Store:
     """Replies on disk, over an optional recording.
 
     Args:
-        path: the SQLite file, made when missing; None means `default_path()`.
+        path: the SQLite file, created if missing; None means `default_path()`.
         recording: name of a file in tests/recordings (without .jsonl) or a path; read before the file, never written.
-        offline: a missing reply is an error that names the request instead of a call. Only tests set it
+        offline: a missing reply raises an error that names the request, instead of a call. Only tests set it
             (PERSONA_OFFLINE=1 in the environment does the same).
-        scratch: a file that takes what is new, so that the store itself is only read; `Model` then asks nobody and
-            makes replies up. `persona estimate` sets it (PERSONA_SCRATCH in the environment does the same).
+        scratch: a file for all new replies, so that the store itself is only read; `Model` then makes replies up and
+            sends nothing. `persona estimate` sets it (PERSONA_SCRATCH in the environment does the same).
 
     Raises:
-        UserError: the file is no response store or can't be written; the recording is missing or damaged.
+        UserError: the file is no response store or can't be written, or the recording is missing or damaged.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Store:
         self._recorded = {row.key: row for row in read_recording(recording)} if recording else {}
         with self.errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Several threads may ask at once (widgets of JupyterLab do): each statement or transaction takes the lock.
+            # Several threads may ask at once (JupyterLab's widgets do): each statement or transaction takes the lock.
             self.db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
             weakref.finalize(self, self.db.close)
-            self.db.execute("PRAGMA page_size=8192")  # a reply with its request mostly fits one page
+            self.db.execute("PRAGMA page_size=8192")  # most replies fit one page with their requests
             self._to_wal()
-            # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of FULL's price.
+            # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of the time of FULL.
             self.db.execute("PRAGMA synchronous=NORMAL")
             self.db.executescript(_TABLES)
             self._layers = {self.path: self.db}
@@ -80,7 +80,7 @@ class Store:
                 layer.create_function("plain", 1, plain, deterministic=True)
 
     def _to_wal(self) -> None:
-        """Where two processes make the file at once, SQLite tells one that it is locked without waiting."""
+        """Set WAL mode, and try again if another process creates the file: SQLite itself does not wait here."""
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -92,7 +92,7 @@ class Store:
                 time.sleep(0.02)
 
     def get(self, key: str) -> Stored | None:
-        """The outcome kept under a key, or None."""
+        """Return the outcome kept under a key, or None."""
         if key in self._recorded:
             return self._recorded[key]
         query = "SELECT key, plain(request), reply, failure FROM replies WHERE key = ?"
@@ -103,40 +103,40 @@ class Store:
         return None
 
     def latest(self, model: Mapping[str, str], n: int) -> list[tuple[str, str, str]]:
-        """Request, reply and time of the last n answers of a model, by the name and address that it is kept under."""
+        """Return request, reply and time of a model's last n answers; `model` is its name and address in requests."""
         query = "SELECT plain(request), reply, created FROM replies WHERE failure IS NULL AND instr(plain(request), ?) "
         query += "ORDER BY rowid DESC LIMIT ?"
         path, db = list(self._layers.items())[-1]
-        if self.scratch and db is self.db:  # a scratch file's own replies are made up
+        if self.scratch and db is self.db:  # there is only the scratch file, whose replies are made up
             return []
         with self.errors(path):
             return db.execute(query, (f'"model":{canonical(model)}', n)).fetchall()
 
     def put(self, rows: Iterable[Stored]) -> None:
-        """Keep outcomes; they are committed when this returns. A key that is already there keeps its first reply."""
+        """Keep outcomes; they are committed when this returns. A key that already exists keeps its first reply."""
         now = utc_now()
         values = [(r.key, packed(r.request), r.reply, r.failure, now) for r in rows]
         with self.transaction():
             self.db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?)", values)
 
     def fail(self, failures: Mapping[str, str]) -> None:
-        """Note of replies that are kept why they are no answers after all, by their keys."""
+        """Note, by key, why replies that are kept are no answers after all."""
         with self.transaction():
             self.db.executemany("UPDATE replies SET failure = ?2 WHERE key = ?1", failures.items())
 
     def forget_failed(self) -> int:
-        """Drop the outcomes that are no answers, so that they are asked again; returns how many."""
+        """Delete the outcomes that are no answers, so that they are asked again, and return their number."""
         with self.errors():
             return self.db.execute("DELETE FROM replies WHERE failure IS NOT NULL").rowcount
 
     def counts(self) -> dict[str, int]:
-        """How many outcomes the file keeps: `replies` in all, `failed` among them."""
+        """Return the number of outcomes in the file: `replies` in all, `failed` among them."""
         with self.errors():
             replies, failed = self.db.execute("SELECT count(*), count(failure) FROM replies").fetchone()
         return {"replies": replies, "failed": failed}
 
     def write_recording(self, path: Path | str) -> int:
-        """Write all outcomes of the file as a recording, ordered by key; returns how many."""
+        """Write all outcomes of the file as a recording, ordered by key, and return their number."""
         query = "SELECT key, plain(request), reply, failure FROM replies ORDER BY key"
         with self.errors():
             rows = self.db.execute(query).fetchall()
@@ -144,7 +144,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; committed at the end."""
+        """Commit all statements of the block at its end, or none of them."""
         with self.errors():
             self.db.execute("BEGIN IMMEDIATE")
             try:
@@ -157,7 +157,7 @@ class Store:
 
     @contextmanager
     def errors(self, path: Path | None = None) -> Iterator[None]:
-        """Say in one line what is wrong with the file, or another layer's; what is already committed stays."""
+        """Turn errors of the file, or of another layer's, into one line; what is already committed stays."""
         try:
             with self._lock:
                 yield

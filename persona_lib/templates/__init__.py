@@ -1,8 +1,8 @@
-"""Templates: the wording of every prompt, one text file each, here or in a folder of the user's own.
+"""Load and fill the wording of every prompt: one text file each, in this folder or in one of the user's own.
 
-A file opens with its settings in YAML (`reply:` lists the fields of the structured reply, in order). Its chat messages
-follow, each under [system] or [user], with $variables. Every wing that asks a model loads its wording here; notebooks
-pass a folder of the user's own as the parameter `templates`.
+A file begins with its settings in YAML (`reply:` lists the fields of the structured reply, in order). Its chat
+messages follow, each under [system] or [user], with $variables. Every wing that asks a model loads its wording here;
+notebooks pass a folder of the user's own as the parameter `templates`.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template as Text
-from typing import Annotated
+from typing import Annotated, cast
 
 import yaml
 from pydantic import Field
@@ -20,7 +20,7 @@ from .. import UserError, seeds
 FOLDER = Path(__file__).parent
 
 _ROLE = re.compile(r"^\[(system|user)\]\n", re.MULTILINE)
-# What could close a delimiter of ours (<persona> ... </persona>) or of a chat format (<|im_end|>) from within data.
+# Data could close a delimiter of ours (<persona> ... </persona>) or of a chat format (<|im_end|>) by one of these.
 _DELIMITER = re.compile(r"<(?=\s*/?\s*(?:persona|question|answer|critique|summary)\b|\|)", re.IGNORECASE)
 
 
@@ -35,14 +35,14 @@ class Template:
 
     @property
     def variables(self) -> set[str]:
-        """The names that stand with a $ in the text."""
+        """Return the names that are marked with $ in the text."""
         return {v for _, text in self.parts for v in text.get_identifiers()}
 
     def messages(self, values: Mapping[str, object]) -> list[dict[str, str]]:
-        """The chat messages with `values` filled in, their delimiters neutralized; values not asked for are left out.
+        """Return the chat messages with `values` filled in, after `neutralize`; unused values are ignored.
 
         Raises:
-            UserError: a variable of the template has no value; all missing ones are named.
+            UserError: variables of the template have no value; the message names all of them.
         """
         wanted = self.variables
         if missing := sorted(wanted - values.keys()):
@@ -52,12 +52,12 @@ class Template:
 
 
 def bounded(words: int) -> type[str]:
-    """Type of a reply field of about so many words, eight characters each: it ends a small model's ramblings."""
-    return Annotated[str, Field(max_length=8 * words)]
+    """Return the type of a reply field of about so many words, at eight characters each, against endless replies."""
+    return cast("type[str]", Annotated[str, Field(max_length=8 * words)])
 
 
 def neutralize(data: str) -> str:
-    """Data in which nothing can pass for a delimiter: its opening '<' becomes '‹'."""
+    """Return data with '‹' for the opening '<' of all that could pass for a delimiter."""
     return _DELIMITER.sub("‹", data)
 
 

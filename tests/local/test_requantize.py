@@ -14,7 +14,7 @@ NUMBERS = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
 
 @pytest.fixture
 def source(tmp_path) -> Path:
-    """A small file with 4-bit weights, some that are not, and text."""
+    """A small file with 4-bit weights, others, and text."""
     writer = GGUFWriter(tmp_path / "four.gguf", "llama")
     writer.add_file_type(LlamaFileType.MOSTLY_Q4_1)
     writer.add_token_list(["a", "é", "c"])
@@ -46,5 +46,5 @@ def test_the_same_bytes_come_out_each_time_and_others_than_tested_are_refused(so
     monkeypatch.setattr(local, "GGUF_SHA256", local.sha256(tmp_path / "eight.gguf"))
     assert local._requantized(source, tmp_path / "again.gguf") == tmp_path / "again.gguf"
     monkeypatch.setattr(local, "GGUF_SHA256", local.sha256(source))
-    with pytest.raises(UserError, match=r"came out otherwise than tested: install gguf 0\.19\.0"):
+    with pytest.raises(UserError, match=r"is not the one tested: install gguf 0\.19\.0"):
         local._requantized(source, tmp_path / "again.gguf")

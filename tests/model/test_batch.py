@@ -29,7 +29,7 @@ def model(endpoint: BatchEndpoint, store: Store | None = None) -> Model:
 
 
 def replies(store: Store) -> list[tuple]:
-    """What a store keeps, but for the time."""
+    """The rows of a store without their time."""
     with sqlite3.connect(store.path) as db:
         rows = db.execute("SELECT key, request, reply, failure FROM replies ORDER BY key").fetchall()
     db.close()
@@ -44,9 +44,9 @@ def waiting(store: Store) -> int:
     return count
 
 
-def until(condition, seconds: float = 20) -> None:
+def until(reached, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not reached():
         assert time.monotonic() < deadline, "it took too long"
         time.sleep(0.01)
 
@@ -168,7 +168,7 @@ def test_a_batch_that_fails_as_a_whole_ends_it_in_one_line_and_is_sent_anew():
 def test_an_endpoint_without_a_batch_api_is_said_and_so_is_the_embedded_model():
     with BatchEndpoint() as endpoint:
         endpoint.status = 404
-        with pytest.raises(UserError, match=r"takes no file of requests .*leave out batch=True"):
+        with pytest.raises(UserError, match=r"accepts no file of requests .*leave out batch=True"):
             model(endpoint).ask(say("x"))
     with pytest.raises(UserError, match="the model 'local' runs here, where there is no Batch API"):
         Model(batch=True)
@@ -266,7 +266,7 @@ def test_a_batch_that_the_endpoint_no_longer_has_is_said_and_sent_anew():
         stop(process, signal.SIGKILL)
         endpoint.batches.clear()
         endpoint.hold = False
-        with pytest.raises(UserError, match=r"does not have batch_0: .*the same command sends its requests anew"):
+        with pytest.raises(UserError, match=r"does not have batch_0: .*the same command sends its requests again"):
             model(endpoint).ask(say("0", "1"))
         assert [r.text for r in model(endpoint).ask(say("0", "1"))] == ["0", "1"]
 
@@ -358,5 +358,5 @@ def test_an_endpoint_that_refuses_files_ends_sending_ahead(monkeypatch):
     monkeypatch.setattr("persona_lib.model.batches.MOST_REQUESTS", 2)
     with BatchEndpoint() as endpoint:
         endpoint.status = 403
-        with pytest.raises(UserError, match="takes no file of requests"):
+        with pytest.raises(UserError, match="accepts no file of requests"):
             model(endpoint).send(questions(5))

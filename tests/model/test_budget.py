@@ -21,7 +21,7 @@ from persona_lib.store import Store
 PRICED = "gpt-4.1-mini"
 PRICE = catalogue.price(PRICED)
 EACH = PRICE.cost(100, 50)
-GOES_ON = "what was answered is kept, the same with a larger budget goes on from there"
+GOES_ON = "the replies so far are kept, the same with a larger budget goes on from there"
 
 
 def numbers(n: int) -> list[list[dict[str, str]]]:
@@ -29,7 +29,7 @@ def numbers(n: int) -> list[list[dict[str, str]]]:
 
 
 def costly(body: dict) -> dict:
-    """A reply that says what it took: as many tokens as were allowed, and some prompt."""
+    """A reply that tells its tokens: 100 of the prompt, and as many as were allowed."""
     reply = completion(body["messages"][-1]["content"])
     return reply | {"usage": {"prompt_tokens": 100, "completion_tokens": body.get("max_tokens", 50)}}
 
@@ -88,7 +88,7 @@ def test_a_call_whose_cost_nobody_tells_is_taken_to_have_cost_the_most_it_may():
 
 @pytest.mark.parametrize("tells", [True, False])
 def test_what_is_sent_ahead_is_booked_at_its_cost_once_that_is_told(quick, tells):  # noqa: F811
-    """Of what another model may still spend together with it."""
+    """Another model shares the budget."""
     usage = {} if tells else {"usage": None}
     with BatchEndpoint(lambda body: costly(body) | usage, models=(PRICED,)) as endpoint:
         both = Budget(max_cost=1.0)

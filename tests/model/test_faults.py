@@ -1,4 +1,4 @@
-"""Faults of an endpoint, injected one by one into a real server on the loopback, and what becomes of the batch."""
+"""Faults of an endpoint, injected one by one into a real server on the loopback, and what becomes of the ask."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ def fails(status: int, **headers: str):
 
 
 async def reset(request: web.Request) -> web.Response:
-    """Break the connection off, as a server does that crashes."""
+    """Break off the connection, like a server that crashes."""
     request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     request.transport.abort()
     return web.Response()
@@ -77,7 +77,7 @@ def stall(every_s: float = 60.0):
 
 @pytest.fixture
 def waits(monkeypatch):
-    """How long each retry was to wait; none of them does."""
+    """The seconds that each retry should wait; in the test none waits."""
     asked: list[float] = []
     real = connection.wait
 
@@ -166,7 +166,7 @@ def in_seconds(seconds: float) -> str:
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_honoured_and_without_it_half_a_second_is_waited(status, headers, low, high, waits):
-    # A date is that of now, not of when tests were collected.
+    # Dates are relative to now, not to when the tests were collected.
     faults = [fails(status, **{k: in_seconds(v) if isinstance(v, int) else v for k, v in headers.items()})]
     with Endpoint(lambda body: faults.pop() if faults else completion("fine")) as endpoint:
         Model("m", endpoint.url).ask(say("x"))
@@ -201,7 +201,7 @@ def test_a_server_that_never_answers_is_given_up(impatient, monkeypatch):
 # --- what is wrong with all calls --------------------------------------------------------------------------------
 
 
-def test_a_server_that_goes_away_in_the_middle_stops_the_batch_and_keeps_what_it_said(impatient):
+def test_a_server_that_goes_away_in_the_middle_stops_the_ask_and_keeps_what_it_said(impatient):
     with Endpoint() as endpoint:
 
         def gone() -> None:
@@ -216,7 +216,7 @@ def test_a_server_that_goes_away_in_the_middle_stops_the_batch_and_keeps_what_it
 
         endpoint.answer = answer
         with pytest.raises(
-            UserError, match=r"20 calls in a row got no reply, the last: .*[Cc]onnect.* is kept"
+            UserError, match=r"20 calls in a row got no reply, the last: .*[Cc]onnect.* are kept"
         ) as caught:
             Model("m", endpoint.url, max_in_flight=2).ask(numbers(1000))
         assert len(endpoint.requests) < 35
@@ -256,7 +256,7 @@ def test_a_reply_of_ten_megabytes_is_a_failed_row_and_the_rest_goes_on():
     with Endpoint(lambda body: huge if body["messages"][-1]["content"] == "huge" else echo(body)) as endpoint:
         model = Model("m", endpoint.url)
         replies = model.ask(say("huge", "good"))
-        assert replies[0].failure == "a reply of 10.0 MB is none to what was asked" and replies[1].text == "good"
+        assert replies[0].failure == "a reply of 10.0 MB is too long for an answer" and replies[1].text == "good"
         assert model.store.path.stat().st_size < 1_000_000
 
 
@@ -365,7 +365,7 @@ def test_with_a_fifth_of_all_calls_failing_retries_let_every_item_be_answered(wa
 
 
 @pytest.mark.parametrize("fault", [reset, fails(500), "no JSON"], ids=["reset", "500", "no JSON"])
-def test_with_all_calls_failing_the_batch_stops_early_with_one_line_and_keeps_what_was_answered(fault, waits):
+def test_with_all_calls_failing_the_ask_stops_early_with_one_line_and_keeps_what_was_answered(fault, waits):
     with Endpoint() as endpoint:
         model = Model("m", endpoint.url, max_in_flight=16)
         model.ask(numbers(10))
@@ -377,7 +377,7 @@ def test_with_all_calls_failing_the_batch_stops_early_with_one_line_and_keeps_wh
     assert model.store.counts() == {"replies": 10, "failed": 0}
 
 
-def test_an_endpoint_that_refuses_every_call_for_long_stops_the_batch(waits, monkeypatch):
+def test_an_endpoint_that_refuses_every_call_for_long_stops_the_ask(waits, monkeypatch):
     monkeypatch.setattr(connection, "PATIENCE_S", 0.5)
     refused = r"has refused all calls for 0 s: RateLimitError.*fault 429"
     with Endpoint(lambda body: fails(429)) as endpoint, pytest.raises(UserError, match=refused):

@@ -43,7 +43,7 @@ def test_replies_come_in_order_and_the_second_time_from_the_store():
     assert again.usage["calls"] == 0 and again.usage["cached"] == 50 and again.usage["tokens_in"] == 0
 
 
-def test_equal_requests_of_one_batch_are_sent_once():
+def test_equal_requests_of_one_ask_are_sent_once():
     with Endpoint() as endpoint:
         replies = Model("m", endpoint.url).ask(say("same", "other", "same"))
         assert [r.text for r in replies] == ["same", "other", "same"]
@@ -55,6 +55,18 @@ def test_several_models_are_named_with_or_without_an_address_and_none_twice():
     assert [(m.name, m.base_url) for m in models] == [("local", None), ("m", "http://127.0.0.1:9/v1")]
     with pytest.raises(UserError, match="two models are named m, so that their rows would be one"):
         several(["m@http://127.0.0.1:9/v1", "m@http://127.0.0.1:8/v1"])
+
+
+def test_the_protocol_is_imported_without_openai_and_the_model_with_it():
+    code = """
+import sys
+import persona_lib.model
+from persona_lib.model import Choices, LanguageModel, Messages, Reply, no_twins
+assert "openai" not in sys.modules
+from persona_lib.model import Model
+assert "openai" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_one_temperature_written_in_two_ways_is_one_request():
@@ -227,7 +239,7 @@ def test_in_a_notebook_an_error_for_the_user_is_the_cells_error_in_one_line():
     assert error.traceback == [f"UserError: {error.evalue}"]
 
 
-def test_an_interrupt_stops_the_batch_and_keeps_what_was_answered(tmp_path):
+def test_an_interrupt_stops_the_ask_and_keeps_what_was_answered(tmp_path):
     with Endpoint(delay_s=0.1) as endpoint:
         code = f"""
 from persona_lib.model import Model, several
@@ -303,7 +315,7 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    stat = Path(f"/proc/{pid}/stat")  # one that is dead but not yet buried by its parent runs no more
+    stat = Path(f"/proc/{pid}/stat")  # a zombie, which its parent has not yet reaped, no longer runs
     return not (stat.is_file() and stat.read_text().rsplit(") ")[-1].startswith("Z"))
 
 

@@ -13,11 +13,11 @@ from places import ROOT
 from persona_lib.model import pace
 
 sys.path.append(str(ROOT / "benchmarks"))
-FIRST_S, SECONDS = 8.0, 90.0  # the first seconds, in which the pace is found out, are left out
+FIRST_S, SECONDS = 8.0, 90.0  # the first seconds, in which the pace settles, are left out
 
 
 class VirtualTime(asyncio.SelectorEventLoop):
-    """An event loop that sleeps no second: where nothing is ready, its clock jumps to what is next."""
+    """An event loop that never sleeps: if nothing is ready, its clock jumps to the next event."""
 
     now = 0.0
 
@@ -90,7 +90,7 @@ def simulate(monkeypatch, per_s: float, latency: float, seconds: float, changes=
 @pytest.mark.parametrize("latency", [0.05, 0.2, 2.0])
 @pytest.mark.parametrize("per_s", [5, 30, 100])
 def test_nine_tenths_of_what_is_allowed_are_used_with_few_refusals(monkeypatch, per_s, latency):
-    start = max(FIRST_S, 75 / per_s)  # an endpoint that allows little is found out more slowly
+    start = max(FIRST_S, 75 / per_s)  # the pace settles more slowly at an endpoint that allows little
     used, refused = simulate(monkeypatch, per_s, latency, SECONDS).shares(start, SECONDS)
     assert used >= 0.9 and refused < 0.05
 

@@ -1,4 +1,4 @@
-"""A run with a known key against an endpoint that repeats it wherever it can: nothing that is left holds it."""
+"""A run with a known key against an endpoint that repeats it wherever it can: no file or output contains it."""
 
 import json
 import os

@@ -13,6 +13,7 @@ from persona_lib import UserError, local
 from persona_lib.model import Model, budget, catalogue, several
 from persona_lib.model.choices import field_masses
 from persona_lib.model.endpoint import OPENAI_URL
+from persona_lib.model.endpoint import Endpoint as Sender
 from persona_lib.store import Store, key_of
 
 
@@ -74,7 +75,7 @@ def test_settings_are_part_of_the_request_and_without_them_it_is_as_it_was():
             model = Model("m", endpoint.url, settings=own)
             model.ask(say("x"))
         assert len(endpoint.requests) == 3
-        # What it has been in every store and recording so far.
+        # The request as in all existing stores and recordings.
         old = f'{{"messages":[{{"content":"x","role":"user"}}],"model":{{"base_url":"{endpoint.url}","name":"m"}},'
         assert Store().get(key_of(old + '"sample":0,"temperature":0}'))
     assert model.identity["settings"] == {"top_p": 0.9} and "settings" not in Model("m", "http://x").identity
@@ -93,10 +94,10 @@ def test_without_a_temperature_to_send_any_temperature_is_one_request():
     [
         ({"n": 2}, "'n' can't be among a model's settings"),
         ({"response_format": None}, "'response_format' can't be"),
-        ({"top_p": None}, "'top_p' is None, which only leaves out temperature or max_tokens"),
+        ({"top_p": None}, "'top_p' is None, but only temperature or max_tokens may be"),
         ({"stop": {"a", "b"}}, "must be plain JSON"),
         ({"top_p": math.nan}, "must be plain JSON"),
-        (["top_p"], "are request fields by their name"),
+        (["top_p"], "must be request fields by name"),
     ],
 )
 def test_settings_that_can_not_be_sent_are_said_at_once(own, reason):
@@ -147,7 +148,7 @@ def test_a_file_of_models_is_checked_where_it_is_read(tmp_path):
             "m: {setting: {}}": "m: setting: Extra inputs",
             "m: {samples: 0}": "m: samples: Input should be greater",
             "m: {settings: {n: 2}}": "m: 'n' can't be among",
-            "- m": "has no entries by model",
+            "- m": "must have entries by model",
             "m: [": "can't be read as YAML",
         }.items()
     ):
@@ -325,6 +326,4 @@ def draw(model: Model, sample: int):
 
 def test_openai_itself_is_sent_its_own_name_of_max_tokens_unless_it_is_left_out():
     request = {"model": {"name": "o"}, "messages": [], "temperature": 0, "max_tokens": 9}
-    from persona_lib.model.endpoint import Endpoint as Sender
-
     assert Sender("o", OPENAI_URL)._body(request)["max_completion_tokens"] == 9

@@ -75,7 +75,7 @@ def test_a_price_without_date_or_source_is_left_out_and_said(read, capsys):
         ("m: {in: 1, out: 1, discount: 1, date: 2026-01-02, source: x}", "m: discount: Extra inputs"),
         ("m: {in: 1, out: 1, date: soon, source: x}", "m: date: "),
         ("m: 3", "m: it: "),
-        ("- m", "has no entries by model"),
+        ("- m", "must have entries by model"),
         ("m: [", "can't be read as YAML"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Several batches of calls shown as one: the time left is of the whole, and not that of replies in the store."""
+"""Several asks shown as one: the time left is that of all of them, and replies in the store do not count for it."""
 
 import re
 
@@ -22,7 +22,7 @@ def test_the_time_left_is_that_of_each_steps_own_pace():
     assert shown.left == pytest.approx(50 * 2.0 + 100 * (2.0 + 0.1) / 2)
 
 
-def test_what_the_store_has_says_nothing_of_the_pace_and_only_recent_batches_count():
+def test_what_the_store_has_says_nothing_of_the_pace_and_only_recent_asks_count():
     shown = Whole("pairs", {"critiques": 100})
     shown.begin("critiques")
     for _ in range(20):
@@ -48,7 +48,7 @@ def test_of_a_batch_at_the_endpoint_counts_what_is_done_there_before_it_comes_ba
     assert shown.left == pytest.approx(199 * 10.0)
 
 
-def test_batches_of_calls_within_it_show_one_line_of_the_whole(capfd, monkeypatch):
+def test_asks_within_it_show_one_line_of_the_whole(capfd, monkeypatch):
     monkeypatch.setattr(progress, "LOG_WHOLE_EVERY_S", 0.0)
     with Endpoint() as endpoint:
         model = Model("m", endpoint.url)
