@@ -1,10 +1,9 @@
-"""The vocabulary of every other module: the paper's 33 persona attributes (appendix A), in its order.
+"""The vocabulary of every other module: the 33 persona attributes of the paper (appendix A), in its order.
 
-Names are the paper's in lower case; labels are the Census Bureau's words (American Community Survey, PUMS
-data dictionary 2019). Occupation and industry are the Bureau's groups: the three-letter prefixes of its
-detailed labels, written out, each from the code it starts at. Not applicable (the dictionary's `b`) is missing,
-never a label; what is missing for whom is the Bureau's universe, quoted in `Attribute.universe`. Used by all
-notebooks.
+Names are the paper's, in lower case. Labels are the Census Bureau's wording (American Community Survey, PUMS data
+dictionary 2019). Occupation and industry are the Bureau's groups: the three-letter prefixes of its detailed labels,
+written out, each with the code at which it starts. Not applicable (the dictionary's `b`) is stored as missing, never as
+a label. `Attribute.universe` quotes the Bureau's universe: the people for whom the attribute is not missing.
 """
 
 from dataclasses import dataclass, field
@@ -13,12 +12,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute of a persona: where its values come from and which there are.
+    """One attribute of a persona: the source of its values, and which values it can take.
 
-    `pums` is the PUMS column it is read from and `codes` maps that column's codes to labels, in the Bureau's
-    order; with `grouped` each code stands for all codes from it up to the next. `universe` says for whom it is
-    not missing. `ordered` labels rise. A number is modelled in bands: `bands` are the lower edges of all but the first,
-    and `grid` the steps to which values are rounded (0: by their size, as the Bureau rounds dollars).
+    `pums` is the PUMS column that it is read from. `codes` maps that column's codes to labels, in the Bureau's order;
+    with `grouped`, a code stands for all codes from it up to the next one. `universe` says for whom the attribute is
+    not missing. `ordered` labels are in rising order. A numeric attribute is modeled in bands: `bands` are the lower
+    edges of all bands but the first, and values are rounded to multiples of `grid` (0: by their size, as the Bureau
+    rounds dollars).
     """
 
     name: str
@@ -34,29 +34,37 @@ class Attribute:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The values a categorical attribute can take, in the Bureau's order."""
+        """Return the values that a categorical attribute can take, in the Bureau's order."""
         return tuple(self.codes.values())
 
     @property
     def size(self) -> int:
-        """How many codes a population model has for it: 0 is missing, then the labels or the bands in their order."""
-        return 1 + (len(self.bands) + 1 if self.kind == "numeric" else len(self.labels))
+        """Return how many codes a population model has for it: 0 for missing, then one per label or band, in order."""
+        values = len(self.bands) + 1 if self.kind == "numeric" else len(self.labels)
+        return 1 + values
 
 
 def _codes(*labels: str) -> dict[int, str]:
     return dict(enumerate(labels, start=1))
 
 
-def _census(name: str, pums: str, codes: dict[int, str], universe: str = "everyone", **more: bool) -> Attribute:
-    return Attribute(name, "census", "categorical", pums, codes, universe, **more)
+def _census(
+    name: str,
+    pums: str,
+    codes: dict[int, str],
+    universe: str = "everyone",
+    grouped: bool = False,
+    ordered: bool = False,
+) -> Attribute:
+    return Attribute(name, "census", "categorical", pums, codes, universe, grouped, ordered)
 
 
 def _written(name: str) -> Attribute:
     return Attribute(name, "written", "text")
 
 
-OLDEST = 99  # the Bureau's top code; each year of age is a band of its own
-# Dollars; below 0 is the first band and exactly 0 the second.
+OLDEST = 99  # the Bureau's top code for age; each year of age is one band
+# Dollars. The first band is a loss (below 0), the second exactly 0.
 _INCOMES = (
     *(0, 1, 1_500, 3_000, 5_000),
     *range(7_500, 50_000, 2_500),
@@ -199,7 +207,7 @@ _MILITARY = _codes(
     "Only on active duty for training in Reserves/National Guard",
     "Never served in the military",
 )
-# The dictionary's own values are Yes and No: they read well only beside the column's full title.
+# The dictionary's own values are Yes and No, which are clear only next to the column's full title.
 _BIRTH = _codes("Gave birth to child within the past 12 months", "No child born within the past 12 months")
 _HISPANIC = _codes(
     "Not Spanish/Hispanic/Latino",
@@ -269,8 +277,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _census("hearing difficulty", "DEAR", _YES_NO),
 )
 
-# Columns after the 33. The state is none of them: the microdata at hand lack the records of California and Texas.
-# People drawn from files that have it keep it (`census.read_pums`).
+# Census columns beyond the 33 attributes. The state is not among them, because our microdata lack the records of
+# California and Texas. People drawn from files with a state keep it (`census.read_pums`).
 AUXILIARY: tuple[Attribute, ...] = (_census("hispanic origin", "HISP", _HISPANIC),)
 
 BY_NAME: dict[str, Attribute] = {attribute.name: attribute for attribute in ATTRIBUTES + AUXILIARY}

@@ -6,12 +6,12 @@ from persona_lib import cli
 
 
 def persona(*arguments):
-    """What `persona` with these arguments does."""
+    """Run `persona` with these arguments and return its result."""
     return CliRunner().invoke(cli.app, [str(a) for a in arguments])
 
 
 def one_line(result) -> str:
-    """The one line that a command says when the user can mend it."""
+    """Check that a command failed with one line for the user, and return that line."""
     assert result.exit_code == 1 and result.stdout == ""
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     return result.stderr

@@ -1,6 +1,6 @@
-"""People who cannot be: each rule is a reason and a pandas query that no person may answer to.
+"""Impossible people: each rule is a reason and a pandas query that must match nobody.
 
-Written from the Bureau's universes and plain sense, and held against 200,000 real people, before any model was
+The rules follow the Bureau's universes and common sense. They were checked on 200,000 real people before any model was
 fitted; the population model has its own list and never reads this one. Missing means not applicable.
 """
 
@@ -31,15 +31,19 @@ IMPOSSIBLE: dict[str, str] = {
     "out of the labor force, yet unemployed": (
         f"`employment status` == 'Not in labor force' and `class of worker` == '{NEVER_WORKED}'"
     ),
-    "an occupation without class, or a class without": "`class of worker`.isna() != `occupation category`.isna()",
-    "an industry without class, or a class without": "`class of worker`.isna() != `industry category`.isna()",
+    "an occupation without class of worker, or a class without occupation": (
+        "`class of worker`.isna() != `occupation category`.isna()"
+    ),
+    "an industry without class of worker, or a class without industry": (
+        "`class of worker`.isna() != `industry category`.isna()"
+    ),
     "an occupation for someone who never worked": (
         f"(`class of worker` == '{NEVER_WORKED}') != (`occupation category` == '{NEVER_WORKED}')"
     ),
     "an industry for someone who never worked": (
         f"(`class of worker` == '{NEVER_WORKED}') != (`industry category` == '{NEVER_WORKED}')"
     ),
-    "an office that is not the government's": (
+    "public administration by another employer than the government": (
         f"`industry category` == 'Public administration' and `class of worker` not in {GOVERNMENT}"
     ),
     "a soldier on a private payroll": (
@@ -63,7 +67,7 @@ IMPOSSIBLE: dict[str, str] = {
     "a child with military service": "age < 17 and not `veteran status`.isna()",
     "an adult without military status": "age >= 17 and `veteran status`.isna()",
     "a child with an income": "age < 15 and not income.isna()",
-    "an adult without an income, not even none": "age >= 15 and income.isna()",
+    "an adult with a missing income": "age >= 15 and income.isna()",
     "a toddler at school": "age < 3 and not education.isna()",
     "someone without a level of schooling": "age >= 3 and education.isna()",
     "a small child at grade school": "age < 5 and education.str.startswith('Grade', na=False)",
@@ -80,7 +84,9 @@ IMPOSSIBLE: dict[str, str] = {
     "fertility of a man": "sex == 'Male' and not fertility.isna()",
     "fertility outside 15 to 50": "not 15 <= age <= 50 and not fertility.isna()",
     "a woman of 15 to 50 not asked about birth": "sex == 'Female' and 15 <= age <= 50 and fertility.isna()",
-    "a household without language, or a language without": "`household type`.isna() != `household language`.isna()",
+    "a household without language, or a language without household": (
+        "`household type`.isna() != `household language`.isna()"
+    ),
     "a family outside family households": (
         "(`household type`.isna() or `household type`.str.startswith('Nonfamily', na=False))"
         " and not `family presence and age`.isna()"
@@ -93,10 +99,12 @@ IMPOSSIBLE: dict[str, str] = {
     "a man as a woman who lives alone": f"sex == 'Male' and `household type` == '{ALONE_HER}'",
     "a child who lives alone": f"age < 15 and `household type` in {[ALONE_HIM, ALONE_HER]}",
     "a child in a family without children": "age < 15 and `family presence and age` == 'No related children'",
-    "a schoolchild in a family with none": (
+    "a schoolchild in a family with small children only": (
         f"5 <= age < 15 and `family presence and age` == '{CHILDREN} under 5 years only'"
     ),
-    "a toddler in a family with none": f"age < 5 and `family presence and age` == '{CHILDREN} 5 to 17 years only'",
+    "a toddler in a family with older children only": (
+        f"age < 5 and `family presence and age` == '{CHILDREN} 5 to 17 years only'"
+    ),
     "a difficulty without disability": (
         "(`cognitive difficulty` == 'Yes' or `vision difficulty` == 'Yes' or `hearing difficulty` == 'Yes')"
         " and disability != 'With a disability'"
@@ -107,7 +115,7 @@ IMPOSSIBLE: dict[str, str] = {
     "an English-only home with another language": (
         "`household language` == 'English only' and not `ability to speak english`.isna()"
     ),
-    "a lone speaker of English only in another tongue's home": (
+    "a person who lives alone, speaks only English and has another household language": (
         f"`household type` in {[ALONE_HIM, ALONE_HER]} and `household language` != 'English only'"
         " and `ability to speak english`.isna()"
     ),

@@ -1,23 +1,24 @@
-"""How tests/planted_profiles.csv and the exchanges of tests/planted.csv were drawn, once; kept to show the way.
+"""How tests/planted_profiles.csv and the exchanges of tests/planted.csv were drawn, once; kept as documentation.
 
-Ancestry and place of birth come from `origins`; views and personality from plain lists, as `surveys` was not there.
-The column `contradiction` of planted.csv is a reader's judgment of each changed profile as a whole: all 330 were read,
-one after the other, before any rule of `consistency` was written, and 205 were found to contradict themselves. (The
-rules of `universe` and the `who` of the hand-written phrases are older.) The reader called it a contradiction if
+Ancestry and place of birth come from `origins`. Views and personality come from plain lists, because `psychographics`
+did not exist yet. The column `contradiction` of planted.csv is a reader's judgment of each changed profile as a whole.
+All 330 were read, one after the other, before any rule of `consistency` was written; 205 contradict themselves. (The
+rules of `census.rules` and the `who` of the hand-written phrases are older.) The reader called it a contradiction if
 
 1. two values can't both be true of one person (born in Ohio, and naturalized; a spouse at home, and never married);
-2. a value is there although the census asks it of nobody like this person, or missing although it asks it of all;
+2. there is a value although the census does not ask this person for it, or none although it asks everybody;
 3. it is so odd that a careful reader takes it for an error: fewer than about one in 1,000 of the people with the one
    value have the other (an ancestry wholly of another race than the only one given; an infant's day for an adult; a
-   party or an ideology under 13; a job, or an employer, plainly of another occupation or industry);
-4. the text speaks of work where there is none, of no work where there is, or of little money with a high income.
+   party or an ideology under 13; a job or an employer that is plainly of another occupation or industry);
+4. the text speaks of work although the person has none, of no work although they have some, or of little money with a
+   high income.
 
-A change that makes a perfectly possible person, however unusual, is none: nor is a missing text or survey answer, an
-industry that fits loosely, or an interest that few people of that age share.
+A change that gives a possible person, however unusual, is no contradiction; neither is a missing text or survey answer,
+an industry that fits loosely, or an interest that few people of that age share.
 
-At first try the rules found all 205, and 47 of the 125 possible people too; the phrases have been read loosely since
-(data/loose.yaml), which leaves 10. heldout.csv was drawn and judged in the same way after the rules had been written,
-before they were first tried on it.
+In their first version, the rules found all 205, but also 47 of the 125 possible people. Phrases have been checked
+loosely since then (data/loose.yaml), which leaves 10. heldout.csv was drawn and judged in the same way after the rules
+had been written, before they were first tried on it.
 
     python tests/plant.py FOLDER
 """
@@ -30,6 +31,7 @@ import pandas as pd
 
 from persona_lib import census
 from persona_lib.attributes import CENSUS, NAMES
+from persona_lib.personas import origins
 from persona_lib.personas import texts as written
 
 SEED, PEOPLE, EXCHANGES = 2024, 400, 330  # heldout.csv: 77, 100 and 70
@@ -49,8 +51,8 @@ PARTIES = {
 }
 
 
-def profiles(origins) -> pd.DataFrame:
-    """People with all 33 attributes, most of them plausible."""
+def profiles() -> pd.DataFrame:
+    """Draw people with all 33 attributes, most of them plausible."""
     people = census.Population.load().sample(PEOPLE, SEED)
     people.index = pd.Index([f"p{i:03d}" for i in range(PEOPLE)], name="persona_id")
     people = people.join(origins.draw(people, SEED)[["ancestry", "place of birth"]])
@@ -69,7 +71,7 @@ def profiles(origins) -> pd.DataFrame:
 
 
 def exchanges(people: pd.DataFrame) -> pd.DataFrame:
-    """Columns `exchange`, `persona_id`, `attribute`, `donor`: the persona gets the donor's value, which differs."""
+    """Draw exchanges, columns `exchange`, `persona_id`, `attribute`, `donor`: the persona gets the donor's value."""
     rng = np.random.default_rng(SEED + 1)
     rows = []
     for number in range(EXCHANGES):
@@ -82,8 +84,6 @@ def exchanges(people: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    from persona_lib.personas import origins
-
-    table = profiles(origins)
+    table = profiles()
     table.to_csv(Path(sys.argv[1]) / "planted_profiles.csv")
     exchanges(table).to_csv(Path(sys.argv[1]) / "planted.csv", index=False)

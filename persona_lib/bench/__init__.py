@@ -1,8 +1,9 @@
-"""PERSONA Bench: does telling a model who asks make its answers better, for whom, and what does it take?
+"""PERSONA Bench: do answers improve when the model is told who asks, for whom, and what does it take?
 
-Notebook 06 opens `bench.items` and `bench.conditioning`, as do 07 to 10. 04 opens `leave_one_out` (which attributes
-matter), 07 `summaries`, 09 `intersections` (groups of people), 10 `comparison` (answers with a known owner). A new
-condition is a template; a new task for inspect-ai goes into `inspect_tasks`. The paper's sections 4.1 and 5.
+Notebooks 06 to 10 draw items and answer them: `bench.items`, `bench.conditioning`. Notebook 04 shows `leave_one_out`
+(which attributes matter), 07 `summaries`, 09 `intersections` (groups of people), 10 `comparison` (answers with a known
+owner). A new condition is a template; a new task for inspect-ai goes into `inspect_tasks`. The paper's sections 4.1
+and 5.
 """
 
 from . import comparison, intersections, leave_one_out, summaries

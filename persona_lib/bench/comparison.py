@@ -1,15 +1,16 @@
-"""Comparison against a known truth: does a model know which answer was written for whom? Section 5 of the paper.
+"""Comparison against a known truth: does a model know which answer was written for whom?
 
-Two people asked one question and got an answer each; a model in the place of one of them should choose that one's. And
-from an answer alone: which of several people was it written for? Chance is known in both. Used by 10_judges.
+Two people get different answers to one question; a model that plays one of them should choose that person's answer
+(section 5 of the paper). And the reverse: which of several people was an answer written for? Chance is known in both.
 """
 
 import numpy as np
 import pandas as pd
 
-from .. import UserError, personas, seeds
+from .. import UserError, seeds
 from ..judges import verdicts
-from ..model import Model
+from ..model import LanguageModel
+from ..personas import profiles
 from ..templates import load as load_template
 from .conditions import others
 
@@ -22,13 +23,13 @@ def match(pairs: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) -> p
     Args:
         pairs: columns `persona_id`, `prompt_id`, `prompt`, `chosen`, `failure`, as from `preferences.revise`.
         people: personas, index `persona_id`.
-        n: items, fewer where there are fewer; each (person, prompt) is used once at most.
+        n: number of items; all of them if there are fewer. Each (person, prompt) is used once at most.
         seed: of the draw.
 
     Returns:
-        Within each prompt as many couples of people with different answers as there can be, of all of which n are
-        drawn. Two rows per item, one per person: `pair_id`, `persona_id`, `other_id`, `profile`, `prompt_id`, `prompt`,
-        `chosen` (written for this person), `rejected` (written for the other).
+        Two rows per item, one per person: `pair_id`, `persona_id`, `other_id`, `profile`, `prompt_id`, `prompt`,
+        `chosen` (written for this person), `rejected` (written for the other). Each prompt gives as many couples of
+        people with different answers as possible, and n of all couples are drawn.
 
     Raises:
         UserError: no prompt has answers that differ for two people.
@@ -36,38 +37,43 @@ def match(pairs: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) -> p
     usable = pairs[pairs["failure"].isna()]
     rng = seeds.rng("answers with an owner", seed)
     shuffled = usable.sort_values(["prompt_id", "persona_id"]).sample(frac=1, random_state=rng, ignore_index=True)
-    couples = sorted(
-        (*couple, place)
-        for _, own in shuffled.groupby("prompt_id")
-        for place, couple in enumerate(_couples(own["chosen"]))
-    )[:n]
+    couples = []  # (row of one person, row of the other, place among the prompt's couples)
+    for _, own in shuffled.groupby("prompt_id"):
+        couples += [(one, other, place) for place, (one, other) in enumerate(_couples(own["chosen"]))]
     if not couples:
         raise UserError("no prompt has different answers for two people: use more personas on the same prompts")
-    *ends, places = (list(part) for part in zip(*couples, strict=True))
-    one, other = (shuffled.loc[end].reset_index(drop=True) for end in ends)
-    name = one["prompt_id"] + "|" + pd.Series(places).astype("str")
-    rows = [
-        pd.DataFrame(
-            {
-                "pair_id": name + f"|{number}",
-                "persona_id": mine["persona_id"],
-                "other_id": theirs["persona_id"],
-                "prompt_id": mine["prompt_id"],
-                "prompt": mine["prompt"],
-                "chosen": mine["chosen"],
-                "rejected": theirs["chosen"],
-            }
-        )
-        for number, mine, theirs in ((1, one, other), (2, other, one))
-    ]
+    couples = sorted(couples)[:n]  # rows are shuffled, so that the first n are a random draw
+    first = shuffled.loc[[one for one, _, _ in couples]].reset_index(drop=True)
+    second = shuffled.loc[[other for _, other, _ in couples]].reset_index(drop=True)
+    places = pd.Series([place for _, _, place in couples]).astype("str")
+    name = first["prompt_id"] + "|" + places
+    rows = [_side(first, second, name + "|1"), _side(second, first, name + "|2")]
     table = pd.concat(rows, ignore_index=True)
-    profiles = {i: personas.describe(people.loc[i]) for i in table["persona_id"].unique()}
-    table.insert(3, "profile", table["persona_id"].map(profiles))
+    texts = profiles.texts(people.loc[table["persona_id"].unique()])
+    table.insert(3, "profile", table["persona_id"].map(texts))
     return table.sort_values(["persona_id", "pair_id"], ignore_index=True)
 
 
+def _side(mine: pd.DataFrame, theirs: pd.DataFrame, pair_id: pd.Series) -> pd.DataFrame:
+    """Return the rows of one person of each couple, without the profile."""
+    return pd.DataFrame(
+        {
+            "pair_id": pair_id,
+            "persona_id": mine["persona_id"],
+            "other_id": theirs["persona_id"],
+            "prompt_id": mine["prompt_id"],
+            "prompt": mine["prompt"],
+            "chosen": mine["chosen"],
+            "rejected": theirs["chosen"],
+        }
+    )
+
+
 def _couples(answers: pd.Series) -> list[tuple]:
-    """Labels in twos whose answers differ, as many as there can be: always out of the two most frequent answers."""
+    """Return as many couples of labels with different answers as possible.
+
+    Each couple takes one label of each of the two most frequent answers that are left.
+    """
     groups = [list(own.index) for _, own in answers.groupby(answers, sort=False)]
     couples = []
     while len(groups) > 1:
@@ -78,22 +84,23 @@ def _couples(answers: pd.Series) -> list[tuple]:
 
 
 def owned(results: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
-    """Items as from `match` out of a run of the benchmark that has the conditions `direct` and `other_persona`.
+    """Draw items as `match` does, from a run of the benchmark with the conditions `direct` and `other_persona`.
 
-    What `other_persona` answers was written for somebody else, so that the run already holds two people's answers to
-    each prompt and nothing more need be asked.
+    An answer under `other_persona` was written for another person. The run therefore already has two people's answers
+    to each prompt, and no model needs to be asked.
 
     Args:
         results: as from `bench.conditioning`, of one writer.
         people, n, seed: as in `match`.
 
     Returns:
-        As `match`; no row where no prompt has answers that differ.
+        As `match`; without rows if no prompt has answers that differ.
     """
-    mine, theirs = (results[results["condition"] == c] for c in ("direct", "other_persona"))
+    mine = results[results["condition"] == "direct"]
+    theirs = results[results["condition"] == "other_persona"]
     theirs = theirs.assign(persona_id=others(theirs) if len(theirs) else [])
     written = pd.concat([mine, theirs]).rename(columns={"answer": "chosen"})
-    # An answer whose verdict failed is an answer all the same.
+    # An answer whose verdict failed is still an answer.
     written = written.assign(failure=written["failure"].where(written["chosen"].isna()))
     try:
         return match(written.drop_duplicates(["persona_id", "prompt_id"]), people, n, seed)
@@ -102,18 +109,18 @@ def owned(results: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) ->
         return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
 
 
-def choose(items: pd.DataFrame, judge: Model, templates: str | None = None) -> pd.DataFrame:
-    """Put the model in each person's place and see whether it chooses the answer that was written for that person.
+def choose(items: pd.DataFrame, judge: LanguageModel, templates: str | None = None) -> pd.DataFrame:
+    """Let the model play each person and choose: does it take the answer that was written for that person?
 
     Args:
-        items: as from `match`, or pairs of chosen and rejected answers with a `profile`: then it is a test as of a
-            reward model.
+        items: as from `match`, or pairs of chosen and rejected answers with a `profile`, which tests the model as a
+            reward model is tested.
         judge: the model tested.
         templates: folder with a `prefer.txt` of the user's own.
 
     Returns:
-        The rows of `judging.prefer` with `prompt_id` and `score`: 1 where the right answer is chosen, 0 where the
-        other, missing where there is no choice. Chance is a half.
+        The rows of `judges.prefer` with `prompt_id` and `score`: 1 for the right answer, 0 for the other, missing
+        without a choice. Chance is a half.
     """
     judged = verdicts.prefer(judge, items, templates, step="comparisons")
     score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
@@ -121,44 +128,56 @@ def choose(items: pd.DataFrame, judge: Model, templates: str | None = None) -> p
 
 
 def whose(
-    items: pd.DataFrame, people: pd.DataFrame, judge: Model, among: int = 4, seed: int = 0, templates: str | None = None
+    items: pd.DataFrame,
+    people: pd.DataFrame,
+    judge: LanguageModel,
+    among: int = 4,
+    seed: int = 0,
+    templates: str | None = None,
 ) -> pd.DataFrame:
-    """Which of several people was each answer written for? Distractors and their order are drawn.
+    """Let the model tell which of several people each answer was written for; distractors and their order are drawn.
 
     Args:
         items: columns `persona_id`, `prompt_id`, `prompt`, `chosen`.
         people: personas to draw distractors from, index `persona_id`.
-        judge: the model tested; it must offer log-probabilities.
+        judge: the model tested.
         among: people to choose from, the right one included; chance is 1 / among.
         seed: of the draws.
         templates: folder with a `whose.txt` of the user's own.
 
     Returns:
-        One row per item: `persona_id`, `prompt_id`, `judge`, `place` (of the right one, from 0), `p_right`, `score` (1
-        where the right one is the likeliest, 0, or missing), `failure`.
+        One row per item: `persona_id`, `prompt_id`, `judge`, `place` (of the right person, from 0), `p_right` (the
+        probability given to that place), `score` (1 if the right person is the likeliest, 0 if not, or missing),
+        `failure`.
 
     Raises:
         UserError: there are too few people.
     """
-    if not 2 <= among <= min(len(LETTERS), len(people)):
-        most = min(len(LETTERS), len(people))
-        raise UserError(f"an answer can't be told among {among} of {len(people)} people: take 2 to {most}")
+    most = min(len(LETTERS), len(people))
+    if not 2 <= among <= most:
+        raise UserError(f"cannot choose among {among} of {len(people)} people: take 2 to {most}")
     template = load_template("whose", templates)
     rng = seeds.rng("candidates of a choice", seed)
-    profiles = {i: personas.describe(row) for i, row in people.iterrows()}
-    options, messages, places = LETTERS[:among], [], []
+    texts = profiles.texts(people)
+    letters = LETTERS[:among]
+    messages = []
+    places = []
     for item in items.itertuples():
-        lineup = [item.persona_id, *rng.choice(people.index.drop(item.persona_id), among - 1, replace=False)]
+        distractors = rng.choice(people.index.drop(item.persona_id), among - 1, replace=False)
+        candidates = [item.persona_id, *distractors]
         order = rng.permutation(among)
         places.append(int(np.flatnonzero(order == 0)[0]))
-        shown = zip(options, (profiles[lineup[k]] for k in order), strict=True)
-        people_text = "\n".join(f"({letter})\n{text}\n" for letter, text in shown)
-        values = {"personas": people_text, "question": item.prompt, "answer": item.chosen}
+        lineup = [f"({letter})\n{texts[candidates[k]]}\n" for letter, k in zip(letters, order, strict=True)]
+        values = {"personas": "\n".join(lineup), "question": item.prompt, "answer": item.chosen}
         messages.append(template.messages(values))
-    got = judge.choices(messages, tuple(options), step="whose answers")
-    chances = got.probabilities
-    right = chances[np.arange(len(places)), places] if len(places) else np.empty(0)
-    known = ~np.isnan(right)
-    score = np.where(known, np.nan_to_num(chances).argmax(axis=1) == places, np.nan) if len(places) else right
-    table = items[["persona_id", "prompt_id"]].assign(judge=judge.name, place=places, p_right=right, score=score)
+    got = judge.choices(messages, tuple(letters), step="whose answers")
+    table = items[["persona_id", "prompt_id"]].assign(judge=judge.name, place=places)
+    chances = got.probabilities  # items x candidates
+    if len(places):
+        right = chances[np.arange(len(places)), places]
+        is_likeliest = np.nan_to_num(chances).argmax(axis=1) == places
+        score = np.where(np.isnan(right), np.nan, is_likeliest)
+    else:
+        right = score = np.empty(0)
+    table = table.assign(p_right=right, score=score)
     return table.assign(failure=pd.Series(got.why(), table.index, dtype="str"))

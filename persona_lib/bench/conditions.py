@@ -1,10 +1,11 @@
-"""PERSONA Bench: how well does a model personalize, given a persona in one way or another? Section 5 of the paper.
+"""Conditioning: how well does a model personalize when it is told the persona in one way or another?
 
-So far: conditioning (Fig. 10). Used by 06_conditioning.
+Section 5 of the paper, Fig. 10. Each condition is a template.
 """
 
 from collections.abc import Sequence
 from math import lcm
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,13 @@ from pydantic import create_model
 
 from .. import UserError, seeds
 from ..judges import verdicts
-from ..model import Model, no_twins
+from ..model import LanguageModel, no_twins
 from ..personas import profiles
 from ..templates import bounded
 from ..templates import load as load_template
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
-# What a condition is worth is seen against these: a random other persona's profile, the baseline in other words.
+# Controls to compare conditions with: another persona's profile, and the baseline in other words.
 CONTROLS = ("other_persona", "baseline_brief", "baseline_plain")
 
 
@@ -30,7 +31,7 @@ def items(
     profile_form: profiles.Form = "list",
     profile_seed: int | None = None,
 ) -> pd.DataFrame:
-    """Pair personas and prompts independently: each as often as any other (give or take one), no pair twice.
+    """Pair personas and prompts independently: each equally often (within one), and no pair twice.
 
     Args:
         people: personas, index `persona_id`.
@@ -41,19 +42,20 @@ def items(
         profile_seed: of the order of attributes; None is the paper's.
 
     Returns:
-        n rows sorted by persona, so that requests that share a profile follow each other: `persona_id`, `profile` (the
-        persona as text), `profile_form`, `profile_order` ('given', or 'shuffled' and the seed), `prompt_id`, `prompt`,
-        `topic`.
+        n rows: `persona_id`, `profile` (the persona as text), `profile_form`, `profile_order` ('given', or 'shuffled'
+        and the seed), `prompt_id`, `prompt`, `topic`. They are sorted by persona, to send requests that share a profile
+        one after another.
 
     Raises:
         UserError: n is below 1 or above the number of different pairs.
     """
-    p, q = len(people), len(prompts)
+    p = len(people)
+    q = len(prompts)
     if not 1 <= n <= p * q:
-        raise UserError(f"{n} persona x prompt items can't be had from {p} personas and {q} prompts: take 1 to {p * q}")
+        raise UserError(f"cannot draw {n} persona x prompt items from {p} personas and {q} prompts: take 1 to {p * q}")
     rng = seeds.rng("items of the bench", seed)
     step = np.arange(n)
-    # Both orders run in step; after lcm(p, q) items all such pairs are used up, and the prompts move on by one.
+    # Both permutations advance together. After lcm(p, q) items all such pairs are used: the prompts move on by one.
     persona = rng.permutation(p)[step % p]
     prompt = rng.permutation(q)[(step + step // lcm(p, q)) % q]
     drawn = prompts[["prompt_id", "prompt", "topic"]].iloc[prompt].reset_index(drop=True)
@@ -66,8 +68,8 @@ def items(
 
 def conditioning(
     drawn: pd.DataFrame,
-    writers: Sequence[Model],
-    judge: Model,
+    writers: Sequence[LanguageModel],
+    judge: LanguageModel,
     conditions: Sequence[str] = CONDITIONS,
     words: int = 60,
     templates: str | None = None,
@@ -78,26 +80,26 @@ def conditioning(
     """Answer every item under every condition and let the critic judge each answer: two calls per item and condition.
 
     Args:
-        drawn: the items, as from `items`. Where they have a column `told`, the writer is told that profile instead of
-            the whole one, which the judge always sees.
+        drawn: the items, as from `items`. If they have a column `told`, the writer gets that profile instead of the
+            whole one; the judge always gets the whole one.
         writers: the models under test.
         judge: the model that judges.
-        conditions: templates to answer under; their last reply field is the answer, those before it are its working. A
-            condition of the user's own is one template file.
+        conditions: templates to answer under. The last reply field of a template is the answer, the fields before it
+            are its working. A condition of the user's own is one template file.
         words: length asked for, of the answer and of the working before it.
         templates: folder with templates of the user's own.
         samples: independent answers to each item; more than one need a temperature above 0.
         temperature: of the writers; the judge's is 0.
-        probabilities: of the verdicts, too: as in `judging.critic`.
+        probabilities: ask for the probabilities of the verdicts, as in `judges.critic`.
 
     Returns:
         One row per item, condition, model and sample: the columns of `drawn`, `condition`, `model`, `sample`,
-        `template` (hash), `working`, `answer`, those of `judging.critic` (`score` is 1 where no revision is needed),
-        and `failure` (why there is no score, or missing). An answer that failed is not judged.
+        `template` (hash), `working`, `answer`, the columns of `judges.critic` (`score` is 1 if the answer needs no
+        revision), and `failure` (why there is no score, or missing). An answer that failed is not judged.
 
     Raises:
-        UserError: two models have one name, only one persona is there and a condition takes another, or several samples
-            are asked for at a temperature that makes them one.
+        UserError: two models have the same name, a condition needs another persona and there is only one, or several
+            samples are asked for at temperature 0.
     """
     no_twins(writers)
     if samples > 1 and temperature <= 0:
@@ -114,36 +116,43 @@ def conditioning(
     answered = answers[answers["answer"].notna()].sort_values("persona_id", kind="stable")
     judged = verdicts.critic(judge, answered, templates=templates, probabilities=probabilities)
     table = answers.join(judged)
-    reasons = table.pop("judge_failure").radd("critic: ")
-    return table.assign(failure=table.pop("answer_failure").radd("answer: ").fillna(reasons))
+    of_judge = table.pop("judge_failure").radd("critic: ")
+    of_writer = table.pop("answer_failure").radd("answer: ")
+    return table.assign(failure=of_writer.fillna(of_judge))
 
 
 def _answer(
     drawn: pd.DataFrame,
-    writer: Model,
+    writer: LanguageModel,
     condition: str,
     words: int,
     templates: str | None,
     sample: int,
     temperature: float,
 ) -> pd.DataFrame:
-    """The answers to all items under one condition, one row each."""
+    """Return the answers to all items under one condition, one row each."""
     template = load_template(condition, templates)
-    schema = create_model("Answer", **{field: (bounded(words), ...) for field in template.reply})
+    fields: dict[str, Any] = {field: (bounded(words), ...) for field in template.reply}
+    schema = create_model("Answer", **fields)
     values = pd.DataFrame({"persona": drawn.get("told", drawn["profile"]), "question": drawn["prompt"], "words": words})
     if "other_persona" in template.variables:
-        values["other_persona"] = _others(drawn)
+        values["other_persona"] = _other_profiles(drawn)
     messages = [template.messages(row) for row in values.to_dict("records")]
     step = f"answers, {condition.replace('_', ' ')}"
     replies = writer.ask(messages, schema=schema, temperature=temperature, sample=sample, step=step)
-    fields = [[getattr(r.value, f) for f in template.reply] if r.value else [None] for r in replies]
+    workings: list[str | None] = []
+    answers: list[str | None] = []
+    for reply in replies:
+        texts: list[Any] = [getattr(reply.value, field) for field in template.reply] if reply.value else [None]
+        workings.append("\n".join(texts[:-1]) or None)
+        answers.append(texts[-1])
     added = {
         "condition": condition,
         "model": writer.name,
         "template": template.sha256,
-        "working": ["\n".join(f[:-1]) or None for f in fields],
-        "answer": [f[-1] for f in fields],
-        "answer_failure": [r.failure for r in replies],
+        "working": workings,
+        "answer": answers,
+        "answer_failure": [reply.failure for reply in replies],
     }
     table = pd.concat([drawn, pd.DataFrame(added, index=drawn.index, dtype="str")], axis=1)
     table.insert(table.columns.get_loc("template"), "sample", sample)
@@ -151,7 +160,7 @@ def _answer(
 
 
 def others(drawn: pd.DataFrame) -> pd.Series:
-    """For each item whose profile the condition `other_persona` gives instead: everybody's as often as anybody's.
+    """Return for each item the id of the persona whose profile `other_persona` gives: each equally often.
 
     Raises:
         UserError: there is only one persona.
@@ -162,6 +171,6 @@ def others(drawn: pd.DataFrame) -> pd.Series:
     return drawn["persona_id"].map(pd.Series(np.roll(ids, 1), ids))
 
 
-def _others(drawn: pd.DataFrame) -> pd.Series:
-    """For each item the profile of somebody else."""
+def _other_profiles(drawn: pd.DataFrame) -> pd.Series:
+    """Return for each item the profile of another persona."""
     return others(drawn).map(drawn.drop_duplicates("persona_id").set_index("persona_id")["profile"])

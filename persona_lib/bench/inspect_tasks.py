@@ -1,7 +1,7 @@
-"""PERSONA Bench for inspect-ai: conditioning, pass@k and comparison as its tasks, and its logs as our tables.
+"""PERSONA Bench for inspect-ai: conditioning, pass@k and comparison as inspect's tasks, and its logs as our tables.
 
-Templates, schemas, items and verdicts are those of bench, judging and comparison. Needs the optional extra `inspect`;
-docs/inspect.md shows its use. No notebook uses it.
+Templates, schemas, items and verdicts come from bench, judges and comparison. Needs the optional extra `inspect`;
+docs/inspect.md shows how to use it. No notebook uses it.
 """
 
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stde
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pydantic import BaseModel
 
-# By their whole names: inspect's command loads this file by its path.
+# Absolute imports: inspect's command loads this file by its path, where relative imports fail.
 from persona_lib import UserError, bench, personas, prompts
 from persona_lib.bench import comparison
 from persona_lib.bench.conditions import CONDITIONS
 from persona_lib.bench.inspect_models import Known, ask, chat_of, raw
 from persona_lib.judges import verdicts
-from persona_lib.model import reply
+from persona_lib.model import Messages, reply
 from persona_lib.model.model import TOP_LOGPROBS
 from persona_lib.preferences import dataset
 from persona_lib.stats import passk
 
-FAILED = "failure"  # where a sample's metadata has the reason why there is no score
+FAILED = "failure"  # the field of a sample's metadata with the reason why there is no score
 _BY_CONDITION = [grouped(mean(), "condition"), grouped(stderr(cluster="persona_id"), "condition")]
 
 
@@ -42,13 +42,13 @@ def conditioning(
     seed: int = 0,
     templates: str | None = None,
 ) -> Task:
-    """Answer questions under each condition; the model of the role `grader` judges. Sizes are the paper's.
+    """Answer prompts under each condition; the model of the role `grader` judges. The default sizes are the paper's.
 
     Args:
         conditions, words, templates: as in `bench.conditioning`.
         n_items: persona x prompt pairs.
-        n_personas: adults of the demographic.
-        n_prompts: questions of the built-in bank.
+        n_personas: personas to draw, adults.
+        n_prompts: prompts of the built-in bank.
         seed: of the draws.
     """
     return of_items(_drawn(n_items, n_personas, n_prompts, seed), conditions, words, templates)
@@ -67,24 +67,26 @@ def pass_at_k(
     seed: int = 0,
     templates: str | None = None,
 ) -> Task:
-    """Answer each question several times, independently: would one of k answers have served, would all?
+    """Answer each item several times, independently: would one of k answers have been good, would all?
 
     Args:
-        ks: how many of the answers are looked at.
+        ks: numbers k of answers to look at.
         n_samples: answers to each item, inspect's epochs.
         temperature: of the model under test.
         conditions, n_items, n_personas, n_prompts, words, seed, templates: as in `conditioning`.
     """
     ks = [ks] if isinstance(ks, int) else list(ks)
     passk.check(ks, n_samples)
-    whole = of_items(_drawn(n_items, n_personas, n_prompts, seed), conditions, words, templates, n_samples, temperature)
-    whole.epochs_reducer = Epochs(n_samples, [f"{kind}_{k}" for kind in ("pass_at", "pass_k") for k in ks]).reducer
+    drawn = _drawn(n_items, n_personas, n_prompts, seed)
+    whole = of_items(drawn, conditions, words, templates, n_samples, temperature)
+    reducers = [f"{kind}_{k}" for kind in ("pass_at", "pass_k") for k in ks]
+    whole.epochs_reducer = Epochs(n_samples, reducers).reducer
     return whole
 
 
 @task
 def compare(pairs: str, n_items: int = 200, seed: int = 0, templates: str | None = None) -> Task:
-    """In the place of one of two people, does the model choose the answer that was written for that one?
+    """Let the model play one of two people: does it choose the answer that was written for that person?
 
     Args:
         pairs: the folder of a preference data set, as `persona pairs` writes it.
@@ -103,17 +105,19 @@ def of_items(
     samples: int = 1,
     temperature: float = 0.0,
 ) -> Task:
-    """The task of items of one's own; arguments and errors as in `bench.conditioning`."""
+    """Return the task of given items; arguments and errors as in `bench.conditioning`."""
     conditions = [conditions] if isinstance(conditions, str) else conditions
     noted = Known()
+    # No answer is known, so nothing is judged: all that is asked are the answers, one per row of the table.
     table = bench.conditioning(drawn, [noted], noted, conditions, words, templates, samples, temperature)
     first = table["sample"] == 0
-    asked = [one for one, own in zip(noted.asked, first, strict=True) if own]
+    asked = [one for one, is_first in zip(noted.asked, first, strict=True) if is_first]
+    chats = [messages for messages, _ in asked]
     told = table.loc[first, [*drawn.columns, "condition", "template"]]
-    schemas = dict(zip(told["condition"], (schema for _, schema in asked), strict=True))
+    schemas = {condition: schema for condition, (_, schema) in zip(told["condition"], asked, strict=True) if schema}
     rows = [_without_gaps(row) for row in told.to_dict("records")]
     return Task(
-        dataset=_dataset(rows, [messages for messages, _ in asked], ["condition", "persona_id", "prompt_id"]),
+        dataset=_dataset(rows, chats, ["condition", "persona_id", "prompt_id"]),
         solver=_answer(schemas),
         scorer=critic(templates),
         epochs=samples,
@@ -124,12 +128,13 @@ def of_items(
 
 
 def of_couples(items: pd.DataFrame, templates: str | None = None) -> Task:
-    """The task of `comparison.choose`, with its arguments."""
+    """Return the task of `comparison.choose`, with its arguments."""
     noted = Known()
     table = comparison.choose(items, noted, templates)
+    first_orders = [messages for messages, _ in noted.asked[::2]]
     rows = [_without_gaps(row) for row in items.to_dict("records")]
     return Task(
-        dataset=_dataset(rows, [messages for messages, _ in noted.asked[::2]], ["pair_id"]),
+        dataset=_dataset(rows, first_orders, ["pair_id"]),
         solver=both_orders(templates),
         scorer=chosen(templates),
         fail_on_error=False,
@@ -138,24 +143,25 @@ def of_couples(items: pd.DataFrame, templates: str | None = None) -> Task:
 
 
 def read(log: EvalLog | str | Path) -> pd.DataFrame:
-    """One of inspect's logs of these tasks as the table that we have without inspect.
+    """Read one of inspect's logs of these tasks as the table that our own modules return.
 
     Args:
-        log: what `inspect_ai.eval` returns, or the file.
+        log: what `inspect_ai.eval` returns, or the path of the file.
 
     Returns:
-        The table of `bench.conditioning`, or of `comparison.choose`, in its order. Each sample is a row: one that has
-        no score says why in `failure`, also where its call ended in an error.
+        The table of `bench.conditioning`, or of `comparison.choose`, in its order. Each sample is a row. One without a
+        score says why in `failure`, also if its call ended in an error.
 
     Raises:
-        UserError: the log is of another task, or of a run that has not come to its end.
+        UserError: the log is of another task or of an unfinished run.
     """
     log = log if isinstance(log, EvalLog) else read_eval_log(str(log))
     dtypes = (log.eval.metadata or {}).get("dtypes")
     if not dtypes:
-        raise UserError(f"the log is of the task '{log.eval.task}', which is none of persona_lib.tasks")
+        raise UserError(f"the log is of the task '{log.eval.task}', which is not one of bench.inspect_tasks")
     ids = log.eval.dataset.sample_ids or []
-    have, due = len(log.samples or []), len(ids) * (log.eval.config.epochs or 1)
+    have = len(log.samples or [])
+    due = len(ids) * (log.eval.config.epochs or 1)
     if have != due:
         raise UserError(f"the log has {have} of {due} samples ({log.status}): finish the run with `inspect eval-retry`")
     place = {name: k for k, name in enumerate(ids)}
@@ -167,23 +173,35 @@ def read(log: EvalLog | str | Path) -> pd.DataFrame:
 
 
 def _condition(sample: EvalSample) -> str:
+    """Return a sample's condition, empty for a comparison."""
     return sample.metadata.get("condition", "")
 
 
 def _row(sample: EvalSample, model: str, judged: bool) -> dict[str, Any]:
-    """A sample as a row of the table; `judged`: it has an answer, on which somebody else gives a verdict."""
+    """Return a sample as a row of the table.
+
+    Args:
+        sample: of the log.
+        model: the model under test.
+        judged: the sample has an answer, on which the grader gives a verdict; else the model itself chooses.
+    """
     score = next(iter((sample.scores or {}).values()), None)
     row = {"model": model, "judge": None if judged else model, "sample": sample.epoch - 1} | sample.metadata
     if score:
         return row | (score.metadata or {}) | {"score": score.value}
-    # Inspect's message shows the whole request first, in one line with its line breaks spelt out.
-    why = sample.error.message.replace("\\n", "\n").strip().splitlines() if sample.error else []
-    step = ("critic: " if row.get("answer") else "answer: ") if judged else ""
-    return row | {FAILED: row.get(FAILED) or step + (why[-1] if why else "there is no score")}
+    reason = "there is no score"
+    if sample.error:
+        # Inspect's message shows the whole request first, in one line with its line breaks spelt out.
+        lines = sample.error.message.replace("\\n", "\n").strip().splitlines()
+        reason = lines[-1] if lines else reason
+    if judged:
+        step = "critic" if row.get("answer") else "answer"
+        reason = f"{step}: {reason}"
+    return row | {FAILED: row.get(FAILED) or reason}
 
 
 def _answer(schemas: dict[str, type[BaseModel]]) -> Solver:
-    """The model under test answers in the schema of the sample's condition."""
+    """Return the solver that lets the model under test answer in the schema of the sample's condition."""
 
     @solver(name="answer")
     def answer() -> Solver:
@@ -191,8 +209,12 @@ def _answer(schemas: dict[str, type[BaseModel]]) -> Solver:
             schema = schemas[state.metadata["condition"]]
             state.messages, state.output = await ask(get_model(), state.messages, schema)
             _, value, failure = reply.read(raw(state.output), schema)
-            *working, text = value.model_dump().values() if value else [None]
-            found = {"working": "\n".join(working) or None, "answer": text, FAILED: failure and f"answer: {failure}"}
+            texts: list[Any] = list(value.model_dump().values()) if value else [None]
+            found = {
+                "working": "\n".join(texts[:-1]) or None,
+                "answer": texts[-1],
+                FAILED: failure and f"answer: {failure}",
+            }
             state.metadata |= _without_gaps(found)
             return state
 
@@ -203,16 +225,18 @@ def _answer(schemas: dict[str, type[BaseModel]]) -> Solver:
 
 @scorer(metrics=_BY_CONDITION)
 def critic(templates: str | None = None) -> Scorer:
-    """The verdict of `judging.critic`, by the model of the role `grader`, or else the one under test."""
+    """Score an answer by `judges.critic`; the judge is the model of the role `grader`, or else the one under test."""
 
     async def score(state: TaskState, target: Target) -> Score:
         about = state.metadata
         if "answer" not in about:
             return Score.unscored(metadata={FAILED: about.get(FAILED, "answer: ended by a limit")})
-        grader, noted = get_model(role="grader"), Known()
+        grader = get_model(role="grader")
+        noted = Known()
         row = pd.DataFrame([{name: about[name] for name in ("profile", "prompt", "answer")}])
         verdicts.critic(noted, row, templates=templates)
         messages, schema = noted.asked[0]
+        assert schema, "the critic asks in a schema"
         _, output = await ask(grader, chat_of(messages), schema, temperature=0)
         verdict = verdicts.critic(Known(str(grader), [raw(output)]), row, templates=templates).iloc[0]
         found = _without_gaps(verdict.drop(["score", "judge_failure"]).to_dict())
@@ -225,7 +249,7 @@ def critic(templates: str | None = None) -> Scorer:
 
 @solver
 def both_orders(templates: str | None = None) -> Solver:
-    """Both answers shown in both orders, as `judging.prefer` does; a reply without log-probabilities is certain."""
+    """Show both answers in both orders, as `judges.prefer` does; a reply without log-probabilities is certain."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         noted = Known()
@@ -241,7 +265,7 @@ def both_orders(templates: str | None = None) -> Solver:
 
 @scorer(metrics=[mean(), stderr(cluster="persona_id")])
 def chosen(templates: str | None = None) -> Scorer:
-    """Whether the choice is the answer that was written for this person."""
+    """Score 1 if the choice is the answer that was written for this person, 0 if it is the other."""
 
     async def score(state: TaskState, target: Target) -> Score:
         known = Known(str(state.model), state.store.get("replies", []))
@@ -252,18 +276,20 @@ def chosen(templates: str | None = None) -> Scorer:
     return score
 
 
-def _dataset(rows: list[dict], chats: list[list[dict[str, str]]], key: list[str]) -> MemoryDataset:
+def _dataset(rows: list[dict[str, Any]], chats: list[Messages], key: list[str]) -> MemoryDataset:
+    """Return inspect's data set: a sample per row and chat, with the row as metadata and an id from its `key`."""
     ids = ["|".join(row[name] for name in key) for row in rows]
     samples = [Sample(chat_of(chat), id=i, metadata=row) for i, row, chat in zip(ids, rows, chats, strict=True)]
     return MemoryDataset(samples, name="PERSONA Bench")
 
 
 def _without_gaps(row: dict[str, Any]) -> dict[str, Any]:
-    """A row's values that are not missing, as JSON has them."""
-    return {name: getattr(v, "item", lambda v=v: v)() for name, v in row.items() if not pd.isna(v)}
+    """Return a row's values that are not missing, numpy's numbers as Python's, which JSON takes."""
+    known = {name: value for name, value in row.items() if not pd.isna(value)}
+    return {name: value.item() if hasattr(value, "item") else value for name, value in known.items()}
 
 
 def _drawn(n_items: int, n_personas: int, n_prompts: int, seed: int) -> pd.DataFrame:
-    """Items of adults of the demographic and questions of the built-in bank, as 06_conditioning draws them."""
+    """Draw items of adult personas and prompts of the built-in bank, as notebook 06 does."""
     adults = personas.sample(n_personas, seed, where=personas.ADULTS)
     return bench.items(adults, prompts.sample(prompts.load(), n_prompts, seed), n_items, seed)

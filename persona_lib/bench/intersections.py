@@ -1,10 +1,11 @@
-"""Scores of groups of personas and their intersections: shrunk, corrected for having looked at many. Tables in and out.
+"""Scores of groups of personas and of their intersections: shrunk, and corrected for the number of groups.
 
-Knows no model and no file. Used by notebook 09.
+Tables in, tables out: nothing here asks a model or reads a file.
 """
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,50 +27,64 @@ SCHOOLS = {  # by the first label, in the order of the Bureau's
     "Bachelor's degree": "bachelor's or more",
 }
 PARTIES = {"Democrat": "Democrat or close", "Republican": "Republican or close"}
+NEITHER = "neither"
 
 
 def broad(people: pd.DataFrame) -> pd.DataFrame:
-    """Personas with four attributes in a few broad groups, so that some people are in most of their crossings.
+    """Add four attributes in a few broad groups, so that most of their intersections have some people.
 
     Args:
         people: personas, index `persona_id`.
 
     Returns:
-        The table and, for what it has, the ordered columns `age group`, `race group`, `schooling` (from `education`)
-        and `party` (from `political views`, those who lean counted with the party); missing stays missing. All groups
-        are categories, even where nobody is in them.
+        The table with the ordered columns `age group`, `race group`, `schooling` (from `education`) and `party` (from
+        `political views`; leaners count with their party), each if its attribute is there. Missing stays missing. All
+        groups are categories, even groups of nobody.
     """
-    made = {}
+    made: dict[str, Any] = {}
     if "age" in people:
-        made["age group"] = pd.cut(people["age"].astype(float), [*AGES, np.inf], right=False, labels=[*AGES.values()])
+        made["age group"] = _banded(people["age"].astype(float), [*AGES], [*AGES.values()])
     if "race" in people:
-        known = {race: RACES.get(race, SEVERAL if "Two" in race else OTHER_RACE) for race in people["race"].dropna()}
-        made["race group"] = pd.Categorical(people["race"].map(known), [*RACES.values(), SEVERAL, OTHER_RACE])
+        races = {race: _race(race) for race in people["race"].dropna().unique()}
+        made["race group"] = pd.Categorical(people["race"].map(races), [*RACES.values(), SEVERAL, OTHER_RACE])
     if "education" in people:
         order = list(BY_NAME["education"].labels)
-        edges = [order.index(label) for label in SCHOOLS]
         place = people["education"].astype("str").map({label: i for i, label in enumerate(order)}).astype(float)
-        made["schooling"] = pd.cut(place, [*edges, np.inf], right=False, labels=[*SCHOOLS.values()])
+        made["schooling"] = _banded(place, [order.index(label) for label in SCHOOLS], [*SCHOOLS.values()])
     if "political views" in people:
-        views = people["political views"].dropna().unique()
-        known = {view: next((name for word, name in PARTIES.items() if word in view), "neither") for view in views}
-        made["party"] = pd.Categorical(people["political views"].map(known), [*PARTIES.values(), "neither"])
+        parties = {views: _party(views) for views in people["political views"].dropna().unique()}
+        made["party"] = pd.Categorical(people["political views"].map(parties), [*PARTIES.values(), NEITHER])
     return people.assign(**made)
 
 
+def _banded(values: pd.Series, starts: list[int], labels: list[str]) -> pd.Series:
+    """Return the band of each value; a band goes from its start to the next one, the last one has no end."""
+    return pd.cut(values, [*starts, np.inf], right=False, labels=labels)
+
+
+def _race(race: str) -> str:
+    """Return the broad group of a race."""
+    return RACES.get(race, SEVERAL if "Two" in race else OTHER_RACE)
+
+
+def _party(views: str) -> str:
+    """Return the party of political views."""
+    return next((party for word, party in PARTIES.items() if word in views), NEITHER)
+
+
 def members(people: pd.DataFrame, conditions: dict[str, dict]) -> pd.DataFrame:
-    """Who belongs to which group.
+    """Return who belongs to which group.
 
     Args:
         people: personas, index `persona_id`.
-        conditions: by group, the attributes and the value or list of values they must have, as a YAML file would say:
-            {'older women': {'sex': 'Female', 'age band': ['65 to 74', '75 or older']}}.
+        conditions: by group, its predicates: attributes and the value or list of values they must have, as in a YAML
+            file: {'older women': {'sex': 'Female', 'age band': ['65 to 74', '75 or older']}}.
 
     Returns:
         Index `persona_id`, a boolean column per group. Groups may overlap and may be empty.
 
     Raises:
-        UserError: an attribute, or a value that nobody has in it, is not in the table.
+        UserError: the table lacks an attribute, or nobody has a value.
     """
     groups = {}
     for group, wanted in conditions.items():
@@ -89,39 +104,38 @@ def members(people: pd.DataFrame, conditions: dict[str, dict]) -> pd.DataFrame:
 
 
 def crossings(people: pd.DataFrame, attributes: Sequence[str], least: int = 0) -> pd.DataFrame:
-    """Groups by each attribute's values and by all pairs of two attributes' values, in the form of `members`.
+    """Return the groups of each attribute's values and of all pairs of two attributes' values, as `members` does.
 
     Args:
         people: personas, index `persona_id`; numbers must be in bands.
         attributes: which to cross.
-        least: groups with fewer personas are left out; by default even empty ones are kept, so that they show.
+        least: groups with fewer personas are left out; 0 keeps even groups of nobody, to show them.
+
+    Raises:
+        UserError: the table lacks an attribute, or an attribute has too many values.
     """
-    values = {a: _values(people[a]) for a in attributes if a in people}
     if unknown := [a for a in attributes if a not in people]:
         raise UserError(f"personas have no {', '.join(unknown)}: {', '.join(map(str, people))}")
+    values = {a: _values(people[a]) for a in attributes}
     if many := [a for a, v in values.items() if len(v) > MOST]:
         raise UserError(f"{', '.join(many)} has more than {MOST} values: put it in bands first")
-    single = {f"{a}: {v}": {a: v} for a in attributes for v in values[a]}
-    pairs = {
-        f"{a}: {v}, {b}: {w}": {a: v, b: w}
-        for a, b in combinations(attributes, 2)
-        for v in values[a]
-        for w in values[b]
-    }
-    found = members(people, single | pairs)
+    predicates = {f"{a}: {v}": {a: v} for a in attributes for v in values[a]}
+    for a, b in combinations(attributes, 2):
+        predicates |= {f"{a}: {v}, {b}: {w}": {a: v, b: w} for v in values[a] for w in values[b]}
+    found = members(people, predicates)
     return found.loc[:, found.sum() >= least]
 
 
 def grid(table: pd.DataFrame, people: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
-    """The scores of `crossings` laid out for a heat map: each value of an attribute against each of another.
+    """Lay out the scores of `crossings` for a heat map: each value of an attribute against each of another.
 
     Args:
-        table: as from `scores` of these crossings; groups that it lacks are left out of the picture.
+        table: as from `scores` of these crossings; groups that it lacks are left out.
         people, attributes: as in `crossings`.
 
     Returns:
-        One row per group: `attribute`, `value` (its row), `other`, `other value` (its column; the same for a single
-        attribute's group), and the columns of `table`.
+        One row per group: `attribute`, `value` (its row in the map), `other`, `other value` (its column; the same for
+        the group of a single value), and the columns of `table`.
     """
     cells = [(a, v) for a in attributes for v in _values(people[a])]
     rows = []
@@ -134,40 +148,44 @@ def grid(table: pd.DataFrame, people: pd.DataFrame, attributes: Sequence[str]) -
 
 
 def _values(column: pd.Series) -> list:
-    return (
-        list(column.cat.categories)
-        if isinstance(column.dtype, pd.CategoricalDtype)
-        else sorted(column.dropna().unique())
-    )
+    """Return an attribute's values in order, for categories also those that nobody has."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return list(column.cat.categories)
+    return sorted(column.dropna().unique())
 
 
 def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> pd.DataFrame:
-    """Each group's rate, shrunk towards the rate of all, and its difference from everybody else.
+    """Compute each group's rate, shrunk towards the overall rate, and its difference from everybody else.
+
+    The distances of groups from the overall rate are taken as normal. Their standard deviation is averaged over all
+    values that the data allow (flat prior from 0 to 0.5): intervals keep a width even if groups may not differ at all.
 
     Args:
-        table: one row per item, as in `intervals.rates`.
+        table: one row per item, as in `stats.rates`.
         members: as from `members` or `crossings`.
         value: the score.
 
     Returns:
-        Index `group`: `personas` (with an item), `n`, `failed`, `rate`, `low`, `high` as in `intervals.rates`;
-        `shrunk`, `shrunk_low`, `shrunk_high`: the estimate of a normal hierarchy; `difference` from all
-        outside the group, `difference_low`, `difference_high`: an interval that holds for all groups at once
-        (Bonferroni), so also for one picked since it looks worst; `p` that it is 0, `p_holm`; `note`.
+        Index `group`; `personas` (with an item), `n`, `failed`, `rate`, `low`, `high` as in `stats.rates`; `shrunk`,
+        `shrunk_low`, `shrunk_high`: the estimate of a normal hierarchical model; `difference` from all outside the
+        group; `difference_low`, `difference_high`: an interval that holds for all groups at once (Bonferroni), so also
+        for the group picked as the worst; `p` of no difference, `p_holm`; `note`.
 
-    Groups' distances from the rate of all are taken as normal; how far they spread is averaged over all that the data
-    allow (a flat prior on the standard deviation up to 0.5), so that intervals don't vanish where it may be nothing.
+    Raises:
+        UserError: the table lacks a column, or has a persona that `members` lacks.
     """
     check(table, [], value)
     if unknown := set(table["persona_id"]) - set(members.index):
         raise UserError(
             f"{len(unknown)} personas of the scores are in no row of members, such as {min(map(str, unknown))}"
         )
-    inside, rows = members.loc[table["persona_id"]].to_numpy(bool), {}
+    inside = members.loc[table["persona_id"]].to_numpy(bool)  # items x groups
+    rows = {}
     for place, group in enumerate(members):
-        mine, others = table[inside[:, place]], table[~inside[:, place]]
+        mine = table[inside[:, place]]
+        others = table[~inside[:, place]]
         row = rate(mine[value], mine[ITEM])
-        row |= {"personas": mine["persona_id"].nunique(), **_gap(mine, others, value, members.shape[1])}
+        row |= {"personas": mine["persona_id"].nunique(), **_difference(mine, others, value, members.shape[1])}
         rows[group] = row | {"note": row["note"] if len(mine) else NOBODY}
     result = pd.DataFrame.from_dict(rows, orient="index").rename_axis("group")
     scored = table.dropna(subset=value)
@@ -177,66 +195,89 @@ def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> 
     return result[[*first, "difference", "difference_low", "difference_high", "p", "p_holm", "note"]]
 
 
-def _gap(mine: pd.DataFrame, others: pd.DataFrame, value: str, looks: int) -> dict:
-    """A group's rate less everybody else's, both clustered by persona and by the prompts they share.
+def _difference(mine: pd.DataFrame, others: pd.DataFrame, value: str, groups: int) -> dict[str, float]:
+    """Compute a group's rate less everybody else's, clustered by persona and by the prompts that both share.
+
+    Args:
+        mine, others: the items of the group and of everybody else.
+        value: the score.
+        groups: number of groups that are looked at.
 
     Returns:
-        `difference`, its interval and `p`; `error`: standard error of the group's rate less the rate of all.
+        `difference`, `difference_low`, `difference_high`, `p`; `error`: standard error of the group's rate less the
+        overall rate.
     """
     names = ["difference", "difference_low", "difference_high", "p", "error"]
-    mine, others = mine.dropna(subset=value), others.dropna(subset=value)
+    mine = mine.dropna(subset=value)
+    others = others.dropna(subset=value)
     if mine.empty or others.empty:
         return dict.fromkeys(names, np.nan)
-    n, gap = len(mine) + len(others), mine[value].mean() - others[value].mean()
-    pushes = [sign * (t[value] - t[value].mean()) * n / len(t) for t, sign in ((mine, 1), (others, -1))]
-    push, items = pd.concat(pushes), pd.concat([mine[ITEM], others[ITEM]])
+    n = len(mine) + len(others)
+    difference = mine[value].mean() - others[value].mean()
+    # The difference is the mean of these influence values over all n items, up to a constant.
+    push_mine = (mine[value] - mine[value].mean()) * n / len(mine)
+    push_others = -(others[value] - others[value].mean()) * n / len(others)
+    push = pd.concat([push_mine, push_others])
     spread = push.var(ddof=0)
-    worth = effective(push, items, spread, floor=1.0)
-    df = min(worth.df, *(t["persona_id"].nunique() - 1 for t in (mine, others)))
-    if df < 1 or spread < 1e-18:  # scores that are all one fraction differ by rounding
-        return dict.fromkeys(names, np.nan) | {"difference": gap}
+    worth = effective(push, pd.concat([mine[ITEM], others[ITEM]]), spread, floor=1.0)
+    df = min(worth.df, mine["persona_id"].nunique() - 1, others["persona_id"].nunique() - 1)
+    if df < 1 or spread < 1e-18:  # equal scores that differ by rounding
+        return dict.fromkeys(names, np.nan) | {"difference": difference}
     error = np.sqrt(spread / worth.n)
-    half = stats.t.ppf(1 - (1 - LEVEL) / looks / 2, df) * error
-    low, high = np.clip([gap - half, gap + half], -1, 1)
-    p = 2 * stats.t.sf(abs(gap) / error, df)
-    return dict(zip(names, [gap, low, high, p, error * len(others) / n], strict=True))
+    half = stats.t.ppf(1 - (1 - LEVEL) / groups / 2, df) * error
+    low, high = np.clip([difference - half, difference + half], -1, 1)
+    p = 2 * stats.t.sf(abs(difference) / error, df)
+    # A group's rate less the overall rate is the difference times the share of items outside the group.
+    return dict(zip(names, [difference, low, high, p, error * len(others) / n], strict=True))
 
 
 def _shrunk(table: pd.DataFrame, values: np.ndarray, clusters: pd.DataFrame) -> np.ndarray:
-    """Hierarchical estimates and 95% intervals; missing without an interval, and where under 3 groups have one.
+    """Compute hierarchical estimates and 95% intervals: an array (groups, 3), NaN for groups without an interval.
 
-    What is shrunk is a group's distance from the rate of all, since the prompts that all share move all groups alike.
+    Shrinks a group's distance from the overall rate, since the prompts that all share move all groups alike. All rows
+    are NaN if fewer than three groups have an interval.
+
+    Args:
+        table: one row per group, with `rate` and `error` (as from `_difference`).
+        values: the scores of all items.
+        clusters: their labels, as in `stats.effective`.
     """
-    known, found = (table["error"] > 0).to_numpy(), np.full((len(table), 3), np.nan)
+    known = (table["error"] > 0).to_numpy()
+    found = np.full((len(table), 3), np.nan)
     if known.sum() < 3:
         return found
-    away, noise = (table["rate"].to_numpy() - values.mean())[known], table["error"].to_numpy()[known] ** 2
-    between = np.linspace(0, 0.5, 501)[:, None] ** 2
-    likely = stats.norm.logpdf(away, scale=np.sqrt(noise + between)).sum(1)
-    likely = np.exp(likely - likely.max()) / np.exp(likely - likely.max()).sum()
-    kept = between / (between + noise)
-    middle = likely @ (kept * away)
-    doubt = likely @ (kept * noise + (kept * away - middle) ** 2) + variance(values, clusters)[0]
+    overall = values.mean()
+    away = (table["rate"].to_numpy() - overall)[known]  # k groups
+    noise = table["error"].to_numpy()[known] ** 2  # k groups
+    between = np.linspace(0, 0.5, 501)[:, None] ** 2  # 501 variances x 1
+    log_likelihood = stats.norm.logpdf(away, scale=np.sqrt(noise + between)).sum(1)  # 501
+    likelihood = np.exp(log_likelihood - log_likelihood.max())
+    posterior = likelihood / likelihood.sum()  # the prior is flat
+    kept = between / (between + noise)  # 501 x k: share of its distance that a group keeps
+    middle = posterior @ (kept * away)  # k
+    within = kept * noise  # 501 x k: variance of a group's distance, given the variance between groups
+    doubt = posterior @ (within + (kept * away - middle) ** 2) + variance(values, clusters)[0]
     half = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt(doubt)
-    found[known] = values.mean() + np.stack([middle, middle - half, middle + half], axis=1)
+    found[known] = overall + np.stack([middle, middle - half, middle + half], axis=1)
     return found.clip(0, 1)
 
 
 def worst(table: pd.DataFrame) -> pd.DataFrame:
-    """The group with the lowest shrunk score, in one row: what `scores` says of it and whether it is shown to be worse.
+    """Return the group with the lowest shrunk score in one row, and whether it is shown to be worse.
 
     Args:
         table: as from `scores`.
 
     Returns:
-        The group's row, its `note` saying whether it scores lower than everybody else at the 5% level after Holm's
-        correction for all groups, or that groups tie; no row where no group has an interval.
+        The group's row of `scores`. Its `note` says whether it scores lower than everybody else at the 5% level after
+        Holm's correction for all groups, or that groups tie. No row if no group has an interval.
     """
     able = table.dropna(subset="low").sort_values(["shrunk", "rate"], kind="stable")
     ranked = able.head(1)
     shown = (ranked["p_holm"] < 1 - LEVEL) & (ranked["difference"] < 0)
     text = shown.map({True: "lower than everybody else", False: "not shown to be lower than everybody else"})
-    tied = able[["shrunk", "rate"]].round(9).eq(ranked[["shrunk", "rate"]].round(9).squeeze()).all(axis=1).sum()
+    lowest = ranked[["shrunk", "rate"]].round(9).squeeze()
+    tied = able[["shrunk", "rate"]].round(9).eq(lowest).all(axis=1).sum()
     if table["rate"].dropna().round(9).nunique() < 2:
         text[:] = "all groups score alike"
     elif len(able) > 1 and tied == len(able):

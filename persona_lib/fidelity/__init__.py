@@ -1,11 +1,12 @@
-"""Fidelity: do models in people's places choose alike, and as those people do? Section 4.2 of the paper.
+"""Fidelity: do models answer as the people whose profiles they are given? Section 4.2 of the paper.
 
 Notebook 05 opens this wing. Role-play between two answers is called directly (`fidelity.play`, `fidelity.choose`).
-`interviews` puts survey questions to models in respondents' places, `baselines` answers them without a model, and
-`caricature` compares groups with how they are portrayed.
+`interviews` asks models survey questions in respondents' places, `baselines` predicts the answers without a language
+model, `evaluation` says how often each is right, and `caricature` compares groups of respondents with how they are
+simulated.
 """
 
-from . import baselines, caricature, interviews
+from . import baselines, caricature, evaluation, interviews
 from .baselines import LOGIT, MAJORITY
 from .roleplay import (
     SYNTHETIC,
@@ -31,6 +32,7 @@ __all__ = [
     "between_people",
     "caricature",
     "choose",
+    "evaluation",
     "interviews",
     "judges_overall",
     "play",

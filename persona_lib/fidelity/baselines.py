@@ -1,7 +1,6 @@
-"""What a respondent answers, guessed without a language model: the yardsticks that a model in their place must beat.
+"""Baselines that a model in a respondent's place must beat: predicted answers that need no language model.
 
-The majority's answer, and a multinomial logit on the same attributes (what they can tell at all). Knows no model. Used
-by `interviews`, for 05_fidelity.
+Two are computed: the majority's answer, and a multinomial logit on the attributes that the model is told.
 """
 
 from collections.abc import Iterable
@@ -13,62 +12,91 @@ from .. import personas
 from ..personas.respondents import Survey
 from ..stats import intervals
 
-MAJORITY, LOGIT = "the majority's answer", "multinomial logit on the attributes"
+MAJORITY = "the majority's answer"
+LOGIT = "multinomial logit on the attributes"
 
 
 def majority(survey: Survey) -> pd.DataFrame:
-    """The yardstick that gives everybody the most frequent answer to each question: rows as of `ask`."""
-    items = survey.answers.dropna(subset="answer").reset_index(drop=True)
-    top = items.groupby("prompt_id")["answer"].agg(lambda a: a.value_counts().index[0])
-    return _rows(items, items["prompt_id"].map(top), MAJORITY)
+    """Predict the most frequent answer to each question for everybody.
+
+    Returns:
+        Rows as in `interviews.ask`: `persona_id`, `prompt_id`, `source`, `answer`, `truth`, `score`, `failure`.
+    """
+    items = _answered(survey)
+    most_frequent = items.groupby("prompt_id")["answer"].agg(lambda answers: answers.value_counts().index[0])
+    return _rows(items, items["prompt_id"].map(most_frequent), MAJORITY)
 
 
 def logit(survey: Survey, folds: int = 5, seed: int = 0) -> pd.DataFrame:
-    """The yardstick that knows the attributes and other people's answers: what they can tell at all.
+    """Predict answers from the respondents' attributes: how much the attributes can tell at all.
 
-    A multinomial logit per question on the respondents' attributes, cross-validated over people: nobody's answer is
-    guessed from their own. Where only one person answered there is nothing to learn from, and the row says so. Rows as
-    of `ask`.
+    Each question has its own multinomial logit, cross-validated over people: nobody's answer is predicted from a model
+    that was fitted to it.
+
+    Args:
+        survey: respondents and their answers.
+        folds: of the cross-validation, at most one per person.
+        seed: of the folds.
+
+    Returns:
+        Rows as in `majority`. If only one person answered a question, `failure` says that there are no others to
+        learn from.
     """
     features = _features(survey.people)
-    items = survey.answers.dropna(subset="answer").reset_index(drop=True)
-    guess = pd.Series(None, items.index, dtype="str")
+    items = _answered(survey)
+    predicted = pd.Series(None, items.index, dtype="str")
     for _, own in items.groupby("prompt_id", sort=False):
         for train, test in _folds(len(own), folds, seed):
-            guess[own.index[test]] = _guessed(features, own.iloc[train], own.iloc[test])
-    return _rows(items, guess, LOGIT)
+            predicted[own.index[test]] = _predict(features, own.iloc[train], own.iloc[test])
+    return _rows(items, predicted, LOGIT)
+
+
+def _answered(survey: Survey) -> pd.DataFrame:
+    """Return the rows of the survey's answers that are not missing."""
+    return survey.answers.dropna(subset="answer").reset_index(drop=True)
 
 
 def _folds(n: int, folds: int, seed: int) -> Iterable[tuple[np.ndarray, np.ndarray]]:
-    from sklearn.model_selection import KFold
+    """Return the row numbers of each fold's training and test set; no fold for a single row."""
+    from sklearn.model_selection import KFold  # a second, which commands that fit no logit save
 
-    return KFold(min(folds, n), shuffle=True, random_state=seed).split(np.zeros(n)) if n > 1 else ()
+    if n < 2:
+        return ()
+    return KFold(min(folds, n), shuffle=True, random_state=seed).split(np.zeros(n))
 
 
-def _guessed(features: pd.DataFrame, train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
-    """The answers of some, from the answers of others."""
-    from sklearn.linear_model import LogisticRegression
+def _predict(features: pd.DataFrame, train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
+    """Predict the answers of the rows `test` from those of the rows `train`."""
+    from sklearn.linear_model import LogisticRegression  # a second, as in `_folds`
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if train["answer"].nunique() == 1:
+    if train["answer"].nunique() == 1:  # a logit needs two classes
         return np.repeat(train["answer"].iloc[0], len(test))
-    fit = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-    fit.fit(features.loc[train[personas.ID]].to_numpy(), train["answer"].to_numpy())
-    return fit.predict(features.loc[test[personas.ID]].to_numpy())
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    model.fit(features.loc[train[personas.ID]].to_numpy(), train["answer"].to_numpy())
+    return model.predict(features.loc[test[personas.ID]].to_numpy())
 
 
 def _features(people: pd.DataFrame) -> pd.DataFrame:
-    """Attributes as numbers: categories as indicators, numbers with their squares, missing as a value of its own."""
+    """Return the attributes as numbers: people x features.
+
+    A category is an indicator, a missing one another category. A number has its square beside it; a missing number is
+    filled with the mean and marked by an indicator.
+    """
     numbers = people.select_dtypes("number").astype(float)
     filled = numbers.fillna(numbers.mean()).fillna(0.0)
-    columns = [filled, (filled**2).add_suffix(" squared"), numbers.isna().add_suffix(" missing").astype(float)]
-    words = people.drop(columns=numbers.columns)
-    return pd.concat([*columns, pd.get_dummies(words, dummy_na=True).astype(float)], axis=1)
+    squares = (filled**2).add_suffix(" squared")
+    missing = numbers.isna().add_suffix(" missing").astype(float)
+    categories = pd.get_dummies(people.drop(columns=numbers.columns), dummy_na=True).astype(float)
+    return pd.concat([filled, squares, missing, categories], axis=1)
 
 
 def _rows(items: pd.DataFrame, answer: pd.Series, source: str) -> pd.DataFrame:
+    """Return predicted answers as rows of `interviews.ask`."""
     known = answer.notna()
     score = (answer == items["answer"]).astype(float).where(known)
-    why = pd.Series("nobody else's answer to learn from", items.index, dtype="str").where(~known)
-    return items[intervals.ITEM].assign(source=source, answer=answer, truth=items["answer"], score=score, failure=why)
+    failure = pd.Series("nobody else's answer to learn from", items.index, dtype="str").where(~known)
+    return items[intervals.ITEM].assign(
+        source=source, answer=answer, truth=items["answer"], score=score, failure=failure
+    )

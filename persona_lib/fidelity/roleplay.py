@@ -1,8 +1,8 @@
-"""Role-play fidelity: do models choose alike in the shoes of the same people? Section 4.2 of the paper, Figs. 6 to 9.
+"""Role-play fidelity: do models choose alike in the place of the same people? Section 4.2 of the paper, Figs. 6 to 9.
 
-Everybody chooses between the same two answers to each question, whoever plays whom: the answer for nobody in
-particular, and the revision for somebody drawn. Without that, a kappa would compare different questions. Used by
-05_fidelity.
+Everybody chooses between the same two answers to each question, no matter whom a model plays: the base answer, and its
+revision for one person drawn at random. If each person had answers of their own, a kappa would compare choices on
+different questions.
 """
 
 from collections.abc import Sequence
@@ -10,23 +10,23 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from .. import UserError, personas, preferences, seeds
 from ..judges import verdicts
-from ..model import Model, no_twins
+from ..model import LanguageModel, no_twins
 from ..personas import profiles
 from ..stats import agreement, intervals
 
 ITEM = intervals.ITEM
 OPTIONS = ("rejected", "chosen")
 SYNTHETIC = "synthetic raters"
-_BOTH = ["estimate", "low", "high", "n", "failed", "note"]
 
 
 def shared_pairs(
     people: pd.DataFrame,
     prompts: pd.DataFrame,
-    writer: Model,
+    writer: LanguageModel,
     words: int = 60,
     seed: int = 0,
     templates: str | None = None,
@@ -34,22 +34,23 @@ def shared_pairs(
     """Write two answers to each prompt, the same for everybody: the base answer, and its revision for one person.
 
     Args:
-        people: personas, index `persona_id`; who the revisions are for is drawn from them, each as often as any other.
+        people: personas, index `persona_id`. Whom each revision is for is drawn from them, everybody equally often
+            (give or take one).
         prompts: columns `prompt_id`, `prompt`, `topic`.
         writer: the model that writes.
         words, templates: as in `preferences.revise`.
         seed: of the draw.
 
     Returns:
-        One row per prompt: `prompt_id`, `prompt`, `topic`, `revised_for` (persona id), `rejected`, `chosen` (the
-        revision), `generator`, `failure`.
+        One row per prompt: `prompt_id`, `prompt`, `topic`, `revised_for` (persona id), `rejected` (the base answer),
+        `chosen` (the revision), `generator`, `failure`.
     """
     base = preferences.base_answers(prompts, writer, words, templates)
     order = seeds.rng("people who play", seed).permutation(len(people))
-    chosen_for = people.index[order[np.arange(len(prompts)) % len(people)]]
-    texts = profiles.texts(people)
+    turns = np.arange(len(prompts)) % len(people)
+    revised_for = people.index[order[turns]]
     table = prompts[["prompt_id", "prompt", "topic"]].reset_index(drop=True).join(base, on="prompt_id")
-    table = table.assign(revised_for=chosen_for, profile=chosen_for.map(texts))
+    table = table.assign(revised_for=revised_for, profile=revised_for.map(profiles.texts(people)))
     table = table.join(preferences.refine(table, writer, words, templates))
     table["failure"] = table.pop("base_failure").radd("base answer: ").fillna(table["failure"])
     return table[["prompt_id", "prompt", "topic", "revised_for", "rejected", "chosen", "generator", "failure"]]
@@ -58,100 +59,110 @@ def shared_pairs(
 def play(
     people: pd.DataFrame,
     pairs: pd.DataFrame,
-    judges: Sequence[Model],
+    judges: Sequence[LanguageModel],
     templates: str | None = None,
     form: profiles.Form = "list",
 ) -> pd.DataFrame:
-    """Let every model choose between the two answers to every question in every person's shoes, in both orders.
+    """Let every model choose between the two answers to every question in every person's place, in both orders.
 
     Args:
         people: personas, index `persona_id`.
-        pairs: as from `shared_pairs`; those that failed are not put to anybody, but have their rows.
+        pairs: from `shared_pairs`. A failed pair is shown to no model but keeps its rows.
         judges: the models that play.
         templates: folder with a `prefer.txt` of the user's own.
-        form: of the profile, as in `profiles.describe`. In another form than list a model is another judge, named
-            'NAME, FORM': how far it agrees with itself is a ceiling for its agreement with others.
+        form: of the profile, as in `profiles.describe`. With a form other than list, the same model is a second judge,
+            named 'NAME, FORM': its agreement with itself is a ceiling for its agreement with others.
 
     Returns:
         As `choose`.
     """
     texts = profiles.texts(people, form).rename("profile").rename_axis(personas.ID)
-    return choose(texts.reset_index().merge(pairs, how="cross"), judges, templates, "" if form == "list" else form)
+    items = texts.reset_index().merge(pairs, how="cross")
+    return choose(items, judges, templates, kind="" if form == "list" else form)
 
 
-def choose(items: pd.DataFrame, judges: Sequence[Model], templates: str | None = None, kind: str = "") -> pd.DataFrame:
+def choose(
+    items: pd.DataFrame, judges: Sequence[LanguageModel], templates: str | None = None, kind: str = ""
+) -> pd.DataFrame:
     """Let every model choose between the two answers of every item, in both orders.
 
     Args:
         items: `persona_id`, `profile`, `prompt_id`, `prompt`, the answers `rejected` and `chosen` (or `first` and
-            `second`, as in what people rate), and maybe `failure`.
+            `second`, as in items for human raters), and optionally `failure`.
         judges: the models that choose.
         templates: folder with a `prefer.txt` of the user's own.
-        kind: what is added to the judges' names.
+        kind: what to add to the judges' names.
 
     Returns:
-        One row per judge, person and prompt: `persona_id`, `prompt_id`, the columns of `judging.prefer`.
+        One row per judge, person and prompt: `persona_id`, `prompt_id`, `judge` and the columns of `verdicts.prefer`.
 
     Raises:
-        UserError: two models have one name.
+        UserError: two models have the same name.
     """
     no_twins(judges)
     items = items.rename(columns={"first": "rejected", "second": "chosen"}).reset_index(drop=True)
     items = items.assign(pair_id=items["prompt_id"])
-    why = items.get("failure", pd.Series(None, items.index)).astype("str")
-    why = why.mask(why.isna() & (items["rejected"] == items["chosen"]), verdicts.SAME)
+    failure = items.get("failure", pd.Series(None, items.index)).astype("str")
+    same = failure.isna() & (items["rejected"] == items["chosen"])
+    failure = failure.mask(same, verdicts.SAME)
+    rateable = items[failure.isna()]
     parts = []
     for judge in judges:
-        played = verdicts.prefer(judge, items[why.isna()], templates, step=f"choices of {judge.name}")
-        part = items[ITEM].assign(judge=", ".join(filter(None, [judge.name, kind])))
-        part = part.join(played.drop(columns=[personas.ID, "judge"]))
-        parts.append(part.assign(failure=part["failure"].fillna(why)))
+        chosen = verdicts.prefer(judge, rateable, templates, step=f"choices of {judge.name}")
+        part = items[ITEM].assign(judge=f"{judge.name}, {kind}" if kind else judge.name)
+        part = part.join(chosen.drop(columns=[personas.ID, "judge"]))
+        parts.append(part.assign(failure=part["failure"].fillna(failure)))
     return pd.concat(parts, ignore_index=True)
 
 
 def between_people(table: pd.DataFrame, judge: str) -> pd.DataFrame:
-    """Kappa between all people as one judge plays them (Fig. 8): index and columns `persona_id`."""
+    """Compute kappa between all people as one judge plays them (Fig. 8).
+
+    Args:
+        table: from `play`.
+        judge: its name.
+
+    Returns:
+        A square table, index and columns `persona_id`; see `agreement.kappa_matrix`.
+    """
     own = table[table["judge"] == judge]
     return agreement.kappa_matrix(own.pivot(index=personas.ID, columns="prompt_id", values="choice"))
 
 
 def between_judges(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
-    """How far two judges agree in the shoes of each person (Figs. 6, 7 and 9).
+    """Compute how far two judges agree in the place of each person (Figs. 6, 7 and 9).
 
     Args:
-        table: as from `play`; a human majority is a judge like any other.
+        table: from `play`; a human majority is a judge like any other.
         first, second: names of two judges.
 
     Returns:
         Index `persona_id`; columns `n` (questions that both chose on), `failed`, `raw`, `kappa` (missing if undefined)
-        with its 95% interval `low`, `high`. A person's questions are taken as independent items.
+        with its 95% interval `low`, `high`. A person's questions are treated as independent items.
     """
-    wide = table[table["judge"].isin([first, second])].pivot(
-        index=[personas.ID, "prompt_id"], columns="judge", values="choice"
-    )
+    both = table[table["judge"].isin([first, second])]
+    choices = both.pivot(index=[personas.ID, "prompt_id"], columns="judge", values="choice")  # items x judges
     rows = {}
-    for person, own in wide.reindex(columns=[first, second]).groupby(level=0, sort=False):
+    for person, own in choices.reindex(columns=[first, second]).groupby(level=0, sort=False):
         found = agreement.coefficients(own[first], own[second], options=OPTIONS)
-        n, failed, raw = found.loc["raw agreement", ["n", "failed", "estimate"]]
-        rows[person] = [n, failed, raw, *found.loc["Cohen's kappa", ["estimate", "low", "high"]]]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["n", "failed", "raw", "kappa", "low", "high"])
-    return (
-        table.astype({"n": int, "failed": int})
-        .astype(dict.fromkeys(["raw", "kappa", "low", "high"], float))
-        .rename_axis(personas.ID)
-    )
+        raw = found.loc["raw agreement", ["n", "failed", "estimate"]]
+        kappa = found.loc["Cohen's kappa", ["estimate", "low", "high"]]
+        rows[person] = [*raw, *kappa]
+    types = {"n": int, "failed": int, "raw": float, "kappa": float, "low": float, "high": float}
+    result = pd.DataFrame.from_dict(rows, orient="index", columns=list(types))
+    return result.astype(types).rename_axis(personas.ID)
 
 
 def spread(table: pd.DataFrame) -> pd.DataFrame:
-    """Kappa between people, summed up for each judge: how far one model plays different people alike.
+    """Summarize kappa between people for each judge: how far one model plays different people alike.
 
     Args:
-        table: as from `play`.
+        table: from `play`.
 
     Returns:
-        Index `judge`; columns `pairs` (of people), `undefined`, `mean`, `low`, `high` and quartiles, as in
-        `agreement.spread`. The interval is the jackknife's over people, since a person is in many pairs; it takes the
-        questions as given, and is missing below three people.
+        Index `judge`; columns `pairs` (of people), `undefined`, `mean` with `low`, `high`, and quartiles, as in
+        `agreement.spread`. The interval is a jackknife over people, because a person is in many pairs; it is
+        conditional on the questions, and missing for fewer than three people.
     """
     rows = {}
     for judge in table["judge"].unique():
@@ -161,76 +172,91 @@ def spread(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _jackknife(kappas: np.ndarray) -> dict[str, float]:
-    """The interval of the mean over pairs, from means that leave out one person each."""
-    from scipy import stats
+    """Compute the interval of the mean over pairs of people from the means that leave out one person each.
 
+    Args:
+        kappas: people x people, symmetric, missing if undefined; the diagonal is not used.
+    """
     pairs = np.where(np.eye(len(kappas), dtype=bool), np.nan, kappas)
-    known, total = ~np.isnan(pairs), np.nansum(pairs)
-    left = known.sum() - 2 * known.sum(axis=1)
-    used = known.any(axis=1)
-    if used.sum() < 3 or (left[used] == 0).any():
+    known = ~np.isnan(pairs)
+    used = known.any(axis=1)  # (people,)
+    # Each pair is in the matrix twice, in the row and the column of either person.
+    total = np.nansum(pairs)
+    total_without = total - 2 * np.nansum(pairs, axis=1)[used]
+    known_without = (known.sum() - 2 * known.sum(axis=1))[used]
+    n = used.sum()
+    if n < 3 or (known_without == 0).any():
         return {"low": np.nan, "high": np.nan}
-    means = (total - 2 * np.nansum(pairs, axis=1)[used]) / left[used]
-    n = len(means)
-    half = stats.t.ppf(0.975, n - 1) * np.sqrt((n - 1) / n * ((means - means.mean()) ** 2).sum())
     mean = total / known.sum()
+    means_without = total_without / known_without  # (people used,)
+    squares = ((means_without - means_without.mean()) ** 2).sum()
+    standard_error = np.sqrt((n - 1) / n * squares)
+    half = stats.t.ppf(0.975, n - 1) * standard_error
     return {"low": max(-1.0, mean - half), "high": min(1.0, mean + half)}
 
 
 def repeatability(table: pd.DataFrame) -> pd.DataFrame:
-    """How far each judge agrees with itself when the two answers change places: the ceiling of any agreement.
+    """Compute how far each judge agrees with itself when the two answers change places: a ceiling of any agreement.
 
     Args:
-        table: as from `play`.
+        table: from `play`.
 
     Returns:
         One row per judge and coefficient (raw agreement, Cohen's kappa): index `judge`, `coefficient`; columns of
-        `agreement.coefficients`, clustered by person and prompt. A tie in one order is no choice there.
+        `agreement.coefficients`, clustered by person and prompt. A tie in an order counts as no choice in that order.
     """
     parts = {}
     for judge, own in table.groupby("judge", sort=False):
-        said = [pd.Series(verdicts.won(own[p])).map({1.0: "chosen", 0.0: "rejected"}) for p in ("p_first", "p_second")]
-        parts[judge] = agreement.coefficients(*said, own[ITEM].reset_index(drop=True), OPTIONS)
+        in_first_order, in_second_order = (
+            pd.Series(verdicts.won(own[p])).map({1.0: "chosen", 0.0: "rejected"}) for p in ("p_first", "p_second")
+        )
+        clusters = own[ITEM].reset_index(drop=True)
+        parts[judge] = agreement.coefficients(in_first_order, in_second_order, clusters, OPTIONS)
     if not parts:
-        return _no_agreement(["judge", "coefficient"])
+        return _no_coefficients(["judge", "coefficient"])
     return pd.concat(parts, names=["judge"]).loc[(slice(None), ["raw agreement", "Cohen's kappa"]), :]
 
 
 def judges_overall(table: pd.DataFrame) -> pd.DataFrame:
-    """Agreement of each pair of judges over all people and questions; a judge alone has nobody to agree with.
+    """Compute the agreement of each pair of judges over all people and questions.
+
+    Args:
+        table: from `play`.
 
     Returns:
         One row per pair and coefficient: index `first`, `second`, `coefficient`; the columns of
-        `agreement.coefficients`, clustered by person and prompt. Without a pair no row.
+        `agreement.coefficients`, clustered by person and prompt. No rows for a single judge.
     """
-    wide = table.pivot(index=ITEM, columns="judge", values="choice")
-    clusters = wide.index.to_frame(index=False)
+    choices = table.pivot(index=ITEM, columns="judge", values="choice")  # items x judges
+    clusters = choices.index.to_frame(index=False)
+    choices = choices.reset_index(drop=True)
     parts = {
-        (a, b): agreement.coefficients(
-            wide[a].reset_index(drop=True), wide[b].reset_index(drop=True), clusters, OPTIONS
-        )
-        for a, b in combinations(table["judge"].unique(), 2)
+        (first, second): agreement.coefficients(choices[first], choices[second], clusters, OPTIONS)
+        for first, second in combinations(table["judge"].unique(), 2)
     }
-    names = ["first", "second", "coefficient"]
     if not parts:
-        return _no_agreement(names)
-    return pd.concat(parts, names=names[:2])
+        return _no_coefficients(["first", "second", "coefficient"])
+    return pd.concat(parts, names=["first", "second"])
 
 
-def _no_agreement(names: list[str]) -> pd.DataFrame:
-    index = pd.MultiIndex.from_arrays([[]] * len(names), names=names)
-    return pd.DataFrame(columns=_BOTH, index=index, dtype=float)
+def _no_coefficients(names: list[str]) -> pd.DataFrame:
+    """Return an empty table of coefficients with these index levels."""
+    index = pd.MultiIndex.from_arrays([[] for _ in names], names=names)
+    return pd.DataFrame(columns=agreement.COLUMNS, index=index, dtype=float)
 
 
 def beside(table: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
-    """Models' and people's choices in one table, on the items that people rated.
+    """Put models' and people's choices in one table, on the items that both have.
 
     Args:
-        table: as from `play` or `choose`.
-        people: as from `humans.as_judge`.
+        table: from `play` or `choose`.
+        people: people's choices, from `annotation.as_judge`.
+
+    Returns:
+        The rows of both tables on shared items.
 
     Raises:
-        UserError: people rated nothing that the models chose on.
+        UserError: no item is shared.
     """
     rated = pd.MultiIndex.from_frame(people[ITEM])
     shared = table[pd.MultiIndex.from_frame(table[ITEM]).isin(rated)]
@@ -239,31 +265,31 @@ def beside(table: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
             f"none of the {len(rated)} persona x question items that people rated is among the run's: name the file of "
             "what they rated (parameter rated)"
         )
-    known = pd.MultiIndex.from_frame(shared[ITEM])
-    return pd.concat([shared, people[rated.isin(known)]], ignore_index=True)
+    chosen_on = pd.MultiIndex.from_frame(shared[ITEM])
+    return pd.concat([shared, people[rated.isin(chosen_on)]], ignore_index=True)
 
 
 def synthetic_votes(table: pd.DataFrame, raters: int = 4, agree: float = 0.8, seed: int = 0) -> pd.DataFrame:
-    """Made-up ratings that show what is computed with real ones, and say nothing of people.
+    """Make up ratings, which show what is computed with real ones and say nothing about people.
 
-    Each person gets an opinion on each question by the toss of a coin, which each rater reports with chance `agree`.
+    For each person and question a fair coin decides the person's opinion; each rater reports it with probability
+    `agree`, else the opposite.
 
     Args:
-        table: as from `play`: its items are rated.
+        table: from `play`: its items are rated.
         raters: per person.
-        agree: the chance that a rater reports the opinion, 0.5 to 1.
+        agree: the probability that a rater reports the opinion, 0.5 to 1.
         seed: of the draw.
 
     Returns:
-        As `humans.votes`: `persona_id`, `prompt_id`, `rater`, `choice` (first or second).
+        As `annotation.votes`: `persona_id`, `prompt_id`, `rater`, `choice` (first or second).
     """
     rng = seeds.rng("synthetic votes", seed)
     items = table[ITEM].drop_duplicates().sort_values(ITEM, ignore_index=True)
-    truth = rng.random(len(items)) < 0.5
-    parts = [
-        items.assign(
-            rater=f"synthetic {r}", choice=np.where((rng.random(len(items)) < agree) == truth, "first", "second")
-        )
-        for r in range(1, raters + 1)
-    ]
+    prefers_first = rng.random(len(items)) < 0.5
+    parts = []
+    for number in range(1, raters + 1):
+        reports_opinion = rng.random(len(items)) < agree
+        choice = np.where(reports_opinion == prefers_first, "first", "second")
+        parts.append(items.assign(rater=f"synthetic {number}", choice=choice))
     return pd.concat(parts, ignore_index=True).astype({"rater": "str", "choice": "str"})

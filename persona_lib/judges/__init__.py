@@ -1,8 +1,8 @@
-"""Judges: a model like any other that gives a verdict on an answer, or prefers one of two; and how far to trust it.
+"""Judges: a model gives a verdict on an answer or chooses between two; and tests of how far to trust it.
 
-Notebook 06 judges answers (`judges.critic`, `judges.subtlety`). 10 opens all rooms: `audits` (what should not matter to
-a judge), `rankings` (what an audit does to a ranking), `labels` (human labels), `calibration` (a judge against them).
-A verdict is one of the options it was offered, or missing with a reason.
+Notebook 06 judges answers (`judges.critic`, `judges.subtlety`). Notebook 10 shows the rest: `audits` (what should not
+matter to a judge), `rankings` (what an audit does to a ranking), `labels` (human labels), `calibration` (a judge
+against them). A verdict is one of the options offered, or missing with a reason.
 """
 
 from . import audits, calibration, labels, rankings

@@ -1,15 +1,17 @@
-"""Audits of the judges: how far a verdict depends on what should not matter, and what that does to a ranking.
+"""Audits of judges: how far verdicts depend on what should not matter, and what that changes in a ranking.
 
-Position, length, the judge's own writing, chance, and the form of the profile. Every audit is of verdicts that were
-given anyway, or of the same question put once more. Used by 10_judges.
+The audits cover position, length, the judge's own writing, chance and the form of the profile. Each one uses verdicts
+that a run has anyway, or asks the same question once more.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from .. import UserError, personas
-from ..model import Model
+from .. import UserError
+from ..model import LanguageModel
+from ..personas import profiles
 from ..stats import intervals
 from .verdicts import critic, prefer, won
 
@@ -18,38 +20,42 @@ FIRST_ONLY, TIES, BOTH = "first order only", "both orders, a flip is a tie", "bo
 
 
 def position(judged: pd.DataFrame, by: str = "judge") -> pd.DataFrame:
-    """How often the answer shown first wins, and how often the order alone decides.
+    """Compute how often the answer shown first wins, and how often the order alone decides.
 
     Args:
-        judged: rows of `judging.prefer` with `prompt_id`.
+        judged: rows of `judges.prefer` with `prompt_id`.
         by: column of the groups.
 
     Returns:
-        Index `by` and `measure` ('the first wins', chance a half, a tie in one order being half a win; 'the order
-        decides'); columns of `intervals.rates`.
+        Index `by` and `measure`: 'the first wins' (chance is a half; a tie in one order is half a win) or 'the order
+        decides'; columns of `stats.rates`.
     """
-    first = (won(judged["p_first"]) + 1 - won(judged["p_second"])) / 2
+    # The second order shows the rejected answer first, so there the first answer wins where the chosen one loses.
+    first_wins = (won(judged["p_first"]) + 1 - won(judged["p_second"])) / 2
+    flips = judged["flip"].astype("Float64").astype(float)
     parts = [
-        judged[[*ITEM, by]].assign(measure="the first wins", score=first),
-        judged[[*ITEM, by]].assign(measure="the order decides", score=judged["flip"].astype("Float64").astype(float)),
+        judged[[*ITEM, by]].assign(measure="the first wins", score=first_wins),
+        judged[[*ITEM, by]].assign(measure="the order decides", score=flips),
     ]
     return intervals.rates(pd.concat(parts, ignore_index=True), by=[by, "measure"])
 
 
 def orders(judged: pd.DataFrame, by: str) -> pd.DataFrame:
-    """The share that prefers the chosen answer, counted in three ways, and the rank of each group by each.
+    """Compute the share that prefers the chosen answer in three ways of counting, and each group's rank by each way.
+
+    The ways: the first order alone, as a benchmark that asks once would count; both orders, a flip counting as a tie;
+    both orders by mean probability. A tie, in one order or of the mean, counts as a half.
 
     Args:
-        judged: rows of `judging.prefer` with `prompt_id`.
+        judged: rows of `judges.prefer` with `prompt_id`.
         by: column of the groups that are ranked, such as the generator.
 
     Returns:
-        Index `by`, columns (way of counting, `n` / `failed` / `rate` / `low` / `high` / `rank`): the first order alone,
-        as a benchmark that asks once would have it; both orders with a flip as a tie of a half; both by mean
-        probability. A tie, in one order or of the mean, is a half there.
+        Index `by`; columns (way of counting, `n` / `failed` / `rate` / `low` / `high` / `rank`).
     """
-    straight, swapped, mean = (won(judged[name]) for name in ("p_first", "p_second", "p_chosen"))
-    ways = {FIRST_ONLY: straight, TIES: (straight + swapped) / 2, BOTH: mean}
+    straight = won(judged["p_first"])
+    swapped = won(judged["p_second"])
+    ways = {FIRST_ONLY: straight, TIES: (straight + swapped) / 2, BOTH: won(judged["p_chosen"])}
     tables = {}
     for way, score in ways.items():
         rates = intervals.rates(judged[[*ITEM, by]].assign(score=score), by=by)
@@ -59,86 +65,89 @@ def orders(judged: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def self_preference(scored: pd.DataFrame) -> pd.DataFrame:
-    """Whether judges score their own writing higher than the other judges do.
+    """Test whether judges score their own writing higher than the other judges do.
 
     Args:
         scored: one row per item, judge and writer: `persona_id`, `prompt_id`, `judge`, `model` (the writer), `score`.
 
     Returns:
-        Index judges that also write; columns `own` (their mean score of their own answers that another judge scored
-        too), `others` (the other judges' of the same answers), and of their paired difference `n`, `failed`,
-        `difference`, `low`, `high`, `p`, `p_holm` (corrected for all judges), `note`, as in
-        `intervals.paired_differences`.
+        Index `judge`, the judges that also write; `own` (their mean score of those own answers that another judge
+        scored too), `others` (the other judges' mean score of the same answers), and of the paired difference `n`,
+        `failed`, `difference`, `low`, `high`, `p`, `p_holm` (corrected over judges), `note` as in
+        `stats.paired_differences`.
 
     Raises:
         UserError: no judge writes, or there is only one judge.
     """
     both = [judge for judge in scored["judge"].unique() if judge in set(scored["model"])]
     if not both or scored["judge"].nunique() < 2:
-        raise UserError("self-preference takes two judges or more, one of whom also writes: name more models")
+        raise UserError("self-preference takes two judges or more, one of which also writes: name more models")
     rows = {}
     for judge in both:
         written = scored[scored["model"] == judge]
         own = written[written["judge"] == judge].set_index(ITEM)["score"]
         others = written[written["judge"] != judge].groupby(ITEM)["score"].mean().reindex(own.index)
-        twice = own.notna() & others.notna()
-        rows[judge] = {"own": own[twice].mean(), "others": others[twice].mean()} | intervals.difference(own - others)
+        in_both = own.notna() & others.notna()
+        means = {"own": own[in_both].mean(), "others": others[in_both].mean()}
+        rows[judge] = means | intervals.difference(own - others)
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("judge")
     table.insert(table.columns.get_loc("note"), "p_holm", intervals.corrected(table["p"]))
     return table
 
 
 def matrix(scored: pd.DataFrame) -> pd.DataFrame:
-    """Mean score of each writer (column) by each judge (row); items scored by all are not asked for."""
+    """Return the mean score of each writer (column) by each judge (row), over whatever items each judge scored."""
     return scored.pivot_table(index="judge", columns="model", values="score", aggfunc="mean")
 
 
-def repeated(judge: Model, answers: pd.DataFrame, times: int = 3, temperature: float = 1.0, **settings) -> pd.DataFrame:
+def repeated(
+    judge: LanguageModel, answers: pd.DataFrame, times: int = 3, temperature: float = 1.0, **settings: Any
+) -> pd.DataFrame:
     """Put the same answers to the critic several times.
 
     Args:
         judge: the critic.
-        answers: as in `judging.critic`, with `persona_id` and `prompt_id`.
-        times: how often, the first time at temperature 0 as in a run; once only leaves nothing to compare.
+        answers: as in `judges.critic`, with `persona_id` and `prompt_id`.
+        times: how often; the first time at temperature 0 as in a run. Once leaves nothing to compare.
         temperature: of the other times.
-        settings: `templates` and `probabilities` of `judging.critic`.
+        settings: `templates` and `probabilities` of `judges.critic`.
 
     Returns:
-        One row per answer: `persona_id`, `prompt_id`, `first` (its score the first time), `mean` (of the others),
-        `score` (how often the others agree with the first, 0 to 1, missing where there is nothing to compare).
+        One row per answer: `persona_id`, `prompt_id`, `first` (the first score), `mean` (of the other scores), `score`
+        (share of the other scores that equal the first, from 0 to 1; missing with nothing to compare).
     """
-    runs = [
-        critic(judge, answers, sample=k, temperature=temperature if k else 0, **settings)["score"] for k in range(times)
-    ]
-    again = pd.concat(runs[1:], axis=1) if len(runs) > 1 else pd.DataFrame(index=answers.index)
-    same = again.eq(runs[0], axis=0).where(again.notna()).mean(axis=1).where(runs[0].notna())
-    return answers[ITEM].assign(first=runs[0], mean=again.mean(axis=1), score=same.astype(float))
+    first = critic(judge, answers, sample=0, temperature=0, **settings)["score"]
+    others = [critic(judge, answers, sample=k, temperature=temperature, **settings) for k in range(1, times)]
+    scores = [verdicts["score"] for verdicts in others]
+    again = pd.concat(scores, axis=1) if scores else pd.DataFrame(index=answers.index)  # answers x other times
+    same = again.eq(first, axis=0).where(again.notna()).mean(axis=1).where(first.notna())
+    return answers[ITEM].assign(first=first, mean=again.mean(axis=1), score=same.astype(float))
 
 
 def forms(
-    judge: Model,
+    judge: LanguageModel,
     pairs: pd.DataFrame,
     people: pd.DataFrame,
-    kinds: Sequence[tuple[str, int | None]],
+    kinds: Sequence[tuple[profiles.Form, int | None]],
     templates: str | None = None,
 ) -> pd.DataFrame:
-    """Let the judge choose with the profile written in several forms and orders of attributes.
+    """Let the judge choose with the profile in several forms and orders of attributes.
 
     Args:
         judge: the model that plays the persona.
-        pairs: as in `judging.prefer`, with `prompt_id`; their `profile` is written anew.
+        pairs: as in `judges.prefer`, with `prompt_id`; their `profile` is replaced.
         people: personas, index `persona_id`.
         kinds: form and seed of the order of attributes (None: as given), as in `personas.describe`.
         templates: folder with a `prefer.txt` of the user's own.
 
     Returns:
-        The rows of `judging.prefer` for each kind, with `prompt_id`, `form` (form, and the seed where there is one) and
-        `score` (1 where the chosen answer is preferred, 0, missing).
+        The rows of `judges.prefer` for each kind, with `prompt_id`, `form` (the form, and the seed if there is one) and
+        `score` (1 if the chosen answer is preferred, 0 if not, or missing).
     """
+    asked = people.loc[pairs["persona_id"].unique()]
     parts = []
     for form, seed in kinds:
-        profiles = {i: personas.describe(people.loc[i], form, seed) for i in pairs["persona_id"].unique()}
-        told = pairs.assign(profile=pairs["persona_id"].map(profiles))
+        told = pairs.assign(profile=pairs["persona_id"].map(profiles.texts(asked, form, seed)))
         judged = prefer(judge, told, templates, f"choices, profile as {form}")
         name = form if seed is None else f"{form}, order {seed}"
         score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
@@ -147,5 +156,5 @@ def forms(
 
 
 def padded(pairs: pd.DataFrame, filler: str) -> pd.DataFrame:
-    """Pairs of each base answer against itself with a filler that says nothing: a judge should not prefer it."""
+    """Pair each base answer with itself plus a filler without content, which a judge should not prefer."""
     return pairs.assign(chosen=pairs["rejected"] + " " + filler, pair_id=pairs["pair_id"] + "|padded")

@@ -1,4 +1,4 @@
-"""Human labels of a run's answers, from a CSV file: may an answer stand as it is for this person? Used by 10_judges."""
+"""Human labels of a run's answers, read from a CSV file: may an answer stand as it is for this person?"""
 
 from pathlib import Path
 
@@ -9,10 +9,11 @@ from . import calibration
 
 KEYS = ["persona_id", "prompt_id", "condition"]
 COLUMNS = [*KEYS, "annotator", "label"]
+ALL = "all answers"  # the first row of `winning_rates`
 
 
 def read(path: str | Path | None) -> pd.DataFrame:
-    """Labels from a CSV file with the columns COLUMNS, and `model` where there are several writers.
+    """Read labels from a CSV file with the columns COLUMNS, and `model` if there are several writers.
 
     Args:
         path: of the file; None for no labels.
@@ -21,8 +22,8 @@ def read(path: str | Path | None) -> pd.DataFrame:
         One row per answer and annotator; `label` is 1 (the answer can stand), 0 (it needs revision) or missing.
 
     Raises:
-        UserError: no such file, a column is lacking, a label is something else, a row does not say of what or by whom,
-            or an annotator labels an answer twice.
+        UserError: there is no such file, it lacks a column, a label is something else, a row does not name its answer
+            or its annotator, or an annotator labels an answer twice.
     """
     if path is None:
         return pd.DataFrame({name: pd.Series(dtype="float" if name == "label" else "str") for name in COLUMNS})
@@ -41,11 +42,12 @@ def read(path: str | Path | None) -> pd.DataFrame:
 
 
 def _keys(labels: pd.DataFrame) -> list[str]:
+    """Return the columns that name an answer."""
     return [*KEYS, "model"] if "model" in labels else KEYS
 
 
 def beside(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """A run's answers with the majority of their labels.
+    """Return a run's answers with the critic's score and the majority of their human labels.
 
     Args:
         results: as from `bench.conditioning`, one sample each.
@@ -53,10 +55,10 @@ def beside(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The rows of `results` as `persona_id`, `prompt_id`, `condition`, `model`, `judge` (the critic's score) and
-        `human` (1 or 0; missing without labels and where they are split).
+        `human` (1 or 0; missing without labels and if they are split).
 
     Raises:
-        UserError: the run has several writers and the labels don't say whose answers they are of.
+        UserError: the run has several writers and the labels do not name them.
     """
     if len(labels) and "model" not in labels and results["model"].nunique() > 1:
         raise UserError("the run has several writers: the file of labels needs a column model")
@@ -68,30 +70,85 @@ def beside(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def unused(results: pd.DataFrame, labels: pd.DataFrame) -> int:
-    """How many labels are of answers that the run does not have."""
+    """Count the labels of answers that the run does not have."""
     keys = _keys(labels)
-    return int((~pd.MultiIndex.from_frame(labels[keys]).isin(pd.MultiIndex.from_frame(results[keys]))).sum())
+    labelled = pd.MultiIndex.from_frame(labels[keys])
+    answered = pd.MultiIndex.from_frame(results[keys])
+    return int((~labelled.isin(answered)).sum())
 
 
 def stand_in(results: pd.DataFrame, labels: pd.DataFrame, epsilon: float = 0.2) -> pd.DataFrame:
-    """May the critic stand in for a human annotator? `calibration.alternative_annotator` of these labels.
+    """Test whether the critic may replace a human annotator: `calibration.alternative_annotator` of these labels.
 
     Args:
         results, labels: as in `beside`.
         epsilon: as in `calibration.alternative_annotator`.
 
     Returns:
-        Its table; one row that says so in `note` where fewer than two annotators have labelled the run's answers.
+        The table of `calibration.alternative_annotator`, one row per annotator. If fewer than two annotators labelled
+        answers of the run, one row `none` whose `note` says so.
 
     Raises:
         UserError: as in `beside`.
     """
-    keys = _keys(labels)
-    wide = labels.pivot(index=keys, columns="annotator", values="label").dropna(axis=1, how="all")
-    judge = beside(results, labels).set_index(keys)["judge"]
-    wide = wide[wide.index.isin(judge.index)].dropna(axis=1, how="all")
-    if len(wide.columns) < 2:
+    judge, humans = _side_by_side(results, labels)
+    if len(humans.columns) < 2:
         columns = ["n", "failed", "judge", "annotator", "p", "p_by", "wins", "note"]
-        note = f"{len(wide.columns)} annotators of these answers: the test takes two or more"
+        note = f"{len(humans.columns)} annotators of these answers: the test takes two or more"
         return pd.DataFrame([{"note": note}], columns=columns, index=pd.Index(["none"], name="annotator"))
-    return calibration.alternative_annotator(judge, wide, epsilon)
+    return calibration.alternative_annotator(judge, humans, epsilon)
+
+
+def winning_rates(
+    results: pd.DataFrame, labels: pd.DataFrame, epsilon: float = 0.2, by: str | None = "condition"
+) -> pd.DataFrame:
+    """Compute the winning rate of the critic against human annotators (Calderon et al. 2025), overall and by group.
+
+    Each annotator is left out in turn. The critic beats this annotator if a test shows that it agrees with the
+    remaining annotators better than the annotator does, less epsilon; `stand_in` returns the tests. The winning rate
+    is the share of annotators whom the critic beats. At 0.5 or more, the critic may replace a human annotator.
+
+    Args:
+        results, labels: as in `beside`.
+        epsilon: as in `calibration.alternative_annotator`.
+        by: column of `results` whose groups get a row each; None for the overall row alone. Each row is a test of its
+            own: nothing is corrected for the number of groups.
+
+    Returns:
+        Index `by` (`answers` if None), 'all answers' first, then the groups in order of appearance; and
+
+        - `n`: answers that the test rests on, with a score of the critic and labels of two annotators or more;
+        - `annotators`: annotators with a test;
+        - `winning_rate`: share of them that the critic beats, from 0 to 1, missing without a test;
+        - `advantage`: share of answers, averaged over annotators, on which the critic agrees with the others at least
+          as well as the annotator does, from 0 to 1 (Calderon's average advantage probability), missing without a test;
+        - `passes`: the winning rate is 0.5 or more, missing without a test;
+        - `note`: the different notes of the tests, or empty.
+
+    Raises:
+        UserError: as in `beside`.
+    """
+    groups = {ALL: results}
+    if by is not None:
+        groups |= {str(group): own for group, own in results.groupby(by, sort=False)}
+    rows = []
+    for own in groups.values():
+        tests = stand_in(own, labels, epsilon)
+        judge, humans = _side_by_side(own, labels)
+        scored = humans.index.isin(judge.dropna().index)
+        n = int((scored & (humans.notna().sum(axis=1) > 1)).sum())
+        note = "; ".join(dict.fromkeys(text for text in tests["note"] if text))
+        rows.append(calibration.winning_rate(tests).assign(n=n, note=note))
+    table = pd.concat(rows, ignore_index=True).set_axis(pd.Index(groups, name=by or "answers"))
+    passes = table["passes"].astype("boolean").where(table["annotators"] > 0)
+    columns = ["n", "annotators", "winning_rate", "advantage", "passes", "note"]
+    return table.assign(passes=passes)[columns]
+
+
+def _side_by_side(results: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    """Return the critic's score by answer, and the labels (answers of the run x annotators who labelled any)."""
+    keys = _keys(labels)
+    judge = beside(results, labels).set_index(keys)["judge"]
+    humans = labels.pivot(index=keys, columns="annotator", values="label")
+    humans = humans[humans.index.isin(judge.index)].dropna(axis=1, how="all")
+    return judge, humans

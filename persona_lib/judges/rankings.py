@@ -1,12 +1,13 @@
-"""Conditions ranked by a judge in the persona's shoes, and what an audit does to the ranking. Used by 10_judges."""
+"""Conditions ranked by a judge that chooses as the persona would, and what an audit changes in a ranking."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .. import UserError
-from ..model import Model
+from ..model import LanguageModel
 from ..stats import intervals
 from .verdicts import SAME, prefer
 
@@ -16,87 +17,90 @@ NO_ANSWER = "no answer on one side"
 
 
 def pairs(results: pd.DataFrame, against: str = "baseline") -> pd.DataFrame:
-    """Put each answer against the same writer's answer under another condition.
+    """Pair each answer with the same writer's answer under a reference condition.
 
     Args:
         results: as from `bench.conditioning`, one sample each.
-        against: the condition that all others are held against.
+        against: the reference condition.
 
     Returns:
-        One row per item, condition and model: `pair_id`, `persona_id`, `prompt_id`, `model`, `condition`, `profile`,
-        `prompt`, `chosen` (the condition's answer), `rejected` (the answer `against`); either is missing where it
-        failed.
+        One row per item, other condition and model: `pair_id`, `persona_id`, `prompt_id`, `model`, `condition`,
+        `profile`, `prompt`, `chosen` (the condition's answer), `rejected` (the reference's answer). An answer that
+        failed is missing.
 
     Raises:
-        UserError: nothing was answered under that condition, or under no other.
+        UserError: nothing was answered under the reference condition, or under no other.
     """
-    base = results[results["condition"] == against].set_index(_KEYS)["answer"].rename("rejected")
+    reference = results[results["condition"] == against].set_index(_KEYS)["answer"].rename("rejected")
     table = results[results["condition"] != against].rename(columns={"answer": "chosen"})
-    if base.empty or table.empty:
+    if reference.empty or table.empty:
         raise UserError(f"conditions are ranked by their answers against {against!r}: ask for it and for another")
-    table = table.join(base, on=_KEYS)
+    table = table.join(reference, on=_KEYS)
     table["pair_id"] = table[[*_KEYS, "condition"]].agg("|".join, axis=1)
     return table[["pair_id", *_KEYS, "condition", "profile", "prompt", "chosen", "rejected"]].reset_index(drop=True)
 
 
-def choose(judge: Model, pairs: pd.DataFrame, templates: str | None = None, step: str = "preferences") -> pd.DataFrame:
-    """Let a judge choose within all pairs of two different answers, in the persona's shoes and in both orders.
+def choose(
+    judge: LanguageModel, pairs: pd.DataFrame, templates: str | None = None, step: str = "preferences"
+) -> pd.DataFrame:
+    """Let a judge choose in each pair of two different answers as the persona would, in both orders.
 
     Args:
-        judge, templates, step: as in `judging.prefer`.
+        judge, templates, step: as in `judges.prefer`.
         pairs: as from `pairs`.
 
     Returns:
-        The index of `pairs`; the columns of `judging.prefer`, `prompt_id`, `model`, `condition`, `longer` (words of
-        the chosen answer less the rejected one's) and `score` (1 where the condition's answer is preferred, 0, a half
-        on a tie, missing where there is no choice, for the reason in `failure`).
+        The index of `pairs`; the columns of `judges.prefer`, `prompt_id`, `model`, `condition`, `longer` (words of the
+        chosen answer less the rejected one's) and `score`: 1 if the condition's answer is preferred, 0 if not, 0.5 on a
+        tie, missing without a choice, with the reason in `failure`.
     """
     one_sided = pairs["chosen"].isna() | pairs["rejected"].isna()
-    why = pd.Series(np.select([one_sided, pairs["chosen"] == pairs["rejected"]], [NO_ANSWER, SAME], ""))
-    why = why.set_axis(pairs.index).replace("", None)
-    judged = prefer(judge, pairs[why.isna()], templates, step).drop(columns=["persona_id", "pair_id"])
-    table = pairs[["pair_id", *_KEYS, "condition"]].join(judged)
-    words = {name: pairs[name].str.count(r"\S+").astype(float) for name in ("chosen", "rejected")}
+    same_text = pairs["chosen"] == pairs["rejected"]
+    reason = np.select([one_sided, same_text], [NO_ANSWER, SAME], "")
+    not_asked = pd.Series(reason, pairs.index).replace("", None)
+    judged = prefer(judge, pairs[not_asked.isna()], templates, step).drop(columns=["persona_id", "pair_id"])
     score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
-    score = score.mask(judged["choice"].isna() & judged["p_chosen"].notna(), 0.5)
-    table = table.assign(longer=words["chosen"] - words["rejected"], score=score.reindex(pairs.index))
-    return table.assign(judge=judge.name, failure=table["failure"].fillna(why))
+    tied = judged["choice"].isna() & judged["p_chosen"].notna()
+    words = {side: pairs[side].str.count(r"\S+").astype(float) for side in ("chosen", "rejected")}
+    table = pairs[["pair_id", *_KEYS, "condition"]].join(judged)
+    table["longer"] = words["chosen"] - words["rejected"]
+    table["score"] = score.mask(tied, 0.5).reindex(pairs.index)
+    return table.assign(judge=judge.name, failure=table["failure"].fillna(not_asked))
 
 
 def changes(told: pd.DataFrame, by: str = "form") -> pd.DataFrame:
-    """How often a choice is another one when only what should not matter has changed.
+    """Compute how often a choice changes when only something irrelevant changes.
 
     Args:
         told: as from `audits.forms`: the same pairs in each group.
-        by: column of the groups; the first in order of appearance is what the others are held against.
+        by: column of the groups; the first to appear is the reference.
 
     Returns:
-        Index `by`, all groups but the first; columns of `intervals.rates`, of the choices that changed. A pair with a
-        choice in only one of the two counts as `failed`.
+        Index `by`, without the reference; columns of `stats.rates`, of the choices that differ from the reference's. A
+        pair with a choice in only one of the two groups counts as `failed`.
     """
-    choices = told.pivot(index="pair_id", columns=by, values="score")
-    first, *rest = told[by].unique()
-    known = told.drop_duplicates("pair_id").set_index("pair_id")[ITEM]
+    choices = told.pivot(index="pair_id", columns=by, values="score")  # pairs x groups
+    reference, *others = told[by].unique()
+    items = told.drop_duplicates("pair_id").set_index("pair_id")[ITEM]
     parts = []
-    for group in rest:
-        both = choices[[first, group]].notna().all(axis=1)
-        changed = choices[first].ne(choices[group]).astype(float).where(both)
-        parts.append(known.assign(score=changed, **{by: group}))
-    return intervals.rates(pd.concat(parts, ignore_index=True), by=by) if parts else _no_rates(by)
-
-
-def _no_rates(by: str) -> pd.DataFrame:
-    return pd.DataFrame(columns=["n", "failed", "rate", "low", "high", "note"]).rename_axis(by)
+    for group in others:
+        in_both = choices[[reference, group]].notna().all(axis=1)
+        changed = choices[reference].ne(choices[group]).astype(float).where(in_both)
+        parts.append(items.assign(score=changed, **{by: group}))
+    if not parts:
+        return pd.DataFrame(columns=["n", "failed", "rate", "low", "high", "note"]).rename_axis(by)
+    return intervals.rates(pd.concat(parts, ignore_index=True), by=by)
 
 
 def without_own(scored: pd.DataFrame) -> pd.DataFrame:
-    """Each writer's mean score by all judges, and by those that are not the writer.
+    """Compute each writer's mean score by all judges, and by the judges other than the writer.
 
     Args:
         scored: as in `audits.self_preference`.
 
     Returns:
-        Index `model`; `all judges` and `judges but itself`, each judge counted alike; missing where there is none.
+        Index `model` (the writer); `all judges` and `judges but itself`, the mean of the judges' mean scores, missing
+        without such a judge.
     """
     by_judge = scored.groupby(["model", "judge"])["score"].mean().reset_index()
     others = by_judge[by_judge["model"] != by_judge["judge"]]
@@ -106,14 +110,14 @@ def without_own(scored: pd.DataFrame) -> pd.DataFrame:
 
 
 def standings(ways: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """Groups ranked in several ways, the first of which the others are held against.
+    """Rank the same groups in several ways, the first of which is the reference.
 
     Args:
-        ways: by name, the rates by group; a group or rate that is missing has no rank.
+        ways: by name, the rates by group; a missing group or rate has no rank.
 
     Returns:
-        One row per way and group of the first: `reference` (the first way), `way`, `group`, `rate`, `rank` (1 is best,
-        equal rates share the better rank; missing without a rate).
+        One row per way and group of the reference: `reference` (name of the first way), `way`, `group`, `rate`, `rank`
+        (1 is best, equal rates share the better rank, missing without a rate).
     """
     reference, first = next(iter(ways.items()))
     parts = []
@@ -129,30 +133,42 @@ def standings(ways: Mapping[str, pd.Series]) -> pd.DataFrame:
 
 
 def reversals(table: pd.DataFrame) -> pd.DataFrame:
-    """How many pairs of groups change their order from the first way of ranking to each other one.
+    """Count the pairs of groups whose order changes from the reference ranking to each other one.
 
     Args:
         table: as from `standings`, or several of them together.
 
     Returns:
-        One row per reference and other way: `reference`, `way`, `pairs` (of groups that both rank), `reversed` (the
-        other one is ahead), `tied` (ahead in one, equal in the other), `leader` (of that way), `note`.
+        One row per reference and other way: `reference`, `way`, `pairs` (of groups that have a rate in both),
+        `reversed` (the other group is ahead), `tied` (ahead in one ranking, equal in the other), `leader` (the best
+        group of that way, several if they tie), `note`.
     """
     rows = []
     for reference, own in table.groupby("reference", sort=False):
-        wide = own.pivot(index="group", columns="way", values="rate").reindex(own["group"].unique()).round(9)
+        rates = own.pivot(index="group", columns="way", values="rate")  # groups x ways
+        rates = rates.reindex(own["group"].unique()).round(9)
         for way in own["way"].unique():
             if way != reference:
-                rows.append({"reference": reference, "way": way, **_order(wide[reference], wide[way])})
+                rows.append({"reference": reference, "way": way, **_order(rates[reference], rates[way])})
     return pd.DataFrame(rows, columns=["reference", "way", "pairs", "reversed", "tied", "leader", "note"])
 
 
-def _order(one: pd.Series, other: pd.Series) -> dict:
+def _order(one: pd.Series, other: pd.Series) -> dict[str, Any]:
+    """Return one row of `reversals` from the rates of both rankings, by group."""
     known = one.notna() & other.notna()
-    signs = [np.sign(np.subtract.outer(r[known].to_numpy(), r[known].to_numpy())) for r in (one, other)]
-    upper = np.triu_indices(int(known.sum()), 1)
-    a, b = (s[upper] for s in signs)
-    leader = ", ".join(other.index[(other == other.max()).to_numpy()])
-    note = "" if len(a) else "fewer than two groups have a rate in both"
-    counts = {"pairs": len(a), "reversed": int((a * b < 0).sum()), "tied": int(((a == 0) != (b == 0)).sum())}
-    return counts | {"leader": leader, "note": note}
+    before = _signs(one[known].to_numpy())
+    after = _signs(other[known].to_numpy())
+    leaders = other.index[(other == other.max()).to_numpy()]
+    return {
+        "pairs": len(before),
+        "reversed": int((before * after < 0).sum()),
+        "tied": int(((before == 0) != (after == 0)).sum()),
+        "leader": ", ".join(leaders),
+        "note": "" if len(before) else "fewer than two groups have a rate in both",
+    }
+
+
+def _signs(rates: np.ndarray) -> np.ndarray:
+    """Return for each pair of groups (one way round) the sign of the first one's rate less the second one's."""
+    signs = np.sign(np.subtract.outer(rates, rates))  # groups x groups
+    return signs[np.triu_indices(len(rates), 1)]

@@ -1,10 +1,11 @@
 """Personas: synthetic people with the paper's 33 attributes, drawn from the census and written as text.
 
-Every notebook that needs people opens this wing: `personas.sample(n, seed)`, `personas.describe(row)`. 00 opens the
-`browser`; 01 shows how people are made (`enrichment`, `psychographics`, `drift`, `consistency`); 05 takes survey
-`respondents`. The paper's section 3.1 and appendix A.
+Every notebook that needs people starts here: `personas.sample(n, seed)`, `personas.describe(row)`, and for whole tables
+`personas.profiles.texts(people)`. 00 opens the `browser`; 01 shows how people are made (`enrichment`, `psychographics`,
+`drift`, `consistency`); 05 takes survey `respondents`. The paper's section 3.1 and appendix A.
 """
 
+from ..attributes import NAMES
 from . import browser, consistency, drift, enrichment, profiles, psychographics, respondents
 from .profiles import describe
 from .sampling import ADULTS, ID, PAPER, SPLIT, check_suffix, reference, sample, save
@@ -12,6 +13,7 @@ from .sampling import ADULTS, ID, PAPER, SPLIT, check_suffix, reference, sample,
 __all__ = [
     "ADULTS",
     "ID",
+    "NAMES",
     "PAPER",
     "SPLIT",
     "browser",

@@ -1,6 +1,6 @@
-"""A browser for personas in JupyterLab: filter, read, compare. Used by 00_explore.
+"""A browser for personas in JupyterLab: filter, read, compare.
 
-What it shows are the tables of `find` and `compare` and the texts of `profiles`; the widgets only call them.
+It shows the tables of `find` and `compare` and the texts of `profiles`; the widgets only call these functions.
 """
 
 from collections.abc import Callable
@@ -21,28 +21,36 @@ SHORT = ("age", "sex", "race", "occupation category", "state")
 
 
 def find(people: pd.DataFrame, where: str = "") -> pd.DataFrame:
-    """The personas whom a filter fits (all for an empty one). Raises UserError for a filter that can't be read."""
+    """Return the personas who match a filter; an empty filter matches all.
+
+    Raises:
+        UserError: the filter can't be read.
+    """
     return people[fits(people, where)] if where.strip() else people
 
 
 def compare(people: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
-    """The attributes of a few personas side by side: a row per attribute that one of them has, `differs` at the end."""
+    """Return a few personas side by side: a row per attribute that at least one of them has, a column per persona.
+
+    The last column, `differs`, says whether the personas differ in the attribute.
+    """
     table = people.loc[ids, list(NAMES)].astype(object).T.dropna(how="all")
     return table.assign(differs=table.nunique(axis=1, dropna=False) > 1)
 
 
 def read(row: pd.Series, form: profiles.Form = "list") -> str:
-    """A persona's text (`profiles.describe`) in lines that a page can hold."""
+    """Return a persona's text (`profiles.describe`), wrapped to lines of at most 90 characters."""
     return "\n".join(fill(line, WIDTH) for line in profiles.describe(row, form).splitlines())
 
 
 def name(row: pd.Series) -> str:
-    """A persona in a few words, for lists."""
-    return f"{', '.join(str(row[n]) for n in SHORT if n in row and pd.notna(row[n]))}  ({row.name})"
+    """Return a persona in a few words, for lists."""
+    known = [str(row[attribute]) for attribute in SHORT if attribute in row and pd.notna(row[attribute])]
+    return f"{', '.join(known)}  ({row.name})"
 
 
 def browser(people: pd.DataFrame) -> w.VBox:
-    """The widget: a filter, two lists of personas, what the first reads like, and the two side by side."""
+    """Return the widget: a filter, two lists of personas, the text of the first choice, and both side by side."""
     wide = w.Layout(width="auto")
     names = people.apply(name, axis=1)
     where = w.Text(placeholder="age >= 65 and religion == 'Catholic'", description="filter", layout=wide)
@@ -50,7 +58,8 @@ def browser(people: pd.DataFrame) -> w.VBox:
     said = w.Label()
     lists = [w.Select(description=d, rows=7, layout=wide) for d in ("read", "beside")]
     form = w.Dropdown(options=profiles.FORMS, description="as")
-    text, table = w.HTML(), w.HTML()
+    text = w.HTML()
+    table = w.HTML()
 
     def filtered(_: object = None) -> None:
         try:
@@ -77,7 +86,8 @@ def browser(people: pd.DataFrame) -> w.VBox:
 
 
 def _on_value(function: Callable[[object], None], *widgets: w.Widget, lock: RLock) -> None:
-    # JupyterLab hears widgets in several threads of a kernel (subshells): the one that comes last must show last.
+    # JupyterLab may handle widgets in several threads of a kernel (subshells). With the lock, the last change is also
+    # the last one shown.
     def one_at_a_time(change: object) -> None:
         with lock:
             function(change)
@@ -91,7 +101,7 @@ def _paragraphs(text: str) -> str:
 
 
 def _marked(table: pd.DataFrame) -> str:
-    """The comparison as HTML, bold where the personas differ."""
+    """Return the comparison as HTML, bold where the personas differ."""
     shown = table.drop(columns="differs").map(lambda value: "" if pd.isna(value) else escape(str(value)))
     shown.loc[table["differs"]] = "<b>" + shown[table["differs"]] + "</b>"
     return shown.to_html(escape=False)

@@ -1,12 +1,13 @@
-"""Personas that contradict themselves: found by rules, or by a model that reads the profile.
+"""Find personas that contradict themselves, by rules or by a model that reads the profile.
 
-The rules are fast: what the census makes impossible (`universe`), hand-written phrases that do not suit the person
-(`phrases`), and data/consistency.yaml. The paper filters with a language model (section 3.1; about 8.5% removed with
-GPT-4). `report` shows whom either removes, so that the filter's own bias is seen. Used by `personas` and 01_personas.
+The rules are fast: combinations of values that the census makes impossible (`census.rules`), hand-written phrases that
+do not suit the person (`phrases`), and data/consistency.yaml. The paper filters with a language model (section 3.1;
+about 8.5% removed with GPT-4). `report` shows by reason and by group whom a filter removes: it reveals the filter's own
+bias.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,63 +21,79 @@ from ..model import LanguageModel
 from ..templates import bounded
 from ..templates import load as load_template
 from . import phrases, predicates, profiles
+from .psychographics import IDEOLOGIES, PARTIES, RELIGIONS
 from .texts import QUIRKS, SETS
 
 CONSISTENT, CONTRADICTS = "consistent", "contradicts itself"
 NOWHERE = "none"
-# A free wording of ideology stands in the place of its label: there is nothing left to hold it against.
+MISSING = "missing"
+SURVEYED = {"religion": RELIGIONS, "political views": PARTIES, "ideology": IDEOLOGIES}
+# Ideology is not checked: its free wording replaces the label, so there is nothing to compare it with.
 CHECKED = QUIRKS | {name: of for name, of in SETS.items() if name != "ideology"}
+# Further terms of the rules: attributes joined to one text.
 TOLD = {"daily": ["lifestyle", "personal time"], "told": ["lifestyle", "personal time", *QUIRKS]}
 
 
 def check(personas: pd.DataFrame) -> pd.DataFrame:
-    """Find the personas that contradict themselves, by rules; 100,000 take some seconds.
+    """Find the personas that contradict themselves, by rules; 100,000 personas take some seconds.
 
     Args:
-        personas: indexed by `persona_id`, with `age` and any of the 33 attributes; those it lacks are not checked.
+        personas: indexed by `persona_id`, with `age` and any of the 33 attributes; missing attributes are not checked.
 
     Returns:
-        One row per violation: `persona_id`, `rule` (its name), `reason`. A persona can have several, most have none.
+        One row per violation: `persona_id`, `rule` (its name), `reason`. A persona can violate several rules; most
+        violate none.
+
+    Raises:
+        UserError: the personas have no age, the index has duplicates, or a value is no label of its attribute.
     """
-    table, loose = predicates.table(personas), predicates.table(personas, loose=True)
+    table = predicates.table(personas)
+    loose = predicates.table(personas, loose=True)
     unsuited = [_unsuited(loose, name) for name in CHECKED]
     return pd.concat([*_impossible(personas), *unsuited, *_ruled(table)]).drop_duplicates(ignore_index=True)
 
 
 def _impossible(personas: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Combinations of census values that no person has, rule by rule."""
-    asked = {name for rule in RULES for name in rule if name in personas}
-    codes = {name: coding.encode(BY_NAME[name], personas[name]) for name in asked}
+    """Find combinations of census values that no person has, rule by rule."""
+    known = {name for rule in RULES for name in rule if name in personas}
+    codes = {name: coding.encode(BY_NAME[name], personas[name]) for name in known}
     for rule in RULES:
-        if all(name in codes for name in rule):
-            names = " and ".join(sorted(rule))
-            rows = np.logical_and.reduce([member[codes[name]] for name, member in rule.items()])
-            if rows.any():
-                reason = f"no person has these values of {names}"
-                yield _violations(personas.index[rows], f"census: {names}", reason)
+        if not all(name in codes for name in rule):
+            continue
+        names = " and ".join(sorted(rule))
+        rows = np.logical_and.reduce([member[codes[name]] for name, member in rule.items()])
+        if rows.any():
+            yield _violations(personas.index[rows], f"census: {names}", f"no person has these values of {names}")
 
 
 def _unsuited(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Hand-written phrases of one attribute whose `who` does not hold, read loosely, for the person who has them."""
-    known = phrases.load(CHECKED[name])
-    texts = table[name.replace(" ", "_")].reset_index(drop=True).str.split(phrases.JOIN, regex=False).explode().dropna()
-    given = texts.rename("phrase").rename_axis("row").reset_index().merge(known, on="phrase")
+    """Find hand-written phrases of one attribute that do not suit the person who has them.
+
+    `table` has the loose terms. Phrases that are not in the files are a model's, and are not checked.
+    """
+    column = table[name.replace(" ", "_")].reset_index(drop=True)
+    texts = column.str.split(phrases.JOIN, regex=False).explode().dropna()
+    given = texts.rename("phrase").rename_axis("row").reset_index()
+    # One row per person, phrase and block that has the phrase: it suits the person if any of the blocks does.
+    given = given.merge(phrases.load(CHECKED[name]), on="phrase")
     kinds, who = pd.factorize(given["who"])
-    suits = predicates.hold(who, table)[given["row"], kinds]
-    given = given[~given.assign(suits=suits).groupby(["row", "phrase"])["suits"].transform("any")]
-    given = given.drop_duplicates(["row", "phrase"])
-    reasons = "'" + given["phrase"].astype("str") + "' is for " + given["who"].astype("str")
-    return _violations(table.index[given["row"]], f"{name} of somebody else", reasons)
+    holds = predicates.hold(who, table)  # people x distinct predicates
+    suits = given.assign(suits=holds[given["row"], kinds]).groupby(["row", "phrase"])["suits"].transform("any")
+    wrong = given[~suits].drop_duplicates(["row", "phrase"])
+    reasons = "'" + wrong["phrase"].astype("str") + "' is for " + wrong["who"].astype("str")
+    return _violations(table.index[wrong["row"]], f"{name} of somebody else", reasons)
 
 
 def _ruled(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """What the rules of data/consistency.yaml find, rule by rule."""
+    """Find people to whom a rule of data/consistency.yaml applies, rule by rule."""
     blank = pd.Series("", table.index, dtype="str")
-    parts = {term: [table[name.replace(" ", "_")] for name in names] for term, names in TOLD.items()}
-    told = {term: blank.str.cat(texts, phrases.JOIN, na_rep="") for term, texts in parts.items()}
+    told = {}
+    for term, names in TOLD.items():
+        texts = [table[name.replace(" ", "_")] for name in names]
+        told[term] = blank.str.cat(texts, phrases.JOIN, na_rep="")
     rules = predicates.read("consistency")
-    hold = predicates.hold([rule["when"] for rule in rules], table.assign(**told))
-    for rule, rows in zip(rules, hold.T, strict=True):
+    holds = predicates.hold([rule["when"] for rule in rules], table.assign(**told))  # people x rules
+    for rule, rows in zip(rules, holds.T, strict=True):
         if rows.any():
             yield _violations(table.index[rows], rule["name"], rule["reason"])
 
@@ -93,88 +110,143 @@ def ask(personas: pd.DataFrame, model: LanguageModel, words: int = 30, templates
     Args:
         personas: indexed by `persona_id`.
         model: the reader.
-        words: about the most words of its reason.
+        words: the approximate maximum length of its reason.
         templates: folder with a `consistent.txt` of the user's own.
 
     Returns:
-        The index of `personas`; `consistent` (True, False, or missing where the reply can't be read), `why`,
-        `attribute` (the one most at odds, 'none'), `failure`, `judge` (the model), `judge_template` (hash).
+        The index of `personas`; columns `consistent` (True, False, or missing where the reply is invalid), `why`,
+        `attribute` (the one that disagrees most with the rest, or 'none'), `failure`, `judge` (the model),
+        `judge_template` (hash).
     """
     template = load_template("consistent", templates)
-    schema = create_model(
-        "Consistent",
-        why=(bounded(words), ...),
-        attribute=(Literal[(*NAMES, NOWHERE)], ...),
-        verdict=(Literal[CONSISTENT, CONTRADICTS], ...),
-    )
-    values = {"words": words, "attributes": ", ".join(NAMES), "nowhere": NOWHERE}
-    values |= {"consistent": CONSISTENT, "contradicts": CONTRADICTS}
-    messages = [template.messages(values | {"persona": profiles.describe(row)}) for _, row in personas.iterrows()]
-    replies = model.ask(messages, schema=schema, step="consistency")
+    fields: dict[str, Any] = {
+        "why": (bounded(words), ...),
+        "attribute": (Literal[(*NAMES, NOWHERE)], ...),
+        "verdict": (Literal[CONSISTENT, CONTRADICTS], ...),
+    }
+    values = {
+        "words": words,
+        "attributes": ", ".join(NAMES),
+        "nowhere": NOWHERE,
+        "consistent": CONSISTENT,
+        "contradicts": CONTRADICTS,
+    }
+    messages = [template.messages(values | {"persona": text}) for text in profiles.texts(personas)]
+    replies = model.ask(messages, schema=create_model("Consistent", **fields), step="consistency")
+    answers: list[Any] = [reply.value for reply in replies]  # None where the reply is invalid
     said = pd.DataFrame(
         {
-            "why": [r.value.why if r.value else None for r in replies],
-            "attribute": [r.value.attribute if r.value else None for r in replies],
-            "failure": [r.failure for r in replies],
+            "why": [answer and answer.why for answer in answers],
+            "attribute": [answer and answer.attribute for answer in answers],
+            "failure": [reply.failure for reply in replies],
             "judge": model.name,
             "judge_template": template.sha256,
         },
         index=personas.index,
         dtype="str",
     )
-    verdicts = [r.value.verdict == CONSISTENT if r.value else None for r in replies]
+    verdicts = [answer and answer.verdict == CONSISTENT for answer in answers]
     said.insert(0, "consistent", pd.array(verdicts, dtype="boolean"))
     return said
 
 
 def report(personas: pd.DataFrame, found: pd.DataFrame, by: Iterable[str] = ("sex", "race", "age")) -> pd.DataFrame:
-    """Whom a filter removes: the share of personas in all, for each reason and in each group.
+    """Report whom a filter removes: the share of all personas, for each reason, and in each group.
 
     Args:
-        personas: all that were checked.
+        personas: all personas that were checked.
         found: what `check` or `ask` returned for them.
-        by: attributes; age and other numbers in four groups of equal size, unless all are the same.
+        by: attributes to group by. Age and other numbers are cut into four groups of about equal size.
 
     Returns:
-        One row per group: `by` ('all', 'reason' or an attribute), `group`, `n` (personas read), `failed` (not read),
-        `removed`, `rate`, `low`, `high` (95% Wilson interval). A persona with several reasons counts in each; a
-        missing value of an attribute is a group of its own.
+        One row per group, in three blocks: all personas, the reasons (most frequent first), the groups of each
+        attribute (missing values are a group of their own).
+
+        - `by`: 'all', 'reason' or an attribute
+        - `group`: 'all', the rule (of a model: the attribute that disagrees most), or the value; a text
+        - `n`: personas of the group that were checked; for a reason, all that were checked
+        - `failed`: personas without a verdict, because the model's reply was invalid; not in `n`
+        - `removed`: personas of `n` that contradict themselves; one with several reasons counts in each reason
+        - `rate`, `low`, `high`: removed / n and its 95% Wilson interval, 0 to 1; missing if n is 0
+
+    Raises:
+        UserError: the personas lack an attribute of `by`.
     """
     by = list(by)
     if missing := [name for name in by if name not in personas]:
         raise UserError(f"the personas have no {', '.join(missing)}: name attributes in `by`")
-    asked = "consistent" in found
-    reasons = found["attribute"].rename("rule").reset_index() if asked else found
-    reasons = reasons.set_axis(["persona_id", *reasons.columns[1:]], axis=1)
-    if asked:
-        verdict = found["consistent"].reindex(personas.index)
-        gone, read = verdict.eq(False).fillna(False), verdict.notna()
-        reasons = reasons[gone.reindex(reasons["persona_id"]).to_numpy(dtype=bool)]
-    else:
-        gone, read = pd.Series(personas.index.isin(found["persona_id"]), personas.index), True
-    table = pd.DataFrame({"gone": gone.astype(bool), "read": read}, index=personas.index)
-    rows = [("all", "all", table)]
-    for rule, those in reasons.groupby("rule"):
-        rows.append(("reason", rule, table.assign(gone=table.index.isin(those["persona_id"]))))
+    reasons = _reasons(found)
+    checked = pd.Series(True, personas.index)
+    if "consistent" in found:
+        checked = found["consistent"].reindex(personas.index).notna()
+    removed = pd.Series(personas.index.isin(reasons["persona_id"]), personas.index)
+    counts = [_count("all", "all", checked, removed)]
+    # The most frequent reason first; equally frequent ones by name.
+    frequencies = reasons["rule"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    for rule in frequencies.index:
+        those = reasons.loc[reasons["rule"] == rule, "persona_id"]
+        counts.append(_count("reason", rule, checked, pd.Series(personas.index.isin(those), personas.index)))
     for name in by:
         groups = _groups(personas[name])
-        rows += [(name, group, table[groups == group]) for group in pd.unique(groups.sort_values())]
-    return pd.DataFrame([_share(*row) for row in rows])
+        for group in groups.cat.categories:
+            own = groups == group
+            counts.append(_count(name, group, checked[own], removed[own]))
+    return _with_rates(pd.DataFrame(counts))
+
+
+def _reasons(found: pd.DataFrame) -> pd.DataFrame:
+    """Return why personas are removed, once per persona and reason: columns `persona_id`, `rule`."""
+    if "consistent" in found:  # a model's verdicts
+        wrong = found[found["consistent"].eq(False).fillna(False)]
+        return pd.DataFrame({"persona_id": wrong.index, "rule": wrong["attribute"].to_numpy()})
+    return found[["persona_id", "rule"]].drop_duplicates()
 
 
 def _groups(values: pd.Series) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(values) and values.nunique() > 1:
-        values = pd.qcut(values.astype(float), 4, precision=0, duplicates="drop")
-    return values.astype("str").fillna("missing")
+    """Return the groups of an attribute as categories in the order to show; missing values are the last group."""
+    known = values.dropna()
+    if pd.api.types.is_numeric_dtype(values) and known.nunique() > 1:
+        texts = _quarters(known)
+        order = list(texts.cat.categories)
+    else:
+        texts = known.astype("str")
+        present = set(texts)
+        order = [label for label in _labels(str(values.name)) if label in present]
+        order += sorted(present - set(order))
+    if len(known) < len(values):
+        order.append(MISSING)
+    return texts.astype("str").reindex(values.index).fillna(MISSING).astype(pd.CategoricalDtype(order))
 
 
-def _share(by: str, group: str, table: pd.DataFrame) -> dict[str, object]:
-    from statsmodels.stats.proportion import proportion_confint
+def _quarters(numbers: pd.Series) -> pd.Series:
+    """Cut numbers into four groups of about equal size, named by their least and largest number: '23 to 39'."""
+    places = pd.qcut(numbers.astype(float), 4, labels=False, duplicates="drop")
+    ends = numbers.groupby(places).agg(["min", "max"])
+    names = [f"{low:,.0f} to {high:,.0f}" for low, high in ends.itertuples(index=False)]
+    return places.map(dict(zip(ends.index, names, strict=True))).astype(pd.CategoricalDtype(names))
 
-    removed, n = int(table["gone"].sum()), int(table["read"].sum())
-    low, high = proportion_confint(removed, n, method="wilson") if n else (np.nan, np.nan)
-    return {"by": by, "group": group, "n": n, "failed": len(table) - n, "removed": removed} | {
-        "rate": removed / n if n else np.nan,
-        "low": low,
-        "high": high,
+
+def _labels(attribute: str) -> tuple[str, ...]:
+    """Return an attribute's labels in the order of the Bureau or of the survey; () for free texts."""
+    if attribute in SURVEYED:
+        return SURVEYED[attribute]
+    return BY_NAME[attribute].labels if attribute in BY_NAME else ()
+
+
+def _count(by: str, group: str, checked: pd.Series, removed: pd.Series) -> dict[str, str | int]:
+    return {
+        "by": by,
+        "group": group,
+        "n": int(checked.sum()),
+        "failed": int((~checked).sum()),
+        "removed": int(removed.sum()),
     }
+
+
+def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
+    """Add `rate`, `low` and `high`."""
+    from statsmodels.stats.proportion import proportion_confint  # a second, for which `persona sample` need not wait
+
+    n = counts["n"].where(counts["n"] > 0)
+    low, high = proportion_confint(counts["removed"], n, method="wilson")
+    return counts.assign(rate=counts["removed"] / n, low=low, high=high)

@@ -1,41 +1,44 @@
-"""What the text of a persona adds to its census core: does it make people read as more to the left, or as happier?
+"""What the text of a persona adds to its census core: does it move people to the left, or make them sound happier?
 
-Detail written by a model has been seen to move simulated opinions to the left and the tone up (arXiv 2503.16527). A
-reader, a model, sees each person at every step of the construction and says how they read. Used by 01_personas.
+Detail written by a model has been seen to move simulated opinions to the left and the tone up (arXiv 2503.16527). Here
+a model, the reader, sees each person at every step of the construction and says how the person reads.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..attributes import CENSUS, NAMES
-from ..model import LanguageModel
+from ..model import LanguageModel, Messages
 from ..templates import Template
 from ..templates import load as load_template
-from . import psychographics
-from .sampling import ID, describe
+from . import profiles, psychographics
+from .sampling import ID
 from .texts import QUIRKS, SETS
 
 CORE = "census core"
+# Each step shows its attributes and those of the steps before.
 LADDER: Mapping[str, tuple[str, ...]] = {
     CORE: CENSUS,
     "and surveys": psychographics.COLUMNS,
     "and quirks": tuple(QUIRKS),
     "and texts": tuple(SETS),
 }
-# Each is asked with its options from one end to the other; the ends count -1 and 1.
+# The question of each measure, and its options from one end to the other. They count -1, 0 and 1.
 MEASURES = {
     "politics": ("Where do this person's politics most likely lie?", ("to the left", "in the middle", "to the right")),
     "tone": ("How does this description make the person's life sound?", ("sad", "neither sad nor happy", "happy")),
 }
+VALUES = np.array([-1.0, 0.0, 1.0])
 LETTERS = "ABC"
-FEWEST, TINY = 3, 1e-9
+FEWEST = 3  # people for an interval
+TINY = 1e-9  # a smaller standard deviation is rounding error: all differences are equal
 
 
 def read(people: pd.DataFrame, reader: LanguageModel, templates: str | None = None) -> pd.DataFrame:
-    """Let a model say how each person reads at each step of the ladder, the options in both orders.
+    """Let a model say how each person reads at each step of the ladder, with the options in both orders.
 
     Args:
         people: personas, index `persona_id`.
@@ -43,56 +46,83 @@ def read(people: pd.DataFrame, reader: LanguageModel, templates: str | None = No
         templates: folder with an `impression.txt` of the user's own.
 
     Returns:
-        One row per person, step and measure: `persona_id`, `step`, `measure`, `reader`, `value` (from -1, left or sad,
-        to 1, right or happy: the mean over the options' probabilities and both orders; missing), `failure`.
+        One row per person, step and measure: `persona_id`, `step`, `measure`, `reader`, `value`, `failure` (why the
+        value is missing). `value` is from -1 (left or sad) to 1 (right or happy): the mean over the options'
+        probabilities and over both orders.
     """
     template = load_template("impression", templates)
-    rows, messages = [], []
-    for i, row in people.iterrows():
-        shown: list[str] = []
-        for step, columns in LADDER.items():
-            shown += columns
-            profile = describe(row.reindex([name for name in NAMES if name in shown]))
+    shown = _profiles(people)
+    rows: list[tuple[str, str, str, str]] = []
+    messages: list[Messages] = []
+    for place, persona in enumerate(people.index):
+        for step, texts in shown.items():
             for measure, (question, options) in MEASURES.items():
-                rows.append([i, step, measure, reader.name])
-                messages += [_asked(template, profile, question, order) for order in (options, options[::-1])]
+                rows.append((persona, step, measure, reader.name))
+                for order in (options, options[::-1]):
+                    messages.append(_asked(template, texts.iloc[place], question, order))
     got = reader.choices(messages, tuple(LETTERS), step="impressions")
-    chances = got.probabilities.reshape(-1, 2, len(LETTERS))
-    value = (chances[:, 0] - chances[:, 1]) @ np.array([-1.0, 0.0, 1.0]) / 2
+    chances = got.probabilities.reshape(-1, 2, len(LETTERS))  # rows x orders x letters
+    # In the reversed order each letter stands for minus its value: hence the difference, over two orders.
+    value = (chances[:, 0] - chances[:, 1]) @ VALUES / 2
     table = pd.DataFrame(rows, columns=[ID, "step", "measure", "reader"]).assign(value=value)
     return table.assign(failure=pd.Series(got.why(orders=2), table.index, dtype="str"))
 
 
-def _asked(template: Template, profile: str, question: str, options: Sequence[str]) -> list[dict[str, str]]:
+def _profiles(people: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the texts of all people at each step of the ladder."""
+    shown: dict[str, pd.Series] = {}
+    known: set[str] = set()
+    for step, columns in LADDER.items():
+        known.update(columns)
+        shown[step] = profiles.texts(people[[name for name in NAMES if name in known and name in people]])
+    return shown
+
+
+def _asked(template: Template, profile: str, question: str, options: Sequence[str]) -> Messages:
     lines = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=True))
     return template.messages({"persona": profile, "question": question, "options": lines})
 
 
 def drift(table: pd.DataFrame) -> pd.DataFrame:
-    """How far each step moves the same people from their census core.
+    """Compute how far each step moves the same people from their census core.
 
     Args:
         table: as from `read`.
 
     Returns:
-        One row per measure and step after the first: `measure`, `step`, `n` (people read at both), `failed`, `mean` (at
-        this step), `difference` (to the census core; from -2 to 2), `low`, `high`, `p`: Student's t of the paired
-        differences, people as the unit. No interval below three people.
+        One row per measure and step after the first: `measure`, `step`, `n` (people read at both), `failed` (the
+        others), `mean` (at this step), `difference` (from the census core; -2 to 2), `low`, `high` (95% interval), `p`.
+        Interval and p are from Student's t of the paired differences, with people as the unit; they are missing below
+        three people.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for measure, own in table.groupby("measure", sort=False):
-        wide = own.pivot(index=ID, columns="step", values="value")
+        wide = own.pivot(index=ID, columns="step", values="value")  # people x steps
         for step in list(LADDER)[1:]:
             moved = (wide[step] - wide[CORE]).dropna()
             low, high, p = _student(moved)
-            row = {"measure": measure, "step": step, "n": len(moved), "failed": len(wide) - len(moved)}
-            rows.append(row | {"mean": wide[step].mean(), "difference": moved.mean(), "low": low, "high": high, "p": p})
+            rows.append(
+                {
+                    "measure": measure,
+                    "step": step,
+                    "n": len(moved),
+                    "failed": len(wide) - len(moved),
+                    "mean": wide[step].mean(),
+                    "difference": moved.mean(),
+                    "low": low,
+                    "high": high,
+                    "p": p,
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def _student(values: pd.Series) -> tuple[float, float, float]:
-    """95% interval of a mean and p of no difference; missing where it can't be told."""
+    """Return the 95% interval of a mean and the p-value of a mean of 0; NaN where they are not estimable."""
+    from scipy import stats  # half a second, for which `persona sample` need not wait
+
     if len(values) < FEWEST or values.std() < TINY:
         return np.nan, np.nan, np.nan
     test = stats.ttest_1samp(values, 0)
-    return *test.confidence_interval(), test.pvalue
+    low, high = test.confidence_interval()
+    return low, high, test.pvalue

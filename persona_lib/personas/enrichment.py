@@ -1,7 +1,8 @@
-"""What the census doesn't say of a person: one ordered list of steps, drawn anew where a profile contradicts itself.
+"""Enrichment: everything that the census does not say of a person, drawn in ordered steps and checked.
 
-The paper's section 3.1 (enrich, then filter). Nobody is left out: whose profile breaks a rule keeps the census core and
-gets the rest anew, a few times, and the table says how often and why. Used by `personas`.
+The paper's section 3.1 enriches people and then filters out those who contradict themselves. Here nobody is removed: a
+person whose profile breaks a rule keeps the census core, and the rest is drawn anew, a few times. The table reports how
+often, and why.
 """
 
 import re
@@ -15,17 +16,18 @@ from ..model import LanguageModel
 from . import consistency, origins, psychographics
 from .texts import QUIRKS, SETS, by_model, fallback, quirks
 
-TRIES = 5  # draws of a profile that contradicts itself, after the first
-NEXT_SEED = 1_000_003  # from the seed of one draw to that of the next
+TRIES = 5  # redraws of a profile that contradicts itself
+NEXT_SEED = 1_000_003  # added to the seed for each redraw
 
 Draw = Callable[[pd.DataFrame, int], pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Step:
-    """Adds columns to people: `draw(people, seed)` sees the census columns and those of the steps before it.
+    """A step that adds columns to people.
 
-    `source` says in a few words where the columns come from.
+    `draw(people, seed)` sees the census columns and those of the steps before. `source` says in a few words where the
+    columns come from.
     """
 
     draw: Draw
@@ -34,7 +36,7 @@ class Step:
 
 
 def _label(people: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The drawn ideology, kept apart from the free wording that some get."""
+    """Return a copy of the drawn ideology: a later step may put `ideology` in free words."""
     return people[["ideology"]].rename(columns={"ideology": "ideology label"})
 
 
@@ -51,23 +53,38 @@ COLUMNS = (*dict.fromkeys(name for step in STEPS for name in step.columns), *REP
 
 
 def needed(where: str | None) -> tuple[Step, ...]:
-    """The steps, from the first on, that a filter needs: up to the last with a column that it names."""
+    """Return the steps that must run before a filter can be applied: all up to the last one that it names."""
     named = {name for pair in re.findall(r"`([^`]+)`|(\w+)", where or "") for name in pair}
     places = [place for place, step in enumerate(STEPS, start=1) if named & set(step.columns)]
     return STEPS[: max(places, default=0)]
 
 
 def add(people: pd.DataFrame, seed: int, steps: Sequence[Step]) -> pd.DataFrame:
-    """The people with the columns of these steps, replaced where they are there."""
+    """Return the people with the columns of the steps; columns that they already have are replaced."""
     for step in steps:
         people = people.assign(**step.draw(people, seed)[list(step.columns)])
     return people
 
 
+def first_draw(people: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return the people as the steps first drew them, before any contradiction led to a redraw.
+
+    Args:
+        people: personas of `sampling.sample` that were drawn without a filter and without a model.
+        seed: of that draw.
+
+    Returns:
+        The census columns and those of STEPS: what `consistency.check` and `consistency.report` need to say what the
+        rules removed.
+    """
+    core = [name for name in people if name not in COLUMNS and name != "persona_split"]
+    return add(people[core], seed, STEPS)
+
+
 def complete(
     people: pd.DataFrame, seed: int, where: str | None = None, model: LanguageModel | None = None
 ) -> pd.DataFrame:
-    """Run the steps, check, and run them anew for whoever contradicts themselves, up to TRIES times.
+    """Run the steps and check the profiles; run the steps again for contradictory profiles, up to TRIES times.
 
     Args:
         people: index `persona_id`, the census columns and those of the steps that the filter needed, which stay.
@@ -77,35 +94,55 @@ def complete(
             contradictions that no rule knows.
 
     Returns:
-        The people with COLUMNS; the last are `redrawn` (how often), `redrawn because` (every contradiction on the way)
-        and `inconsistent` (the contradiction that is left, missing for nearly all). `failure` says what of the model's
-        replies can't be used: then the hand-written text stands, or the profile was not read.
+        The people with COLUMNS. The last three are `redrawn` (how often), `redrawn because` (every contradiction that
+        led to a redraw) and `inconsistent` (the contradiction that remains; missing for nearly all). `failure` says why
+        a reply of the model was not usable: then the hand-written text stays, or the profile was not read.
     """
     steps = STEPS[len(needed(where)) :]
-    if model:
+    if model is not None:
         steps = (*(step for step in steps if step.columns != WRITTEN), Step(_by(model), WRITTEN))
-    rounds = [pd.Series(index=people.index[:0], dtype="str")]
-    drawn = again = people
-    for attempt in range(TRIES + 1):
-        fresh = add(again, seed + attempt * NEXT_SEED, steps)
-        why = contradictions(fresh)
-        if model:
-            said = consistency.ask(fresh.drop(why.index), model)
-            fresh["failure"] = fresh["failure"].fillna(said["failure"].radd("not read: "))
-            wrong = said[said["consistent"].eq(False).fillna(False)]
-            why = pd.concat([why, wrong["attribute"].radd(f"{model.name}: ") + ": " + wrong["why"]])
-        drawn = fresh if attempt == 0 else pd.concat([drawn.drop(fresh.index), fresh]).loc[drawn.index]
-        if why.empty or not steps or attempt == TRIES:
-            break
-        rounds.append(why)
-        again = people.loc[why.index]
-    told = pd.concat(rounds).groupby(level=0)
-    columns = [told.size().reindex(people.index, fill_value=0), told.agg("; ".join).reindex(people.index).astype("str")]
-    return drawn.assign(**dict(zip(REPORT, [*columns, why.reindex(people.index).astype("str")], strict=True)))
+    drawn, broken = _drawn(people, seed, steps, model)
+    reasons: list[pd.Series] = []  # of each redraw: why, for each person redrawn
+    while len(broken) and steps and len(reasons) < TRIES:
+        reasons.append(broken)
+        again = people.loc[broken.index]
+        fresh, broken = _drawn(again, seed + len(reasons) * NEXT_SEED, steps, model)
+        drawn = pd.concat([drawn.drop(fresh.index), fresh]).loc[drawn.index]
+    return drawn.assign(**_report(people.index, reasons, broken))
+
+
+def _drawn(
+    people: pd.DataFrame, seed: int, steps: Sequence[Step], model: LanguageModel | None
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Run the steps once; return the people, and the contradictions of those who have any, as one text by id."""
+    drawn = add(people, seed, steps)
+    broken = contradictions(drawn)
+    if model is None:
+        return drawn, broken
+    said = consistency.ask(drawn.drop(broken.index), model)  # rules cost nothing, so they go first
+    drawn["failure"] = drawn["failure"].fillna("not read: " + said["failure"])
+    wrong = said[said["consistent"].eq(False).fillna(False)]
+    told = f"{model.name}: " + wrong["attribute"] + ": " + wrong["why"]
+    return drawn, pd.concat([broken, told])
+
+
+def _report(index: pd.Index, reasons: list[pd.Series], left: pd.Series) -> dict[str, pd.Series]:
+    """Return the columns REPORT on an index of people.
+
+    `reasons` has for each redraw why each person was redrawn, `left` the contradictions of the last profiles.
+    """
+    nobody = pd.Series(index=index[:0], dtype="str")
+    by_person = pd.concat([nobody, *reasons]).groupby(level=0)
+    redrawn = by_person.size().reindex(index, fill_value=0)
+    because = by_person.agg("; ".join).reindex(index).astype("str")
+    return dict(zip(REPORT, [redrawn, because, left.reindex(index).astype("str")], strict=True))
 
 
 def built(row: pd.Series) -> pd.DataFrame:
-    """How a persona came about: a row per attribute in the order of the steps, columns source, attribute, value."""
+    """Show how a persona came about: one row per known attribute, in the order of the steps.
+
+    Columns: `source` (of which step), `attribute`, `value`.
+    """
     source = dict.fromkeys(CENSUS, "a person drawn like the census's")
     for step in STEPS:
         for name in step.columns:
@@ -119,6 +156,6 @@ def _by(model: LanguageModel) -> Draw:
 
 
 def contradictions(people: pd.DataFrame) -> pd.Series:
-    """Which rules each person breaks, and why, as one text by id; those who break none are left out."""
+    """Return the rules that each person breaks, and why, as one text by id; people who break no rule are left out."""
     broken = consistency.check(people)
     return (broken["rule"] + ": " + broken["reason"]).groupby(broken["persona_id"]).agg("; ".join).astype("str")

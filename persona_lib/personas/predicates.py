@@ -1,10 +1,11 @@
-"""Conditions on people, written in YAML: pandas expressions over the attributes and over named terms.
+"""Predicates of people, written in YAML: pandas expressions over the attributes and over named terms.
 
-The terms are those of data/conditions.yaml. Used by `phrases` (who a phrase suits) and `consistency` (what can't be).
+data/predicates.yaml defines the terms. `phrases` says with predicates whom a phrase suits, and `consistency` what
+contradicts itself.
 """
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache, reduce
 from pathlib import Path
 from types import CodeType
@@ -18,79 +19,102 @@ from ..attributes import BY_NAME, COLUMNS
 
 FOLDER = Path(__file__).parent / "data"
 
+Columns = Mapping[str, pd.Series | np.ndarray]  # what an expression can name
+
 
 @cache
 def read(name: str) -> Any:
-    """What data/NAME.yaml holds."""
+    """Return the content of data/NAME.yaml."""
     return files.read_yaml(FOLDER / f"{name}.yaml")
 
 
 def table(people: pd.DataFrame, loose: bool = False) -> pd.DataFrame:
-    """The people's attributes, '_' for each space, and each term as a column of True and False.
+    """Return everything that a predicate can name: the people's attributes and the terms.
 
-    An attribute that the people lack is missing for all. With `loose` the terms that data/loose.yaml has are read as
-    it has them.
+    Args:
+        people: one row per person, with `age` and any other attributes.
+        loose: replace the terms that data/loose.yaml defines by its own, wider definitions.
 
-    Raises UserError where there is no age, or more than one row per persona.
+    Returns:
+        The index of `people`. One column per attribute, with an underscore for each space in its name (all missing
+        where `people` lacks the attribute), then one boolean column per term.
+
+    Raises:
+        UserError: the people have no age, or the index has duplicates.
     """
     if "age" not in people or people["age"].isna().any():
         raise UserError("the people have no age: give a table of personas with the census attributes")
     if not people.index.is_unique:
-        raise UserError("the index of the people repeats itself: give one row per persona_id")
-    columns = {name.replace(" ", "_"): _column(people, name) for name in COLUMNS}
-    for term, expression in (read("conditions") | (read("loose") if loose else {})).items():
+        raise UserError("the index of the people has duplicates: give one row per persona_id")
+    terms = read("predicates")
+    if loose:
+        terms = terms | read("loose")
+    columns: dict[str, pd.Series | np.ndarray] = {name.replace(" ", "_"): _column(people, name) for name in COLUMNS}
+    for term, expression in terms.items():
         columns[term] = _evaluate(expression, columns)
     return pd.DataFrame(columns, index=people.index)
 
 
 def hold(expressions: Iterable[str], table: pd.DataFrame) -> np.ndarray:
-    """For each person of `table` and each expression whether it holds: array (people, expressions) of booleans."""
-    # Terms as bare arrays: columns would be aligned by their index at each step.
+    """Evaluate predicates for each person of a `table`.
+
+    Returns:
+        Whether each predicate holds: booleans, people x expressions.
+
+    Raises:
+        UserError: an expression can't be read.
+    """
+    expressions = list(expressions)
+    # Boolean terms as bare arrays: pandas would align columns by their index at each step.
     columns = {name: column.to_numpy() if column.dtype == bool else column for name, column in table.items()}
     values = {text: _evaluate(text, columns) for text in dict.fromkeys(expressions)}
-    holds = [values[text] for text in expressions]
-    return np.array(holds, dtype=bool).reshape(len(holds), len(table)).T
+    holds = np.array([values[text] for text in expressions], dtype=bool)
+    return holds.reshape(len(expressions), len(table)).T  # the reshape keeps both axes if there are no expressions
 
 
 def _column(people: pd.DataFrame, name: str) -> pd.Series:
+    """Return one attribute of the people as numbers, texts or categories; all missing if they lack it."""
+    numeric = BY_NAME[name].kind == "numeric"
+    dtype = "float" if numeric else "str"
     if name not in people:
-        return pd.Series(np.nan if BY_NAME[name].kind == "numeric" else None, people.index, dtype=_dtype(name))
+        return pd.Series(np.nan if numeric else None, people.index, dtype=dtype)
     values = people[name]
-    return values if isinstance(values.dtype, pd.CategoricalDtype) else values.astype(_dtype(name))
+    return values if isinstance(values.dtype, pd.CategoricalDtype) else values.astype(dtype)
 
 
-def _dtype(name: str) -> str:
-    return "float" if BY_NAME[name].kind == "numeric" else "str"
-
-
-def _evaluate(expression: str, columns: dict[str, pd.Series | np.ndarray]) -> np.ndarray:
+def _evaluate(expression: str, columns: Columns) -> np.ndarray:
+    # The expressions come from the files in data/. Without builtins they see the columns only.
+    scope: dict[str, Any] = {"__builtins__": {}}
     try:
-        return np.asarray(eval(_compiled(expression), {"__builtins__": {}}, columns).astype(bool))
+        return np.asarray(eval(_compiled(expression), scope, columns).astype(bool))
     except (SyntaxError, ValueError, TypeError, AttributeError, NameError) as error:
-        raise UserError(f"the condition {expression!r} can't be read ({error}): see data/conditions.yaml") from error
+        raise UserError(f"the predicate {expression!r} can't be read ({error}): see data/predicates.yaml") from error
 
 
 @cache
 def _compiled(expression: str) -> CodeType:
-    """The expression with the operators that columns have; pandas' own `eval` does the same, anew each time."""
-    tree = _OfColumns().visit(ast.parse(expression.strip(), mode="eval"))
-    return compile(ast.fix_missing_locations(tree), "<condition>", "eval")
+    """Compile an expression once, with the operators of columns; `DataFrame.eval` would parse it at every call."""
+    tree = _ForColumns().visit(ast.parse(expression.strip(), mode="eval"))
+    return compile(ast.fix_missing_locations(tree), "<predicate>", "eval")
 
 
-class _OfColumns(ast.NodeTransformer):
-    """`and`, `or`, `not` and `in` become what columns have in their place."""
+class _ForColumns(ast.NodeTransformer):
+    """Replace `and`, `or`, `not` and `in`, which work on single values, by their counterparts for columns."""
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        """Turn `a and b` into `a & b`, and `a or b` into `a | b`."""
         operator = ast.BitAnd() if isinstance(node.op, ast.And) else ast.BitOr()
         return reduce(lambda left, right: ast.BinOp(left, operator, right), map(self.visit, node.values))
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        """Turn `not a` into `~a`."""
         operator = ast.Invert() if isinstance(node.op, ast.Not) else node.op
         return ast.UnaryOp(operator, self.visit(node.operand))
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        """Turn `a in b` into `a.isin(b)`, and `a not in b` into its inverse."""
         self.generic_visit(node)
-        (operator,) = node.ops  # columns have nothing like a chain of comparisons
+        (operator,) = node.ops  # a chain such as `18 < age < 65` has no counterpart: ValueError
         if not isinstance(operator, ast.In | ast.NotIn):
             return node
         found = ast.Call(ast.Attribute(node.left, "isin", ast.Load()), node.comparators, [])

@@ -1,12 +1,12 @@
 """A persona as text: the published list of lines, prose, or an interview; attributes in order or shuffled.
 
-The form alone can change what a model answers (arXiv 2507.16076), so it is a factor to vary and a
-column in every result. The wording lies in data/profiles.yaml. Used by every notebook that shows a model a persona.
+The form alone can change what a model answers (arXiv 2507.16076). It is therefore a factor to vary and a column in
+every result. data/profiles.yaml has the wording.
 """
 
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,13 @@ FORMS: tuple[str, ...] = get_args(Form)
 
 
 def describe(row: pd.Series, form: Form = "list", shuffle_seed: int | None = None) -> str:
-    """Write a persona as text; what is missing is left out, auxiliary columns are not written.
+    """Write a persona as text, without missing attributes and without auxiliary columns.
 
     Args:
-        row: a persona. Age and income are written as plain integers.
-        form: `list` is lines `attribute: value`, the published PERSONA form; `prose` a paragraph in the third person;
-            `interview` a question and an answer per attribute.
-        shuffle_seed: None keeps the paper's order of attributes; a number is one other order, the same for everybody.
+        row: a persona. Age and income are written as whole numbers.
+        form: `list` is lines `attribute: value`, the published PERSONA form; `prose` is a paragraph in the third
+            person; `interview` is a question and an answer per attribute.
+        shuffle_seed: None keeps the paper's order of attributes; a number gives another order, the same for everybody.
 
     Raises:
         UserError: the form is unknown.
@@ -37,19 +37,30 @@ def describe(row: pd.Series, form: Form = "list", shuffle_seed: int | None = Non
 
 
 def texts(people: pd.DataFrame, form: Form = "list", shuffle_seed: int | None = None) -> pd.Series:
-    """`describe` of every row of a table of personas, on its index; several times as fast."""
+    """Write every row of a table of personas, as `describe` does; several times as fast.
+
+    Args:
+        people: personas, one per row.
+        form, shuffle_seed: as in `describe`.
+
+    Returns:
+        The texts, on the index of `people`.
+
+    Raises:
+        UserError: the form is unknown.
+    """
     _check(form)
-    columns = []
+    parts: list[list[str | None]] = []  # attributes x people
     for name in _order(shuffle_seed):
         if name in people:
-            known = people[name].notna()
-            columns.append([_put(form, name, v) if k else None for v, k in zip(people[name], known, strict=True)])
-    rows = zip(*columns, strict=True)
+            values = zip(people[name], people[name].notna(), strict=True)
+            parts.append([_put(form, name, value) if known else None for value, known in values])
+    rows = zip(*parts, strict=True) if parts else [()] * len(people)  # people x attributes
     return pd.Series([_whole(form, [part for part in row if part]) for row in rows], people.index, dtype="str")
 
 
 def order_name(shuffle_seed: int | None) -> str:
-    """What a result's column `profile_order` calls an order: 'given', or 'shuffled' and its seed."""
+    """Return the name of an order in a result's column `profile_order`: 'given', or 'shuffled' and its seed."""
     return "given" if shuffle_seed is None else f"shuffled {shuffle_seed}"
 
 
@@ -65,7 +76,7 @@ def _check(form: str) -> None:
 
 
 def _put(form: Form, name: str, value: object) -> str:
-    """One attribute in words."""
+    """Return one attribute in words."""
     text = str(int(value)) if isinstance(value, int | float | np.number) else str(value)
     if form == "list":
         return f"{name}: {text}"
@@ -83,5 +94,5 @@ def _whole(form: Form, parts: list[str]) -> str:
 
 
 @cache
-def _wording() -> dict[str, dict]:
+def _wording() -> dict[str, dict[str, Any]]:
     return files.read_yaml(WORDING)

@@ -1,12 +1,12 @@
-"""Religion, party, ideology and personality, given what the census and `origins` say of a person.
+"""Religion, party, ideology and personality, given the census attributes and the ancestry of `origins`.
 
-Religion, party and ideology are one joint draw from a log-linear model: its effects were raked once
-(`benchmarks/surveys.py`) until people like the census have the two-way tables of the General Social Survey 2024 (GSS;
-NORC). So margins and main cross-tables are right on average in a sample of any size, and nobody's draw depends on
-the others. Religion goes with ancestry, in groups (HERITAGES), as it does in the GSS or Pew's surveys.
-The GSS counts more conservatives and fewer Democrats among the young than other surveys of 2023 and 2024.
-Personality is the Big Five: means and spread by sex and age of J. A. Johnson's IPIP-NEO-120 norms, correlations of
-van der Linden et al. 2010 (meta-analysis, as observed). `data/README.md` has the sources. Used by `personas`.
+Religion, party and ideology are drawn jointly from a log-linear model. Its effects were raked once
+(`benchmarks/surveys.py`) until a population like the census has the two-way tables of the General Social Survey 2024
+(GSS; NORC). Margins and main cross-tables are therefore right on average in a sample of any size, and no draw depends
+on other people. Religion depends on ancestry, in groups (HERITAGES), as in the GSS and in Pew's surveys. The GSS counts
+more conservatives and fewer Democrats among the young than other surveys of 2023 and 2024.
+
+Personality comes from `personality`. `data/README.md` has the sources.
 """
 
 from functools import cache
@@ -17,14 +17,17 @@ import pandas as pd
 
 from .. import UserError, seeds
 from ..attributes import BY_NAME
+from . import personality
 from .origins import NATURALIZED, NO_CITIZEN, ORIGINS, RACES, pick
+from .personality import TRAITS as TRAITS
+from .personality import norms_of as norms_of
 
 DATA = Path(__file__).parent / "data"
 COLUMNS = ("big five scores", "religion", "political views", "ideology")
 NEEDED = ("age", "sex", "race", "hispanic origin", "citizenship", "education", "ancestry")
-ADULT, PERSONALITY = 18, 12  # youngest age for party and ideology, and for a personality
+ADULT = 18  # the youngest age with a party and an ideology
 
-# GSS items RELIG, PARTYID and POLVIEWS; the religions worded so that they read well alone, the others as printed.
+# GSS items RELIG, PARTYID and POLVIEWS. The religions are reworded to be clear on their own; the others are as printed.
 RELIGIONS = (
     "Protestant",
     "Christian, no denomination named",
@@ -65,9 +68,10 @@ FAITH = dict(
 PARTY = dict(zip(PARTIES, [*["Democrat"] * 2, *["Independent"] * 3, *["Republican"] * 2, "Other"], strict=True))
 LEANING = dict(zip(IDEOLOGIES, [*["Liberal"] * 3, "Moderate", *["Conservative"] * 3], strict=True))
 
+# Age bands of the GSS tables, by their youngest age.
 AGES = {"18-24": 18, "25-34": 25, "35-44": 35, "45-54": 45, "55-64": 55, "65-74": 65, "75+": 75}
 PARENTS = "35-44"  # a child has the religion of a home with parents of this age
-# GSS DEGREE: who has some college but no degree has finished high school.
+# GSS DEGREE, each with the place of its lowest label of education. Some college without a degree is high school.
 DEGREES = {
     "Less than high school": 0,
     "High school": BY_NAME["education"].labels.index("Regular high school diploma"),
@@ -75,10 +79,10 @@ DEGREES = {
     "Bachelor's": BY_NAME["education"].labels.index("Bachelor's degree"),
     "Graduate": BY_NAME["education"].labels.index("Master's degree"),
 }
-# Of people 35 to 44 years old (ACS 2024 PUMS).
+# Shares of DEGREES among people aged 35 to 44 (ACS 2024 PUMS).
 PARENTS_DEGREES = (0.099, 0.391, 0.093, 0.238, 0.179)
 RACES3 = dict(zip((RACES[0], RACES[1], RACES[5]), ("White", "Black", "Asian"), strict=True))
-# Ancestries whose religions differ from those of others of their race.
+# Groups of ancestries whose religions differ from those of other people of their race.
 HERITAGES = {
     "Indian": "Asian Indian",
     "Chinese": "Chinese, Taiwanese",
@@ -104,151 +108,150 @@ HERITAGES = {
     "Israeli": "Israeli",
 }
 
-# The tables of `reference` and `pair_shares`: party is four groups of political views, leaning three of ideology.
+# The two-way tables of `reference` and `pair_shares`. `party` has four groups of political views, `leaning` three of
+# ideology.
 DEMOGRAPHICS = ("race", "age", "sex", "education")
 PAIRS = tuple((name, other) for name in COLUMNS[1:] for other in DEMOGRAPHICS)
 PAIRS += (("religion", "party"), ("religion", "leaning"), ("political views", "ideology"))
 
-TRAITS = ("Openness", "Conscientiousness", "Extraversion", "Agreeableness", "Neuroticism")
-LEVELS = ("Extremely Low", "Low", "Average", "High", "Extremely High")
-CUTS = (-1.5, -0.5, 0.5, 1.5)  # standard deviations from the mean of US adults: T scores of 35, 45, 55 and 65
-# Van der Linden, te Nijenhuis and Bakker 2010, in the order of TRAITS.
-CORRELATIONS = np.array(
-    [
-        [1, 0.14, 0.31, 0.14, -0.12],
-        [0.14, 1, 0.21, 0.31, -0.32],
-        [0.31, 0.21, 1, 0.18, -0.26],
-        [0.14, 0.31, 0.18, 1, -0.26],
-        [-0.12, -0.32, -0.26, -0.26, 1],
-    ]
-)
-
 
 def draw(people: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Draw religion, political views, ideology and Big Five for a table of persons, on its index.
+    """Draw religion, political views, ideology and Big Five for a table of persons.
 
-    `people` has the columns NEEDED: census labels of `attributes`, and the ancestry of `origins.draw`. Columns:
-    `big five scores` is one text, 'Openness: High, Conscientiousness: Average, ...' (missing under 12); religion is
-    one of RELIGIONS, under 18 that of the home; `political views` is one of PARTIES and `ideology` of IDEOLOGIES
-    (missing under 18). Row i depends on row i of `people`, i and the seed alone. Raises UserError for columns that
-    are missing.
+    Row i of the result depends only on row i of `people`, i and the seed.
+
+    Args:
+        people: the columns NEEDED: census labels of `attributes`, and the ancestry of `origins.draw`.
+        seed: of the draw.
+
+    Returns:
+        The index of `people`; columns `big five scores` (one text, 'Openness: High, Conscientiousness: Average, ...';
+        missing under 12), `religion` (one of RELIGIONS; under 18, that of the home), `political views` (one of PARTIES;
+        missing under 18) and `ideology` (one of IDEOLOGIES; missing under 18).
+
+    Raises:
+        UserError: a column is missing.
     """
     if missing := [name for name in NEEDED if name not in people]:
         raise UserError(f"The table of persons lacks {', '.join(missing)}: draw origins first (origins.draw).")
     uniform = seeds.rng("psychographics", seed).random((len(people), 2))
     table = cells(people, uniform[:, 1])
-    _, first, of = np.unique(_numbered(table), return_index=True, return_inverse=True)
-    outcome = pick(np.exp(log_odds(table.iloc[first])), of, uniform[:, 0])
-    found = outcomes()[[*COLUMNS[1:]]].iloc[outcome].set_index(people.index)
-    found[["political views", "ideology"]] = found[["political views", "ideology"]].where(people["age"].ge(ADULT))
-    found.insert(0, COLUMNS[0], _worded(scores(people, seed)).where(people["age"].ge(PERSONALITY)))
-    return found.astype("str")
-
-
-def scores(people: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """The Big Five behind the labels: columns TRAITS, in standard deviations from the mean of US adults."""
-    mean, spread = norms_of(people, _norms())
-    alike = seeds.rng("psychographics", seed, 5).standard_normal((len(people), len(TRAITS)))
-    values = mean + spread * (alike @ np.linalg.cholesky(CORRELATIONS).T)
-    return pd.DataFrame(values, index=people.index, columns=list(TRAITS))
-
-
-def norms_of(people: pd.DataFrame, norms: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and spread (persons x TRAITS) at each person's sex and age, on straight lines between the norms' ages."""
-    found = np.zeros((2, len(people), len(TRAITS)))
-    for (sex, trait), part in norms.groupby(["sex", "trait"]):
-        who = people["sex"].eq(sex).to_numpy()
-        for values, column in zip(found, ("mean", "spread"), strict=True):
-            values[who, TRAITS.index(trait)] = np.interp(people["age"][who], part["age"], part[column])
-    return found[0], found[1]
-
-
-def _worded(values: pd.DataFrame) -> pd.Series:
-    levels = np.array(LEVELS, dtype=object)[np.searchsorted(CUTS, values.to_numpy(), side="right")]
-    return pd.Series([", ".join(map(": ".join, zip(TRAITS, row, strict=True))) for row in levels], index=values.index)
+    # People in the same cell share their odds: these are computed once per distinct cell.
+    _, first, cell = np.unique(_numbered(table), return_index=True, return_inverse=True)
+    odds = np.exp(log_odds(table.iloc[first]))  # distinct cells x outcomes
+    drawn = outcomes().iloc[pick(odds, cell, uniform[:, 0])].set_index(people.index)
+    adult = people["age"].ge(ADULT)
+    columns = {
+        "big five scores": personality.draw(people, seed),
+        "religion": drawn["religion"],
+        "political views": drawn["political views"].where(adult),
+        "ideology": drawn["ideology"].where(adult),
+    }
+    return pd.DataFrame(columns).astype("str")
 
 
 def cells(people: pd.DataFrame, uniform: np.ndarray) -> pd.DataFrame:
-    """What religion, party and ideology depend on, one row per person, in the words of the GSS.
+    """Return what religion, party and ideology depend on, in the words of the GSS.
 
-    Columns: everyone, sex, age, education, race, nativity, heritage. A child counts as its parents, whose education
-    is drawn with the number from [0, 1) in `uniform`.
+    Args:
+        people: the columns NEEDED. A child counts as its parents.
+        uniform: for each person, a number from [0, 1) with which the parents' education is drawn.
+
+    Returns:
+        One row per person, numbered from 0: columns `everyone`, `sex`, `age`, `education`, `race`, `nativity`,
+        `heritage`.
     """
     child = people["age"].lt(ADULT).to_numpy()
-    age = np.array([*AGES])[np.searchsorted([*AGES.values()], people["age"].clip(lower=ADULT), side="right") - 1]
-    level = pd.Index(BY_NAME["education"].labels).get_indexer(people["education"].astype(object)).clip(0)
-    parents = np.searchsorted(np.cumsum(PARENTS_DEGREES), uniform, side="right").clip(max=len(DEGREES) - 1)
-    degree = np.where(child, parents, np.searchsorted([*DEGREES.values()], level, side="right") - 1)
+    heritage = {ancestry: group for group, names in HERITAGES.items() for ancestry in names.split(", ")}
+    first_ancestry = people["ancestry"].str.split(" and ").str[0]
+    foreign = people["citizenship"].isin([NATURALIZED, NO_CITIZEN])
     race = people["race"].astype(object).map(RACES3).fillna("Other") + " non-Hispanic"
-    heritage = {name: kind for kind, names in HERITAGES.items() for name in names.split(", ")}
     return pd.DataFrame(
         {
             "everyone": "all",
             "sex": people["sex"].astype(object).to_numpy(),
-            "age": np.where(child, PARENTS, age),
-            "education": np.array([*DEGREES])[degree],
+            "age": np.where(child, PARENTS, _ages(people["age"])),
+            "education": _degrees(people["education"], child, uniform),
             "race": np.where(people["hispanic origin"].eq(ORIGINS[0]), race, "Hispanic"),
-            "nativity": np.where(people["citizenship"].isin([NATURALIZED, NO_CITIZEN]), "Foreign-born", "US-born"),
-            "heritage": people["ancestry"].str.split(" and ").str[0].map(heritage).fillna("Other").to_numpy(),
+            "nativity": np.where(foreign, "Foreign-born", "US-born"),
+            "heritage": first_ancestry.map(heritage).fillna("Other").to_numpy(),
         },
     )
 
 
+def _ages(age: pd.Series) -> np.ndarray:
+    """Return the band of AGES of each person; the youngest band for children."""
+    places = np.searchsorted(list(AGES.values()), age.clip(lower=ADULT), side="right") - 1
+    return np.array(list(AGES))[places]
+
+
+def _degrees(education: pd.Series, child: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Return each person's degree in the words of the GSS; for a child, a drawn degree of the parents."""
+    level = pd.Index(BY_NAME["education"].labels).get_indexer(education.astype(object)).clip(0)
+    own = np.searchsorted(list(DEGREES.values()), level, side="right") - 1
+    parents = np.searchsorted(np.cumsum(PARENTS_DEGREES), uniform, side="right").clip(max=len(DEGREES) - 1)
+    return np.array(list(DEGREES))[np.where(child, parents, own)]
+
+
 def outcomes() -> pd.DataFrame:
-    """All combinations of religion, political views and ideology, with the coarser faith, party and leaning."""
+    """Return all combinations of religion, political views and ideology, with the columns that `coarser` adds."""
     index = pd.MultiIndex.from_product([RELIGIONS, PARTIES, IDEOLOGIES], names=COLUMNS[1:])
     return coarser(index.to_frame(index=False))
 
 
 def log_odds(table: pd.DataFrame) -> np.ndarray:
-    """Log-odds (up to a constant) of each of `outcomes` for each row of `cells`: the sum of the committed effects."""
-    options, total = outcomes(), np.zeros((len(table), len(outcomes())))
+    """Return the log-odds of each outcome for each row of `cells`: the sum of the committed effects.
+
+    Rows of `table` x rows of `outcomes`; each row is determined up to a constant.
+    """
+    options = outcomes()
+    total = np.zeros((len(table), len(options)))
     for attribute, tables in _effects().items():
-        labels, of = np.unique(crossed(options, attribute), return_inverse=True)
-        found = np.zeros((len(table), len(labels)))
+        labels, place = np.unique(crossed(options, attribute), return_inverse=True)
+        effect = np.zeros((len(table), len(labels)))  # rows x values of the attribute
         for other, effects in tables.items():
-            found += effects.reindex(index=crossed(table, other), columns=labels).to_numpy()
-        total += found[:, of]
+            effect += effects.reindex(index=crossed(table, other), columns=labels).to_numpy()
+        total += effect[:, place]
     return total
 
 
 def crossed(table: pd.DataFrame, name: str) -> pd.Series:
-    """A column, or the values of two that are named 'a and b', joined."""
+    """Return a column; for a name 'a and b', return the values of both columns, joined by ' and '."""
     first, *second = name.split(" and ")
     return table[first] + " and " + table[second[0]] if second else table[first]
 
 
 def _numbered(table: pd.DataFrame) -> np.ndarray:
-    """One number for each different row."""
-    codes = [pd.factorize(table[name], sort=True) for name in table]
-    return np.ravel_multi_index([code for code, _ in codes], [len(labels) for _, labels in codes])
+    """Return one number per row, the same for equal rows only."""
+    codes = []
+    sizes = []
+    for name in table:
+        code, labels = pd.factorize(table[name], sort=True)
+        codes.append(code)
+        sizes.append(len(labels))
+    return np.ravel_multi_index(codes, sizes)
 
 
 @cache
 def _effects() -> dict[str, dict[str, pd.DataFrame]]:
-    """By attribute, then by what it depends on: effects, with a row for each value of the latter."""
+    """Return the effects by attribute and by what it depends on: values of the latter x values of the attribute."""
     found: dict[str, dict[str, pd.DataFrame]] = {}
     for (attribute, other), part in pd.read_csv(DATA / "survey_effects.csv").groupby(["attribute", "other"]):
         found.setdefault(attribute, {})[other] = part.pivot(index="other value", columns="value", values="effect")
     return found
 
 
-@cache
-def _norms() -> pd.DataFrame:
-    return pd.read_csv(DATA / "big_five.csv")
-
-
 def reference() -> pd.DataFrame:
-    """Two-way tables of GSS 2024: columns attribute, other, value, other value, share; the pairs are PAIRS.
+    """Return the two-way tables of GSS 2024, for the pairs PAIRS, in the form of `distances.pair_shares`.
 
-    Shares of all adults, 1 in sum for each pair; the form of `distances.pair_shares`. Within each sex, age, race and
-    education they are the GSS's; how many people there are of each is the census's.
+    Columns: `attribute`, `other`, `value`, `other value`, `share` (of all adults; the shares of a pair sum to 1).
+    Shares within a sex, age, race or education are the GSS's; the sizes of these groups are the census's.
     """
     return pd.read_csv(DATA / "survey_shares.csv")
 
 
 def pair_shares(people: pd.DataFrame) -> pd.DataFrame:
-    """The same tables of the adults among `people` (the columns NEEDED and those of `draw`)."""
+    """Return the tables of `reference` for the adults among `people` (the columns NEEDED and those of `draw`)."""
     adults = people[people["age"].ge(ADULT)]
     table = pd.concat([cells(adults, np.zeros(len(adults))), coarser(adults).reset_index(drop=True)], axis=1)
     frames = []
@@ -260,6 +263,9 @@ def pair_shares(people: pd.DataFrame) -> pd.DataFrame:
 
 
 def coarser(table: pd.DataFrame) -> pd.DataFrame:
-    """Religion, political views and ideology with the coarser faith, party and leaning."""
-    columns = {"faith": ("religion", FAITH), "party": ("political views", PARTY), "leaning": ("ideology", LEANING)}
-    return table[[*COLUMNS[1:]]].assign(**{name: table[of].map(kinds) for name, (of, kinds) in columns.items()})
+    """Return religion, political views and ideology with the coarser columns `faith`, `party` and `leaning`."""
+    return table[list(COLUMNS[1:])].assign(
+        faith=table["religion"].map(FAITH),
+        party=table["political views"].map(PARTY),
+        leaning=table["ideology"].map(LEANING),
+    )

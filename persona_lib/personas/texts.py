@@ -1,17 +1,18 @@
 """The texts of a persona: quirks and mannerisms, lifestyle, personal time, the job in detail, ideology in free words.
 
-Quirks and mannerisms are drawn from hand-written sets so that none contradicts the person; in the paper a language
-model writes both (section 3.1). The other texts are written by a language model, as in the paper, or put together
-from hand-written phrases, so that everything works without a model.
+Quirks and mannerisms are drawn from hand-written sets, such that none contradicts the person; in the paper a language
+model writes both (section 3.1). The other texts are written by a language model, as in the paper, or put together from
+hand-written phrases: everything works without a model.
 """
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import create_model
 
 from .. import UserError
-from ..model import LanguageModel
-from ..model.reply import Reply
+from ..model import LanguageModel, Reply
 from ..templates import bounded
 from ..templates import load as load_template
 from . import phrases, predicates, profiles
@@ -23,21 +24,21 @@ SETS = {
     "ideology": "ideology",
 }
 QUIRKS = {"defining quirks": "quirks", "mannerisms": "mannerisms"}
-QUIRK_SHARES = (0.3, 0.45, 0.25)  # of people who get one, two and three phrases: our choice, no survey says
+QUIRK_SHARES = (0.3, 0.45, 0.25)  # of people who get one, two and three phrases: our choice, without a source
 FALLBACK = "fallback"
-SHARE_IDEOLOGY = 0.1  # of people whose ideology is put in free words: our choice, the paper shows single cases only
+SHARE_IDEOLOGY = 0.1  # of people whose ideology is in free words: our choice, the paper shows only single cases
 
 
 def quirks(people: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Draw each person's `defining quirks` and `mannerisms`.
 
     Args:
-        people: indexed by `persona_id`, with the census columns and, where there are, the surveys' (somebody
-            introverted gets no outgoing quirk).
-        seed: with the id it settles what a person gets; who else is in the table doesn't matter.
+        people: indexed by `persona_id`, with the census columns and, if available, the surveys' (an introvert gets no
+            outgoing quirk).
+        seed: id and seed determine what a person gets; other people in the table do not matter.
 
     Returns:
-        The index of `people`; in each column one to three phrases of different topics joined by '; ', missing for
+        The index of `people`; in each column one to three phrases of different topics, joined by '; '. Missing for
         children under 3.
     """
     table = predicates.table(people)
@@ -48,14 +49,18 @@ def fallback(people: pd.DataFrame, seed: int, share_ideology: float = SHARE_IDEO
     """Write the open-ended attributes without a model, from data/job.yaml, personal_time, lifestyle and ideology.yaml.
 
     Args:
-        people: indexed by `persona_id`, with the census columns and, where there are, the surveys'.
-        seed: with the id it settles what a person gets; who else is in the table doesn't matter.
-        share_ideology: of those who have an ideology, how many get it in free words on the same side; the others keep
-            the label.
+        people: indexed by `persona_id`, with the census columns and, if available, the surveys'.
+        seed: id and seed determine what a person gets; other people in the table do not matter.
+        share_ideology: share of those with an ideology (0 to 1) who get it in free words, on the same side; the others
+            keep the label.
 
     Returns:
-        The index of `people`; columns `detailed job description` (missing for who has no occupation), `personal time`,
-        `lifestyle`, `ideology` (missing where the people have none), `written by` ('fallback') and `failure` (missing).
+        The index of `people`; columns `detailed job description` (missing without an occupation), `personal time`,
+        `lifestyle`, `ideology` (missing where the people's is missing), `written by` ('fallback') and `failure`
+        (missing).
+
+    Raises:
+        UserError: the share is not from 0 to 1.
     """
     table = predicates.table(people)
     texts = {name: _compose(table, name, seed) for name in SETS}
@@ -77,26 +82,29 @@ def by_model(
     Args:
         people, seed, share_ideology: as in `fallback`.
         model: the writer.
-        words: about the most words of each text.
+        words: the approximate maximum length of each text.
         templates: folder with a `write.txt` of the user's own.
 
     Returns:
-        The columns of `fallback`. `written by` is the model's name, or 'fallback' where its reply can't be used; then
-        all texts of the person are the hand-written ones and `failure` says why. A wording of ideology that leaves the
-        label's side, as far as the words left, liberal, progressive, right and conservative tell, can't be used.
+        The columns of `fallback`. `written by` is the model's name, or 'fallback' where its reply is not usable: then
+        all texts of the person are the hand-written ones, and `failure` says why. A wording of ideology that leaves the
+        label's side, judged by the words left, liberal, progressive, right and conservative, is not usable.
     """
-    table, template = predicates.table(people), load_template("write", templates)
+    table = predicates.table(people)
+    template = load_template("write", templates)
     written = fallback(people, seed, share_ideology)
     asked = written[[*SETS]].notna()
     asked["ideology"] = _free(table, seed, share_ideology)
+    told = people.drop(columns=[name for name in SETS if name in people and name != "ideology"])
+    # People who need the same texts share a schema.
     for wanted, those in asked.groupby([*SETS], sort=False):
         names = [name for name, want in zip(SETS, wanted, strict=True) if want]
         fields = {name: name.replace(" ", "_") for name in names}
-        schema = create_model("Written", **{field: (bounded(words), ...) for field in fields.values()})
-        values = {"words": words, "asked": ", ".join(f'"{field}"' for field in fields.values())}
-        known = people.loc[those.index].drop(columns=[n for n in SETS if n in people and n != "ideology"])
-        messages = [template.messages(values | {"persona": profiles.describe(row)}) for _, row in known.iterrows()]
-        replies = model.ask(messages, schema=schema, step="writing")
+        types: dict[str, Any] = {field: (bounded(words), ...) for field in fields.values()}
+        values = {"words": words, "asked": ", ".join(f'"{field}"' for field in types)}
+        personas = profiles.texts(told.loc[those.index])
+        messages = [template.messages(values | {"persona": persona}) for persona in personas]
+        replies = model.ask(messages, schema=create_model("Written", **types), step="writing")
         texts = pd.DataFrame([_texts(reply, fields) for reply in replies], those.index, dtype="str")
         good = texts["failure"].isna()
         if "ideology" in names:
@@ -109,40 +117,48 @@ def by_model(
 
 
 def _texts(reply: Reply, fields: dict[str, str]) -> dict[str, str | None]:
-    """One row: what the model wrote, on one line, and why it can't be used."""
+    """Return what the model wrote, each text on one line, and `failure`: why it is not usable."""
     if reply.failure:
         return {"failure": reply.failure}
-    texts = {name: " ".join(getattr(reply.value, field).split()) for name, field in fields.items()}
+    texts: dict[str, str | None] = {
+        name: " ".join(getattr(reply.value, field).split()) for name, field in fields.items()
+    }
     empty = [name for name, text in texts.items() if not text]
     return texts | {"failure": f"nothing written for {', '.join(empty)}" if empty else None}
 
 
 def _compose(table: pd.DataFrame, name: str, seed: int) -> pd.Series:
-    """One phrase of each topic, joined; missing where no topic has one."""
+    """Return one phrase of each topic, joined; missing where no topic has one."""
     chosen, _ = phrases.draw(table, phrases.load(SETS[name]), seed)
     return phrases.join(chosen.to_numpy(), table.index)
 
 
 def _several(table: pd.DataFrame, name: str, seed: int) -> pd.Series:
-    chosen, keys = phrases.draw(table, phrases.load(QUIRKS[name]), seed)
-    most = phrases.uniforms(table.index, [f"how many {name}"], seed)[:, 0]
-    count = 1 + np.searchsorted(np.cumsum(QUIRK_SHARES)[:-1], most, side="right")
-    first = np.argsort(keys.to_numpy(), axis=1)[:, : len(QUIRK_SHARES)]
-    texts = np.take_along_axis(chosen.to_numpy(), first, axis=1)
-    return phrases.join(np.where(np.arange(len(QUIRK_SHARES)) < count[:, None], texts, None), table.index)
+    """Return one to three phrases of different topics, joined; missing where no topic has one."""
+    chosen, numbers = phrases.draw(table, phrases.load(QUIRKS[name]), seed)  # people x topics, both
+    uniform = phrases.uniforms(table.index, [f"how many {name}"], seed)[:, 0]
+    count = 1 + np.searchsorted(np.cumsum(QUIRK_SHARES)[:-1], uniform, side="right")
+    most = len(QUIRK_SHARES)
+    first = np.argsort(numbers.to_numpy(), axis=1)[:, :most]
+    texts = np.take_along_axis(chosen.to_numpy(), first, axis=1)  # people x most
+    texts[np.arange(most) >= count[:, None]] = None
+    return phrases.join(texts, table.index)
 
 
 def _free(table: pd.DataFrame, seed: int, share: float) -> pd.Series:
-    """Who gets their ideology in free words."""
+    """Return who gets their ideology in free words."""
     if not 0 <= share <= 1:
         raise UserError(f"share_ideology must be from 0 to 1; it is {share!r}")
     return table["ideology"].notna() & (phrases.uniforms(table.index, ["free ideology"], seed)[:, 0] < share)
 
 
 def _same_side(table: pd.DataFrame, texts: pd.Series) -> pd.Series:
-    """Whether a wording is on its label's side: never on the other, and of a moderate on none."""
-    label, text = (
-        t["right"].astype(int) - t["left"].astype(int)
-        for t in (table, predicates.table(pd.DataFrame({"age": table["age"], "ideology": texts})))
-    )
-    return (text == label) | (text == 0)
+    """Return whether each wording is on its label's side or on no side; a moderate's must be on no side."""
+    wordings = predicates.table(pd.DataFrame({"age": table["age"], "ideology": texts}))
+    side = _side(wordings)
+    return (side == _side(table)) | (side == 0)
+
+
+def _side(table: pd.DataFrame) -> pd.Series:
+    """Return -1 for the left, 1 for the right, 0 for neither or both."""
+    return table["right"].astype(int) - table["left"].astype(int)

@@ -1,7 +1,7 @@
-"""The questions: the built-in bank, PRISM or a file of the user's own; the paper's filters; topics; splits.
+"""Prompts: the built-in bank, PRISM or a user's own file; the paper's filters; topics; splits.
 
-Notebook 02 opens this wing for its rooms `screening` and `topics`. Every notebook that asks a model takes its questions
-from here: `prompts.sample(prompts.load(), n, seed)`.
+Notebook 02 shows the filters (`screening`) and `topics`. Every notebook that asks a model draws its prompts here:
+`prompts.sample(prompts.load(), n, seed)`.
 """
 
 from . import screening, topics

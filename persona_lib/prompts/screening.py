@@ -1,19 +1,20 @@
-"""Which prompts are worth asking: the paper's filters counted in a funnel, and how much it matters who is asked.
+"""Which prompts are worth asking: the paper's filters as a funnel, and how much an answer depends on the persona.
 
-Section 3.2 of the paper keeps 3,868 of PRISM's 8,011 opening prompts: those with a question mark, of five words or
-more, that a zero-shot classifier takes for controversial. A prompt that is not kept stays in the table with the
-reason, and one that the classifier could not sort is neither kept nor removed. Used by 02_prompts.
+Section 3.2 of the paper keeps 3,868 of PRISM's 8,011 opening prompts: those with a question mark, with five words or
+more, and controversial according to a zero-shot classifier. A removed prompt stays in the table with the reason. A
+prompt that the classifier could not sort counts as unscored: neither kept nor removed.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import create_model
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from .. import UserError, files
-from ..model import Model
+from ..model import LanguageModel
 from ..templates import load as load_template
 from .bank import sample
 
@@ -22,7 +23,7 @@ FEWEST_PERSONAS = 5  # for an interval of the persona-dependence
 QUESTION_MARKS = "[?\uff1f\u061f]"  # also the full-width and the Arabic one
 YES, NO = "yes", "no"
 
-# What can become of a prompt, in the order of the funnel: why it is out, and what is left after that step.
+# Why a prompt is removed, in the order of the funnel, and the name of what is left after that step.
 REPEAT, NO_MARK, SHORT = "repeats an earlier prompt", "no question mark", f"under {FEWEST_WORDS} words"
 NOT_ASKED, UNSCORED, SETTLED = "not put to the classifier", "unscored", "not value-laden"
 STEPS = {
@@ -36,28 +37,35 @@ STEPS = {
 
 
 def formal(table: pd.DataFrame) -> pd.DataFrame:
-    """Mark what needs no model to be removed: repeats (white space aside), no question mark, under five words.
+    """Mark the prompts that the filters without a model remove: repeats, no question mark, under five words.
+
+    Texts that differ in white space alone count as repeats.
 
     Args:
         table: columns as from `prompts.load`.
 
     Returns:
-        The same rows with `removed`: the first reason that holds (a key of `STEPS`), or missing.
+        The same rows with `removed`: the first reason that applies (a key of `STEPS`), or missing.
     """
     text = table["prompt"]
-    plain = text.str.split().str.join(" ")
+    words = text.str.split()
     reasons = {
-        REPEAT: plain.duplicated(),
+        REPEAT: words.str.join(" ").duplicated(),
         NO_MARK: ~text.str.contains(QUESTION_MARKS),
-        SHORT: text.str.split().str.len() < FEWEST_WORDS,
+        SHORT: words.str.len() < FEWEST_WORDS,
     }
-    return table.assign(removed=np.select(list(reasons.values()), list(reasons), None)).astype({"removed": "str"})
+    kept: Any = None  # numpy's annotation of the default leaves None out
+    return table.assign(removed=np.select(list(reasons.values()), list(reasons), kept)).astype({"removed": "str"})
 
 
 def value_laden(
-    screened: pd.DataFrame, classifier: Model, n: int | None = None, seed: int = 0, templates: str | None = None
+    screened: pd.DataFrame,
+    classifier: LanguageModel,
+    n: int | None = None,
+    seed: int = 0,
+    templates: str | None = None,
 ) -> pd.DataFrame:
-    """Ask a model of each prompt that is left whether people would disagree about the answer: one call each.
+    """Ask a model about each remaining prompt: would people disagree about the answer? One call per prompt.
 
     Args:
         screened: as from `formal`.
@@ -67,38 +75,50 @@ def value_laden(
         templates: folder with a `value_laden.txt` of the user's own.
 
     Returns:
-        The same rows, `removed` filled in further, and `classifier`, `template` (hash), `verdict` (yes or no),
-        `failure` (why there is no verdict), missing where nothing was asked.
+        The same rows with more of `removed` filled in, and four columns that are missing where nothing was asked:
+        `classifier`, `template` (hash), `verdict` (yes or no) and `failure` (why there is no verdict).
     """
     left = screened[screened["removed"].isna()]
-    asked = left if n is None else left.loc[left["prompt_id"].isin(sample(left, n, seed)["prompt_id"])]
+    asked = left
+    if n is not None:
+        drawn = sample(left, n, seed)["prompt_id"]
+        asked = left[left["prompt_id"].isin(drawn)]
     template = load_template("value_laden", templates)
-    schema = create_model("Sorting", verdict=(Literal[YES, NO], ...))
+    fields: dict[str, Any] = {"verdict": (Literal[YES, NO], ...)}
     messages = [template.messages({"question": text, "yes": YES, "no": NO}) for text in asked["prompt"]]
-    replies = classifier.ask(messages, schema=schema, step="sorting of prompts")
+    replies = classifier.ask(messages, schema=create_model("Sorting", **fields), step="sorting of prompts")
+    values: list[Any] = [reply.value for reply in replies]
     found = pd.DataFrame(
         {
             "classifier": classifier.name,
             "template": template.sha256,
-            "verdict": [r.value.verdict if r.value else None for r in replies],
-            "failure": [r.failure for r in replies],
+            "verdict": [value.verdict if value else None for value in values],
+            "failure": [reply.failure for reply in replies],
         },
         index=asked.index,
         dtype="str",
     )
     table = screened.join(found)
-    verdict = table["verdict"].map({YES: None, NO: SETTLED}).where(table["verdict"].notna(), UNSCORED)
-    outcome = verdict.where(table["classifier"].notna(), NOT_ASKED)
+    by_verdict = table["verdict"].map({YES: None, NO: SETTLED}).where(table["verdict"].notna(), UNSCORED)
+    outcome = by_verdict.where(table["classifier"].notna(), NOT_ASKED)
     return table.assign(removed=table["removed"].fillna(outcome).astype("str"))
 
 
 def passed(screened: pd.DataFrame) -> pd.DataFrame:
-    """The prompts that no filter removed, among them those that the classifier was not asked about."""
+    """Return the prompts that no filter removed, including those that the classifier was not asked about."""
     return screened[screened["removed"].isna() | (screened["removed"] == NOT_ASKED)].reset_index(drop=True)
 
 
 def funnel(screened: pd.DataFrame) -> pd.DataFrame:
-    """How many prompts are left after each step: index `step`; columns `kept`, `out`, `reason` why these are out."""
+    """Count the prompts that are left after each filter.
+
+    Args:
+        screened: as from `formal` or `value_laden`.
+
+    Returns:
+        Index `step`, 'in the source' first; `kept` (prompts left after the step), `out` (removed by it), `reason` (of
+        these).
+    """
     out = screened["removed"].value_counts().reindex(list(STEPS), fill_value=0)
     kept = len(screened) - out.cumsum()
     table = pd.DataFrame({"kept": kept, "out": out, "reason": out.index}).set_index(pd.Index(STEPS.values()))
@@ -107,39 +127,49 @@ def funnel(screened: pd.DataFrame) -> pd.DataFrame:
 
 
 def said_yes(screened: pd.DataFrame, by: str) -> pd.DataFrame:
-    """How often the classifier says yes: index `by`; `n` sorted, `unscored`, `rate`, `low`, `high` (95%, Wilson)."""
-    from statsmodels.stats.proportion import proportion_confint
+    """Compute how often the classifier says yes in each group.
 
+    Args:
+        screened: as from `value_laden`.
+        by: column of the groups.
+
+    Returns:
+        Index `by`; `n` (sorted prompts), `unscored`, `rate`, `low`, `high` (95% Wilson interval). Rate and interval are
+        missing where no prompt was sorted.
+    """
     asked = screened[screened["classifier"].notna()]
-    groups = asked.assign(yes=(asked["verdict"] == YES).where(asked["verdict"].notna())).groupby(by, sort=False)
+    is_yes = (asked["verdict"] == YES).where(asked["verdict"].notna())
+    groups = asked.assign(yes=is_yes).groupby(by, sort=False)
     yes = groups["yes"].sum().astype(int)
-    table = pd.DataFrame(
-        {"n": groups["verdict"].count(), "unscored": groups["verdict"].apply(lambda v: v.isna().sum())}
-    )
-    known = table["n"] > 0
-    low, high = proportion_confint(yes.where(known), table["n"].where(known), method="wilson")
-    return table.assign(rate=(yes / table["n"]).where(known), low=low, high=high)
+    n = groups["verdict"].count()
+    unscored = groups["verdict"].apply(lambda verdicts: verdicts.isna().sum())
+    known = n > 0
+    low, high = proportion_confint(yes.where(known), n.where(known), method="wilson")
+    rate = (yes / n).where(known)
+    return pd.DataFrame({"n": n, "unscored": unscored}).assign(rate=rate, low=low, high=high)
 
 
 def persona_dependence(judgments: pd.DataFrame | str | None, value: str = "p_chosen") -> pd.DataFrame:
-    """For each prompt, the share of the variance of judgments that lies between personas (intraclass correlation).
+    """Compute for each prompt the share of the variance of judgments between personas: the intraclass correlation.
 
-    The judgments of a prompt must be about the same answers for all personas, as in a dense block; else what differs
-    between personas is also what they were shown.
+    All personas must judge the same answers to a prompt, as in a dense block. Otherwise the differences between
+    personas include differences between the answers.
 
     Args:
-        judgments: columns `persona_id`, `prompt_id` and `value`, a row each; a .parquet or .csv file of them; or None.
-        value: 'p_chosen', a probability: a choice drawn with it varies by p (1 - p) within a persona. Any other column
-            is a score, whose variance within a persona takes two scores or more of the same persona and prompt.
+        judgments: columns `persona_id`, `prompt_id` and `value`, one judgment per row; the path of a .parquet or .csv
+            file with these columns; or None.
+        value: 'p_chosen', a probability from 0 to 1: a choice drawn with it has the variance p (1 - p) within a
+            persona. Any other column is a score: its variance within a persona is estimated from two or more scores of
+            the same persona and prompt.
 
     Returns:
-        Index `prompt_id`; columns `n` (personas that count), `failed` (judgments without a value, and single scores),
-        `mean`, `between` and `within` (variances), `share` = between / (between + within), `low` and `high` (95%,
-        jackknife over personas). No share where nothing varies, no interval under five personas. None gives an empty
-        table.
+        Index `prompt_id`; `n` (personas that count), `failed` (judgments without a value, and single scores), `mean`,
+        `between` and `within` (variances), `share` = between / (between + within), `low` and `high` (95% jackknife over
+        personas). The share is missing where nothing varies, the interval also with fewer than five personas. None
+        returns an empty table.
 
     Raises:
-        UserError: a missing column, a p_chosen outside 0 to 1, or a file that can't be read.
+        UserError: a missing column, a `p_chosen` outside 0 to 1, or a file that cannot be read.
     """
     columns = ["n", "failed", "mean", "between", "within", "share", "low", "high"]
     if judgments is None:
@@ -150,10 +180,10 @@ def persona_dependence(judgments: pd.DataFrame | str | None, value: str = "p_cho
 
 
 def _judgments(judgments: pd.DataFrame | str, value: str) -> pd.DataFrame:
-    """The judgments as a checked table."""
+    """Return the judgments as a checked table."""
     if isinstance(judgments, str):
         judgments = files.read_table(judgments)
-    if missing := [c for c in ("persona_id", "prompt_id", value) if c not in judgments]:
+    if missing := [name for name in ("persona_id", "prompt_id", value) if name not in judgments]:
         raise UserError(f"the judgments lack {', '.join(missing)}: they have {', '.join(map(str, judgments.columns))}")
     try:
         judgments = judgments.assign(**{value: pd.to_numeric(judgments[value])})
@@ -165,41 +195,57 @@ def _judgments(judgments: pd.DataFrame | str, value: str) -> pd.DataFrame:
 
 
 def _components(group: pd.DataFrame, value: str) -> list[float]:
-    """One prompt's row of `persona_dependence`."""
-    people = group.groupby("persona_id")[value].agg(["mean", "var", "count"]).query("count > 0")
+    """Return one prompt's row of `persona_dependence`."""
+    people = group.groupby("persona_id")[value].agg(["mean", "var", "count"])
+    people = people[people["count"] > 0]
     if value == "p_chosen":
-        people["within"] = people["mean"] * (1 - people["mean"])
-        people["noise"] = (people["var"] / people["count"]).fillna(0)  # one probability is taken at its word
+        within = people["mean"] * (1 - people["mean"])
+        noise = (people["var"] / people["count"]).fillna(0)  # a single probability is taken as exact
     else:
-        people = people[people["count"] > 1].assign(within=lambda p: p["var"], noise=lambda p: p["var"] / p["count"])
-    n, failed, mean = len(people), len(group) - people["count"].sum(), people["mean"].mean()
+        people = people[people["count"] > 1]  # a single score has no variance
+        within = people["var"]
+        noise = people["var"] / people["count"]
+    n = len(people)
+    failed = len(group) - people["count"].sum()
+    mean = people["mean"].mean()
     if n < 2:
         return [n, failed, mean, *[np.nan] * 5]
-    parts = people[["mean", "within", "noise"]].to_numpy(float).T
-    between, within = _variances(*parts)
-    low, high = _jackknife(parts) if n >= FEWEST_PERSONAS and between + within > 0 else (np.nan, np.nan)
-    return [n, failed, mean, between, within, float(_share(*parts)), low, high]
+    parts = np.stack([people["mean"], within, noise]).astype(float)  # 3 x personas
+    between_variance, within_variance = _variances(*parts)
+    estimable = n >= FEWEST_PERSONAS and between_variance + within_variance > 0
+    low, high = _jackknife(parts) if estimable else (np.nan, np.nan)
+    return [n, failed, mean, between_variance, within_variance, float(_share(*parts)), low, high]
 
 
 def _variances(mean: np.ndarray, within: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Between personas (the last axis), without what the noise of their means adds, never below 0; and within them."""
-    return np.clip(mean.var(axis=-1, ddof=1) - noise.mean(axis=-1), 0, None), within.mean(axis=-1)
+    """Return the variance between personas and the mean variance within them; personas are the last axis.
+
+    The persona means vary more than the personas, by the error variance of each mean (`noise`): that is subtracted, and
+    the difference is never below 0.
+    """
+    between = np.clip(mean.var(axis=-1, ddof=1) - noise.mean(axis=-1), 0, None)
+    return between, within.mean(axis=-1)
 
 
 def _share(mean: np.ndarray, within: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Return between / (between + within), NaN where both are 0; personas are the last axis."""
     between, inside = _variances(mean, within, noise)
     total = between + inside
     return np.divide(between, total, out=np.full_like(total, np.nan), where=total > 0)
 
 
 def _jackknife(parts: np.ndarray) -> tuple[float, float]:
-    """95% interval of the share, leaving each persona out in turn, on the arcsine scale with Student's t.
+    """Return the 95% interval of the share: leave each persona out in turn, arcsine scale, Student's t.
 
     It covers the truth in 91 of 100 cases with 8 personas, in 93 to 95 with 20 or more (beta-binomial choices).
+
+    Args:
+        parts: 3 x personas: mean, variance within, error variance of the mean.
     """
     n = parts.shape[1]
-    without = np.stack([np.delete(parts, i, axis=1) for i in range(n)], axis=1)
-    angles = np.arcsin(np.sqrt(np.nan_to_num(_share(*without))))
+    without_one = np.stack([np.delete(parts, i, axis=1) for i in range(n)], axis=1)  # 3 x n x (n - 1)
+    angles = np.arcsin(np.sqrt(np.nan_to_num(_share(*without_one))))
     half = stats.t.ppf(0.975, n - 1) * np.sqrt((n - 1) * angles.var())
-    ends = np.arcsin(np.sqrt(_share(*parts))) + np.array([-half, half])
-    return tuple(np.sin(np.clip(ends, 0, np.pi / 2)) ** 2)
+    middle = np.arcsin(np.sqrt(_share(*parts)))
+    low, high = np.sin(np.clip([middle - half, middle + half], 0, np.pi / 2)) ** 2
+    return low, high

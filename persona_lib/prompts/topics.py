@@ -1,10 +1,12 @@
-"""What prompts are about: clusters of their sentence vectors, labelled by their strongest terms, and near-duplicates.
+"""Give prompts a topic, and find near-duplicates among them.
 
-The default vectors are TF-IDF, reduced by a singular value decomposition: they see words, not meaning, and find topics
-where prompts of a topic share words, as thousands of prompts do. A sentence embedding sees more. Used by 02_prompts.
+A topic is a cluster of the prompts' sentence vectors, labelled by its strongest terms. The default vectors are TF-IDF,
+reduced by a singular value decomposition. They see words, not meaning: they find a topic where its prompts share words,
+as they do among thousands of prompts. A sentence embedding also sees prompts that mean the same in other words.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,7 @@ TERMS = 3  # in a label
 
 
 def assign(prompts: pd.DataFrame, n_topics: int = 30, seed: int = 0, embedder: Embedder | None = None) -> pd.DataFrame:
-    """Give a topic to the prompts that have none: the label of their cluster. Those that have one keep it.
+    """Give each prompt without a topic the label of its cluster; prompts with a topic keep it.
 
     Args:
         prompts: columns as from `prompts.load`.
@@ -28,47 +30,56 @@ def assign(prompts: pd.DataFrame, n_topics: int = 30, seed: int = 0, embedder: E
     bare = prompts["topic"] == NO_TOPIC
     if not bare.any():
         return prompts
-    return prompts.assign(topic=prompts["topic"].mask(bare, cluster(prompts["prompt"][bare], n_topics, seed, embedder)))
+    labels = cluster(prompts["prompt"][bare], n_topics, seed, embedder)
+    return prompts.assign(topic=prompts["topic"].mask(bare, labels))
 
 
 def cluster(texts: pd.Series, n_topics: int = 30, seed: int = 0, embedder: Embedder | None = None) -> pd.Series:
-    """The label of each text's cluster: the terms that are strongest in it compared to all texts.
+    """Return the label of each text's cluster: the terms that are strongest in it compared to all texts.
 
     Args:
         texts: one prompt each.
         n_topics: how many clusters; two with the same strongest terms count as one.
         seed: of the clustering.
         embedder: None for TF-IDF; the name or folder of a sentence-transformers model; or a function from a list of
-            texts to an array with a row each.
+            texts to an array with one row per text.
 
     Raises:
-        UserError: fewer texts than clusters, no words in the texts, or sentence-transformers is not installed.
+        UserError: fewer different texts than clusters, no words in the texts, or sentence-transformers is not
+            installed.
     """
-    from sklearn.cluster import KMeans
+    from sklearn.cluster import KMeans  # sklearn takes a second, which most users of prompts never need
 
-    terms, names = _terms(texts)
-    points = _reduced(terms, seed) if embedder is None else _embedded(list(texts), embedder)
+    weights, words = _tfidf(texts)  # texts x words
+    points = _reduced(weights, seed) if embedder is None else _embedded(list(texts), embedder)  # texts x dimensions
     different = len(np.unique(points, axis=0))
     if not 1 <= n_topics <= different:
         raise UserError(
             f"cannot form {n_topics} topics of {different} different prompts: choose a number from 1 to {different}"
         )
     found = KMeans(n_topics, n_init=10, random_state=seed).fit_predict(points)
-    usual = terms.mean(axis=0)
-    labels = {k: _label(np.asarray(terms[found == k].mean(axis=0) - usual).ravel().round(9), names) for k in set(found)}
+    usual = weights.mean(axis=0)
+    labels = {}
+    for number in set(found):
+        strength = weights[found == number].mean(axis=0) - usual
+        labels[number] = _label(np.asarray(strength).ravel().round(9), words)
     return pd.Series(found, texts.index).map(labels)
 
 
 def near_duplicates(prompts: pd.DataFrame, threshold: float = 0.6) -> pd.DataFrame:
-    """Pairs of prompts whose TF-IDF vectors, of all words, have at least this cosine similarity.
+    """Find pairs of prompts whose TF-IDF vectors of all words have at least this cosine similarity.
+
+    Args:
+        prompts: columns as from `prompts.load`.
+        threshold: the lowest similarity that counts, from 0 to 1.
 
     Returns:
-        One row per pair, the closest first: `similarity`, `prompt_id`, `other_id`, `prompt`, `other`, and `across`:
-        whether one is held out and the other in train, where the held-out prompt is known to whoever saw the other.
+        One row per pair, the most similar first: `similarity`, `prompt_id`, `other_id`, `across`, `prompt`, `other`.
+        `across`: one prompt is held out and the other is in train, so a model trained on one has nearly seen the other.
     """
-    from sklearn import config_context
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.neighbors import radius_neighbors_graph
+    from sklearn import config_context  # as in `cluster`
+    from sklearn.feature_extraction.text import TfidfVectorizer  # as in `cluster`
+    from sklearn.neighbors import radius_neighbors_graph  # as in `cluster`
 
     columns = ["similarity", "prompt_id", "other_id", "across", "prompt", "other"]
     if len(prompts) < 2:
@@ -77,8 +88,9 @@ def near_duplicates(prompts: pd.DataFrame, threshold: float = 0.6) -> pd.DataFra
     vectors = TfidfVectorizer(token_pattern=r"\w+|[^\w\s]").fit_transform(prompts["prompt"])
     with config_context(working_memory=128):  # MB; PRISM against itself would take a gigabyte
         near = radius_neighbors_graph(vectors, 1 - threshold + 1e-9, mode="distance", metric="cosine").tocoo()
-    once = near.row < near.col
-    first, second = (prompts.iloc[i[once]].reset_index(drop=True) for i in (near.row, near.col))
+    once = near.row < near.col  # the graph has each pair in both directions
+    first = prompts.iloc[near.row[once]].reset_index(drop=True)
+    second = prompts.iloc[near.col[once]].reset_index(drop=True)
     pairs = {
         "similarity": 1 - near.data[once],
         "prompt_id": first["prompt_id"],
@@ -92,42 +104,50 @@ def near_duplicates(prompts: pd.DataFrame, threshold: float = 0.6) -> pd.DataFra
     )
 
 
-def _terms(texts: pd.Series):
-    """TF-IDF of the telling words (sparse, a row per text) and the words."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+def _tfidf(texts: pd.Series) -> tuple[Any, np.ndarray]:
+    """Return the TF-IDF weights (sparse, texts x words) without English stop words, and the words."""
+    from sklearn.feature_extraction.text import TfidfVectorizer  # as in `cluster`
 
     vectorizer = TfidfVectorizer(stop_words="english", sublinear_tf=True)
     try:
         return vectorizer.fit_transform(texts), vectorizer.get_feature_names_out()
     except ValueError as error:  # an empty vocabulary
-        raise UserError("these prompts have no words from which topics could be told") from error
+        raise UserError("these prompts have no words that could tell topics apart") from error
 
 
-def _reduced(terms, seed: int) -> np.ndarray:
-    """Latent semantic vectors of length 1, or 0 for a text without telling words."""
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.preprocessing import normalize
+def _reduced(weights: Any, seed: int) -> np.ndarray:
+    """Return latent semantic vectors (texts x dimensions) of length 1, or 0 for a text of stop words alone."""
+    from sklearn.decomposition import TruncatedSVD  # as in `cluster`
+    from sklearn.preprocessing import normalize  # as in `cluster`
 
-    dimensions = min(DIMENSIONS, min(terms.shape) - 1)
-    with np.errstate(invalid="ignore", divide="ignore"):  # the explained variance of texts that are all the same
-        dense = TruncatedSVD(dimensions, random_state=seed).fit_transform(terms) if dimensions > 0 else terms.toarray()
-    return normalize(dense).round(6)  # so that the last bits, which differ between machines, move no text
+    dimensions = min(DIMENSIONS, min(weights.shape) - 1)
+    if dimensions > 0:
+        with np.errstate(invalid="ignore", divide="ignore"):  # the explained variance of texts that are all the same
+            dense = TruncatedSVD(dimensions, random_state=seed).fit_transform(weights)
+    else:
+        dense = weights.toarray()
+    return normalize(dense).round(6)  # the last bits differ between machines: they must move no text
 
 
-def _embedded(texts: Sequence[str], embedder: Embedder) -> np.ndarray:
-    from sklearn.preprocessing import normalize
+def _embedded(texts: list[str], embedder: Embedder) -> np.ndarray:
+    """Return the embedder's vectors (texts x dimensions) of length 1."""
+    from sklearn.preprocessing import normalize  # as in `cluster`
 
+    encode: Callable[[list[str]], np.ndarray]
     if isinstance(embedder, str):
         try:
-            from sentence_transformers import SentenceTransformer
+            from sentence_transformers import SentenceTransformer  # an optional package
         except ImportError as error:
             raise UserError(
                 f"the embedder '{embedder}' needs `pip install sentence-transformers`; None takes TF-IDF"
             ) from error
-        embedder = SentenceTransformer(embedder).encode
-    return normalize(np.asarray(embedder(texts), dtype=float)).round(6)
+        encode = SentenceTransformer(embedder).encode
+    else:
+        encode = embedder
+    return normalize(np.asarray(encode(texts), dtype=float)).round(6)
 
 
-def _label(strength: np.ndarray, names: np.ndarray) -> str:
+def _label(strength: np.ndarray, words: np.ndarray) -> str:
+    """Return the strongest words of a cluster, or 'other' if nothing sets it apart."""
     best = np.argsort(-strength, kind="stable")[:TERMS]
-    return ", ".join(names[i] for i in best if strength[i] > 0) or "other"
+    return ", ".join(words[i] for i in best if strength[i] > 0) or "other"

@@ -1,8 +1,8 @@
-"""Runs: the notebooks of a preset executed in one folder, with a manifest and pages that can be mailed.
+"""Runs: execute the notebooks of a preset in one folder, with a manifest and pages that can be mailed.
 
-Every notebook's last cell calls `runs.record`. The commands of `persona` open the rooms: `presets` says what runs with
-which parameters, `run` executes it, `estimate` counts its calls before, `pairs` makes the preference data set,
-`compare` compares two runs, `doctor` says what is missing.
+Every notebook's last cell calls `runs.record`. The commands of `persona` open the rooms: `presets` says which notebooks
+run with which parameters, `run` executes them, `estimate` counts their calls beforehand, `pairs` makes the preference
+data set, `compare` compares two runs, and `doctor` checks the installation.
 """
 
 from .record import record

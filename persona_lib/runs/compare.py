@@ -1,7 +1,4 @@
-"""Two runs side by side: paired differences of the same scores on the same persona x prompt items.
-
-Used by `persona compare`; to try it: `persona compare outputs/smoke outputs/other`.
-"""
+"""Compare two runs: paired differences of the same scores on the same persona x prompt items."""
 
 import json
 from pathlib import Path
@@ -12,51 +9,46 @@ from .. import UserError
 from ..stats import intervals
 from . import manifests
 
-TABLE, BY = "06_conditioning/results", "condition"
+TABLE = "06_conditioning/results"
+BY = "condition"
+COLUMNS = ["n", "failed", "only first", "only second", "difference", "low", "high", "p", "p_holm", "note"]
 
 
 def runs(first: str | Path, second: str | Path, table: str = TABLE, by: str = BY, value: str = "score") -> pd.DataFrame:
-    """What the second run scores less the first, group by group.
+    """Compute the second run's scores minus the first's, group by group.
 
     Args:
         first, second: folders of two runs.
         table: notebook and table, as NOTEBOOK/TABLE, with the columns `persona_id`, `prompt_id`, `by`, `value`.
-        by: column of the groups.
-        value: the score.
+        by: column with the groups.
+        value: column with the score.
 
     Returns:
-        Index `by`; columns `n` (items scored in both), `failed` (items that both runs have, not scored in both),
+        Index `by`; columns `n` (items scored in both runs), `failed` (items in both runs that are not scored in both),
         `only first` and `only second` (items that the other run does not have), `difference`, `low`, `high`, `p`,
         `p_holm`, `note` as in `intervals.paired_differences`.
 
     Raises:
-        UserError: a folder is no run, lacks the table or its columns, or the runs share no item.
+        UserError: a folder has no run, or the run lacks the table or its columns, or the runs share no item.
     """
     a, b = (_means(_read(folder, table), by, value, f"{folder}/{table}") for folder in (first, second))
     if a.index.intersection(b.index).empty:
         raise UserError(f"{first} and {second} share no persona x prompt item in {table}: run both with the same seed")
-    rows = {}
-    for group in pd.unique(pd.concat([a, b]).index.get_level_values(by)):
-        one, other = (s.xs(group, level=by) if group in s.index.get_level_values(by) else s.iloc[:0] for s in (a, b))
-        shared = one.index.intersection(other.index)
-        alone = {"only first": len(one) - len(shared), "only second": len(other) - len(shared)}
-        if len(shared):
-            rows[group] = intervals.difference(other[shared] - one[shared]) | alone
-        else:
-            rows[group] = {"n": 0, "failed": 0, "note": "the runs share no item here"} | alone
+    groups = pd.unique(pd.concat([a, b]).index.get_level_values(by))
+    rows = {group: _difference(_of_group(a, by, group), _of_group(b, by, group)) for group in groups}
     found = pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
     found["p_holm"] = intervals.corrected(found["p"])
-    columns = ["n", "failed", "only first", "only second", "difference", "low", "high", "p", "p_holm", "note"]
-    return found.reindex(columns=columns)
+    return found.reindex(columns=COLUMNS)
 
 
 def _read(folder: str | Path, table: str) -> pd.DataFrame:
+    """Read a table of a run."""
     notebook, _, name = table.partition("/")
     path = Path(folder) / notebook / "tables" / f"{name}.parquet"
     try:
         manifest = json.loads((Path(folder) / manifests.NAME).read_text("utf-8"))
     except (OSError, ValueError):
-        raise UserError(f"{folder} is no folder of a run: it has no readable {manifests.NAME}") from None
+        raise UserError(f"{folder} is not the folder of a run: it has no readable {manifests.NAME}") from None
     if not path.is_file():
         known = [f"{stem}/{t}" for stem, entry in manifest["notebooks"].items() for t in entry.get("tables", ())]
         raise UserError(f"{folder} has no table {table}: it has {', '.join(known) or 'none'}")
@@ -64,8 +56,24 @@ def _read(folder: str | Path, table: str) -> pd.DataFrame:
 
 
 def _means(table: pd.DataFrame, by: str, value: str, name: str) -> pd.Series:
-    """The score of each item in each group, the mean over models and samples."""
+    """Return the score of each item in each group, the mean over models and samples."""
     keys = [*intervals.ITEM, by]
-    if missing := [c for c in (*keys, value) if c not in table]:
+    if missing := [column for column in (*keys, value) if column not in table]:
         raise UserError(f"{name} lacks the columns {', '.join(missing)}: choose another --table, --by or --value")
     return table.groupby(keys, sort=False)[value].mean()
+
+
+def _of_group(scores: pd.Series, by: str, group: object) -> pd.Series:
+    """Return one group's scores, indexed by item; empty if the run does not have the group."""
+    if group in scores.index.get_level_values(by):
+        return scores.xs(group, level=by)
+    return scores.iloc[:0]
+
+
+def _difference(first: pd.Series, second: pd.Series) -> dict[str, object]:
+    """Return one row of `runs` from a group's scores in both runs."""
+    shared = first.index.intersection(second.index)
+    alone = {"only first": len(first) - len(shared), "only second": len(second) - len(shared)}
+    if not len(shared):
+        return {"n": 0, "failed": 0, "note": "the runs share no item here"} | alone
+    return intervals.difference(second[shared] - first[shared]) | alone

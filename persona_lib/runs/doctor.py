@@ -1,4 +1,4 @@
-"""Checks: what is installed, reachable and missing, a line each. Behind `persona doctor`."""
+"""Doctor: check what is installed, reachable and missing, one line each."""
 
 import shutil
 import sys
@@ -11,11 +11,11 @@ from .. import UserError, files, local, store
 from ..model import keys
 from . import manifests, presets
 
-ROOM_GB = 1.0  # the embedded model, a store and a run's pages take far less
+ROOM_GB = 1.0  # ample: the embedded model, a store and a run's pages need far less
 
 
 class Check(NamedTuple):
-    """One thing looked at: whether it is fine, whether a run needs it, and what was seen."""
+    """One check: `fine` (it passed), `needed` (no run works without it), `what` was found, as a line of text."""
 
     fine: bool
     needed: bool
@@ -23,16 +23,23 @@ class Check(NamedTuple):
 
 
 def all_of(base_url: str | None = None) -> Iterator[Check]:
-    """Look at everything that a run needs; an endpoint only if its address is given."""
-    yield Check(
-        sys.version_info >= (3, 11), True, f"Python {python_version()} on {platform()}; 3.11 or newer is needed"
-    )
+    """Check everything that a run needs.
+
+    Args:
+        base_url: address of an endpoint to check too; None checks no endpoint.
+
+    Yields:
+        One `Check` after the other, as soon as each is made.
+    """
+    python = f"Python {python_version()} on {platform()}; 3.11 or newer is needed"
+    yield Check(sys.version_info >= (3, 11), True, python)
     for name, version in manifests.versions().items():
         yield Check(version is not None, True, f"package {name} {version or '- install it with pip'}")
     yield _model()
     yield _store()
     yield _room()
-    yield Check(bool(presets.known()), True, f"presets: {', '.join(presets.known()) or 'none in ' + str(files.ROOT)}")
+    known = presets.known()
+    yield Check(bool(known), True, f"presets: {', '.join(known) or f'none in {files.ROOT}'}")
     key = _key()
     yield key
     if base_url and (key.fine or not key.needed):
@@ -40,17 +47,16 @@ def all_of(base_url: str | None = None) -> Iterator[Check]:
 
 
 def _model() -> Check:
-    """The embedded model: in the cache, or to be had with pip."""
+    """Check that the embedded model's file is in the cache and whole, or that pip can fetch it."""
     path = local.cached_path()
     if path.is_file():
-        return Check(
-            local.sha256(path) == local.GGUF_SHA256, True, f"embedded model {path}; delete it if it is damaged"
-        )
+        whole = local.sha256(path) == local.GGUF_SHA256
+        return Check(whole, True, f"embedded model {path}; delete it if it is damaged")
     return Check(find_spec("pip") is not None, True, f"embedded model not fetched yet; pip will put it at {path}")
 
 
 def _store() -> Check:
-    """The response store: whether it opens, and what it keeps."""
+    """Check that the response store opens, and count its replies."""
     path = store.default_path()
     if not path.exists():
         return Check(True, True, f"response store {path} is not there yet; the first run makes it")
@@ -58,19 +64,18 @@ def _store() -> Check:
         counts = store.Store(path).counts()
     except UserError as error:
         return Check(False, True, str(error))
-    return Check(
-        True, True, f"response store {path}: {counts['replies']:,} replies, {counts['failed']:,} of them failed"
-    )
+    replies = f"{counts['replies']:,} replies, {counts['failed']:,} of them failed"
+    return Check(True, True, f"response store {path}: {replies}")
 
 
 def _room() -> Check:
-    """Free space on the disk of the outputs."""
+    """Check the free space on the disk of the outputs."""
     free = shutil.disk_usage(files.ROOT).free / 1e9
     return Check(free >= ROOM_GB, True, f"{free:,.1f} GB free on the disk; {ROOM_GB:.0f} GB is enough")
 
 
 def _key() -> Check:
-    """The endpoint's key: needed by OpenAI only, but one that can't be sent stops every run."""
+    """Check the endpoint's key: only OpenAI needs one, but a key that can't be sent stops every run."""
     try:
         key = bool(keys.api_key())
     except UserError as error:
@@ -79,8 +84,8 @@ def _key() -> Check:
 
 
 def _endpoint(base_url: str) -> Check:
-    """Whether an endpoint lists its models."""
-    import openai
+    """Check that an endpoint lists its models."""
+    import openai  # takes a second, and few calls check an endpoint
 
     client = openai.OpenAI(base_url=base_url, api_key=keys.api_key() or "none", max_retries=0)
     try:

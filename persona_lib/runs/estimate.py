@@ -54,7 +54,7 @@ def of(planned: Mapping[str, Mapping[str, Any]]) -> Estimate:
     """
     works: dict[str, Work] = {}
     for stem, values in planned.items():
-        # Without a folder the notebook writes nothing: these would be no results.
+        # Without `out` the notebook writes nothing: results from made-up replies must not be kept.
         unrecorded = {name: None if name == "out" else value for name, value in values.items()}
         works[stem] = partial(_notebook, stem, unrecorded)
     return _count(works)

@@ -1,6 +1,6 @@
-"""Forks: kernels that have imported what takes longest, which one process does once for all that are forked from it.
+"""Forks: kernels that start fast, because one process has done the slow imports and all kernels are forked from it.
 
-Where this is not Linux, whose forks can be relied on, kernels are new processes as ever. Used by `kernels`.
+Only on Linux, where forks are reliable; elsewhere each kernel is a new process as usual.
 """
 
 import multiprocessing
@@ -9,23 +9,25 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
 from .. import UserError
 
-_CONTEXT: BaseContext = multiprocessing.get_context("forkserver" if sys.platform == "linux" else None)
+# Any: the annotations of the standard library do not say that every context has a class `Process`.
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else None)
+_ContextProcess: Any = _CONTEXT.Process
 
-NAME = "persona-forked"  # of `Forked` among jupyter_client's provisioners, as pyproject.toml has it
+NAME = "persona-forked"  # of `Forked` among jupyter_client's provisioners, as registered in pyproject.toml
 
 
 def chosen() -> dict[str, dict[str, str]]:
-    """How a kernel's specification asks, in its `metadata`, for `Forked`; empty where it is not Linux.
+    """Return the `metadata` with which a kernel's specification asks for `Forked`; empty on other systems than Linux.
 
     Raises:
         UserError: this package was installed before it had `Forked`.
@@ -38,32 +40,34 @@ def chosen() -> dict[str, dict[str, str]]:
 
 
 class Forked(LocalProvisioner):
-    """A kernel of this interpreter, whatever program its specification names; what it prints goes where ours does."""
+    """Starts kernels of this interpreter, whatever program their specification names; they print where we print."""
 
-    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
-        """Begin a kernel with the arguments of the command that would."""
-        _CONTEXT.set_forkserver_preload(["persona_lib.runs.preload"])  # done when the first kernel begins
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Start a kernel with the arguments of the command that would start it in a new process."""
+        _CONTEXT.set_forkserver_preload(["persona_lib.runs.preload"])  # it runs when the first kernel starts
         arguments = cmd[cmd.index("-f") :]
         self.cwd = str(kwargs.get("cwd") or Path.cwd())
         self.process = _Process(target=_serve, args=(arguments, self.cwd, dict(kwargs["env"])))
         with _no_script():
             self.process.start()
-        self.pid = self.pgid = self.process.pid
+        self.pid = self.process.pid
+        self.pgid = self.process.pid
         return self.connection_info
 
 
 @contextmanager
 def _no_script() -> Iterator[None]:
-    """multiprocessing would begin a process with the caller's script, which is no kernel's and may have no guard."""
-    script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    """Hide the caller's script: multiprocessing would run it in the new process, even if it has no `__main__` guard."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
         sys.modules["__main__"] = script
 
 
-class _Process(_CONTEXT.Process):
-    """With what `LocalProvisioner` asks of a Popen."""
+class _Process(_ContextProcess):
+    """A process with the methods of a Popen that `LocalProvisioner` calls."""
 
     stdin = stdout = stderr = None
 
@@ -79,19 +83,25 @@ class _Process(_CONTEXT.Process):
 
 
 def _serve(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
-    """Body of the kernel's process."""
-    from ipykernel.kernelapp import IPKernelApp
+    """Run the kernel; the body of its process."""
+    from ipykernel.kernelapp import IPKernelApp  # only in the kernel's process, where `preload` has imported it
 
-    os.setsid()  # Ctrl-C is for the caller, who then ends the kernel in good order
+    os.setsid()  # Ctrl-C reaches only the caller, which then shuts the kernel down
     threading.Thread(target=_end_with_caller, daemon=True).start()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    np.random.seed()  # forks would all draw the same
+    np.random.seed()  # otherwise all forks would draw the same numbers
     IPKernelApp.launch_instance(arguments, parent_handle=os.getppid())
 
 
 def _end_with_caller() -> None:
-    """A kernel's own watch is for its parent, which is the process it was forked from and lives as long as a fork."""
-    multiprocessing.parent_process().join()
+    """End the kernel when the caller has ended.
+
+    The kernel's own check watches its parent process. That is the process it was forked from, which lives as long as
+    any fork.
+    """
+    caller = multiprocessing.parent_process()
+    assert caller is not None, "only a process that multiprocessing started calls this"
+    caller.join()
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Kernels: one notebook executed with papermill in a kernel of this interpreter."""
+"""Kernels: execute one notebook with papermill in a kernel of this interpreter."""
 
 import re
 from collections.abc import Mapping
@@ -16,35 +16,38 @@ from ..model import keys, progress
 from . import forks, notebooks
 from .progress import Progress
 
+LONGEST_MESSAGE = 300  # characters
+
 
 def execute(
     stem: str, parameters: Mapping[str, Any], target: Path, steps: Path, environment: Mapping[str, str]
 ) -> dict[str, str] | None:
-    """Run a notebook.
+    """Execute a notebook.
 
     Args:
         stem: the notebook in notebooks/.
         parameters: all its parameters.
         target: where the executed notebook goes.
-        steps: the file that its model calls tell their progress and usage in.
-        environment: what the kernel is told beside that.
+        steps: the file where its model calls write their progress and usage.
+        environment: further environment variables of the kernel.
 
     Returns:
-        `name` and `message` (one line) of the error that it ended with, or None.
+        `name` and `message` (one line) of the error that ended it, or None.
     """
     notebook = notebooks.find(stem)
     steps.touch()
-    with Progress(stem, notebook.code_cells + 1, steps) as shown:
+    changed = {name: value for name, value in parameters.items() if value != notebook.parameters[name]}
+    with Progress(stem, notebook.code_cells + 1, steps) as shown:  # papermill adds a cell with the parameters
         try:
             papermill.execute_notebook(
                 notebook.path,
                 target,
-                {name: value for name, value in parameters.items() if value != notebook.parameters[name]},
+                changed,
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
                 cwd=notebook.path.parent,
-                kernel_manager_class=_kernel({progress.VARIABLE: str(steps)} | environment),
+                kernel_manager_class=_kernel({progress.VARIABLE: str(steps), **environment}),
                 on_cell_executed=shown.cell_done,
             )
         except papermill.PapermillExecutionError as error:
@@ -55,19 +58,21 @@ def execute(
 
 
 def _kernel(environment: Mapping[str, str]) -> type:
-    """The kernel of this interpreter, wherever a kernel named python3 on this machine may point."""
-    ours = {"PERSONA_STORE": str(store.default_path().absolute())} | environment
-    if key := keys.api_key():  # it may come from a .env file in the caller's folder, which is not the kernel's
-        ours[keys.NAME] = key
+    """Return the manager of a kernel of this interpreter, whatever kernel is named python3 on this machine."""
+    variables = {"PERSONA_STORE": str(store.default_path().absolute()), **environment}
+    # The key may come from a .env file in the caller's folder, where the kernel does not look.
+    if key := keys.api_key():
+        variables[keys.NAME] = key
     ipython = get_kernel_dict(["--log-level=CRITICAL"])
 
     class Kernel(AsyncKernelManager):
-        kernel_spec = KernelSpec(**ipython | {"env": ours, "metadata": forks.chosen()})
+        kernel_spec = KernelSpec(**ipython | {"env": variables, "metadata": forks.chosen()})
 
     return Kernel
 
 
 def _one_line(message: str) -> str:
-    """The first line of an error's message without terminal colours, at most 300 characters."""
+    """Return the first line of an error's message without terminal colours, at most `LONGEST_MESSAGE` characters."""
     lines = re.sub(r"\x1b\[[0-9;]*m", "", message).strip().splitlines() or [""]
-    return lines[0] if len(lines[0]) <= 300 else lines[0][:299] + "…"
+    first = lines[0]
+    return first if len(first) <= LONGEST_MESSAGE else first[: LONGEST_MESSAGE - 1] + "…"

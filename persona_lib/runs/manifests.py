@@ -1,6 +1,6 @@
-"""The manifest of a run, manifest.json: what ran, with what, how it ended and what it used.
+"""Manifests: manifest.json tells what a run executed, with which versions, how it ended and what it used.
 
-It is written before the first notebook and after each. It holds no key, no header and nothing of the environment.
+A run writes it before the first notebook and after each. It contains no key, no header and nothing of the environment.
 """
 
 import json
@@ -19,13 +19,14 @@ from .. import UserError, files
 from ..model.usage import total
 
 NAME = "manifest.json"
+PACKAGE = "persona-workbench"
 
 
 def clear(folder: Path) -> None:
-    """Make a folder ready: an earlier run's files go, and only those.
+    """Make a folder ready for a run: delete an earlier run's files, and only these.
 
     Raises:
-        UserError: the folder holds something else than an earlier run.
+        UserError: the folder contains something other than an earlier run.
     """
     if (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
         for stem in _stems(folder):
@@ -37,21 +38,24 @@ def clear(folder: Path) -> None:
 
 
 def _stems(folder: Path) -> list[str]:
-    """The notebooks of the earlier run in a folder."""
+    """Return the notebooks of the earlier run in a folder."""
     try:
         earlier = json.loads((folder / NAME).read_text("utf-8"))
         return [stem for stem in earlier["notebooks"] if earlier["versions"] and Path(stem).name == stem]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{folder} holds something else than an earlier run: choose a folder with --out") from None
+        raise UserError(f"{folder} contains something other than an earlier run: choose a folder with --out") from None
 
 
 class Manifest:
-    """A run's manifest as it stands; it adds up what the notebooks used each time it is saved.
+    """A run's manifest at any moment.
+
+    `content` is what the file holds, `notebooks` the part of it with one entry per notebook: `title`, `parameters`,
+    `status`, `error`, `seconds`, `steps` (usage by step), and what the notebook recorded.
 
     Args:
         folder: of the run.
         preset: its name.
-        about: what it is for.
+        about: what the preset is for.
         notebooks: the title and parameters of each.
         limits: what the run may use.
     """
@@ -64,39 +68,46 @@ class Manifest:
         notebooks: Mapping[str, Mapping[str, Any]],
         limits: Mapping[str, float | None],
     ):
-        waiting = {"status": "waiting", "error": None, "seconds": 0.0, "steps": {}}
-        seeds = {s: {k: v for k, v in e["parameters"].items() if "seed" in k} for s, e in notebooks.items()}
         self.folder = folder
-        self.notebooks: dict[str, dict[str, Any]] = {stem: {**waiting, **entry} for stem, entry in notebooks.items()}
+        self.notebooks: dict[str, dict[str, Any]] = {
+            stem: {"status": "waiting", "error": None, "seconds": 0.0, "steps": {}, **entry}
+            for stem, entry in notebooks.items()
+        }
         self.content: dict[str, Any] = {
             "status": "running",
             "preset": {"name": preset, "about": about},
             "started": now(),
             "versions": {"python": python_version(), "platform": platform()} | versions(),
             **_git(),
-            "seeds": seeds,
+            "seeds": {stem: _seeds(entry["parameters"]) for stem, entry in notebooks.items()},
             "notebooks": self.notebooks,
             "budget": dict(limits),
         }
         self._began = time.monotonic()
 
     def save(self) -> None:
-        """Write the manifest as things stand."""
+        """Add up what the notebooks have used so far and write the file."""
         entries = self.notebooks.values()
         for entry in entries:
             entry["usage"] = total(entry["steps"].values())
-        asked = [m["identity"] for entry in entries for m in entry.get("models", ())]
-        self.content["models"] = [m for i, m in enumerate(asked) if m not in asked[:i]]
+        asked = [model["identity"] for entry in entries for model in entry.get("models", ())]
+        self.content["models"] = [identity for i, identity in enumerate(asked) if identity not in asked[:i]]
         self.content["usage"] = total(entry["usage"] for entry in entries)
         self.content["seconds"] = round(time.monotonic() - self._began, 1)
         files.write_json(self.folder / NAME, self.content)
 
 
+def _seeds(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters whose name contains `seed`."""
+    return {name: value for name, value in parameters.items() if "seed" in name}
+
+
 def versions() -> dict[str, str | None]:
-    """The installed version of this package and of each library that it needs; None where one is missing."""
-    needed = [r for r in metadata.requires("persona-workbench") or [] if "extra ==" not in r]
+    """Return the installed version of this package and of each library that it requires; None if one is missing."""
+    required = [r for r in metadata.requires(PACKAGE) or [] if "extra ==" not in r]
+    names = [re.split(r"[^\w.-]", requirement)[0] for requirement in required]
     found: dict[str, str | None] = {}
-    for name in ["persona-workbench", *(re.match(r"[\w.-]+", r)[0] for r in needed)]:
+    for name in [PACKAGE, *names]:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -105,7 +116,7 @@ def versions() -> dict[str, str | None]:
 
 
 def _git() -> dict[str, Any]:
-    """The commit and whether files differ from it; nothing outside a git checkout of our own."""
+    """Return the commit and whether files differ from it; nothing if the project is not a git checkout of its own."""
     git = ["git", "-C", str(files.ROOT)]
     try:
         shown = subprocess.run([*git, "rev-parse", "--show-toplevel", "HEAD"], capture_output=True, text=True)
@@ -119,5 +130,5 @@ def _git() -> dict[str, Any]:
 
 
 def now() -> str:
-    """The time in UTC."""
+    """Return the time in UTC, in ISO format to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""The notebooks of the project: where each lies, its parameters, its title, read once into one object."""
+"""Notebooks of the project: where each is, its title and its parameters. Each file is read once into one object."""
 
 import ast
 import re
@@ -11,12 +11,12 @@ import nbformat
 
 from .. import UserError, files
 
-PARAMETERS = "parameters"  # the tag of the cell that papermill replaces values in
+PARAMETERS = "parameters"  # the tag of the cell whose values papermill replaces
 
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook: `parameters` with their defaults, `title` its first heading, `code_cells` how many it has."""
+    """A notebook: `title` is its first heading, `parameters` are its defaults, `code_cells` is how many it has."""
 
     path: Path
     title: str
@@ -25,20 +25,23 @@ class Notebook:
 
 
 def folder() -> Path:
-    """Return where the project's notebooks lie."""
+    """Return the folder of the project's notebooks."""
     return files.ROOT / "notebooks"
 
 
 def stems() -> list[str]:
-    """Return the names of all notebooks, in order."""
+    """Return the file names of all notebooks without their suffix, sorted."""
     return sorted(path.stem for path in folder().glob("*.ipynb"))
 
 
 def find(stem: str) -> Notebook:
-    """Read a notebook by its name.
+    """Read a notebook.
+
+    Args:
+        stem: its file name without the suffix.
 
     Raises:
-        UserError: the file is no notebook, or has no readable parameters cell.
+        UserError: the file is not a notebook, or has no parameters cell that can be read.
     """
     path = folder() / f"{stem}.ipynb"
     return _read(path, path.stat().st_mtime_ns)
@@ -46,25 +49,34 @@ def find(stem: str) -> Notebook:
 
 @cache
 def _read(path: Path, changed: int) -> Notebook:
-    """Read a notebook once, and anew when its file has changed."""
+    """Read a notebook's file; `changed` is the time of its last change, so a changed file is read anew."""
     try:
         cells = nbformat.read(path, as_version=4).cells
         (source,) = [cell.source for cell in cells if PARAMETERS in cell.metadata.get("tags", [])]
         parameters = dict(_literal(line) for line in ast.parse(source).body)
     except (ValueError, SyntaxError, AttributeError, nbformat.reader.NotJSONError) as error:
-        hint = f"it needs one cell tagged '{PARAMETERS}' that holds lines `name = literal` only"
+        hint = f"it needs one cell tagged '{PARAMETERS}' that has only lines `name = literal`"
         raise UserError(f"{path} can't be run: {hint}") from error
-    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    heading = re.search(r"^#+\s+(.+?)\s*#*$", prose, re.MULTILINE)
-    title = re.sub(r"[*`]", "", heading[1]) if heading else path.stem
-    return Notebook(path, title, parameters, sum(cell.cell_type == "code" for cell in cells))
+    code_cells = sum(cell.cell_type == "code" for cell in cells)
+    return Notebook(path, _title(cells) or path.stem, parameters, code_cells)
+
+
+def _title(cells: list[Any]) -> str | None:
+    """Return the text of the first Markdown heading, without emphasis and code marks."""
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    heading = re.search(r"^#+\s+(.+?)\s*#*$", text, re.MULTILINE)
+    return re.sub(r"[*`]", "", heading[1]) if heading else None
 
 
 def _literal(line: ast.stmt) -> tuple[str, Any]:
-    """Return name and value of a line `name = literal` or `name: type = literal`."""
+    """Return name and value of a line `name = literal` or `name: type = literal`.
+
+    Raises:
+        ValueError: the line is anything else.
+    """
     if not isinstance(line, ast.Assign | ast.AnnAssign) or line.value is None:
-        raise ValueError("no assignment")
+        raise ValueError("not an assignment")
     target = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
     if not isinstance(target, ast.Name):
-        raise ValueError("no name")
+        raise ValueError("not a single name")
     return target.id, ast.literal_eval(line.value)

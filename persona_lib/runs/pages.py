@@ -1,7 +1,7 @@
-"""Pages: the HTML of an executed notebook and the index page of a run.
+"""Pages: the HTML of an executed notebook, and the index page of a run.
 
-Both are one file that asks for nothing outside its folder, and say so to the browser (Content-Security-Policy), so
-that they can be mailed and printed. The templates are data/notebook.html.j2 and data/index.html.j2.
+Each page is one file that loads nothing from outside its folder and tells the browser so (Content-Security-Policy), so
+that it can be mailed and printed. The templates are data/notebook.html.j2 and data/index.html.j2.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,15 @@ DATA = Path(__file__).parent / "data"
 
 
 def export(notebook: Path, heading: str) -> Path:
-    """Write an executed notebook as HTML beside it, pictures embedded, and return where."""
+    """Write an executed notebook as HTML beside it, with its pictures embedded.
+
+    Args:
+        notebook: the executed notebook's file.
+        heading: the page's title.
+
+    Returns:
+        The path of the page.
+    """
     executed = nbformat.read(notebook, as_version=4)
     executed.metadata["title"] = heading
     exporter = HTMLExporter(
@@ -30,15 +38,20 @@ def export(notebook: Path, heading: str) -> Path:
         embed_images=True,
         exclude_anchor_links=True,
     )
-    # Pictures in the prose lie beside the notebook that was executed, not beside its copy.
+    # Pictures in Markdown cells are files beside the original notebook, not beside its executed copy.
     resources = {"metadata": {"name": heading, "path": str(notebooks.folder())}}
+    html, _ = exporter.from_notebook_node(executed, resources)
     page = notebook.with_suffix(".html")
-    page.write_text(exporter.from_notebook_node(executed, resources)[0], "utf-8")
+    page.write_text(html, "utf-8")
     return page
 
 
 def index(manifest: Mapping[str, Any]) -> str:
-    """The index page of a run, from its manifest."""
+    """Return the HTML of a run's index page.
+
+    Args:
+        manifest: the content of the run's manifest.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(DATA),
         autoescape=True,
@@ -51,19 +64,21 @@ def index(manifest: Mapping[str, Any]) -> str:
 
 
 def _figure(value: Any) -> str:
-    """A metric as a reader likes it: three significant digits, thousands apart."""
+    """Return a metric as text: three significant digits, with a comma for thousands."""
     if value is None:
         return "missing"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.3g}"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,}"
+    return f"{value:.3g}"
 
 
 def _span(seconds: float) -> str:
-    """A time span: seconds below two minutes, else minutes and seconds."""
+    """Return a time span as text: seconds below two minutes, else minutes and seconds."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{tqdm.format_interval(seconds)} min"
 
 
 def _day(moment: str) -> str:
-    """A time in UTC as a reader likes it."""
+    """Return a time in ISO format as text such as '2 January 2026, 10:00 UTC'."""
     return datetime.fromisoformat(moment).strftime("%-d %B %Y, %H:%M UTC")

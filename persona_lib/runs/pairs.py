@@ -1,4 +1,4 @@
-"""The preference data set of a preset, made with its models: `persona pairs`; and items for people to rate."""
+"""Pairs: make the preference data set of a preset, and items for human raters."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,24 +7,38 @@ from typing import Any
 import pandas as pd
 
 from .. import annotation, fidelity, personas, prompts
-from ..model import Model
+from ..model import LanguageModel, Model
 from ..model.budget import Budget
 from ..model.usage import cost_text, total
 from ..preferences import dataset, ingredients
 from ..store import Store
 from .presets import Pairs
 
+DRAWN = 20  # personas to draw for each adult that is kept
+
 
 def people(settings: Pairs, path: Path | None = None) -> pd.DataFrame:
-    """The personas of a preset's data set; see `ingredients.people`."""
+    """Return the personas of a preset's data set; see `ingredients.people`."""
     return ingredients.people(settings.personas, settings.seed, settings.min_age, path)
 
 
-def questions(settings: Pairs, path: Path | None = None, classifier: Model | None = None) -> pd.DataFrame:
-    """The prompts of a preset's data set; see `ingredients.questions`. Only with `classify` is the classifier asked."""
-    sizes = {"train": settings.train_prompts, "heldout": settings.heldout_prompts, "seed": settings.seed}
-    asked = classifier if settings.classify else None
-    return ingredients.questions(settings.prompts, path, **sizes, classifier=asked, templates=settings.templates)
+def questions(settings: Pairs, path: Path | None = None, classifier: LanguageModel | None = None) -> pd.DataFrame:
+    """Return the prompts of a preset's data set; see `ingredients.questions`.
+
+    Args:
+        settings: the preset's.
+        path: as in `ingredients.questions`.
+        classifier: the model that sorts prompts, asked only if the preset has `classify`.
+    """
+    return ingredients.questions(
+        settings.prompts,
+        path,
+        train=settings.train_prompts,
+        heldout=settings.heldout_prompts,
+        seed=settings.seed,
+        classifier=classifier if settings.classify else None,
+        templates=settings.templates,
+    )
 
 
 def make(
@@ -34,30 +48,44 @@ def make(
     persona_file: Path | None = None,
     batch: bool = False,
     retry_failed: bool = False,
-    **limits: float | None,
+    max_calls: int | None = None,
+    max_cost: float | None = None,
 ) -> str:
-    """Make a preset's data set in a folder; `limits` are those of `Budget`, one for all its models.
+    """Make a preset's data set in a folder.
+
+    Args:
+        settings: the preset's.
+        folder: where the data set goes.
+        prompt_file, persona_file: files of the user's own, as in `questions` and `people`.
+        batch: whether to write through the Batch API.
+        retry_failed: whether to ask again what had no usable reply before.
+        max_calls, max_cost: limits as in `Budget`, shared by all models.
 
     Returns:
-        How many pairs there are, what failed, what the judge prefers, and what was used.
+        A summary in words: number of pairs, failures, what the judge prefers, and usage.
     """
     store = Store()
     if retry_failed:
         store.forget_failed()
-    budget = Budget(**limits)
+    budget = Budget(max_calls=max_calls, max_cost=max_cost)
     writer = Model(settings.model, settings.base_url, store, budget=budget)
     bulk = Model(settings.model, settings.base_url, store, batch=True, budget=budget) if batch else None
-    address = settings.judge_base_url if settings.judge else settings.base_url
-    judge = Model(settings.judge, address, store, budget=budget) if settings.judge else writer
-    names = ("train", "seen", "heldout", "words", "seed", "shots", "verify", "templates")
+    judge = Model(settings.judge, settings.judge_base_url, store, budget=budget) if settings.judge else writer
     dataset.build(
         people(settings, persona_file),
         questions(settings, prompt_file, writer),
         writer,
         folder,
-        **{name: getattr(settings, name) for name in names},
+        train=settings.train,
+        seen=settings.seen,
+        heldout=settings.heldout,
+        words=settings.words,
+        seed=settings.seed,
         dense=(settings.dense_personas, settings.dense_prompts),
+        shots=settings.shots,
+        verify=settings.verify,
         judge=judge,
+        templates=settings.templates,
         again=retry_failed,
         bulk=bulk,
     )
@@ -65,13 +93,15 @@ def make(
 
 
 def _summary(folder: Path, used: Mapping[str, Any]) -> str:
+    """Return in words what a data set has and what making it has used."""
     failures = dataset.columns(folder, ["failure"])["failure"]
-    reasons = failures.str.replace(r":.*", "", regex=True).value_counts()
-    where = "".join(f"; {n:,} at the {step}" for step, n in reasons.items())
+    steps = failures.str.replace(r":.*", "", regex=True).value_counts()
+    where = "".join(f"; {n:,} at the {step}" for step, n in steps.items())
     lines = [f"{len(failures):,} pairs, {failures.notna().sum():,} of them failed{where}"]
-    if (path := folder / "verification.parquet").is_file():
-        share = pd.read_parquet(path)["outcome"].value_counts(normalize=True)
-        lines.append("the judge prefers " + ", ".join(f"{name}: {part:.0%}" for name, part in share.items()))
+    verified = folder / "verification.parquet"
+    if verified.is_file():
+        shares = pd.read_parquet(verified)["outcome"].value_counts(normalize=True)
+        lines.append("the judge prefers " + ", ".join(f"{name}: {share:.0%}" for name, share in shares.items()))
     lines.append(
         f"{used['calls']:,} model calls, {used['cached']:,} found in the store, "
         f"{used['tokens_in'] + used['tokens_out']:,} tokens, {cost_text(used['cost'])}"
@@ -79,19 +109,19 @@ def _summary(folder: Path, used: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def items_to_rate(n: int, questions: int, writer: Model, seed: int = 0, words: int = 60) -> pd.DataFrame:
-    """Make items for n adults: one shared set of answer pairs, so that all who judge them can be compared.
+def items_to_rate(n: int, questions: int, writer: LanguageModel, seed: int = 0, words: int = 60) -> pd.DataFrame:
+    """Make items for n adults from one shared set of answer pairs, so that all raters can be compared.
 
     Args:
-        n: personas.
-        questions: pairs, as from `fidelity.shared_pairs`: three calls each.
-        writer: the model that writes them.
+        n: number of personas.
+        questions: number of pairs, from `fidelity.shared_pairs`: three calls each.
+        writer: the model that writes the pairs.
         seed: of the personas, the questions and the pairs.
-        words: length asked for.
+        words: length to ask for.
 
     Returns:
         As `annotation.items.of_pairs`: n x questions rows.
     """
-    people = personas.sample(20 * n, seed).query("age >= 18").head(n)
+    adults = personas.sample(DRAWN * n, seed).query("age >= 18").head(n)
     asked = prompts.sample(prompts.load(), questions, seed)
-    return annotation.items.of_pairs(fidelity.shared_pairs(people, asked, writer, words, seed), people)
+    return annotation.items.of_pairs(fidelity.shared_pairs(adults, asked, writer, words, seed), adults)

@@ -1,14 +1,15 @@
-"""Preload: what nearly every notebook imports; the process that `forks` forks kernels from imports this first."""
+"""Preload: import what nearly every notebook imports. The process that `forks` forks kernels from runs this first."""
 
 import gc
 from importlib import import_module
 
 import matplotlib
 
-gc.disable()  # to look for garbage meanwhile takes a fifth more
+gc.disable()  # collecting garbage between the imports takes a fifth more time
 matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"  # as in a kernel that imports it itself
 for name in ("ipykernel.kernelapp", "openai", "pandas", "seaborn", "persona_lib.bench"):
     import_module(name)
-import_module("pandas").set_option("display.max_columns", 20)  # its default in a notebook; here it thinks of a terminal
+# In a notebook the default is 20; imported here, outside a kernel, pandas sets the default of a terminal.
+import_module("pandas").set_option("display.max_columns", 20)
 gc.freeze()
 gc.enable()

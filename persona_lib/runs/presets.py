@@ -1,11 +1,11 @@
 """Presets: which notebooks a run executes and with which parameters, checked before anything runs.
 
-A preset is one file in params/ (sizes, seeds, models): one file = one reproducible run.
+A preset is one file in params/ with sizes, seeds and models: one file is one reproducible run.
 """
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,29 @@ from .. import UserError, files, local
 from ..model import catalogue
 from . import notebooks
 
-# Parameters that may name something of the caller's, and what it must be so that it isn't taken for a name of ours.
-_PATHS = dict.fromkeys(("data", "embedder", "rated", "templates"), os.path.exists)
-_PATHS |= dict.fromkeys(("humans", "judgments", "labels", "path", "recording", "source"), os.path.isfile)
+# Parameters that may name a file or folder of the user's. Some may also name something of the package's, such as a
+# source: only a value that passes this test is a path.
+_PATHS: dict[str, Callable[[str], bool]] = {
+    "data": os.path.exists,
+    "embedder": os.path.exists,
+    "rated": os.path.exists,
+    "templates": os.path.exists,
+    "humans": os.path.isfile,
+    "judgments": os.path.isfile,
+    "labels": os.path.isfile,
+    "path": os.path.isfile,
+    "recording": os.path.isfile,
+    "source": os.path.isfile,
+}
 
 
 class Pairs(BaseModel, extra="forbid", strict=True):
-    """The section `pairs` of a preset: how large the preference data set of `persona pairs` is, and of what.
+    """The section `pairs` of a preset: size and ingredients of the preference data set of `persona pairs`.
 
-    `train`, `seen` and `heldout` are pairs per persona (`design.deal`), `train_prompts` and `heldout_prompts` how many
-    of the source's prompts to take (all, where these are not given); with `classify` only those that the model calls
-    value-laden. `dense_personas` x `dense_prompts` is the dense block; `shots` are pairs per few-shot context; `verify`
-    pairs are shown to the judge. The models default to the preset's `all`.
+    `train`, `seen` and `heldout` are pairs per persona (`splits.deal`). `train_prompts` and `heldout_prompts` are how
+    many of the source's prompts to take (None: all); with `classify` only prompts that the model calls value-laden. The
+    dense block has `dense_personas` x `dense_prompts` pairs. `shots` are pairs per few-shot context; `verify` is how
+    many pairs the judge sees. The models default to those of the preset's section `all`.
     """
 
     personas: int = Field(ge=1)
@@ -52,9 +63,10 @@ class Pairs(BaseModel, extra="forbid", strict=True):
 
 
 class Preset(BaseModel, extra="forbid"):
-    """A file of params/: what it is for, parameters of all its notebooks, the notebooks with their own, and the pairs.
+    """A file of params/.
 
-    What `all` says of seed and models holds for the pairs too.
+    `about` says what the preset is for. `all` are parameters of every notebook, `notebooks` the notebooks to run with
+    parameters of their own, and `pairs` the fields of `Pairs`, which also take seed and models from `all`.
     """
 
     name: str
@@ -65,81 +77,81 @@ class Preset(BaseModel, extra="forbid"):
 
 
 def known() -> list[str]:
-    """Names of the presets in params/."""
-    return sorted(
-        p.stem for p in (files.ROOT / "params").glob("*.yaml") if p.name not in (catalogue.PRICES, catalogue.MODELS)
-    )
+    """Return the names of the presets in params/."""
+    others = (catalogue.PRICES, catalogue.MODELS)
+    return sorted(path.stem for path in (files.ROOT / "params").glob("*.yaml") if path.name not in others)
 
 
 def load(name: str) -> Preset:
-    """A preset by its name in params/, or by the path of a YAML file.
+    """Read a preset.
+
+    Args:
+        name: its name in params/, or the path of a YAML file.
 
     Raises:
-        UserError: there is no such preset, or the file is none.
+        UserError: there is no such preset, or the file is not a preset.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else files.ROOT / "params" / f"{name}.yaml"
     if not path.is_file():
         raise _unknown("preset", name, known())
+    content = files.read_yaml(path)
+    if isinstance(content, dict):
+        content = {"name": path.stem} | content
     try:
-        content = files.read_yaml(path)
-        return Preset.model_validate({"name": path.stem} | content if isinstance(content, dict) else content)
+        return Preset.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(f"{path} is no preset: {where}: {first['msg']}") from error
+        raise UserError(f"{path} is not a preset: {where}: {first['msg']}") from error
 
 
-def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> dict[str, dict]:
-    """What will run: the selected notebooks in file-name order, each with all its parameters.
+def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    """Select the notebooks to run, in the order of their file names, each with all its parameters.
+
+    The user's files and folders, such as `templates`, are given relative to notebooks/, where kernels run.
 
     Args:
         preset: names the notebooks and sets their parameters.
-        only: the notebooks to run, by file name or its beginning; empty means all that the preset lists.
-        given: parameters for every selected notebook that declares them; they win over the preset's. With another
-            endpoint (`base_url`, or an embedded model) its model also judges, unless a `judge` is given.
-
-    A file or folder of the caller's, such as `templates`, is told as it is named in notebooks/, where kernels run.
+        only: the notebooks to run, by file name or its beginning; empty selects all that the preset lists.
+        given: parameters for every selected notebook that declares them; they override the preset's. With another
+            endpoint (`base_url`, or an embedded model) that model also judges, unless a `judge` is given.
 
     Raises:
-        UserError: there is no notebook, one or a parameter is unknown, a value is of another type than its default, or
-            an address holds a password.
+        UserError: the preset has no notebooks, a notebook or parameter is unknown, a value has another type than its
+            default, or an address contains a password.
     """
     given = given or {}
-    if not preset.notebooks:
-        raise UserError(f"the preset '{preset.name}' lists no notebooks: see params/smoke.yaml for some")
-    there = notebooks.stems()
-    for stem in preset.notebooks:
-        if stem not in there:
-            raise _unknown("notebook", stem, there)
-    for name in only:
-        if not name or not any(stem.startswith(name) for stem in preset.notebooks):
-            raise _unknown("notebook", name, preset.notebooks)
+    _check_notebooks(preset, only)
     declared = {stem: notebooks.find(stem).parameters for stem in sorted(preset.notebooks)}
-    selected = [stem for stem in declared if not only or stem.startswith(tuple(only))]
-    own = {stem: values or {} for stem, values in preset.notebooks.items()}
+    selected = {stem: names for stem, names in declared.items() if not only or stem.startswith(tuple(only))}
     _check(preset.all, declared)
-    for stem in declared:
-        _check(own[stem], {stem: declared[stem]})
-    _check(given, {stem: declared[stem] for stem in selected})
-    # A run asks the model: it replays a recording only where it is told to.
-    values = {s: {"recording": None} | _moved(preset.all | own[s], given) | dict(given) for s in selected}
-    values = {stem: {k: _from_notebooks(k, value) for k, value in values[stem].items()} for stem in selected}
-    return {stem: {k: values[stem].get(k, default) for k, default in declared[stem].items()} for stem in selected}
+    for stem, names in declared.items():
+        _check(preset.notebooks[stem] or {}, {stem: names})
+    _check(given, selected)
+    planned = {}
+    for stem, defaults in selected.items():
+        own = preset.all | (preset.notebooks[stem] or {})
+        # A run asks the model: it replays a recording only if told to.
+        values = {"recording": None} | _with_given(own, given)
+        planned[stem] = {
+            name: _from_notebooks(name, values[name]) if name in values else default
+            for name, default in defaults.items()
+        }
+    return planned
 
 
 def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
-    """What `persona pairs` makes by a preset; what is given wins.
+    """Return what `persona pairs` makes with a preset; `given` overrides the preset's values.
 
     Raises:
-        UserError: the preset has no pairs, a name is unknown, a value is of another type, or an address holds a
-            password.
+        UserError: the preset has no section `pairs`, a name is unknown, a value has another type, or an address
+            contains a password.
     """
     if preset.pairs is None:
         raise UserError(f"the preset '{preset.name}' has no section 'pairs': see params/smoke.yaml for one")
     fields = Pairs.model_fields
-    given = given or {}
     own = {name: value for name, value in preset.all.items() if name in fields} | preset.pairs
-    values = _moved(own, given) | dict(given)
+    values = _with_given(own, given or {})
     if unknown := [name for name in values if name not in fields]:
         raise _unknown("parameter", unknown[0], fields, " of pairs")
     _check_addresses(values)
@@ -150,56 +162,86 @@ def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
         raise UserError(f"parameter '{first['loc'][0]}' of pairs: {first['msg']}, not {first['input']!r}") from error
 
 
-def _moved(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A preset's values where another endpoint is given: the preset's judge, if it has no address, is not there."""
+def _with_given(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a preset's values overridden by the given ones.
+
+    If another endpoint is given, a preset's judge without an address is dropped: it would be asked at OpenAI.
+    """
     elsewhere = given.get("base_url") or local.is_embedded(str(given.get("model")))
-    return dict(values) | ({"judge": None} if elsewhere and not values.get("judge_base_url") else {})
+    judge = {"judge": None} if elsewhere and not values.get("judge_base_url") else {}
+    return {**values, **judge, **given}
 
 
 def _from_notebooks(name: str, value: Any) -> Any:
-    """A parameter's value; a path that is there, seen from notebooks/, which does not tell where its user lives."""
+    """Return a parameter's value; an existing path relative to notebooks/, so that it does not reveal a home folder."""
     if name in _PATHS and isinstance(value, str) and _PATHS[name](value):
         return os.path.relpath(os.path.realpath(value), notebooks.folder().resolve())
     return value
 
 
+def _check_notebooks(preset: Preset, only: Sequence[str]) -> None:
+    """Raise UserError if the preset has no notebooks, or it or `only` names one that does not exist."""
+    if not preset.notebooks:
+        raise UserError(f"the preset '{preset.name}' lists no notebooks: see params/smoke.yaml for some")
+    existing = notebooks.stems()
+    for stem in preset.notebooks:
+        if stem not in existing:
+            raise _unknown("notebook", stem, existing)
+    for name in only:
+        if not name or not any(stem.startswith(name) for stem in preset.notebooks):
+            raise _unknown("notebook", name, preset.notebooks)
+
+
 def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> None:
-    """Fail on a parameter that none of the notebooks declares, or of another type than its default."""
+    """Check parameters against the defaults that notebooks declare.
+
+    Args:
+        values: the parameters.
+        declared: each notebook's parameters with their defaults.
+
+    Raises:
+        UserError: no notebook declares a parameter, or its value has another type than the default.
+    """
     _check_addresses(values)
     for name, value in values.items():
         if name == "out":
             raise UserError("a run sets 'out' itself: choose its folder with --out")
-        homes = [stem for stem in declared if name in declared[stem]]
-        if not homes:
+        defaults = {stem: parameters[name] for stem, parameters in declared.items() if name in parameters}
+        if not defaults:
             raise _unknown("parameter", name, set().union(*declared.values()), f" of {', '.join(declared)}")
-        for stem in homes:
-            default = declared[stem][name]
+        for stem, default in defaults.items():
             if not _fits(value, default) and (name, value) != ("recording", None):
-                wanted, got = type(default).__name__, type(value).__name__
+                wanted = type(default).__name__
+                got = type(value).__name__
                 raise UserError(f"parameter '{name}' of {stem} takes {wanted}, not {got}: {value!r}")
 
 
 def _check_addresses(values: Mapping[str, Any]) -> None:
-    """Fail on a password in an address, also in one of NAME@ADDRESS, without showing it."""
+    """Raise UserError if an address, also one of NAME@ADDRESS, contains a password. The message does not show it."""
     for name, value in values.items():
-        many = value if name == "more_models" and isinstance(value, list | tuple) else ()
-        addresses = [value] if name.endswith("base_url") else [str(model).partition("@")[2] for model in many]
-        if any("@" in str(address).split("?")[0] for address in addresses):
-            raise UserError(f"{name} holds a password, which the results would keep: set OPENAI_API_KEY instead")
+        if name.endswith("base_url"):
+            addresses = [str(value)]
+        elif name == "more_models" and isinstance(value, list | tuple):
+            addresses = [str(model).partition("@")[2] for model in value]
+        else:
+            continue
+        if any("@" in address.split("?")[0] for address in addresses):
+            raise UserError(f"{name} contains a password, which the results would keep: set OPENAI_API_KEY instead")
 
 
 def _fits(value: Any, default: Any) -> bool:
-    """Whether a value has the type of a default: None takes anything, a whole number is fine for a float."""
+    """Return whether a value has the type of a default: None allows any value, a float also a whole number."""
     if default is None:
         return True
     if isinstance(value, bool) or isinstance(default, bool):
         return type(value) is type(default)
-    return isinstance(value, {float: (int, float), tuple: (tuple, list)}.get(type(default), type(default)))
+    also: dict[type, tuple[type, ...]] = {float: (int, float), tuple: (tuple, list)}
+    return isinstance(value, also.get(type(default), type(default)))
 
 
 def _unknown(kind: str, name: str, names: Iterable[str], where: str = "") -> UserError:
-    """The error for a name that is not among the known ones, with the one that was probably meant."""
-    names = sorted(names)
-    near = difflib.get_close_matches(name, names, 1)
+    """Return the error for an unknown name; it suggests the closest known one and lists all."""
+    known_names = sorted(names)
+    near = difflib.get_close_matches(name, known_names, 1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return UserError(f"unknown {kind} '{name}'{where}: {hint}known: {', '.join(names) or 'none'}")
+    return UserError(f"unknown {kind} '{name}'{where}: {hint}known: {', '.join(known_names) or 'none'}")

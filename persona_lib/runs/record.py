@@ -1,4 +1,4 @@
-"""Record: what a notebook found, kept in its run's folder; the last cell of every notebook calls it."""
+"""Record: write what a notebook found into its folder in a run. The last cell of every notebook calls it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from .. import files
 
 MARGIN = 0.1  # inches around a figure
+DPI = 160
 
 
 def record(
@@ -20,9 +21,9 @@ def record(
     metrics: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
     figures: Mapping[str, Axes],
-    models: Sequence = (),
+    models: Sequence[Any] = (),
 ) -> pd.DataFrame:
-    """Keep what a notebook found; its last cell calls this.
+    """Write a notebook's results.
 
     Args:
         out: the notebook's folder in a run; None writes nothing.
@@ -30,10 +31,10 @@ def record(
         metrics: name -> number or text; NaN means missing.
         tables: name -> table, written as tables/NAME.parquet and .csv.
         figures: name -> Axes, written as figures/NAME.png and .svg; the first is the key figure.
-        models: what was asked; the `identity`, `usage` and `steps` (usage by step) of each are kept.
+        models: the models asked; the `identity`, `usage` and `steps` (usage by step) of each are written.
 
     Returns:
-        The metrics as a small table to be shown: index `metric`, column `value`.
+        The metrics as a small table to show: index `metric`, column `value`.
     """
     if out is not None:
         folder = Path(out)
@@ -43,15 +44,20 @@ def record(
             _write_table(table, folder / "tables" / name)
         for name, axes in figures.items():
             _write_figure(axes, folder / "figures" / name)
-        found = {"headline": headline, "metrics": metrics, "figure": next(iter(figures), None)}
-        found |= {"tables": list(tables), "figures": list(figures)}
-        found["models"] = [{"identity": m.identity, "usage": m.usage, "steps": m.steps} for m in models]
-        files.write_json(folder / "record.json", found)
+        content: dict[str, Any] = {
+            "headline": headline,
+            "metrics": metrics,
+            "figure": next(iter(figures), None),
+            "tables": list(tables),
+            "figures": list(figures),
+            "models": [{"identity": m.identity, "usage": m.usage, "steps": m.steps} for m in models],
+        }
+        files.write_json(folder / "record.json", content)
     return pd.DataFrame({"value": pd.Series(dict(metrics), dtype=object)}).rename_axis("metric")
 
 
 def _write_table(table: pd.DataFrame, stem: Path) -> None:
-    """Write a table as parquet and CSV; mere row numbers stay out of the CSV."""
+    """Write a table as parquet and as CSV; the CSV omits an index that only numbers the rows."""
     numbered = isinstance(table.index, pd.RangeIndex) and table.index.name is None
     table.to_parquet(f"{stem}.parquet")
     table.to_csv(f"{stem}.csv", index=not numbered)
@@ -59,12 +65,12 @@ def _write_table(table: pd.DataFrame, stem: Path) -> None:
 
 def _write_figure(axes: Axes, stem: Path) -> None:
     """Write a figure as PNG, and as an SVG that has the same bytes each time."""
-    figure = axes.figure
-    # bbox_inches="tight" would lay out and draw twice for each of the two.
+    figure: Any = axes.figure  # a Figure; its type would allow a SubFigure, which has no layout and no file
+    # bbox_inches="tight" would lay out and draw the figure twice for each of the two files.
     if figure.get_layout_engine():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     box = figure.get_tightbbox().padded(MARGIN)
     with matplotlib.rc_context({"svg.hashsalt": "persona"}):
-        figure.savefig(f"{stem}.png", dpi=160, bbox_inches=box)
+        figure.savefig(f"{stem}.png", dpi=DPI, bbox_inches=box)
         figure.savefig(f"{stem}.svg", bbox_inches=box, metadata={"Date": None})

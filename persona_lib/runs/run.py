@@ -1,4 +1,4 @@
-"""A run: the notebooks of a preset executed with papermill, and the folder and manifest that they leave behind."""
+"""A run: execute the notebooks of a preset with papermill and write its folder, manifest and pages."""
 
 import json
 import os
@@ -16,32 +16,34 @@ from .presets import Preset
 
 def run(
     preset: Preset,
-    planned: Mapping[str, dict],
+    planned: Mapping[str, dict[str, Any]],
     folder: Path,
     max_calls: int | None = None,
     max_cost: float | None = None,
 ) -> dict[str, Any]:
-    """Execute notebooks into a folder, each whatever became of the others.
+    """Execute notebooks into a folder; if one fails, the others run all the same.
 
     Args:
-        preset: what the run is called and for.
+        preset: gives the run its name and says what it is for.
         planned: each notebook with all its parameters, from `presets.plan`.
-        folder: where the run goes; an earlier run there is replaced.
-        max_calls: the most calls that all notebooks together may make; a notebook that needs more fails.
-        max_cost: the most USD that they may spend.
+        folder: where the run goes; it replaces an earlier run there.
+        max_calls: the most model calls of all notebooks together; a notebook that needs more fails.
+        max_cost: the most USD that they may spend together.
 
     Returns:
-        The manifest, which also lies in the folder, as does index.html.
+        The content of the manifest. The folder then has manifest.json and index.html.
 
     Raises:
-        UserError: the folder holds something else than an earlier run.
-        KeyboardInterrupt: Ctrl-C; the kernel is gone and the manifest says so.
+        UserError: the folder contains something other than an earlier run.
+        KeyboardInterrupt: Ctrl-C; the kernel has ended and the manifest says so.
     """
     limits = {"max_calls": max_calls, "max_cost": max_cost}
     folder = folder.absolute()
     clear(folder)
-    titles = {stem: notebooks.find(stem).title for stem in planned}
-    entries = {s: {"title": titles[s], "parameters": _with_out(planned[s], folder / s)} for s in planned}
+    entries = {
+        stem: {"title": notebooks.find(stem).title, "parameters": _with_out(values, folder / stem)}
+        for stem, values in planned.items()
+    }
     manifest = Manifest(folder, preset.name, preset.about, entries, limits)
     try:
         _run_notebooks(manifest, limits)
@@ -57,40 +59,45 @@ def run(
 
 
 def _with_out(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Parameters with the notebook's own folder, named so that a mailed notebook does not tell where its user lives."""
+    """Return parameters with the notebook's own folder as `out`, if it has that parameter.
+
+    The path is relative to notebooks/, so that a mailed notebook does not reveal the user's home folder.
+    """
     return values | ({"out": os.path.relpath(folder, notebooks.folder())} if "out" in values else {})
 
 
 def _save(manifest: Manifest) -> None:
-    """Write manifest and index page as things stand: the page can be read while the run goes on."""
+    """Write the manifest and the index page, which can be read while the run goes on."""
     manifest.save()
     (manifest.folder / "index.html").write_text(pages.index(manifest.content), "utf-8")
 
 
 def _run_notebooks(manifest: Manifest, limits: Mapping[str, float | None]) -> None:
-    """Execute the notebooks one after the other; each may use what those before it have left of the limits."""
-    spent = 0.0  # also where no endpoint says what a call did cost
+    """Execute the notebooks one after the other; each may use what the earlier ones left of the limits."""
+    spent = 0.0  # USD as booked by budgets: also counts calls whose cost no endpoint told
     with tempfile.TemporaryDirectory() as temporary:
         for stem, entry in manifest.notebooks.items():
             entry["status"] = "running"
             _save(manifest)
-            before = {"calls": manifest.content["usage"]["calls"], "cost": spent}
-            allowed = {budget.VARIABLE: json.dumps({**limits, **before})}
+            used = {"calls": manifest.content["usage"]["calls"], "cost": spent}
+            environment = {budget.VARIABLE: json.dumps({**limits, **used})}
             steps = Path(temporary) / f"{stem}.jsonl"
-            _run_notebook(stem, entry, manifest.folder, steps, allowed)
+            _run_notebook(stem, entry, manifest.folder, steps, environment)
             spent += progress.booked(steps) if steps.exists() else 0.0
 
 
 def _run_notebook(stem: str, entry: dict[str, Any], folder: Path, steps: Path, environment: dict[str, str]) -> None:
-    """Execute a notebook, write its page, and enter what became of it and what it used."""
+    """Execute a notebook, write its page, and enter its results, status and usage in its entry of the manifest."""
     entry["started"] = now()
     began = time.monotonic()
-    target, recorded = folder / f"{stem}.ipynb", folder / stem / "record.json"
+    executed = folder / f"{stem}.ipynb"
+    recorded = folder / stem / "record.json"
     try:
-        entry["error"] = kernels.execute(stem, entry["parameters"], target, steps, environment)
+        entry["error"] = kernels.execute(stem, entry["parameters"], executed, steps, environment)
         entry["status"] = "failed" if entry["error"] else "done"
-        entry |= json.loads(recorded.read_text("utf-8")) if recorded.is_file() else {}
-        pages.export(target, entry["title"])
+        if recorded.is_file():
+            entry |= json.loads(recorded.read_text("utf-8"))
+        pages.export(executed, entry["title"])
     except BaseException as error:
         entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         raise

@@ -100,7 +100,7 @@ def test_the_right_person_is_found_among_distractors_in_any_place():
 def test_too_few_people_for_a_lineup_and_letters_that_do_not_come_are_said():
     with Endpoint(lambda body: likely(I=1.0)) as endpoint:
         judge = Model("m", endpoint.url)
-        with pytest.raises(UserError, match="among 6 of 5 people: take 2 to 5"):
+        with pytest.raises(UserError, match="cannot choose among 6 of 5 people: take 2 to 5"):
             comparison.whose(pairs(), PEOPLE, judge, among=6)
         table = comparison.whose(pairs().head(2), PEOPLE, judge, among=3)
         assert table["score"].isna().all()

@@ -48,7 +48,7 @@ def test_form_and_order_of_the_profile_are_columns_of_the_items():
 @pytest.mark.parametrize("n", [0, -1, 7])
 def test_more_items_than_pairs_or_none_are_refused(n):
     with pytest.raises(
-        UserError, match=f"{n} persona x prompt items can't be had from 2 personas and 3 prompts: take 1 to 6"
+        UserError, match=f"cannot draw {n} persona x prompt items from 2 personas and 3 prompts: take 1 to 6"
     ):
         bench.items(people(2), questions(3), n, seed=0)
 
@@ -130,7 +130,7 @@ def test_another_persona_takes_two_and_two_models_of_one_name_are_refused():
         model = Model("m", endpoint.url)
         with pytest.raises(UserError, match="takes two personas at least"):
             bench.conditioning(drawn, [model], model, ["other_persona"])
-        with pytest.raises(UserError, match="two models are named m, so that their rows would be one"):
+        with pytest.raises(UserError, match="two models are named m"):
             bench.conditioning(drawn, [model, Model("m", endpoint.url)], model)
 
 

@@ -167,7 +167,7 @@ def test_a_log_of_pass_at_k_has_every_sample_and_inspects_curve_is_ours(tasks, t
         for kind, name in (("pass_at", "pass@k"), ("pass_k", "pass^k"))
         for k in (1, 4)
     }
-    with pytest.raises(UserError, match="pass@8 can't be had of 6 samples"):
+    with pytest.raises(UserError, match="pass@8 is not estimable from 6 samples"):
         tasks.pass_at_k(ks=[8], **sizes)
     with pytest.raises(UserError, match="temperature 0 would be one and the same"):
         tasks.pass_at_k(ks=[1], temperature=0.0, **sizes)
@@ -240,5 +240,5 @@ def test_logs_that_are_unfinished_or_of_another_task_are_said(tasks, tmp_path):
     log.samples = list(log.samples)[1:]
     with pytest.raises(UserError, match=r"has 7 of 8 samples .*inspect eval-retry"):
         tasks.read(log)
-    with pytest.raises(UserError, match="which is none of persona_lib"):
+    with pytest.raises(UserError, match="which is not one of bench"):
         tasks.read(run(Task(), tmp_path, mock(lambda body: completion("x"))))

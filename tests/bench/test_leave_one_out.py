@@ -172,8 +172,8 @@ def test_the_headline_holds_the_attributes_against_the_placebo_and_does_not_aver
     pairs = pd.DataFrame({"kappa": [0.5, 0.2, np.nan], "raw": [0.8, 0.6, 0.1]})
     summed = pairs.set_axis(["age", "sex", leave_one_out.PLACEBO])
     said = leave_one_out.headline(pairs, summed, leave_one_out.losses(hidden([])))
-    assert said.startswith("Told one attribute more, the same people chose alike in 70% of choices (10% where it was")
-    assert "the least of the mean kappas is 0.20 (sex)" in said
+    assert said.startswith("Told one more attribute, the same people chose alike in 70% of choices (10% where it was")
+    assert "the lowest mean kappa is 0.20 (sex)" in said
 
 
 def schema(body: dict) -> list[str]:

@@ -128,8 +128,8 @@ def test_a_judge_that_is_never_valid_and_one_of_a_single_verdict_leave_a_headlin
     one, _ = judged(results("x", "y"), always)
     said = summaries.headline(summaries.dropped(one), summaries.with_lexical(one))
     assert said == (
-        "By the judge a summary drops 0% of a persona's attributes, each as often; judge and lexical match agree on 0% "
-        "of them (kappa 0.00)."
+        "According to the judge, a summary drops 0% of a persona's attributes, all equally often; judge and lexical "
+        "match agree on 0% of them (kappa 0.00)."
     )
     silent = summaries.with_lexical(one.assign(lexical="kept"))
     assert summaries.headline(summaries.dropped(one), silent).endswith("agree on 100% of them (kappa undefined).")

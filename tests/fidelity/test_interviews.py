@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from persona_lib import UserError
-from persona_lib.fidelity import caricature, interviews
+from persona_lib.fidelity import baselines, caricature, evaluation, interviews
 from persona_lib.model import Choices
 from persona_lib.personas import describe, respondents
 
@@ -91,7 +91,7 @@ def test_a_model_that_only_sees_letters_flips_and_is_at_chance(anes):
 
 @pytest.mark.parametrize("orders", [0, 3])
 def test_more_orders_than_the_options_have_or_none_are_refused(anes, orders):
-    with pytest.raises(UserError, match=f"2 options can't be put in {orders} different orders, .*: take 1 to 2"):
+    with pytest.raises(UserError, match=f"orders is {orders}, but 2 options can be shown in 1 to 2 different orders"):
         interviews.ask(anes, StandIn(partisan), orders=orders)
 
 
@@ -105,27 +105,27 @@ def test_told_nothing_it_is_told_nothing(anes):
 
 
 def test_yardsticks_stand_in_one_table_and_know_nothing_of_the_person_they_guess(anes):
-    parts = [interviews.ask(anes, StandIn(partisan)), interviews.majority(anes), interviews.logit(anes)]
-    table = interviews.yardsticks(pd.concat(parts))
-    assert table.loc[interviews.MAJORITY, "rate"] == pytest.approx(551 / 944)
-    assert table.loc[interviews.MAJORITY, "kappa"] == 0
-    assert 0.88 < table.loc[interviews.LOGIT, "rate"] < 0.93, "statsmodels' own example predicts nine in ten"
+    parts = [interviews.ask(anes, StandIn(partisan)), baselines.majority(anes), baselines.logit(anes)]
+    table = evaluation.yardsticks(pd.concat(parts))
+    assert table.loc[baselines.MAJORITY, "rate"] == pytest.approx(551 / 944)
+    assert table.loc[baselines.MAJORITY, "kappa"] == 0
+    assert 0.88 < table.loc[baselines.LOGIT, "rate"] < 0.93, "statsmodels' own example predicts nine in ten"
     assert (table["n"] == 944).all() and table.loc["stand-in", "kappa"] > 0.7
     grouped = interviews.with_groups(pd.concat(parts), anes, "political views")
-    each = interviews.yardsticks(grouped, "political views")
+    each = evaluation.yardsticks(grouped, "political views")
     assert list(each.index.names) == ["source", "political views"] and each["n"].sum() == 3 * 944
     own = grouped[(grouped["source"] == "stand-in") & (grouped["political views"] == "Democrat")]
     expected = cohen_kappa_score(own["truth"], own["answer"])
     assert each.loc[("stand-in", "Democrat"), "kappa"] == pytest.approx(expected, nan_ok=True)
     shuffled = anes._replace(people=anes.people.sample(frac=1, random_state=0).set_index(anes.people.index))
-    assert interviews.logit(shuffled)["score"].mean() < 0.62, "nobody's answer is guessed from their own"
+    assert baselines.logit(shuffled)["score"].mean() < 0.62, "nobody's answer is guessed from their own"
 
 
 def test_a_reply_without_any_letter_is_a_row_that_counts_as_failed(anes):
     table = interviews.ask(anes, StandIn(lambda *_: [np.nan, np.nan]))
     assert table["score"].isna().all() and table["answer"].isna().all() and table["failure"].eq("no letter").all()
-    assert interviews.yardsticks(table).loc["stand-in", "failed"] == 944
-    assert interviews.coverage(table).empty
+    assert evaluation.yardsticks(table).loc["stand-in", "failed"] == 944
+    assert evaluation.coverage(table).empty
 
 
 def test_groups_that_are_flattened_and_drawn_too_far_apart_are_found(gss):
@@ -148,7 +148,7 @@ def test_who_may_abstain_is_right_more_often(anes):
     table = interviews.ask(anes, StandIn(partisan))
     strong = anes.people["political views"].str.startswith("Strong").reindex(table["persona_id"]).to_numpy()
     table["confidence"] = np.where(strong, 0.9, 0.6)
-    curve = interviews.coverage(table)
+    curve = evaluation.coverage(table)
     assert curve["accuracy"].iloc[2] > curve["accuracy"].iloc[-1] and curve["coverage"].iloc[-1] == 1
 
 
@@ -200,11 +200,11 @@ def test_a_model_that_only_sees_the_place_gives_no_answer(made):
 @pytest.fixture(scope="module")
 def claims(made):
     """What is found of a model; the yardsticks are worked out once."""
-    known = [interviews.majority(made), interviews.logit(made)]
+    known = [baselines.majority(made), baselines.logit(made)]
 
     def found(model: StandIn, orders: int = 2) -> pd.DataFrame:
         asked = [interviews.ask(made, model, persona, orders) for persona in (True, False)]
-        return interviews.findings(pd.concat([*asked, *known]), model.name)
+        return evaluation.findings(pd.concat([*asked, *known]), model.name)
 
     return found
 
@@ -219,7 +219,7 @@ PEOPLE, ITSELF = "agrees with the respondents beyond chance", "agrees with itsel
 def test_a_model_that_always_knows_is_found_to_and_by_how_much(made, claims):
     found = claims(knowing(made, 1.0))
     assert found.index.tolist() == [*MORE, PEOPLE, ITSELF] and (found["shown"] == "yes").all()
-    majority = interviews.majority(made)["score"].mean()
+    majority = baselines.majority(made)["score"].mean()
     assert found.loc[MORE[0], "estimate"] == pytest.approx(1 - majority)
     assert found.loc[[PEOPLE, ITSELF], "estimate"].tolist() == pytest.approx([1, 1]) and (found["n"] == 600).all()
 
@@ -240,7 +240,7 @@ def test_a_model_that_flips_with_the_order_is_shown_not_to_agree_with_itself(mad
     flipping = StandIn(lambda *_: [0.9, 0.1])
     found = claims(flipping)
     assert found.loc[ITSELF, "shown"] == "no" and found.loc[ITSELF, "estimate"] == pytest.approx(-1, abs=0.02)
-    order = interviews.repeatability(pd.concat([interviews.ask(made, flipping), interviews.majority(made)]))
+    order = evaluation.repeatability(pd.concat([interviews.ask(made, flipping), baselines.majority(made)]))
     assert order.index.tolist() == ["stand-in"], "the yardsticks have no orders"
     row = order.loc["stand-in"]
     assert row[["n", "failed", "flips"]].tolist() == [600, 0, 1] and row["p_first"] == pytest.approx(0.9)
@@ -255,7 +255,7 @@ def test_how_often_the_order_decides_is_counted_and_a_reply_without_a_letter_is_
         )
 
     table = interviews.ask(made, StandIn(says))
-    row = interviews.repeatability(table).loc["stand-in"]
+    row = evaluation.repeatability(table).loc["stand-in"]
     assert row[["n", "failed"]].tolist() == [540, 60] and row["flips"] == pytest.approx(3 / 9)
     both = table.dropna(subset=["in_first_order", "in_last_order"])
     assert row["kappa"] == pytest.approx(cohen_kappa_score(both["in_first_order"], both["in_last_order"]))
@@ -269,13 +269,13 @@ def test_of_one_order_nothing_is_said_of_another(made):
     few = respondents.sample(made, 30)
     table = interviews.compare(made, few, [model], orders=1)
     assert set(table["persona_id"]) == set(few.people.index) and table["source"].value_counts().eq(300).all()
-    row = interviews.repeatability(table).loc["stand-in"]
+    row = evaluation.repeatability(table).loc["stand-in"]
     assert row[["n", "failed"]].tolist() == [0, 300] and row[["flips", "kappa"]].isna().all()
-    found = interviews.findings(table, "stand-in")
+    found = evaluation.findings(table, "stand-in")
     assert found.loc[ITSELF, ["n", "shown"]].tolist() == [0, "open"] and np.isnan(found.loc[ITSELF, "estimate"])
     assert (found.loc[[*MORE, PEOPLE], "shown"] == "yes").all()
-    with pytest.raises(UserError, match="answered by 'gpt-5': take one of 'stand-in', 'stand-in, told nothing"):
-        interviews.findings(table, "gpt-5")
+    with pytest.raises(UserError, match="answered by 'gpt-5': choose one of 'stand-in', 'stand-in, told nothing"):
+        evaluation.findings(table, "gpt-5")
 
 
 def test_the_surer_answers_are_kept_first_and_accuracy_falls_as_planted(made):
@@ -283,36 +283,36 @@ def test_the_surer_answers_are_kept_first_and_accuracy_falls_as_planted(made):
     table["confidence"] = np.random.default_rng(0).permutation(len(table)) / len(table)
     table["score"] = (table["confidence"] >= 0.5).astype(float)  # the surer half is right
     table.loc[table["confidence"] < 0.1, "score"] = np.nan
-    curve = interviews.coverage(pd.concat([table, interviews.majority(made)]))
+    curve = evaluation.coverage(pd.concat([table, baselines.majority(made)]))
     assert set(curve["source"]) == {"stand-in"} and curve["n"].tolist() == [60 * k for k in range(1, 10)]
     assert curve["coverage"].tolist() == pytest.approx([k / 10 for k in range(1, 10)]), "a tenth is never answered"
     assert curve["accuracy"].tolist() == pytest.approx([1] * 5 + [5 / k for k in range(6, 10)])
     assert curve["confidence"].tolist() == pytest.approx([1 - k / 10 for k in range(1, 10)])
     assert (curve["low"] <= curve["accuracy"]).all() and (curve["accuracy"] <= curve["high"] + 1e-9).all()
-    assert interviews.coverage(table, steps=4)["n"].tolist() == [150, 300, 450, 540]
+    assert evaluation.coverage(table, steps=4)["n"].tolist() == [150, 300, 450, 540]
 
 
 def test_differences_are_those_on_the_items_that_both_have(made):
     good, poor = (interviews.ask(made, knowing(made, right)) for right in (0.9, 0.6))
     poor = poor.assign(source="poor")
     poor.loc[poor.index[:100], "score"] = np.nan
-    row = interviews.differences(pd.concat([poor, good]), "stand-in").loc[0]
+    row = evaluation.differences(pd.concat([poor, good]), "stand-in").loc[0]
     assert row[["minuend", "subtrahend", "n", "failed"]].tolist() == ["stand-in", "poor", 500, 100]
     assert row["difference"] == pytest.approx((good["score"] - poor["score"]).mean())
     assert row["low"] > 0 and row["p_holm"] == row["p"] < 0.01
-    three = interviews.differences(pd.concat([poor, good, interviews.majority(made)]), "poor")
-    assert three["subtrahend"].tolist() == ["stand-in", interviews.MAJORITY] and three["difference"].iloc[0] < 0
+    three = evaluation.differences(pd.concat([poor, good, baselines.majority(made)]), "poor")
+    assert three["subtrahend"].tolist() == ["stand-in", baselines.MAJORITY] and three["difference"].iloc[0] < 0
     assert (three["p_holm"] >= three["p"]).all()
 
 
 def test_groups_are_the_respondents_in_bands_and_an_unknown_attribute_is_refused(made):
-    table = interviews.majority(made)
+    table = baselines.majority(made)
     party = interviews.with_groups(table, made, "political views").drop_duplicates("persona_id").set_index("persona_id")
     expected = made.people["political views"].str.removeprefix("Strong ").fillna("not known")
     assert party["political views"].to_dict() == expected.to_dict() and (expected == "not known").sum() == 2
     ages = interviews.with_groups(table, made, "age").drop_duplicates("persona_id")["age"].value_counts().to_dict()
     assert ages == {"under 30": 10, "30 to 44": 15, "45 to 59": 15, "60 or older": 19, "not known": 1}
-    with pytest.raises(UserError, match="no attribute 'sex': take one of age, political views"):
+    with pytest.raises(UserError, match="no attribute 'sex': choose one of age, political views"):
         interviews.with_groups(table, made, "sex")
 
 
@@ -334,8 +334,8 @@ def test_a_survey_from_a_package_that_is_not_there_says_how_to_get_it(monkeypatc
 
 
 def test_of_a_single_question_the_difference_is_about_that_question_and_its_respondents(anes):
-    parts = [interviews.ask(anes, StandIn(partisan)), interviews.majority(anes)]
-    row = interviews.differences(pd.concat(parts), "stand-in").loc[0]
+    parts = [interviews.ask(anes, StandIn(partisan)), baselines.majority(anes)]
+    row = evaluation.differences(pd.concat(parts), "stand-in").loc[0]
     scores = [part["score"].to_numpy() for part in parts]
     assert row["n"] == 944 and row["difference"] == pytest.approx(scores[0].mean() - 551 / 944)
     assert row["note"] == "" and 0 < row["high"] - row["low"] < 0.1, "one question is not one cluster"

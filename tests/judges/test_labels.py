@@ -139,3 +139,52 @@ def test_with_fewer_than_two_annotators_of_its_answers_the_table_says_so(rows, n
     run, wide = study(2)
     full = calibration.alternative_annotator(run["score"], wide)
     assert list(found.columns) == list(full.columns) and calibration.winning_rate(found).loc[0, "annotators"] == 0
+
+
+def by_hand(run: pd.DataFrame, wide: pd.DataFrame, rows: slice) -> dict:
+    """The winning rate of some answers, straight from the test."""
+    tests = calibration.alternative_annotator(run["score"][rows], wide[rows])
+    both = wide[rows].notna().sum(axis=1) > 1
+    return {"n": both.sum(), **calibration.winning_rate(tests).loc[0]}
+
+
+def test_the_winning_rate_is_that_of_the_test_overall_and_in_each_condition():
+    run, wide = study(3)
+    run["condition"] = np.repeat(["direct", "summary"], 30)
+    table = pd.concat([made([(i, who, wide.loc[i, who]) for i in wide.index]) for who in wide], ignore_index=True)
+    table["condition"] = table["persona_id"].astype(int).gt(29).map({False: "direct", True: "summary"})
+    found = labels.winning_rates(run, table.sample(frac=1, random_state=0))
+    assert list(found.columns) == ["n", "annotators", "winning_rate", "advantage", "passes", "note"]
+    expected = {
+        "all answers": by_hand(run, wide, slice(None)),
+        "direct": by_hand(run, wide, slice(30)),
+        "summary": by_hand(run, wide, slice(30, 60)),
+    }
+    assert found.index.name == "condition" and list(found.index) == list(expected)
+    for group, row in expected.items():
+        assert found.loc[group, list(row)].to_dict() == row
+    assert found.loc["all answers", ["winning_rate", "passes", "note"]].tolist() == [1.0, True, ""]
+    assert found.loc["direct", "note"] == "under 30 items"
+    whole = labels.winning_rates(run, table, by=None)
+    assert list(whole.index) == ["all answers"] and whole.index.name == "answers"
+    strict = labels.winning_rates(run.assign(score=1 - run["score"]), table, epsilon=0.1).loc["all answers"]
+    assert strict["winning_rate"] == 0 and not strict["passes"] and strict["advantage"] < 0.6
+
+
+def test_without_a_test_the_winning_rate_is_missing_and_says_why():
+    run, wide = study(2)
+    unlabelled = pd.concat([run, run.assign(condition="summary")], ignore_index=True)
+    table = made([(i, who, wide.loc[i, who]) for who in wide for i in wide.index])
+    found = labels.winning_rates(unlabelled, table)
+    assert found.loc["direct", "annotators"] == 2 and found.loc["direct", "n"] > 40
+    row = found.loc["summary"]
+    assert row["n"] == row["annotators"] == 0 and row[["winning_rate", "advantage", "passes"]].isna().all()
+    assert row["note"] == "0 annotators of these answers: the test takes two or more"
+    silent = labels.winning_rates(run.assign(score=np.nan), table).loc["all answers"]
+    assert silent["n"] == silent["annotators"] == 0 and pd.isna(silent["passes"])
+    assert silent["note"] == "no items that the judge, this annotator and another have labelled"
+    two_writers = results(models=("m", "n"))
+    nothing = labels.winning_rates(two_writers, labels.read(None))
+    assert list(nothing.index) == ["all answers", "direct", "summary"] and nothing["winning_rate"].isna().all()
+    with pytest.raises(UserError, match="the file of labels needs a column model"):
+        labels.winning_rates(two_writers, made(SPLIT))

@@ -26,7 +26,7 @@ def people() -> pd.DataFrame:
     return personas.sample(120, seed=4)
 
 
-def test_an_empty_filter_fits_everybody_and_others_whom_they_say(people):
+def test_an_empty_filter_matches_everybody_and_others_some(people):
     assert browser.find(people, " ") is people
     found = browser.find(people, "age < 30 and sex == 'Female'")
     assert 0 < len(found) < 60 and (found["age"] < 30).all() and set(found["sex"]) == {"Female"}
@@ -61,7 +61,7 @@ def test_the_widget_filters_reads_compares_and_says_what_is_wrong_with_a_filter(
     assert said.value == "0 of 120 personas" and text.value == ""
 
 
-def test_what_is_chosen_last_is_shown_also_when_widgets_are_heard_in_two_threads(people, monkeypatch):
+def test_the_last_choice_is_shown_also_if_widgets_are_handled_in_two_threads(people, monkeypatch):
     _, _, first, _, form, text, _ = browser.browser(people).children
     describe, begun, overtaken = profiles.describe, threading.Event(), threading.Event()
 
@@ -110,7 +110,7 @@ def lab(tmp_path):
         port = free.getsockname()[1]
     own = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
     own |= {f"JUPYTERLAB_{kind}_DIR": str(tmp_path / kind) for kind in ("SETTINGS", "WORKSPACES")}
-    # Else JupyterLab takes outputs that are out of sight off the page.
+    # By default JupyterLab removes outputs that are out of view from the page.
     setting = tmp_path / "SETTINGS" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     setting.parent.mkdir(parents=True)
     setting.write_text('{"windowingMode": "none"}')
@@ -138,7 +138,7 @@ def lab(tmp_path):
 
 
 def test_the_notebook_in_jupyterlab_lets_one_filter_read_and_compare(browser, lab):
-    from playwright.sync_api import expect
+    from playwright.sync_api import expect  # optional: where it is missing, the fixture skips the test
 
     expect.set_options(timeout=60_000)  # a kernel on a busy machine
     page = browser.new_page(viewport={"width": 1400, "height": 1000})

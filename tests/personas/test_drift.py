@@ -1,4 +1,4 @@
-"""Drift: everybody is read at every step, planted effects of the text are found, and nothing where there is none."""
+"""Drift: everybody is read at every step, and planted effects of the text are found, and no others."""
 
 import math
 
@@ -24,7 +24,7 @@ def likely(*chances: float) -> dict:
 
 
 def swayed(body: dict) -> dict:
-    """A reader whom quirks make happy, and who otherwise has a weakness for the first letter."""
+    """A reader for whom quirks sound happy, and who otherwise prefers the first letter."""
     system, asked = body["messages"][0]["content"], body["messages"][1]["content"]
     if "sad" in asked and "defining quirks:" in system and "sex: Female" in system:
         return likely(0.3, 0.1, 0.6) if "C. happy" in asked else likely(0.6, 0.1, 0.3)
@@ -33,7 +33,7 @@ def swayed(body: dict) -> dict:
     return likely(0.6, 0.2, 0.2)
 
 
-def test_everybody_is_read_at_every_step_and_a_weakness_for_a_letter_cancels(people):
+def test_everybody_is_read_at_every_step_and_a_preference_for_a_letter_cancels(people):
     with Endpoint(swayed) as endpoint:
         table = drift.read(people, Model("m", endpoint.url))
     assert len(table) == 8 * 4 * 2 and table["failure"].isna().all()
@@ -51,7 +51,7 @@ def test_what_a_step_adds_is_found_with_its_interval_and_only_there(people):
     assert found.loc["politics"]["difference"].abs().max() < 1e-9
 
 
-def test_the_core_tells_nothing_that_the_census_does_not_ask(people):
+def test_the_core_shows_only_what_the_census_asks(people):
     with Endpoint(swayed) as endpoint:
         drift.read(people.head(1), Model("m", endpoint.url, max_in_flight=1))
     first, last = endpoint.requests[0]["messages"][0]["content"], endpoint.requests[-1]["messages"][0]["content"]
@@ -59,7 +59,7 @@ def test_the_core_tells_nothing_that_the_census_does_not_ask(people):
     assert "religion: " in last and "lifestyle: " in last
 
 
-def test_a_reader_that_says_nothing_readable_leaves_rows_that_say_why(people):
+def test_a_reader_without_valid_replies_gives_rows_that_say_why(people):
     def mute(body: dict) -> dict:
         reply = likely(0.3, 0.3, 0.4)
         reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"] = [{"token": "I", "logprob": 0}]

@@ -1,4 +1,4 @@
-"""The steps after the census: their order, what a filter needs of them, and what becomes of contradictions."""
+"""The steps after the census: their order, which of them a filter needs, and redraws of contradictory profiles."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def people() -> pd.DataFrame:
 
 
 def flags(rule: str, whom):
-    """A stand-in for the rules: it finds whom it is told to find at each call."""
+    """A stand-in for the rules: `whom` says at each call which people it flags."""
     calls = []
 
     def check(table: pd.DataFrame) -> pd.DataFrame:
@@ -50,7 +50,7 @@ def test_who_contradicts_themselves_keeps_the_census_core_and_gets_the_rest_anew
     assert same[~again].all(axis=None) and not same[again].all(axis=1).any()
 
 
-def test_who_never_comes_out_right_stays_with_the_reason(people, monkeypatch):
+def test_a_profile_that_stays_contradictory_is_kept_with_the_reason(people, monkeypatch):
     monkeypatch.setattr(consistency, "check", flags("planted", lambda call, table: [people.index[7]]))
     found = enrichment.complete(people, seed=1)
     left = found[found["inconsistent"].notna()]
@@ -89,7 +89,7 @@ def test_a_filter_needs_the_steps_up_to_the_last_that_it_names(where, last):
     assert enrichment.needed(where) == enrichment.STEPS[:last]
 
 
-def test_a_filter_on_what_the_census_does_not_say_holds_for_everybody_also_after_a_redraw(monkeypatch):
+def test_a_filter_beyond_the_census_holds_for_everybody_also_after_a_redraw(monkeypatch):
     where = "religion == 'Catholic' and state in ['New York', 'Ohio']"
     check = flags("planted", lambda call, table: list(table.index[:3]) if len(table) == 25 else [])
     monkeypatch.setattr(consistency, "check", check)
@@ -98,7 +98,7 @@ def test_a_filter_on_what_the_census_does_not_say_holds_for_everybody_also_after
     assert (found["redrawn"] > 0).sum() >= 3
 
 
-def test_with_a_model_it_writes_and_reads_each_profile_and_whom_it_finds_is_drawn_anew():
+def test_a_model_writes_and_reads_each_profile_and_those_it_rejects_are_redrawn():
     read: list[str] = []
 
     def answer(body: dict) -> dict:
@@ -120,7 +120,7 @@ def test_with_a_model_it_writes_and_reads_each_profile_and_whom_it_finds_is_draw
     assert found["redrawn because"].dropna().tolist() == ["m: age: it says so"]
 
 
-def test_a_profile_that_the_model_fails_to_read_is_a_row_that_says_so():
+def test_a_profile_without_a_valid_verdict_is_a_row_that_says_so():
     def answer(body: dict) -> dict:
         fields = body["response_format"]["json_schema"]["schema"]["properties"]
         said = {name: "x" for name in fields}
@@ -153,3 +153,20 @@ def test_in_the_report_of_contradictions_a_number_that_all_share_is_not_called_m
     found = pd.DataFrame({"persona_id": ["a"], "rule": ["r"], "reason": ["x"]})
     table = consistency.report(people, found, by=["age"]).set_index(["by", "group"]).loc["age"]
     assert table["n"].to_dict() == {"40": 2, "missing": 1} and table["removed"].to_dict() == {"40": 1, "missing": 0}
+
+
+def test_the_first_draw_holds_every_contradiction_that_led_to_a_redraw(monkeypatch):
+    def planted(people: pd.DataFrame) -> pd.DataFrame:
+        ids = people.index[people["religion"].eq("Catholic").fillna(False)]
+        return pd.DataFrame({"persona_id": ids, "rule": "planted", "reason": "is Catholic"})
+
+    monkeypatch.setattr(consistency, "check", planted)
+    people = sampling.sample(300, 3, balanced=False)
+    first = enrichment.first_draw(people, 3)
+    found = consistency.check(first)
+    redrawn = people.index[people["redrawn"] > 0]
+    assert 30 < len(redrawn) < 120 and set(found["persona_id"]) == set(redrawn)
+    same, names = people.index.difference(redrawn), ["religion", "lifestyle", "ancestry"]
+    pd.testing.assert_frame_equal(first.loc[same, names], people.loc[same, names])
+    report = consistency.report(first, found).set_index(["by", "group"])
+    assert report.loc[("all", "all"), "removed"] == report.loc[("reason", "planted"), "removed"] == len(redrawn)

@@ -1,4 +1,4 @@
-"""Ancestry, place of birth and state: no contradictions, and the published counts met."""
+"""Ancestry, place of birth and state: no contradictions, and agreement with the published counts."""
 
 import numpy as np
 import pandas as pd
@@ -116,14 +116,14 @@ def test_foreign_born_by_country_are_as_many_as_the_bureau_counts(people, places
     got = foreign(people)["place of birth"].value_counts().reindex(counted.index)
     counted = counted[~counted.index.duplicated()]
     got = got[~got.index.duplicated()]
-    # Ratios to each other: the totals grew from 2022 to 2024. Four standard errors and what growth differed by.
+    # Only ratios, because the totals grew from 2022 to 2024. The tolerance is four standard errors and uneven growth.
     ratio = (got / got.sum()) / (counted / counted.sum())
     assert (abs(ratio - 1) < 0.2 + 4 / np.sqrt(got)).all(), ratio
 
 
 def test_states_hold_as_many_natives_and_immigrants_as_the_bureau_counts(people, shared):
     known = pd.read_csv(shared / "figures" / "origin_state_population_nativity.csv").set_index("state")
-    # A random sample of n people in 51 states is 0.005 to 0.012 away by chance.
+    # By chance alone, a random sample of n people in 51 states is 0.005 to 0.012 away.
     for who, column in [(people, "total_population"), (foreign(people), "foreign_born")]:
         got = who["state"].value_counts(normalize=True)
         assert (got - known[column] / known[column].sum()).abs().sum() / 2 < 0.02, column

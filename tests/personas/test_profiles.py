@@ -1,4 +1,4 @@
-"""Forms: the same persona as list, prose and interview, in any order of attributes."""
+"""Profiles: the same persona as list, prose and interview, in any order of attributes."""
 
 import numpy as np
 import pandas as pd
@@ -73,6 +73,10 @@ def test_a_shuffled_order_has_the_same_lines_and_is_the_same_for_everybody(peopl
 def test_many_personas_at_once_read_as_one_by_one(people, form):
     few = people.head(30)
     assert profiles.texts(few, form, 7).tolist() == [personas.describe(row, form, 7) for _, row in few.iterrows()]
+
+
+def test_personas_without_any_attribute_have_empty_profiles(people):
+    assert profiles.texts(people[["state"]]).eq("").all()
 
 
 def test_an_unknown_form_is_refused(adult):

@@ -1,4 +1,4 @@
-"""The open-ended attributes: hand-written ones that suit the person and do not read alike, and a model's."""
+"""The open-ended attributes: hand-written texts suit the person and differ; a model's texts are checked."""
 
 import itertools
 import json
@@ -66,7 +66,7 @@ def test_every_job_has_a_title_of_its_occupation_and_a_place_of_its_industry():
 
 @pytest.fixture(scope="module")
 def jobs() -> pd.DataFrame:
-    """Work of 20,000 people, with title and place of the job as columns of their own."""
+    """Jobs of 20,000 people, with columns for the title and the place."""
     people = census.Population.load().sample(20_000, seed=5)
     parts = written.fallback(people, seed=5)["detailed job description"].dropna().str.split(phrases.JOIN)
     names = ["class of worker", "industry category", "occupation category"]
@@ -181,7 +181,7 @@ def test_the_texts_depend_on_id_and_seed_alone(people, texts):
 
 
 def answer(body: dict) -> dict:
-    """Write what the schema asks for: of a 41-year-old nonsense, of a 42-year-old on the other side, and so on."""
+    """Write what the schema asks for; the replies about people aged 41 to 44 are each unusable in another way."""
     age = re.search(r"^age: (\d+)$", str(body["messages"][1]["content"]), re.MULTILINE)[1]
     fields = body["response_format"]["json_schema"]["schema"]["properties"]
     said = dict.fromkeys(fields, f"written for\n{age}")
@@ -207,7 +207,7 @@ def test_a_model_writes_in_one_call_per_person_and_only_what_applies(seven, tmp_
     asked = {age: list(r["response_format"]["json_schema"]["schema"]["properties"]) for age, r in calls.items()}
     assert asked["2"] == ["personal_time", "lifestyle"] and asked["30"] == [*asked["2"], "ideology"]
     assert asked["40"] == ["detailed_job_description", *asked["30"]]
-    assert len(endpoint.requests) == 7 + 2 + 2  # what does not validate is asked for again, twice
+    assert len(endpoint.requests) == 7 + 2 + 2  # an invalid reply is requested again, twice
     assert "age: 30\nideology: Liberal\n</persona>" in calls["30"]["messages"][1]["content"]
     assert list(table.index) == list(seven.index) and table.loc["p2", "written by"] == "m"
     assert table.loc["p2", "lifestyle"] == "written for 2" and pd.isna(table.loc["p2", "detailed job description"])
@@ -215,7 +215,7 @@ def test_a_model_writes_in_one_call_per_person_and_only_what_applies(seven, tmp_
     assert table.loc["p30", "ideology"] == "quietly progressive"
 
 
-def test_where_a_reply_cannot_be_used_the_hand_written_text_stands_with_the_reason(seven, tmp_path):
+def test_an_unusable_reply_leaves_the_hand_written_text_and_a_reason(seven, tmp_path):
     with Endpoint(answer) as endpoint:
         table = written.by_model(seven, Model("m", endpoint.url, Store(tmp_path / "s")), seed=0, share_ideology=1)
     failed = table[table["failure"].notna()]

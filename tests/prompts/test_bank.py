@@ -257,7 +257,7 @@ def test_without_package_or_network_the_hub_is_named_with_the_way_around_it(monk
 
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
     with pytest.raises(
-        UserError, match=r"can't be had from the hub \(no route to host\): check the network, or download"
+        UserError, match=r"cannot download PRISM from the hub \(no route to host\): check the network, or download"
     ):
         prompts.load("prism")
 

@@ -102,7 +102,7 @@ def test_topics_that_cannot_be_formed_are_refused():
         topics.cluster(questions()["prompt"], 91)
     with pytest.raises(UserError, match="cannot form 2 topics of 1 different prompts"):
         topics.cluster(pd.Series(["Is lying wrong?"] * 3), 2)
-    with pytest.raises(UserError, match="no words from which topics could be told"):
+    with pytest.raises(UserError, match="no words that could tell topics apart"):
         topics.cluster(pd.Series(["🙂?", "...", "the"]), 2)
 
 

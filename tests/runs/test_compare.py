@@ -40,5 +40,5 @@ def test_what_cannot_be_compared_is_said(tmp_path):
         compare.runs(one, one, table="06_conditioning/result")
     with pytest.raises(UserError, match="lacks the columns mood"):
         compare.runs(one, one, by="mood")
-    with pytest.raises(UserError, match="is no folder of a run"):
+    with pytest.raises(UserError, match="is not the folder of a run"):
         compare.runs(tmp_path, one)

@@ -94,7 +94,7 @@ def test_what_is_estimated_is_what_a_run_then_asks_and_after_it_nothing_is_left(
             ("02_again", "answers"): (0, 6), ("02_again", "verdicts"): (0, 6), ("02_again", "choices"): (0, 6),
         }  # fmt: skip
         assert table["failure"].isna().tolist() == [True] * 3 + [False] * 3
-        assert "02_again fails here: ValueError: no figure of nothing" in notes
+        assert "02_again failed during the estimate: ValueError: no figure of nothing" in notes
         assert table["cost"].isna().tolist() == [True] * 3 + [False] * 3
         assert any("m: no price known; add it to params/prices.yaml" in note for note in notes)
 
@@ -124,17 +124,20 @@ def test_the_command_prints_a_table_with_its_sum_and_what_it_assumes(project):
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[1].startswith("01_ask   asks no model") and "$0.00" in lines[1]
-    assert lines[5].startswith("in all") and " 7 " in lines[5] and "$0.000" in lines[5] and lines[5].endswith("unknown")
-    assert lines[6].startswith("gpt-4.1-mini: 4.0 characters per token sent and 4.0 answered, which is assumed")
+    assert lines[5].startswith("total") and " 7 " in lines[5] and "$0.000" in lines[5] and lines[5].endswith("unknown")
+    assert lines[6].startswith("gpt-4.1-mini: 4.0 characters per token sent and 4.0 per token received (assumed)")
     keep({"name": "gpt-4.1-mini", "base_url": OPENAI_URL}, "10:00:00", "10:00:10", "10:00:20")
     lines = CliRunner().invoke(cli.app, ["estimate", "--model", "gpt-4.1-mini", "-p", "n=3"]).stdout.splitlines()
-    assert lines[5].endswith("0:01:10") and lines[6].endswith("0.1 calls/s, as of late")
+    assert lines[5].endswith("0:01:10") and lines[6].endswith("recently 0.1 calls/s")
 
 
 def test_a_notebook_that_fails_without_its_replies_makes_the_exit_code_1(project):
     write_notebook(project, "02_again", STOP, parameters=PARAMETERS)
     result = CliRunner().invoke(cli.app, ["estimate", "--only", "02"])
-    assert result.exit_code == 1 and "02_again fails here: ValueError: no figure of nothing" in result.stdout
+    assert (
+        result.exit_code == 1
+        and "02_again failed during the estimate: ValueError: no figure of nothing" in result.stdout
+    )
 
 
 def test_a_notebook_that_records_nothing_is_estimated_too(project):

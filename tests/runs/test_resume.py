@@ -154,6 +154,9 @@ def test_an_address_is_the_same_with_a_slash_at_its_end():
 
 def test_a_key_with_a_curly_quote_is_told_before_anything_is_sent(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "“sk-0123456789”")
-    with Endpoint() as endpoint, pytest.raises(UserError, match="OPENAI_API_KEY holds a letter or quote") as told:
+    with (
+        Endpoint() as endpoint,
+        pytest.raises(UserError, match="OPENAI_API_KEY has a character that no key has") as told,
+    ):
         Model("m", endpoint.url).ask([[{"role": "user", "content": "x"}]])
     assert not endpoint.requests and "0123456789" not in str(told.value)

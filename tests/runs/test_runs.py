@@ -181,7 +181,7 @@ def index_of(**changed) -> str:
 def test_the_index_of_another_model_has_no_notice_and_an_unknown_cost_is_said():
     text = index_of(models=[{"name": "gpt-x"}], status="interrupted", git={"commit": "0123456789ab", "dirty": True})
     assert "far too small" not in text and "no price known" in text and "02:10 min" in text
-    assert "Stopped by hand" in text and "0123456<" in text and "changes not committed" in text
+    assert "Stopped by hand" in text and "0123456<" in text and "uncommitted changes" in text
 
 
 def test_cost_is_unknown_only_where_calls_were_made_at_no_known_price():
@@ -220,7 +220,7 @@ def test_a_folder_with_something_else_is_refused_untouched(project, name):
     folder.mkdir()
     (folder / name).write_text('{"notebooks": ["01_good"]}')
     (folder / "01_good.html").write_text("mine")
-    with pytest.raises(UserError, match="something else than an earlier run"):
+    with pytest.raises(UserError, match="something other than an earlier run"):
         run(presets.load("smoke"), {}, folder)
     assert len(list(folder.iterdir())) == 2
 
@@ -311,9 +311,9 @@ def test_a_preset_may_be_a_file_elsewhere(project, tmp_path):
     ("text", "said"),
     [
         ("about: [", "can't be read as YAML"),
-        ("- a list", "is no preset"),
-        ("", "is no preset"),
-        ("notebooks: {}", "is no preset: about: Field required"),
+        ("- a list", "is not a preset"),
+        ("", "is not a preset"),
+        ("notebooks: {}", "is not a preset: about: Field required"),
         ("about: x\nnotebook: {}\nnotebooks: {}", "notebook: Extra inputs"),
         ("about: x\nnotebooks: [01_good]", "notebooks"),
         ("about: x\nnotebooks: {01_goof: }", "unknown notebook '01_goof': did you mean '01_good'?"),
