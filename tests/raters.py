@@ -1,4 +1,4 @@
-"""Stand-in raters: a small study, and the files they would hand in, made without a browser."""
+"""Stand-in raters: items of a small study, and the files that raters would hand in, made without a browser."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ BEGAN = 1_790_000_000_000  # some day in 2026
 
 
 def items(personas: int = 2, questions: int = 8) -> pd.DataFrame:
-    """A persona, a question, two answers."""
+    """Return items: each persona with each question and two answers."""
     return pd.DataFrame(
         {
             "persona_id": f"p{p}",
@@ -29,7 +29,7 @@ def items(personas: int = 2, questions: int = 8) -> pd.DataFrame:
 
 
 def content(study: Study, assignment: Assignment, prefers="second", **changes) -> dict:
-    """What the assignment's page hands out, `prefers` being first, second or a function of the item."""
+    """Return what the assignment's page offers for download; `prefers` is first, second or a function of the item."""
     answers = []
     for n, question in enumerate(assignment.questions):
         letter = question.first
@@ -51,7 +51,7 @@ def content(study: Study, assignment: Assignment, prefers="second", **changes) -
 
 
 def signed(assignment: Assignment, given: dict) -> dict:
-    """The content with its completion code."""
+    """Add the completion code."""
     return {"code": submissions.code(assignment.key, given)} | given
 
 

@@ -1,4 +1,4 @@
-"""Stand-ins that write and judge preference pairs, and small data sets made with them."""
+"""Stand-in models that write and judge preference pairs, and small data sets made with them."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from persona_lib.preferences import dataset
 
 
 def write(body: dict, **ends: str) -> dict:
-    """A stand-in writer whose every text tells what it was asked, and ends as told."""
+    """Reply as a writer whose texts show what it was asked; `ends` are appended to the field of that name."""
     fields = body["response_format"]["json_schema"]["schema"]["properties"]
     said = str(body["messages"])
     (field,) = fields
@@ -23,7 +23,7 @@ def write(body: dict, **ends: str) -> dict:
 
 
 def judging(p_good: float, p_place: float = 0.0, good: str = "GOOD", plain: str = "PLAIN"):
-    """A judge that says A with a chance that rests on where the good answer is, and on the place alone."""
+    """Return a judge: its probability of A depends on where the good answer is, plus a pull towards the first place."""
 
     def answer(body: dict) -> dict:
         text = str(body["messages"])
@@ -38,19 +38,19 @@ def judging(p_good: float, p_place: float = 0.0, good: str = "GOOD", plain: str 
 
 
 def people(n: int) -> pd.DataFrame:
-    """So many people of different ages."""
+    """Return n people of different ages."""
     index = pd.Index([f"p{i}" for i in range(n)], name="persona_id")
     return pd.DataFrame({"age": [20 + i % 60 for i in range(n)], "sex": "Female"}, index=index)
 
 
 def questions(n: int, heldout: int) -> pd.DataFrame:
-    """So many prompts, the first of them held out."""
+    """Return n prompts, the first `heldout` of them held out."""
     ids = [f"q{i}" for i in range(n)]
     split = ["heldout"] * heldout + ["train"] * (n - heldout)
     return pd.DataFrame({"prompt_id": ids, "prompt": [f"Why {i}?" for i in ids], "topic": "x", "prompt_split": split})
 
 
 def build(url: str, folder: Path, n: int = 60, **settings) -> Path:
-    """A data set of so many people, written by the model at an address."""
+    """Build a data set of n people, written by the model at an address."""
     sizes = {"train": 3, "seen": 2, "heldout": 1} | settings
     return dataset.build(people(n), questions(20, 6), Model("m", url), folder, **sizes)

@@ -1,11 +1,13 @@
-"""The human study: what people rate, pages for them that need no server, and what they hand in, verified and counted.
+"""The human study: items to rate, pages for raters that need no server, and submissions, verified and counted.
 
 `persona annotate export` and `persona annotate import` drive this wing; notebook 05 reads ratings with it
 (`annotation.read`, `annotation.votes`, `annotation.majority`). `items` are what is rated, `assignments` who sees what,
-`questionnaire` the pages, `submissions` what comes back.
+`questionnaire` makes the pages, `submissions` reads what comes back from them and `tables` ratings from elsewhere,
+`counting` counts. `study` puts these together.
 """
 
 from . import assignments, items
-from .study import as_judge, export, majority, read, reliability, votes, write
+from .counting import as_judge, majority, reliability, votes
+from .study import export, read, write
 
 __all__ = ["as_judge", "assignments", "export", "items", "majority", "read", "reliability", "votes", "write"]

@@ -1,7 +1,7 @@
-"""The human study's assignments: which rater sees which questions and answers in which order, and their manifest.
+"""The human study's assignments: which rater sees which questions and answers, in which order; and their manifest.
 
-A rater rates one persona's questions; `raters` raters share each persona and its answer pairs, as in the paper's
-section 4.2.1. Used by humans.py.
+Each rater rates the questions of one persona. `raters` raters share a persona and its answer pairs, as in section 4.2.1
+of the paper.
 """
 
 import json
@@ -16,22 +16,24 @@ from pydantic import BaseModel, ValidationError, model_validator
 from .. import UserError, seeds
 from .items import ITEM
 
-FORMAT = "persona-annotation 1"
+Letter = Literal["A", "B"]
+
+FORMAT: Literal["persona-annotation 1"] = "persona-annotation 1"
 MANIFEST = "assignments.json"
-LETTERS = ("A", "B")
-KEY_DIGITS = 28  # of an assignment: the first 12 are its public id
+LETTERS: tuple[Letter, Letter] = ("A", "B")
+KEY_DIGITS = 28  # hex digits of an assignment's hash: the first 12 are its public id, the others its key
 
 
 class Question(BaseModel):
-    """One question of an assignment: an item by its place in the manifest, or a check (then `item` is missing)."""
+    """One question of an assignment: an item by its place in the manifest, or an attention check (`item` is None)."""
 
     item: int | None
-    first: Literal["A", "B"]
-    """Where the item's first answer stands; for a check, the answer that it asks for."""
+    first: Letter
+    """Where the item's first answer is shown; for a check, the answer to choose."""
 
 
 class Assignment(BaseModel):
-    """One rater's page: `file` below the folder, `key` of its completion code, the questions in their order."""
+    """One rater's page: its `file` below the folder, the `key` of its completion code, its questions in order."""
 
     id: str
     file: str
@@ -42,7 +44,10 @@ class Assignment(BaseModel):
 
 
 class Study(BaseModel):
-    """What assignments.json holds: the items in full and the assignments. It tells which answer is which: keep it."""
+    """The content of assignments.json: the items in full, and the assignments.
+
+    It reveals which answer is which, so it must not be published.
+    """
 
     format: Literal["persona-annotation 1"]
     seed: int
@@ -55,13 +60,14 @@ class Study(BaseModel):
     def _fits(self) -> Self:
         if not all(set(ITEM) <= item.keys() for item in self.items):
             raise ValueError("an item lacks a field")
-        if any(q.item is not None and not 0 <= q.item < len(self.items) for a in self.assignments for q in a.questions):
+        asked = [question.item for assignment in self.assignments for question in assignment.questions]
+        if any(item is not None and not 0 <= item < len(self.items) for item in asked):
             raise ValueError("a question asks for an item that isn't there")
         return self
 
 
 def save(study: Study, folder: Path) -> None:
-    """Write a folder's assignments.json, in ASCII: half of a character pair in an answer has no UTF-8."""
+    """Write a folder's assignments.json, in ASCII: UTF-8 can't encode half a surrogate pair, which a text may hold."""
     (folder / MANIFEST).write_text(json.dumps(study.model_dump(), indent=1), "ascii")
 
 
@@ -69,7 +75,7 @@ def load(folder: str | Path) -> Study:
     """Read a folder's assignments.json.
 
     Raises:
-        UserError: there is none, or it is none of ours.
+        UserError: the file is missing or damaged.
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():
@@ -77,33 +83,50 @@ def load(folder: str | Path) -> Study:
     try:
         return Study.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"])) or "the whole"
-        raise UserError(f"{path} is damaged ({where}: {error.errors()[0]['msg']}): take a copy of it") from None
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise UserError(f"{path} is damaged ({where}: {first['msg']}): restore it from a copy") from None
 
 
 def assign(items: pd.DataFrame, raters: int, seed: int, checks: int) -> list[Assignment]:
-    """All assignments; a persona's depend on its own items and the seed alone, so that adding personas moves none."""
+    """Make all assignments.
+
+    A persona's assignments depend only on its own items and the seed, so that adding personas changes no others.
+
+    Args:
+        items: as returned by `items.checked`.
+        raters: pages per persona.
+        seed: of all orders.
+        checks: attention checks per page.
+    """
     assigned = []
     for persona, own in items.groupby("persona_id", sort=False):
         digest = seeds.digest(json.dumps([seed, checks, own.to_dict("records")]), KEY_DIGITS)
         rng = seeds.rng("orders of a rater", seed, int(digest, 16))
-        # 1: the first answer stands at B; every second rater sees the opposite of the one before
+        # Per item, 1 if the first answer is shown as B: half of the items. Raters come in twos with opposite places.
         halves = [rng.permutation(np.arange(len(own)) % 2) for _ in range(0, raters, 2)]
         for rater in range(raters):
             half = halves[rater // 2] ^ rater % 2
             order = rng.permutation(len(own))
             questions = [Question(item=int(own.index[i]), first=LETTERS[half[i]]) for i in order]
             key = seeds.digest(f"{digest} {rater}", KEY_DIGITS)
-            names = {"id": key[:12], "file": f"pages/{key[:12]}.html", "key": key[12:]}
-            shown = _with_checks(questions, checks, rng)
-            assigned.append(Assignment(**names, persona_id=persona, rater=rater, questions=shown))
+            assigned.append(
+                Assignment(
+                    id=key[:12],
+                    file=f"pages/{key[:12]}.html",
+                    persona_id=persona,
+                    rater=rater,
+                    key=key[12:],
+                    questions=_with_checks(questions, checks, rng),
+                )
+            )
     return assigned
 
 
 def _with_checks(questions: list[Question], checks: int, rng: np.random.Generator) -> list[Question]:
-    """Checks put among the questions: one at a random place in each of so many equal stretches, never the first."""
+    """Insert attention checks: one at a random place in each of `checks` equal stretches, never as first question."""
     edges = np.linspace(1, len(questions) + 1, checks + 1).astype(int)
-    for start, end in reversed(list(pairwise(edges))):  # from the back, so that no place moves
+    for start, end in reversed(list(pairwise(edges))):  # from the back: an insertion moves no earlier place
         check = Question(item=None, first=LETTERS[rng.integers(2)])
         questions.insert(int(rng.integers(start, max(end, start + 1))), check)
     return questions

@@ -1,35 +1,34 @@
-"""What people rate: two answers to a question of a persona. Read from a file, taken from preference pairs, or made.
-
-Used by humans.py, `persona annotate export` and 05_fidelity.
-"""
+"""Items to rate: a persona's question with two answers. They come from a file or from preference pairs."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .. import UserError, files, personas, seeds
+from .. import UserError, files, seeds
+from ..personas import profiles
 from ..preferences import dataset
 
 ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
-SPARE = 2  # questions written for each that is rated, as in the paper: some get no answer
+SPARE = 2  # questions written for each one rated, as in the paper, because some get no answer
 
 
 def read(path: Path, people: Path | None = None) -> pd.DataFrame:
-    """Read items: a table of them, a table of preference pairs, or the folder of a preference data set.
+    """Read items: a table of items, a table of preference pairs, or the folder of a preference data set.
 
     Args:
         path: a .parquet, .csv or .jsonl file, or a folder that `persona pairs` wrote.
         people: a file of personas, if `path` is a file of preference pairs.
 
     Returns:
-        The table as it is, or as from `of_pairs`.
+        A table of items as it is; otherwise as returned by `of_pairs`.
 
     Raises:
-        UserError: a file is of another kind or can't be read as what its name says.
+        UserError: a file has another suffix, or can't be read as what its suffix says.
     """
     if path.is_dir():
-        return of_pairs(*dataset.read(path)[:2])
+        pairs, personas, _ = dataset.read(path)
+        return of_pairs(pairs, personas)
     return of_pairs(_table(path), _table(people)) if people else _table(path)
 
 
@@ -39,11 +38,11 @@ def _table(path: Path) -> pd.DataFrame:
 
 
 def of_pairs(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
-    """Items to rate from preference pairs: the rejected answer is the first, the chosen one the second.
+    """Turn preference pairs into items: the rejected answer becomes the first, the chosen one the second.
 
     Args:
-        pairs: columns `prompt_id`, `prompt`, `rejected`, `chosen`, maybe `persona_id` and `pair_id`; without persona
-            they are put to all people, as `fidelity.play` does.
+        pairs: columns `prompt_id`, `prompt`, `rejected`, `chosen`, maybe `persona_id` and `pair_id`. Without
+            `persona_id` every pair goes to all people, as in `fidelity.play`.
         people: personas, `persona_id` as index or column.
 
     Raises:
@@ -56,28 +55,38 @@ def of_pairs(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     people = people.set_index("persona_id") if "persona_id" in people else people
     if "persona_id" not in pairs:
         pairs = pd.DataFrame({"persona_id": people.index}).merge(pairs, how="cross")
-    profiles = {persona: personas.describe(row) for persona, row in people.replace("", np.nan).iterrows()}
-    if strangers := sorted(set(pairs["persona_id"]) - profiles.keys()):
+    shown = profiles.texts(people.replace("", np.nan)).to_dict()
+    if strangers := sorted(set(pairs["persona_id"]) - shown.keys()):
         raise UserError(f"{len(strangers)} personas of the pairs are not among the people, such as {strangers[0]}")
     named = pairs.rename(columns={"rejected": "first", "chosen": "second"})
-    return named.assign(profile=named["persona_id"].map(profiles))
+    return named.assign(profile=named["persona_id"].map(shown))
 
 
 def rateable(items: pd.DataFrame) -> pd.DataFrame:
-    """The items that give a choice: both answers are there and differ. UserError if a column is missing."""
+    """Return the items that offer a choice: both answers exist and differ.
+
+    Raises:
+        UserError: a column is missing.
+    """
     _require(items)
     texts = items[["first", "second"]].fillna("").astype("str").apply(lambda column: column.str.strip())
     return items[(texts != "").all(axis=1) & (texts["first"] != texts["second"])]
 
 
 def draw(items: pd.DataFrame, personas: int, questions: int, seed: int) -> pd.DataFrame:
-    """Draw so many personas, and of each so many of its questions (the paper: 20, and 10 of 20).
+    """Draw personas, and for each of them some of its questions (the paper: 20 personas, 10 of 20 questions).
+
+    Args:
+        items: columns as in `annotation.export`.
+        personas: how many to draw.
+        questions: how many to draw of each persona.
+        seed: of the draw.
 
     Returns:
-        The rows of `items` (columns as in `humans.export`) that were drawn, in their order.
+        The drawn rows of `items`, in their order.
 
     Raises:
-        UserError: there are not that many, or the seed is none.
+        UserError: there are not that many, or the seed is not a whole number from 0.
     """
     seeds.check_seed(seed)
     rng = seeds.rng("items to rate", seed)
@@ -85,8 +94,8 @@ def draw(items: pd.DataFrame, personas: int, questions: int, seed: int) -> pd.Da
     enough = counts.index[counts >= questions]
     if min(personas, questions) < 1 or len(enough) < personas:
         raise UserError(
-            f"{personas} personas with {questions} questions each can't be had: {len(enough)} of {len(counts)} have "
-            "that many; take fewer personas or questions"
+            f"can't draw {personas} personas with {questions} questions each: {len(enough)} of {len(counts)} personas "
+            "have that many; take fewer personas or questions"
         )
     chosen = rng.permutation(enough)[:personas]
     places = items.reset_index(drop=True).sort_values(["persona_id", "prompt_id"])
@@ -95,7 +104,12 @@ def draw(items: pd.DataFrame, personas: int, questions: int, seed: int) -> pd.Da
 
 
 def checked(items: pd.DataFrame) -> pd.DataFrame:
-    """The items' columns as text, or a UserError that says which are missing, empty, repeated or contradict."""
+    """Return the items' columns as text, after checking them.
+
+    Raises:
+        UserError: there are no items, a column is missing, a field is empty, a persona and question occur twice, or a
+            persona has two profiles.
+    """
     _require(items)
     if items.empty:
         raise UserError("there are no items to rate")
@@ -108,9 +122,9 @@ def checked(items: pd.DataFrame) -> pd.DataFrame:
     texts = texts.astype("str").astype("object").reset_index(drop=True)
     if (twice := texts.duplicated(["persona_id", "prompt_id"])).any():
         raise UserError(f"{twice.sum()} items repeat a persona and question, such as row {twice.idxmax()}")
-    profiles = texts.groupby("persona_id")["profile"].nunique()
-    if (profiles > 1).any():
-        raise UserError(f"persona {profiles.idxmax()} has {profiles.max()} different profiles: a rater sees one")
+    counts = texts.groupby("persona_id")["profile"].nunique()
+    if (counts > 1).any():
+        raise UserError(f"persona {counts.idxmax()} has {counts.max()} different profiles: a rater can see only one")
     return texts
 
 

@@ -1,6 +1,6 @@
-"""An assignment of the human study as one HTML page that needs no server and asks nothing of any other site.
+"""Make each assignment of the human study one HTML page that needs no server and contacts no other site.
 
-The wording and look are data/annotate*; a user's folder may replace the .j2 files. Used by humans.py.
+Wording and look are in data/annotate*; a user's folder may replace the .j2 files.
 """
 
 import base64
@@ -21,17 +21,17 @@ DATA = Path(__file__).parent / "data"
 
 
 def pages(study: Study, shown: dict[str, Any], templates: str | Path | None) -> list[str]:
-    """The pages of all assignments, in their order.
+    """Return the pages of all assignments, in their order.
 
-    Data are escaped as JSON in a block of their own, which the page's script inserts as plain text.
+    Data go into a separate block, escaped as JSON; the page's script inserts them as plain text.
 
     Args:
         study: items and assignments.
-        shown: `title`, `contact`, `participant` as in `humans.export`.
-        templates: folder whose files go before those of data/.
+        shown: `title`, `contact`, `participant` as in `annotation.export`.
+        templates: folder whose files replace those of data/ with the same name.
 
     Raises:
-        UserError: a template is missing, malformed or asks for what it isn't given; the address can't be used.
+        UserError: a template is missing, malformed or uses an unknown variable; the address is not usable.
     """
     _check_address(study.post_to)
     folders = [Path(templates), DATA] if templates else [DATA]
@@ -41,15 +41,24 @@ def pages(study: Study, shown: dict[str, Any], templates: str | Path | None) -> 
         )
     loader = jinja2.FileSystemLoader(folders)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    script, style = ((DATA / f"annotate.{kind}").read_text("utf-8") for kind in ("js", "css"))
-    shown = shown | {"post_to": study.post_to, "script_hash": _policy(script), "style_hash": _policy(style)}
-    shown |= {"script": Markup(script), "style": Markup(style)}
+    script = (DATA / "annotate.js").read_text("utf-8")
+    style = (DATA / "annotate.css").read_text("utf-8")
+    shown = shown | {
+        "post_to": study.post_to,
+        "script": Markup(script),
+        "style": Markup(style),
+        "script_hash": _policy(script),
+        "style_hash": _policy(style),
+    }
     profiles = {item["persona_id"]: item["profile"] for item in study.items}
     try:
-        page, check = (environment.get_template(f"annotate{kind}.j2") for kind in (".html", "_check.txt"))
-        asked = [[_asked(study, q, check) for q in a.questions] for a in study.assignments]
-        pairs = zip(study.assignments, asked, strict=True)
-        return [page.render(shown | _content(a, q, profiles[a.persona_id], shown)) for a, q in pairs]
+        page = environment.get_template("annotate.html.j2")
+        check = environment.get_template("annotate_check.txt.j2")
+        written = []
+        for assignment in study.assignments:
+            asked = [_asked(study, question, check) for question in assignment.questions]
+            written.append(page.render(shown | _content(assignment, asked, profiles[assignment.persona_id], shown)))
+        return written
     except (jinja2.TemplateError, UnicodeDecodeError) as error:
         raise UserError(f"a template in {folders[0]} can't be used ({error}): see {DATA}/annotate*.j2") from None
 
@@ -57,19 +66,25 @@ def pages(study: Study, shown: dict[str, Any], templates: str | Path | None) -> 
 def _content(
     assignment: Assignment, asked: list[dict[str, str]], profile: str, shown: dict[str, Any]
 ) -> dict[str, Any]:
-    """What differs from page to page."""
-    data = {name: shown[name] for name in ("participant", "post_to", "title")}
-    data |= {"assignment": assignment.id, "format": FORMAT, "key": assignment.key, "questions": asked}
-    data["profile"] = [
-        (["", line] if ": " not in line else line.split(": ", 1)) for line in profile.splitlines() if line
-    ]
+    """Return what differs from page to page."""
+    data = {
+        "participant": shown["participant"],
+        "post_to": shown["post_to"],
+        "title": shown["title"],
+        "assignment": assignment.id,
+        "format": FORMAT,
+        "key": assignment.key,
+        "questions": asked,
+        "profile": [line.split(": ", 1) if ": " in line else ["", line] for line in profile.splitlines() if line],
+    }
     words = len(" ".join(text for question in asked for text in question.values()).split())
-    # 200 words a minute to read, half a minute a question to decide and write, two minutes for the beginning.
-    return {"study": data, "questions": len(asked), "minutes": int(np.ceil(words / 200 + len(asked) / 2)) + 2}
+    # Reading at 200 words per minute, half a minute per question to decide and write, two minutes to begin.
+    minutes = int(np.ceil(words / 200 + len(asked) / 2)) + 2
+    return {"study": data, "questions": len(asked), "minutes": minutes}
 
 
 def _asked(study: Study, question: Question, check: jinja2.Template) -> dict[str, str]:
-    """The texts of one question as they are shown: `prompt`, `a`, `b`."""
+    """Return the texts of one question as they are shown: `prompt`, `a`, `b`."""
     if question.item is None:
         lines = check.render(letter=question.first).strip().splitlines()
         if len(lines) != 3:
@@ -81,7 +96,7 @@ def _asked(study: Study, question: Question, check: jinja2.Template) -> dict[str
 
 
 def _check_address(address: str | None) -> None:
-    """What goes into the page's security policy must be one plain address."""
+    """Check that what goes into the page's security policy is one plain address."""
     if address is None:
         return
     try:
@@ -90,9 +105,9 @@ def _check_address(address: str | None) -> None:
     except ValueError:
         fine = False
     if not fine or re.search(r"[^\x21-\x7e]|[;,'\"<>?#]", address):
-        raise UserError(f"'{address}' is no address to send answers to: it must look like https://host/path")
+        raise UserError(f"answers can't be sent to '{address}': the address must look like https://host/path")
 
 
 def _policy(text: str) -> str:
-    """The hash by which the page's security policy allows an inline script or style."""
+    """Return the hash by which the page's security policy allows an inline script or style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

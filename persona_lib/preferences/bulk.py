@@ -1,7 +1,7 @@
-"""A data set's requests sent ahead through the Batch API in three waves: base answers, critiques, revisions.
+"""Send a data set's requests ahead through the Batch API, in three waves: base answers, critiques, revisions.
 
-What comes back is in the store, where it is found when the pairs are made; what is unusable is asked again then, one by
-one. Requests are written only as they go out, since all of them would not fit into memory. Used by `persona pairs`.
+The replies go into the response store; `base_answers` and `revise` find them there. They ask again, one by one, for
+what came back unusable. Requests are generated while they are sent, because all of them would not fit into memory.
 """
 
 import itertools
@@ -9,12 +9,17 @@ from collections.abc import Collection, Iterable, Iterator
 
 import pandas as pd
 
-from ..model import Model
+from ..model import LanguageModel, Model
 from .revision import Requests, base_requests, critique_requests, critiques, items, revision_requests
 
 
 def send_base_answers(prompts: pd.DataFrame, bulk: Model, words: int, templates: str | None) -> None:
-    """The first wave; arguments as in `preferences.base_answers`, and the writer with `batch=True`."""
+    """Send the first wave.
+
+    Args:
+        prompts, words, templates: as in `base_answers`.
+        bulk: the writer with `batch=True`.
+    """
     _send(bulk, [base_requests(prompts, words, templates)])
 
 
@@ -23,32 +28,33 @@ def send_pairs(
     people: pd.DataFrame,
     prompts: pd.DataFrame,
     base: pd.DataFrame,
-    writer: Model,
+    writer: LanguageModel,
     bulk: Model,
     words: int,
     templates: str | None,
 ) -> None:
-    """The second and the third wave.
+    """Send the second wave, then the third.
 
     Args:
-        blocks: what is dealt, in parts of a size that fits into memory.
-        people, prompts, base, writer, words, templates: as in `preferences.revise`; the writer is asked for what came
-            back unusable.
+        blocks: the dealt pairs, in parts small enough for memory.
+        people, prompts, base, words, templates: as in `revise`.
+        writer: asked one by one for critiques that came back unusable, before the revisions are sent.
         bulk: the writer with `batch=True`.
     """
 
     def item_blocks() -> Iterator[pd.DataFrame]:
-        return (items(own, people, prompts, base) for own in blocks)
+        return (items(dealt, people, prompts, base) for dealt in blocks)
 
     def revisions(block: pd.DataFrame) -> Requests:
-        return revision_requests(block, critiques(block, writer, words, templates), words, templates)
+        said = critiques(block, writer, words, templates)
+        return revision_requests(block, said, words, templates)
 
     _send(bulk, (critique_requests(block, words, templates) for block in item_blocks()))
-    _send(bulk, map(revisions, item_blocks()))
+    _send(bulk, (revisions(block) for block in item_blocks()))
 
 
 def _send(bulk: Model, requests: Iterable[Requests]) -> None:
-    """One wave: the requests of all blocks, which differ in their messages only."""
+    """Send one wave: the requests of all blocks, which share schema and step and differ in their messages."""
     blocks = iter(requests)
     first = next(blocks)
     messages = (message for block in itertools.chain([first], blocks) for message in block.messages)

@@ -1,8 +1,7 @@
-"""A preference data set in the forms that others read, with a data card.
+"""Write a preference data set in the forms that other tools read, with a data card.
 
 `published` has the columns of the PERSONA data on the Hugging Face hub, `trl` those of TRL's preference format;
-`datasets.load_dataset` takes either folder. `users` is one JSON file per persona. Used by `persona export` and
-03_preferences; to try it: `persona export outputs/pairs --out outputs/hub`.
+`datasets.load_dataset` reads either folder. `users` is one JSON file per persona.
 """
 
 import json
@@ -14,59 +13,60 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from .. import UserError, personas
+from .. import UserError
+from ..personas import profiles
 from . import dataset, gates, verification
 from .splits import HELDOUT, SEEN, TRAIN, cells
 
 DATA = Path(__file__).parent / "data"
 FORMS = ("published", "trl", "users")
 IDS = ["pair_id", "persona_id", "prompt_id", "persona_split", "prompt_split", "use"]
-# The published data say "train" and "test" of the question; which test is told by the split of the prompt.
+# The published data know only 'train' and 'test', by the split of the question. Our column `use` tells the tests apart.
 QUESTION_TYPE = {TRAIN: "train", SEEN: "train", HELDOUT: "test"}
 
 
 def write(source: str | Path, target: str | Path, form: str = "published", seed: int = 0) -> Path:
-    """Write a data set in one of the `FORMS`; pairs that failed are left out and counted on the data card.
+    """Write a data set in one of the `FORMS`; failed pairs are left out and counted on the data card.
 
     Args:
         source: folder of a data set (see `dataset`).
-        target: folder to write, which must not hold anything.
+        target: folder to write; it must be empty or not exist.
         form: published, trl or users.
         seed: of the gates' folds.
 
     Returns:
-        The folder.
+        The target folder.
 
     Raises:
-        UserError: the form is unknown, there is no data set or half of one, or the target holds something.
+        UserError: the form is unknown, the data set is missing or unfinished, or the target is not empty.
     """
     if form not in FORMS:
         raise UserError(f"no form '{form}': choose one of {', '.join(FORMS)}")
-    target = Path(target)
+    source, target = Path(source), Path(target)
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise UserError(f"{target} holds something already: choose an empty folder")
     parts = dataset.parts(source)
     needed = [dataset.ABOUT, *(f"{name}.parquet" for name in ("personas", "prompts", "negatives", "contexts"))]
-    if missing := [name for name in needed if not (Path(source) / name).is_file()]:
+    if missing := [name for name in needed if not (source / name).is_file()]:
         raise UserError(f"{source} is not finished, {missing[0]} is not there yet: finish it with `persona pairs`")
-    people = pd.read_parquet(Path(source) / "personas.parquet")
+    people = pd.read_parquet(source / "personas.parquet")
     target.mkdir(parents=True, exist_ok=True)
     if form == "users":
-        _write_users(parts, people, pd.read_parquet(Path(source) / "contexts.parquet"), target)
+        _write_users(parts, people, pd.read_parquet(source / "contexts.parquet"), target)
         return target
     columns = {"published": published, "trl": trl}[form]
     for number, part in enumerate([*parts, *dataset.parts(source, kind="dense")]):
         usable = part[part["failure"].isna()]
-        for split, rows in usable.groupby("use"):
-            columns(rows, people).to_parquet(target / f"{split}-{number:05d}.parquet", index=False)
+        for use, rows in usable.groupby("use"):
+            columns(rows, people).to_parquet(target / f"{use}-{number:05d}.parquet", index=False)
     for name in ("negatives", "contexts"):
-        shutil.copy(Path(source) / f"{name}.parquet", target)
+        shutil.copy(source / f"{name}.parquet", target)
     (target / "README.md").write_text(card(source, form, seed), "utf-8")
     return target
 
 
 def published(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
-    """Pairs with the published column names, `question type` among them, and our ids and splits after them."""
+    """Return pairs with the published column names (`question type` among them), then our ids, splits and cell."""
     table = pd.DataFrame(
         {
             "persona": _profiles(pairs, people),
@@ -81,42 +81,51 @@ def published(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
 
 
 def trl(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
-    """Pairs as TRL's conversational preferences: `prompt` (profile, then question), `chosen`, `rejected`, ids, cell."""
-    profiles = _profiles(pairs, people)
-    talk = lambda role, text: {"role": role, "content": text}  # noqa: E731
-    prompts = [[talk("system", p), talk("user", q)] for p, q in zip(profiles, pairs["prompt"], strict=True)]
-    answers = {name: [[talk("assistant", text)] for text in pairs[name]] for name in ("chosen", "rejected")}
+    """Return pairs as TRL's conversational preferences.
+
+    Returns:
+        `prompt` (messages: the profile as system message, then the question), `chosen` and `rejected` (one message
+        each), our ids and splits, and the cell.
+    """
+    shown = _profiles(pairs, people)
+    prompts = [
+        [_message("system", profile), _message("user", question)]
+        for profile, question in zip(shown, pairs["prompt"], strict=True)
+    ]
+    answers = {name: [[_message("assistant", text)] for text in pairs[name]] for name in ("chosen", "rejected")}
     return pd.DataFrame({"prompt": prompts} | answers, pairs.index).join(pairs[IDS]).assign(cell=cells(pairs))
 
 
+def _message(role: str, text: str) -> dict[str, str]:
+    return {"role": role, "content": text}
+
+
 def _profiles(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.Series:
-    known = {i: personas.describe(row) for i, row in people.loc[pairs["persona_id"].unique()].iterrows()}
-    return pairs["persona_id"].map(known)
+    """Return the profile of each pair's persona."""
+    return pairs["persona_id"].map(profiles.texts(people.loc[pairs["persona_id"].unique()]))
 
 
 def _write_users(parts: Iterator[pd.DataFrame], people: pd.DataFrame, contexts: pd.DataFrame, target: Path) -> None:
-    """One file per persona: who it is, its pairs by use, and its few-shot contexts by the pairs' ids."""
+    """Write one file per persona: its profile, its pairs by use, and its few-shot contexts by the pairs' ids."""
     shown = contexts.groupby(["persona_id", "draw"])["pair_id"].agg(list).groupby("persona_id").agg(list)
+    told = profiles.texts(people)
     for part in parts:
         for persona, rows in part[part["failure"].isna()].groupby("persona_id"):
             fields = rows[["pair_id", "prompt_id", "prompt", "chosen", "rejected"]]
-            user: dict[str, Any] = {"persona_id": persona, "persona": personas.describe(people.loc[persona])}
+            user: dict[str, Any] = {"persona_id": persona, "persona": told[persona]}
             user |= {use: fields.loc[own.index].to_dict("records") for use, own in rows.groupby("use")}
             user["contexts"] = shown.get(persona, [])
             (target / f"{persona}.json").write_text(json.dumps(user, indent=1, ensure_ascii=False), "utf-8")
 
 
 def card(source: str | Path, form: str, seed: int = 0) -> str:
-    """The data card, a README.md with the YAML head by which `datasets` finds the splits."""
+    """Return the data card: a README.md whose YAML head tells `datasets` where the splits are."""
     source = Path(source)
-    told = ["pair_id", "use", "failure", "longer", "identical", "refuses", "quotes"]
-    pairs = dataset.columns(source, told)
+    pairs = dataset.columns(source, ["pair_id", "use", "failure", "longer", "identical", "refuses", "quotes"])
     usable = pairs[pairs["failure"].isna()]
-    shown = pairs["pair_id"].sample(min(gates.MOST, len(pairs)), random_state=seed)
-    texts = dataset.parts(source, ["pair_id", "persona_id", "prompt_id", "chosen", "rejected"])
-    gated = pd.concat((part[part["pair_id"].isin(shown)] for part in texts), ignore_index=True)
-    people, prompts = (pd.read_parquet(source / f"{name}.parquet") for name in ("personas", "prompts"))
+    people = pd.read_parquet(source / "personas.parquet")
     verdicts = source / "verification.parquet"
+    verified = pd.read_parquet(verdicts) if verdicts.is_file() else None
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(DATA), trim_blocks=True, lstrip_blocks=True)
     return environment.get_template("card.md.j2").render(
         form=form,
@@ -124,12 +133,20 @@ def card(source: str | Path, form: str, seed: int = 0) -> str:
         sizes=usable["use"].value_counts().reindex([TRAIN, SEEN, HELDOUT], fill_value=0),
         dense=sum(len(part) for part in dataset.parts(source, ["pair_id"], "dense")),
         people=people,
-        prompts=prompts,
+        prompts=pd.read_parquet(source / "prompts.parquet"),
         failures=pairs["failure"].str.replace(r":.*", "", regex=True).value_counts(),
         checks={name: usable[name].astype(float).mean() for name in ("longer", "identical", "refuses")}
         | {"quotes an attribute": usable["quotes"].notna().mean()},
-        gates=gates.table(gated, seed),
-        verified=verification.rates(pd.read_parquet(verdicts), people, ()) if verdicts.is_file() else None,
-        judge=pd.read_parquet(verdicts)["judge"].iloc[0] if verdicts.is_file() else None,
+        gates=_gates(source, pairs["pair_id"], seed),
+        verified=None if verified is None else verification.rates(verified, people, ()),
+        judge=None if verified is None else verified["judge"].iloc[0],
         adults=(people["age"] >= 18).mean() if "age" in people else None,
     )
+
+
+def _gates(source: Path, pair_ids: pd.Series, seed: int) -> pd.DataFrame:
+    """Return `gates.table` of a data set, on no more pairs than it looks at."""
+    shown = pair_ids.sample(min(gates.MOST, len(pair_ids)), random_state=seed)
+    texts = dataset.parts(source, ["pair_id", "persona_id", "prompt_id", "chosen", "rejected"])
+    gated = pd.concat((part[part["pair_id"].isin(shown)] for part in texts), ignore_index=True)
+    return gates.table(gated, seed)

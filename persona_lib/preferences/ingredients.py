@@ -1,4 +1,4 @@
-"""What a preference data set is made of: personas and prompts, drawn or from files of the user's own."""
+"""Draw or read the personas and prompts that a preference data set is made of."""
 
 import json
 from pathlib import Path
@@ -8,18 +8,29 @@ import pandas as pd
 from .. import UserError, files, personas, prompts
 from ..attributes import NAMES
 from ..model import LanguageModel
+from . import published
+
+# A file without ids is read as published personas if it has at least so many attributes. With fewer, different people
+# would often look alike, and people who look alike are merged.
+FEWEST_ATTRIBUTES = 5
 
 
 def people(n: int, seed: int = 0, min_age: int = 18, path: Path | None = None) -> pd.DataFrame:
-    """The personas: n of at least `min_age`, or all those of a file, whatever their age.
+    """Return n personas of at least `min_age`, or all personas of a file, whatever their age.
 
     Args:
-        n, seed: as in `personas.sample`.
+        n, seed: as in `personas.sample`; a file is taken whole.
         min_age: in years.
-        path: a .parquet, .csv or .jsonl file with `persona_id` and the attributes, as `persona sample` writes it.
+        path: a .parquet, .csv or .jsonl file: either `persona_id` and attributes, as `persona sample` writes it, or the
+            published personas (SynthLabsAI/Synthetic-Personas), which have the attributes as columns and no ids.
+
+    Returns:
+        Index `persona_id`; the attributes, and `persona_split` and `ideology label` if the file has them. Published
+        personas are as returned by `published.read_personas`.
 
     Raises:
-        UserError: the file can't be read, or has no attributes, no ids or some twice, or an age or income that is none.
+        UserError: the file can't be read, has no attributes, lacks ids, repeats an id, or has an age or income that is
+            not a number.
     """
     if path:
         return _read(path)
@@ -28,23 +39,46 @@ def people(n: int, seed: int = 0, min_age: int = 18, path: Path | None = None) -
 
 
 def _read(path: Path) -> pd.DataFrame:
+    """Read a file of personas in either form."""
     table = files.read_table(path).reset_index().replace("", None)
+    if personas.ID not in table and _is_published(table):
+        return published.read_personas(path)
     if personas.ID not in table or table[personas.ID].isna().any():
-        raise UserError(f"{path} needs a column '{personas.ID}' without gaps: write it with `persona sample`")
+        raise UserError(
+            f"{path} needs a column '{personas.ID}' without gaps, as `persona sample` writes it, "
+            "or the paper's attributes as columns, as the published personas have them"
+        )
     ids = table[personas.ID].astype("str")
     if twice := sorted(set(ids[ids.duplicated()])):
         raise UserError(f"{path} has {len(twice)} persona_id more than once, the first of them '{twice[0]}'")
-    if not (known := [name for name in NAMES if name in table]):
+    known = [name for name in NAMES if name in table]
+    if not known:
         raise UserError(f"{path} has none of the attributes: it needs columns such as {', '.join(NAMES[:3])}")
-    numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in ("age", "income") if name in known}
-    for name, values in numbers.items():
-        if (wrong := values.isna() & table[name].notna()).any():
-            first = f"{table[name][wrong].iloc[0]!r} of {ids[wrong].iloc[0]}"
-            raise UserError(f"{path} has {wrong.sum()} values of {name} that are no number, such as {first}: mend them")
-    texts = {name: table[name].astype("str") for name in known if name not in numbers}
-    more = {name: table[name].astype("str") for name in ("persona_split", "ideology label") if name in table}
-    own = pd.DataFrame({name: (numbers | texts)[name] for name in known} | more)
+    kept = [*known, *(name for name in ("persona_split", "ideology label") if name in table)]
+    numbers = {name: _numbers(path, table[name], ids) for name in ("age", "income") if name in known}
+    own = pd.DataFrame({name: numbers[name] if name in numbers else table[name].astype("str") for name in kept})
     return own.set_axis(pd.Index(ids, name=personas.ID), axis=0)
+
+
+def _is_published(table: pd.DataFrame) -> bool:
+    """Return whether a table without ids has the columns of the published personas, in any spelling."""
+    columns = {published.spelling(name) for name in table}
+    return len(columns.intersection(NAMES)) >= FEWEST_ATTRIBUTES
+
+
+def _numbers(path: Path, values: pd.Series, ids: pd.Series) -> pd.Series:
+    """Return a column as numbers.
+
+    Raises:
+        UserError: a value is not a number.
+    """
+    numbers = pd.to_numeric(values, errors="coerce")
+    if (wrong := numbers.isna() & values.notna()).any():
+        first = f"{values[wrong].iloc[0]!r} of {ids[wrong].iloc[0]}"
+        raise UserError(
+            f"{path} has {wrong.sum()} values of {values.name} that are no number, such as {first}: mend them"
+        )
+    return numbers
 
 
 def questions(
@@ -56,21 +90,22 @@ def questions(
     classifier: LanguageModel | None = None,
     templates: str | None = None,
 ) -> pd.DataFrame:
-    """The prompts of a source that pass the filters, each with its topic and its side of the split.
+    """Return the prompts of a source that pass the filters, each with its topic and its side of the split.
 
     Args:
         source: as in `prompts.load`.
-        path: PRISM's conversations.jsonl, or a file of the user's own with a column `prompt`: all of that is taken.
-        train, heldout: how many prompts to take for each side; all, where either is None.
+        path: PRISM's conversations.jsonl, or the user's own file with a column `prompt`, which is taken whole and
+            unfiltered.
+        train, heldout: number of prompts on each side; if either is None, all prompts are taken.
         seed: of the draw.
-        classifier: the model that says which prompts are value-laden; None takes them all.
-        templates: folder with a `value_laden.txt` of the user's own.
+        classifier: the model that says which prompts are value-laden; None skips this filter.
+        templates: folder with the user's own `value_laden.txt`.
 
     Returns:
-        `prompt_id`, `prompt`, `topic`, `source`, `prompt_split`.
+        Columns `prompt_id`, `prompt`, `topic`, `source`, `prompt_split`.
 
     Raises:
-        UserError: as `prompts.load`, or there are fewer prompts than are asked for.
+        UserError: as `prompts.load`, or fewer prompts pass than are asked for.
     """
     prism = source == "prism" and (path is None or _is_prism(path))
     if path and not prism:
@@ -83,16 +118,16 @@ def questions(
 
 
 def _is_prism(path: Path) -> bool:
-    """Whether a file is PRISM's, by its first line."""
+    """Return whether a file is PRISM's, judging by its first line."""
     try:
         with path.open("rb") as file:
             return path.suffix == ".jsonl" and "opening_prompt" in json.loads(file.readline())
     except (OSError, ValueError):
-        return False  # whoever reads it whole says what is wrong
+        return False  # the error is raised where the whole file is read
 
 
 def _drawn(table: pd.DataFrame, source: str, train: int, heldout: int, seed: int) -> pd.DataFrame:
-    """So many prompts, from each topic its share, and so many of them held out."""
+    """Draw train + heldout prompts, each topic by its share, and hold `heldout` of them out."""
     n = train + heldout
     if n > len(table):
         raise UserError(
@@ -100,5 +135,6 @@ def _drawn(table: pd.DataFrame, source: str, train: int, heldout: int, seed: int
             "lower train_prompts or heldout_prompts"
         )
     if n < len(table):
+        # `split` draws by topic; what it would hold out is the draw.
         table = prompts.split(table, n, seed=seed).query("prompt_split == 'heldout'").reset_index(drop=True)
     return prompts.split(table, heldout, seed=seed)

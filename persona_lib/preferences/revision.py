@@ -1,7 +1,7 @@
 """Preference pairs by critique and revision, after Direct Principle Feedback. Section 3.2 of the paper.
 
-A base answer is written without the persona, once per prompt; each persona criticizes it, and the revision by that
-critique is preferred to it. Used by 03_preferences and `persona pairs`; to try it: `persona pairs --preset smoke`.
+A base answer is written without a persona, once per prompt. Each persona criticizes it, and the base answer is revised
+by that critique. The revision is the chosen answer, the base answer the rejected one.
 """
 
 import re
@@ -13,29 +13,32 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, create_model
 
-from .. import personas, seeds
+from .. import seeds
 from ..attributes import NAMES
-from ..model import Messages, Model
+from ..model import LanguageModel, Messages
+from ..personas import profiles
 from ..templates import Template, bounded
 from ..templates import load as load_template
 
 _REFUSES = re.compile(r"^\W*(?:i'?m sorry|i am sorry|sorry|i can(?:no|')t|i am unable|as an ai)\b", re.IGNORECASE)
-_TAIL = re.compile(r"[,;:(]| alone\b| or ")  # of a label: what nobody would quote
+_TAIL = re.compile(r"[,;:(]| alone\b| or ")  # where the part of a label begins that nobody would quote
 COLUMNS = (
     *("pair_id", "persona_id", "prompt_id", "persona_split", "prompt_split", "use", "topic", "prompt", "rejected"),
     *("critique", "chosen", "generator", "templates", "longer", "identical", "refuses", "quotes", "failure"),
 )
-FEWEST_LETTERS = 4  # of a value that can be quoted: 'Yes' and 'No' are everybody's words
+FEWEST_LETTERS = 4  # of a value that counts as quoted: everybody says 'Yes' and 'No'
 
 
-def base_answers(prompts: pd.DataFrame, writer: Model, words: int = 60, templates: str | None = None) -> pd.DataFrame:
-    """Answer each prompt for nobody in particular, once for all personas.
+def base_answers(
+    prompts: pd.DataFrame, writer: LanguageModel, words: int = 60, templates: str | None = None
+) -> pd.DataFrame:
+    """Answer each prompt without a persona, once for all personas.
 
     Args:
         prompts: columns `prompt_id`, `prompt`.
         writer: the model that answers.
         words: length asked for.
-        templates: folder with a `baseline.txt` of the user's own.
+        templates: folder with the user's own `baseline.txt`.
 
     Returns:
         Index `prompt_id`; columns `rejected` (the answer, missing where it failed), `base_failure` (the reason).
@@ -51,25 +54,25 @@ def revise(
     people: pd.DataFrame,
     prompts: pd.DataFrame,
     base: pd.DataFrame,
-    writer: Model,
+    writer: LanguageModel,
     words: int = 60,
     templates: str | None = None,
 ) -> pd.DataFrame:
-    """Let each persona criticize the base answers to its prompts, and revise them accordingly: two calls a pair.
+    """Let each persona criticize the base answers to its prompts, and revise them by that: two calls per pair.
 
     Args:
-        dealt: columns `persona_id`, `prompt_id`, `use`, as from `design.deal`.
-        people: personas, index `persona_id`; their `persona_split`, where there is one, is handed on.
+        dealt: columns `persona_id`, `prompt_id`, `use`, as returned by `splits.deal`.
+        people: personas, index `persona_id`; a column `persona_split` is copied to the pairs.
         prompts: columns `prompt_id`, `prompt`, `topic`, `prompt_split`.
-        base: as from `base_answers`.
+        base: as returned by `base_answers`.
         writer: the model that criticizes and revises.
         words: length asked for, of the critique and of the revision.
-        templates: folder with a `critique.txt` and a `revision.txt` of the user's own.
+        templates: folder with the user's own `critique.txt` and `revision.txt`.
 
     Returns:
         One row per dealt pair, in their order: `pair_id` (hash), `persona_id`, `prompt_id`, `persona_split`,
         `prompt_split`, `use`, `topic`, `prompt`, `rejected`, `critique`, `chosen`, `generator`, `templates` (hash of
-        the wording), what `checks` finds, and `failure` (why there is no pair, or missing).
+        the wording), the columns of `checks`, and `failure` (why there is no pair, or missing).
     """
     table = items(dealt, people, prompts, base)
     table = table.join(refine(table, writer, words, templates))
@@ -82,106 +85,115 @@ def revise(
 
 
 def items(dealt: pd.DataFrame, people: pd.DataFrame, prompts: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
-    """What `refine` needs of each dealt pair: `profile`, `prompt`, `rejected`; arguments as in `revise`."""
+    """Add to each dealt pair what `refine` needs: `profile`, `prompt`, `rejected`; arguments as in `revise`."""
     table = dealt.merge(prompts[["prompt_id", "prompt", "topic", "prompt_split"]], how="left", on="prompt_id")
-    profiles = {i: personas.describe(row) for i, row in people.loc[table["persona_id"].unique()].iterrows()}
-    return table.join(base, on="prompt_id").assign(profile=table["persona_id"].map(profiles))
+    shown = profiles.texts(people.loc[table["persona_id"].unique()])
+    return table.join(base, on="prompt_id").assign(profile=table["persona_id"].map(shown))
 
 
-def refine(items: pd.DataFrame, writer: Model, words: int = 60, templates: str | None = None) -> pd.DataFrame:
-    """Criticize answers in the shoes of a profile and revise them by that: two calls an item.
+def refine(items: pd.DataFrame, writer: LanguageModel, words: int = 60, templates: str | None = None) -> pd.DataFrame:
+    """Let the model criticize answers in the role of a profile, and revise them by that: two calls per item.
 
     Args:
-        items: columns `profile`, `prompt`, `rejected` (the answer; where it is missing nothing is asked).
+        items: columns `profile`, `prompt`, `rejected` (the answer; if it is missing, nothing is asked).
         writer, words, templates: as in `revise`.
 
     Returns:
         The index of `items`; columns `critique`, `chosen`, `generator`, `templates` (hash of the wording), `failure`.
     """
-    said, first = _answered(critique_requests(items, words, templates), writer)
-    chosen, second = _answered(revision_requests(items, said, words, templates), writer)
+    said, no_critique = _answered(critique_requests(items, words, templates), writer)
+    chosen, no_revision = _answered(revision_requests(items, said, words, templates), writer)
     return pd.DataFrame(
         {
             "critique": said,
             "chosen": chosen,
             "generator": writer.name,
             "templates": "".join(load_template(name, templates).sha256 for name in ("critique", "revision")),
-            "failure": first.radd("critique: ").fillna(second.radd("revision: ")),
+            "failure": no_critique.radd("critique: ").fillna(no_revision.radd("revision: ")),
         }
     )
 
 
 class Requests(NamedTuple):
-    """What is asked in one step: a row of `values` for each item that has all of them, `index` of all items."""
+    """The requests of one step."""
 
     template: Template
     values: pd.DataFrame
+    """The template's values, one row per item that has all of them."""
     index: pd.Index
+    """Of all items, also those that nothing is asked about."""
     schema: type[BaseModel]
 
     @property
     def step(self) -> str:
-        """What progress and usage call it."""
+        """The step's name in progress and usage."""
         return "base answers" if self.template.name == "baseline" else f"{self.template.name}s"
 
     @property
     def messages(self) -> Iterator[Messages]:
-        """The chat messages of each item."""
+        """The chat messages of each row of `values`."""
         return (self.template.messages(row) for row in self.values.to_dict("records"))
 
 
 def base_requests(prompts: pd.DataFrame, words: int = 60, templates: str | None = None) -> Requests:
-    """What `base_answers` asks."""
+    """Return the requests of `base_answers`."""
     return _requests("baseline", {"question": prompts["prompt"], "words": words}, prompts.index, words, templates)
 
 
 def critique_requests(items: pd.DataFrame, words: int = 60, templates: str | None = None) -> Requests:
-    """What `refine` asks first."""
+    """Return the first requests of `refine`: for critiques."""
     known = {"persona": items["profile"], "question": items["prompt"], "answer": items["rejected"]}
     return _requests("critique", known | {"words": words}, items.index, words, templates)
 
 
-def critiques(items: pd.DataFrame, writer: Model, words: int = 60, templates: str | None = None) -> pd.Series:
-    """The critiques alone, missing where there is none."""
+def critiques(items: pd.DataFrame, writer: LanguageModel, words: int = 60, templates: str | None = None) -> pd.Series:
+    """Return the critiques of `refine` alone, missing where the step failed."""
     return _answered(critique_requests(items, words, templates), writer)[0]
 
 
 def revision_requests(
     items: pd.DataFrame, critiques: pd.Series, words: int = 60, templates: str | None = None
 ) -> Requests:
-    """What `refine` asks then."""
+    """Return the second requests of `refine`: for revisions by the critiques.
+
+    A revision is asked for in as many words as the base answer has, at most `words`, so that length does not give the
+    chosen answer away.
+    """
     known = {"persona": items["profile"], "question": items["prompt"], "answer": items["rejected"]}
-    asked = items["rejected"].str.count(r"\S+").clip(upper=words).astype("Int64")
-    return _requests("revision", known | {"critique": critiques, "words": asked}, items.index, words, templates)
+    length = items["rejected"].str.count(r"\S+").clip(upper=words).astype("Int64")
+    return _requests("revision", known | {"critique": critiques, "words": length}, items.index, words, templates)
 
 
 def _requests(name: str, known: dict[str, Any], index: pd.Index, words: int, templates: str | None) -> Requests:
+    """Fill a template for each item that has all values; the reply's fields are texts of about `words` words."""
     template = load_template(name, templates)
-    fields = {field: (bounded(words), ...) for field in template.reply}
-    return Requests(template, pd.DataFrame(known, index=index).dropna(), index, create_model(name.title(), **fields))
+    fields: dict[str, Any] = {field: (bounded(words), ...) for field in template.reply}
+    values = pd.DataFrame(known, index=index).dropna()
+    return Requests(template, values, index, create_model(name.title(), **fields))
 
 
-def _answered(asked: Requests, writer: Model) -> tuple[pd.Series, pd.Series]:
-    """The texts and the failures of all items, both missing where nothing was asked."""
+def _answered(asked: Requests, writer: LanguageModel) -> tuple[pd.Series, pd.Series]:
+    """Return the texts and the failures of all items, both missing where nothing was asked."""
     replies = writer.ask(list(asked.messages), schema=asked.schema, step=asked.step)
     field = asked.template.reply[-1]
-    texts = pd.Series([getattr(r.value, field) if r.value else None for r in replies], asked.values.index, dtype="str")
-    failures = pd.Series([r.failure for r in replies], asked.values.index, dtype="str")
+    said = [getattr(reply.value, field) if reply.value else None for reply in replies]
+    texts = pd.Series(said, asked.values.index, dtype="str")
+    failures = pd.Series([reply.failure for reply in replies], asked.values.index, dtype="str")
     return texts.reindex(asked.index).astype("str"), failures.reindex(asked.index).astype("str")
 
 
 def checks(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
-    """What is wrong with a revision, if anything; nothing is left out because of it.
+    """Flag what may be wrong with each revision; no pair is left out because of it.
 
     Args:
         pairs: columns `persona_id`, `prompt`, `rejected`, `chosen`.
         people: personas, index `persona_id`.
 
     Returns:
-        The index of `pairs`; columns `longer` (than the base answer, in characters), `identical` (to it), `refuses`,
-        all missing where there is no pair, and `quotes`: the first attribute whose value (its first words, without
-        'alone' and the like; four letters or more, or a number) stands in the revision and in neither the prompt nor
-        the base answer.
+        The index of `pairs`; columns `longer` (than the base answer, in characters), `identical` (to it) and `refuses`,
+        all missing if there is no pair, and `quotes`: the first attribute whose value occurs in the revision, but
+        neither in the prompt nor in the base answer. Of a value the first words count, without 'alone' and the like; it
+        must be a number or have four letters or more.
     """
     there = pairs["chosen"].notna()
     table = pd.DataFrame(index=pairs.index)
@@ -190,31 +202,40 @@ def checks(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     table["refuses"] = pairs["chosen"].fillna("").str.contains(_REFUSES)
     table = table.astype("boolean").where(there)
     values = {i: _quotable(row) for i, row in people.reindex(columns=list(NAMES)).iterrows()}
-    texts = zip(
-        pairs["persona_id"], _plain(pairs["chosen"]), _plain(pairs["rejected"]), _plain(pairs["prompt"]), strict=True
-    )
-    table["quotes"] = [
-        next((name for name, v in values[i].items() if v in chosen and v not in rejected and v not in prompt), None)
-        for i, chosen, rejected, prompt in texts
-    ]
+    texts = zip(*(_plain(pairs[column]) for column in ("chosen", "rejected", "prompt")), strict=True)
+    table["quotes"] = [_quoted(values[i], *said) for i, said in zip(pairs["persona_id"], texts, strict=True)]
     return table.astype({"quotes": "str"})
 
 
+def _quoted(values: dict[str, str], chosen: str, rejected: str, prompt: str) -> str | None:
+    """Return the first attribute whose value only the revision says."""
+    return next((name for name, v in values.items() if v in chosen and v not in rejected and v not in prompt), None)
+
+
 def similarity(pairs: pd.DataFrame) -> pd.Series:
-    """Share of words, in their order, that base answer and revision have in common (0 to 1, missing without a pair)."""
+    """Return how similar base answer and revision are in their words and word order (difflib's ratio, 0 to 1).
+
+    Returns:
+        The index of `pairs`; missing for a pair that lacks an answer.
+    """
     there = pairs.dropna(subset=["chosen", "rejected"])
-    words = zip(there["rejected"].str.lower().str.split(), there["chosen"].str.lower().str.split(), strict=True)
+    words = zip(*(there[column].str.lower().str.split() for column in ("rejected", "chosen")), strict=True)
     ratios = [SequenceMatcher(None, before, after, autojunk=False).ratio() for before, after in words]
     return pd.Series(ratios, there.index, dtype=float).reindex(pairs.index)
 
 
 def _quotable(row: pd.Series) -> dict[str, str]:
-    """The values of a persona that would be noticed in a text, as plain words between blanks."""
-    known = row.dropna()
-    plain = _plain(known.map(lambda v: str(int(v)) if isinstance(v, int | float | np.number) else _TAIL.split(v)[0]))
-    return {name: v for name, v in plain.items() if len(v) >= FEWEST_LETTERS + 2 or v.strip().isdigit()}
+    """Return a persona's values that would be noticed in a text, as plain words between blanks."""
+    plain = _plain(row.dropna().map(_head))
+    long_enough = FEWEST_LETTERS + 2  # with the blanks around it
+    return {name: v for name, v in plain.items() if len(v) >= long_enough or v.strip().isdigit()}
+
+
+def _head(value: object) -> str:
+    """Return a number as a plain integer, a label without its tail."""
+    return str(int(value)) if isinstance(value, int | float | np.number) else _TAIL.split(str(value))[0]
 
 
 def _plain(texts: pd.Series) -> pd.Series:
-    """Lower-case words, each between blanks."""
+    """Return texts as lower-case words, each between blanks."""
     return " " + texts.fillna("").str.lower().str.replace(r"[^\w]+", " ", regex=True).str.strip() + " "

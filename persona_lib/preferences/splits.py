@@ -1,11 +1,11 @@
-"""The design of a preference data set: which persona is asked which prompt, and what for. Section 3.2 of the paper.
+"""The design of a preference data set: which persona gets which prompt, and for what use. Section 3.2 of the paper.
 
-Personas and prompts are independent: the train prompts are dealt like cards, one shuffled deck after another, so that
-each is used as often as any other. Splits are by hash, so that nothing moves when the data grow. Used by
-03_preferences and `persona pairs`.
+Personas and prompts are crossed independently. Train prompts are dealt like cards, one shuffled deck after another, so
+that each is used equally often. Splits go by hash, so that no persona or prompt changes sides when the data grow.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,14 @@ from .. import UserError, seeds
 SPLITS = ("train", "heldout")  # of prompts
 TRAIN, SEEN, HELDOUT, DENSE = "train", "seen_test", "heldout_test", "dense"
 CELLS = ("train", "context", "seen_seen", "seen_unseen", "unseen_seen", "unseen_unseen")
-UNSEEN = ("unseen", "test")  # personas: by `persona_splits`, and by the split that `personas.sample` draws
-UNSEEN_SHARE = 586 / 1586  # of personas; the paper's text has 1,586 personas and also 1,000 + 568
+UNSEEN = ("unseen", "test")  # of personas: what `persona_splits` says, and what `personas.sample` says
+UNSEEN_SHARE = 586 / 1586  # of personas; the paper's text has 1,586 personas, but also 1,000 + 568
 
 
 def persona_splits(ids: Iterable[str], unseen: float = UNSEEN_SHARE) -> pd.Series:
-    """'train' or 'unseen' for each persona id (index), decided by the hash of the id alone."""
+    """Return 'train' or 'unseen' for each persona id (the index), decided by the hash of the id alone."""
     ids = pd.Index(ids, name="persona_id", dtype="str")
-    place = [int(seeds.digest(f"persona split {i}", 8), 16) / 16**8 for i in ids]
+    place = [int(seeds.digest(f"persona split {i}", 8), 16) / 16**8 for i in ids]  # uniform on [0, 1)
     return pd.Series(np.where(np.array(place) < unseen, "unseen", "train"), index=ids, dtype="str")
 
 
@@ -32,61 +32,73 @@ def deal(
     """Deal prompts to personas.
 
     Args:
-        ids: of the personas, in order; more of them at the end leave the hands of the others as they are.
+        ids: of the personas, in order; ids added at the end do not change the prompts of the others.
         prompts: columns `prompt_id` and `prompt_split` ('train' or 'heldout').
-        train, seen: train prompts per persona, to train on and to test on.
-        heldout: held-out prompts per persona, to test on.
+        train: train prompts per persona to train on.
+        seen: train prompts per persona to test on.
+        heldout: held-out prompts per persona to test on.
         seed: of the decks.
 
     Returns:
         One row per persona and prompt: `persona_id`, `prompt_id`, `use` (train, seen_test or heldout_test). No pair
-        comes twice, and for training no prompt is used more than twice more than another.
+        occurs twice. For training, the numbers of uses of any two prompts differ by at most 2.
 
     Raises:
         UserError: a persona needs more prompts than there are.
     """
-    # In the order of the ids, so that a hand does not depend on how the table of prompts was sorted.
+    # Sorted by id, so that the deal does not depend on the order of the table.
     decks = {s: np.sort(prompts.loc[prompts["prompt_split"] == s, "prompt_id"].to_numpy(str)) for s in SPLITS}
     for split, size in (("train", train + seen), ("heldout", heldout)):
         if size > len(decks[split]):
             raise UserError(f"{size} {split} prompts per persona are asked for, and there are {len(decks[split])}")
     ids = list(ids)
-    known = _hands(len(decks["train"]), train + seen, seeds.rng("prompts dealt for training", seed))
-    new = _hands(len(decks["heldout"]), heldout, seeds.rng("prompts dealt for testing", seed))
-    uses = np.zeros(len(decks["train"]), dtype=int)
-    rows = []
-    for persona, hand, other in zip(ids, known, new, strict=False):
-        # Those trained on least so far are trained on; within a hand, which is shuffled, chance decides among equals.
-        hand = hand[np.argsort(uses[hand], kind="stable")]
-        uses[hand[:train]] += 1
-        chosen = np.concatenate([decks["train"][hand], decks["heldout"][other]])
-        rows.append(pd.DataFrame({"persona_id": persona, "prompt_id": chosen}))
-    use = np.tile(np.repeat([TRAIN, SEEN, HELDOUT], [train, seen, heldout]), len(ids))
-    table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["persona_id", "prompt_id"])
-    return table.assign(use=use).astype("str")
+    hands = _hands(len(decks["train"]), train + seen, seeds.rng("prompts dealt for training", seed))
+    new_hands = _hands(len(decks["heldout"]), heldout, seeds.rng("prompts dealt for testing", seed))
+    trained = np.zeros(len(decks["train"]), dtype=int)  # how often each prompt was trained on so far
+    dealt = []  # of each persona: train + seen + heldout prompt ids
+    for _, hand, new in zip(ids, hands, new_hands, strict=False):  # hands never end
+        # Train on the prompts that were trained on least. The hand is shuffled: among equals, chance decides.
+        hand = hand[np.argsort(trained[hand], kind="stable")]
+        trained[hand[:train]] += 1
+        dealt.append(np.concatenate([decks["train"][hand], decks["heldout"][new]]))
+    uses = np.repeat([TRAIN, SEEN, HELDOUT], [train, seen, heldout])
+    table: dict[str, Any] = {
+        "persona_id": np.repeat(np.array(ids, dtype=object), len(uses)),
+        "prompt_id": np.concatenate(dealt) if dealt else [],
+        "use": np.tile(uses, len(ids)),
+    }
+    return pd.DataFrame(table).astype("str")
 
 
 def _hands(cards: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Hands of `size` different cards from one shuffled deck after another, so that all are dealt equally often."""
-    rest = np.empty(0, dtype=int)
+    """Yield hands of `size` different cards from one shuffled deck after another, without end.
+
+    No card is dealt for the k-th time before each was dealt k - 1 times, so that all are dealt equally often.
+
+    Args:
+        cards: size of the deck; a hand contains numbers from 0 to `cards` - 1.
+        size: of a hand, at most `cards`.
+        rng: shuffles the decks.
+    """
+    rest = np.empty(0, dtype=int)  # the cards to deal next, in order
     while True:
         if len(rest) < size:
-            fresh = rng.permutation(cards)
-            # What is still in hand from the last deck comes last of this one: no card twice in a hand.
-            again = np.isin(fresh, rest)
-            rest = np.concatenate([rest, fresh[~again], fresh[again]])
+            deck = rng.permutation(cards)
+            # Cards left over from the last deck go to the end of the new one: no hand gets a card twice.
+            left_over = np.isin(deck, rest)
+            rest = np.concatenate([rest, deck[~left_over], deck[left_over]])
         yield rest[:size]
         rest = rest[size:]
 
 
 def dense(ids: Iterable[str], prompt_ids: Iterable[str], n_personas: int, n_prompts: int) -> pd.DataFrame:
-    """Every prompt for every persona of a subset, as collaborative methods need it.
+    """Pair every prompt with every persona of a subset, as collaborative methods need it.
 
     Returns:
-        Columns `persona_id`, `prompt_id`, `use` (dense). Who and what is in it goes by hash: some of each split.
+        Columns `persona_id`, `prompt_id`, `use` (dense). Hashes of the ids choose the subset, so that it mixes splits.
 
     Raises:
-        UserError: the block is larger than what there is.
+        UserError: the block needs more personas or prompts than there are.
     """
     sizes = {"personas": (list(ids), n_personas), "prompts": (list(prompt_ids), n_prompts)}
     for kind, (there, n) in sizes.items():
@@ -98,11 +110,14 @@ def dense(ids: Iterable[str], prompt_ids: Iterable[str], n_personas: int, n_prom
 
 
 def cells(pairs: pd.DataFrame) -> pd.Series:
-    """The official split on both axes, from `persona_split`, `prompt_split` and `use`; one of `CELLS` for each pair.
+    """Return the official split over both axes: one of `CELLS` for each pair.
 
-    A method trains on `train`: train pairs of train personas. Four cells test it, named by persona and prompt: in
-    `seen_seen` it knows both (not the pair), in `unseen_unseen` neither. `context` holds the train pairs of unseen
-    personas: what may be shown of a new person (see `contexts`), but not trained on.
+    A method trains on `train`: train pairs of train personas. Four cells test it, named by persona, then prompt: in
+    `seen_seen` both were in training (but not the pair), in `unseen_unseen` neither. `context` holds the train pairs of
+    unseen personas, which a method may be shown (see `contexts`), but must not train on.
+
+    Args:
+        pairs: columns `persona_split`, `prompt_split`, `use`.
     """
     who = np.where(pairs["persona_split"].isin(UNSEEN), "unseen", "seen")
     what = np.where(pairs["prompt_split"] == "heldout", "unseen", "seen")
@@ -111,14 +126,14 @@ def cells(pairs: pd.DataFrame) -> pd.Series:
 
 
 def contexts(pairs: pd.DataFrame, shots: int = 8, draws: int = 5, seed: int = 0) -> pd.DataFrame:
-    """Few-shot contexts: pairs of a persona that a method may be shown before it is tested on the others.
+    """Draw few-shot contexts: pairs of a persona that a method may see before it is tested on others.
 
     Args:
-        pairs: columns `pair_id`, `persona_id`, `prompt_id`, `use`; those with a `failure` are left out.
-        shots: pairs per context; the first k of them are the context of k shots, so that the curve from 0 to all is
-            one of nested sets.
+        pairs: columns `pair_id`, `persona_id`, `prompt_id`, `use`, `failure`; failed pairs are left out.
+        shots: pairs per context. The first k are the context of k shots, so that the sets are nested along a curve over
+            the number of shots.
         draws: independent contexts per persona.
-        seed: of the draws. They go by hash, so that a persona's context does not depend on the others.
+        seed: of the draws. Pairs are ordered by hash, so that a persona's contexts do not depend on other personas.
 
     Returns:
         Columns `persona_id`, `draw` (0, 1, ...), `shot` (1, 2, ...), `pair_id`: train pairs, each once per draw.

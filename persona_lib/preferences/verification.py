@@ -1,7 +1,7 @@
-"""Verification: does a judge in the persona's shoes prefer the revision? Section 3.2 of the paper (there: 96%).
+"""Verification: does a judge in the role of the persona prefer the revision? Section 3.2 of the paper (there: 96%).
 
-Each pair is shown in both orders. A revision counts as preferred only where it is chosen whichever answer comes first;
-a judge that goes by the place alone prefers nothing. Used by `persona pairs` and 03_preferences.
+Each pair is shown in both orders. A revision counts as preferred only if it is chosen in both; a judge that goes by
+position alone prefers nothing.
 """
 
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from .. import personas
 from ..judges import verdicts
-from ..model import Model
+from ..model import LanguageModel
+from ..personas import profiles
 from ..stats import intervals
 from .splits import cells
 
@@ -21,53 +21,62 @@ _AGES = {0: "under 18", 18: "18 to 29", 30: "30 to 44", 45: "45 to 64", 65: "65 
 
 
 def draw(pairs: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Up to n usable pairs, as many of each use as can be, by the hash of their ids."""
+    """Draw up to n usable pairs, spread evenly over the uses, by the hash that is their id.
+
+    Args:
+        pairs: columns `pair_id`, `use`, `failure`.
+        n: number of pairs.
+    """
     usable = pairs[pairs["failure"].isna()].sort_values("pair_id")
     turn = usable.groupby("use").cumcount()
     return usable.assign(turn=turn).sort_values(["turn", "use"], kind="stable").drop(columns="turn").head(n)
 
 
-def judge(pairs: pd.DataFrame, people: pd.DataFrame, model: Model, templates: str | None = None) -> pd.DataFrame:
-    """Let a model choose between base answer and revision in the shoes of each pair's persona: two calls a pair.
+def judge(
+    pairs: pd.DataFrame, people: pd.DataFrame, model: LanguageModel, templates: str | None = None
+) -> pd.DataFrame:
+    """Let a model choose between base answer and revision in the role of each pair's persona: two calls per pair.
 
     Args:
-        pairs: usable ones, columns as from `preferences.revise`.
+        pairs: usable ones, columns as returned by `preferences.revise`.
         people: personas, index `persona_id`.
         model: the judge; it must offer log-probabilities.
-        templates: folder with a `prefer.txt` of the user's own.
+        templates: folder with the user's own `prefer.txt`.
 
     Returns:
-        The index of `pairs`; columns `pair_id`, `persona_id`, `prompt_id`, `use`, `topic`, `cell` (see `design.cells`),
-        those of `judging.prefer`, and `outcome`: 'revision' or 'base answer' (in both orders), 'order decides', or
+        The index of `pairs`; columns `pair_id`, `persona_id`, `prompt_id`, `use`, `topic`, `cell` (see `splits.cells`),
+        those of `verdicts.prefer`, and `outcome`: 'revision' or 'base answer' (in both orders), 'order decides', or
         missing with the reason in `failure`.
     """
-    profiles = {i: personas.describe(row) for i, row in people.loc[pairs["persona_id"].unique()].iterrows()}
-    chosen = verdicts.prefer(model, pairs.assign(profile=pairs["persona_id"].map(profiles)), templates, "verification")
+    shown = profiles.texts(people.loc[pairs["persona_id"].unique()])
+    chosen = verdicts.prefer(model, pairs.assign(profile=pairs["persona_id"].map(shown)), templates, "verification")
     table = pairs[["pair_id", "persona_id", "prompt_id", "use", "topic"]].assign(cell=cells(pairs))
     table = table.join(chosen.drop(columns=["pair_id", "persona_id"]))
-    both = [table["p_first"].gt(0.5) & table["p_second"].gt(0.5), table["p_first"].lt(0.5) & table["p_second"].lt(0.5)]
-    outcome = pd.Series(np.select(both, [REVISION, BASE], ORDER), table.index, dtype="str")
+    revision = table["p_first"].gt(0.5) & table["p_second"].gt(0.5)
+    base = table["p_first"].lt(0.5) & table["p_second"].lt(0.5)
+    outcome = pd.Series(np.select([revision, base], [REVISION, BASE], ORDER), table.index, dtype="str")
     known = table["p_chosen"].notna()
-    # Where the mean ties, the orders disagree: that is an outcome, not a failure.
+    # `prefer` reports a tie of the mean as a failure. Here it is an outcome: the orders disagree.
     return table.assign(outcome=outcome.where(known), failure=table["failure"].mask(known))
 
 
 def rates(verdicts: pd.DataFrame, people: pd.DataFrame, groups: Iterable[str] = GROUPS) -> pd.DataFrame:
-    """The share of revisions preferred in both orders: of all, by use, cell, topic, and the persona's attributes.
+    """Return the share of revisions preferred in both orders: overall, by use, cell and topic, and by attribute.
 
     Args:
-        verdicts: as from `judge`.
+        verdicts: as returned by `judge`.
         people: personas, index `persona_id`.
-        groups: the attributes to break down by; age comes in five bands, and one that nobody has is left out.
+        groups: the attributes to break down by. Age comes in five bands; an attribute that nobody has is left out.
 
     Returns:
-        Index `by` and `group`; columns `n`, `failed`, `rate`, `low`, `high`, `note` as in `intervals.rates`, and beside
-        the rate the shares `base` (the base answer is preferred in both orders) and `order` (the order decides).
+        Index `by` and `group`; columns `n`, `failed`, `rate`, `low`, `high`, `note` as in `intervals.rates`, and the
+        shares `base` (the base answer is preferred in both orders) and `order` (the order decides).
     """
     table = verdicts.assign(score=verdicts["outcome"].eq(REVISION).astype(float).where(verdicts["outcome"].notna()))
     kinds = {"all": pd.Series("all pairs", table.index)} | {name: table[name] for name in ("use", "cell", "topic")}
     known = people.reindex(columns=list(groups)).dropna(axis=1, how="all")
-    known = known.assign(**{"ideology": people["ideology label"]} if "ideology label" in people else {})
+    if "ideology label" in people:  # the ideology itself is free text
+        known = known.assign(ideology=people["ideology label"])
     kinds |= {name: table["persona_id"].map(_labels(known[name])) for name in known}
     parts = {}
     for name, group in kinds.items():
@@ -80,7 +89,7 @@ def rates(verdicts: pd.DataFrame, people: pd.DataFrame, groups: Iterable[str] = 
 
 
 def _labels(values: pd.Series) -> pd.Series:
-    """Age in bands, everything else as text; missing stays missing."""
+    """Return age in bands, everything else as text; missing stays missing."""
     if values.name != "age":
         return values.astype("str")
     bands = pd.cut(values.astype(float), [*_AGES, np.inf], right=False, labels=list(_AGES.values()))

@@ -101,7 +101,7 @@ def test_a_judge_verifies_as_many_pairs_as_it_is_told(tmp_path):
         assert len(endpoint.requests) - calls == 2 * 3  # more of them only add to what is known
 
 
-def test_parts_with_failures_are_made_again_where_that_is_asked_for(tmp_path):
+def test_parts_with_failures_are_made_again_on_request(tmp_path):
     refusing = True
 
     def answer(body: dict) -> dict:

@@ -1,4 +1,4 @@
-"""Exports that others read, and a data card that tells what is wrong."""
+"""Exports in the forms of other tools, and a data card that reports what is wrong."""
 
 import json
 import shutil
@@ -63,7 +63,7 @@ def test_a_users_file_holds_the_persona_and_its_pairs_by_use(source, tmp_path):
     assert {pair for context in user["contexts"] for pair in context} == {pair["pair_id"] for pair in user["train"]}
 
 
-def test_a_wrong_form_an_occupied_target_and_a_missing_source_are_said(source, tmp_path):
+def test_a_wrong_form_an_occupied_target_and_a_missing_source_are_refused(source, tmp_path):
     with pytest.raises(UserError, match="no form 'tlr': choose one of published, trl, users"):
         exports.write(source, tmp_path / "x", "tlr")
     with pytest.raises(UserError, match="holds something already"):
@@ -73,7 +73,7 @@ def test_a_wrong_form_an_occupied_target_and_a_missing_source_are_said(source, t
 
 
 @pytest.mark.parametrize("form", exports.FORMS)
-def test_an_unfinished_set_is_said_and_the_folder_is_still_free_for_the_finished_one(source, tmp_path, form):
+def test_an_unfinished_set_is_refused_and_leaves_the_target_folder_free(source, tmp_path, form):
     half = shutil.copytree(source, tmp_path / "half")
     (half / "negatives.parquet").unlink()
     with pytest.raises(UserError, match=r"negatives.parquet is not there yet: finish it with `persona pairs`"):
@@ -99,7 +99,7 @@ def test_the_folder_is_loaded_by_datasets_with_its_splits_and_configurations(sou
     assert set(contexts["pair_id"]) <= set(loaded["train"]["pair_id"])
 
 
-def test_the_card_tells_what_a_judge_prefers_and_of_how_many(source, tmp_path):
+def test_the_card_reports_what_a_judge_prefers_and_on_how_many_pairs(source, tmp_path):
     assert "No judge has verified these pairs." in exports.card(source, "trl")
     pairs, *_ = dataset.read(source)
     verdicts = pairs.head(6).assign(judge="j", outcome=["revision"] * 4 + ["order decides", None])
@@ -107,7 +107,7 @@ def test_the_card_tells_what_a_judge_prefers_and_of_how_many(source, tmp_path):
     with_verdicts = shutil.copytree(source, tmp_path / "set")
     verdicts.to_parquet(with_verdicts / "verification.parquet")
     text = exports.card(with_verdicts, "trl")
-    assert "How often j, in the persona's shoes," in text and "| all pairs | 5 | 1 | 80.0% |" in text
+    assert "How often does j, in the role of the persona," in text and "| all pairs | 5 | 1 | 80.0% |" in text
     assert "| all pairs |" in text.split("## Verification")[1] and "20.0% |" in text
 
 

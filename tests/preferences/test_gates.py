@@ -1,4 +1,4 @@
-"""Cheating baselines find what gives the chosen answer away, and nothing where nothing does."""
+"""Cheating baselines find what gives the chosen answer away, and are not flagged where nothing does."""
 
 import numpy as np
 import pandas as pd

@@ -74,7 +74,7 @@ def test_the_same_text_is_no_negative_and_a_pair_without_one_says_why():
     assert negatives.hard(some.head(1), PEOPLE).empty
 
 
-def test_negatives_do_not_hang_on_the_order_of_rows_but_on_the_seed():
+def test_negatives_depend_on_the_seed_and_not_on_the_order_of_rows():
     first = negatives.hard(pairs(), PEOPLE)
     pd.testing.assert_frame_equal(first, negatives.hard(pairs().sample(frac=1, random_state=1), PEOPLE))
     assert not first.equals(negatives.hard(pairs(), PEOPLE, seed=1))

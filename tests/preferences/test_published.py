@@ -57,7 +57,7 @@ def test_the_published_text_is_parsed_with_values_that_hold_colons_and_line_brea
         published.parse("a nice person")
 
 
-def test_a_file_of_another_kind_or_none_is_said(tmp_path):
+def test_a_file_of_another_kind_or_a_missing_file_is_refused(tmp_path):
     (tmp_path / "x.csv").write_text("persona,prompt\na,b\n")
     with pytest.raises(UserError, match="lacks the columns instruction, original, data"):
         published.read_published(tmp_path / "x.csv")
@@ -107,7 +107,7 @@ def test_published_personas_are_read_by_columns_in_whatever_spelling(tmp_path):
         published.read_personas(tmp_path / "other.csv")
 
 
-def test_data_on_the_hub_that_cannot_be_had_is_said_in_one_line(monkeypatch):
+def test_data_that_the_hub_does_not_give_are_reported_in_one_line(monkeypatch):
     pytest.importorskip("datasets")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("datasets.load_dataset", lambda name: 1 / 0)

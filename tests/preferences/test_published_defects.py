@@ -1,7 +1,6 @@
-"""Defects that were found in the published package, persona-bench 0.1.2.1: none of them is here.
+"""Defects found in the published package, persona-bench 0.1.2.1: this package has none of them.
 
-Each has a test, below or elsewhere; ELSEWHERE names those. What the two do beside each other is measured by
-benchmarks/persona_bench.py.
+Each has a test, below or in another file (ELSEWHERE). benchmarks/persona_bench.py measures the two side by side.
 """
 
 import json
@@ -25,7 +24,7 @@ ELSEWHERE = {
         "test_conditions::test_samples_are_independent_requests_and_take_a_temperature"
     ),
     "pass@k is biased": "test_passk::test_pass_at_k_is_the_mean_over_all_choices_of_k_samples",
-    "k > n gives a number": "test_passk::test_what_cannot_be_had_is_said",
+    "k > n gives a number": "test_passk::test_what_is_not_estimable_is_refused_with_the_reason",
     "pass@k does not run on inspect as it is now": (
         "test_inspect_tasks::test_a_log_of_pass_at_k_has_every_sample_and_inspects_curve_is_ours"
     ),
@@ -67,7 +66,7 @@ ELSEWHERE = {
 def test_what_is_tested_elsewhere_is_there(defect):
     module, name = ELSEWHERE[defect].split("::")
     (path,) = (ROOT / "tests").rglob(f"{module}.py")
-    assert f"def {name}(" in path.read_text(), f"nothing tests that not: {defect}"
+    assert f"def {name}(" in path.read_text(), f"no test covers: {defect}"
 
 
 PEOPLE = pd.DataFrame({"age": range(20, 26)}, index=pd.Index([f"p{i}" for i in range(6)], name="persona_id"))
@@ -196,7 +195,7 @@ def test_the_chart_of_left_out_attributes_shows_each_at_its_own_loss():
         hidden: (scores[hidden] - 8) / 8 for hidden in names
     }
     ax = plots.bench.losses(lost, "what hiding does")
-    (points,) = [line for line in ax.lines if line.get_label() == "not clear"]
+    (points,) = [line for line in ax.lines if line.get_markerfacecolor() == "white"]  # all; the filled ones lie on top
     labels = dict(zip(ax.get_yticks(), ax.get_yticklabels(), strict=True))
     shown = {labels[y].get_text().split("  (")[0]: x for x, y in points.get_xydata()}
     assert shown == {hidden: (scores[hidden] - 8) / 8 for hidden in names}

@@ -39,7 +39,7 @@ def test_every_prompt_is_used_evenly_for_each_purpose(paper):
     assert paper.loc[paper["use"] == "train", "prompt_id"].nunique() == 3000
 
 
-def test_which_prompts_a_persona_gets_does_not_hang_together_with_its_neighbours(paper):
+def test_the_prompts_of_a_persona_are_independent_of_its_neighbours(paper):
     hands = paper.query("use == 'train'").groupby("persona_id")["prompt_id"].apply(set)
     shared = [len(hands[IDS[i]] & hands[IDS[i + 40]]) for i in range(400)]
     assert 2.5 < sum(shared) / len(shared) < 4.5  # 100 of 3,000 twice: 3.3 in common by chance

@@ -1,4 +1,4 @@
-"""Does a judge prefer the revision? Both orders count, outcomes are told apart, failures stay rows with a reason."""
+"""Does a judge prefer the revision? Both orders count, and a failure stays a row with its reason."""
 
 import pandas as pd
 import pytest
