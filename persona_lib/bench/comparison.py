@@ -21,7 +21,7 @@ def match(pairs: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) -> p
     """Draw items of two people who were given different answers to one prompt.
 
     Args:
-        pairs: columns `persona_id`, `prompt_id`, `prompt`, `chosen`, `failure`, as from `preferences.revise`.
+        pairs: columns `persona_id`, `prompt_id`, `prompt`, `chosen`, `failure`, as returned by `preferences.revise`.
         people: personas, index `persona_id`.
         n: number of items; all of them if there are fewer. Each (person, prompt) is used once at most.
         seed: of the draw.
@@ -90,7 +90,7 @@ def owned(results: pd.DataFrame, people: pd.DataFrame, n: int, seed: int = 0) ->
     to each prompt, and no model needs to be asked.
 
     Args:
-        results: as from `bench.conditioning`, of one writer.
+        results: as returned by `bench.conditioning`, of one writer.
         people, n, seed: as in `match`.
 
     Returns:
@@ -113,7 +113,7 @@ def choose(items: pd.DataFrame, judge: LanguageModel, templates: str | None = No
     """Let the model play each person and choose: does it take the answer that was written for that person?
 
     Args:
-        items: as from `match`, or pairs of chosen and rejected answers with a `profile`, which tests the model as a
+        items: as returned by `match`, or pairs of chosen and rejected answers with a `profile`, which tests the model as a
             reward model is tested.
         judge: the model tested.
         templates: folder with a `prefer.txt` of the user's own.

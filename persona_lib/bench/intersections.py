@@ -130,7 +130,7 @@ def grid(table: pd.DataFrame, people: pd.DataFrame, attributes: Sequence[str]) -
     """Lay out the scores of `crossings` for a heat map: each value of an attribute against each of another.
 
     Args:
-        table: as from `scores` of these crossings; groups that it lacks are left out.
+        table: as returned by `scores` of these crossings; groups that it lacks are left out.
         people, attributes: as in `crossings`.
 
     Returns:
@@ -162,7 +162,7 @@ def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> 
 
     Args:
         table: one row per item, as in `stats.rates`.
-        members: as from `members` or `crossings`.
+        members: as returned by `members` or `crossings`.
         value: the score.
 
     Returns:
@@ -238,7 +238,7 @@ def _shrunk(table: pd.DataFrame, values: np.ndarray, clusters: pd.DataFrame) -> 
     are NaN if fewer than three groups have an interval.
 
     Args:
-        table: one row per group, with `rate` and `error` (as from `_difference`).
+        table: one row per group, with `rate` and `error` (as returned by `_difference`).
         values: the scores of all items.
         clusters: their labels, as in `stats.effective`.
     """
@@ -266,7 +266,7 @@ def worst(table: pd.DataFrame) -> pd.DataFrame:
     """Return the group with the lowest shrunk score in one row, and whether it is shown to be worse.
 
     Args:
-        table: as from `scores`.
+        table: as returned by `scores`.
 
     Returns:
         The group's row of `scores`. Its `note` says whether it scores lower than everybody else at the 5% level after

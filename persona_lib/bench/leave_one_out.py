@@ -93,7 +93,7 @@ def selection(drawn: pd.DataFrame, n: int, attributes: Sequence[str] = ()) -> pd
     """Report who was drawn for each attribute: one that few people have is studied on those few, who are not typical.
 
     Args:
-        drawn: as from `annotators`.
+        drawn: as returned by `annotators`.
         n: people per attribute that were asked for.
         attributes: all that were asked for; those that nobody has get a row too.
 
@@ -124,7 +124,7 @@ def choices(
     The writer is called four times per attribute, person and prompt: 105,600 calls at the paper's size of 33 x 40 x 20.
 
     Args:
-        drawn: as from `annotators`.
+        drawn: as returned by `annotators`.
         prompts: columns `prompt_id`, `prompt`; everybody gets each of them.
         writer: writes base and refined answers.
         annotator: chooses as the person of each profile would.
@@ -166,7 +166,7 @@ def influence(table: pd.DataFrame) -> pd.DataFrame:
     """Compute the agreement of each person's two annotators, with and without the attribute.
 
     Args:
-        table: as from `choices`.
+        table: as returned by `choices`.
 
     Returns:
         One row per attribute and person: `attribute`, `persona_id`, `n` (pairs where both chose), `failed`, `raw`
@@ -186,7 +186,7 @@ def by_attribute(pairs: pd.DataFrame) -> pd.DataFrame:
     """Compute mean kappa and raw agreement per attribute over people, the least agreement first.
 
     Args:
-        pairs: as from `influence`.
+        pairs: as returned by `influence`.
 
     Returns:
         Index `attribute`; `people`, `undefined` (people without a kappa), `kappa`, `low`, `high` (95% interval of the
@@ -229,7 +229,7 @@ def hide(
     """Answer the items with nothing hidden, and with each attribute hidden from the writer; the judge sees all.
 
     Args:
-        drawn: items, as from `bench.items`.
+        drawn: items, as returned by `bench.items`.
         people: the personas of the items.
         attributes: the ones to hide; each is hidden in the items of people who have it.
         writer, judge, condition, words, templates: as in `bench.conditioning`.
@@ -256,7 +256,7 @@ def losses(table: pd.DataFrame, attributes: Sequence[str] = ()) -> pd.DataFrame:
     """Compute what the score loses when an attribute is hidden, on the same items, Holm-corrected over attributes.
 
     Args:
-        table: as from `hide`.
+        table: as returned by `hide`.
         attributes: all that were to be hidden; those that nobody has get a row too.
 
     Returns:
@@ -282,7 +282,7 @@ def headline(pairs: pd.DataFrame, summed: pd.DataFrame, lost: pd.DataFrame) -> s
     """Return the finding in one sentence, also if parts of it are missing.
 
     Args:
-        pairs, summed, lost: as from `influence`, `by_attribute` and `losses`.
+        pairs, summed, lost: as returned by `influence`, `by_attribute` and `losses`.
     """
     real = summed.drop(PLACEBO, errors="ignore")
     said = "No choice could be compared"

@@ -47,7 +47,7 @@ def attributes(
     """Judge for every attribute of the persona whether each summary still tells it: one call per summary.
 
     Args:
-        results: rows of the condition `summary` as from `bench.conditioning`: `persona_id`, `prompt_id`, `model`,
+        results: rows of the condition `summary` as returned by `bench.conditioning`: `persona_id`, `prompt_id`, `model`,
             `profile`, `working` (the summary, missing if the answer failed), `failure`.
         people: the personas, index `persona_id`.
         judge: the model that judges.
@@ -123,7 +123,7 @@ def dropped(table: pd.DataFrame, attributes: Sequence[str] = NAMES) -> pd.DataFr
     """Compute how often each attribute is dropped, the most often dropped first.
 
     Args:
-        table: as from `attributes`.
+        table: as returned by `attributes`.
         attributes: the attributes to count; one that nobody has gets a row for each model too.
 
     Returns:
@@ -150,7 +150,7 @@ def between_models(table: pd.DataFrame) -> pd.DataFrame:
     """Compute whether models drop the same attributes, for the same personas and prompts.
 
     Args:
-        table: as from `attributes`.
+        table: as returned by `attributes`.
 
     Returns:
         One row per pair of models, no row for a single model: `model`, `other`, `raw` (agreement), `kappa` with `low`
@@ -169,7 +169,7 @@ def between_models(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_lexical(table: pd.DataFrame) -> pd.DataFrame:
-    """Compute how far the judge and the lexical match agree: a table as from `stats.coefficients`."""
+    """Compute how far the judge and the lexical match agree: a table as returned by `stats.coefficients`."""
     clusters = table[[personas.ID, "prompt_id"]]
     return agreement.coefficients(table["judged"], table["lexical"], clusters, (DROPPED, KEPT))
 
@@ -178,7 +178,7 @@ def per_summary(table: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     """Return the share that each summary leaves out, with the critic's verdict on the answer written from it.
 
     Args:
-        table: as from `attributes`.
+        table: as returned by `attributes`.
         results: the rows it was made from, with their `verdict`.
 
     Returns:
@@ -196,8 +196,8 @@ def headline(rates: pd.DataFrame, agreed: pd.DataFrame) -> str:
     """Return the finding in one sentence, also if parts of it are missing.
 
     Args:
-        rates: as from `dropped`.
-        agreed: as from `with_lexical`.
+        rates: as returned by `dropped`.
+        agreed: as returned by `with_lexical`.
     """
     known = rates.dropna(subset="rate")
     if known.empty:

@@ -101,7 +101,7 @@ def _lang_reiczigel(share: float, n: float, t: float, errors: dict[str, Any]) ->
         share: the reported share.
         n: its effective sample size.
         t: half the width of the interval in standard errors.
-        errors: as from `error_rates`.
+        errors: as returned by `error_rates`.
     """
     if n == 0:
         return np.nan, np.nan
@@ -215,7 +215,7 @@ def winning_rate(table: pd.DataFrame) -> pd.DataFrame:
     """Sum up the alternative-annotator test in one row.
 
     Args:
-        table: as from `alternative_annotator`.
+        table: as returned by `alternative_annotator`.
 
     Returns:
         `annotators` (annotators with a test), `winning_rate` (share of them that the judge beats, missing without a

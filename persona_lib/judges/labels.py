@@ -50,8 +50,8 @@ def beside(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Return a run's answers with the critic's score and the majority of their human labels.
 
     Args:
-        results: as from `bench.conditioning`, one sample each.
-        labels: as from `read`.
+        results: as returned by `bench.conditioning`, one sample each.
+        labels: as returned by `read`.
 
     Returns:
         The rows of `results` as `persona_id`, `prompt_id`, `condition`, `model`, `judge` (the critic's score) and

@@ -20,7 +20,7 @@ def pairs(results: pd.DataFrame, against: str = "baseline") -> pd.DataFrame:
     """Pair each answer with the same writer's answer under a reference condition.
 
     Args:
-        results: as from `bench.conditioning`, one sample each.
+        results: as returned by `bench.conditioning`, one sample each.
         against: the reference condition.
 
     Returns:
@@ -47,7 +47,7 @@ def choose(
 
     Args:
         judge, templates, step: as in `judges.prefer`.
-        pairs: as from `pairs`.
+        pairs: as returned by `pairs`.
 
     Returns:
         The index of `pairs`; the columns of `judges.prefer`, `prompt_id`, `model`, `condition`, `longer` (words of the
@@ -72,7 +72,7 @@ def changes(told: pd.DataFrame, by: str = "form") -> pd.DataFrame:
     """Compute how often a choice changes when only something irrelevant changes.
 
     Args:
-        told: as from `audits.forms`: the same pairs in each group.
+        told: as returned by `audits.forms`: the same pairs in each group.
         by: column of the groups; the first to appear is the reference.
 
     Returns:
@@ -136,7 +136,7 @@ def reversals(table: pd.DataFrame) -> pd.DataFrame:
     """Count the pairs of groups whose order changes from the reference ranking to each other one.
 
     Args:
-        table: as from `standings`, or several of them together.
+        table: as returned by `standings`, or several of them together.
 
     Returns:
         One row per reference and other way: `reference`, `way`, `pairs` (of groups that have a rate in both),

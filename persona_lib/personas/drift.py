@@ -87,7 +87,7 @@ def drift(table: pd.DataFrame) -> pd.DataFrame:
     """Compute how far each step moves the same people from their census core.
 
     Args:
-        table: as from `read`.
+        table: as returned by `read`.
 
     Returns:
         One row per measure and step after the first: `measure`, `step`, `n` (people read at both), `failed` (the

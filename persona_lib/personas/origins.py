@@ -278,7 +278,7 @@ def _birthplaces(way: str) -> np.ndarray:
 
 @cache
 def _ancestries() -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Return the groups (GROUPS and two for people born abroad), the ancestries, and weights as from `_rows`."""
+    """Return the groups (GROUPS and two for people born abroad), the ancestries, and weights as returned by `_rows`."""
     table = pd.read_csv(DATA / "ancestries.csv")
     rows = [*GROUPS, *ABROAD.values()]
     kinds = table.drop_duplicates("ancestry").set_index("ancestry")

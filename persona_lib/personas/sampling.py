@@ -88,7 +88,7 @@ def sample(
 
 
 def reference(seed: int = 0) -> pd.DataFrame:
-    """Draw the reference demographic: 1,586 balanced personas as from `sample`, 1,000 to train and 586 to test.
+    """Draw the reference demographic: 1,586 balanced personas as returned by `sample`, 1,000 to train and 586 to test.
 
     The paper's text states both 1,586 personas and a split into 1,000 and 568; we keep the total of 1,586.
     """

@@ -76,7 +76,7 @@ def _numbers(path: Path, values: pd.Series, ids: pd.Series) -> pd.Series:
     if (wrong := numbers.isna() & values.notna()).any():
         first = f"{values[wrong].iloc[0]!r} of {ids[wrong].iloc[0]}"
         raise UserError(
-            f"{path} has {wrong.sum()} values of {values.name} that are no number, such as {first}: mend them"
+            f"{path} has {wrong.sum()} values of {values.name} that are not numbers, such as {first}: correct them"
         )
     return numbers
 

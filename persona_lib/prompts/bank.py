@@ -74,7 +74,7 @@ def sample(prompts: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
     adds to it, so replies that are already in the store are reused.
 
     Args:
-        prompts: columns as from `load`.
+        prompts: columns as returned by `load`.
         n: how many, from 1 to all.
         seed: of the draw.
 
@@ -101,7 +101,7 @@ def split(prompts: pd.DataFrame, heldout: int, by: str = "topic", seed: int = 0)
     share of the train prompts differ by less than 1 / heldout + 1 / train, 0.15 percentage points at the paper's size.
 
     Args:
-        prompts: columns as from `load`, ids unique.
+        prompts: columns as returned by `load`, ids unique.
         heldout: how many to hold out, from 1 to all but one.
         by: the column to spread over.
         seed: of the draw, which does not depend on the order of rows.

@@ -42,7 +42,7 @@ def formal(table: pd.DataFrame) -> pd.DataFrame:
     Texts that differ in white space alone count as repeats.
 
     Args:
-        table: columns as from `prompts.load`.
+        table: columns as returned by `prompts.load`.
 
     Returns:
         The same rows with `removed`: the first reason that applies (a key of `STEPS`), or missing.
@@ -68,7 +68,7 @@ def value_laden(
     """Ask a model about each remaining prompt: would people disagree about the answer? One call per prompt.
 
     Args:
-        screened: as from `formal`.
+        screened: as returned by `formal`.
         classifier: the model that sorts.
         n: ask only about so many, drawn as by `prompts.sample`; None for all.
         seed: of that draw.
@@ -113,7 +113,7 @@ def funnel(screened: pd.DataFrame) -> pd.DataFrame:
     """Count the prompts that are left after each filter.
 
     Args:
-        screened: as from `formal` or `value_laden`.
+        screened: as returned by `formal` or `value_laden`.
 
     Returns:
         Index `step`, 'in the source' first; `kept` (prompts left after the step), `out` (removed by it), `reason` (of
@@ -130,7 +130,7 @@ def said_yes(screened: pd.DataFrame, by: str) -> pd.DataFrame:
     """Compute how often the classifier says yes in each group.
 
     Args:
-        screened: as from `value_laden`.
+        screened: as returned by `value_laden`.
         by: column of the groups.
 
     Returns:

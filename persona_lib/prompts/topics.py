@@ -24,7 +24,7 @@ def assign(prompts: pd.DataFrame, n_topics: int = 30, seed: int = 0, embedder: E
     """Give each prompt without a topic the label of its cluster; prompts with a topic keep it.
 
     Args:
-        prompts: columns as from `prompts.load`.
+        prompts: columns as returned by `prompts.load`.
         n_topics, seed, embedder: as in `cluster`.
     """
     bare = prompts["topic"] == NO_TOPIC
@@ -70,7 +70,7 @@ def near_duplicates(prompts: pd.DataFrame, threshold: float = 0.6) -> pd.DataFra
     """Find pairs of prompts whose TF-IDF vectors of all words have at least this cosine similarity.
 
     Args:
-        prompts: columns as from `prompts.load`.
+        prompts: columns as returned by `prompts.load`.
         threshold: the lowest similarity that counts, from 0 to 1.
 
     Returns:
