@@ -1,7 +1,7 @@
 """The helper package of the workbench. Each folder is a wing; a wing imports only from the lines below it.
 
     cli                                                 the command `persona`
-    runs                                                the notebooks of a preset executed; pages, estimates, comparisons
+    runs                                                notebooks of a preset executed; pages, estimates
     bench | fidelity | annotation                       PERSONA Bench; role-play beside people; the human study
     preferences                                         preference pairs and the data set made of them
     judges                                              verdicts, and how far to trust them

@@ -120,7 +120,7 @@ def test_ids_and_texts_of_a_file_stay_as_they_are_written(tmp_path, name, text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("persona_id,age\na,73 years\nb,4\n", "has 1 values of age that are not numbers, such as '73 years' of a: correct"),
+        ("persona_id,age\na,73 years\nb,4\n", "1 values of age that are not numbers, such as '73 years' of a: correct"),
         ('persona_id,income\na,"$45,000"\nb,NA\n', r"has 2 values of income that .* such as '\$45,000' of a: correct"),
         ("persona_id,age\na,3\na,4\n", "has 1 persona_id more than once, the first of them 'a'"),
         ("name,age\na,3\n", "needs a column 'persona_id'"),
