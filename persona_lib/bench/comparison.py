@@ -113,9 +113,8 @@ def choose(items: pd.DataFrame, judge: LanguageModel, templates: str | None = No
     """Let the model play each person and choose: does it take the answer that was written for that person?
 
     Args:
-        items: as returned by `match`, or pairs of chosen and rejected answers with a `profile`, which tests
-            the model as a
-            reward model is tested.
+        items: as returned by `match`, or pairs of chosen and rejected answers with a `profile`, which tests the
+            model as a reward model is tested.
         judge: the model tested.
         templates: folder with a `prefer.txt` of the user's own.
 

@@ -80,9 +80,8 @@ def conditioning(
     """Answer every item under every condition and let the critic judge each answer: two calls per item and condition.
 
     Args:
-        drawn: the items, as returned by `items`. If they have a column `told`, the writer gets that profile
-            instead of the
-            whole one; the judge always gets the whole one.
+        drawn: the items, as returned by `items`. If they have a column `told`, the writer gets that profile instead
+            of the whole one; the judge always gets the whole one.
         writers: the models under test.
         judge: the model that judges.
         conditions: templates to answer under. The last reply field of a template is the answer, the fields before it

@@ -47,9 +47,8 @@ def attributes(
     """Judge for every attribute of the persona whether each summary still tells it: one call per summary.
 
     Args:
-        results: rows of the condition `summary` as returned by `bench.conditioning`: `persona_id`,
-            `prompt_id`, `model`,
-            `profile`, `working` (the summary, missing if the answer failed), `failure`.
+        results: rows of the condition `summary` as returned by `bench.conditioning`: `persona_id`, `prompt_id`,
+            `model`, `profile`, `working` (the summary, missing if the answer failed), `failure`.
         people: the personas, index `persona_id`.
         judge: the model that judges.
         templates: folder with a `kept.txt` of the user's own.
