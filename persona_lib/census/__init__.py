@@ -1,8 +1,9 @@
-"""The census: people of the American Community Survey read, modelled, drawn, balanced, and compared with.
+"""The census: read, model, draw, balance and compare people of the American Community Survey, or of another census.
 
-Notebook 01 opens this wing. `read_pums` reads the Bureau's files (`download_pums` fetches them), `read_mapped` any
-other microdata. `Population` is the model that personas are drawn from; `Records` draws real people. `distances`
-measures how far a table of people is from the census; `diversity`, how different people are within groups.
+Notebook 01 opens this wing. `download_pums` fetches the Bureau's files and `read_pums` reads them; `read_mapped` reads
+any other microdata. `Population` is the model that personas are drawn from; `Records` draws real people. `balance`
+chooses people whose margins match the census. `distances` measures how far a table of people is from the census, and
+`diversity` how much people differ within and between groups.
 """
 
 from . import balance, distances, diversity

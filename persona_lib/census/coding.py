@@ -1,6 +1,6 @@
-"""One attribute's values as small codes and back: 0 is missing, then the labels in their order or a number's bands.
+"""Encode one attribute's values as small codes, and decode them: 0 is missing, then the labels or a number's bands.
 
-Of numbers only each band's values and how many people have them are kept. Used by `census`.
+Of a number only the values in each band, and how many people have each, are kept.
 """
 
 import numpy as np
@@ -13,20 +13,26 @@ MOST = 255  # codes of one attribute
 
 
 def encode(attribute: Attribute, values: pd.Series) -> np.ndarray:
-    """Codes (uint8) of one column. Raises UserError for labels that the attribute lacks."""
+    """Return the codes (people, uint8) of one column.
+
+    Raises:
+        UserError: a value is not among the attribute's labels.
+    """
     if attribute.kind == "numeric":
-        return np.where(values.isna(), 0, band(attribute, values.fillna(0).to_numpy(dtype=int))).astype(np.uint8)
-    if (strange := values.notna() & ~values.isin(attribute.labels)).any():
-        named = ", ".join(map(str, values[strange].unique()[:9]))
+        bands = band(attribute, values.fillna(0).to_numpy(dtype=int))
+        return np.where(values.isna(), 0, bands).astype(np.uint8)
+    unknown = values.notna() & ~values.isin(attribute.labels)
+    if unknown.any():
+        named = ", ".join(map(str, values[unknown].unique()[:9]))
         raise UserError(
-            f"{attribute.name} has values that are no labels of it ({named}): mend the table or the labels."
+            f"{attribute.name} has values that are not among its labels ({named}): correct the table or the labels."
         )
     codes = pd.Categorical(values, categories=attribute.labels).codes
     return (codes + 1).astype(np.uint8)
 
 
 def decode(attribute: Attribute, codes: np.ndarray, numbers: np.ndarray | None = None) -> pd.Series:
-    """One column from its codes, and for a number from the values drawn with `pick`."""
+    """Return one column from its codes (people,) and, for a number, from the values (people,) that `pick` drew."""
     if attribute.kind == "categorical":
         return pd.Series(pd.Categorical.from_codes(codes.astype(np.int16) - 1, attribute.labels))
     if attribute.universe == "everyone":
@@ -35,14 +41,22 @@ def decode(attribute: Attribute, codes: np.ndarray, numbers: np.ndarray | None =
 
 
 def band(attribute: Attribute, numbers: np.ndarray) -> np.ndarray:
-    """Code of each number's band, 1 and up."""
+    """Return the code of each number's band, 1 and up."""
     return (np.searchsorted(attribute.bands, numbers, side="right") + 1).astype(np.uint8)
 
 
 def tally(attribute: Attribute, values: pd.Series, weight: np.ndarray | None = None) -> np.ndarray:
-    """The values of a number, rounded to the attribute's grid, and how many people have each (m x 2, rising).
+    """Count the people with each value of a number.
 
-    The Bureau rounds dollars to 10 below 1,000, to 100 below 50,000, then to 1,000; the rare highest go to 10,000 here.
+    Args:
+        attribute: a numeric attribute; its grid says to what the values are rounded. With a grid of 0 they are rounded
+            by size: the Bureau rounds dollars to 10 below 1,000, to 100 below 50,000, then to 1,000; here the rare
+            values from 200,000 on are rounded to 10,000.
+        values: one per person, or missing.
+        weight: how many people each person stands for, whole numbers; by default 1.
+
+    Returns:
+        Array (different values x 2): rounded value, ascending, and number of people.
     """
     known = values.notna().to_numpy()
     if not known.any():
@@ -60,12 +74,24 @@ def tally(attribute: Attribute, values: pd.Series, weight: np.ndarray | None = N
 
 
 def pick(attribute: Attribute, tallied: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw each person's number among those that people in the same band have."""
+    """Draw each person's number among the numbers that people in the same band have.
+
+    Args:
+        attribute: a numeric attribute.
+        tallied: result of `tally`.
+        codes: array (people,), the code of each person's band.
+        rng: used only if a band has several numbers.
+
+    Returns:
+        Array (people,) of numbers; arbitrary where the code is 0 (missing).
+    """
     numbers, counts = tallied.T
+    # Rows first[code] to first[code + 1] of the tally lie in the band of that code.
     first = np.searchsorted(band(attribute, numbers), np.arange(attribute.size + 1))
     if (np.diff(first) <= 1).all():
         return numbers[np.minimum(first[codes], len(numbers) - 1)]
-    upto = np.concatenate([[0], counts.cumsum()])
-    low, high = upto[first[codes]], upto[first[codes + 1]]
+    upto = np.concatenate([[0], counts.cumsum()])  # people in all rows before
+    low = upto[first[codes]]
+    high = upto[first[codes + 1]]
     place = np.searchsorted(upto, low + rng.random(len(codes)) * (high - low), side="right") - 1
     return numbers[np.minimum(place, len(numbers) - 1)]

@@ -1,6 +1,6 @@
-"""Other microdata, of any country: a YAML file says which columns are which attributes, and what their codes mean.
+"""Read other microdata, of any country: a YAML mapping says which column is which attribute and what its codes mean.
 
-docs/census.md describes its form. Used by `census`; to try it: `census.read_mapped(files, "mapping.yaml")`.
+docs/census.md describes the form of the file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, model_validator
 
 from .. import UserError, files
@@ -19,31 +20,31 @@ from .coding import MOST
 from .records import WEIGHT
 from .rules import Rule, rules_for
 
-AGES = tuple(range(1, 121))  # bands of a number that names none
+AGES = tuple(range(1, 121))  # bands of a number whose entry names no bands
 
 Code = StrictInt | StrictStr
 Label = Annotated[StrictStr, Field(min_length=1)]
 
 
 class Span(BaseModel, extra="forbid"):
-    """Numbers from and to, both included."""
+    """The numbers from `from` to `to`, both included; a missing end is open."""
 
     low: int | None = Field(default=None, alias="from")
     high: int | None = Field(default=None, alias="to")
 
 
-Condition = list[Label | None] | Span
+Predicate = list[Label | None] | Span  # on one attribute of a person
 
 
 class WrittenRule(BaseModel, extra="forbid"):
-    """Nobody for whom all of `when` holds has one of the values of `never`."""
+    """A rule as written: nobody who meets all predicates of `when` meets the one predicate of `never`."""
 
-    never: dict[Label, Condition] = Field(min_length=1, max_length=1)
-    when: dict[Label, Condition] = {}
+    never: dict[Label, Predicate] = Field(min_length=1, max_length=1)
+    when: dict[Label, Predicate] = {}
 
 
 class Entry(BaseModel, extra="forbid"):
-    """One attribute: its column, and what is in it."""
+    """One attribute: its column, and what the column contains."""
 
     column: str
     kind: Literal["categorical", "numeric"] = "categorical"
@@ -53,7 +54,7 @@ class Entry(BaseModel, extra="forbid"):
     bands: list[StrictInt] = []
     round: int = Field(default=1, ge=1)
     missing: list[Code] = []
-    universe: dict[Label, Condition] = {}
+    universe: dict[Label, Predicate] = {}
 
     @model_validator(mode="after")
     def _whole(self) -> "Entry":
@@ -65,7 +66,7 @@ class Entry(BaseModel, extra="forbid"):
         return self
 
     def attribute(self, name: str) -> Attribute:
-        """What the population model needs to know of it."""
+        """Return the attribute as the population model needs it."""
         labels = dict.fromkeys(label for label in self.codes.values() if label is not None)
         bands = (tuple(self.bands) or AGES) if self.kind == "numeric" else ()
         codes = dict(enumerate(labels, start=1))
@@ -73,7 +74,7 @@ class Entry(BaseModel, extra="forbid"):
 
 
 class Mapping(BaseModel, extra="forbid"):
-    """A whole mapping: attributes in the order of the table's columns, and in `order` that in which they are drawn."""
+    """A whole mapping: `attributes` in the order of the table's columns, `order` as they are drawn."""
 
     attributes: dict[Label, Entry] = Field(min_length=1)
     weight: str | None = None
@@ -85,11 +86,12 @@ class Mapping(BaseModel, extra="forbid"):
     @model_validator(mode="after")
     def _known(self) -> "Mapping":
         if WEIGHT in self.attributes:
-            raise ValueError(f"an attribute can't be called {WEIGHT}: that is the column of the persons' weights")
+            raise ValueError(f"an attribute must not be called {WEIGHT}: that is the column of the persons' weights")
         named = {name for rule in self.rules for name in (*rule.never, *rule.when)} | set(self.order)
         named |= {name for entry in self.attributes.values() for name in entry.universe}
         if unknown := named - set(self.attributes):
-            raise ValueError(f"no such attribute: {', '.join(sorted(unknown))}; there are {', '.join(self.attributes)}")
+            names = ", ".join(sorted(unknown))
+            raise ValueError(f"no such attribute: {names}; the mapping has {', '.join(self.attributes)}")
         if self.order and sorted(self.order) != sorted(self.attributes):
             raise ValueError(f"order must name each attribute once: {', '.join(self.attributes)}")
         if large := [a.name for a in self.drawn() if a.size > MOST]:
@@ -98,92 +100,110 @@ class Mapping(BaseModel, extra="forbid"):
         return self
 
     def drawn(self) -> list[Attribute]:
-        """The attributes in the order in which they are drawn."""
+        """Return the attributes in the order in which they are drawn."""
         return [self.attributes[name].attribute(name) for name in self.order or self.attributes]
 
     def compiled(self) -> list[Rule]:
-        """Its rules and universes as `universe` has them; without any, the US rules on attributes that are the US's."""
+        """Return the rules, and the universes as rules, in the form of `rules.RULES`.
+
+        Without any, return the US rules on those attributes that are the same as ours.
+        """
         known = {attribute.name: attribute for attribute in self.drawn()}
-        rules = []
+        rules: list[Rule] = []
         for rule in self.rules:
             if set(rule.never) <= set(rule.when):
-                raise ValueError(f"a rule's when speaks of the same attribute as its never: {', '.join(rule.never)}")
+                raise ValueError(f"a rule's when has the same attribute as its never: {', '.join(rule.never)}")
             rules.append({name: _mask(known[name], of) for name, of in (rule.when | rule.never).items()})
         for name, entry in self.attributes.items():
-            asked = {other: _mask(known[other], condition) for other, condition in entry.universe.items()}
+            asked = {other: _mask(known[other], predicate) for other, predicate in entry.universe.items()}
             missing = _mask(known[name], [None])
+            # Within the universe never missing; outside it, by any of its predicates, never a value.
             rules += [asked | {name: missing}] if asked else []
             rules += [{other: ~mask, name: ~missing} for other, mask in asked.items()]
         return rules or rules_for(known.values())
 
 
-def _mask(attribute: Attribute, condition: Condition) -> np.ndarray:
-    """For each code of the attribute, whether the condition holds."""
-    if (attribute.kind == "numeric") != isinstance(condition, Span) and condition != [None]:
-        raise ValueError(f"a condition on {attribute.name} must be {'labels' if attribute.labels else 'from and to'}")
-    if not isinstance(condition, Span):
-        if strange := [label for label in condition if label not in (None, *attribute.labels)]:
+def _mask(attribute: Attribute, predicate: Predicate) -> np.ndarray:
+    """Return, for each code of the attribute, whether the predicate holds."""
+    if (attribute.kind == "numeric") != isinstance(predicate, Span) and predicate != [None]:
+        raise ValueError(f"a predicate on {attribute.name} must be {'labels' if attribute.labels else 'from and to'}")
+    if not isinstance(predicate, Span):
+        codes = (None, *attribute.labels)
+        if unknown := [str(label) for label in predicate if label not in codes]:
             raise ValueError(
-                f"{attribute.name} has no label {', '.join(strange)}: it has {', '.join(attribute.labels)}"
+                f"{attribute.name} has no label {', '.join(unknown)}: it has {', '.join(attribute.labels)}"
             )
-        return np.isin(np.arange(attribute.size), [(None, *attribute.labels).index(label) for label in condition])
+        return np.isin(np.arange(attribute.size), [codes.index(label) for label in predicate])
     edges = attribute.bands
-    # The lowest and the highest band are taken to end where the condition does.
-    low = -np.inf if condition.low is None or condition.low < edges[0] else condition.low
-    end = np.inf if condition.high is None or condition.high >= edges[-1] else condition.high + 1
+    # A predicate may end anywhere inside the lowest and the highest band, which have no outer edges.
+    low = -np.inf if predicate.low is None or predicate.low < edges[0] else predicate.low
+    end = np.inf if predicate.high is None or predicate.high >= edges[-1] else predicate.high + 1
     if cut := [edge for edge in (low, end) if np.isfinite(edge) and edge not in edges]:
-        raise ValueError(f"a condition on {attribute.name} cuts a band at {cut[0]}: make {cut[0]} one of its bands")
-    inside = (np.array([-np.inf, *edges]) >= low) & (np.array([*edges, np.inf]) <= end)
-    return np.concatenate([[False], inside])
+        raise ValueError(f"a predicate on {attribute.name} cuts a band at {cut[0]}: make {cut[0]} one of its bands")
+    inside = (np.array([-np.inf, *edges]) >= low) & (np.array([*edges, np.inf]) <= end)  # bands
+    return np.concatenate([[False], inside])  # codes; a missing number is in no span
 
 
 def load(mapping: Mapping | str | Path) -> Mapping:
-    """A mapping from its YAML file. Raises UserError for one that is malformed or names unknown attributes."""
+    """Return a mapping from its YAML file, or the mapping itself.
+
+    Raises:
+        UserError: the mapping is malformed or names unknown attributes.
+    """
     if isinstance(mapping, Mapping):
         return mapping
     try:
         return Mapping.model_validate(files.read_yaml(Path(mapping)))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        hint = " (write yes, no, on, off in quotes)" if "bool" in str(type(first["input"])) else ""
-        said = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{mapping}: {where + ': ' if where else ''}{said}{hint}") from error
+        where = ".".join(map(str, first["loc"]))
+        place = f"{where}: " if where else ""
+        reason = first["msg"].removeprefix("Value error, ")
+        hint = " (write yes, no, on, off in quotes)" if isinstance(first["input"], bool) else ""
+        raise UserError(f"{mapping}: {place}{reason}{hint}") from error
 
 
 def read(paths: Sequence[Path], mapping: Mapping) -> pd.DataFrame:
-    """One row per person and a column per attribute, and `weight` where the mapping names its column."""
+    """Return one row per person, with a column per attribute, and `weight` if the mapping names its column.
+
+    Raises:
+        UserError: a file is unreadable, lacks a column, is empty, or has codes that the mapping lacks.
+    """
     table = pd.concat([_read(path, mapping) for path in paths], ignore_index=True)
-    people = pd.DataFrame({name: _labelled(name, e, table[e.column]) for name, e in mapping.attributes.items()})
+    entries = mapping.attributes.items()
+    people = pd.DataFrame({name: _labelled(name, entry, table[entry.column]) for name, entry in entries})
     if mapping.weight:
         people[WEIGHT] = _numbers(mapping.weight, table[mapping.weight])
     return people
 
 
 def _read(path: Path, mapping: Mapping) -> pd.DataFrame:
-    wanted = list(dict.fromkeys([*(e.column for e in mapping.attributes.values()), *filter(None, [mapping.weight])]))
+    """Return the columns of one file that the mapping names, as they are in the file."""
+    columns = [entry.column for entry in mapping.attributes.values()]
+    wanted = list(dict.fromkeys([*columns, *filter(None, [mapping.weight])]))
     options: dict[str, Any] = {"sep": mapping.separator, "encoding": mapping.encoding}
     with _readable(path):
         if path.suffix == ".parquet":
-            import pyarrow.parquet as pq
-
             there = pq.read_schema(path).names
         else:
             there = pd.read_csv(path, nrows=0, **options).columns
     if lacking := [column for column in wanted if column not in there]:
-        raise UserError(f"{path} lacks the columns {', '.join(lacking)} that the mapping names: mend one of the two.")
+        raise UserError(
+            f"{path} lacks the columns {', '.join(lacking)} that the mapping names: correct one of the two."
+        )
     with _readable(path):
         if path.suffix == ".parquet":
             table = pd.read_parquet(path, columns=wanted)
         else:
             table = pd.read_csv(path, usecols=wanted, dtype="str", keep_default_na=False, na_values=[""], **options)
     if table.empty:
-        raise UserError(f"{path} holds no rows: name a file that has people.")
+        raise UserError(f"{path} has no rows: name a file that has people.")
     return table
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
+    """Raise one UserError for whatever makes a file unreadable."""
     try:
         yield
     except (OSError, ValueError, LookupError, BadZipFile) as error:
@@ -192,22 +212,24 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _labelled(name: str, entry: Entry, cells: pd.Series) -> pd.Series:
+    """Return one column as whole numbers, or as a categorical of the attribute's labels."""
     attribute = entry.attribute(name)
     if entry.kind == "numeric":
-        values = _numbers(entry.column, cells.mask(cells.isin([*entry.missing, *map(str, entry.missing)])))
-        return values.round().astype("Int64")
-    codes = pd.to_numeric(cells, errors="coerce") if all(isinstance(code, int) for code in entry.codes) else cells
-    strange = cells.notna() & ~codes.isin(list(entry.codes))
-    if strange.any():
-        found = ", ".join(sorted(map(str, cells[strange].unique()))[:9])
+        missing = cells.isin([*entry.missing, *map(str, entry.missing)])
+        return _numbers(entry.column, cells.mask(missing)).round().astype("Int64")
+    all_numbers = all(isinstance(code, int) for code in entry.codes)
+    codes = pd.to_numeric(cells, errors="coerce") if all_numbers else cells
+    unknown = cells.notna() & ~codes.isin(list(entry.codes))
+    if unknown.any():
+        found = ", ".join(sorted(map(str, cells[unknown].unique()))[:9])
         raise UserError(f"column {entry.column} has codes that the mapping lacks ({found}): add them to {name}.")
     return pd.Series(pd.Categorical(codes.map(entry.codes), categories=attribute.labels), index=cells.index)
 
 
 def _numbers(column: str, cells: pd.Series) -> pd.Series:
+    """Return cells as Float64. Raise UserError for cells that are not numbers."""
     values = pd.to_numeric(cells, errors="coerce").astype("Float64")
-    if (strange := cells[values.isna() & cells.notna()]).size:
-        raise UserError(
-            f"column {column} has values that are no numbers ({', '.join(map(str, strange.unique()[:9]))})."
-        )
+    if (unreadable := cells[values.isna() & cells.notna()]).size:
+        found = ", ".join(map(str, unreadable.unique()[:9]))
+        raise UserError(f"column {column} has values that are not numbers ({found}): correct the file or the mapping.")
     return values

@@ -1,6 +1,6 @@
-"""The population model: a sequence of trees (`trees`), each attribute drawn given those before it (Reiter 2005).
+"""Fit, save and draw from the population model: a sequence of trees, each attribute given those before (Reiter 2005).
 
-Combinations that `rules` forbids are never drawn. Only the leaves' counts are kept, no person's row.
+Combinations that `rules` forbids are never drawn. The model keeps only the leaves' counts, no person's row.
 """
 
 import json
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -16,6 +17,7 @@ import pandas as pd
 from .. import UserError, seeds
 from ..attributes import BY_NAME, CENSUS, Attribute
 from . import coding
+from .mapping import Mapping
 from .mapping import load as load_mapping
 from .records import check, weights
 from .rules import RULES, Rule, against, allowed
@@ -23,12 +25,12 @@ from .trees import Tree
 from .trees import fit as fit_tree
 
 DEFAULT = Path(__file__).parent / "data" / "population.npz"
-CHUNK = 50_000  # persons drawn at a time: bounds memory, and is part of what a seed means
+CHUNK = 50_000  # persons drawn at a time; it bounds memory, and changing it changes what a seed draws
 FEWEST = 1_000  # persons below which a fit is refused
 TREE = ("ranks", "feature", "threshold", "right")
 
-# Each attribute is drawn given those before it: who one is, the home, the work, health. Of eight orders tried the
-# distances to real people differed by 0.0003 at most.
+# Each attribute is drawn given those before it: first who a person is, then home, work and health. We tried eight
+# orders; their distances to real people differed by at most 0.0003.
 ORDER = (
     "age",
     "sex",
@@ -58,11 +60,16 @@ ORDER = (
 
 @dataclass(frozen=True)
 class Population:
-    """A fitted population: its attributes in the order in which they are drawn, a tree for each, and the rules.
+    """A fitted population.
 
-    `numbers`: for each numeric attribute its values and how many people have them (m x 2, rising). `columns`: the
-    order of the table drawn. `provenance`: files, years, weights, number of persons and how many they stand for, how
-    many of them the rules would forbid, attributes, date, library versions.
+    Attributes:
+        attributes: in the order in which they are drawn.
+        trees: one per attribute, given all attributes before it.
+        numbers: for each numeric attribute, an array (values x 2): its values, ascending, and the people with each.
+        rules: combinations that are never drawn.
+        columns: the order of the columns of the table drawn.
+        provenance: files, years, weights, number of persons and of the people they stand for, number of persons whom
+            the rules would forbid, attributes, date, library versions.
     """
 
     attributes: tuple[Attribute, ...]
@@ -73,16 +80,22 @@ class Population:
     provenance: dict
 
     @classmethod
-    def fit(cls, people: pd.DataFrame, mapping: object = None) -> "Population":
-        """Fit to a table of persons as `read_pums` returns it, or as `read_mapped` did with this mapping.
+    def fit(cls, people: pd.DataFrame, mapping: Mapping | str | Path | None = None) -> "Population":
+        """Fit a population to a table of persons. 200,000 rows take half a minute.
 
-        At least 1,000 rows; 200,000 take half a minute. The column `weight` counts where there is one.
+        Args:
+            people: a table that `read_pums` returned, or that `read_mapped` returned for this mapping; at least 1,000
+                rows. Persons count by the column `weight` if there is one.
+            mapping: as in `read_mapped`; by default the Bureau's attributes.
+
+        Raises:
+            UserError: the table lacks columns, has too few rows, or has invalid weights or labels.
         """
         attributes, rules, columns = _plan(mapping)
         missing = [name for name in columns if name not in people]
         if missing:
             read = "read_mapped and this mapping" if mapping else "read_pums"
-            raise UserError(f"The table of persons lacks {', '.join(missing)}: read it with census.{read}.")
+            raise UserError(f"the table of persons lacks {', '.join(missing)}: read it with census.{read}.")
         if len(people) < FEWEST:
             raise UserError(f"{len(people)} persons are too few to fit a population: give at least {FEWEST:,}.")
         weight = _whole(weights(people))
@@ -93,29 +106,48 @@ class Population:
         return cls(attributes, trees, numbers, rules, columns, about)
 
     def sample(self, n: int, seed: int = 0) -> pd.DataFrame:
-        """Draw n people: the columns and kinds of the table fitted to, the same for a seed on every machine."""
+        """Draw n people.
+
+        Args:
+            n: number of people.
+            seed: the same seed gives the same people on every machine.
+
+        Returns:
+            One row per person, with the columns and types of the table that the population was fitted to.
+
+        Raises:
+            UserError: n or the seed is invalid, or the rules leave a person no value of an attribute.
+        """
         check(n, seed)
         rng = seeds.rng("people of the population model", seed)
         parts = [self._draw(min(CHUNK, n - start), rng) for start in range(0, n, CHUNK)]
         columns = {}
         for attribute in self.attributes:
-            drawn, numbers = (list(part) for part in zip(*(part[attribute.name] for part in parts), strict=True))
-            numeric = np.concatenate(numbers) if attribute.kind == "numeric" else None
-            columns[attribute.name] = coding.decode(attribute, np.concatenate(drawn), numeric)
+            name = attribute.name
+            codes = np.concatenate([codes[name] for codes, _ in parts])
+            numeric = attribute.kind == "numeric"
+            numbers = np.concatenate([numbers[name] for _, numbers in parts]) if numeric else None
+            columns[name] = coding.decode(attribute, codes, numbers)
         return pd.DataFrame({name: columns[name] for name in self.columns})
 
-    def _draw(self, n: int, rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-        """For each attribute the codes of n people, and for a number its values."""
-        coded: dict[str, np.ndarray] = {}
+    def _draw(self, n: int, rng: np.random.Generator) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Draw the codes of n people for each attribute, then the values of each numeric attribute: arrays (n,)."""
+        codes: dict[str, np.ndarray] = {}
         for attribute, tree in zip(self.attributes, self.trees, strict=True):
-            given = np.column_stack([*coded.values()]) if coded else np.empty((n, 0), dtype=np.uint8)
-            possible = allowed(attribute, coded, n, self.rules)
+            given = _stacked(codes, n)  # people x attributes so far
+            possible = allowed(attribute, codes, n, self.rules)  # people x codes of the attribute
             if not possible.any(axis=1).all():
-                raise UserError(f"the rules leave somebody no value of {attribute.name}: mend the mapping's rules.")
-            coded[attribute.name] = tree.draw(given, possible, rng.random(n))
-        values = {a.name: coding.pick(a, self.numbers[a.name], coded[a.name], rng)
-                  for a in self.attributes if a.kind == "numeric"}  # fmt: skip
-        return {name: (code, values.get(name)) for name, code in coded.items()}
+                raise UserError(
+                    f"the rules leave a person no value of {attribute.name}: correct the rules of the mapping."
+                )
+            codes[attribute.name] = tree.draw(given, possible, rng.random(n))
+        # Numbers come after all codes. Another order would change what a seed draws.
+        numbers = {}
+        for attribute in self.attributes:
+            name = attribute.name
+            if attribute.kind == "numeric":
+                numbers[name] = coding.pick(attribute, self.numbers[name], codes[name], rng)
+        return codes, numbers
 
     def save(self, path: str | Path = DEFAULT) -> None:
         """Write the population as a compressed npz of small integer arrays, without pickle."""
@@ -133,19 +165,20 @@ class Population:
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT) -> "Population":
-        """Read a saved population (by default the one that comes with the package)."""
+        """Read a saved population; by default the one that comes with the package.
+
+        Raises:
+            UserError: the file is not a population that this version can read.
+        """
         try:
             with np.load(path, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 attributes = tuple(_attribute(**told) for told in about["attributes"])
-                trees = tuple(
-                    Tree(*(file[f"{field} {place}"] for field in TREE), file[f"counts {place}"].astype(np.int64))
-                    for place in range(len(attributes))
-                )
+                trees = tuple(_tree(file, place) for place in range(len(attributes)))
                 numbers = {a.name: file[f"numbers {i}"] for i, a in enumerate(attributes) if a.kind == "numeric"}
         except (OSError, ValueError, KeyError, TypeError, BadZipFile, EOFError) as error:
             raise UserError(
-                f"{path} holds no population: name a file that this version's Population.save wrote."
+                f"{path} is not a population file: name a file that this version's Population.save wrote."
             ) from error
         size = {attribute.name: attribute.size for attribute in attributes}
         rules = tuple(
@@ -154,17 +187,30 @@ class Population:
         return cls(attributes, trees, numbers, rules, tuple(about["columns"]), about["provenance"])
 
 
-def _attribute(codes: list[str], bands: list[int], **told: object) -> Attribute:
-    """An attribute from a population's file: its labels without the codes of the file that it was read from."""
+def _stacked(codes: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """Return the codes of n people as an array (people x attributes)."""
+    return np.column_stack([*codes.values()]) if codes else np.empty((n, 0), dtype=np.uint8)
+
+
+def _tree(file: Any, place: int) -> Tree:
+    """Return the tree at this place from the arrays of a population's file."""
+    counts = file[f"counts {place}"].astype(np.int64)
+    return Tree(**{field: file[f"{field} {place}"] for field in TREE}, counts=counts)
+
+
+def _attribute(codes: list[str], bands: list[int], **told: Any) -> Attribute:
+    """Return an attribute from a population's file, which has the labels but not the codes of the microdata."""
     return Attribute(codes=dict(enumerate(codes, start=1)), bands=tuple(bands), **told)
 
 
-def _plan(mapping: object) -> tuple[tuple[Attribute, ...], tuple[Rule, ...], tuple[str, ...]]:
-    """The attributes in drawing order, the rules, and the table's columns."""
+def _plan(
+    mapping: Mapping | str | Path | None,
+) -> tuple[tuple[Attribute, ...], tuple[Rule, ...], tuple[str, ...]]:
+    """Return the attributes in drawing order, the rules, and the table's columns."""
     if mapping is None:
         return tuple(BY_NAME[name] for name in ORDER), tuple(RULES), CENSUS
-    form = load_mapping(mapping)
-    return tuple(form.drawn()), tuple(form.compiled()), tuple(form.attributes)
+    loaded = load_mapping(mapping)
+    return tuple(loaded.drawn()), tuple(loaded.compiled()), tuple(loaded.attributes)
 
 
 def _fit_tree(
@@ -173,28 +219,31 @@ def _fit_tree(
     rules: Sequence[Rule],
     weight: np.ndarray | None,
 ) -> Tree:
-    """The tree of the last of these attributes, from those people whose value isn't settled by the rules."""
+    """Fit the tree of the last of these attributes to the people for whom the rules leave more than one value."""
     *before, last = attributes
-    given, target = {a.name: coded[a.name] for a in before}, coded[last.name]
-    free = allowed(last, given, len(target), rules).sum(axis=1) > 1
-    x = np.column_stack([*given.values()]) if given else np.empty((len(target), 0), dtype=np.uint8)
+    given = {a.name: coded[a.name] for a in before}
+    target = coded[last.name]
+    free = allowed(last, given, len(target), rules).sum(axis=1) > 1  # people
+    x = _stacked(given, len(target))
     ordered = [a.ordered or a.kind == "numeric" for a in before]
     return fit_tree(x[free], target[free], last.size, ordered, None if weight is None else weight[free])
 
 
 def _whole(weight: np.ndarray | None) -> np.ndarray | None:
-    """Weights as whole numbers: as they are, or else to a thousandth of their mean."""
+    """Return weights as whole numbers: unchanged if they are whole, else in thousandths of their mean."""
     if weight is not None and (weight % 1).any():
         weight = np.rint(weight * (1_000 / weight.mean()))
     return None if weight is None else weight.astype(np.int64)
 
 
 def _smallest(counts: np.ndarray) -> np.ndarray:
+    """Return counts in the smallest integer type that they fit in."""
     return counts.astype(np.min_scalar_type(int(counts.max())))
 
 
 def _provenance(people: pd.DataFrame, attributes: Sequence[Attribute]) -> dict:
-    import sklearn
+    """Return where a population comes from, all but `against the rules`."""
+    import sklearn  # takes seconds, and drawing does not need it
 
     weight = weights(people)
     return (

@@ -1,4 +1,4 @@
-"""Real people of a table drawn by their weights, and what every draw of people checks. Used by `census`."""
+"""Draw real people of a table by their weights, and check the arguments of every draw of people."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 from .. import UserError, seeds
 
-WEIGHT = "weight"  # the column of a table of persons that says how many people each stands for
+WEIGHT = "weight"  # the column of a table of people that says how many people each row stands for
 
 
 @dataclass(frozen=True)
@@ -17,27 +17,38 @@ class Records:
     people: pd.DataFrame
 
     def sample(self, n: int, seed: int = 0) -> pd.DataFrame:
-        """Draw n of them, each with a chance in proportion to the weight, none twice unless n exceeds their number.
+        """Draw n people with probabilities in proportion to their weights.
 
-        A weight above 1/n of all makes a person certain, once. Systematic sampling from a shuffled list (Madow 1949).
-        Columns as in the table, without the weight. The same for a seed on every machine.
+        Systematic sampling from a shuffled list (Madow 1949). Nobody is drawn twice unless n exceeds the number of
+        people. A person with a weight above 1/n of the total is certain to be drawn, once.
+
+        Args:
+            n: number of people.
+            seed: the same seed gives the same people on every machine.
+
+        Returns:
+            The columns of the table without the weight.
+
+        Raises:
+            UserError: n, the seed or the weights are invalid.
         """
         check(n, seed)
         weight = weights(self.people)
         weight = np.ones(len(self.people)) if weight is None else weight
         rng = seeds.rng("people of the census records", seed)
         order = rng.permutation(len(weight))
-        upto = _expected(weight[order], n).cumsum()
-        at = np.searchsorted(upto, rng.random() + np.arange(n), side="right")
+        upto = _expected(weight[order], n).cumsum()  # people, 0 to n
+        at = np.searchsorted(upto, rng.random() + np.arange(n), side="right")  # n places in the shuffled list
         rows = rng.permutation(order[np.minimum(at, len(order) - 1)])
         return self.people.drop(columns=WEIGHT, errors="ignore").iloc[rows].reset_index(drop=True)
 
 
 def _expected(weight: np.ndarray, n: int) -> np.ndarray:
-    """How often each person is drawn on average, n in all; at most once if there are enough of them."""
+    """Return how often each person is drawn on average: n in all, and at most once if there are enough people."""
     if n == (weight > 0).sum():
         return (weight > 0).astype(float)
     expected = weight * (n / weight.sum())
+    # Who is certain gets 1; the others share what is left, which may make more of them certain.
     while n <= (weight > 0).sum() and (expected > 1).any():
         certain = expected >= 1
         rest = expected[~certain]
@@ -47,17 +58,21 @@ def _expected(weight: np.ndarray, n: int) -> np.ndarray:
 
 
 def weights(people: pd.DataFrame) -> np.ndarray | None:
-    """The column `weight` if there is one. Raises UserError for weights that are none."""
+    """Return the column `weight`, or None if there is no such column.
+
+    Raises:
+        UserError: a weight is missing, negative or infinite, or all are 0.
+    """
     if WEIGHT not in people:
         return None
     weight = people[WEIGHT].to_numpy(dtype=float, na_value=np.nan)
     if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
-        raise UserError("the persons' weights must be numbers of 0 or more, and not all 0: mend the column of weights.")
+        raise UserError("weights must be numbers of 0 or more, and not all 0: correct the column of weights.")
     return weight
 
 
 def check(n: int, seed: int) -> None:
-    """Raise UserError for a number of people or a seed that is none."""
+    """Raise UserError for an invalid number of people or an invalid seed."""
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise UserError(f"n must be a whole number of people, 1 or more; it is {n!r}.")
     seeds.check_seed(seed)

@@ -1,8 +1,8 @@
-"""Who can't be: combinations of census values that no person has, so that no drawn persona has them either.
+"""Forbid impossible people: combinations of census values that no real person has and no persona may have.
 
-Most follow from the Bureau's universes (who is asked what; data dictionary of the American Community Survey), some
-from plain sense. A rule is symmetric, so the order in which a model draws the attributes doesn't matter to it: it
-acts when the last of its attributes is drawn. Used by `census`.
+Most rules follow from the Bureau's universes (who is asked what; data dictionary of the American Community Survey),
+some from common sense. A rule is symmetric, so it works for any order in which a model draws the attributes: it acts
+when the last of its attributes is drawn.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,24 +11,25 @@ import numpy as np
 
 from ..attributes import BY_NAME, NEVER_WORKED, OLDEST, Attribute
 
-Value = int | str | None
-Rule = dict[str, np.ndarray]
+Value = int | str | None  # None: missing; of income: the number of a band
+Rule = dict[str, np.ndarray]  # attribute -> which of its codes (codes,); nobody may match all of them
 
 
 def _member(name: str, values: Iterable[Value]) -> np.ndarray:
-    """For each code of the attribute, whether it is among the values (None: missing; income: its bands' numbers)."""
+    """Return, for each code of the attribute, whether it is among the values."""
     attribute = BY_NAME[name]
     known = range(attribute.size - 1) if attribute.kind == "numeric" else attribute.labels
-    return np.isin(np.arange(attribute.size), [(None, *known).index(value) for value in values])
+    codes = (None, *known)
+    return np.isin(np.arange(attribute.size), [codes.index(value) for value in values])
 
 
 def _never(name: str, values: Iterable[Value], when: Mapping[str, Iterable[Value]]) -> Rule:
-    """Nobody for whom all of `when` holds has one of the values."""
+    """Return the rule that nobody who matches all of `when` has one of the values."""
     return {other: _member(other, of) for other, of in when.items()} | {name: _member(name, values)}
 
 
 def _only(name: str, values: Iterable[Value], when: Mapping[str, Iterable[Value]]) -> Rule:
-    """Whoever all of `when` holds for has one of the values."""
+    """Return the rule that everybody who matches all of `when` has one of the values."""
     return _never(name, values, when) | {name: ~_member(name, values)}
 
 
@@ -41,9 +42,8 @@ def _from(age: int, to: int = OLDEST) -> dict[str, range]:
 
 
 def _iff(name: str, values: Iterable[Value], other: str, others: Iterable[Value]) -> list[Rule]:
-    """The one has one of these values exactly when the other has one of those."""
-    first, second = _only(name, values, {other: others}), _only(other, others, {name: values})
-    return [first, second]
+    """Return the rules that one attribute has one of these values exactly when the other has one of those."""
+    return [_only(name, values, {other: others}), _only(other, others, {name: values})]
 
 
 MISSING = (None,)
@@ -57,14 +57,14 @@ ALONE["Female"] = ALONE["Male"].replace("Male", "Female")
 DIFFICULTIES = ("cognitive difficulty", "vision difficulty", "hearing difficulty")
 UNDER_5, FROM_5_TO_17, _, NO_CHILDREN = BY_NAME["family presence and age"].labels
 
-# Youngest age for each level of schooling: two years ahead of the usual age for the grades, plain sense above them.
+# Youngest age for each level of schooling: two years below the usual age for the grades, common sense above them.
 YOUNGEST = {"Grade 1": 5, **{f"Grade {grade}": grade + 3 for grade in range(2, 12)}}
 YOUNGEST |= dict.fromkeys(BY_NAME["education"].labels[14:20], 15)
 YOUNGEST |= {"Bachelor's degree": 18} | dict.fromkeys(BY_NAME["education"].labels[21:], 20)
 
 RULES: list[Rule] = [
     _never("age", MISSING, {}),
-    # The Bureau's universes by age and sex: below it missing, within it not.
+    # The Bureau's universes by age and sex: missing outside the universe, never missing inside.
     *(
         rule
         for name, age in [
@@ -81,7 +81,7 @@ RULES: list[Rule] = [
     _only("fertility", MISSING, {"sex": ["Male"]}),
     _only("fertility", MISSING, _under(15)),
     _only("fertility", MISSING, _from(51)),
-    _never("fertility", MISSING, {"sex": ["Female"]} | _from(15, 50)),
+    _never("fertility", MISSING, {"sex": ["Female"], **_from(15, 50)}),
     *(_never(name, MISSING, _from(0)) for name, a in BY_NAME.items() if a.codes and a.universe == "everyone"),
     # Growing up.
     _only("marital status", ["Never married or under 15 years old"], _under(15)),
@@ -118,45 +118,54 @@ RULES: list[Rule] = [
     _never("family presence and age", [NO_CHILDREN], _under(15)),
     _never("family presence and age", [UNDER_5], _from(5, 14)),
     _never("family presence and age", [FROM_5_TO_17], _under(5)),
-    # Language: a home is English only when nobody in it speaks another, and who lives alone speaks for the home.
+    # Language: a household is English only if nobody in it speaks another language. Whoever lives alone decides this.
     _only("ability to speak english", MISSING, {"household language": ["English only"]}),
     _never(
         "household language",
         BY_NAME["household language"].labels[1:],
         {"household type": ALONE.values(), "ability to speak english": MISSING},
     ),
-    # Disability: below 5 only hearing and sight are asked about.
+    # Disability: under 5 the Bureau asks only about hearing and vision.
     *(_only("disability", ["With a disability"], {name: ["Yes"]}) for name in DIFFICULTIES),
     _only(
         "disability",
         ["Without a disability"],
-        _under(5) | {"hearing difficulty": ["No"], "vision difficulty": ["No"]},
+        {**_under(5), "hearing difficulty": ["No"], "vision difficulty": ["No"]},
     ),
 ]
 
 
 def rules_for(attributes: Iterable[Attribute]) -> list[Rule]:
-    """Those of `RULES` that speak only of attributes which are among these, with the same labels and bands."""
+    """Return those of `RULES` whose attributes are all among these, with the same labels and bands."""
     ours = {name: (a.labels, a.bands) for name, a in BY_NAME.items()}
     same = {a.name for a in attributes if ours.get(a.name) == (a.labels, a.bands)}
     return [rule for rule in RULES if same.issuperset(rule)]
 
 
 def against(rules: Iterable[Rule], codes: Mapping[str, np.ndarray]) -> int:
-    """How many people with these codes of all attributes some rule forbids."""
+    """Return how many people break a rule; `codes` maps each attribute to the codes of all people (people,)."""
     broken = [np.logical_and.reduce([mask[codes[name]] for name, mask in rule.items()]) for rule in rules]
     return int(np.logical_or.reduce(broken).sum()) if broken else 0
 
 
 def allowed(attribute: Attribute, codes: Mapping[str, np.ndarray], n: int, rules: Iterable[Rule] = RULES) -> np.ndarray:
-    """Which codes of an attribute each of n people may still have, given the codes of their attributes so far.
+    """Return which codes of an attribute each person may still have, given the attributes drawn so far.
 
-    `codes` maps attribute names to arrays of n codes; the result is boolean, people x codes of the attribute.
+    Args:
+        attribute: the attribute to draw next.
+        codes: array (n,) of codes for each attribute drawn so far.
+        n: number of people.
+        rules: a rule applies if all its other attributes have been drawn.
+
+    Returns:
+        Boolean array (n x codes of the attribute).
     """
-    name, mask = attribute.name, np.ones((n, attribute.size), dtype=bool)
+    name = attribute.name
+    mask = np.ones((n, attribute.size), dtype=bool)
     for rule in rules:
         others = [other for other in rule if other != name]
         if name in rule and all(other in codes for other in others):
-            rows = np.logical_and.reduce([np.ones(n, dtype=bool), *(rule[other][codes[other]] for other in others)])
+            matches = [rule[other][codes[other]] for other in others]  # one array (n,) per other attribute
+            rows = np.logical_and.reduce([np.ones(n, dtype=bool), *matches])
             mask[np.ix_(rows, rule[name])] = False
     return mask

@@ -1,7 +1,8 @@
-"""Figures: a tidy table in, the Axes out; one room for each wing that is drawn. Nothing here knows a model or a file.
+"""Figures: a tidy table in, the Axes out. Nothing in this wing asks a model or reads a file.
 
-Every notebook opens this wing. `plots.rates` and `plots.differences` are shared by most; the others are called by the
-wing that they draw, as `plots.bench.losses`. A new figure of 05 goes into `fidelity`; the shared look is `style`.
+All notebooks but 00 open it. `plots.rates` and `plots.differences` are shared by most of them; the other figures are in
+a module named after what they draw, such as `plots.bench.losses` or `plots.fidelity.coverage`. The look that all
+figures share is in `style`.
 """
 
 from . import bench, fidelity, intersections, judges, personas, preferences, prompts

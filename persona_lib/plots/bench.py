@@ -1,7 +1,6 @@
-"""Figures of the benchmark: attributes left out, attributes dropped, pass@k. A tidy table in, the Axes out.
+"""Draw the figures of the benchmark: attributes left out, attributes dropped by summaries, pass@k.
 
-Knows no model and no file. In the look of `plots`; a table without a value makes a figure that says so. Used by
-04_leave_one_out, 07_summaries and 08_pass_at_k.
+A table without a value gives a figure that says so.
 """
 
 from collections.abc import Sequence
@@ -16,18 +15,20 @@ _DASHES = {"pass@k": "-", "pass^k": (0, (4, 2))}
 
 
 def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
-    """Agreement of annotators who differ by one attribute: the distribution over people (Fig. 5 of the paper).
+    """Draw the agreement of annotators who differ by one attribute, as a distribution over people (paper, Fig. 5).
 
     Args:
-        pairs: as from `leave_one_out.influence`.
-        summed: as from `leave_one_out.by_attribute`; its order is the figure's.
+        pairs: result of `leave_one_out.influence`.
+        summed: result of `leave_one_out.by_attribute`; its order is the figure's.
         title: of the figure.
     """
     labels = [f"{a}  (n = {r.people:.0f}, {r.undefined:.0f} undefined)" for a, r in summed.iterrows()]
     ax = style.rows(labels, "agreement: kappa, and share of equal choices")
     rows = pd.Series(range(len(summed)), index=summed.index)
+    # People with nearly the same kappa share a point.
     seen = pairs.dropna(subset="kappa")
-    seen = seen.assign(kappa=(seen["kappa"] * 20).round() / 20).value_counts(["attribute", "kappa"]).reset_index()
+    seen = seen.assign(kappa=(seen["kappa"] * 20).round() / 20)
+    seen = seen.value_counts(["attribute", "kappa"]).reset_index()
     ax.scatter(seen["kappa"], seen["attribute"].map(rows), s=18 * seen["count"], color="0.8", label="kappa of people")
     ax.hlines(rows, summed["low"], summed["high"], color="C0", linewidth=2)
     ax.plot(summed["kappa"], rows, "o", color="C0", markersize=6, label="mean kappa")
@@ -36,24 +37,25 @@ def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
     ax.set_xlim(-1.1, 1.1)
     style.legend(ax, title)
     style.blank(ax, summed["raw"])
-    text = "n: people. Grey: their kappas, the area is how many share one. Line: 95% interval of their mean. "
+    text = "n: people. Grey: their kappas; a larger area means more people. Line: 95% interval of the mean. "
     return style.caption(
-        ax, text + "Undefined: both annotators chose one and the same option each time, or nothing could be compared."
+        ax, text + "Undefined: both annotators always chose one and the same option, or had no item in common."
     )
 
 
 def losses(table: pd.DataFrame, title: str) -> Axes:
-    """What hiding an attribute from the writer does to the score, beside the line of no difference.
+    """Draw how hiding an attribute from the writer changes the score, and the line of no difference.
 
     Args:
-        table: as from `leave_one_out.losses`.
+        table: result of `leave_one_out.losses`.
         title: of the figure.
     """
     labels = [f"{r.hidden}  (n = {r.n}, {r.failed} unscored)" for r in table.itertuples()]
-    ax = style.rows(labels, "change of the share kept when it is hidden")
-    rows, clear = range(len(table)), table["p_holm"] < 0.05
+    ax = style.rows(labels, "change in the share kept when the attribute is hidden")
+    rows = range(len(table))
+    clear = table["p_holm"] < 0.05
     ax.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)
-    ax.plot(table["difference"], rows, "o", color="C0", markersize=8, markerfacecolor="white", label="not clear")
+    ax.plot(table["difference"], rows, "o", color="C0", markersize=8, markerfacecolor="white", label="not significant")
     ax.plot(table["difference"].where(clear), rows, "o", color="C0", markersize=8, label="p < 0.05 after Holm")
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set_xlim(-1.05, 1.05)
@@ -65,24 +67,25 @@ def losses(table: pd.DataFrame, title: str) -> Axes:
 
 
 def dropped(table: pd.DataFrame, title: str) -> Axes:
-    """How often a summary drops each attribute, by the judge and by the lexical match (Fig. 11 of the paper).
+    """Draw how often a summary drops each attribute, by the judge and by the lexical match (Fig. 11 of the paper).
 
     Args:
-        table: as from `summaries.dropped`; its order is the figure's.
+        table: result of `summaries.dropped`; its order is the figure's.
         title: of the figure.
     """
-    models, names = list(table["model"].unique()), list(table["attribute"].unique())
+    models = list(table["model"].unique())
+    names = list(table["attribute"].unique())
     n = table.groupby("attribute", sort=False)["n"].agg(["min", "max"])
-    labels = [f"{a}  (n = {r['min']}{'' if r['min'] == r['max'] else f' to {r.max()}'})" for a, r in n.iterrows()]
+    labels = [f"{attribute}  (n = {style.span(r['min'], r['max'])})" for attribute, r in n.iterrows()]
     ax = style.rows(labels, "share of summaries that drop the attribute", 0.2 + 0.1 * len(models))
     for i, model in enumerate(models):
         own = table[table["model"] == model].set_index("attribute").reindex(names)
         rows = pd.Series(range(len(names))) + (i - (len(models) - 1) / 2) * 0.6 / len(models)
         ax.hlines(rows, own["low"], own["high"], color=f"C{i}", linewidth=1.5)
-        said = f", {model}" if len(models) > 1 else ""
-        ax.plot(own["rate"], rows, "o", color=f"C{i}", markersize=5, label=f"judge{said}")
-        # So large that it still shows around a judge's point in the same place.
-        ax.plot(own["lexical"], rows, "D", color=f"C{i}", markersize=9, fillstyle="none", label=f"lexical match{said}")
+        of = f", {model}" if len(models) > 1 else ""
+        ax.plot(own["rate"], rows, "o", color=f"C{i}", markersize=5, label=f"judge{of}")
+        # Large enough to show around a judge's point in the same place.
+        ax.plot(own["lexical"], rows, "D", color=f"C{i}", markersize=9, fillstyle="none", label=f"lexical match{of}")
     ax.set_xlim(-0.03, 1.03)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     style.legend(ax, title, columns=2)
@@ -91,15 +94,15 @@ def dropped(table: pd.DataFrame, title: str) -> Axes:
         "n: summaries judged, of people who have the attribute. Line: 95% interval of the judge's rate, clustered by "
     )
     return style.caption(
-        ax, text + "persona and prompt. Lexical match: no word of the value, nor one that points at it."
+        ax, text + "persona and prompt. Lexical match: the summary has no word of the value and no cue word for it."
     )
 
 
 def pass_curves(table: pd.DataFrame, by: Sequence[str], title: str) -> Axes:
-    """pass@k and pass^k against k with their intervals, a colour per group (Fig. 12 of the paper).
+    """Draw pass@k and pass^k against k with their intervals, a colour per group (Fig. 12 of the paper).
 
     Args:
-        table: as from `passk.curves`.
+        table: result of `passk.curves`.
         by: columns of the groups.
         title: of the figure.
     """
@@ -110,25 +113,26 @@ def pass_curves(table: pd.DataFrame, by: Sequence[str], title: str) -> Axes:
     for i, group in enumerate(groups):
         for j, (measure, dash) in enumerate(_DASHES.items()):
             own = table[(names == group) & (table["measure"] == measure)].dropna(subset="rate")
-            # Side by side, or intervals of one k would hide each other.
+            # Points of one k stand side by side, or their intervals would hide each other.
             x = own["k"] * 2 ** (0.07 * (2 * i + j - len(groups) + 0.5))
             label = f"{measure}, {group}" if many else measure
-            color, mark = f"C{i}" if many else f"C{j}", "os"[j]
+            color = f"C{i}" if many else f"C{j}"
+            mark = style.MARKS[j]
             ax.plot(x, own["rate"], marker=mark, markersize=6, color=color, linestyle=dash, label=label)
             ax.vlines(x, own["low"], own["high"], color=color, linewidth=1.5)
     style.legend(ax, title, columns=2)
     n = table.groupby("k")["n"].min()
     items = f"{n.max()}" if n.nunique() == 1 else ", ".join(f"{count} at k = {k}" for k, count in n.items())
     style.blank(ax, table["rate"])
-    text = f"pass@k: one of k answers would be kept; pass^k: all of them. n = {items} items. "
+    text = f"pass@k: at least one of k answers would be kept; pass^k: all of them. n = {items} items. "
     return style.caption(ax, text + "Line through a point: 95% interval, clustered by persona and prompt.")
 
 
 def judged_curves(table: pd.DataFrame, title: str, errors: str) -> Axes:
-    """True pass@k of models of known quality, and what a judge of given error rates would report.
+    """Draw the true pass@k of models of known quality, and what a judge with given error rates would report.
 
     Args:
-        table: as from `passk.known_truths`.
+        table: result of `passk.known_truths`.
         title: of the figure.
         errors: the judge's error rates in words, for the caption.
     """
@@ -144,13 +148,14 @@ def judged_curves(table: pd.DataFrame, title: str, errors: str) -> Axes:
 
 
 def _curve_axes(table: pd.DataFrame, axis: str) -> Axes:
-    """Axes of shares against k, with equal steps from each k to its double."""
-    ax, ks = style.axes(height=4.2), sorted(table["k"].unique())
+    """Return Axes of shares against k on a logarithmic scale."""
+    ax = style.axes(height=4.2)
+    ks = sorted(table["k"].unique())
     ax.set_xscale("log", base=2)
     ax.set_xticks(ks, [str(k) for k in ks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_ylim(-0.03, 1.03)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel("k, samples looked at")
+    ax.set_xlabel("k, number of samples")
     ax.set_ylabel(axis)
     return ax

@@ -1,10 +1,10 @@
-"""Figures of groups of personas: their scores, crossed and ranked. A tidy table in, the Axes out.
+"""Draw the scores of groups of personas, crossed and ranked.
 
-Knows no model and no file. In the look of `plots`; what can't be shown is said in the figure. Used by
-09_intersections.
+A figure says what it could not show.
 """
 
 from textwrap import shorten
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,15 @@ from matplotlib.ticker import PercentFormatter
 
 from . import style
 
-MOST = 16  # rows of `groups`, half of them from either end
-_COLORS = "cividis"  # even in lightness, and for all kinds of colour vision
+MOST = 16  # rows of `groups`, half of them from each end
+_COLORS = "cividis"  # perceptually uniform, and readable with any kind of colour vision
 
 
 def crossings(table: pd.DataFrame, title: str) -> Axes:
-    """Heat map of scores: each value of an attribute against each of another, single groups on the diagonal.
+    """Draw a heat map of scores: each value of an attribute by each value of another, single groups on the diagonal.
 
     Args:
-        table: as from `groups.grid`.
+        table: result of `intersections.grid`.
         title: of the figure.
     """
     values = list(dict.fromkeys(zip(table["attribute"], table["value"], strict=True)))
@@ -34,26 +34,18 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
     low, high = _span(table["shrunk"])
     shades = ScalarMappable(Normalize(low, high), _COLORS)
     for cell in table.itertuples(index=False):
-        y, x = place[cell.attribute, cell.value], place[cell[2], cell[3]]
-        shown = pd.notna(cell.shrunk)
-        face = shades.to_rgba(cell.shrunk) if shown else "0.95" if not cell.personas else "white"
+        y = place[cell.attribute, cell.value]
+        x = place[cell[2], cell[3]]  # `other` and `other value`, which is not a name in Python
+        face, ink = _colors(cell, shades, (low + high) / 2)
         ax.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=face, edgecolor="0.8", linewidth=0.6))
-        rate = cell.shrunk if shown else cell.rate
-        text = f"{rate:.0%}\n{cell.personas:.0f}" if pd.notna(rate) else "none" if not cell.personas else "?"
-        ink = "white" if shown and cell.shrunk < (low + high) / 2 else "black" if shown else "0.35"
-        ax.text(x, y, text, ha="center", va="center", fontsize=8, color=ink, linespacing=1.05)
+        ax.text(x, y, _written(cell), ha="center", va="center", fontsize=8, color=ink, linespacing=1.05)
     names = [style.plain(shorten(str(value), 24, placeholder=" …")) for _, value in values]
     ax.set_yticks(range(len(values)), names)
     ax.set_xticks(range(len(values)), names, rotation=90)
     ax.set(xlim=(-0.5, size + 1.5), ylim=(size - 0.5, -0.5))
     ax.grid(visible=False)
-    bar = {
-        "label": "share kept, shrunk",
-        "format": PercentFormatter(1, decimals=0),
-        "location": "top",
-        "shrink": 0.6,
-        "aspect": 30,
-    }
+    bar: dict[str, Any] = {"label": "share kept, shrunk", "format": PercentFormatter(1, decimals=0)}
+    bar |= {"location": "top", "shrink": 0.6, "aspect": 30}
     ax.figure.colorbar(shades, ax=ax, **bar).ax.tick_params(labelsize=9)
     _brackets(ax, values, size)
     style.title(ax, title)
@@ -61,37 +53,53 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
     empty = int((table["personas"] == 0).sum())
     single = (table["attribute"] == table["other"]) & (table["value"] == table["other value"])
     n = table[single].groupby("attribute")["n"].sum().max() if len(table) else 0
-    text = "Above: share kept, coloured where it could be shrunk towards the share of all, else as it is. "
-    text += f"Below: personas. none: nobody is in the group ({empty} of {len(table)}). "
-    return style.caption(ax, text + f"?: nothing scored. Diagonal: one attribute, n = {n:,.0f} answers.")
+    text = "Upper number: share kept, in coloured cells shrunk towards the overall share, in white cells raw. "
+    text += f"Lower number: personas. none: nobody is in the group ({empty} of {len(table)}). "
+    return style.caption(ax, text + f"?: nothing scored. Diagonal: a single attribute, n = {n:,.0f} answers.")
+
+
+def _colors(cell: Any, shades: ScalarMappable, middle: float) -> tuple[Any, str]:
+    """Return the colours of a cell of `crossings` and of its text; cells below the middle of the scale are dark."""
+    if pd.notna(cell.shrunk):
+        return shades.to_rgba(cell.shrunk), "white" if cell.shrunk < middle else "black"
+    return "white" if cell.personas else "0.95", "0.35"
+
+
+def _written(cell: Any) -> str:
+    """Return the text in a cell of `crossings`."""
+    rate = cell.shrunk if pd.notna(cell.shrunk) else cell.rate
+    if pd.notna(rate):
+        return f"{rate:.0%}\n{cell.personas:.0f}"
+    return "?" if cell.personas else "none"
 
 
 def _span(values: pd.Series) -> tuple[float, float]:
-    """Ends of a scale that holds all values, on full tenths and three of them apart at least."""
+    """Return the ends of a scale that covers all values: full tenths, at least three of them apart."""
     if values.isna().all():
         return 0.0, 1.0
-    low, high = np.floor(values.min() * 10) / 10, np.ceil(values.max() * 10) / 10
+    low = np.floor(values.min() * 10) / 10
+    high = np.ceil(values.max() * 10) / 10
     low = max(min(low, high - 0.3), 0.0)
     return low, min(max(high, low + 0.3), 1.0)
 
 
 def _brackets(ax: Axes, values: list[tuple], size: int) -> None:
-    """Name the attributes beside their values' rows, above the diagonal, where nothing is drawn."""
+    """Write each attribute's name beside the rows of its values, above the diagonal, where there are no cells."""
     for name in dict.fromkeys(attribute for attribute, _ in values):
         rows = [i for i, (attribute, _) in enumerate(values) if attribute == name]
         ax.axhline(rows[0] - 0.5, color="0.75", linewidth=0.8)
         x = rows[-1] + 0.7
-        ax.text(x, np.mean(rows), name, va="center", ha="left", fontsize=10, weight="bold", clip_on=False)
+        ax.text(x, float(np.mean(rows)), name, va="center", ha="left", fontsize=10, weight="bold", clip_on=False)
 
 
 def groups(table: pd.DataFrame, overall: float, title: str) -> Axes:
-    """Groups with the lowest and the highest scores: raw, and shrunk with their intervals.
+    """Draw the groups with the lowest and the highest scores: raw, and shrunk with their intervals.
 
-    Groups too small to be shrunk are shown only where none is large enough: their extremes are chance's.
+    Groups too small to be shrunk are shown only if no group is large enough: their extremes are due to chance.
 
     Args:
-        table: as from `groups.scores`.
-        overall: the rate of all.
+        table: result of `intersections.scores`.
+        overall: the rate over all personas.
         title: of the figure.
     """
     scored = table.dropna(subset="rate")
@@ -105,13 +113,12 @@ def groups(table: pd.DataFrame, overall: float, title: str) -> Axes:
     if shrunk.any():
         ax.hlines(rows, shown["shrunk_low"], shown["shrunk_high"], color="C0", linewidth=2)
         ax.plot(shown["shrunk"], rows, "o", color="C0", markersize=7, label="shrunk")
-    ax.plot(shown["rate"], rows, "D", color="C1", markersize=6, fillstyle="none", label="as it is")
+    ax.plot(shown["rate"], rows, "D", color="C1", markersize=6, fillstyle="none", label="raw")
     if pd.notna(overall):
-        ax.axvline(overall, color="0.3", linewidth=1, label="everybody")
+        ax.axvline(overall, color="0.3", linewidth=1, label="all personas")
     if len(shown) < len(known):
         ax.axhline(half - 0.5, color="0.6", linewidth=1, linestyle=(0, (2, 2)))
-    ends = shown[["rate", "shrunk_low", "shrunk_high"]].stack()
-    low, high = _span(ends)
+    low, high = _span(shown[["rate", "shrunk_low", "shrunk_high"]].stack())
     ax.set_xlim(low - 0.02, high + 0.02)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     style.legend(ax, title)

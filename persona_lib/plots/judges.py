@@ -1,9 +1,10 @@
-"""Figures of judges' audits: position, length, own writing, known truth, errors, ranks. A tidy table in, the Axes out.
+"""Draw the audits of judges: position, length, own writing, known truth, errors, ranks.
 
-Knows no model and no file. In the look of `plots`; what can't be shown is said in the figure. Used by 10_judges.
+A figure says what it could not show.
 """
 
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +15,16 @@ from matplotlib.ticker import PercentFormatter
 
 from . import style
 
-LONGEST = 28  # letters of a model's name
+LONGEST = 28  # letters shown of a model's name
 
 
 def orders(judged: pd.DataFrame, title: str) -> Axes:
-    """What a judge says of an answer when it is shown first and when second: where the two part, the order decides.
+    """Draw a judge's preference for an answer shown first against that for the same answer shown second.
+
+    Where the two choices differ, the order decides.
 
     Args:
-        judged: rows of `judging.prefer`.
+        judged: rows of `verdicts.prefer`, with `p_first` and `p_second`.
         title: of the figure.
     """
     known = judged.dropna(subset=["p_first", "p_second"])
@@ -34,45 +37,44 @@ def orders(judged: pd.DataFrame, title: str) -> Axes:
     ax.set_xlabel("probability of the answer when it is shown second")
     ax.set_ylabel("probability of the same answer when it is first")
     ax.grid(visible=False)
-    first, second = (known[name] > 0.5 for name in ("p_first", "p_second"))
-    both = {
-        (0.02, 0.97, "left", "top"): ("the first is taken", first & ~second),
-        (0.52, 0.97, "left", "top"): ("taken in both", first & second),
-        (0.48, 0.03, "right", "bottom"): ("left in both", ~first & ~second),
-        (0.98, 0.03, "right", "bottom"): ("the second is taken", ~first & second),
+    first = known["p_first"] > 0.5
+    second = known["p_second"] > 0.5
+    corners = {
+        (0.02, 0.97, "left", "top"): ("first chosen", first & ~second),
+        (0.52, 0.97, "left", "top"): ("chosen in both orders", first & second),
+        (0.48, 0.03, "right", "bottom"): ("rejected in both orders", ~first & ~second),
+        (0.98, 0.03, "right", "bottom"): ("second chosen", ~first & second),
     }
-    for (x, y, ha, va), (name, cases) in both.items():
+    for (x, y, ha, va), (name, cases) in corners.items():
         ax.text(x, y, f"{name}: {cases.sum()}", ha=ha, va=va, fontsize=9, color="0.2")
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     style.title(ax, title)
     style.blank(ax, known["p_first"])
-    text = (
-        f"n = {len(known)} pairs of answers, {len(judged) - len(known)} without a choice. Shaded: the order decides. "
-    )
-    return style.caption(ax, text + "Above the diagonal: a pull towards the first place.")
+    n = f"n = {len(known)} pairs of answers, {len(judged) - len(known)} without a choice"
+    return style.caption(ax, f"{n}. Shaded: the order decides. Above the diagonal: bias towards the first position.")
 
 
 def controlled(table: pd.DataFrame, title: str) -> Axes:
-    """Preference over the plain answer, as it is and between answers of equal length.
+    """Draw the preference over the baseline's answer, raw and between answers of equal length.
 
     Args:
-        table: as from `contrasts.length_controlled`.
+        table: result of `contrasts.length_controlled`.
         title: of the figure.
     """
     labels = [f"{style.words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
     ax = style.rows(labels, "share of pairs in which it is preferred", tall=0.5)
-    _two(ax, table, "controlled", ("as it is", "at equal length"))
+    _two(ax, table, "controlled", ("raw", "at equal length"))
     ax.axvline(0.5, color="0.3", linewidth=1, zorder=1)
     _finish(ax, table, title)
-    return style.caption(ax, "Line: 95% interval, clustered by persona and prompt. Upright line: neither is preferred.")
+    return style.caption(ax, "Line: 95% interval, clustered by persona and prompt. Vertical line: no preference.")
 
 
 def corrected(table: pd.DataFrame, title: str) -> Axes:
-    """Scores as the judge reports them and as they would be without its errors.
+    """Draw scores as the judge reports them, and corrected for its errors.
 
     Args:
-        table: as from `calibration.corrected_rates`.
+        table: result of `calibration.corrected_rates`.
         title: of the figure.
     """
     labels = [
@@ -81,15 +83,22 @@ def corrected(table: pd.DataFrame, title: str) -> Axes:
     ax = style.rows(labels, "share kept", tall=0.5)
     _two(ax, table, "corrected", ("as the judge reports it", "corrected for its errors"))
     _finish(ax, table, title)
-    return style.caption(ax, "Line: 95% interval; the corrected one holds the uncertainty of the labelled answers too.")
+    return style.caption(ax, "Line: 95% interval; if corrected, it includes the uncertainty from the labelled answers.")
 
 
 def _two(ax: Axes, table: pd.DataFrame, second: str, labels: tuple[str, str]) -> None:
-    """The rate and a second estimate under it with their intervals, or why there is no second."""
+    """Draw the rate and, below it, a second estimate with their intervals, or the reason why there is no second.
+
+    Args:
+        ax: a row per row of `table`.
+        table: columns `rate`, `low`, `high`, those of the second estimate, and `note`.
+        second: the second estimate's column; its interval is in `{second}_low` and `{second}_high`.
+        labels: of both, for the legend.
+    """
     looks = {"rate": ("", -0.13, "o", "C0"), second: (f"{second}_", 0.13, "D", "C1")}
-    for (name, (low, shift, mark, color)), label in zip(looks.items(), labels, strict=True):
+    for (name, (prefix, shift, mark, color)), label in zip(looks.items(), labels, strict=True):
         rows = np.arange(len(table)) + shift
-        ax.hlines(rows, table[f"{low}low"], table[f"{low}high"], color=color, linewidth=2)
+        ax.hlines(rows, table[f"{prefix}low"], table[f"{prefix}high"], color=color, linewidth=2)
         ax.plot(table[name], rows, mark, color=color, markersize=7, label=label)
     for row, (value, note) in enumerate(zip(table[second], table["note"], strict=True)):
         if pd.isna(value):
@@ -98,7 +107,7 @@ def _two(ax: Axes, table: pd.DataFrame, second: str, labels: tuple[str, str]) ->
 
 
 def _finish(ax: Axes, table: pd.DataFrame, title: str) -> None:
-    """The scale of shares, title and legend, and a word where there is nothing to show."""
+    """Set the scale of shares, write title and legend, and say so if there is nothing to show."""
     ax.set_xlim(-0.03, 1.03)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     style.legend(ax, title)
@@ -106,44 +115,44 @@ def _finish(ax: Axes, table: pd.DataFrame, title: str) -> None:
 
 
 def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
-    """What each judge says of each writer; a judge's own writing is framed.
+    """Draw each judge's mean score of each writer, with a frame where a judge scores its own writing.
 
     Args:
-        table: as from `audits.matrix`: mean scores, a row per judge, a column per writer.
-        n: answers of each writer.
+        table: result of `audits.matrix`: mean scores, a row per judge, a column per writer.
+        n: number of answers of each writer.
         title: of the figure.
     """
-    wide, tall = max(len(table.columns), 2), max(len(table), 2)
+    wide = max(len(table.columns), 2)
+    tall = max(len(table), 2)
     ax = style.axes(4.4 + 0.75 * wide, 2.2 + 0.6 * tall)
-    names = [[_short(n) for n in labels] for labels in (table.columns, table.index)]
+    writers = list(map(_short, table.columns))
+    names = list(map(_short, table.index))
     if len(table) > 1:
         bar = {"label": "share kept", "format": PercentFormatter(1, decimals=0)}
         look = {"cmap": "cividis", "vmin": 0, "vmax": 1, "annot": True, "fmt": ".0%", "annot_kws": {"fontsize": 9}}
         ax.set_facecolor("0.93")
         ax.grid(visible=False)
         sns.heatmap(table.to_numpy(float), cbar_kws=bar, linewidths=1, ax=ax, **look)
-        ax.set_xticklabels(names[0], rotation=30, ha="right", rotation_mode="anchor")
-        ax.set_yticklabels(names[1], rotation=0)
+        ax.set_xticklabels(writers, rotation=30, ha="right", rotation_mode="anchor")
+        ax.set_yticklabels(names, rotation=0)
+        frame: dict[str, Any] = {"fill": False, "edgecolor": "C1", "linewidth": 3}
         for i, judge in enumerate(table.index):
             for j, writer in enumerate(table.columns):
                 if judge == writer:
-                    frame = {"fill": False, "edgecolor": "C1", "linewidth": 3}
                     ax.add_patch(Rectangle((j + 0.04, i + 0.04), 0.92, 0.92, **frame))
     else:
         ax.set(xticks=[], yticks=[])
-        said = f"one judge, {names[1][0]}: nothing to compare with" if len(table) else "nothing could be scored"
-        ax.text(0.5, 0.5, said, transform=ax.transAxes, ha="center", va="center", color="0.35")
+        text = f"one judge, {names[0]}: nothing to compare with" if len(table) else "nothing could be scored"
+        ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color="0.35")
     ax.set_xlabel("writer")
     ax.set_ylabel("judge")
     style.title(ax, title)
-    return style.caption(
-        ax,
-        f"Framed: a judge and its own writing. Grey: no score. n = {n} answers of each writer that were to be judged.",
-    )
+    caption = f"Framed: a judge on its own writing. Grey: no score. n = {n} answers of each writer to be judged."
+    return style.caption(ax, caption)
 
 
 def chances(table: pd.DataFrame, title: str) -> Axes:
-    """Shares of right answers, each beside what guessing would give.
+    """Draw shares of right answers, each with the share that guessing would give.
 
     Args:
         table: an index of tasks; columns `n`, `failed`, `rate`, `low`, `high` as in `intervals.rates`, and `chance`.
@@ -162,47 +171,49 @@ def chances(table: pd.DataFrame, title: str) -> Axes:
 
 
 def ranks(table: pd.DataFrame, title: str) -> Axes:
-    """What each way of judging makes of the ranking: ranks, and the rates behind them.
+    """Draw the ranking by each way of judging: ranks, and the rates behind them.
 
     Args:
-        table: as from `rankings.standings`, or several of them together; a line parts what has another reference.
+        table: result of `rankings.standings`, or several of them together; a line separates those with different
+            references.
         title: of the figure.
     """
-    ways, names = (
-        list(dict.fromkeys(zip(table["reference"], table["way"], strict=True))),
-        list(dict.fromkeys(table["group"])),
-    )
-    wide, tall = max(len(names), 2), max(len(ways), 1)
+    ways = list(dict.fromkeys(zip(table["reference"], table["way"], strict=True)))
+    names = list(dict.fromkeys(table["group"]))
+    wide = max(len(names), 2)
+    tall = max(len(ways), 1)
     ax = style.axes(2.8 + 0.86 * wide, 2.1 + 0.4 * tall)
     place = {way: i for i, way in enumerate(ways)}
     last = max(table["rank"].max() if table["rank"].notna().any() else 1, 2)
     shades = sns.light_palette("C0", as_cmap=True, reverse=True)
     for row in table.itertuples():
-        x, y = names.index(row.group), place[row.reference, row.way]
-        face = "white" if pd.isna(row.rank) else shades((row.rank - 1) / (last - 1) * 0.9)
+        x = names.index(row.group)
+        y = place[row.reference, row.way]
+        depth = (row.rank - 1) / (last - 1)  # 0 for the first rank, 1 for the last
+        ranked = pd.notna(row.rank)
+        face = shades(depth * 0.9) if ranked else "white"
+        ink = "white" if ranked and depth < 0.35 else "0.15"
+        text = f"{row.rank:.0f}  ({row.rate:.0%})" if ranked else "not ranked"
         ax.add_patch(Rectangle((x - 0.48, y - 0.45), 0.96, 0.9, facecolor=face, edgecolor="0.85", linewidth=0.6))
-        text = "not ranked" if pd.isna(row.rank) else f"{row.rank:.0f}  ({row.rate:.0%})"
-        dark = pd.notna(row.rank) and (row.rank - 1) / (last - 1) < 0.35
-        ax.text(x, y, text, ha="center", va="center", fontsize=9, color="white" if dark else "0.15")
+        ax.text(x, y, text, ha="center", va="center", fontsize=9, color=ink)
     for i, (reference, way) in enumerate(ways):
         if way == reference and i:
             ax.axhline(i - 0.5, color="0.3", linewidth=1.2)
     ax.set_yticks(range(len(ways)), [style.words(way) for _, way in ways])
     for label, (reference, way) in zip(ax.get_yticklabels(), ways, strict=True):
-        label.set_weight("bold" if way == reference else "normal")
+        label.set_fontweight("bold" if way == reference else "normal")
     ax.set_xticks(range(len(names)), [fill(_short(name), 12) for name in names])
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.5, wide - 0.5), ylim=(tall - 0.5, -0.5))
     ax.grid(visible=False)
     style.title(ax, title)
     style.blank(ax, table["rate"])
-    text = "Rank, and in brackets the rate behind it; n: as in each audit's own figure. "
-    text += "Bold: the way that those below it are held against."
-    return style.caption(ax, text)
+    text = "Rank, with its rate in brackets; n: as in each audit's own figure. "
+    return style.caption(ax, text + "Bold: the reference of the rows below it.")
 
 
 def _short(name: object) -> str:
-    """A name whose middle is left out where it is long: how it begins and ends tells models apart."""
+    """Return a name, without its middle if it is long: its beginning and end tell models apart."""
     text = style.words(name)
     half = LONGEST // 2
     return style.plain(text if len(text) <= LONGEST else f"{text[:half]}…{text[-half:]}")

@@ -1,9 +1,7 @@
-"""Figures of a demographic beside the census: margins, distances, pairs of attributes, diversity, drift.
-
-A tidy table in, the Axes out. Knows no model and no file. In the look of `plots`. Used by 01_personas.
-"""
+"""Draw personas beside the census: margins, distances, pairs of attributes, diversity, drift."""
 
 from textwrap import shorten, wrap
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -14,19 +12,19 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from . import style
 
-FEWEST = 10  # people in a row of `joint`: below, its shares are chance
-DPI = 86  # of large figures in a notebook: their 9 points are still 8 on a page, which has 96 to the inch
-LETTERS = 31  # of a line of a label of `margins`
+FEWEST = 10  # people in a row of `joint`; with fewer, its shares are mostly noise
+DPI = 86  # of large figures in a notebook: their 9 pt text is still 8 pt on a page of 96 dots per inch
+LETTERS = 31  # per line of a label in `margins`
 
 
 def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") -> Axes:
-    """Share of every value of every attribute: people drawn beside the census (Figs. 1, 2 and 13 of the paper).
+    """Draw the share of every value of every attribute, personas beside the census (Figs. 1, 2 and 13 of the paper).
 
     Args:
         table: columns `attribute`, `value`, `census` and `personas` (shares, 0 to 1); attributes and values in order.
-        n: personas, for the intervals.
+        n: number of personas, for the intervals.
         title: of the page.
-        reference: what the column `census` is.
+        reference: name of what the column `census` contains.
 
     Returns:
         The first panel's Axes; its `figure` is the whole page.
@@ -39,7 +37,7 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
     sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
     figure = plt.figure(figsize=(8, height), dpi=DPI)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
-    caption = f"Bar: {reference}. Point: {n:,} personas; line: 95% interval of a random sample of as many."
+    caption = f"Bar: {reference}. Point: {n:,} personas; line: 95% interval of a random sample of this size."
     figure.text(0.02, 1 - 0.55 / height, caption, color="0.35")
     for left, column in zip((0.285, 0.785), columns, strict=True):
         top = height - 1.1
@@ -52,7 +50,7 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
 
 
 def _margin(ax: Axes, panel: pd.DataFrame, labels: list[str], n: int) -> Axes:
-    """One attribute: a row per value, as tall as its label."""
+    """Draw one attribute: a row per value, as tall as its label."""
     tall = pd.Series(map(_row, labels))
     middle = tall.cumsum() - tall / 2
     p = panel["personas"]
@@ -72,17 +70,18 @@ def _margin(ax: Axes, panel: pd.DataFrame, labels: list[str], n: int) -> Axes:
 
 
 def _two_lines(label: str) -> str:
+    """Return a label in at most two lines."""
     first, *rest = wrap(label, LETTERS)
     return "\n".join([first, shorten(" ".join(rest), LETTERS, placeholder=" …")]) if rest else first
 
 
 def _row(label: str) -> float:
-    """Height in inches of a row with this label."""
+    """Return the height in inches of a row with this label."""
     return 0.19 + 0.15 * label.count("\n")
 
 
 def _balanced(heights: dict[str, float]) -> tuple[list[str], list[str]]:
-    """Break a sequence of panels into two columns so that the taller one is as short as can be."""
+    """Break a sequence of panels into two columns of about the same height."""
     upto = pd.Series(heights).cumsum()
     tallest = upto.where(upto > upto.iloc[-1] / 2, upto.iloc[-1] - upto)
     cut = upto.index.get_loc(tallest.idxmin()) + 1
@@ -90,12 +89,12 @@ def _balanced(heights: dict[str, float]) -> tuple[list[str], list[str]]:
 
 
 def distances(table: pd.DataFrame, n: int, title: str) -> Axes:
-    """Distance to the census of each attribute, personas beside what as many real people would have.
+    """Draw the distance of each attribute to the census, for personas and for as many real people.
 
     Args:
-        table: index of attributes, columns `categories` and the total variation distances `personas`, `real people`
-            (their mean) and `95 in 100` (what that many samples of real people stay below).
-        n: personas.
+        table: result of `distances.by_attribute`: index of attributes, columns `categories` and the total variation
+            distances `personas`, `real people` (mean) and `95 in 100` (95th percentile of samples of real people).
+        n: number of personas.
         title: of the figure.
     """
     table = table.sort_values("real people", ascending=False)
@@ -110,23 +109,25 @@ def distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     style.title(ax, title)
     ax.set_xlabel("total variation distance to the census")
     ax.grid(axis="y", visible=False)
-    caption = f"Point: {n:,} personas. Bar: {n:,} real people drawn at random, dark: their mean, light: 95 in 100. "
+    caption = f"Point: {n:,} personas. Bar: {n:,} real people drawn at random; dark: mean, light: 95th percentile. "
     return style.caption(ax, caption + "In brackets: number of categories.")
 
 
 def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
-    """Distance to the census of every pair of attributes: personas below the diagonal, chance above it.
+    """Draw the distance of every pair of attributes to the census: personas below the diagonal, real people above.
 
     Args:
-        table: index `attribute` and `other`, columns `personas` and `real people` (total variation distances).
-        n: personas, and real people drawn at random.
+        table: result of `distances.by_pair`: index `attribute` and `other`, columns `personas` and `real people` (total
+            variation distances).
+        n: number of personas, and of real people drawn at random.
         title: of the figure.
     """
     both = pd.concat([table["real people"].droplevel(level) for level in (0, 1)])
     names = both.groupby(level=0).mean().sort_values(ascending=False).index
     square = pd.DataFrame(float("nan"), names, names)
     for (first, second), row in table.iterrows():
-        square.loc[second, first], square.loc[first, second] = row["personas"], row["real people"]
+        square.loc[second, first] = row["personas"]
+        square.loc[first, second] = row["real people"]
     ax = style.axes(8, 7.6)
     ax.figure.set_dpi(DPI)
     ax.grid(visible=False)
@@ -135,16 +136,17 @@ def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     style.title(ax, title)
     ax.set(xlabel="", ylabel="")
     below = f"Below the diagonal: {n:,} personas, mean {table['personas'].mean():.3f}."
-    return style.caption(ax, f"{below} Above: as many real people at random, mean {table['real people'].mean():.3f}.")
+    above = f"Above: as many real people drawn at random, mean {table['real people'].mean():.3f}."
+    return style.caption(ax, f"{below} {above}")
 
 
 def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
-    """Two attributes together, reference beside personas: within each row, the shares of the other attribute's values.
+    """Draw the shares of one attribute's values within each value of another: the reference above, personas below.
 
     Args:
-        table: as from `distances.joint`: `value` (rows), `other value` (columns), `reference`, `personas`.
-        n: personas; rows in which fewer than FEWEST would be are left out.
-        source: what the reference is.
+        table: result of `distances.joint`: `value` (rows), `other value` (columns), `reference`, `personas`.
+        n: number of personas; rows with fewer than FEWEST expected people are left out.
+        source: name of the reference.
         title: of the figure.
 
     Returns:
@@ -169,19 +171,19 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
         side.set_title(name, fontsize=10)
         side.set(xlabel="", ylabel="")
         side.tick_params(labelsize=9)
-    bar = {"format": PercentFormatter(1, decimals=0), "label": "share of the row", "shrink": 0.7}
+    bar: dict[str, Any] = {"format": PercentFormatter(1, decimals=0), "label": "share of the row", "shrink": 0.7}
     figure.colorbar(axes[0].collections[0], ax=axes, **bar)
     style.title(axes[0], title)
-    left = f" Rows in which fewer than {FEWEST} would be are left out: {(~kept).sum()}." if not kept.all() else ""
+    left = f" Rows with fewer than {FEWEST} expected people are left out: {(~kept).sum()}." if not kept.all() else ""
     return style.caption(axes[0], f"Each row is one group; its shares sum to 1 in each panel.{left}")
 
 
 def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
-    """The chance that two people differ, from the same group and from different ones: personas beside the census.
+    """Draw the probability that two people differ, from one group and from different groups, beside the census.
 
     Args:
-        table: as from `diversity.compare`: `attribute`, `pair`, `personas`, `census`.
-        n: personas.
+        table: result of `diversity.compare`: `attribute`, `pair`, `personas`, `census`.
+        n: number of personas.
         title: of the figure.
     """
     names = list(dict.fromkeys(table["attribute"]))
@@ -195,17 +197,17 @@ def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax.set_xlim(0)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     style.title(ax, title)
-    ax.set_xlabel("chance that two people differ in another attribute")
+    ax.set_xlabel("probability that two people differ in another attribute")
     ax.grid(axis="y", visible=False)
     ax.legend(title="two people from", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return style.caption(ax, f"Bar: census. Point: {n:,} personas. Mean over the other census attributes.")
 
 
 def drift(table: pd.DataFrame, title: str) -> Axes:
-    """How far each step of the construction moves people from their census core, a panel per measure.
+    """Draw how far each step of the construction moves people from their census core, a panel per measure.
 
     Args:
-        table: as from `drift.drift`.
+        table: result of `drift.drift`.
         title: of the figure.
 
     Returns:
@@ -223,9 +225,9 @@ def drift(table: pd.DataFrame, title: str) -> Axes:
         side.hlines(own.index, own["low"], own["high"], color="C0", linewidth=2)
         side.plot(own["difference"], own.index, "o", color="C0", markersize=8)
         side.axvline(0, color="0.3", linewidth=1)
-        side.set_yticks(own.index, [f"{r.step}  (n = {r.n}, {r.failed} unread)" for r in own.itertuples()])
+        side.set_yticks(own.index, [f"{r.step}  (n = {r.n}, {r.failed} unscored)" for r in own.itertuples()])
         side.set(title=measure, xlabel=ends.get(measure, measure), xlim=(-widest, widest), ylim=(len(own) - 0.5, -0.5))
         side.grid(axis="y", visible=False)
     style.title(axes[0], title)
     sns.despine(figure, left=True)
-    return style.caption(axes[0], "Point: mean difference to the census core. Line: 95% interval over people.")
+    return style.caption(axes[0], "Point: mean difference from the census core. Line: 95% interval over people.")

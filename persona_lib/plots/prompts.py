@@ -1,4 +1,4 @@
-"""Figures of the questions: the funnel of the filters, the topics, how far judgments depend on the persona."""
+"""Draw the figures of prompts: the funnel of the filters, the topics, how far judgments depend on the persona."""
 
 from textwrap import shorten
 
@@ -10,10 +10,10 @@ from . import style
 
 
 def funnel(table: pd.DataFrame, title: str) -> Axes:
-    """How many prompts are left after each filter (section 3.2 of the paper).
+    """Draw how many prompts are left after each filter (section 3.2 of the paper).
 
     Args:
-        table: as from `screening.funnel`: an index of steps, columns `kept`, `out` and `reason`.
+        table: result of `screening.funnel`: an index of steps, columns `kept`, `out` and `reason`.
         title: of the figure.
     """
     ax = style.axes(height=1.4 + 0.34 * len(table))
@@ -31,14 +31,14 @@ def funnel(table: pd.DataFrame, title: str) -> Axes:
     ax.set_xlabel("prompts")
     ax.grid(visible=False)
     n = f"n = {table['kept'].max():,.0f} prompts" if len(table) else "n = 0"
-    return style.caption(ax, f"{n}. Dark: what a step leaves. Light: what it takes out, and why.")
+    return style.caption(ax, f"{n}. Dark: prompts that a step keeps. Light: prompts that it removes, with the reason.")
 
 
 def topics(table: pd.DataFrame, title: str) -> Axes:
-    """How many train and held-out prompts each topic has (Fig. 3 of the paper shows its topics).
+    """Draw how many train and held-out prompts each topic has (Fig. 3 of the paper shows its topics).
 
     Args:
-        table: as from `prompts.balance`: an index of topics, columns `train` and `heldout`.
+        table: result of `prompts.balance`: an index of topics, columns `train` and `heldout`.
         title: of the figure.
     """
     table = table.assign(n=table["train"] + table["heldout"]).sort_values("n", ascending=False, kind="stable")
@@ -59,7 +59,7 @@ def topics(table: pd.DataFrame, title: str) -> Axes:
 
 
 def dependence(table: pd.DataFrame, title: str) -> Axes:
-    """The share of judgments' variance between personas: a point and its interval per prompt, by topic.
+    """Draw the share of judgments' variance that is between personas: a point and its interval per prompt, by topic.
 
     Args:
         table: columns `topic`, `share`, `low`, `high`; rows without a share are counted in the caption only.
@@ -69,7 +69,9 @@ def dependence(table: pd.DataFrame, title: str) -> Axes:
     order = known.groupby("topic")["share"].median().sort_values(ascending=False).index
     ax = style.axes(height=1.6 + 0.3 * max(1, len(order)))
     place = known["topic"].map({topic: i for i, topic in enumerate(order)}).astype(float)
-    step = known.groupby("topic").cumcount() / known.groupby("topic")["share"].transform("size").clip(2)
+    # The prompts of a topic are spread over its row.
+    by_topic = known.groupby("topic")
+    step = by_topic.cumcount() / by_topic["share"].transform("size").clip(2)
     rows = place - 0.35 + 0.7 * step
     ax.hlines(rows, known["low"], known["high"], color="0.6", linewidth=1)
     ax.plot(known["share"], rows, "o", color="C0", markersize=4)
@@ -81,6 +83,5 @@ def dependence(table: pd.DataFrame, title: str) -> Axes:
     ax.grid(axis="y", visible=False)
     if known.empty:
         ax.text(0.5, 0, "no judgments", ha="center", va="center", color="0.35")
-    return style.caption(
-        ax, f"A point per prompt (n = {len(known)}, {len(table) - len(known)} without a share), with its 95% interval."
-    )
+    n = f"n = {len(known)}, {len(table) - len(known)} without a share"
+    return style.caption(ax, f"One point per prompt ({n}), with its 95% interval.")

@@ -1,4 +1,4 @@
-"""Figures that most notebooks share: rates, and paired differences, with their intervals."""
+"""Draw the figures that most notebooks share: rates and paired differences, with their intervals."""
 
 import numpy as np
 import pandas as pd
@@ -9,13 +9,13 @@ from . import style
 
 
 def rates(table: pd.DataFrame, title: str, axis: str, mark: float | None = None) -> Axes:
-    """Rates with their 95% intervals, a row per group (Fig. 10 of the paper, with the uncertainty it leaves out).
+    """Draw rates with their 95% intervals, a row per group (Fig. 10 of the paper, with the uncertainty it leaves out).
 
     Args:
-        table: as from `intervals.rates`: an index of groups, columns `n`, `failed`, `rate`, `low`, `high`.
+        table: result of `intervals.rates`: an index of groups, columns `n`, `failed`, `rate`, `low`, `high`.
         title: of the figure.
         axis: what the rate is a share of.
-        mark: a rate to hold them against, such as chance or the paper's.
+        mark: a rate to compare with, such as chance or the paper's.
     """
     labels = [f"{style.words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
     ax = _intervals(labels, table["rate"], table["low"], table["high"], title, axis)
@@ -23,17 +23,17 @@ def rates(table: pd.DataFrame, title: str, axis: str, mark: float | None = None)
     if mark is not None:
         ax.axvline(mark, color="0.3", linewidth=1)
     return style.caption(
-        ax, "Point: rate. Line: 95% interval, clustered by persona and prompt. No line: no interval can be had."
+        ax, "Point: rate. Line: 95% interval, clustered by persona and prompt. No line: interval not estimable."
     )
 
 
 def differences(table: pd.DataFrame, title: str, axis: str) -> Axes:
-    """Paired differences with their 95% intervals, a row per pair of groups, beside the line of no difference.
+    """Draw paired differences with their 95% intervals, a row per pair of groups, and the line of no difference.
 
     Args:
-        table: as from `intervals.paired_differences`.
+        table: result of `intervals.paired_differences`.
         title: of the figure.
-        axis: what the difference is of.
+        axis: what is compared.
     """
     labels = [f"{style.words(r.minuend)} − {style.words(r.subtrahend)}  (n = {r.n})" for r in table.itertuples()]
     ax = _intervals(labels, table["difference"], table["low"], table["high"], title, axis)
@@ -46,15 +46,15 @@ def differences(table: pd.DataFrame, title: str, axis: str) -> Axes:
 
 
 def _intervals(labels: list[str], values: pd.Series, low: pd.Series, high: pd.Series, title: str, axis: str) -> Axes:
-    """A point and its interval per row, first row on top."""
+    """Draw a point and its interval per row, the first row on top."""
     ax = style.axes(height=1.5 + 0.36 * len(labels))
     rows = range(len(labels))
     ax.hlines(rows, low, high, color="C0", linewidth=2)
     ax.plot(values, rows, "o", color="C0", markersize=8)
     ax.set_yticks(rows, labels)
     ax.set_ylim(max(1, len(labels)) - 0.5, -0.5)
-    for row in np.flatnonzero(values.isna()):  # no row goes without a word
-        ax.text(0.02, row, "can't be had", transform=ax.get_yaxis_transform(), va="center", fontsize=9, color="0.35")
+    for row in np.flatnonzero(values.isna()).tolist():  # an empty row must say why
+        ax.text(0.02, row, "not estimable", transform=ax.get_yaxis_transform(), va="center", fontsize=9, color="0.35")
     style.title(ax, title)
     ax.set_xlabel(axis)
     ax.grid(axis="y", visible=False)

@@ -1,15 +1,19 @@
-"""Style: the look that all figures share, and the pieces they are made of.
+"""Define the look that all figures share, and the pieces they are made of.
 
-A colour-blind palette, text of 8 pt or more, a caption that says n. Sizes are in inches. A page shows up to 8 inches of
-width without shrinking the figure.
+Figures have a colour-blind palette, text of 8 pt or more, and a caption with n. Sizes are in inches. A page shows up to
+8 inches of width without shrinking the figure.
 """
 
 from textwrap import fill
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+MARKS = "os^vD"  # of series in one panel, by turns
 
 
 def axes(width: float = 7.0, height: float = 3.6) -> Axes:
@@ -20,7 +24,7 @@ def axes(width: float = 7.0, height: float = 3.6) -> Axes:
 
 
 def rows(labels: list[str], axis: str, tall: float = 0.3, width: float = 7.0) -> Axes:
-    """Return Axes with a labelled row per thing, the first on top; each row is `tall` inches."""
+    """Return Axes with a labelled row per label, the first on top; each row is `tall` inches high."""
     ax = axes(width, 1.9 + tall * max(len(labels), 1))
     ax.set_yticks(range(len(labels)), labels)
     ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
@@ -30,7 +34,7 @@ def rows(labels: list[str], axis: str, tall: float = 0.3, width: float = 7.0) ->
 
 
 def panels(n: int, tall: float) -> list[Axes]:
-    """Return n panels in rows of two; a single panel is as large as each of several."""
+    """Return n panels in rows of two, each `tall` inches high."""
     columns = min(2, max(1, n))
     lines = -(-max(1, n) // columns)
     ax = axes(8.0 if columns == 2 else 5.5, 0.9 + tall * lines)
@@ -43,39 +47,46 @@ def panels(n: int, tall: float) -> list[Axes]:
 
 
 def title(ax: Axes, text: str) -> None:
-    """Write the title over the whole figure, from its left edge on."""
+    """Write the title above the whole figure, left-aligned."""
     ax.figure.suptitle(plain(text), x=0.01, ha="left", fontsize=11)
 
 
 def legend(ax: Axes, text: str, columns: int = 3) -> None:
-    """Write title and legend over the figure, where they hide nothing; each name once."""
-    found = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    how = {"ncols": columns, "fontsize": 9, "handlelength": 2.6, "columnspacing": 1.4, "alignment": "left"}
-    place = {"loc": "outside upper left", "frameon": False, "borderpad": 0}
-    ax.figure.legend(found.values(), map(plain, found), title=plain(text), title_fontsize=11, **how, **place)
+    """Write title and legend above the figure, where they hide nothing; each label once."""
+    handles, labels = ax.get_legend_handles_labels()
+    found = dict(zip(labels, handles, strict=True))
+    how: dict[str, Any] = {"ncols": columns, "fontsize": 9, "handlelength": 2.6, "columnspacing": 1.4}
+    how |= {"alignment": "left", "loc": "outside upper left", "frameon": False, "borderpad": 0}
+    ax.figure.legend(list(found.values()), list(map(plain, found)), title=plain(text), title_fontsize=11, **how)
 
 
 def caption(ax: Axes, text: str) -> Axes:
-    """Write the caption (what is shown, n, the interval) under the whole figure and drop the frames."""
-    for panel in ax.figure.axes:
+    """Write the caption (what is shown, n, the interval) below the whole figure and remove the frames."""
+    figure = cast(Figure, ax.figure)  # we make no subfigures
+    for panel in figure.axes:
         sns.despine(ax=panel, left=True)
-    text = fill(text, int(14.5 * ax.figure.get_figwidth()))  # letters of 9 pt to an inch
-    ax.figure.supxlabel(text, fontsize=9, color="0.35", x=0.01, ha="left")
+    text = fill(text, int(14.5 * figure.get_figwidth()))  # 14.5 letters of 9 pt per inch
+    figure.supxlabel(text, fontsize=9, color="0.35", x=0.01, ha="left")
     return ax
 
 
 def blank(ax: Axes, values: pd.Series | None = None) -> None:
-    """Say in the figure that there is nothing to show; with `values`, only if all of them are missing."""
+    """Write into the figure that there is nothing to show; with `values`, only if all of them are missing."""
     if values is None or not values.notna().any():
         text = "nothing to show" if values is None else "nothing could be scored"
         ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color="0.35")
 
 
 def words(name: object) -> str:
-    """Return a name of ours as a reader writes it."""
+    """Return a name as a reader writes it: with spaces for underscores."""
     return str(name).replace("_", " ")
 
 
 def plain(text: object) -> str:
-    """Return text that is drawn as it is: matplotlib reads what stands between dollar signs as a formula."""
+    """Return text that is drawn literally: matplotlib reads text between dollar signs as a formula."""
     return str(text).replace("$", r"\$")
+
+
+def span(low: float, high: float) -> str:
+    """Return a range of numbers as text: '8', or '8 to 10'."""
+    return f"{low}" if low == high else f"{low} to {high}"

@@ -1,8 +1,8 @@
-"""Statistics: rates, differences, agreement, pass@k and power, each with a 95% interval. Tables in, tables out.
+"""Statistics: rates, paired differences, agreement, pass@k and power, each with a 95% interval. Tables in, tables out.
 
-Nothing here knows a model or a file. Items share personas and prompts, so intervals are clustered by both. Every
-notebook that scores opens this wing: `stats.rates`, `stats.paired_differences`, `stats.cohen_kappa`. The functions of
-pass@k are called as `stats.passk.curves`.
+Nothing in this wing asks a model or reads a file. Items share personas and prompts, so all intervals are clustered by
+both. Notebooks 03, 04, 06, 08, 09 and 10 open it: `stats.rates`, `stats.paired_differences`,
+`stats.minimum_detectable`. The functions of pass@k are in their own module: `stats.passk.curves`.
 """
 
 from . import agreement, intervals, passk

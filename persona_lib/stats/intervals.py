@@ -1,6 +1,6 @@
-"""Rates, paired differences and other statistics with 95% intervals where items share personas and prompts.
+"""Compute rates, paired differences and their 95% intervals where items share personas and prompts.
 
-Items are clustered by persona and by prompt at once, since several answers share either one.
+Several answers share a persona and several share a prompt, so items are clustered by both at once.
 `benchmarks/coverage.py` simulates how often the intervals cover the truth.
 """
 
@@ -17,38 +17,44 @@ from .. import UserError
 
 ITEM = ["persona_id", "prompt_id"]
 LEVEL = 0.95
-FEW = 8  # clusters of equal weight; with fewer, intervals hold the truth more or less often than 95 times in 100
-# No variance is taken to be below this share of that of independent items. Chosen by simulation: with less, intervals
-# are too short where neither persona nor prompt matters; with more, too long there.
+FEW = 8  # clusters of equal weight; with fewer, the coverage of the intervals departs from 95%
+# No estimated variance may fall below this share of the variance of independent items. The value comes from
+# simulation: with a smaller one, intervals are too short where neither persona nor prompt matters; with a larger one,
+# they are too long there.
 FLOOR = 0.5
 
 
 def rates(table: pd.DataFrame, by: str | list[str], value: str = "score") -> pd.DataFrame:
-    """The mean of `value` for each group of `by`, with a Wilson interval at the effective sample size.
+    """Return the mean of `value` in each group, with a Wilson interval at the effective sample size.
 
     Args:
-        table: one row per item, with `persona_id`, `prompt_id`, `by`, and `value` from 0 to 1 or missing (a failed
-            item).
+        table: one row per item, with `persona_id`, `prompt_id`, the columns `by`, and `value`: 0 to 1, or missing if
+            the item is unscored.
         by: column or columns whose combinations are the groups.
-        value: the score: 0 or 1 for a share, or between for a mean such as pass@k.
+        value: the score: 0 or 1 for a share, or between them for a mean such as pass@k.
 
     Returns:
-        Index `by` in order of appearance; columns `n` (items scored), `failed` (items not), `rate`, `low`, `high`,
-        `note`: empty, or why the interval is missing or not to be relied on. A table without rows has none.
+        Index `by` in order of appearance; columns `n` (scored items), `failed` (unscored items), `rate`, `low`, `high`,
+        `note`: empty, or why the interval is missing or unreliable. An empty table gives an empty result.
+
+    Raises:
+        UserError: the table lacks a column, or a score lies outside 0 to 1.
 
     The Wilson interval with n / design effect and Student's t is Korn and Graubard's (1998) proposal for clustered
     proportions as modified by Dean and Pagano (2015).
     """
     check(table, by, value)
     if table.empty:
-        nothing = pd.DataFrame(index=table.set_index(by).index, columns=list(rate(table[value], table[ITEM])))
+        columns = list(rate(table[value], table[ITEM]))
+        nothing = pd.DataFrame(index=table.set_index(by).index, columns=columns)
         return nothing.astype({"n": int, "failed": int, "rate": float, "low": float, "high": float, "note": "str"})
-    rows = {group: rate(items[value], items[ITEM]) for group, items in table.groupby(by, sort=False, dropna=False)}
+    groups = table.groupby(by, sort=False, dropna=False)
+    rows = {group: rate(items[value], items[ITEM]) for group, items in groups}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
 
 def rate(values: pd.Series, clusters: pd.DataFrame) -> dict:
-    """One row of `rates`: values from 0 to 1 or missing, and as many rows of cluster labels."""
+    """Return one row of `rates`, from scores (0 to 1, or missing) and one row of cluster labels per score."""
     scored = values.notna().to_numpy()
     x = values.to_numpy(float)[scored]
     row = {"n": len(x), "failed": len(values) - len(x), "rate": x.mean() if len(x) else np.nan}
@@ -58,37 +64,45 @@ def rate(values: pd.Series, clusters: pd.DataFrame) -> dict:
 
 
 def wilson(share: float, n: float, t: float) -> tuple[float, float]:
-    """Wilson's interval of a share of n effective items, t wide; missing for n = 0."""
-    return proportion_confint(share * n, n, alpha=2 * stats.norm.sf(t), method="wilson") if n > 0 else (np.nan, np.nan)
+    """Return Wilson's interval of a share of n effective items, t standard errors to each side; missing for n = 0."""
+    alpha = 2 * stats.norm.sf(t)
+    return proportion_confint(share * n, n, alpha=alpha, method="wilson") if n > 0 else (np.nan, np.nan)
 
 
 def paired_differences(table: pd.DataFrame, by: str, value: str = "score", against: str | None = None) -> pd.DataFrame:
-    """Differences of the means between pairs of groups, on the same persona x prompt items, and their tests.
+    """Compare the means of pairs of groups on the same persona x prompt items, and test the differences.
 
     Args:
         table: as in `rates`; each item at most once per group.
         by: column of the groups.
         value: the score, from 0 to 1.
-        against: the one group to hold the others against; by default all pairs.
+        against: compare each other group with this one only; by default compare all pairs.
 
     Returns:
-        One row per pair: `minuend`, `subtrahend`, `n` (items scored in both), `failed` (items with a row in either, but
-        not scored in both), `difference` of the means, `low`, `high`, `p` of no difference, `p_holm` (corrected for all
-        rows), `note` as in `rates`. The interval is Bonett and Price's (2012) for paired proportions at the effective
-        sample size, so that it keeps a width where all items agree. p is where such an interval would touch 0, its
-        variance at least that of independent items: a family of tests needs the far tail, where estimates that are too
-        small count most.
+        One row per pair: `minuend`, `subtrahend`, `n` (items scored in both), `failed` (items with a row in either
+        group that are not scored in both), `difference` of the means, `low`, `high`, `p` (of no difference), `p_holm`
+        (corrected over all rows), `note` as in `rates`. The interval is Bonett and Price's (2012) for paired
+        proportions, at the effective sample size: it keeps a width where all items agree. `p` is where such an interval
+        would touch 0, with a variance not below that of independent items: tests of a family need the far tail, where
+        underestimated variances matter most.
+
+    Raises:
+        UserError: as `rates`; an item has two rows in a group; `against` is not a group.
     """
-    wide, asked = side_by_side(table, by, value), have_rows(table, by)
+    wide = side_by_side(table, by, value)  # items x groups
+    asked = have_rows(table, by)  # items x groups
     groups = list(table[by].dropna().unique())
     if against is not None and against not in groups:
         raise UserError(f"{by} has no group {against!r}: take one of {', '.join(map(str, groups))}")
-    pairs = combinations(groups, 2) if against is None else [(against, group) for group in groups if group != against]
-    rows = [
-        {"minuend": second, "subtrahend": first}
-        | difference((wide[second] - wide[first])[asked[[first, second]].any(axis=1)])
-        for first, second in pairs
-    ]
+    if against is None:
+        pairs = list(combinations(groups, 2))
+    else:
+        pairs = [(against, group) for group in groups if group != against]
+    rows = []
+    for first, second in pairs:
+        in_either = asked[[first, second]].any(axis=1)
+        found = difference((wide[second] - wide[first])[in_either])
+        rows.append({"minuend": second, "subtrahend": first} | found)
     names = ["minuend", "subtrahend", "n", "failed", "difference", "low", "high", "p", "note"]
     result = pd.DataFrame(rows, columns=names)
     result.insert(8, "p_holm", corrected(result["p"]))
@@ -96,7 +110,11 @@ def paired_differences(table: pd.DataFrame, by: str, value: str = "score", again
 
 
 def side_by_side(table: pd.DataFrame, by: str, value: str) -> pd.DataFrame:
-    """A row per persona x prompt item, a column per group of `by`."""
+    """Return the scores with a row per persona x prompt item and a column per group of `by`.
+
+    Raises:
+        UserError: as `rates`, or an item has two rows in a group.
+    """
     check(table, by, value)
     if table.duplicated([*ITEM, by]).any():
         raise UserError(f"an item has several rows in one group of {by}: take their mean first")
@@ -104,38 +122,47 @@ def side_by_side(table: pd.DataFrame, by: str, value: str) -> pd.DataFrame:
 
 
 def have_rows(table: pd.DataFrame, by: str) -> pd.DataFrame:
-    """As `side_by_side`: whether the item has a row in the group, scored or not."""
+    """Return whether each item (row) has a row in each group (column), scored or not; ordered as `side_by_side`."""
     return table.assign(asked=1.0).pivot(index=ITEM, columns=by, values="asked").notna()
 
 
 def difference(differences: pd.Series) -> dict:
-    """One row of `paired_differences`: differences from -1 to 1 or missing, indexed by cluster labels."""
+    """Return one row of `paired_differences`, from `n` to `note`.
+
+    Args:
+        differences: one per item, -1 to 1 or missing; the levels of its index are the cluster labels.
+    """
     scored = differences.dropna()
     x = scored.to_numpy(float)
+    clusters = scored.index.to_frame(index=False)
     row = {"n": len(x), "failed": len(differences) - len(x), "difference": x.mean() if len(x) else np.nan}
-    spread, clusters = (x.var() if len(x) else np.nan), scored.index.to_frame(index=False)
-    worth, strict = (effective(x, clusters, spread, floor) for floor in (FLOOR, 1.0))
+    spread = x.var() if len(x) else np.nan
+    worth = effective(x, clusters, spread)
     middle, error = _bonett_price(x, worth.n)
     low, high = np.clip([middle - worth.t * error, middle + worth.t * error], -1, 1)
+    # The test takes no variance below that of independent items.
+    strict = effective(x, clusters, spread, floor=1.0)
     middle, error = _bonett_price(x, strict.n)
-    return row | {"low": low, "high": high, "p": 2 * stats.t.sf(abs(middle) / error, strict.df), "note": worth.note}
+    p = 2 * stats.t.sf(abs(middle) / error, strict.df)
+    return row | {"low": low, "high": high, "p": p, "note": worth.note}
 
 
 def _bonett_price(x: np.ndarray, n: float) -> tuple[float, float]:
-    """Middle and standard error of a mean of differences with n effective items; missing for n = 0."""
+    """Return the middle and the standard error of a mean of differences with n effective items; missing for n = 0."""
     if n == 0:
         return np.nan, np.nan
     middle = x.mean() * n / (n + 2)
-    return middle, np.sqrt((((x**2).mean() * n + 2) / (n + 2) - middle**2) / (n + 2))
+    square = ((x**2).mean() * n + 2) / (n + 2)
+    return middle, np.sqrt((square - middle**2) / (n + 2))
 
 
 def corrected(p: pd.Series, method: str = "holm") -> pd.Series:
-    """p-values of a family of tests, corrected; missing ones stay missing and don't count as tests.
+    """Correct the p-values of a family of tests. Missing ones stay missing and do not count as tests.
 
     Args:
         p: the p-values.
-        method: `holm` for claims (chance of any false alarm), `fdr_bh` for screens (share of false alarms), `fdr_by`
-            for screens of tests that depend on each other in any way.
+        method: `holm` for claims (probability of any false alarm), `fdr_bh` for screens (share of false alarms),
+            `fdr_by` for screens whose tests depend on each other in any way.
     """
     known = p.dropna()
     if known.empty:
@@ -144,7 +171,7 @@ def corrected(p: pd.Series, method: str = "holm") -> pd.Series:
 
 
 class Effective(NamedTuple):
-    """What clustered items are worth: how many independent items, degrees of freedom, and what is wrong with them."""
+    """What clustered items are worth: `n` independent items, `df` degrees of freedom, and a `note` on problems."""
 
     n: float
     df: float
@@ -152,12 +179,12 @@ class Effective(NamedTuple):
 
     @property
     def t(self) -> float:
-        """Half the width of a 95% interval in standard errors; missing where there is no interval."""
+        """Half the width of a 95% interval in standard errors; missing if no interval is estimable."""
         return stats.t.ppf((1 + LEVEL) / 2, self.df) if self.df else np.nan
 
 
 def effective(values: np.ndarray, clusters: pd.DataFrame, spread: float, floor: float = FLOOR) -> Effective:
-    """How many independent items with variance `spread` have a mean as uncertain as that of these clustered ones.
+    """Return how many independent items would have a mean as uncertain as the mean of these clustered items.
 
     Args:
         values: array (n,) of scores.
@@ -166,15 +193,15 @@ def effective(values: np.ndarray, clusters: pd.DataFrame, spread: float, floor: 
         floor: as in `variance`.
 
     Returns:
-        n is 0 where there is no interval. Where all values are equal, n is the smaller number of clusters: nothing is
-        known of their design effect.
+        n is 0 if no interval is estimable. If all values are equal, n is the smaller number of clusters: such values
+        do not tell the design effect.
     """
     if len(values) == 0:
         return Effective(0.0, 0.0, "nothing scored")
     error, df, fewest = variance(values, clusters, floor)
     if fewest < 1 + 1e-9:
         return Effective(0.0, 0.0, "one item: no interval" if len(values) == 1 else "one cluster: no interval")
-    if df < 1 - 1e-9:  # two clusters of which one has nearly all items: Student's t has no width to give
+    if df < 1 - 1e-9:  # one of two clusters holds nearly all items: Student's t has no finite width
         return Effective(0.0, 0.0, "too few clusters: no interval")
     notes = {"too few clusters": fewest < FEW - 1e-9, "all scores equal": error == 0}
     note = "; ".join(text for text, true in notes.items() if true)
@@ -182,56 +209,89 @@ def effective(values: np.ndarray, clusters: pd.DataFrame, spread: float, floor: 
 
 
 def variance(values: np.ndarray, clusters: pd.DataFrame, floor: float = FLOOR) -> tuple[float, float, float]:
-    """Variance of the mean of clustered values, its degrees of freedom, and the number of clusters it rests on.
+    """Estimate the variance of the mean of clustered values.
+
+    It is the two-way variance of Cameron, Gelbach and Miller (2011), V = V_G + V_H - V_GH: clustered by G, by H, and by
+    their intersection. The bias from the estimated mean is removed: half the squared differences of items that share a
+    cluster are compared with those of items that share none. In balanced tables V is the one from the analysis of
+    variance. Degrees of freedom are Satterthwaite's, but not below the number of clusters less one.
 
     Args:
         values: array (n,).
-        clusters: n rows of labels, in no column (independent items), one, or two that cross.
-        floor: the least it may be, as a share of the variance of independent items.
+        clusters: n rows of labels, in no column (independent items), one column, or two columns that cross.
+        floor: lower bound, as a share of the variance for independent items.
 
     Returns:
-        The variance; the degrees of freedom; the smaller of the two effective numbers of clusters: their number where
-        all are of one size, else less.
-
-    It is the variance of Cameron, Gelbach and Miller (2011), less its bias from the estimated mean: half the squared
-    differences of items that share a cluster are held against those of items that share none. In balanced tables it is
-    that of the analysis of variance. Degrees of freedom are Satterthwaite's, at least the number of clusters less one.
+        The variance; its degrees of freedom; the smaller of the two effective numbers of clusters, which is the number
+        of clusters if all have one size, and smaller otherwise.
     """
-    n, values = len(values), np.asarray(values, float) - np.mean(values)
-    values = values if np.ptp(values) > 1e-9 else np.zeros(n)  # no spread but rounding's
-    codes = [pd.factorize(clusters[c])[0] for c in clusters] + [np.arange(n)] * (2 - clusters.shape[1])
-    cells = pd.factorize(codes[0] * (n + 1) + codes[1])[0]
-    (first, firsts), (second, seconds), (cell, shared) = (_within(values, code) for code in (*codes, cells))
-    total = n * (values @ values)
+    n = len(values)
+    x = np.asarray(values, float) - np.mean(values)
+    x = x if np.ptp(x) > 1e-9 else np.zeros(n)  # a smaller range is rounding error
+    in_g, in_h = _cluster_codes(clusters)  # n each
+    in_gh = pd.factorize(in_g * (n + 1) + in_h)[0]
+    spread_g, pairs_g = _within(x, in_g)
+    spread_h, pairs_h = _within(x, in_h)
+    spread_gh, pairs_gh = _within(x, in_gh)
+    total = float(n * (x @ x))  # of all n x n ordered pairs
 
     def estimate(spread: float, pairs: int) -> float:
+        """Return the sum of the covariances of all pairs that share a cluster, over n squared."""
+        # The covariance of a pair is the mean half squared difference of pairs that share no cluster, less its own.
         apart = n * n - pairs
         return (pairs / apart * (total - spread) - spread) / n**2 if apart else 0.0
 
-    both = estimate(first + second - cell, firsts + seconds - shared)
-    numbers = n * n / firsts, n * n / seconds
-    least = floor * total / n**3
-    return *_floored(both, estimate(first, firsts), estimate(second, seconds), least, numbers), min(numbers)
+    v_g = estimate(spread_g, pairs_g)
+    v_h = estimate(spread_h, pairs_h)
+    v = estimate(spread_g + spread_h - spread_gh, pairs_g + pairs_h - pairs_gh)
+    numbers = n * n / pairs_g, n * n / pairs_h  # of clusters, effective
+    value, df = _floored(v, v_g, v_h, floor * total / n**3, numbers)
+    return value, df, min(numbers)
 
 
-def _within(values: np.ndarray, code: np.ndarray) -> tuple[float, int]:
-    """Sum of half squared differences over all ordered pairs of values that share a code, and the number of pairs."""
-    counts, sums = np.bincount(code), np.bincount(code, values)
-    return counts @ np.bincount(code, values**2) - sums @ sums, counts @ counts
+def _cluster_codes(clusters: pd.DataFrame) -> list[np.ndarray]:
+    """Return two arrays (n,) of cluster numbers; where a column is absent, each item is a cluster of its own."""
+    n = len(clusters)
+    codes = [pd.factorize(clusters[column])[0] for column in clusters]
+    return codes + [np.arange(n)] * (2 - len(codes))
 
 
-def _floored(both: float, first: float, second: float, least: float, clusters: tuple) -> tuple[float, float]:
-    """A two-way variance kept above the least, and its degrees of freedom, from the one-way variances."""
-    value, (one, two) = max(both, least), (number - 1 for number in clusters)
-    if value <= 0 or min(one, two) <= 0:
-        return 0.0, max(min(one, two), 0.0)
-    doubt = first**2 / one + second**2 / two + (first + second - both) ** 2 / (one * two)
-    return value, max(value**2 / doubt if doubt else 0.0, min(one, two))
+def _within(x: np.ndarray, code: np.ndarray) -> tuple[float, int]:
+    """Return the sum of half squared differences over all ordered pairs that share a code, and their number."""
+    counts = np.bincount(code)  # per cluster, as the next two
+    sums = np.bincount(code, x)
+    squares = np.bincount(code, x**2)
+    return float(counts @ squares - sums @ sums), int(counts @ counts)
+
+
+def _floored(v: float, v_g: float, v_h: float, least: float, clusters: tuple[float, float]) -> tuple[float, float]:
+    """Return a two-way variance not below `least`, and its degrees of freedom.
+
+    Args:
+        v: two-way variance.
+        v_g: one-way variance, clustered by G.
+        v_h: one-way variance, clustered by H.
+        least: lower bound of the variance.
+        clusters: effective numbers of clusters of G and of H.
+    """
+    df_g, df_h = (number - 1 for number in clusters)
+    fewest = min(df_g, df_h)
+    value = max(v, least)
+    if value <= 0 or fewest <= 0:
+        return 0.0, max(fewest, 0.0)
+    v_gh = v_g + v_h - v
+    satterthwaite = v_g**2 / df_g + v_h**2 / df_h + v_gh**2 / (df_g * df_h)
+    return value, max(value**2 / satterthwaite if satterthwaite else 0.0, fewest)
 
 
 def check(table: pd.DataFrame, by: str | list[str], value: str) -> None:
-    """Say what a table of scores lacks before anything is computed."""
-    missing = {*ITEM, *([by] if isinstance(by, str) else by), value} - set(table)
+    """Check a table of scores before anything is computed from it.
+
+    Raises:
+        UserError: a column is missing, or a score lies outside 0 to 1.
+    """
+    groups = [by] if isinstance(by, str) else by
+    missing = {*ITEM, *groups, value} - set(table)
     if missing:
         raise UserError(f"the table of scores lacks {', '.join(sorted(missing))}: it has {', '.join(map(str, table))}")
     if not table[value].dropna().between(-1e-9, 1 + 1e-9).all():

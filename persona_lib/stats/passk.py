@@ -1,4 +1,4 @@
-"""pass@k and pass^k: does one of k answers pass, do all? Without bias, from n samples per item.
+"""Estimate pass@k (does one of k answers pass?) and pass^k (do all?), without bias, from n samples per item.
 
 Figure 12 of the paper.
 """
@@ -7,101 +7,124 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import hypergeom
 
 from .. import UserError
 from .intervals import ITEM, rates
 
 
-def pass_at_k(n: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
-    """Chance that one of k samples passes, from c that passed of n: 1 - C(n-c, k) / C(n, k) (Chen et al. 2021).
+def pass_at_k(n: ArrayLike, c: ArrayLike, k: int) -> np.ndarray:
+    """Return the probability that one of k samples passes, 1 - C(n-c, k) / C(n, k) (Chen et al. 2021).
+
+    Args:
+        n: samples of each item.
+        c: samples that passed, for each item.
+        k: samples looked at.
 
     Raises:
-        UserError: k is below 1 or above a number of samples, or c is not from 0 to n.
+        UserError: k is below 1 or above a number of samples, or c is outside 0 to n.
     """
     return 1 - pass_all_k(n, np.asarray(n) - np.asarray(c), k)
 
 
-def pass_all_k(n: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
-    """Chance that all of k samples pass (pass^k), from c that passed of n: C(c, k) / C(n, k). Raises as `pass_at_k`."""
-    n, c = _counts(n, c, k)
+def pass_all_k(n: ArrayLike, c: ArrayLike, k: int) -> np.ndarray:
+    """Return the probability that all of k samples pass (pass^k), C(c, k) / C(n, k).
+
+    Arguments and errors are those of `pass_at_k`.
+    """
+    samples, passed = _counts(n, c, k)
     drawn = np.arange(k)
-    return ((c[..., None] - drawn) / (n[..., None] - drawn)).clip(min=0).prod(-1)
+    # Items x k: the share of passing samples among those left at each draw.
+    left = (passed[..., None] - drawn) / (samples[..., None] - drawn)
+    return left.clip(min=0).prod(-1)
 
 
-def corrected_at_k(n: np.ndarray, c: np.ndarray, k: int, false_positive: float, false_negative: float) -> np.ndarray:
-    """True pass@k, without bias, from c samples of n that a judge of known error rates passed.
+def corrected_at_k(n: ArrayLike, c: ArrayLike, k: int, false_positive: float, false_negative: float) -> np.ndarray:
+    """Return the true pass@k, without bias, from the verdicts of a judge whose error rates are known.
 
-    An item's value can lie outside 0 to 1, and the more so the larger k and the rates: only the mean over many items
-    speaks.
+    A single item's value can lie outside 0 to 1, the more often the larger k and the error rates are. Only the mean
+    over many items is informative.
 
     Args:
         n: samples of each item.
-        c: those that the judge passed.
+        c: samples that the judge passed.
         k: samples looked at.
-        false_positive: chance that the judge passes what should fail.
-        false_negative: chance that it fails what should pass; both independent from sample to sample.
+        false_positive: probability that the judge passes a sample that should fail.
+        false_negative: probability that it fails a sample that should pass. Errors are independent between samples.
 
     Raises:
-        UserError: as `pass_at_k`, and where the judge is no better than chance.
+        UserError: as `pass_at_k`, or the judge is no better than chance.
     """
     skill = 1 - false_positive - false_negative
     if skill <= 0:
-        raise UserError("a judge whose error rates sum to 1 or more says nothing: take another judge")
+        raise UserError("a judge whose error rates sum to 1 or more is not informative: take another judge")
     return 1 - _mix(n, c, k, -false_negative / skill, (1 - false_negative) / skill)
 
 
-def _mix(n: np.ndarray, c: np.ndarray, k: int, passing: float, failing: float) -> np.ndarray:
-    """Mean over all choices of k samples of the product of `passing` for each that passed, `failing` for others."""
-    n, c = _counts(n, c, k)
-    among = np.arange(k + 1)
-    chance = hypergeom.pmf(among, n[..., None], c[..., None], k)
+def _mix(n: ArrayLike, c: ArrayLike, k: int, passing: float, failing: float) -> np.ndarray:
+    """Return the mean, over all choices of k samples, of the product of one factor per sample.
+
+    Args:
+        n: samples of each item.
+        c: samples that passed.
+        k: samples chosen.
+        passing: factor of a sample that passed.
+        failing: factor of any other sample.
+    """
+    samples, passed = _counts(n, c, k)
+    among = np.arange(k + 1)  # passed samples among the k
+    chance = hypergeom.pmf(among, samples[..., None], passed[..., None], k)  # items x (k + 1)
     return (chance * float(passing) ** among * float(failing) ** (k - among)).sum(-1)
 
 
-def _counts(n: np.ndarray, c: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    n, c = np.broadcast_arrays(np.asarray(n, float), np.asarray(c, float))
-    if k < 1 or k != int(k) or (n < k).any():
-        raise UserError(f"pass@{k} needs k from 1 to the number of samples of each item: {np.min(n):.0f} at the least")
-    if ((c < 0) | (c > n)).any():
-        raise UserError("more samples passed than were drawn, or fewer than none: check the counts")
-    return n, c
+def _counts(n: ArrayLike, c: ArrayLike, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return n and c as arrays of one shape. Raise UserError for impossible counts."""
+    samples, passed = np.broadcast_arrays(np.asarray(n, float), np.asarray(c, float))
+    if k < 1 or k != int(k) or (samples < k).any():
+        fewest = f"{np.min(samples):.0f}"
+        raise UserError(f"pass@{k} needs k from 1 to the smallest number of samples of an item: {fewest}")
+    if ((passed < 0) | (passed > samples)).any():
+        raise UserError("the number of samples that passed must lie between 0 and the number drawn: check the counts")
+    return samples, passed
 
 
 def check(ks: Sequence[int], samples: int) -> None:
-    """Refuse, before anything is asked, what so many samples of each item can't tell.
+    """Check, before any model is asked, that so many samples per item suffice for each k.
 
     Raises:
         UserError: a k is below 1 or above the number of samples.
     """
     if wrong := [k for k in ks if not 1 <= k <= samples]:
-        raise UserError(f"pass@{wrong[0]} can't be had of {samples} samples of each item: take k from 1 to {samples}")
+        raise UserError(f"pass@{wrong[0]} is not estimable from {samples} samples per item: take k from 1 to {samples}")
 
 
 def distinct(samples: pd.DataFrame, by: list[str], text: str = "answer") -> pd.DataFrame:
-    """Share of distinct texts among the samples of each item: a model that repeats itself gains nothing from more.
+    """Return the share of distinct texts among the samples of each item: a model that repeats itself gains nothing.
 
     Args:
-        samples: one row per item and sample: `persona_id`, `prompt_id`, `by`, and `text`, missing where it failed.
+        samples: one row per item and sample: `persona_id`, `prompt_id`, `by`, and `text`, missing if it failed.
         by: columns of the groups.
         text: the column whose distinct values count.
 
     Returns:
-        As `intervals.rates`: the mean over items; `failed` are items without a text. It is 1 / n at the least.
+        As `intervals.rates`: the mean over items, at least 1 / n; `failed` are items without a text.
     """
     counts = samples.groupby([*by, *ITEM], sort=False)[text].agg(["nunique", "count"])
-    return rates((counts["nunique"] / counts["count"]).rename("share").reset_index(), by, "share")
+    shares = (counts["nunique"] / counts["count"]).rename("share")
+    return rates(shares.reset_index(), by, "share")
 
 
 def curves(
     samples: pd.DataFrame, by: list[str], ks: Sequence[int] = (1, 2, 4, 8, 16), value: str = "score"
 ) -> pd.DataFrame:
-    """pass@k and pass^k for each group and k, with intervals clustered by persona and prompt.
+    """Return pass@k and pass^k for each group and k, with intervals clustered by persona and prompt.
 
     Args:
-        samples: one row per item and sample: `persona_id`, `prompt_id`, `by`, and `value` 0, 1 or missing (failed).
+        samples: one row per item and sample: `persona_id`, `prompt_id`, `by`, and `value`: 0, 1, or missing if
+            unscored.
         by: columns of the groups, such as model and condition.
-        ks: how many samples are looked at.
+        ks: numbers of samples looked at.
         value: whether the sample passes.
 
     Returns:
@@ -109,7 +132,7 @@ def curves(
         `intervals.rates`. Items with fewer than k scored samples are `failed` for that k.
 
     Raises:
-        UserError: no item has as many samples as the largest k, scored or not.
+        UserError: the table is empty, or no item has as many samples, scored or not, as the largest k.
     """
     if samples.empty:
         raise UserError("there are no samples to draw a curve of: check the filter that made the table")
@@ -132,11 +155,19 @@ def corrected(
     ks: Sequence[int] = (1, 2, 4, 8, 16),
     value: str = "score",
 ) -> pd.DataFrame:
-    """What pass@k would be without a judge's errors, if these were its rates; arguments as in `curves`.
+    """Return pass@k corrected for a judge's errors, if the judge had these error rates.
+
+    Args:
+        samples: as in `curves`.
+        by: as in `curves`.
+        false_positive: as in `corrected_at_k`.
+        false_negative: as in `corrected_at_k`.
+        ks: as in `curves`.
+        value: as in `curves`.
 
     Returns:
-        One row per group and k: `by`, `k`, `judged`: pass@k by the verdicts, `corrected`: without bias, a mean over
-        items that for few of them can lie outside 0 to 1, `n`.
+        One row per group and k: `by`, `k`, `judged` (pass@k by the verdicts), `corrected` (without bias; a mean over
+        few items can lie outside 0 to 1), `n` (items with k scored samples).
     """
     counts = _passed(samples, by, value)
 
@@ -154,7 +185,13 @@ def corrected(
 def known_truths(
     shares: Sequence[float], false_positive: float, false_negative: float = 0.0, ks: Sequence[int] = (1, 2, 4, 8, 16)
 ) -> pd.DataFrame:
-    """What a judge would report of models of which it is known what share of their independent answers passes.
+    """Compute what a judge would report of models of known quality.
+
+    Args:
+        shares: for each model, the share of its independent answers that pass.
+        false_positive: as in `corrected_at_k`.
+        false_negative: as in `corrected_at_k`.
+        ks: numbers of samples looked at.
 
     Returns:
         One row per share and k: `share`, `k`, `true` and `reported` pass@k.
@@ -165,39 +202,44 @@ def known_truths(
 
 
 def headline(table: pd.DataFrame, texts: pd.DataFrame) -> str:
-    """The finding in one sentence, whatever is missing.
+    """Return the finding in one sentence, also if parts are missing.
 
     Args:
-        table: as from `curves`.
-        texts: as from `distinct`.
+        table: result of `curves`.
+        texts: result of `distinct`.
     """
     last = table[table["k"] == table["k"].max()].dropna(subset="rate")
     if last.empty:
-        return f"pass@{table['k'].max()} can't be told: no item has as many samples with a verdict."
+        return f"pass@{table['k'].max()} is not estimable: no item has as many samples with a verdict."
     first = table[(table["measure"] == "pass@k") & (table["k"] == table["k"].min())]["rate"]
     best, worst = (last.loc[last["measure"] == name, "rate"] for name in ("pass@k", "pass^k"))
-    k, one, items = last["k"].iloc[0], table["k"].min(), last["n"].max()
+    k = last["k"].iloc[0]
+    one = table["k"].min()
+    items = last["n"].max()
     ranges = [_range(values) for values in (first, best, worst)]
     return (
-        f"Over {items} items, the critic would keep {ranges[0]} of answers at k = {one}, one of {k} for {ranges[1]} of "
-        f"items and all {k} for {ranges[2]}; {_range(texts['rate'])} of an item's samples are distinct."
+        f"Over {items} items, the critic would keep {ranges[0]} of answers at k = {one}, at least one of {k} for "
+        f"{ranges[1]} of items and all {k} for {ranges[2]}; {_range(texts['rate'])} of an item's samples are distinct."
     )
 
 
 def _range(shares: pd.Series) -> str:
-    """Shares of several groups as one text."""
-    low, high = f"{shares.min():.0%}", f"{shares.max():.0%}"
+    """Return the shares of several groups as one text."""
+    low = f"{shares.min():.0%}"
+    high = f"{shares.max():.0%}"
     return low if low == high else f"{low} to {high}"
 
 
 def _passed(samples: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
-    """Scored samples n and passed samples c of each item."""
+    """Return a row per item: scored samples n and passed samples c."""
     if not samples[value].dropna().isin([0, 1]).all():
         raise UserError(f"{value} of a sample must be 0, 1 or missing")
     return samples.groupby([*by, *ITEM], sort=False)[value].agg(n="count", c="sum").reset_index()
 
 
 def _where_enough(function: Callable, counts: pd.DataFrame, k: int) -> np.ndarray:
-    enough, values = (counts["n"] >= k).to_numpy(), np.full(len(counts), np.nan)
+    """Return the function's value for each item with k scored samples, and missing for the other items."""
+    enough = (counts["n"] >= k).to_numpy()
+    values = np.full(len(counts), np.nan)
     values[enough] = function(counts["n"][enough], counts["c"][enough], k)
     return values

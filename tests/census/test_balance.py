@@ -1,4 +1,4 @@
-"""Balanced subsets: closer to the census than chance, in what is balanced and no worse in what isn't."""
+"""Balanced subsets are closer to the census than random ones where balanced, and not worse elsewhere."""
 
 import numpy as np
 import pandas as pd

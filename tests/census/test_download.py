@@ -1,4 +1,4 @@
-"""Downloads from a stand-in for the Bureau's server: whole, cut and resumed, missing, damaged; without a network."""
+"""Downloads from a stand-in for the Bureau's server: complete, resumed, missing, damaged; and without a network."""
 
 import socket
 import threading
@@ -91,16 +91,16 @@ def test_real_states_are_fetched_once_and_read(shared, bureau, tmp_path):
     assert {path.name for path in files[0].parent.iterdir()} == {path.name for path in files}  # no parts left
 
 
-def test_a_cut_connection_goes_on_where_it_was(served, tmp_path):
+def test_an_interrupted_download_resumes_where_it_stopped(served, tmp_path):
     Bureau.cut.extend([1_000, 2_000])
     files = fetch(tmp_path, served[1])
     assert [asked for path, asked in Bureau.asked if "csv_p" in path] == [None, "bytes=1000-", "bytes=3000-"]
     assert files[0].read_bytes() == (served[0] / "csv_pwy.zip").read_bytes()
 
 
-def test_a_stopped_download_goes_on_in_the_next_call(served, tmp_path):
+def test_a_stopped_download_resumes_in_the_next_call(served, tmp_path):
     Bureau.cut.extend([1_000] + [0] * (download.TRIES - 1))
-    assert "goes on where it was" in refused(tmp_path, served[1], "connection ended after 1,000 of")
+    assert "the download resumes" in refused(tmp_path, served[1], "connection ended after 1,000 of")
     Bureau.asked.clear()
     fetch(tmp_path, served[1])
     assert Bureau.asked[0] == ("/2024/1-Year/csv_pwy.zip", "bytes=1000-")
@@ -127,7 +127,7 @@ def test_a_busy_server_is_asked_again(served, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_named_at_once(bureau, tmp_path):
-    said = refused(tmp_path, bureau[1], r"csv_pwy.zip can't be had \(404")
+    said = refused(tmp_path, bureau[1], r"csv_pwy.zip can't be downloaded \(404")
     assert "check year, state and kind" in said and "--pums" in said and len(Bureau.asked) == 1
 
 
@@ -148,7 +148,7 @@ def test_a_file_without_a_needed_column_is_refused(bureau, tmp_path, column):
 def test_a_file_without_rows_is_refused(bureau, tmp_path):
     persons, _ = pums_files.files()
     pums_files.zipped(bureau[0] / "csv_pwy.zip", {"psam_p56.csv": persons[:0]})
-    refused(tmp_path, bureau[1], "not usable .*holds no rows")
+    refused(tmp_path, bureau[1], "not usable .*has no rows")
 
 
 def test_without_a_network_the_message_says_what_to_do(tmp_path, monkeypatch):
@@ -156,19 +156,19 @@ def test_without_a_network_the_message_says_what_to_do(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     said = refused(tmp_path, f"http://127.0.0.1:{port}", "refused")
-    assert f"fetch http://127.0.0.1:{port}/2024/1-Year/csv_pwy.zip by hand" in said and "--pums" in said
+    assert f"download http://127.0.0.1:{port}/2024/1-Year/csv_pwy.zip by hand" in said and "--pums" in said
 
 
 @pytest.mark.parametrize(
     ("year", "states", "kind", "said"),
     [
         (2024, ["Wyo"], "1-Year", "unknown state 'Wyo'"),
-        (2024, [], "1-Year", "no state is named"),
+        (2024, [], "1-Year", "no state given"),
         (2017, ["WY"], "1-Year", "2018 or later"),
         (2024, ["WY"], "3-Year", "kind must be one of 1-Year, 5-Year"),
     ],
 )
-def test_what_the_bureau_has_not_is_refused_before_anything_is_asked(tmp_path, year, states, kind, said):
+def test_invalid_arguments_are_refused_before_any_request(tmp_path, year, states, kind, said):
     with pytest.raises(UserError, match=said):
         census.download_pums(year, states, kind, folder=tmp_path)
 

@@ -64,7 +64,7 @@ def test_no_drawn_person_is_impossible(drawn):
 
 
 def test_rules_alone_keep_impossible_people_away(population):
-    """Trees that know nothing reach every corner that the rules leave open, and no dead end."""
+    """Uninformed trees reach every combination that the rules allow, and no dead end."""
     nothing = [np.array([value]) for value in (-1, 0, 0)]
     flat = [Tree(tree.ranks, *nothing, np.ones((1, tree.counts.shape[1]), dtype=int)) for tree in population.trees]
     people = replace(population, trees=tuple(flat)).sample(100_000, seed=5)
@@ -226,17 +226,17 @@ def test_codes_the_dictionary_lacks_are_named(tmp_path, column, codes, named):
 
 
 @pytest.mark.parametrize("content", [None, b"no zip at all"])
-def test_a_file_that_holds_no_population_is_refused(tmp_path, content):
+def test_a_file_without_a_population_is_refused(tmp_path, content):
     path = tmp_path / "population.npz"
     if content:
         path.write_bytes(content)
     else:
         np.savez(path, something=np.arange(3))
-    with pytest.raises(UserError, match="holds no population"):
+    with pytest.raises(UserError, match="is not a population file"):
         Population.load(path)
 
 
-def test_a_seed_that_is_no_seed_is_refused(population):
+def test_an_invalid_seed_is_refused(population):
     with pytest.raises(UserError, match="seed must be"):
         population.sample(1, seed=-1)
 

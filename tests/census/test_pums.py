@@ -1,4 +1,4 @@
-"""The Bureau's files as published: every form and year gives the same people; what can't be read is named."""
+"""The Bureau's files as published: every form and year gives the same people; unreadable files are named."""
 
 import re
 
@@ -23,7 +23,7 @@ def real(shared) -> pd.DataFrame:
 
 
 def wrong(paths, said: str) -> str:
-    """The one line for files that can't be read."""
+    """Return the one-line message about files that cannot be read."""
     with pytest.raises(UserError, match=said) as caught:
         census.read_pums(paths)
     assert "\n" not in str(caught.value)
@@ -33,7 +33,7 @@ def wrong(paths, said: str) -> str:
 # --- real files
 
 
-def test_two_real_states_come_whole_with_weights_and_state(shared, real):
+def test_two_real_states_are_read_completely_with_weights_and_state(shared, real):
     raw = [pd.read_csv(shared / "acs" / name) for name in STATES[::2]]
     assert list(real.columns) == [*CENSUS, "state", "weight"]
     assert len(real) == sum(map(len, raw)) == 13_137
@@ -43,7 +43,7 @@ def test_two_real_states_come_whole_with_weights_and_state(shared, real):
     assert real.attrs["years"] == ["2024"] and real.attrs["weights"] == "PWGTP" and real.attrs["files"] == STATES
 
 
-def test_of_them_only_one_soldier_breaks_a_rule(real):
+def test_only_one_real_soldier_breaks_a_rule(real):
     found = {why: len(real.query(rule, engine="python")) for why, rule in IMPOSSIBLE.items()}
     assert {why: n for why, n in found.items() if n} == {"a soldier on a private payroll": 1}
 
@@ -135,7 +135,7 @@ def test_a_five_year_file_in_two_parts_is_read_whole(tmp_path):
 
 def test_files_of_one_kind_alone_are_named(tmp_path):
     persons, housing = write(tmp_path)
-    assert "csv_hwy.zip holds housing units and no persons" in wrong(housing, "name the person file")
+    assert "csv_hwy.zip has housing units and no persons" in wrong(housing, "name the person file")
     assert "csv_pwy.zip lacks the household's HHT, HHL" in wrong(persons, "name the housing file")
 
 
@@ -160,13 +160,13 @@ def test_a_state_without_people_is_named(tmp_path):
     persons, housing = files(state=50)
     empty = zipped(tmp_path / "csv_pvt.zip", {"psam_p50.csv": persons[:0]})
     full = zipped(tmp_path / "csv_hvt.zip", {"psam_h50.csv": housing})
-    assert "csv_pvt.zip holds no rows" in wrong([*write(tmp_path), empty, full], "leave that state out")
+    assert "csv_pvt.zip has no rows" in wrong([*write(tmp_path), empty, full], "leave that state out")
 
 
 def test_a_file_named_twice_is_refused(tmp_path):
     persons, housing = write(tmp_path)
-    wrong([persons, persons, housing], "the same persons come twice")
-    wrong([persons, housing, housing], "the same households come twice")
+    wrong([persons, persons, housing], "the same persons occur twice")
+    wrong([persons, housing, housing], "the same households occur twice")
 
 
 @pytest.mark.parametrize(("column", "kind"), [("PWGTP", 0), ("SCHL", 0), ("SERIALNO", 0), ("HHL", 1), ("SERIALNO", 1)])
@@ -200,7 +200,7 @@ def test_a_damaged_zip_is_named(tmp_path):
     assert str(persons) in wrong([persons, housing], "can't be read as an intact zip")
 
 
-def test_a_code_that_is_no_number_is_named(tmp_path):
+def test_a_code_that_is_not_a_number_is_named(tmp_path):
     persons, housing = files()
     paths = [tmp_path / "p.csv", tmp_path / "h.csv"]
     persons.astype({"SEX": "str"}).assign(SEX="male").to_csv(paths[0], index=False)
@@ -209,7 +209,7 @@ def test_a_code_that_is_no_number_is_named(tmp_path):
 
 
 def test_an_unknown_state_is_named(tmp_path):
-    wrong(write(tmp_path, state=99), r"STATE has codes that are no state \(99\)")
+    wrong(write(tmp_path, state=99), r"STATE has codes of no known state \(99\)")
 
 
 def test_the_maker_of_these_files_covers_every_column():

@@ -1,4 +1,4 @@
-"""Real records: drawn by their weights, none twice while there are enough, the same for a seed."""
+"""Real records: drawn by their weights, nobody twice if there are enough, the same for a seed."""
 
 import numpy as np
 import pandas as pd
@@ -27,19 +27,19 @@ def test_each_is_drawn_in_proportion_to_the_weight():
     assert np.corrcoef(times, weight)[0, 1] > 0.97
 
 
-def test_nobody_comes_twice_while_there_are_enough():
+def test_nobody_is_drawn_twice_if_there_are_enough():
     weight = np.random.default_rng(1).pareto(1, size=500) + 0.01
     for n in (1, 250, 499, 500):
         assert numbered(weight).sample(n, seed=3)["who"].is_unique
     assert sorted(numbered(weight).sample(500)["who"]) == list(range(500))
 
 
-def test_more_than_there_are_repeats_them_by_weight():
+def test_a_draw_of_more_than_there_are_repeats_people_by_weight():
     times = np.bincount(numbered([1, 2, 3, 4]).sample(1_000)["who"])
     assert abs(times - [100, 200, 300, 400]).max() <= 1
 
 
-def test_who_weighs_nothing_is_never_drawn():
+def test_a_person_of_weight_0_is_never_drawn():
     assert set(numbered([0, 1, 0, 1]).sample(50)["who"]) == {1, 3}
     assert set(numbered([0, 1, 0, 1]).sample(2)["who"]) == {1, 3}
     for weights in np.random.default_rng(0).exponential(size=(200, 7)).tolist():
@@ -48,19 +48,19 @@ def test_who_weighs_nothing_is_never_drawn():
 
 
 @pytest.mark.parametrize("weights", [[0, 0], [1, -1], [1, None], [1, float("inf")]])
-def test_weights_that_are_none_are_refused(weights):
+def test_invalid_weights_are_refused(weights):
     with pytest.raises(UserError, match="weights must be numbers of 0 or more, and not all 0"):
         numbered(weights).sample(1)
 
 
 @pytest.mark.parametrize(("n", "seed", "said"), [(0, 0, "n must be"), (2.5, 0, "n must be"), (1, -1, "seed must be")])
-def test_a_number_of_people_or_a_seed_that_is_none_is_refused(n, seed, said):
+def test_an_invalid_number_of_people_or_seed_is_refused(n, seed, said):
     with pytest.raises(UserError, match=said):
         numbered([1, 1]).sample(n, seed)
 
 
 def test_records_drawn_are_as_near_to_the_weighted_census_as_chance_allows(real):
-    """And a draw that ignores the weights is not."""
+    """A draw that ignores the weights is not."""
     target = distances.shares(real)
     drawn = distances.tvd(distances.shares(Records(real).sample(4_000, seed=1)), target).mean()
     uniform = distances.tvd(distances.shares(real.drop(columns="weight")), target).mean()
@@ -84,7 +84,7 @@ def test_personas_are_drawn_from_records_as_from_a_population(real):
     assert "Wyoming" not in personas.describe(people.drop(columns="place of birth").iloc[0])
 
 
-def test_personas_of_records_are_balanced_on_weighted_shares_and_nobody_comes_twice(real):
+def test_personas_of_records_are_balanced_on_weighted_shares_and_nobody_is_drawn_twice(real):
     adults = real[real["age"] >= 18]
     people = personas.sample(500, seed=2, population=Records(real), where="age >= 18")
     random = personas.sample(500, seed=2, population=Records(real), where="age >= 18", balanced=False)

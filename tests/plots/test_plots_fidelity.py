@@ -20,7 +20,7 @@ def square(n: int, undefined: int = 0) -> pd.DataFrame:
 
 
 def each(n: int, kappa: float = 0.4, undefined: int = 0) -> pd.DataFrame:
-    """Agreement of two judges in the shoes of n people."""
+    """Agreement of two judges in the role of n people."""
     table = pd.DataFrame({"n": 10, "raw": 0.7, "kappa": kappa, "low": kappa - 0.3, "high": kappa + 0.3}, range(n))
     table.index = pd.Index([f"{i:06x}" for i in range(n)], name="persona_id")
     table.loc[table.index[:undefined], ["kappa", "low", "high"]] = np.nan
@@ -75,7 +75,7 @@ def test_a_matrix_shows_each_kappa_once_for_either_order_and_leaves_undefined_on
     values = kappas.to_numpy()[np.triu_indices(4, 1)]
     for value in values[~np.isnan(values)]:
         assert shown.count(f"{value:.2f}".replace("-", "-")) >= 2
-    assert "n = 4 people, 6 pairs. Grey: undefined (1 pairs), or oneself." in " ".join(shown).replace("\n", " ")
+    assert "n = 4 people, 6 pairs. Grey: undefined (1 pairs), or the diagonal." in " ".join(shown).replace("\n", " ")
 
 
 def test_the_bars_of_a_histogram_hold_every_defined_pair():
@@ -86,11 +86,11 @@ def test_the_bars_of_a_histogram_hold_every_defined_pair():
     assert "local  (n = 66 pairs, 2 undefined)" in figures.said(ax)
 
 
-def test_each_person_has_a_point_per_pair_of_judges_and_the_raters_beside_them():
+def test_each_person_has_a_point_per_pair_of_judges_and_one_of_the_human_raters():
     ax = FULL["by_person"]()
     points = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
     assert points["kappa, local with people"] == [0.2] * 3 and np.isnan(points["kappa, local with gpt"][0])
-    assert points["raters among each other"] == [0.6] * 3
+    assert points["human raters with each other"] == [0.6] * 3
     assert "1 of 6 undefined" in figures.said(ax).replace("\n", " ")
 
 

@@ -58,7 +58,7 @@ def test_each_cell_says_its_share_and_people_and_a_group_of_nobody_is_marked():
     assert shown.count("none") == 3 and "nobody is in the group (3 of 11)" in " ".join(shown).replace("\n", " ")
 
 
-def test_a_group_without_a_score_is_no_zero():
+def test_a_group_without_a_score_is_not_shown_as_zero():
     shown = figures.said(crossings(scores(np.nan)))
     assert "?" in shown.split(" | ") and "0%\n" not in shown and "nothing could be scored" in shown
 

@@ -1,4 +1,4 @@
-"""Figures of judges' audits: what the tables say is what is drawn, what can't be had is said, and all can be read."""
+"""Figures of judges' audits: what the tables say is what is drawn, missing values are explained, all can be read."""
 
 import figures
 import numpy as np
@@ -54,7 +54,7 @@ def test_every_figure_of_the_module_is_looked_at():
 
 def test_each_corner_counts_its_choices_and_those_without_one_are_counted():
     shown = figures.said(FULL["orders"]())
-    for text in ("the first is taken: 1", "the second is taken: 1", "taken in both: 1", "left in both: 1"):
+    for text in ("first chosen: 1", "second chosen: 1", "chosen in both orders: 1", "rejected in both orders: 1"):
         assert text in shown
     assert "n = 4 pairs of answers, 1 without a choice" in shown
 
@@ -84,7 +84,7 @@ def test_guessing_stands_beside_each_share():
     assert "chain of thought  (n = 8, 1 unscored)" in figures.said(ax)
 
 
-def test_ranks_are_written_and_a_missing_one_is_no_rank():
+def test_ranks_are_written_and_missing_ones_say_not_ranked():
     shown = figures.said(FULL["ranks"]()).split(" | ")
     assert {"1  (80%)", "2  (60%)", "1  (70%)", "2  (50%)"} <= set(shown) and shown.count("not ranked") == 2
 

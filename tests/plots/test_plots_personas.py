@@ -67,9 +67,9 @@ def test_each_row_of_two_attributes_sums_to_one_and_rows_of_few_people_are_count
     for panel in ax.figure.axes[:2]:
         cells = panel.collections[0].get_array().reshape(-1, 2)
         assert cells.sum(axis=1).tolist() == pytest.approx([1, 1, 1])
-    assert "Rows in which fewer than 10 would be are left out: 1" in figures.said(ax).replace("\n", " ")
+    assert "Rows with fewer than 10 expected people are left out: 1" in figures.said(ax).replace("\n", " ")
 
 
 def test_a_step_is_as_far_from_the_census_core_as_the_table_says():
     ax = FULL["drift"]()
-    assert list(ax.lines[0].get_xdata()) == [0.1, 0.1] and "written detail  (n = 12, 1 unread)" in figures.said(ax)
+    assert list(ax.lines[0].get_xdata()) == [0.1, 0.1] and "written detail  (n = 12, 1 unscored)" in figures.said(ax)

@@ -11,7 +11,7 @@ SCRIPT = ROOT / "benchmarks" / "coverage.py"
 
 @pytest.fixture(autouse=True, scope="module")
 def quick_collection():
-    """statsmodels collects garbage at each correction; what pytest has loaded need not be looked through each time."""
+    """Freeze what pytest has loaded: statsmodels collects garbage at each correction, and would scan it each time."""
     gc.freeze()
     yield
     gc.unfreeze()
@@ -19,7 +19,7 @@ def quick_collection():
 
 @pytest.fixture(scope="module")
 def coverage():
-    """The benchmark that simulates studies."""
+    """Return the benchmark that simulates studies."""
     spec = importlib.util.spec_from_file_location("coverage_benchmark", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""Kappa and its kin: against scikit-learn, statsmodels and figures of the packages krippendorff and irrCAC."""
+"""Kappa and related coefficients: against scikit-learn, statsmodels and the packages krippendorff and irrCAC."""
 
 import numpy as np
 import pandas as pd
@@ -130,7 +130,7 @@ def test_what_cannot_be_estimated_is_a_row_that_says_so():
     assert (lonely["note"] == "nothing scored").all() and (lonely["failed"] == 2).all()
 
 
-def test_no_interval_leaves_minus_one_to_one_and_nothing_shared_is_no_kappa():
+def test_intervals_stay_within_minus_one_and_one_and_no_shared_item_means_no_kappa():
     clusters = pd.DataFrame({"persona_id": np.repeat(range(4), 5), "prompt_id": list(range(5)) * 4})
     same = list("A" * 19 + "B")
     table = coefficients(same, same, clusters).drop("raw agreement")
@@ -145,7 +145,7 @@ def test_choices_that_do_not_match_are_refused():
         coefficients(["A", "C"], ["A", "B"], options="AB")
 
 
-def test_the_names_that_hold_are_in_one_place():
+def test_the_wings_face_gives_the_same_functions():
     assert stats.pass_at_k(4, 1, 2) == pytest.approx(0.5)
     assert stats.rates and stats.paired_differences and stats.kappa_matrix is kappa_matrix
 

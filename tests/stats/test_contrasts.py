@@ -1,4 +1,4 @@
-"""McNemar, the logistic model and the control for length: against statsmodels, planted effects, and odd tables."""
+"""The logistic model and the control for length: against statsmodels, planted effects, and odd tables."""
 
 import numpy as np
 import pandas as pd

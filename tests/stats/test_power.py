@@ -43,7 +43,7 @@ def test_personas_and_prompts_beyond_the_items_add_nothing():
     assert more.loc[0, ["n_personas", "n_prompts", "n_items"]].tolist() == [1000, 700, 100]
 
 
-def test_what_no_number_of_personas_can_show_is_said():
+def test_a_difference_that_no_number_of_personas_can_show_is_noted():
     row = sample_size(0.05, n_prompts=10, icc_prompt=0.2).iloc[0]
     assert row["note"].startswith("10 prompts are too few") and row[["n_personas", "n_items"]].isna().all()
     assert minimum_detectable(1, 10).loc[0, "note"].startswith("no difference can be shown")
@@ -58,6 +58,6 @@ def test_what_no_number_of_personas_can_show_is_said():
         (lambda: minimum_detectable(10, 10, rate=1.0), "rate of 1.0"),
     ],
 )
-def test_a_plan_that_cannot_be_is_refused(call, message):
+def test_an_impossible_plan_is_refused(call, message):
     with pytest.raises(UserError, match=message):
         call()
