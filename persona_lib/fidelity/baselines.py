@@ -68,8 +68,8 @@ def _folds(n: int, folds: int, seed: int) -> Iterable[tuple[np.ndarray, np.ndarr
 def _predict(features: pd.DataFrame, train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
     """Predict the answers of the rows `test` from those of the rows `train`."""
     from sklearn.linear_model import LogisticRegression  # a second, as in `_folds`
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.pipeline import make_pipeline  # the same
+    from sklearn.preprocessing import StandardScaler  # the same
 
     if train["answer"].nunique() == 1:  # a logit needs two classes
         return np.repeat(train["answer"].iloc[0], len(test))
