@@ -6,6 +6,7 @@ all: a reader, or a run that was killed, never meets half a file.
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from . import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pydantic import ValidationError
 
 ROOT = Path(__file__).parent.parent  # of the checkout: notebooks/, params/, outputs/
 TABLES = (".parquet", ".csv", ".jsonl")
@@ -27,7 +29,7 @@ def read_table(path: Path | str) -> "pd.DataFrame":
     Raises:
         UserError: the name ends otherwise, the file is missing, or it holds no such table.
     """
-    import pandas as pd  # half a second, for which commands without tables need not wait
+    import pandas as pd  # saves half a second in commands without tables
 
     path = Path(path)
     if path.suffix not in TABLES:
@@ -56,9 +58,9 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                 row = json.loads(line) if line.strip() else None
                 json.dumps(row, ensure_ascii=False).encode()  # half a character, written as an escape, can't be sent
             except ValueError as error:
-                raise UserError(f"{path} line {number} is no JSON ({error}): correct it or leave it out") from error
+                raise UserError(f"{path} line {number} is not JSON ({error}): correct it or leave it out") from error
             if row is not None and not isinstance(row, dict):
-                raise UserError(f'{path} line {number} is no JSON object: write {{"prompt": ...}} on each line')
+                raise UserError(f'{path} line {number} is not a JSON object: write {{"prompt": ...}} on each line')
             if row is not None:
                 yield row
 
@@ -83,11 +85,23 @@ def unreadable(path: Path | str, form: str, error: Exception) -> UserError:
     return UserError(f"{path} can't be read as {form}: {' '.join(str(error).split())[:200]}")
 
 
+def first_error(error: "ValidationError", whole: str = "the file") -> str:
+    """Return where pydantic found the first error, and which, in one line; `whole` names what has no place in it."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
+
+
 def write(path: Path, writer: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all: `writer` fills a file beside it, which then takes its place."""
-    half = path.with_name(f".{path.name}.part")
-    writer(half)
-    half.replace(path)
+    """Write a file whole or not at all: `writer` fills a file beside it, which then takes its place.
+
+    The file beside it has the same suffix, and a name of its own in each process; after an error it is removed.
+    """
+    half = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        writer(half)
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

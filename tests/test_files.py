@@ -25,9 +25,9 @@ def test_texts_stay_as_they_are_written(tmp_path, suffix):
         ("none.csv", None, "no file .*none.csv"),
         ("t.parquet", "a", "can't be read as parquet"),
         ("t.csv", "", "can't be read as csv"),
-        ("t.jsonl", '{"a": 1}\n{"a"', "line 2 is no JSON"),
-        ("t.jsonl", "[1]", "line 1 is no JSON object"),
-        ("t.jsonl", '{"a": "\\ud83d"}', "line 1 is no JSON"),
+        ("t.jsonl", '{"a": 1}\n{"a"', "line 2 is not JSON"),
+        ("t.jsonl", "[1]", "line 1 is not a JSON object"),
+        ("t.jsonl", '{"a": "\\ud83d"}', "line 1 is not JSON"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_said_in_one_line(tmp_path, name, content, said):

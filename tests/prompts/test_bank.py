@@ -334,10 +334,10 @@ def test_a_file_that_cannot_be_used_is_named_with_what_is_wrong(tmp_path, text, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"prompt": "Why?"}\n{"prompt": \n', r"bad.jsonl line 2 is no JSON"),
-        ('["Why?"]\n', r"bad.jsonl line 1 is no JSON object"),
+        ('{"prompt": "Why?"}\n{"prompt": \n', r"bad.jsonl line 2 is not JSON"),
+        ('["Why?"]\n', r"bad.jsonl line 1 is not a JSON object"),
         ('{"prompt": 5}\n{"prompt": null}\n', r"no text as prompt in rows 1, 2"),
-        ('{"prompt": "half \\ud800 a sign?"}\n', r"bad.jsonl line 1 is no JSON .*surrogates"),
+        ('{"prompt": "half \\ud800 a sign?"}\n', r"bad.jsonl line 1 is not JSON .*surrogates"),
         ("", r"no column 'prompt': it has none"),
     ],
 )
