@@ -19,7 +19,7 @@ import pandas as pd
 from raking import rake
 
 from persona_lib.census import Population
-from persona_lib.personas import origins, psychographics
+from persona_lib.personas import origins, personality, psychographics
 from persona_lib.personas.psychographics import RELIGIONS, crossed
 
 PEOPLE = 400_000
@@ -342,9 +342,9 @@ def norms(people: pd.DataFrame, figures: Path) -> pd.DataFrame:
     table = table.assign(sex=table["sex"].str.capitalize(), age=table["age_group"].map(middle))
     table = table.rename(columns={"domain": "trait", "mean_item_1to5": "mean", "sd_item_1to5": "spread"})
     table = table[["sex", "age", "trait", "mean", "spread"]].reset_index(drop=True)
-    mean, spread = psychographics.norms_of(people, table)
+    mean, spread = personality.norms_of(people, table)
     total = np.sqrt(mean.var(axis=0) + (spread**2).mean(axis=0))
-    place = [psychographics.TRAITS.index(trait) for trait in table["trait"]]
+    place = [personality.TRAITS.index(trait) for trait in table["trait"]]
     table["mean"] = (table["mean"] - mean.mean(axis=0)[place]) / total[place]
     table["spread"] /= total[place]
     return table.round(4)

@@ -28,7 +28,7 @@ class _OneLine(TyperGroup):
             typer.echo(f"error: {error.strerror or error}{where}", err=True)
         except KeyboardInterrupt:
             kept = f"everything answered so far is kept in {store.default_path()}"
-            typer.echo(f"\nstopped by Ctrl-C; {kept}; the same command goes on from there", err=True)
+            typer.echo(f"\nstopped by Ctrl-C; {kept}; run it again to continue", err=True)
             raise typer.Exit(130) from None
         raise typer.Exit(1)
 

@@ -1,8 +1,10 @@
 """Seeds: the register of random streams, and stable hashes for ids.
 
-Every random draw of the package is made by `rng(stream, seed)`. Two streams never share their numbers, so that a change
-in one step leaves all other draws as they were. A stream that is called without a number of its own draws what the bare
-seed gives. The numbers are part of every result: never change one.
+A random draw of our own that a seed decides is made by `rng(stream, seed)`, so that a change in one step leaves the
+draws of all others as they are. Streams without a number draw what the bare seed gives; two streams share the number
+71 since the first release. Outside the register are what libraries draw (scikit-learn's and pandas' `random_state` take
+the bare seed), hard negatives (a hash per prompt), and the jitter of a figure, which needs no seed. The numbers are
+part of every result: never change one.
 """
 
 from hashlib import sha256

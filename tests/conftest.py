@@ -49,7 +49,7 @@ def replay(tmp_path_factory, offline) -> Path:
 
 @pytest.fixture(scope="module")
 def browser():
-    """A headless Chromium, in whose tests a loop runs; where it is missing, what looks at pages is skipped."""
+    """A headless Chromium; without it, tests of pages are skipped. An event loop runs while it is open."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if not program:
         pytest.skip("no chromium: apt-get install chromium")

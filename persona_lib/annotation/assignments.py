@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError, model_validator
 
-from .. import UserError, seeds
+from .. import UserError, files, seeds
 from .items import ITEM
 
 Letter = Literal["A", "B"]
@@ -68,7 +68,7 @@ class Study(BaseModel):
 
 def save(study: Study, folder: Path) -> None:
     """Write a folder's assignments.json, in ASCII: UTF-8 can't encode half a surrogate pair, which a text may hold."""
-    (folder / MANIFEST).write_text(json.dumps(study.model_dump(), indent=1), "ascii")
+    files.write_text(folder / MANIFEST, json.dumps(study.model_dump(), indent=1))
 
 
 def load(folder: str | Path) -> Study:
@@ -83,9 +83,9 @@ def load(folder: str | Path) -> Study:
     try:
         return Study.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise UserError(f"{path} is damaged ({where}: {first['msg']}): restore it from a copy") from None
+        raise UserError(
+            f"{path} is damaged ({files.first_error(error, 'the whole')}): restore it from a copy"
+        ) from None
 
 
 def assign(items: pd.DataFrame, raters: int, seed: int, checks: int) -> list[Assignment]:
@@ -103,7 +103,7 @@ def assign(items: pd.DataFrame, raters: int, seed: int, checks: int) -> list[Ass
     for persona, own in items.groupby("persona_id", sort=False):
         digest = seeds.digest(json.dumps([seed, checks, own.to_dict("records")]), KEY_DIGITS)
         rng = seeds.rng("orders of a rater", seed, int(digest, 16))
-        # Per item, 1 if the first answer is shown as B: half of the items. Raters come in twos with opposite places.
+        # Per item, 1 if the first answer is shown as B: half of the items. Raters come in pairs with opposite places.
         halves = [rng.permutation(np.arange(len(own)) % 2) for _ in range(0, raters, 2)]
         for rater in range(raters):
             half = halves[rater // 2] ^ rater % 2

@@ -36,8 +36,8 @@ def majority(ratings: pd.DataFrame, kept: int = KEPT, seed: int = 0) -> pd.DataF
 
     `kept` raters count per question, an odd number, so that there is no tie. Raters who rated most of the persona's
     questions come first. Among equals a hash of seed, persona and rater decides, once for all questions of the persona.
-    It does not regard what they chose: dropping the rater who agrees least would make people look more alike than they
-    are. Submissions that `annotation.read` rejects are dropped before, which is why there is a fourth rater. If fewer
+    The hash ignores their choices: dropping the rater who agrees least would make people look more alike than they are.
+    Submissions that `annotation.read` rejects are dropped before, which is why there is a fourth rater. If fewer
     than `kept` remain, a tie or a single vote is no majority.
 
     Args:

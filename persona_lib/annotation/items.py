@@ -7,7 +7,7 @@ import pandas as pd
 
 from .. import UserError, files, seeds
 from ..personas import profiles
-from ..preferences import dataset
+from ..preferences import dataset, ingredients
 
 ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
 SPARE = 2  # questions written for each one rated, as in the paper, because some get no answer
@@ -18,23 +18,26 @@ def read(path: Path, people: Path | None = None) -> pd.DataFrame:
 
     Args:
         path: a .parquet, .csv or .jsonl file, or a folder that `persona pairs` wrote.
-        people: a file of personas, if `path` is a file of preference pairs.
+        people: a file of personas, if `path` is a file of preference pairs: ours or the published ones, as in
+            `ingredients.people`.
 
     Returns:
         A table of items as it is; otherwise as returned by `of_pairs`.
 
     Raises:
-        UserError: a file has another suffix, or can't be read as what its suffix says.
+        UserError: a file has another suffix or can't be read as what its suffix says, or the personas are invalid (see
+            `ingredients.people`).
     """
     if path.is_dir():
         pairs, personas, _ = dataset.read(path)
         return of_pairs(pairs, personas)
-    return of_pairs(_table(path), _table(people)) if people else _table(path)
-
-
-def _table(path: Path) -> pd.DataFrame:
     table = files.read_table(path)
-    return table.reset_index() if table.index.name else table
+    table = table.reset_index() if table.index.name else table
+    if people is None:
+        return table
+    if "persona_id" in table:
+        table["persona_id"] = table["persona_id"].astype("str")  # as `ingredients.people` reads ids
+    return of_pairs(table, ingredients.people(0, path=people))  # 0 has no effect: a file is taken whole
 
 
 def of_pairs(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:

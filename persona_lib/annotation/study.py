@@ -5,11 +5,12 @@ tells how to run a study.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from .. import UserError, seeds
+from .. import UserError, files, seeds
 from . import assignments, questionnaire, submissions, tables
 from .counting import KEPT, majority, reliability, votes
 from .items import checked
@@ -43,8 +44,8 @@ def export(
             `prompt_id`, `prompt`, `first` and `second` (the two answers), maybe `pair_id`. All rows are used.
         folder: a new or empty folder. Publish only its pages/: assignments.json reveals which answer is which.
         raters: pages per persona.
-        seed: of the order of questions and answers. Raters come in twos with opposite places: what one sees as A, the
-            other sees as B. Each sees the first answer as A in half of the questions.
+        seed: of the order of questions and answers. Raters come in pairs: what one sees as A, the other sees as
+            B. Each sees the first answer as A in half of the questions.
         checks: attention checks per page, spread over it.
         post_to: address that finished answers are sent to, in addition to the download; pages contact no other.
         participant: name of the parameter in a page's address that carries the participant's number; None for none.
@@ -78,7 +79,7 @@ def export(
     pages = questionnaire.pages(study, shown, templates)
     (folder / "pages").mkdir(parents=True, exist_ok=True)
     for assignment, page in zip(study.assignments, pages, strict=True):
-        (folder / assignment.file).write_text(page, "utf-8")
+        files.write_text(folder / assignment.file, page)
     assignments.save(study, folder)  # last, so that a folder with a manifest is complete
     return pd.DataFrame([_page(assignment) for assignment in study.assignments])
 
@@ -178,9 +179,9 @@ def write(handed_in: pd.DataFrame, folder: str | Path, kept: int = KEPT, seed: i
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in written.items():
-        table.to_parquet(folder / f"{name}.parquet")
+        files.write(folder / f"{name}.parquet", table.to_parquet)
         flat = table.reset_index()
         texts = flat.select_dtypes("str")
         flat[texts.columns] = texts.apply(lambda column: column.str.replace(r"^(?=[=+@\t\r-])", "'", regex=True))
-        flat.to_csv(folder / f"{name}.csv", index=False)
+        files.write(folder / f"{name}.csv", partial(flat.to_csv, index=False))
     return written

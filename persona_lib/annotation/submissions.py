@@ -164,7 +164,7 @@ class Reader:
 
 
 def _against(given: Submission, questions: list[Question], verified: bool) -> Iterator[tuple[str, str]]:
-    """Yield what speaks against counting a submission, the most serious first: a status and a reason each."""
+    """Yield a status and a reason for each problem that excludes a submission, the most serious first."""
     answers, n = given.answers, len(questions)
     answered = sum(map(_whole, answers))
     if len(answers) > n:
@@ -181,7 +181,7 @@ def _against(given: Submission, questions: list[Question], verified: bool) -> It
         yield "failed_check", f"{checks.count(False)} of {len(checks)} attention checks failed"
     letters = [choice for choice, q in chosen if q.item is not None]
     if len(set(letters)) == 1 and len(letters) >= LEAST_SAME:
-        yield "same_side", f"answer {letters[0]} was chosen in all {len(letters)} questions, whatever stood there"
+        yield "same_side", f"answer {letters[0]} was chosen in all {len(letters)} questions, whatever it said"
     if not _consistent_times(given):
         yield "clock", "the times contradict each other: a clock was set back, or they were changed"
 
@@ -200,7 +200,7 @@ def _consistent_times(given: Submission) -> bool:
 
 
 def _notes(given: Submission) -> list[str]:
-    """Return what deserves a look, but is no reason against counting."""
+    """Return what deserves a look, but does not exclude a submission."""
     reasons = [answer.reason for answer in given.answers]
     markup = [str(n) for n, reason in enumerate(reasons, 1) if _MARKUP.search(reason)]
     notes = [f"markup in the reason of question {', '.join(markup)}"] if markup else []

@@ -123,7 +123,7 @@ def choose(items: pd.DataFrame, judge: LanguageModel, templates: str | None = No
         without a choice. Chance is a half.
     """
     judged = verdicts.prefer(judge, items, templates, step="comparisons")
-    score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
+    score = verdicts.scored(judged["choice"])
     return judged.assign(prompt_id=items["prompt_id"], score=score)
 
 
@@ -156,21 +156,13 @@ def whose(
     most = min(len(LETTERS), len(people))
     if not 2 <= among <= most:
         raise UserError(f"cannot choose among {among} of {len(people)} people: take 2 to {most}")
+    lineups, places = _lineups(items, people, among, seed)
     template = load_template("whose", templates)
-    rng = seeds.rng("candidates of a choice", seed)
-    texts = profiles.texts(people)
-    letters = LETTERS[:among]
-    messages = []
-    places = []
-    for item in items.itertuples():
-        distractors = rng.choice(people.index.drop(item.persona_id), among - 1, replace=False)
-        candidates = [item.persona_id, *distractors]
-        order = rng.permutation(among)
-        places.append(int(np.flatnonzero(order == 0)[0]))
-        lineup = [f"({letter})\n{texts[candidates[k]]}\n" for letter, k in zip(letters, order, strict=True)]
-        values = {"personas": "\n".join(lineup), "question": item.prompt, "answer": item.chosen}
-        messages.append(template.messages(values))
-    got = judge.choices(messages, tuple(letters), step="whose answers")
+    messages = [
+        template.messages({"personas": lineup, "question": item.prompt, "answer": item.chosen})
+        for lineup, item in zip(lineups, items.itertuples(), strict=True)
+    ]
+    got = judge.choices(messages, tuple(LETTERS[:among]), step="whose answers")
     table = items[["persona_id", "prompt_id"]].assign(judge=judge.name, place=places)
     chances = got.probabilities  # items x candidates
     if len(places):
@@ -181,3 +173,24 @@ def whose(
         right = score = np.empty(0)
     table = table.assign(p_right=right, score=score)
     return table.assign(failure=pd.Series(got.why(), table.index, dtype="str"))
+
+
+def _lineups(items: pd.DataFrame, people: pd.DataFrame, among: int, seed: int) -> tuple[list[str], list[int]]:
+    """Draw the people to choose from for each item; arguments as in `whose`.
+
+    Returns:
+        - The profiles of each item, lettered, as one text.
+        - The place of the right person among them, from 0.
+    """
+    rng = seeds.rng("candidates of a choice", seed)
+    texts = profiles.texts(people)
+    lineups = []
+    places = []
+    for item in items.itertuples():
+        distractors = rng.choice(people.index.drop(item.persona_id), among - 1, replace=False)
+        candidates = [item.persona_id, *distractors]
+        order = rng.permutation(among)
+        places.append(int(np.flatnonzero(order == 0)[0]))
+        lettered = zip(LETTERS[:among], order, strict=True)
+        lineups.append("\n".join(f"({letter})\n{texts[candidates[k]]}\n" for letter, k in lettered))
+    return lineups, places

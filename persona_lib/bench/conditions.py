@@ -4,6 +4,7 @@ Section 5 of the paper, Fig. 10. Each condition is a template.
 """
 
 from collections.abc import Sequence
+from itertools import product
 from math import lcm
 from typing import Any
 
@@ -104,15 +105,11 @@ def conditioning(
     no_twins(writers)
     if samples > 1 and temperature <= 0:
         raise UserError(f"{samples} samples at temperature 0 would be one and the same: set a temperature above 0")
-    answers = pd.concat(
-        [
-            _answer(drawn, writer, condition, words, templates, sample, temperature)
-            for writer in writers
-            for condition in conditions
-            for sample in range(samples)
-        ],
-        ignore_index=True,
-    )
+    parts = [
+        _answer(drawn, writer, condition, words, templates, sample, temperature)
+        for writer, condition, sample in product(writers, conditions, range(samples))
+    ]
+    answers = pd.concat(parts, ignore_index=True)
     answered = answers[answers["answer"].notna()].sort_values("persona_id", kind="stable")
     judged = verdicts.critic(judge, answered, templates=templates, probabilities=probabilities)
     table = answers.join(judged)

@@ -13,6 +13,7 @@ from scipy import stats
 
 from .. import UserError
 from ..attributes import BY_NAME
+from ..personas import profiles
 from ..stats.intervals import ITEM, LEVEL, check, corrected, effective, rate, variance
 
 MOST = 40  # values of an attribute that can be told apart in a table or figure
@@ -43,23 +44,18 @@ def broad(people: pd.DataFrame) -> pd.DataFrame:
     """
     made: dict[str, Any] = {}
     if "age" in people:
-        made["age group"] = _banded(people["age"].astype(float), [*AGES], [*AGES.values()])
+        made["age group"] = profiles.banded(people["age"], AGES)
     if "race" in people:
         races = {race: _race(race) for race in people["race"].dropna().unique()}
         made["race group"] = pd.Categorical(people["race"].map(races), [*RACES.values(), SEVERAL, OTHER_RACE])
     if "education" in people:
-        order = list(BY_NAME["education"].labels)
-        place = people["education"].astype("str").map({label: i for i, label in enumerate(order)}).astype(float)
-        made["schooling"] = _banded(place, [order.index(label) for label in SCHOOLS], [*SCHOOLS.values()])
+        places = {label: i for i, label in enumerate(BY_NAME["education"].labels)}
+        starts = {places[label]: name for label, name in SCHOOLS.items()}
+        made["schooling"] = profiles.banded(people["education"].astype("str").map(places), starts)
     if "political views" in people:
         parties = {views: _party(views) for views in people["political views"].dropna().unique()}
         made["party"] = pd.Categorical(people["political views"].map(parties), [*PARTIES.values(), NEITHER])
     return people.assign(**made)
-
-
-def _banded(values: pd.Series, starts: list[int], labels: list[str]) -> pd.Series:
-    """Return the band of each value; a band goes from its start to the next one, the last one has no end."""
-    return pd.cut(values, [*starts, np.inf], right=False, labels=labels)
 
 
 def _race(race: str) -> str:
@@ -72,13 +68,13 @@ def _party(views: str) -> str:
     return next((party for word, party in PARTIES.items() if word in views), NEITHER)
 
 
-def members(people: pd.DataFrame, conditions: dict[str, dict]) -> pd.DataFrame:
+def members(people: pd.DataFrame, groups: dict[str, dict]) -> pd.DataFrame:
     """Return who belongs to which group.
 
     Args:
         people: personas, index `persona_id`.
-        conditions: by group, its predicates: attributes and the value or list of values they must have, as in a YAML
-            file: {'older women': {'sex': 'Female', 'age band': ['65 to 74', '75 or older']}}.
+        groups: by group, its predicates: attributes and the value or list of values they must have, as in a YAML file:
+            {'older women': {'sex': 'Female', 'age band': ['65 to 74', '75 or older']}}.
 
     Returns:
         Index `persona_id`, a boolean column per group. Groups may overlap and may be empty.
@@ -86,8 +82,8 @@ def members(people: pd.DataFrame, conditions: dict[str, dict]) -> pd.DataFrame:
     Raises:
         UserError: the table lacks an attribute, or nobody has a value.
     """
-    groups = {}
-    for group, wanted in conditions.items():
+    found = {}
+    for group, wanted in groups.items():
         inside = pd.Series(True, people.index)
         for attribute, values in wanted.items():
             if attribute not in people:
@@ -99,8 +95,8 @@ def members(people: pd.DataFrame, conditions: dict[str, dict]) -> pd.DataFrame:
                     f"group {group!r}: nobody's {attribute} is {unknown[0]!r}: {', '.join(map(str, known))}"
                 )
             inside &= people[attribute].isin(values)
-        groups[group] = inside
-    return pd.DataFrame(groups, index=people.index)
+        found[group] = inside
+    return pd.DataFrame(found, index=people.index)
 
 
 def crossings(people: pd.DataFrame, attributes: Sequence[str], least: int = 0) -> pd.DataFrame:

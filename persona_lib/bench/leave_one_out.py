@@ -154,8 +154,7 @@ def _refined(
     """Return a row per version of a person and prompt, with the base answer and its revision for that version."""
     base = preferences.base_answers(prompts, writer, words, templates)
     items = drawn.merge(prompts[["prompt_id", "prompt"]], how="cross").join(base, on="prompt_id")
-    items = items.join(preferences.refine(items, writer, words, templates))
-    items["failure"] = items.pop("base_failure").radd("base answer: ").fillna(items["failure"])
+    items = preferences.refined(items, writer, words, templates)
     same = items["chosen"].str.strip() == items["rejected"].str.strip()
     items.loc[same, ["chosen", "failure"]] = [None, SAME]
     rest = items[["persona_id", "prompt_id", "version"]]

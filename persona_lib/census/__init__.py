@@ -10,10 +10,9 @@ from . import balance, distances, diversity
 from .download import download_pums
 from .persons import read_mapped, read_pums
 from .population import Population
-from .records import WEIGHT, Records
+from .records import Records
 
 __all__ = [
-    "WEIGHT",
     "Population",
     "Records",
     "balance",

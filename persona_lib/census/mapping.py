@@ -117,7 +117,7 @@ class Mapping(BaseModel, extra="forbid"):
         for name, entry in self.attributes.items():
             asked = {other: _mask(known[other], predicate) for other, predicate in entry.universe.items()}
             missing = _mask(known[name], [None])
-            # Within the universe never missing; outside it, by any of its predicates, never a value.
+            # Inside the universe the value is never missing. Whoever fails one of its predicates never has a value.
             rules += [asked | {name: missing}] if asked else []
             rules += [{other: ~mask, name: ~missing} for other, mask in asked.items()]
         return rules or rules_for(known.values())
@@ -207,8 +207,8 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, LookupError, BadZipFile) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} can't be read ({reason}): see separator and encoding in the mapping.") from error
+        form = "parquet" if path.suffix == ".parquet" else "CSV"
+        raise UserError(f"{files.unreadable(path, form, error)}: see separator and encoding in the mapping.") from error
 
 
 def _labelled(name: str, entry: Entry, cells: pd.Series) -> pd.Series:

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from .. import UserError, seeds
+from .. import UserError, files, seeds
 from ..attributes import BY_NAME, CENSUS, Attribute
 from . import coding
 from .mapping import Mapping
@@ -150,7 +150,7 @@ class Population:
         return codes, numbers
 
     def save(self, path: str | Path = DEFAULT) -> None:
-        """Write the population as a compressed npz of small integer arrays, without pickle."""
+        """Write the population as a compressed npz of small integer arrays, without pickle; whole or not at all."""
         arrays = {f"{field} {place}": getattr(tree, field) for place, tree in enumerate(self.trees) for field in TREE}
         arrays |= {f"counts {place}": _smallest(tree.counts) for place, tree in enumerate(self.trees)}
         places = {attribute.name: place for place, attribute in enumerate(self.attributes)}
@@ -161,7 +161,10 @@ class Population:
             "columns": self.columns,
             "provenance": self.provenance,
         }
-        np.savez_compressed(path, about=np.array(json.dumps(about)), **arrays)
+        path = Path(path)
+        path = path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")  # as numpy names it
+        told = np.array(json.dumps(about))
+        files.write(path, lambda half: np.savez_compressed(half, about=told, **arrays))
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT) -> "Population":

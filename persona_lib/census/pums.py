@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv as pa_csv
 
-from .. import UserError
+from .. import UserError, files
 from ..attributes import BY_NAME, CENSUS
 
 STATES = Path(__file__).parent / "data" / "states.csv"  # the Bureau's code, postal code and name of each
@@ -130,10 +130,9 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         kind = "parquet" if path.suffix == ".parquet" else "an intact zip" if path.suffix == ".zip" else "CSV"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path} can't be read as {kind} of PUMS records ({reason}): download it again, or name another file."
-        ) from error
+        reason = error if str(error) else ValueError(type(error).__name__)  # an EOFError may have no text
+        unreadable = files.unreadable(path, f"{kind} of PUMS records", reason)
+        raise UserError(f"{unreadable}: download it again, or name another file.") from error
 
 
 def _parquet(path: Path) -> pd.DataFrame:

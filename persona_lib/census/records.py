@@ -48,7 +48,7 @@ def _expected(weight: np.ndarray, n: int) -> np.ndarray:
     if n == (weight > 0).sum():
         return (weight > 0).astype(float)
     expected = weight * (n / weight.sum())
-    # Who is certain gets 1; the others share what is left, which may make more of them certain.
+    # Cap people at 1. The others share the remaining draws by weight, which may lift some of them above 1: repeat.
     while n <= (weight > 0).sum() and (expected > 1).any():
         certain = expected >= 1
         rest = expected[~certain]

@@ -1,4 +1,4 @@
-"""Interviews: survey questions put to models in respondents' places, beside what these very people answered.
+"""Interviews: ask models survey questions in the place of respondents, and compare with the respondents' own answers.
 
 A model is compared with three baselines in one table: the majority's answer, the same model without the persona, and a
 multinomial logit on the same attributes. How reliably people repeat their own answers to these questions is not known;
@@ -66,17 +66,24 @@ def ask(
     chances = np.empty_like(shown)
     np.put_along_axis(chances, shuffles, shown, axis=2)  # items x orders x options
     answered = _answers(chances, survey.options)
-    score = (answered["answer"] == items["answer"]).astype(float).where(answered["answer"].notna())
-    failure = pd.Series(replies.why(orders), items.index, dtype="str")
-    tied = answered["answer"].isna() & answered["confidence"].notna()
     probabilities = dict(zip(survey.options, chances.mean(axis=1).T, strict=True))
     table = items[ITEM].assign(source=source, **probabilities).join(answered)
-    return table.assign(
-        p_first=shown[:, :, 0].mean(axis=1),
-        truth=items["answer"],
-        score=score,
-        failure=failure.mask(tied, "tie: no option is the likeliest"),
-    )
+    table = table.assign(p_first=shown[:, :, 0].mean(axis=1), truth=items["answer"])
+    return _scored(table, replies.why(orders))
+
+
+def _scored(table: pd.DataFrame, why: Sequence[str | None]) -> pd.DataFrame:
+    """Add `score` and `failure` as in `ask`.
+
+    Args:
+        table: columns `answer`, `confidence`, `truth`.
+        why: of each row, why there is no reply, or None.
+    """
+    answered = table["answer"].notna()
+    score = (table["answer"] == table["truth"]).astype(float).where(answered)
+    tied = ~answered & table["confidence"].notna()
+    failure = pd.Series(why, table.index, dtype="str").mask(tied, "tie: no option is the likeliest")
+    return table.assign(score=score, failure=failure)
 
 
 def _orders(k: int, orders: int, n: int, rng: np.random.Generator) -> np.ndarray:

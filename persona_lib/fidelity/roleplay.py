@@ -51,8 +51,7 @@ def shared_pairs(
     revised_for = people.index[order[turns]]
     table = prompts[["prompt_id", "prompt", "topic"]].reset_index(drop=True).join(base, on="prompt_id")
     table = table.assign(revised_for=revised_for, profile=revised_for.map(profiles.texts(people)))
-    table = table.join(preferences.refine(table, writer, words, templates))
-    table["failure"] = table.pop("base_failure").radd("base answer: ").fillna(table["failure"])
+    table = preferences.refined(table, writer, words, templates)
     return table[["prompt_id", "prompt", "topic", "revised_for", "rejected", "chosen", "generator", "failure"]]
 
 

@@ -13,7 +13,7 @@ from .. import UserError
 from ..model import LanguageModel
 from ..personas import profiles
 from ..stats import intervals
-from .verdicts import critic, prefer, won
+from .verdicts import critic, prefer, scored, won
 
 ITEM = intervals.ITEM
 FIRST_ONLY, TIES, BOTH = "first order only", "both orders, a flip is a tie", "both orders, mean probability"
@@ -150,7 +150,7 @@ def forms(
         told = pairs.assign(profile=pairs["persona_id"].map(profiles.texts(asked, form, seed)))
         judged = prefer(judge, told, templates, f"choices, profile as {form}")
         name = form if seed is None else f"{form}, order {seed}"
-        score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
+        score = scored(judged["choice"])
         parts.append(judged.assign(prompt_id=pairs["prompt_id"], form=name, score=score))
     return pd.concat(parts, ignore_index=True)
 

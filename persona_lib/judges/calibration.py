@@ -203,9 +203,10 @@ def _left_out(judge: pd.Series, one: pd.Series, others: pd.DataFrame, epsilon: f
     row |= {"judge": by_judge.mean(), "annotator": by_one.mean()}
     worse = by_one - by_judge - epsilon
     if np.ptp(worse) == 0:
-        # If the judge were epsilon worse, at most this share of items could be as these all are: the other items would
-        # have to make up for them.
-        share = (1 - epsilon) / (1 - by_one[0] + by_judge[0]) if worse[0] < 0 else 1.0
+        # The null hypothesis is E[D] >= epsilon, where D = by_one - by_judge is at most 1. Here D = d on all items. If
+        # P(D = d) = q, then epsilon <= E[D] <= q d + (1 - q). For d < epsilon, q is at most (1 - epsilon) / (1 - d).
+        d = by_one[0] - by_judge[0]
+        share = (1 - epsilon) / (1 - d) if worse[0] < 0 else 1.0
         return row | {"p": share**n, "note": "the same on all items"}
     p = float(stats.ttest_1samp(worse, 0, alternative="less").pvalue)
     return row | {"p": p, "note": "under 30 items" if n < 30 else ""}

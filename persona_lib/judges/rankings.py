@@ -9,7 +9,7 @@ import pandas as pd
 from .. import UserError
 from ..model import LanguageModel
 from ..stats import intervals
-from .verdicts import SAME, prefer
+from .verdicts import SAME, prefer, scored
 
 ITEM = intervals.ITEM
 _KEYS = [*ITEM, "model"]
@@ -59,7 +59,7 @@ def choose(
     reason = np.select([one_sided, same_text], [NO_ANSWER, SAME], "")
     not_asked = pd.Series(reason, pairs.index).replace("", None)
     judged = prefer(judge, pairs[not_asked.isna()], templates, step).drop(columns=["persona_id", "pair_id"])
-    score = judged["choice"].map({"chosen": 1.0, "rejected": 0.0}).astype(float)
+    score = scored(judged["choice"])
     tied = judged["choice"].isna() & judged["p_chosen"].notna()
     words = {side: pairs[side].str.count(r"\S+").astype(float) for side in ("chosen", "rejected")}
     table = pairs[["pair_id", *_KEYS, "condition"]].join(judged)
@@ -169,6 +169,6 @@ def _order(one: pd.Series, other: pd.Series) -> dict[str, Any]:
 
 
 def _signs(rates: np.ndarray) -> np.ndarray:
-    """Return for each pair of groups (one way round) the sign of the first one's rate less the second one's."""
+    """Return for each unordered pair of groups the sign of the first group's rate less the second group's."""
     signs = np.sign(np.subtract.outer(rates, rates))  # groups x groups
     return signs[np.triu_indices(len(rates), 1)]

@@ -5,13 +5,14 @@ personalization critic sees persona, question and answer (section 5 of the paper
 two answers as a persona would (section 4.2).
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from ..model import LanguageModel
+from ..model import LanguageModel, Reply
 from ..model.choices import field_masses, normalized
 from ..templates import bounded
 from ..templates import load as load_template
@@ -73,15 +74,12 @@ def _verdicts(
     temperature: float = 0,
     probabilities: bool = False,
 ) -> pd.DataFrame:
-    """Ask for a critique and one of two verdicts on each answer; the first option scores 1, the second 0.
+    """Ask for a critique and one of two verdicts on each answer; return the columns of `critic`.
 
     Args:
         name: of the template; the schema and the step are named after it.
-        options: the two verdicts, by the template's variables for them.
+        options: the two verdicts, by the template's variables for them; the first scores 1, the second 0.
         judge, answers, templates, sample, temperature, probabilities: as in `critic`.
-
-    Returns:
-        As `critic`.
     """
     template = load_template(name, templates)
     one, zero = options.values()
@@ -114,12 +112,17 @@ def _verdicts(
         index=answers.index,
         dtype="str",
     )
-    p_one = []
+    score = table["verdict"].map({one: 1.0, zero: 0.0}).astype(float)
+    return table.assign(score=score, p_score=_p_verdict(replies, one, zero))
+
+
+def _p_verdict(replies: Sequence[Reply], one: str, zero: str) -> np.ndarray:
+    """Return each reply's probability of the verdict `one`, normalized over `one` and `zero`; NaN if not known."""
+    chances = []
     for reply in replies:
         mass = field_masses(reply.logprobs if reply.value else None, "verdict", (one, zero))
-        p_one.append(normalized(mass)[0])
-    score = table["verdict"].map({one: 1.0, zero: 0.0}).astype(float)
-    return table.assign(score=score, p_score=np.array(p_one, dtype=float))
+        chances.append(normalized(mass)[0])
+    return np.array(chances, dtype=float)
 
 
 def prefer(
@@ -170,6 +173,11 @@ def prefer(
     why = pd.Series(got.why(orders=2), table.index, dtype="str").fillna("tie")
     table["failure"] = why.where(table["choice"].isna())
     return table
+
+
+def scored(choices: pd.Series) -> pd.Series:
+    """Return 1 where `prefer` chose the answer 'chosen', 0 where 'rejected', missing without a choice."""
+    return choices.map({"chosen": 1.0, "rejected": 0.0}).astype(float)
 
 
 def won(chances: np.ndarray | pd.Series) -> np.ndarray:

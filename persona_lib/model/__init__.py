@@ -7,6 +7,7 @@ Experiments annotate `LanguageModel`, the small protocol that they need.
 
 from typing import TYPE_CHECKING, Any
 
+from .budget import Budget
 from .choices import Choices
 from .protocol import LanguageModel, Messages, no_twins
 from .reply import Reply
@@ -14,7 +15,7 @@ from .reply import Reply
 if TYPE_CHECKING:
     from .model import Model, several
 
-__all__ = ["Choices", "LanguageModel", "Messages", "Model", "Reply", "no_twins", "several"]
+__all__ = ["Budget", "Choices", "LanguageModel", "Messages", "Model", "Reply", "no_twins", "several"]
 
 
 def __getattr__(name: str) -> Any:

@@ -243,7 +243,7 @@ class Batches(Endpoint):
         except openai.APIError as error:
             raise UserError(
                 f"{self.base_url} does not tell the state of {batch.id or batch.file}: {message(error)}; "
-                "nothing is lost, the same command goes on from there"
+                "nothing is lost: run it again to continue"
             ) from error
 
 

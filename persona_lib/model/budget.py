@@ -13,6 +13,7 @@ import os
 import random
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,7 @@ from .dry import example
 VARIABLE = "PERSONA_BUDGET"
 UNBOUNDED_TOKENS = 4096  # of a reply with neither max_tokens nor a schema
 OVERHEAD_TOKENS = 64  # of what an endpoint puts around messages
+LOOK_AGAIN_S = 0.05  # whether calls of another thread have ended
 
 _BOOKING = threading.Lock()  # the models of a process share budgets, and may be asked from several threads
 
@@ -46,6 +48,7 @@ class Budget:
         self.calls = calls
         self.cost = cost or 0.0
         self.held = 0.0  # USD that the calls in flight may cost
+        self.in_flight = 0  # calls, of all models and threads that share the budget
 
     def short_of(self, bound: float) -> str | None:
         """Return why a call that costs at most `bound` USD may not start now, or None if it may."""
@@ -75,7 +78,6 @@ class Purse:
         self._budgets = [b for b in budgets if b.max_calls is not None or b.max_cost is not None]
         self._price = price if any(b.max_cost is not None for b in budgets) else None
         self._costliest = 0.0
-        self._in_flight = 0
         self._gate = asyncio.Lock()
         self._settled = asyncio.Event()
 
@@ -88,26 +90,25 @@ class Purse:
         async with self._gate:  # a call that ends wakes one that waits, not all of them
             while True:
                 bound = max(self._costliest, _most(request, self._price)) if self._price else 0.0
-                short = self._hold(bound)
+                self._settled.clear()
+                short, waits = self._hold(bound)
                 if not short:
                     return bound
-                if not self._in_flight:
-                    raise UserError(
-                        f"{short}; the replies so far are kept, the same with a larger budget goes on from there"
-                    )
-                self._settled.clear()
-                await self._settled.wait()
+                if not waits:
+                    raise UserError(f"{short}; the replies so far are kept; a larger budget continues")
+                with suppress(TimeoutError):  # another thread's call that ends does not wake this one
+                    await asyncio.wait_for(self._settled.wait(), LOOK_AGAIN_S)
 
-    def _hold(self, bound: float) -> str | None:
-        """Hold a call's cost in every budget, or return which budget is reached."""
+    def _hold(self, bound: float) -> tuple[str | None, bool]:
+        """Hold a call's cost in every budget, or return which budget is reached, and whether calls are in flight."""
         with _BOOKING:
             if short := next(filter(None, (b.short_of(bound) for b in self._budgets)), None):
-                return short
-            self._in_flight += 1
+                return short, any(budget.in_flight for budget in self._budgets)
             for budget in self._budgets:
                 budget.calls += 1
                 budget.held += bound
-        return None
+                budget.in_flight += 1
+        return None, False
 
     def settle(self, held: float, cost: float | None) -> float:
         """Book the cost of a call that has ended, and return what is booked.
@@ -119,8 +120,8 @@ class Purse:
         cost = held if cost is None else cost
         self._costliest = max(self._costliest, cost)
         with _BOOKING:
-            self._in_flight -= 1
             for budget in self._budgets:
+                budget.in_flight -= 1
                 budget.held -= held
                 budget.cost += cost
         self._settled.set()

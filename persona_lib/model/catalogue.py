@@ -144,5 +144,4 @@ def _entry(kind: type[BaseModel], path: Path, name: str, entry: Any) -> Any:
     try:
         return kind.model_validate(entry)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{path}: {name}: {'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}") from error
+        raise UserError(f"{path}: {name}: {files.first_error(error, 'it')}") from error

@@ -136,7 +136,7 @@ class Connection(Endpoint):
         if now - self._refused_since > PATIENCE_S:
             raise UserError(
                 f"{self.base_url or self.name} has refused all calls for {PATIENCE_S:.0f} s: {message(error)}; "
-                "the replies so far are kept, the same command goes on from there"
+                "the replies so far are kept: run it again to continue"
             ) from None
 
     def _failed(self, error: Exception, retries: int) -> Outcome:
@@ -145,7 +145,7 @@ class Connection(Endpoint):
         if self._failures >= FAILURES_IN_A_ROW:
             raise UserError(
                 f"{self._failures} calls in a row got no reply, the last: {message(error)}; the replies so far are "
-                "kept, the same command goes on from there"
+                "kept: run it again to continue"
             ) from None
         return Outcome({"error": f"no reply: {message(error)}"}, False, retries)
 
@@ -154,13 +154,13 @@ def _parsed(text: str) -> dict[str, Any]:
     """Return a completion's JSON, or {"error": reason} if it is too long.
 
     Raises:
-        ValueError: the JSON is truncated, or is no chat completion.
+        ValueError: the JSON is truncated, or is not a chat completion.
     """
     if len(text) > MOST_BYTES:
         return {"error": f"a reply of {len(text) / 1e6:.1f} MB is too long for an answer"}
     reply = loaded(text)
     if not is_completion(reply):
-        raise ValueError(f"the reply is no chat completion: {text[:100]}")
+        raise ValueError(f"the reply is not a chat completion: {text[:100]}")
     return reply
 
 

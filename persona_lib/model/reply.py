@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from .. import files
+
 INVALID = "invalid reply"  # the start of the failure of a structured reply that does not validate
 CUT_OFF = "cut off: max_tokens reached"
 
@@ -61,8 +63,7 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
     try:
         return text, schema.model_validate_json(text), None
     except ValidationError as error:
-        first = error.errors()[0]
-        return text, None, f"{INVALID}: {'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+        return text, None, f"{INVALID}: {files.first_error(error, 'JSON')}"
 
 
 def tokens(reply: dict[str, Any]) -> list[dict[str, Any]] | None:

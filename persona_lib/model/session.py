@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from anyio.from_thread import start_blocking_portal
@@ -55,6 +55,11 @@ class Asked:
     budgets: tuple[Budget, ...]
     learned: set[str] = field(default_factory=set)
 
+    @cached_property
+    def dry(self) -> Dry:
+        """What makes replies up, measured once on the model's replies in the store."""
+        return Dry(self.store, self.who)
+
     def request(self, messages: Messages, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return all that can change the reply, and nothing else; the user's settings are in `who` and replace ours."""
         ours = {name: value for name, value in settings.items() if name not in self.settings}
@@ -80,7 +85,7 @@ class Session:
         self._progress = Calls(step, items, used, model=asked.who, name=asked.name)
         self._connection: Connection | Batches | Dry
         if self._store.scratch:
-            self._connection = Dry(self._store, asked.who)
+            self._connection = asked.dry
         elif asked.batch and asked.base_url:
             self._connection = Batches(asked.name, asked.base_url, self._store, self._away)
         else:

@@ -8,14 +8,12 @@ Every notebook that needs people starts here: `personas.sample(n, seed)`, `perso
 from ..attributes import NAMES
 from . import browser, consistency, drift, enrichment, profiles, psychographics, respondents
 from .profiles import describe
-from .sampling import ADULTS, ID, PAPER, SPLIT, check_suffix, reference, sample, save
+from .sampling import ADULTS, ID, check_suffix, reference, sample, save
 
 __all__ = [
     "ADULTS",
     "ID",
     "NAMES",
-    "PAPER",
-    "SPLIT",
     "browser",
     "check_suffix",
     "consistency",

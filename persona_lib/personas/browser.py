@@ -34,7 +34,7 @@ def compare(people: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
 
     The last column, `differs`, says whether the personas differ in the attribute.
     """
-    table = people.loc[ids, list(NAMES)].astype(object).T.dropna(how="all")
+    table = people.reindex(columns=list(NAMES)).loc[ids].astype(object).T.dropna(how="all")
     return table.assign(differs=table.nunique(axis=1, dropna=False) > 1)
 
 

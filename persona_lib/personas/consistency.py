@@ -245,7 +245,7 @@ def _count(by: str, group: str, checked: pd.Series, removed: pd.Series) -> dict[
 
 def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
     """Add `rate`, `low` and `high`."""
-    from statsmodels.stats.proportion import proportion_confint  # a second, for which `persona sample` need not wait
+    from statsmodels.stats.proportion import proportion_confint  # takes a second, and `persona sample` does not need it
 
     n = counts["n"].where(counts["n"] > 0)
     low, high = proportion_confint(counts["removed"], n, method="wilson")

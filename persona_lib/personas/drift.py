@@ -119,7 +119,7 @@ def drift(table: pd.DataFrame) -> pd.DataFrame:
 
 def _student(values: pd.Series) -> tuple[float, float, float]:
     """Return the 95% interval of a mean and the p-value of a mean of 0; NaN where they are not estimable."""
-    from scipy import stats  # half a second, for which `persona sample` need not wait
+    from scipy import stats  # takes half a second, and `persona sample` does not need it
 
     if len(values) < FEWEST or values.std() < TINY:
         return np.nan, np.nan, np.nan

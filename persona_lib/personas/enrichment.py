@@ -45,7 +45,7 @@ STEPS = (
     Step(origins.draw, origins.COLUMNS, "census tables, given the census attributes"),
     Step(psychographics.draw, psychographics.COLUMNS, "surveys, given all above"),
     Step(_label, ("ideology label",)),
-    Step(quirks, tuple(QUIRKS), "hand-written, for whom they suit"),
+    Step(quirks, tuple(QUIRKS), "hand-written phrases that suit the person"),
     Step(fallback, WRITTEN, "put together from hand-written phrases"),
 )
 REPORT = ("redrawn", "redrawn because", "inconsistent")
@@ -143,7 +143,7 @@ def built(row: pd.Series) -> pd.DataFrame:
 
     Columns: `source` (of which step), `attribute`, `value`.
     """
-    source = dict.fromkeys(CENSUS, "a person drawn like the census's")
+    source = dict.fromkeys(CENSUS, "drawn from the census model")
     for step in STEPS:
         for name in step.columns:
             source.setdefault(name, step.source)

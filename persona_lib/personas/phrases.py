@@ -31,7 +31,7 @@ def uniforms(index: pd.Index, names: Iterable[str], seed: int) -> np.ndarray:
     """Return numbers in [0, 1), people x names, each from a person's id, a name and the seed; equal on all machines.
 
     Raises:
-        UserError: the seed is no whole number from 0 with at most 16 digits.
+        UserError: the seed is not a whole number from 0 with at most 16 digits.
     """
     return _mix(_people(index, seed), names)
 

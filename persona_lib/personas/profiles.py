@@ -4,6 +4,7 @@ The form alone can change what a model answers (arXiv 2507.16076). It is therefo
 every result. data/profiles.yaml has the wording.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -68,6 +69,17 @@ def _order(shuffle_seed: int | None) -> list[str]:
     if shuffle_seed is None:
         return list(NAMES)
     return [NAMES[place] for place in seeds.rng("order of the attributes", shuffle_seed).permutation(len(NAMES))]
+
+
+def banded(numbers: pd.Series, labels: Mapping[int, str]) -> pd.Series:
+    """Return the band of each number, an ordered category; missing stays missing.
+
+    Args:
+        numbers: such as ages.
+        labels: by the lowest number of each band, in rising order. A band ends where the next one begins; the last one
+            has no end.
+    """
+    return pd.cut(numbers.astype(float), [*labels, np.inf], right=False, labels=list(labels.values()))
 
 
 def _check(form: str) -> None:

@@ -19,8 +19,6 @@ from .. import UserError, seeds
 from ..attributes import BY_NAME
 from . import personality
 from .origins import NATURALIZED, NO_CITIZEN, ORIGINS, RACES, pick
-from .personality import TRAITS as TRAITS
-from .personality import norms_of as norms_of
 
 DATA = Path(__file__).parent / "data"
 COLUMNS = ("big five scores", "religion", "political views", "ideology")

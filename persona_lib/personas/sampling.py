@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import UserError, seeds
+from .. import UserError, files, seeds
 from ..attributes import BY_NAME, CENSUS, COLUMNS
 from ..census import Population, Records, balance
 from ..model import LanguageModel
@@ -106,7 +106,7 @@ def save(personas: pd.DataFrame, path: str | Path) -> None:
     """
     check_suffix(path)
     table = personas.assign(persona=profiles.texts(personas))
-    WRITERS[Path(path).suffix](table, Path(path))
+    files.write(Path(path), lambda half: WRITERS[half.suffix](table, half))
 
 
 def check_suffix(path: str | Path) -> None:

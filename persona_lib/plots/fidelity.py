@@ -129,7 +129,7 @@ def _distributions(rows: pd.DataFrame, title: str, people: int) -> Axes:
     """Draw the kappas of many people: a box and points per pair of judges."""
     pairs = list(rows["pair"].unique())
     ax = style.axes(height=1.9 + 0.6 * len(pairs))
-    rng = np.random.default_rng(0)  # spreads the points
+    rng = np.random.default_rng(0)  # spreads the points; fixed, so that a figure is always the same
     for i, (_, own) in enumerate(rows.groupby("pair", sort=False)):
         known = own["kappa"].dropna().to_numpy(float)
         ax.boxplot(known, positions=[i], widths=0.6, orientation="horizontal", showfliers=False)
@@ -156,10 +156,7 @@ def groups(table: pd.DataFrame, title: str) -> Axes:
     """
     sources, names = (list(dict.fromkeys(table.index.get_level_values(i))) for i in (0, 1))
     n = table.groupby(level=1, sort=False)["people"].max()
-    ax = style.axes(8, 2.2 + 0.42 * max(1, len(names)))
-    figure = ax.figure
-    ax.remove()
-    panels = figure.subplots(1, 2, sharey=True)
+    panels = style.grid(1, 2, 2.2 + 0.42 * max(1, len(names)), sharey=True)
     looks = {"distance": ("distance to the real answers", 0), "variety": ("variety relative to the real answers", 1)}
     for panel, (column, (label, ideal)) in zip(panels, looks.items(), strict=True):
         for i, source in enumerate(sources):

@@ -3,7 +3,6 @@
 from textwrap import shorten, wrap
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -34,8 +33,7 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
     heights = {name: 0.72 + sum(map(_row, labels[name])) for name in panels}
     columns = _balanced(heights)
     height = 1.1 + max(sum(heights[name] for name in column) for column in columns)
-    sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(8, height), dpi=DPI)
+    figure = style.page(8, height, dpi=DPI)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
     caption = f"Bar: {reference}. Point: {n:,} personas; line: 95% interval of a random sample of this size."
     figure.text(0.02, 1 - 0.55 / height, caption, color="0.35")
@@ -158,11 +156,9 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
     panels = [wide.loc[kept, name].reindex(columns=second) for name in ("reference", "personas")]
     panels = [panel.div(panel.sum(axis=1), axis=0) for panel in panels]
     letters = 0.075 * second.str.len().clip(upper=34).max()
-    ax = style.axes(8, 2.4 + 0.5 * kept.sum() + letters)
-    figure = ax.figure
+    axes = style.grid(2, 1, 2.4 + 0.5 * kept.sum() + letters, sharex=True)
+    figure = axes[0].figure
     figure.set_dpi(DPI)
-    ax.remove()
-    axes = figure.subplots(2, sharex=True)
     norm = PowerNorm(0.5, 0, max(panel.max().max() for panel in panels))
     for side, panel, name in zip(axes, panels, (source, f"{n:,} personas"), strict=True):
         names = [[shorten(label, 34, placeholder=" …") for label in labels] for labels in (panel.columns, panel.index)]
@@ -214,10 +210,7 @@ def drift(table: pd.DataFrame, title: str) -> Axes:
         The left panel's Axes.
     """
     measures = list(dict.fromkeys(table["measure"]))
-    ax = style.axes(8, 1.9 + 0.4 * table["step"].nunique())
-    figure = ax.figure
-    ax.remove()
-    axes = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
+    axes = style.grid(1, len(measures), 1.9 + 0.4 * table["step"].nunique(), sharey=True)
     widest = 1.1 * max(0.1, table[["difference", "low", "high"]].abs().max().max())
     ends = {"politics": "further left (−) or right (+)", "tone": "sadder (−) or happier (+)"}
     for side, measure in zip(axes, measures, strict=True):
@@ -229,5 +222,5 @@ def drift(table: pd.DataFrame, title: str) -> Axes:
         side.set(title=measure, xlabel=ends.get(measure, measure), xlim=(-widest, widest), ylim=(len(own) - 0.5, -0.5))
         side.grid(axis="y", visible=False)
     style.title(axes[0], title)
-    sns.despine(figure, left=True)
+    sns.despine(axes[0].figure, left=True)
     return style.caption(axes[0], "Point: mean difference from the census core. Line: 95% interval over people.")

@@ -2,12 +2,13 @@
 
 from difflib import SequenceMatcher
 from html import escape
+from typing import cast
 
 import pandas as pd
 import seaborn as sns
 from IPython.display import HTML
 from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, MultipleLocator, PercentFormatter
 
 from . import style
 
@@ -23,10 +24,7 @@ def revisions(table: pd.DataFrame, title: str) -> Axes:
     Returns:
         The left panel's Axes.
     """
-    ax = style.axes(8, 3.4)
-    figure = ax.figure
-    ax.remove()
-    panels = figure.subplots(1, 2)
+    panels = style.grid(1, 2, 3.4)
     names = {
         "length gap": ("length difference of revision and base answer", (-1, 1)),
         "similarity": ("shared words", (0, 1)),
@@ -37,7 +35,7 @@ def revisions(table: pd.DataFrame, title: str) -> Axes:
         panel.xaxis.set_major_locator(MultipleLocator((limits[1] - limits[0]) / 4))
         panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         panel.grid(axis="x", visible=False)
-        panel.yaxis.get_major_locator().set_params(integer=True)
+        cast(MaxNLocator, panel.yaxis.get_major_locator()).set_params(integer=True)
     sns.despine(ax=panels[1], left=True)
     panels[0].axvline(0, color="0.3", linewidth=1)
     style.title(panels[0], title)

@@ -13,14 +13,26 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-MARKS = "os^vD"  # of series in one panel, by turns
+MARKS = "os^vD"  # one per series in a panel; a sixth series gets the first mark again
+
+
+def page(width: float, height: float, **settings: Any) -> Figure:
+    """Return an empty figure in the shared look; `settings` as for `plt.figure`."""
+    sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
+    return plt.figure(figsize=(width, height), **settings)
 
 
 def axes(width: float = 7.0, height: float = 3.6) -> Axes:
     """Return empty Axes in the shared look."""
-    sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
-    _, ax = plt.subplots(figsize=(width, height), layout="constrained")
-    return ax
+    return page(width, height, layout="constrained").subplots()
+
+
+def grid(
+    lines: int, columns: int, height: float, width: float = 8.0, sharex: bool = False, sharey: bool = False
+) -> list[Axes]:
+    """Return the panels of a figure of so many lines and columns, line by line."""
+    figure = page(width, height, layout="constrained")
+    return list(figure.subplots(lines, columns, squeeze=False, sharex=sharex, sharey=sharey).ravel())
 
 
 def rows(labels: list[str], axis: str, tall: float = 0.3, width: float = 7.0) -> Axes:
@@ -37,10 +49,7 @@ def panels(n: int, tall: float) -> list[Axes]:
     """Return n panels in rows of two, each `tall` inches high."""
     columns = min(2, max(1, n))
     lines = -(-max(1, n) // columns)
-    ax = axes(8.0 if columns == 2 else 5.5, 0.9 + tall * lines)
-    figure = ax.figure
-    ax.remove()
-    all_panels = list(figure.subplots(lines, columns, squeeze=False).ravel())
+    all_panels = grid(lines, columns, 0.9 + tall * lines, 8.0 if columns == 2 else 5.5)
     for spare in all_panels[max(1, n) :]:
         spare.remove()
     return all_panels[: max(1, n)]

@@ -7,7 +7,7 @@ PERSONA data. `persona pairs` draws personas and prompts (`ingredients`) and mak
 """
 
 from . import dataset, exports, gates, ingredients, negatives, published, splits, verification
-from .revision import base_answers, refine, revise, similarity
+from .revision import base_answers, refine, refined, revise, similarity
 
 __all__ = [
     "base_answers",
@@ -18,6 +18,7 @@ __all__ = [
     "negatives",
     "published",
     "refine",
+    "refined",
     "revise",
     "similarity",
     "splits",

@@ -6,14 +6,18 @@ what came back unusable. Requests are generated while they are sent, because all
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ..model import LanguageModel, Model
+from ..model import LanguageModel
 from .revision import Requests, base_requests, critique_requests, critiques, items, revision_requests
 
+if TYPE_CHECKING:
+    from ..model import Model
 
-def send_base_answers(prompts: pd.DataFrame, bulk: Model, words: int, templates: str | None) -> None:
+
+def send_base_answers(prompts: pd.DataFrame, bulk: "Model", words: int, templates: str | None) -> None:
     """Send the first wave.
 
     Args:
@@ -29,7 +33,7 @@ def send_pairs(
     prompts: pd.DataFrame,
     base: pd.DataFrame,
     writer: LanguageModel,
-    bulk: Model,
+    bulk: "Model",
     words: int,
     templates: str | None,
 ) -> None:
@@ -53,7 +57,7 @@ def send_pairs(
     _send(bulk, (revisions(block) for block in item_blocks()))
 
 
-def _send(bulk: Model, requests: Iterable[Requests]) -> None:
+def _send(bulk: "Model", requests: Iterable[Requests]) -> None:
     """Send one wave: the requests of all blocks, which share schema and step and differ in their messages."""
     blocks = iter(requests)
     first = next(blocks)

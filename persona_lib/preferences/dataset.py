@@ -13,17 +13,20 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from .. import UserError, files, seeds
-from ..model import LanguageModel, Model
+from ..model import LanguageModel
 from ..model.progress import Whole
 from ..templates import load as load_template
 from . import negatives, splits, verification
 from .bulk import send_base_answers, send_pairs
 from .revision import base_answers, revise
+
+if TYPE_CHECKING:
+    from ..model import Model
 
 ABOUT = "dataset.json"
 BASE = "base.parquet"
@@ -33,7 +36,7 @@ BLOCK = 25  # personas per part; with the paper's 200 prompts each, 5,000 pairs 
 def build(
     people: pd.DataFrame,
     prompts: pd.DataFrame,
-    writer: Model,
+    writer: "Model",
     folder: str | Path,
     train: int = 100,
     seen: int = 50,
@@ -46,9 +49,9 @@ def build(
     judge: LanguageModel | None = None,
     templates: str | None = None,
     again: bool = False,
-    bulk: Model | None = None,
+    bulk: "Model | None" = None,
 ) -> Path:
-    """Make the pairs of all personas, block by block; parts that exist are kept.
+    """Make the pairs of all personas, block by block, and return the folder; parts that exist are kept.
 
     Args:
         people: personas, index `persona_id`.
@@ -62,11 +65,7 @@ def build(
         verify: number of pairs that the judge is shown (`verification.draw`).
         judge: the model that plays the personas; None for the writer.
         again: make the parts with failures anew, after their replies were forgotten (`Store.forget_failed`).
-        bulk: the writer with `batch=True`. It sends all base answers, then all critiques, then all revisions ahead
-            through the Batch API. The writer then asks for what came back unusable.
-
-    Returns:
-        The folder.
+        bulk: the writer with `batch=True`, which first sends all requests through the Batch API (`bulk.send_pairs`).
 
     Raises:
         UserError: the folder holds another data set, a size exceeds the personas or prompts given, or the seed is not
@@ -76,17 +75,42 @@ def build(
     folder = Path(folder)
     if "persona_split" not in people:
         people = people.assign(persona_split=splits.persona_splits(people.index))
-    work = _blocks(folder / "pairs", splits.deal(people.index, prompts, train, seen, heldout, seed), people.index)
+    dealt = splits.deal(people.index, prompts, train, seen, heldout, seed)
+    work = _work(folder, people, prompts, dealt, dense)
+    sizes = {"train": train, "seen": seen, "heldout": heldout, "words": words, "seed": seed, "dense": list(dense)}
+    _begin(folder, sizes | _about(people, prompts, writer, templates), people, prompts)
+    if again:
+        _drop_failed(folder)
+    _fill(folder, work, people, prompts, writer, bulk, words, templates, shots, seed, verify, judge or writer)
+    return folder
+
+
+def _work(
+    folder: Path, people: pd.DataFrame, prompts: pd.DataFrame, dealt: pd.DataFrame, dense: tuple[int, int]
+) -> dict[Path, pd.DataFrame]:
+    """Return the files of all parts, of the pairs and of the dense block, with the rows dealt to them."""
+    work = _blocks(folder / "pairs", dealt, people.index)
     if all(dense):
         block = splits.dense(people.index, prompts["prompt_id"], *dense)
         work |= _blocks(folder / "dense", block, block["persona_id"].unique())
-    sizes = {"train": train, "seen": seen, "heldout": heldout, "words": words, "seed": seed, "dense": list(dense)}
-    _begin(folder, sizes | _about(people, prompts, writer, templates))
-    _write(people, folder / "personas.parquet")
-    _write(prompts, folder / "prompts.parquet")
-    if again:
-        _drop_failed(folder)
+    return work
 
+
+def _fill(
+    folder: Path,
+    work: dict[Path, pd.DataFrame],
+    people: pd.DataFrame,
+    prompts: pd.DataFrame,
+    writer: "Model",
+    bulk: "Model | None",
+    words: int,
+    templates: str | None,
+    shots: int,
+    seed: int,
+    verify: int,
+    judge: LanguageModel,
+) -> None:
+    """Write the parts that are not there yet, then the tables derived from them; arguments as in `build`."""
     todo = {part: dealt for part, dealt in work.items() if not part.is_file()}
     asks = bool(todo) or not (folder / BASE).is_file()
     with Whole("pairs", _steps(todo, len(prompts) if asks else 0, verify)) as whole:
@@ -94,8 +118,7 @@ def build(
             _make(folder, todo, people, prompts, writer, bulk, words, templates, whole)
         _derive(folder, people, shots, seed, new=bool(todo))
         if verify:
-            _verify(folder, people, verify, judge or writer, templates)
-    return folder
+            _verify(folder, people, verify, judge, templates)
 
 
 def _blocks(folder: Path, dealt: pd.DataFrame, ids: Sequence[str]) -> dict[Path, pd.DataFrame]:
@@ -115,8 +138,8 @@ def _make(
     todo: dict[Path, pd.DataFrame],
     people: pd.DataFrame,
     prompts: pd.DataFrame,
-    writer: Model,
-    bulk: Model | None,
+    writer: "Model",
+    bulk: "Model | None",
     words: int,
     templates: str | None,
     whole: Whole,
@@ -134,7 +157,7 @@ def _make(
         whole.reach({"base answers": len(prompts), "critiques": done, "revisions": done})
 
 
-def _base(folder: Path, prompts: pd.DataFrame, writer: Model, words: int, templates: str | None) -> pd.DataFrame:
+def _base(folder: Path, prompts: pd.DataFrame, writer: "Model", words: int, templates: str | None) -> pd.DataFrame:
     """Return the base answers; once written, all parts share them."""
     path = folder / BASE
     if not path.is_file():
@@ -171,7 +194,7 @@ def columns(folder: str | Path, names: list[str]) -> pd.DataFrame:
     return pd.concat(parts(folder, names), ignore_index=True)
 
 
-def _about(people: pd.DataFrame, prompts: pd.DataFrame, writer: Model, templates: str | None) -> dict[str, Any]:
+def _about(people: pd.DataFrame, prompts: pd.DataFrame, writer: "Model", templates: str | None) -> dict[str, Any]:
     """Return what else the rows depend on besides the sizes; a folder never mixes two data sets."""
     names = ("baseline", "critique", "revision")
     return {
@@ -190,7 +213,14 @@ def _hash(table: pd.DataFrame) -> str:
     return hashlib.sha256(rows.tobytes()).hexdigest()[:16]
 
 
-def _begin(folder: Path, about: dict[str, Any]) -> None:
+def _begin(folder: Path, about: dict[str, Any], people: pd.DataFrame, prompts: pd.DataFrame) -> None:
+    """Write dataset.json into a new folder, or check that it says the same as before; write personas and prompts."""
+    _check_same(folder, about)
+    _write(people, folder / "personas.parquet")
+    _write(prompts, folder / "prompts.parquet")
+
+
+def _check_same(folder: Path, about: dict[str, Any]) -> None:
     """Write dataset.json into a new folder, or check that it says the same as before."""
     path = folder / ABOUT
     if path.is_file():

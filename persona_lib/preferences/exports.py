@@ -7,13 +7,14 @@
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
 
-from .. import UserError
+from .. import UserError, files
 from ..personas import profiles
 from . import dataset, gates, verification
 from .splits import HELDOUT, SEEN, TRAIN, cells
@@ -32,7 +33,7 @@ def write(source: str | Path, target: str | Path, form: str = "published", seed:
         source: folder of a data set (see `dataset`).
         target: folder to write; it must be empty or not exist.
         form: published, trl or users.
-        seed: of the gates' folds.
+        seed: of the gates' folds and of the pairs that they are given.
 
     Returns:
         The target folder.
@@ -58,10 +59,11 @@ def write(source: str | Path, target: str | Path, form: str = "published", seed:
     for number, part in enumerate([*parts, *dataset.parts(source, kind="dense")]):
         usable = part[part["failure"].isna()]
         for use, rows in usable.groupby("use"):
-            columns(rows, people).to_parquet(target / f"{use}-{number:05d}.parquet", index=False)
+            table = columns(rows, people)
+            files.write(target / f"{use}-{number:05d}.parquet", partial(table.to_parquet, index=False))
     for name in ("negatives", "contexts"):
-        shutil.copy(source / f"{name}.parquet", target)
-    (target / "README.md").write_text(card(source, form, seed), "utf-8")
+        files.write(target / f"{name}.parquet", partial(shutil.copy, source / f"{name}.parquet"))
+    files.write_text(target / "README.md", card(source, form, seed))
     return target
 
 
@@ -115,7 +117,7 @@ def _write_users(parts: Iterator[pd.DataFrame], people: pd.DataFrame, contexts: 
             user: dict[str, Any] = {"persona_id": persona, "persona": told[persona]}
             user |= {use: fields.loc[own.index].to_dict("records") for use, own in rows.groupby("use")}
             user["contexts"] = shown.get(persona, [])
-            (target / f"{persona}.json").write_text(json.dumps(user, indent=1, ensure_ascii=False), "utf-8")
+            files.write_text(target / f"{persona}.json", json.dumps(user, indent=1, ensure_ascii=False))
 
 
 def card(source: str | Path, form: str, seed: int = 0) -> str:

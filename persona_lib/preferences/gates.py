@@ -83,7 +83,7 @@ def blind_classifier(pairs: pd.DataFrame, seed: int = 0, folds: int = 5) -> pd.S
         except ValueError:  # no words
             continue
         gap = words.transform(there["chosen"]) - words.transform(there["rejected"])  # pairs x words
-        # Each pair goes in both ways round, so that the classes are balanced and no intercept is needed.
+        # Each pair is used twice, in both orders: the classes are balanced and no intercept is needed.
         both_ways = vstack([gap[train], -gap[train]])
         label = np.repeat([1, 0], len(train))
         score = LogisticRegression(fit_intercept=False).fit(both_ways, label).decision_function(gap[test])

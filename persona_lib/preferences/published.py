@@ -12,6 +12,7 @@ import pandas as pd
 from .. import UserError, files, personas, seeds
 from ..attributes import NAMES
 from ..personas import profiles
+from ..prompts.bank import hub
 from . import dataset
 from .revision import checks
 from .splits import HELDOUT, TRAIN, persona_splits
@@ -143,18 +144,16 @@ def _id(text: str) -> str:
 def _table(path: str | Path) -> pd.DataFrame:
     """Read a local file, or all splits of a data set on the hub with a column `split`; columns in our spelling."""
     path = Path(path)
-    return _spelt(files.read_table(path)) if path.suffix in files.TABLES else _hub(str(path))
+    return _spelt(files.read_table(path)) if path.suffix in files.TABLES else _download(str(path))
 
 
-def _hub(name: str) -> pd.DataFrame:
-    try:
-        from datasets import load_dataset  # an optional extra
-    except ImportError:
-        raise UserError("data sets on the hub need the package datasets: pip install datasets") from None
-    try:
-        splits = load_dataset(name)
-    except Exception as error:  # hub clients raise anything, from a missing network to terms not accepted
-        raise UserError(f"{name} can't be fetched from the hub: {' '.join(str(error).split())[:200]}") from error
+def _download(name: str) -> pd.DataFrame:
+    """Download all splits of a data set on the hub, with a column `split`."""
+    splits = hub(
+        lambda load: load(name),
+        needs=f"{name} from the hub needs `pip install datasets`",
+        failed=lambda reason: f"{name} can't be fetched from the hub: {reason}",
+    )
     tables = [rows.to_pandas().assign(split=split) for split, rows in splits.items()]
     return _spelt(pd.concat(tables, ignore_index=True))
 

@@ -75,8 +75,7 @@ def revise(
         the wording), the columns of `checks`, and `failure` (why there is no pair, or missing).
     """
     table = items(dealt, people, prompts, base)
-    table = table.join(refine(table, writer, words, templates))
-    table["failure"] = table.pop("base_failure").radd("base answer: ").fillna(table["failure"])
+    table = refined(table, writer, words, templates)
     keys = table["persona_id"] + table["prompt_id"] + f"|{writer.name}|{words}|" + table["templates"]
     table["pair_id"] = [seeds.digest(key, 16) for key in keys]
     split = people["persona_split"] if "persona_split" in people else pd.Series(None, people.index, dtype="str")
@@ -112,6 +111,18 @@ def refine(items: pd.DataFrame, writer: LanguageModel, words: int = 60, template
             "failure": no_critique.radd("critique: ").fillna(no_revision.radd("revision: ")),
         }
     )
+
+
+def refined(items: pd.DataFrame, writer: LanguageModel, words: int = 60, templates: str | None = None) -> pd.DataFrame:
+    """Add the columns of `refine` to items; where the base answer failed, `failure` says so.
+
+    Args:
+        items: as in `refine`, with the columns of `base_answers`; `base_failure` is removed.
+        writer, words, templates: as in `revise`.
+    """
+    table = items.join(refine(items, writer, words, templates))
+    of_base = table.pop("base_failure").radd("base answer: ")
+    return table.assign(failure=of_base.fillna(table["failure"]))
 
 
 class Requests(NamedTuple):

@@ -92,5 +92,4 @@ def _labels(values: pd.Series) -> pd.Series:
     """Return age in bands, everything else as text; missing stays missing."""
     if values.name != "age":
         return values.astype("str")
-    bands = pd.cut(values.astype(float), [*_AGES, np.inf], right=False, labels=list(_AGES.values()))
-    return bands.astype("str").where(values.notna())
+    return profiles.banded(values, _AGES).astype("str").where(values.notna())

@@ -8,7 +8,9 @@ There are two ways to hold out prompts. `load` splits by the hash of each text: 
 grows. `split` holds out an exact number, spread evenly over topics: use it for a closed set such as PRISM.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,6 @@ from .. import UserError, files, seeds
 BANK = Path(__file__).with_name("data") / "prompts.csv"
 CONTROL = "control"  # the topic of the bank's control questions, and the source that loads them
 PRISM = "HannahRoseKirk/prism-alignment"  # Kirk et al. 2024, arXiv 2404.16019; prompts are CC-BY-4.0
-SUFFIXES = (".csv", ".jsonl", ".parquet")
 COLUMNS = ["prompt_id", "prompt", "topic", "source", "prompt_split"]
 NO_TOPIC = "no topic"  # until `topics.assign` gives one
 SPLITS = ("train", "heldout")
@@ -60,10 +61,10 @@ def load(source: str = "builtin", path: str | Path | None = None) -> pd.DataFram
         return _table(bank[is_control if source == CONTROL else ~is_control], source)
     if source == "prism":
         return _table(_prism(path), source)
-    if Path(source).suffix in SUFFIXES:
+    if Path(source).suffix in files.TABLES:
         return _own(Path(source))
     raise UserError(
-        f"no prompt source {source!r}: choose one of builtin, {CONTROL}, prism, or a file ({', '.join(SUFFIXES)})"
+        f"no prompt source {source!r}: choose one of builtin, {CONTROL}, prism, or a file ({', '.join(files.TABLES)})"
     )
 
 
@@ -156,7 +157,7 @@ def _prism(path: str | Path | None) -> pd.DataFrame:
     """Return PRISM's conversations with their opening prompt as `prompt`, an empty text where it is missing."""
     fields = ["opening_prompt", "conversation_id", "conversation_type"]
     if path is None:
-        rows = _hub(fields)
+        rows = _download(fields)
     else:
         lines = files.read_lines(Path(path))
         rows = pd.DataFrame([{f: line[f] for f in fields if f in line} for line in lines], columns=fields)
@@ -165,18 +166,35 @@ def _prism(path: str | Path | None) -> pd.DataFrame:
     return rows.rename(columns={"opening_prompt": "prompt"}).fillna({"prompt": ""})
 
 
-def _hub(fields: list[str]) -> pd.DataFrame:
-    """Download these fields of PRISM's conversations from the Hugging Face hub with the package `datasets`."""
-    other = f"or download conversations.jsonl from https://huggingface.co/datasets/{PRISM} and give its path"
+def _download(fields: list[str]) -> pd.DataFrame:
+    """Download these fields of PRISM's conversations."""
+    other = f", or download conversations.jsonl from https://huggingface.co/datasets/{PRISM} and give its path"
+    return hub(
+        lambda load: load(PRISM, "conversations", split="train").select_columns(fields).to_pandas(),
+        needs=f"PRISM from the hub needs `pip install datasets`{other}",
+        failed=lambda reason: f"cannot download PRISM from the hub ({reason}): check the network{other}",
+    )
+
+
+def hub(fetch: Callable[[Callable[..., Any]], Any], needs: str, failed: Callable[[str], str]) -> Any:
+    """Download from the Hugging Face hub with the package `datasets`; return what `fetch` returns.
+
+    Args:
+        fetch: is given `datasets.load_dataset`.
+        needs: message for a user without the package.
+        failed: returns the message for a download that failed, from the reason in one line.
+
+    Raises:
+        UserError: the package is not installed, or the download failed.
+    """
     try:
         from datasets import load_dataset  # an optional extra
     except ImportError as error:
-        raise UserError(f"PRISM from the hub needs `pip install datasets`, {other}") from error
+        raise UserError(needs) from error
     try:
-        return load_dataset(PRISM, "conversations", split="train").select_columns(fields).to_pandas()
+        return fetch(load_dataset)
     except Exception as error:  # each of its layers (hub, HTTP, parquet) has exceptions of its own
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"cannot download PRISM from the hub ({reason}): check the network, {other}") from error
+        raise UserError(failed(" ".join(str(error).split())[:200])) from error
 
 
 def _own(path: Path) -> pd.DataFrame:

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from platform import platform, python_version
@@ -17,6 +16,7 @@ from typing import Any
 
 from .. import UserError, files
 from ..model.usage import total
+from ..store.store import utc_now
 
 NAME = "manifest.json"
 PACKAGE = "persona-workbench"
@@ -76,7 +76,7 @@ class Manifest:
         self.content: dict[str, Any] = {
             "status": "running",
             "preset": {"name": preset, "about": about},
-            "started": now(),
+            "started": utc_now(),
             "versions": {"python": python_version(), "platform": platform()} | versions(),
             **_git(),
             "seeds": {stem: _seeds(entry["parameters"]) for stem, entry in notebooks.items()},
@@ -127,8 +127,3 @@ def _git() -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return {"git": {"commit": commit, "dirty": bool(changed)}}
-
-
-def now() -> str:
-    """Return the time in UTC, in ISO format to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -14,6 +14,7 @@ import nbformat
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
+from .. import files
 from ..model import usage
 from . import notebooks
 
@@ -42,7 +43,7 @@ def export(notebook: Path, heading: str) -> Path:
     resources = {"metadata": {"name": heading, "path": str(notebooks.folder())}}
     html, _ = exporter.from_notebook_node(executed, resources)
     page = notebook.with_suffix(".html")
-    page.write_text(html, "utf-8")
+    files.write_text(page, html)
     return page
 
 

@@ -100,9 +100,7 @@ def load(name: str) -> Preset:
     try:
         return Preset.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(f"{path} is not a preset: {where}: {first['msg']}") from error
+        raise UserError(f"{path} is not a preset: {files.first_error(error)}") from error
 
 
 def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:

@@ -59,8 +59,8 @@ def record(
 def _write_table(table: pd.DataFrame, stem: Path) -> None:
     """Write a table as parquet and as CSV; the CSV omits an index that only numbers the rows."""
     numbered = isinstance(table.index, pd.RangeIndex) and table.index.name is None
-    table.to_parquet(f"{stem}.parquet")
-    table.to_csv(f"{stem}.csv", index=not numbered)
+    files.write(stem.with_name(f"{stem.name}.parquet"), table.to_parquet)
+    files.write(stem.with_name(f"{stem.name}.csv"), lambda half: table.to_csv(half, index=not numbered))
 
 
 def _write_figure(axes: Axes, stem: Path) -> None:
@@ -72,5 +72,6 @@ def _write_figure(axes: Axes, stem: Path) -> None:
         figure.set_layout_engine("none")
     box = figure.get_tightbbox().padded(MARGIN)
     with matplotlib.rc_context({"svg.hashsalt": "persona"}):
-        figure.savefig(f"{stem}.png", dpi=DPI, bbox_inches=box)
-        figure.savefig(f"{stem}.svg", bbox_inches=box, metadata={"Date": None})
+        png, svg = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
+        files.write(png, lambda half: figure.savefig(half, dpi=DPI, bbox_inches=box))
+        files.write(svg, lambda half: figure.savefig(half, bbox_inches=box, metadata={"Date": None}))

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from ..model import budget, progress
+from ..store.store import utc_now
 from . import kernels, notebooks, pages
-from .manifests import Manifest, clear, now
+from .manifests import Manifest, clear
 from .presets import Preset
 
 
@@ -53,7 +55,7 @@ def run(
         manifest.content["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         raise
     finally:
-        manifest.content["ended"] = now()
+        manifest.content["ended"] = utc_now()
         _save(manifest)
     return manifest.content
 
@@ -69,7 +71,7 @@ def _with_out(values: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _save(manifest: Manifest) -> None:
     """Write the manifest and the index page, which can be read while the run goes on."""
     manifest.save()
-    (manifest.folder / "index.html").write_text(pages.index(manifest.content), "utf-8")
+    files.write_text(manifest.folder / "index.html", pages.index(manifest.content))
 
 
 def _run_notebooks(manifest: Manifest, limits: Mapping[str, float | None]) -> None:
@@ -88,7 +90,7 @@ def _run_notebooks(manifest: Manifest, limits: Mapping[str, float | None]) -> No
 
 def _run_notebook(stem: str, entry: dict[str, Any], folder: Path, steps: Path, environment: dict[str, str]) -> None:
     """Execute a notebook, write its page, and enter its results, status and usage in its entry of the manifest."""
-    entry["started"] = now()
+    entry["started"] = utc_now()
     began = time.monotonic()
     executed = folder / f"{stem}.ipynb"
     recorded = folder / stem / "record.json"

@@ -8,19 +8,17 @@ both. Notebooks 03, 04, 06, 08, 09 and 10 open it: `stats.rates`, `stats.paired_
 from . import agreement, intervals, passk
 from .agreement import among, coefficients, cohen_kappa, kappa_matrix, spread
 from .contrasts import length_controlled, logistic
-from .intervals import ITEM, LEVEL, corrected, difference, effective, paired_differences, rate, rates
+from .intervals import ITEM, corrected, effective, paired_differences, rate, rates
 from .passk import pass_at_k
 from .power import minimum_detectable, sample_size
 
 __all__ = [
     "ITEM",
-    "LEVEL",
     "agreement",
     "among",
     "coefficients",
     "cohen_kappa",
     "corrected",
-    "difference",
     "effective",
     "intervals",
     "kappa_matrix",

@@ -1,4 +1,4 @@
-"""Compare beyond paired differences: a logistic model of condition x model, and win rates at equal length."""
+"""Compare conditions and models by a logistic model, and pairs of answers by win rates at equal length."""
 
 import numpy as np
 import pandas as pd

@@ -12,7 +12,7 @@ from scipy import stats
 
 from .. import UserError
 
-LEVEL = 0.05
+ALPHA = 0.05
 POWER = 0.8
 
 
@@ -157,7 +157,7 @@ def _detectable(
     least = 1 / items
     over = (error - least) / noise
     taken = least + noise * (over * stats.norm.cdf(over) + stats.norm.pdf(over))
-    critical = stats.t.ppf(1 - LEVEL / tests / 2, df)
+    critical = stats.t.ppf(1 - ALPHA / tests / 2, df)
     power = stats.t.ppf(POWER, df)
     found = np.sqrt(spread) * (critical * np.sqrt(taken) + power * np.sqrt(error))
     return found if found < 1 else np.nan

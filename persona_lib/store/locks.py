@@ -38,7 +38,7 @@ class Locks:
     """Locks by name, in a file that is created when the first lock is taken."""
 
     def __init__(self, path: Path):
-        self._path = path.absolute()
+        self._path = path.resolve()  # one file for all spellings of a path
         self._file: _File | None = None
 
     @asynccontextmanager

@@ -3,6 +3,7 @@
 import glob
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from .. import UserError, files
@@ -20,20 +21,24 @@ def write_recording(rows: Iterable[Stored], path: Path | str) -> int:
     parts: list[list[bytes]] = [[]]
     size = n = 0
     for row in rows:
-        content = {"request": json.loads(row.request), "reply": json.loads(row.reply), "failure": row.failure}
-        line = f"{canonical(content)}\n".encode()
+        outcome = {"request": json.loads(row.request), "reply": json.loads(row.reply), "failure": row.failure}
+        line = f"{canonical(outcome)}\n".encode()
         if size + len(line) > MOST:
             parts.append([])
             size = 0
         parts[-1].append(line)
         size += len(line)
         n += 1
-    for old in _parts(Path(path)):
+    written = [Path(path).with_suffix(".jsonl" if n == 1 else f".{n}.jsonl") for n in range(1, len(parts) + 1)]
+    for file, part in zip(written, parts, strict=True):
+        files.write(file, partial(_write_lines, part))
+    for old in set(_parts(Path(path))) - set(written):
         old.unlink()
-    for number, part in enumerate(parts, 1):
-        suffix = ".jsonl" if number == 1 else f".{number}.jsonl"
-        Path(path).with_suffix(suffix).write_bytes(b"".join(part))
     return n
+
+
+def _write_lines(lines: list[bytes], path: Path) -> None:
+    path.write_bytes(b"".join(lines))
 
 
 def read_recording(recording: str | Path) -> Iterator[Stored]:

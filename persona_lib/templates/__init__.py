@@ -15,12 +15,13 @@ from typing import Annotated, cast
 import yaml
 from pydantic import Field
 
-from .. import UserError, seeds
+from .. import UserError, files, seeds
 
 FOLDER = Path(__file__).parent
 
 _ROLE = re.compile(r"^\[(system|user)\]\n", re.MULTILINE)
-# Data could close a delimiter of ours (<persona> ... </persona>) or of a chat format (<|im_end|>) by one of these.
+# The '<' of what looks like a delimiter: one of ours (<persona> ... </persona>) or of a chat format (<|im_end|>). Data
+# with such a text could otherwise close a delimiter.
 _DELIMITER = re.compile(r"<(?=\s*/?\s*(?:persona|question|answer|critique|summary)\b|\|)", re.IGNORECASE)
 
 
@@ -52,12 +53,12 @@ class Template:
 
 
 def bounded(words: int) -> type[str]:
-    """Return the type of a reply field of about so many words, at eight characters each, against endless replies."""
+    """Return the type of a text field of a reply, at most 8 x `words` characters long, so that replies end."""
     return cast("type[str]", Annotated[str, Field(max_length=8 * words)])
 
 
 def neutralize(data: str) -> str:
-    """Return data with '‹' for the opening '<' of all that could pass for a delimiter."""
+    """Replace the opening '<' of everything in data that looks like a delimiter by '‹'."""
     return _DELIMITER.sub("‹", data)
 
 
@@ -83,4 +84,6 @@ def load(name: str, folder: str | Path | None = None) -> Template:
             raise ValueError("it needs [system] or [user] lines, and $$ for a dollar sign")
         return Template(name, tuple(settings["reply"]), seeds.digest(raw, 12), parts)
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is no template ({error}): see {FOLDER / 'direct.txt'} for the form") from error
+        raise UserError(
+            f"{files.unreadable(path, 'a template', error)}: see {FOLDER / 'direct.txt'} for the form"
+        ) from error

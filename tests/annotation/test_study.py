@@ -15,7 +15,7 @@ from raters import BEGAN, content, hand_in, items, signed
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from typer.testing import CliRunner
 
-from persona_lib import UserError, annotation, cli, fidelity, files
+from persona_lib import UserError, annotation, cli, fidelity, files, preferences
 from persona_lib.annotation import assignments
 from persona_lib.annotation import items as stimuli
 
@@ -199,6 +199,31 @@ def test_pairs_are_read_from_files_of_each_kind_and_from_a_data_sets_folder(tmp_
         stimuli.read(tmp_path / "x.parquet")
     with pytest.raises(UserError, match="the pairs lack the columns rejected, chosen"):
         stimuli.of_pairs(items(), people)
+
+
+def test_published_personas_get_their_ids_and_profiles(tmp_path):
+    names = ["age", "Sex", "income", "Big_Five_Scores", "ideology"]
+    published = pd.DataFrame([[40, "Female", "1000.0", "Openness: High", "Liberal"]] * 2, columns=names)
+    published.assign(age=[40, 50]).to_csv(tmp_path / "people.csv", index=False)
+    pairs = pd.DataFrame({"prompt_id": ["q0"], "prompt": ["Why?"], "rejected": ["No."], "chosen": ["Yes."]})
+    pairs.to_parquet(tmp_path / "pairs.parquet")
+    table = stimuli.checked(stimuli.read(tmp_path / "pairs.parquet", tmp_path / "people.csv"))
+    people = preferences.ingredients.people(0, path=tmp_path / "people.csv")
+    assert table["persona_id"].tolist() == people.index.tolist() and people["age"].tolist() == [40, 50]
+    assert table["profile"].tolist() == [
+        f"age: {age}\nsex: Female\nincome: 1000\nbig five scores: Openness: High\nideology: Liberal" for age in (40, 50)
+    ]
+    table = pairs.assign(persona_id=people.index[1])
+    table.to_parquet(tmp_path / "pairs.parquet")
+    assert stimuli.read(tmp_path / "pairs.parquet", tmp_path / "people.csv")["profile"].str.startswith("age: 50").all()
+
+
+def test_ids_that_are_numbers_match_in_files_of_any_kind(tmp_path):
+    pairs = items(2, 3).rename(columns={"first": "rejected", "second": "chosen"}).drop(columns="profile")
+    pairs.assign(persona_id=[0] * 3 + [1] * 3).to_parquet(tmp_path / "pairs.parquet")
+    (tmp_path / "people.csv").write_text("persona_id,age\n0,40\n1,50\n")
+    table = stimuli.read(tmp_path / "pairs.parquet", tmp_path / "people.csv")
+    assert table["profile"].tolist() == ["age: 40"] * 3 + ["age: 50"] * 3
 
 
 def test_pairs_that_give_no_choice_are_told_from_those_that_do():

@@ -14,7 +14,7 @@ from persona_lib.model import Model
 
 
 def judged(rows: list[tuple[float, float]], judge: str = "j", generator: str = "g") -> pd.DataFrame:
-    """Rows as from `judges.prefer`, from the probability of the chosen answer when shown first and when second."""
+    """Return rows as `judges.prefer` does, given the probability of the chosen answer when shown first and second."""
     table = pd.DataFrame(rows, columns=["p_first", "p_second"]).astype(float)
     mean = (table["p_first"] + table["p_second"]) / 2
     choice = mean.gt(0.5).map({True: "chosen", False: "rejected"}).where(mean.notna() & mean.ne(0.5))

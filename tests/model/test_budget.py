@@ -21,7 +21,7 @@ from persona_lib.store import Store
 PRICED = "gpt-4.1-mini"
 PRICE = catalogue.price(PRICED)
 EACH = PRICE.cost(100, 50)
-GOES_ON = "the replies so far are kept, the same with a larger budget goes on from there"
+GOES_ON = "the replies so far are kept; a larger budget continues"
 
 
 def numbers(n: int) -> list[list[dict[str, str]]]:

@@ -19,7 +19,7 @@ from endpoint import Endpoint, completion, first_token, say
 from pydantic import BaseModel, Field
 
 from persona_lib import UserError, local
-from persona_lib.model import Model, several
+from persona_lib.model import Model, catalogue, several
 from persona_lib.store import Store
 
 
@@ -242,7 +242,7 @@ def test_in_a_notebook_an_error_for_the_user_is_the_cells_error_in_one_line():
 def test_an_interrupt_stops_the_ask_and_keeps_what_was_answered(tmp_path):
     with Endpoint(delay_s=0.1) as endpoint:
         code = f"""
-from persona_lib.model import Model, several
+from persona_lib.model import Model, catalogue, several
 Model("m", {endpoint.url!r}, max_in_flight=2).ask([[{{"role": "user", "content": str(n)}}] for n in range(500)])
 """
         process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
@@ -367,3 +367,14 @@ def test_a_store_may_be_given_as_a_path(tmp_path):
     with Endpoint() as endpoint:
         Model("m", endpoint.url, tmp_path / "own.sqlite").ask(say("x"))
         assert Model("m", endpoint.url, str(tmp_path / "own.sqlite")).ask(say("x"))[0].cached
+
+
+def test_two_threads_share_the_cost_that_calls_in_flight_may_take(monkeypatch):
+    priced = catalogue.Price.model_validate({"in": 0, "out": 1e6, "date": "2026-01-01", "source": "made up"})
+    monkeypatch.setattr(catalogue, "price", lambda name: priced)
+    with Endpoint(delay_s=0.005) as endpoint:  # each reply takes 3 tokens, $3; until it is there, $5 are held
+        model = Model("m", endpoint.url, max_cost=100)
+        with ThreadPoolExecutor(2) as threads:
+            asked = [threads.submit(model.ask, say(*(f"{k} {n}" for n in range(10))), max_tokens=5) for k in range(2)]
+            replies = [reply for a in asked for reply in a.result(60)]
+    assert len(replies) == 20 == len(endpoint.requests) and model.usage["cost"] == 60

@@ -67,7 +67,7 @@ def test_a_folder_of_the_users_own_comes_first_and_the_hash_tells(tmp_path):
 )
 def test_a_malformed_template_is_named(tmp_path, text):
     (tmp_path / "bad.txt").write_text(text)
-    with pytest.raises(UserError, match=r"bad.txt is no template"):
+    with pytest.raises(UserError, match=r"bad.txt can't be read as a template: .*: see .*direct.txt"):
         templates.load("bad", tmp_path)
 
 
