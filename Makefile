@@ -40,14 +40,14 @@ record: .venv/installed
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv .venv
 	@echo "Installing the pinned packages (about a minute) ..."
-	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[humans]"
+	-$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade -c constraints.txt pip
+	$(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -c constraints.txt -e ".[humans]"
 	$(BIN)/python -m persona_lib.local
 	touch $@
 
 # What only tests need beyond that: their tools and the other extras.
 .venv/tested: .venv/installed
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[test,hub,inspect]"
+	$(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -c constraints.txt -e ".[test,hub,inspect]"
 	touch $@
 
 clean:
