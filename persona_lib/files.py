@@ -38,10 +38,27 @@ def read_table(path: Path | str) -> "pd.DataFrame":
         raise UserError(f"no file {path}: give the path of a table ({', '.join(TABLES)})")
     try:
         if path.suffix == ".csv":
-            return pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+            table = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+            if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much as an index
+                raise ValueError("rows have more fields than the header: put texts with commas in quotes")
+            return table
         return pd.DataFrame(list(read_lines(path))) if path.suffix == ".jsonl" else pd.read_parquet(path)
     except (OSError, ValueError) as error:  # the errors of pandas and pyarrow are subclasses
         raise unreadable(path, path.suffix[1:], error) from error
+
+
+def as_numbers(cells: "pd.Series") -> "pd.Series":
+    """Return the cells of a CSV column as numbers: True is 1, False 0, an empty cell or NA is missing.
+
+    Raises:
+        ValueError: a cell is something else.
+    """
+    import pandas as pd  # saves half a second in commands without tables
+
+    words = {"": None, "na": None, "nan": None, "true": "1", "false": "0"}
+    return pd.to_numeric(
+        cells.map(lambda cell: words.get(cell.strip().lower(), cell) if isinstance(cell, str) else cell)
+    )
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -52,12 +69,13 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """
     if not path.is_file():
         raise UserError(f"no file {path}: give the path of a file of JSON lines")
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        for number, line in enumerate(file, 1):
+    with path.open("rb") as file:  # bytes: text may hold U+2028, which is no end of a line
+        for number, raw in enumerate(file, 1):
             try:
+                line = raw.decode("utf-8-sig")
                 row = json.loads(line) if line.strip() else None
                 json.dumps(row, ensure_ascii=False).encode()  # half a character, written as an escape, can't be sent
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UserError(f"{path} line {number} is not JSON ({error}): correct it or leave it out") from error
             if row is not None and not isinstance(row, dict):
                 raise UserError(f'{path} line {number} is not a JSON object: write {{"prompt": ...}} on each line')
@@ -76,7 +94,7 @@ def read_yaml(path: Path) -> Any:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is installed, is ten times as fast
     try:
         return yaml.load(path.read_text("utf-8"), loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: a byte or a date that does not exist
         raise unreadable(path, "YAML", error) from error
 
 

@@ -49,12 +49,13 @@ def rng(stream: str, seed: int, *more: int) -> np.random.Generator:
         seed: the user's seed, a whole number from 0.
         more: numbers that tell draws of one stream apart, such as the place of an attribute.
     """
+    check_seed(seed)
     return np.random.default_rng([seed, *STREAMS[stream], *more])
 
 
 def check_seed(seed: int) -> None:
     """Raise UserError for a seed that is not a whole number from 0."""
-    if not isinstance(seed, int | np.integer) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise UserError(f"seed must be a whole number, 0 or more; it is {seed!r}.")
 
 

@@ -25,6 +25,8 @@ def test_texts_stay_as_they_are_written(tmp_path, suffix):
         ("none.csv", None, "no file .*none.csv"),
         ("t.parquet", "a", "can't be read as parquet"),
         ("t.csv", "", "can't be read as csv"),
+        ("t.csv", "prompt\nHello, what of taxes?\n", "rows have more fields than the header"),
+        ("t.jsonl", "[" * 100_000, "line 1 is not JSON"),
         ("t.jsonl", '{"a": 1}\n{"a"', "line 2 is not JSON"),
         ("t.jsonl", "[1]", "line 1 is not a JSON object"),
         ("t.jsonl", '{"a": "\\ud83d"}', "line 1 is not JSON"),
@@ -65,3 +67,10 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         files.write(path, killed)
     assert path.read_text() == "old"
+
+
+def test_cells_are_numbers_missing_or_an_error():
+    numbers = files.as_numbers(pd.Series(["0.5", "", "NA", "True", "FALSE", 2.0, None]))
+    assert numbers.fillna(-1).tolist() == [0.5, -1, -1, 1, 0, 2, -1]
+    with pytest.raises(ValueError, match="abc"):
+        files.as_numbers(pd.Series(["abc"]))

@@ -23,7 +23,7 @@ def test_further_numbers_tell_draws_of_one_stream_apart():
     assert first != second and second == np.random.default_rng([3, 1972, 5]).random()
 
 
-@pytest.mark.parametrize("seed", [-1, 1.0, "1", None])
+@pytest.mark.parametrize("seed", [-1, 1.0, "1", None, True])
 def test_a_seed_must_be_a_whole_number_from_0(seed):
     with pytest.raises(UserError, match="seed must be a whole number"):
         seeds.check_seed(seed)

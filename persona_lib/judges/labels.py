@@ -30,8 +30,9 @@ def read(path: str | Path | None) -> pd.DataFrame:
     table = files.read_table(path).replace("", None)
     if lacking := [name for name in COLUMNS if name not in table]:
         raise UserError(f"{path} lacks {', '.join(lacking)}: it needs the columns {', '.join(COLUMNS)}")
-    label = pd.to_numeric(table["label"], errors="coerce")
-    wrong = table["label"].notna() & ~label.isin([0, 1])
+    labels = table["label"].replace({"NA": None, "True": 1, "False": 0})
+    label = pd.to_numeric(labels, errors="coerce")
+    wrong = labels.notna() & ~label.isin([0, 1])
     if wrong.any():
         raise UserError(f"{path} has the label {str(table.loc[wrong, 'label'].iloc[0])!r}: write 1, 0 or nothing")
     if (blank := table[[*_keys(table), "annotator"]].isna().any()).any():

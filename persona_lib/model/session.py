@@ -5,8 +5,10 @@ A `Model` has no state of a running ask, so that several threads may ask one mod
 
 import asyncio
 import json
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, TypeVar
@@ -30,6 +32,9 @@ from .usage import Usage
 
 S = TypeVar("S")
 T = TypeVar("T")
+
+_RUNNING = threading.local()  # `asked`: the models that the session of this thread, and those around it, ask
+_BULK = threading.Lock()
 
 REASKS = 2  # of a structured reply that does not validate
 
@@ -256,17 +261,25 @@ class Session:
 def in_session(asked: Asked, step: str, items: int | None, used: Usage, work: Callable[[Session], Awaitable[T]]) -> T:
     """Do `work` in a new `Session` and close it; see there for the parameters.
 
-    It runs in a thread with an event loop of its own, because a notebook's event loop is already running.
+    It runs in a thread with an event loop of its own, because a notebook's event loop is already running. Asks through
+    the Batch API run one after the other: each finds the replies of the one before in the store.
+
+    Raises:
+        UserError: the messages come from a generator that asks the same model, whose session would wait for itself.
     """
+    outer = getattr(_RUNNING, "asked", ())
+    if any(one is asked or (one.batch and asked.batch) for one in outer):
+        raise UserError(f"the messages for {asked.name} come from a generator that asks it: make a list of them first")
 
     async def work_and_close() -> T:
+        _RUNNING.asked = (*outer, asked)
         session = Session(asked, step, items, used)
         try:
             return await work(session)
         finally:
             await session.close()
 
-    with start_blocking_portal() as portal:
+    with _BULK if asked.batch else nullcontext(), start_blocking_portal() as portal:
         return portal.call(work_and_close)
 
 

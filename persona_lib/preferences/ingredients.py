@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .. import UserError, files, personas, prompts
@@ -40,8 +41,11 @@ def people(n: int, seed: int = 0, min_age: int = 18, path: Path | None = None) -
 
 def _read(path: Path) -> pd.DataFrame:
     """Read a file of personas in either form."""
-    table = files.read_table(path).reset_index().replace("", None)
+    table = _spelt(path, files.read_table(path)).replace("", None)
     if personas.ID not in table and _is_published(table):
+        known = table.assign(**{personas.ID: [f"row {number}" for number in range(1, len(table) + 1)]})
+        for name in {"age", "income"} & set(table):
+            _numbers(path, known[name], known[personas.ID])
         return published.read_personas(path)
     if personas.ID not in table or table[personas.ID].isna().any():
         raise UserError(
@@ -60,6 +64,20 @@ def _read(path: Path) -> pd.DataFrame:
     return own.set_axis(pd.Index(ids, name=personas.ID), axis=0)
 
 
+def _spelt(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose ids, attributes and auxiliary columns are named as ours, however the file spells them.
+
+    Raises:
+        UserError: two columns have one name.
+    """
+    table = table.drop(columns=table.index.names, errors="ignore").reset_index() if table.index.names[0] else table
+    ours = {published.spelling(name): name for name in (personas.ID, *NAMES, "persona_split", "ideology label")}
+    named = table.rename(columns={name: ours.get(published.spelling(name), name) for name in table})
+    if not named.columns.is_unique:
+        raise UserError(f"{path} has the column {named.columns[named.columns.duplicated()][0]} twice: keep one")
+    return named
+
+
 def _is_published(table: pd.DataFrame) -> bool:
     """Return whether a table without ids has the columns of the published personas, in any spelling."""
     columns = {published.spelling(name) for name in table}
@@ -73,6 +91,7 @@ def _numbers(path: Path, values: pd.Series, ids: pd.Series) -> pd.Series:
         UserError: a value is not a number.
     """
     numbers = pd.to_numeric(values, errors="coerce")
+    numbers = numbers.where(np.isfinite(numbers.astype(float)) & (numbers % 1 == 0))
     if (wrong := numbers.isna() & values.notna()).any():
         first = f"{values[wrong].iloc[0]!r} of {ids[wrong].iloc[0]}"
         raise UserError(

@@ -160,7 +160,7 @@ def _download(name: str) -> pd.DataFrame:
 
 def spelling(column: object) -> str:
     """Return a column's name as we spell attributes: lower case, blanks for underscores."""
-    return str(column).lower().replace("_", " ")
+    return str(column).strip().lower().replace("_", " ").replace("-", " ")
 
 
 def _spelt(table: pd.DataFrame) -> pd.DataFrame:

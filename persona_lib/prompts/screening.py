@@ -182,11 +182,11 @@ def persona_dependence(judgments: pd.DataFrame | str | None, value: str = "p_cho
 def _judgments(judgments: pd.DataFrame | str, value: str) -> pd.DataFrame:
     """Return the judgments as a checked table."""
     if isinstance(judgments, str):
-        judgments = files.read_table(judgments)
+        judgments = files.read_table(judgments).replace({"persona_id": {"": None}, "prompt_id": {"": None}})
     if missing := [name for name in ("persona_id", "prompt_id", value) if name not in judgments]:
         raise UserError(f"the judgments lack {', '.join(missing)}: they have {', '.join(map(str, judgments.columns))}")
     try:
-        judgments = judgments.assign(**{value: pd.to_numeric(judgments[value])})
+        judgments = judgments.assign(**{value: files.as_numbers(judgments[value])})
     except ValueError as error:
         raise UserError(f"the judgments' {value} must be numbers: {error}") from error
     if value == "p_chosen" and not judgments[value].dropna().between(0, 1).all():

@@ -41,7 +41,8 @@ def _stems(folder: Path) -> list[str]:
     """Return the notebooks of the earlier run in a folder."""
     try:
         earlier = json.loads((folder / NAME).read_text("utf-8"))
-        return [stem for stem in earlier["notebooks"] if earlier["versions"] and Path(stem).name == stem]
+        stems = [stem for stem in earlier["notebooks"] if earlier["versions"]]
+        return [stem for stem in stems if Path(stem).name == stem and stem not in ("", ".", "..")]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{folder} contains something other than an earlier run: choose a folder with --out") from None
 

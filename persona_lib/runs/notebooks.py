@@ -44,7 +44,13 @@ def find(stem: str) -> Notebook:
         UserError: the file is not a notebook, or has no parameters cell that can be read.
     """
     path = folder() / f"{stem}.ipynb"
+    if not path.is_file():
+        raise UserError(f"no notebook {path}: choose one of {', '.join(stems())}")
     return _read(path, path.stat().st_mtime_ns)
+
+
+# What nbformat and the look into a notebook that is not one raise.
+_BROKEN = (ValueError, TypeError, AttributeError, LookupError, OSError, nbformat.ValidationError)
 
 
 @cache
@@ -52,9 +58,10 @@ def _read(path: Path, changed: int) -> Notebook:
     """Read a notebook's file; `changed` is the time of its last change, so a changed file is read anew."""
     try:
         cells = nbformat.read(path, as_version=4).cells
-        (source,) = [cell.source for cell in cells if PARAMETERS in cell.metadata.get("tags", [])]
+        code = [cell for cell in cells if cell.cell_type == "code"]
+        (source,) = [cell.source for cell in code if PARAMETERS in cell.metadata.get("tags", [])]
         parameters = dict(_literal(line) for line in ast.parse(source).body)
-    except (ValueError, SyntaxError, AttributeError, nbformat.reader.NotJSONError) as error:
+    except (*_BROKEN, SyntaxError) as error:
         hint = f"it needs one cell tagged '{PARAMETERS}' that has only lines `name = literal`"
         raise UserError(f"{path} can't be run: {hint}") from error
     code_cells = sum(cell.cell_type == "code" for cell in cells)
@@ -77,6 +84,6 @@ def _literal(line: ast.stmt) -> tuple[str, Any]:
     if not isinstance(line, ast.Assign | ast.AnnAssign) or line.value is None:
         raise ValueError("not an assignment")
     target = line.target if isinstance(line, ast.AnnAssign) else line.targets[0]
-    if not isinstance(target, ast.Name):
+    if not isinstance(target, ast.Name) or (isinstance(line, ast.Assign) and len(line.targets) > 1):
         raise ValueError("not a single name")
     return target.id, ast.literal_eval(line.value)

@@ -43,6 +43,19 @@ def cohen_kappa(a: Sequence, b: Sequence) -> float:
     return float(kappa_matrix(pd.DataFrame([list(a)]), pd.DataFrame([list(b)])).iloc[0, 0])
 
 
+def _table(choices: pd.DataFrame | np.ndarray) -> pd.DataFrame:
+    """Return choices as a table (annotators x items).
+
+    Raises:
+        UserError: they are not two-dimensional.
+    """
+    if isinstance(choices, pd.DataFrame):
+        return choices
+    if np.ndim(choices) != 2:
+        raise UserError("choices must be a table or an array of annotators x items: a single annotator is one row")
+    return pd.DataFrame(np.asarray(choices, dtype=object))
+
+
 def kappa_matrix(choices: pd.DataFrame | np.ndarray, other: pd.DataFrame | np.ndarray | None = None) -> pd.DataFrame:
     """Return Cohen's kappa between all annotators, or between those of one table and those of another.
 
@@ -57,9 +70,10 @@ def kappa_matrix(choices: pd.DataFrame | np.ndarray, other: pd.DataFrame | np.nd
     Raises:
         UserError: the items differ, or a table has no annotators.
     """
-    first = pd.DataFrame(choices)
-    second = first if other is None else pd.DataFrame(other)
-    if not first.columns.equals(second.columns):
+    first = _table(choices)
+    second = first if other is None else _table(other)
+    named = isinstance(choices, pd.DataFrame) and isinstance(other, pd.DataFrame)
+    if first.shape[1] != second.shape[1] or (named and not first.columns.equals(second.columns)):
         raise UserError("both tables of choices must have the same items as columns, in one order: reindex one")
     if not (len(first) and len(second)):
         raise UserError("a table of choices has no annotators: check the filter that made it")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -360,3 +361,12 @@ def test_an_endpoint_that_refuses_files_ends_sending_ahead(monkeypatch):
         endpoint.status = 403
         with pytest.raises(UserError, match="accepts no file of requests"):
             model(endpoint).send(questions(5))
+
+
+def test_two_threads_with_the_same_work_submit_and_count_it_once():
+    with BatchEndpoint() as endpoint:
+        asked = model(endpoint)
+        with ThreadPoolExecutor(2) as threads:
+            both = [threads.submit(asked.ask, say(*map(str, range(20)), own)) for own in "ab"]
+            assert [len(one.result(60)) for one in both] == [21, 21]
+        assert len(endpoint.sent) == 22 == asked.usage["calls"] and asked.usage["cached"] == 20

@@ -378,3 +378,16 @@ def test_two_threads_share_the_cost_that_calls_in_flight_may_take(monkeypatch):
             asked = [threads.submit(model.ask, say(*(f"{k} {n}" for n in range(10))), max_tokens=5) for k in range(2)]
             replies = [reply for a in asked for reply in a.result(60)]
     assert len(replies) == 20 == len(endpoint.requests) and model.usage["cost"] == 60
+
+
+def test_messages_that_are_made_by_asking_the_same_model_are_refused_and_by_another_are_not():
+    with Endpoint() as endpoint:
+        one, other = Model("m", endpoint.url), Model("m", endpoint.url)
+
+        def nested(asked: Model):
+            yield say("a")[0]
+            yield say(asked.ask(say("b"))[0].text)[0]
+
+        with pytest.raises(UserError, match="a generator that asks it: make a list of them first"):
+            one.ask(nested(one))
+        assert [reply.text for reply in one.ask(nested(other))] == ["a", "b"]

@@ -89,3 +89,17 @@ def test_a_classifier_keeps_the_value_laden_prompts_of_prism(tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert ingredients.questions("prism", path)["prompt"].tolist() == texts[:33]  # no greeting: it asks nothing
     assert ingredients.questions("prism", path, classifier=Sorter())["prompt"].tolist() == texts[:32]
+
+
+def test_ids_and_attributes_are_found_in_any_spelling(tmp_path):
+    (tmp_path / "p.csv").write_text("Persona ID,AGE,marital_status\n007,34,Never married\n")
+    people = ingredients.people(1, path=tmp_path / "p.csv")
+    assert people.index.tolist() == ["007"] and people["age"].tolist() == [34]
+    assert people["marital status"].tolist() == ["Never married"]
+
+
+@pytest.mark.parametrize("age", ["thirty", "34.5", "inf"])
+def test_a_published_persona_whose_age_is_not_a_whole_number_is_refused(tmp_path, age):
+    (tmp_path / "p.csv").write_text(f"age,sex,race,education,religion\n{age},Male,White alone,None,None\n")
+    with pytest.raises(UserError, match=r"1 values of age that are not numbers, such as .* of row 1"):
+        ingredients.people(1, path=tmp_path / "p.csv")

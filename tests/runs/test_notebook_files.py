@@ -97,3 +97,8 @@ def test_a_file_is_read_once_and_anew_when_it_has_changed(root):
     write_notebook(root, "01_it", parameters="n = 2")
     os.utime(path, ns=(2, 2))
     assert notebooks.find("01_it").parameters == {"n": 2}
+
+
+def test_a_notebook_that_is_missing_is_named():
+    with pytest.raises(UserError, match=r"no notebook .*99_none.ipynb: choose one of 00_explore"):
+        notebooks.find("99_none")

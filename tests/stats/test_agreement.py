@@ -160,3 +160,10 @@ def test_a_kappa_matrix_takes_arrays_as_well_as_tables():
     table = pd.DataFrame([["A", "B", "A", "B"], ["A", "A", "A", "B"]])
     assert kappa_matrix(table.to_numpy()).equals(kappa_matrix(table))
     assert cohen_kappa(np.array(["A", "B"]), ["A", "B"]) == 1
+
+
+def test_choices_that_are_not_annotators_by_items_are_refused():
+    with pytest.raises(UserError, match="annotators x items"):
+        kappa_matrix(np.array(["A", "B"]))
+    named = pd.DataFrame([["A", "B"]], columns=["x", "y"])
+    assert kappa_matrix(named, np.array([["A", "B"]])).iloc[0, 0] == 1  # an array has no names to compare
