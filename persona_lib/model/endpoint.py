@@ -37,9 +37,13 @@ class Endpoint:
         return await asyncio.shield(self._opened)
 
     async def close(self) -> None:
-        """Close the connection, if it was opened."""
-        if self._opened and self._opened.done() and not self._opened.exception():
-            await self._opened.result().close()
+        """Close the connection; one that is still being opened is given up, which closes it too."""
+        if self._opened is None:
+            return
+        self._opened.cancel()  # does nothing once it is open
+        (client,) = await asyncio.gather(self._opened, return_exceptions=True)
+        if isinstance(client, openai.AsyncOpenAI):
+            await client.close()
 
     async def _open(self) -> openai.AsyncOpenAI:
         """Return a new openai client, checked; start the embedded server if the model runs there."""
