@@ -1,6 +1,7 @@
 """Faults of an endpoint, injected one by one into a real server on the loopback, and what becomes of the ask."""
 
 import asyncio
+import gc
 import json
 import math
 import random
@@ -11,6 +12,7 @@ import struct
 import subprocess
 import threading
 import time
+import warnings
 from collections import Counter
 from email.utils import formatdate
 
@@ -390,3 +392,18 @@ def test_a_quota_that_is_used_up_stops_at_once():
         with pytest.raises(UserError, match=r"has no more quota for this key: .*exceeded"):
             Model("m", endpoint.url, max_in_flight=2).ask(numbers(100))
         assert len(endpoint.requests) <= 2
+
+
+def test_a_connection_that_is_still_being_opened_when_an_ask_ends_is_closed():
+    def interrupted():
+        yield say("x")[0]
+        raise UserError("stop")
+
+    gc.collect()
+    with Endpoint() as endpoint, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(5):
+            with pytest.raises(UserError, match="stop"):
+                Model("m", endpoint.url).ask(interrupted())
+        gc.collect()
+    assert [str(w.message) for w in caught if issubclass(w.category, ResourceWarning)] == []
