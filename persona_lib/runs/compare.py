@@ -65,9 +65,7 @@ def _means(table: pd.DataFrame, by: str, value: str, name: str) -> pd.Series:
 
 def _of_group(scores: pd.Series, by: str, group: object) -> pd.Series:
     """Return one group's scores, indexed by item; empty if the run does not have the group."""
-    if group in scores.index.get_level_values(by):
-        return scores.xs(group, level=by)
-    return scores.iloc[:0]
+    return scores[scores.index.get_level_values(by) == group].droplevel(by)
 
 
 def _difference(first: pd.Series, second: pd.Series) -> dict[str, object]:

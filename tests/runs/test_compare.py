@@ -30,6 +30,7 @@ def test_the_same_items_are_compared_and_a_difference_is_found(tmp_path):
     assert found.loc["baseline", "difference"] == 0 and found.loc["direct", "p_holm"] < 0.01
     assert found.loc["summary", ["n", "only first", "only second"]].tolist() == [0, 0, 36]
     assert "share no item" in found.loc["summary", "note"]
+    assert compare.runs(two, one).loc["summary", ["n", "only first", "only second"]].tolist() == [0, 36, 0]
 
 
 def test_what_cannot_be_compared_is_said(tmp_path):
