@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import openai
 from pydantic import BaseModel
 
 from .. import UserError, local
 from ..store import Store
-from . import catalogue
+from . import catalogue, schemas
 from .batches import MOST_WAITING
 from .budget import Budget, of_run
 from .choices import Choices, choice_schema, from_rows, sampled
@@ -27,6 +26,7 @@ T = TypeVar("T")
 
 TOP_LOGPROBS = 20  # of a choice: the most that the API gives
 TOP_OF_TEXT = 3  # of each token of a whole reply: 20 would make a reply of 10 kB one of 50
+ENDS_AT = 1024  # tokens of a reply of the embedded model that nothing else bounds: it would write on until its context
 _FIRST_TOKEN = {"temperature": 0, "sample": 0, "max_tokens": 1, "top_logprobs": TOP_LOGPROBS}
 
 
@@ -128,9 +128,11 @@ class Model:
             messages: one list of chat messages ({"role", "content"}) per item, from a sequence or a generator, which is
                 read only as fast as replies come. Equal ones are sent once.
             schema: a pydantic model; the reply is asked for in its JSON schema and validated. One that does not
-                validate is asked again with the error, at most twice.
+                validate is asked again with the error, at most twice. The words asked for (`templates.text`) bound
+                the texts of the embedded model alone.
             temperature: of the sampling.
-            max_tokens: the most tokens of a reply; None leaves it to the endpoint.
+            max_tokens: the most tokens of a reply; None leaves it to the endpoint. A structured reply of the embedded
+                model that has a text of any length ends at 1,024 tokens.
             sample: number of the independent sample, for several replies to the same messages at temperature > 0; the
                 embedded model uses it as its seed.
             step: the name of this ask in the progress line and in the usage.
@@ -144,7 +146,7 @@ class Model:
             UserError: no key, endpoint unreachable, model unknown there, disk full, offline and not recorded, or
                 20 calls in a row got no reply. Replies received until then are kept.
         """
-        settings = _settings(schema, temperature, max_tokens, sample)
+        settings = self._settings(schema, temperature, max_tokens, sample)
         settings |= {"top_logprobs": TOP_OF_TEXT} if logprobs else {}
         return self._each(messages, lambda session, one: session.reply(one, schema, settings), step)
 
@@ -192,7 +194,7 @@ class Model:
         asked: Iterable[tuple[Messages, int]] = ((one, k) for one in messages for k in range(samples))
         if isinstance(messages, Sized):
             asked = list(asked)  # the number of items is then known
-        settings = [_settings(schema, 1, None, k) for k in range(samples)]
+        settings = [self._settings(schema, 1, sample=k) for k in range(samples)]
         replies = self._each(asked, lambda session, one: session.reply(one[0], schema, settings[one[1]]), step)
         return from_rows(sampled(replies, samples, options), options)
 
@@ -212,9 +214,24 @@ class Model:
         """
         if self.store.scratch or self.store.offline:
             return  # nothing is sent; later asks are estimated, or say what is missing
-        settings = _settings(schema)
+        settings = self._settings(schema)
         requests = (self._asked.request(one, settings) for one in messages)
         in_session(self._asked, step, None, self._count(step), lambda session: session.send(requests))
+
+    def _settings(
+        self, schema: type[BaseModel] | None, temperature: float = 0, max_tokens: int | None = None, sample: int = 0
+    ) -> dict[str, Any]:
+        """Return the part of a request that says how to reply."""
+        # 1 and 1.0 are one temperature, and must be one request.
+        temperature = int(temperature) if temperature == int(temperature) else temperature
+        settings: dict[str, Any] = {"temperature": temperature, "sample": sample}
+        if schema is not None:
+            settings["schema"] = schemas.requested(schema, bounded=self.is_local)
+            if self.is_local and max_tokens is None and schemas.endless(settings["schema"]):
+                max_tokens = ENDS_AT
+        if max_tokens is not None:
+            settings["max_tokens"] = max_tokens
+        return settings
 
     def _each(self, items: Iterable[S], work: Callable[[Session, S], Awaitable[T]], step: str) -> list[T]:
         """Do `work` on every item in a session, and return the results in the order of the items."""
@@ -229,21 +246,6 @@ class Model:
         used = Usage()
         self._steps.setdefault(step, []).append(used)  # atomic, as several threads may ask
         return used
-
-
-def _settings(
-    schema: type[BaseModel] | None, temperature: float = 0, max_tokens: int | None = None, sample: int = 0
-) -> dict[str, Any]:
-    """Return the part of a request that says how to reply."""
-    # 1 and 1.0 are one temperature, and must be one request.
-    temperature = int(temperature) if temperature == int(temperature) else temperature
-    settings: dict[str, Any] = {"temperature": temperature, "sample": sample}
-    if max_tokens is not None:
-        settings["max_tokens"] = max_tokens
-    if schema is not None:
-        tool = openai.pydantic_function_tool(schema)["function"]
-        settings["schema"] = {"name": tool["name"], "schema": tool["parameters"]}
-    return settings
 
 
 def several(names: Sequence[str], store: Store | None = None) -> list[Model]:

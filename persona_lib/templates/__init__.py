@@ -1,25 +1,27 @@
 """Load and fill the wording of every prompt: one text file each, in this folder or in one of the user's own.
 
 A file begins with its settings in YAML (`reply:` lists the fields of the structured reply, in order). Its chat
-messages follow, each under [system] or [user], with $variables. Every wing that asks a model loads its wording here;
-notebooks pass a folder of the user's own as the parameter `templates`.
+messages follow, each under [system] or [user], with $variables. A passage in double square brackets is optional: it is
+left out if one of its variables is None. Every wing that asks a model loads its wording here; notebooks pass a folder
+of the user's own as the parameter `templates`.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from string import Template as Text
 from typing import Annotated, cast
 
 import yaml
-from pydantic import Field
 
 from .. import UserError, files, seeds
 
 FOLDER = Path(__file__).parent
 
 _ROLE = re.compile(r"^\[(system|user)\]\n", re.MULTILINE)
+_OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 # The '<' of what looks like a delimiter: one of ours (<persona> ... </persona>) or of a chat format (<|im_end|>). Data
 # with such a text could otherwise close a delimiter.
 _DELIMITER = re.compile(r"<(?=\s*/?\s*(?:persona|question|answer|critique|summary)\b|\|)", re.IGNORECASE)
@@ -34,27 +36,61 @@ class Template:
     sha256: str
     parts: tuple[tuple[str, Text], ...]
 
-    @property
+    @cached_property
     def variables(self) -> set[str]:
         """Return the names that are marked with $ in the text."""
-        return {v for _, text in self.parts for v in text.get_identifiers()}
+        return {v for _, part in self.parts for v in part.get_identifiers()}
 
     def messages(self, values: Mapping[str, object]) -> list[dict[str, str]]:
         """Return the chat messages with `values` filled in, after `neutralize`; unused values are ignored.
 
         Raises:
-            UserError: variables of the template have no value; the message names all of them.
+            UserError: variables of the template have no value, or one that no optional passage has is None; the message
+                names all of them.
         """
         wanted = self.variables
         if missing := sorted(wanted - values.keys()):
             raise UserError(f"template '{self.name}' needs {', '.join(missing)}; given are {', '.join(sorted(values))}")
-        filled = {v: neutralize(str(values[v])) for v in wanted}
-        return [{"role": role, "content": text.substitute(filled).strip()} for role, text in self.parts]
+        parts = _without(self.parts, frozenset(v for v in wanted if values[v] is None))
+        filled = {v: neutralize(str(values[v])) for v in wanted if values[v] is not None}
+        try:
+            return [{"role": role, "content": part.substitute(filled).strip()} for role, part in parts]
+        except KeyError as error:
+            raise UserError(
+                f"template '{self.name}' needs a value for {error.args[0]}: give one, or put the passage that needs it "
+                "in [[ ]], so that it can be left out"
+            ) from None
 
 
-def bounded(words: int) -> type[str]:
-    """Return the type of a text field of a reply, at most 8 x `words` characters long, so that replies end."""
-    return cast("type[str]", Annotated[str, Field(max_length=8 * words)])
+@cache
+def _without(parts: tuple[tuple[str, Text], ...], absent: frozenset[str]) -> tuple[tuple[str, Text], ...]:
+    """Return the parts of a template without the optional passages that need an absent variable."""
+
+    def chosen(passage: re.Match[str]) -> str:
+        named = Text(passage[1]).get_identifiers()
+        if not named:
+            return passage[0]  # double brackets of the text itself
+        return "" if absent & set(named) else passage[1]
+
+    return tuple((role, Text(_OPTIONAL.sub(chosen, part.template))) for role, part in parts)
+
+
+@dataclass(frozen=True)
+class Words:
+    """How many words were asked for in a text field of a reply; a longer text is valid."""
+
+    n: int
+
+
+def text(words: int | None) -> type[str]:
+    """Return the type of a text field of a reply in which at most `words` words are asked for; None: any length.
+
+    It is a plain string: the length is a wish. It carries `Words`, which the model layer reads.
+    """
+    return str if words is None else cast("type[str]", Annotated[str, Words(words)])
+
+
+bounded = text
 
 
 def neutralize(data: str) -> str:
@@ -79,8 +115,8 @@ def load(name: str, folder: str | Path | None = None) -> Template:
     head, *rest = _ROLE.split(raw)
     try:
         settings = yaml.safe_load(head) or {}
-        parts = tuple((role, Text(text)) for role, text in zip(rest[::2], rest[1::2], strict=True))
-        if not parts or not all(text.is_valid() for _, text in parts):
+        parts = tuple((role, Text(part)) for role, part in zip(rest[::2], rest[1::2], strict=True))
+        if not parts or not all(part.is_valid() for _, part in parts):
             raise ValueError("it needs [system] or [user] lines, and $$ for a dollar sign")
         return Template(name, tuple(settings["reply"]), seeds.digest(raw, 12), parts)
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:

@@ -16,11 +16,12 @@ import nbformat
 import numpy as np
 import pytest
 from endpoint import Endpoint, completion, first_token, say
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from persona_lib import UserError, local
 from persona_lib.model import Model, catalogue, several
-from persona_lib.store import Store
+from persona_lib.store import Store, canonical
+from persona_lib.templates import text
 
 
 class Verdict(BaseModel):
@@ -104,6 +105,42 @@ def test_a_structured_reply_is_validated_and_lengths_are_kept_from_strict_endpoi
     assert reply.value == Verdict(reason="clear", score=3) and reply.failure is None
     assert sent["strict"] and sent["schema"]["additionalProperties"] is False
     assert "maxLength" not in json.dumps(sent)
+
+
+Weighed = create_model("Weighed", critique=(text(8), ...), reasoning=(text(None), ...), score=(int, ...))
+
+
+def test_a_reply_longer_than_asked_is_an_answer_and_no_endpoint_is_sent_a_bound():
+    long = {"critique": "word " * 45, "reasoning": "word " * 200, "score": 4}
+    with Endpoint(lambda body: completion(json.dumps(long))) as endpoint:
+        model = Model("m", endpoint.url)
+        replies = model.ask(say(*map(str, range(20))), schema=Weighed)
+        assert [reply.value.model_dump() for reply in replies] == [long] * 20
+        assert len(endpoint.requests) == model.usage["calls"] == 20 and model.usage["failed"] == 0
+        assert "maxLength" not in json.dumps(endpoint.requests) and "max_tokens" not in json.dumps(endpoint.requests)
+    (kept,) = model.store.db.execute("SELECT group_concat(plain(request)) FROM replies").fetchone()
+    assert "maxLength" not in kept
+
+
+def asked_of_the_embedded_model(tmp_path, **asks):
+    """Return the request that the embedded model would be sent."""
+    store = Store(tmp_path / "s.sqlite", offline=True)
+    with pytest.raises(UserError, match="no reply is recorded") as error:
+        Model("local", store=store).ask(say("x"), **asks)
+    return str(error.value)
+
+
+def test_the_embedded_model_alone_is_bound_to_the_words_asked_for(tmp_path):
+    Bounded = create_model("Bounded", critique=(text(8), ...), score=(int, ...))
+    asked = asked_of_the_embedded_model(tmp_path, schema=Bounded)
+    fields = {"critique": {"title": "Critique", "type": "string", "maxLength": 64}}
+    assert f'"properties":{canonical(fields)[:-1]}' in asked and "max_tokens" not in asked
+
+
+def test_a_text_of_any_length_of_the_embedded_model_ends(tmp_path):
+    asked = asked_of_the_embedded_model(tmp_path, schema=Weighed)
+    assert '"max_tokens":1024' in asked and asked.count("maxLength") == 1
+    assert '"max_tokens":9,' in asked_of_the_embedded_model(tmp_path, schema=Weighed, max_tokens=9)
 
 
 @pytest.mark.parametrize(

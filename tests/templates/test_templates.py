@@ -1,6 +1,7 @@
 """Templates: what is filled in, what is refused, and that nothing in the data can close a delimiter."""
 
 import pytest
+from pydantic import create_model
 
 from persona_lib import UserError, templates
 
@@ -41,6 +42,30 @@ def test_every_built_in_template_loads_and_says_what_it_replies(name):
 def test_all_missing_values_are_named():
     with pytest.raises(UserError, match="template 'direct' needs persona, words; given are question"):
         templates.load("direct").messages({"question": "Why?"})
+
+
+def test_an_optional_passage_is_left_out_if_a_value_in_it_is_none(tmp_path):
+    (tmp_path / "mine.txt").write_text(
+        "reply: [answer]\n[user]\n$question[[ in $words words]][[ and $lines lines]], like [[1, 2], [3, 4]]\n"
+    )
+    template = templates.load("mine", tmp_path)
+
+    def filled(**values):
+        return template.messages(values)[0]["content"]
+
+    assert filled(question="Why?", words=5, lines=2) == "Why? in 5 words and 2 lines, like [[1, 2], [3, 4]]"
+    assert filled(question="Why?", words=None, lines=2) == "Why? and 2 lines, like [[1, 2], [3, 4]]"
+    assert filled(question="[[$words]]", words=None, lines=None) == "[[$words]], like [[1, 2], [3, 4]]"
+    with pytest.raises(UserError, match="needs lines"):
+        filled(question="Why?", words=5)
+    with pytest.raises(UserError, match=r"template 'mine' needs a value for question: give one, or put .* in \[\[ "):
+        filled(question=None, words=5, lines=2)
+
+
+def test_a_length_is_a_wish_that_no_reply_is_checked_against():
+    schema = create_model("Answer", answer=(templates.text(3), ...), more=(templates.text(None), ...))
+    assert schema(answer="a " * 900, more="b").answer == "a " * 900
+    assert schema.model_json_schema() == create_model("Answer", answer=(str, ...), more=(str, ...)).model_json_schema()
 
 
 def test_data_cannot_close_a_delimiter_and_else_stays_as_it_is():
