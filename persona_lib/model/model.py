@@ -37,7 +37,9 @@ class Model:
     OPENAI_API_KEY.
 
     Args:
-        name: "local" for the embedded model, the path of another .gguf file, or the model's name at the endpoint.
+        name: "local" for the embedded model, the path of another .gguf file, or the model's name at the endpoint. The
+            attribute `name`, which pages and tables show, is "SmolLM2-135M-Instruct" for the first and the file's name
+            for the second.
         base_url: the endpoint's address; None means OpenAI (or OPENAI_BASE_URL), or for a local name our own server.
         store: where replies are kept: a Store, or the path of one; None opens the default store.
         max_in_flight: the most requests that may wait for their reply at once.
@@ -67,13 +69,14 @@ class Model:
         samples: int | None = None,
         budget: Budget | None = None,
     ):
-        self.name = name
+        self.is_local = base_url is None and local.is_embedded(name)
+        self.name = local.real_name(name) if self.is_local else name
+        self._given = name
         known = catalogue.settings(name)
         self.settings = catalogue.checked(known.settings if settings is None else settings)
         self.samples = known.samples if samples is None else samples
         if self.samples is not None and self.samples < 1:
             raise UserError(f"a choice can't be made of {samples} samples: take 1 or more")
-        self.is_local = base_url is None and local.is_embedded(name)
         address = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         self.base_url = None if self.is_local else address.rstrip("/")
         self.store = store if isinstance(store, Store) else Store(store)
@@ -91,7 +94,7 @@ class Model:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Return what replies depend on: `name`, the address or for local weights their SHA-256, `settings` if any."""
-        sha256 = local.weights_sha256(self.name) if self.is_local else None
+        sha256 = local.weights_sha256(self._given) if self.is_local else None
         who = {"name": self.name, "base_url": self.base_url, "weights_sha256": sha256}
         return who | ({"settings": self.settings} if self.settings else {})
 
@@ -100,7 +103,7 @@ class Model:
         """Return what a session needs. Replies of local weights are kept under their hash, wherever the file is."""
         who = {k: v for k, v in self.identity.items() if v and not (self.is_local and k == "name")}
         limits = (self.batch, self.max_in_flight, self._price, self._budgets)
-        return Asked(self.name, self.base_url, who, self.settings, self.store, *limits)
+        return Asked(self.name, self._given, self.base_url, who, self.settings, self.store, *limits)
 
     @property
     def usage(self) -> dict[str, Any]:

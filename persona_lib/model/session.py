@@ -45,11 +45,13 @@ Answer = tuple[dict[str, Any], bool, str]  # the reply, whether it took no call 
 class Asked:
     """The model that a session asks, and the limits.
 
-    `who` is the part of the model's identity that replies are kept under, `settings` are the user's own request
-    fields. `learned` keeps, from session to session, what the endpoint turned out not to offer.
+    `name` is what tables show, `given` what the user gave, which differs for a model that runs here. `who` is the part
+    of the model's identity that replies are kept under, `settings` are the user's own request fields. `learned` keeps,
+    from session to session, what the endpoint turned out not to offer.
     """
 
     name: str
+    given: str
     base_url: str | None
     who: Mapping[str, Any]
     settings: Mapping[str, Any]
@@ -94,7 +96,7 @@ class Session:
         elif asked.batch and asked.base_url:
             self._connection = Batches(asked.name, asked.base_url, self._store, self._away)
         else:
-            self._connection = Connection(asked.name, asked.base_url, asked.max_in_flight)
+            self._connection = Connection(asked.given, asked.base_url, asked.max_in_flight)
         self._under_way: dict[str, asyncio.Task[tuple[dict[str, Any], bool]]] = {}
 
     async def close(self) -> None:

@@ -52,8 +52,11 @@ def test_equal_requests_of_one_ask_are_sent_once():
 
 
 def test_several_models_are_named_with_or_without_an_address_and_none_twice():
-    models = several(["local", "m@http://127.0.0.1:9/v1"], Store())
-    assert [(m.name, m.base_url) for m in models] == [("local", None), ("m", "http://127.0.0.1:9/v1")]
+    models = several(["local", "m@http://127.0.0.1:9/v1", "lib/own-7b.Q4.gguf"], Store())
+    addresses = [("SmolLM2-135M-Instruct", None), ("m", "http://127.0.0.1:9/v1"), ("own-7b.Q4", None)]
+    assert [(m.name, m.base_url) for m in models] == addresses
+    who = {"name": "SmolLM2-135M-Instruct", "base_url": None, "weights_sha256": local.GGUF_SHA256}
+    assert models[0].identity == who
     with pytest.raises(UserError, match="two models are named m, so that their rows would be one"):
         several(["m@http://127.0.0.1:9/v1", "m@http://127.0.0.1:8/v1"])
 
