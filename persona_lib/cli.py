@@ -89,7 +89,6 @@ def estimate(
     base_url: _BaseUrl = None,
     p: _P = None,
     pairs: Annotated[bool, typer.Option("--pairs", help="of the data set of 'persona pairs' instead")] = False,
-    prompts: Annotated[Path | None, typer.Option(help="with --pairs, as 'persona pairs' takes it")] = None,
 ) -> None:
     """Estimate calls, tokens, cost and time of a preset's notebooks before anything is sent.
 
@@ -99,7 +98,7 @@ def estimate(
 
     if pairs:
         given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
-        table, notes = estimate.of_pairs(presets.pairs(presets.load(preset), given), prompts)
+        table, notes = estimate.of_pairs(presets.pairs(presets.load(preset), given))
     else:
         table, notes = estimate.of(_planned(preset, only, model, base_url, p)[1])
     typer.echo("\n".join([estimate.text(table), *notes]))
@@ -185,8 +184,6 @@ def pairs(
     model: _Model = None,
     base_url: _BaseUrl = None,
     batch: Annotated[bool, typer.Option("--batch", help="write through the Batch API: cheaper, within a day")] = False,
-    prompts: Annotated[Path | None, typer.Option(help="file with a column 'prompt', or PRISM's JSONL")] = None,
-    personas: Annotated[Path | None, typer.Option(help="file of personas, as 'persona sample' writes it")] = None,
     p: _P = None,
     retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
     max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
@@ -194,13 +191,14 @@ def pairs(
 ) -> None:
     """Make the preference data set of a preset: answers, each revised after the criticism of a persona.
 
-    You may stop it at any time: the same command continues. The limits hold for all its models together.
+    You may stop it at any time: the same command continues. The limits hold for all its models together. People and
+    prompts of your own: -p personas=FILE -p prompts=FILE.
     """
     from .runs import pairs, presets
 
     given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
     settings = presets.pairs(presets.load(preset), given)
-    typer.echo(pairs.make(settings, out, prompts, personas, batch, retry_failed, max_calls, max_cost))
+    typer.echo(pairs.make(settings, out, batch, retry_failed, max_calls, max_cost))
     typer.echo(f"{out.absolute()}\nto publish it: persona export {out} --out FOLDER")
 
 

@@ -18,10 +18,9 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "people of the population model": (),
     "people of the census records": (),
     "prompts sampled": (),
-    "prompts held out": (2,),
     "people balanced": (4,),
-    "people split": (5,),
     "items of the bench": (6,),
+    "people of a file": (11,),
     "origins": (1790,),  # the year of the first census
     "psychographics": (1972,),  # the year of the first General Social Survey
     "prompts dealt for training": (31,),

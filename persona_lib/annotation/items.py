@@ -37,7 +37,7 @@ def read(path: Path, people: Path | None = None) -> pd.DataFrame:
         return table
     if "persona_id" in table:
         table["persona_id"] = table["persona_id"].astype("str")  # as `ingredients.people` reads ids
-    return of_pairs(table, ingredients.people(0, path=people))  # 0 has no effect: a file is taken whole
+    return of_pairs(table, ingredients.people(str(people), min_age=0))
 
 
 def of_pairs(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:

@@ -8,12 +8,13 @@ Every notebook that needs people starts here: `personas.sample(n, seed)`, `perso
 from ..attributes import NAMES
 from . import browser, consistency, drift, enrichment, profiles, psychographics, respondents
 from .profiles import describe
-from .sampling import ADULTS, ID, check_suffix, reference, sample, save
+from .sampling import ADULTS, ID, PAPER, check_suffix, reference, sample, save, split
 
 __all__ = [
     "ADULTS",
     "ID",
     "NAMES",
+    "PAPER",
     "browser",
     "check_suffix",
     "consistency",
@@ -26,4 +27,5 @@ __all__ = [
     "respondents",
     "sample",
     "save",
+    "split",
 ]

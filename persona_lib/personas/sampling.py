@@ -1,4 +1,4 @@
-"""Draw personas from a population: filters, balanced samples, the split into train and test, stable ids, files.
+"""Draw personas from a population: filters, balanced samples, stable ids, the split into train and test, files.
 
 The paper's section 3.1 and appendix A.
 """
@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import UserError, files, seeds
+from .. import UserError, files
 from ..attributes import BY_NAME, CENSUS, COLUMNS
 from ..census import Population, Records, balance
 from ..model import LanguageModel
 from . import enrichment, profiles
+from .sides import SPLIT, SPLITS, TEST_SHARE, split
 
-ID, SPLIT = "persona_id", "persona_split"
+ID = "persona_id"
 BALANCED_TO = 20_000  # personas; larger samples are close to the census by chance alone
 # Size of the pool to choose balanced personas from: POOL people per persona, up to POOL_MOST, but at least three each.
 POOL, POOL_MOST = 10, 60_000
@@ -27,10 +28,10 @@ POOL, POOL_MOST = 10, 60_000
 REFERENCE, REFERENCE_MOST = 100, 200_000
 # People drawn in search of those who match a filter: at first, and at most (fewer if the filter needs enrichment).
 FIRST, MOST, MOST_ENRICHED = 20_000, 2_000_000, 200_000
+SPARE = 30  # people drawn beyond the expected number, in search of those of one side of the split
 # The search ends if nobody among so many people matches; this takes some seconds.
 GIVE_UP, GIVE_UP_ENRICHED = 200_000, 100_000
 PAPER = 1_586  # personas in the paper
-TRAIN_SHARE = 1_000 / PAPER
 ADULTS = "age >= 18"
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
     ".parquet": lambda table, path: table.to_parquet(path),
@@ -47,6 +48,7 @@ def sample(
     where: str | None = None,
     balanced: bool | None = None,
     model: LanguageModel | None = None,
+    side: str | None = None,
 ) -> pd.DataFrame:
     """Draw n personas from a population (by default the committed one, people in the US in 2024) or from real records.
 
@@ -60,37 +62,42 @@ def sample(
         balanced: choose the personas from ten times as many people, such that their margins and those of pairs are far
             closer to the census than a random sample's (`balance`). None: True up to 20,000 personas, False above.
         model: writes the open-ended attributes and looks for contradictions; None: hand-written phrases and rules.
+        side: 'train' or 'test': only people of this side of the split; people are drawn until there are n. None: both.
 
     Returns:
         One row per persona: index `persona_id`, the 33 attributes in the paper's order, then auxiliary columns:
-        `hispanic origin`; `persona_split` ('train' or 'test', 1,000 to 586 as in the paper, each part balanced if the
-        whole is); `state`, `ideology label`, `written by`, `failure`; and the columns of `enrichment.complete` about
-        contradictions. An id is a hash of the census core, the seed and an ordinal among twins.
+        `hispanic origin`; `persona_split` ('train' or 'test', see `split`); `state`, `ideology label`, `written by`,
+        `failure`; and the columns of `enrichment.complete` about contradictions. An id is a hash of the census core,
+        the seed and an ordinal among twins.
 
     Raises:
-        UserError: n is not a whole number above 0; the filter can't be read; the filter matches none of 200,000 people
-            drawn, or fewer than n of 2,000,000 (100,000 and 200,000 if it needs more than the census).
+        UserError: n is not a whole number above 0; there is no such side; the filter can't be read; the filter matches
+            none of 200,000 people drawn, or fewer than n of 2,000,000 (100,000 and 200,000 if it needs more than the
+            census).
     """
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise UserError(f"n must be a whole number of personas, 1 or more; it is {n!r}")
+    if side not in (None, *SPLITS):
+        raise UserError(f"there is no side {side!r} of the split: choose one of {', '.join(SPLITS)}")
     source = population or _committed()
     complete = set(CENSUS) <= set(source.sample(1, seed))
     if balanced is None:
         balanced = n <= BALANCED_TO and complete
     if not complete and (balanced or model):
         raise UserError("people who lack census attributes can't be balanced or written by a model: leave both out")
-    people, target = _pool(n, seed, source, where, balanced)
+    people, target = _pool(n, seed, source, where, balanced, side)
     people = people.head(n) if target is None else people.iloc[balance.choose(people, n, target, seed)]
     people = enrichment.complete(people, seed, where, model) if complete else _blank(people)
-    people[SPLIT] = _split(people, target, seed)
+    people[SPLIT] = split(people.index)
     added = enrichment.COLUMNS if complete else ()
     return people[[*dict.fromkeys((*COLUMNS, SPLIT, *added, *people))]]
 
 
 def reference(seed: int = 0) -> pd.DataFrame:
-    """Draw the reference demographic: 1,586 balanced personas as returned by `sample`, 1,000 to train and 586 to test.
+    """Draw the reference demographic: 1,586 balanced personas as returned by `sample`.
 
-    The paper's text states both 1,586 personas and a split into 1,000 and 568; we keep the total of 1,586.
+    The paper's text states both 1,586 personas and a split into 1,000 and 568; we keep the total. About 1,000 are to
+    train and 586 to test (see `split`).
     """
     return sample(PAPER, seed)
 
@@ -120,7 +127,7 @@ def check_suffix(path: str | Path) -> None:
 
 
 def _pool(
-    n: int, seed: int, source: Population | Records, where: str | None, balanced: bool
+    n: int, seed: int, source: Population | Records, where: str | None, balanced: bool, side: str | None
 ) -> tuple[pd.DataFrame, balance.Reference | None]:
     """Return people to choose n personas from, index `persona_id`, and the shares to come close to (None: random)."""
     wanted = max(3 * n, min(POOL * n, POOL_MOST)) if balanced else n
@@ -128,19 +135,19 @@ def _pool(
         there = source.people[fits(source.people, where)] if where else source.people
         if len(there):
             size = max(n, min(wanted, len(there)))  # nobody is drawn twice, unless n is more than there are
-            return _draw(Records(there), size, seed), balance.of(there) if balanced else None
+            return _draw(Records(there), size, seed, side, n), balance.of(there) if balanced else None
     if where is None and not balanced:
-        return _draw(source, wanted, seed), None
+        return _draw(source, wanted, seed, side, n), None
     if where is None and source is _committed():
-        return _draw(source, wanted, seed), balance.census()
+        return _draw(source, wanted, seed, side, n), balance.census()
     # No committed shares describe these people: a large draw of them stands for the whole.
     first = max(FIRST, min(REFERENCE * n, REFERENCE_MOST)) if balanced else FIRST
-    people = _fitting(source, n, wanted, seed, where, first)
+    people = _fitting(source, n, wanted, seed, where, first, side)
     return people.head(wanted), balance.of(people) if balanced else None
 
 
 def _fitting(
-    source: Population | Records, n: int, wanted: int, seed: int, where: str | None, first: int
+    source: Population | Records, n: int, wanted: int, seed: int, where: str | None, first: int, side: str | None
 ) -> pd.DataFrame:
     """Return everybody who matches a filter in one draw, large enough for `wanted` matches if possible, at least n.
 
@@ -153,7 +160,7 @@ def _fitting(
         most = min(most, len(source.people))
     size = min(max(wanted, FIRST if steps else first), most)
     while True:
-        people = _matches(source, size, seed, where, steps)
+        people = _matches(source, size, seed, where, steps, side)
         if len(people) >= wanted or size >= most or (people.empty and size >= give_up):
             break
         # 20% more than the share of matches asks for, so that one more draw is usually enough.
@@ -166,10 +173,15 @@ def _fitting(
 
 
 def _matches(
-    source: Population | Records, size: int, seed: int, where: str | None, steps: tuple[enrichment.Step, ...]
+    source: Population | Records,
+    size: int,
+    seed: int,
+    where: str | None,
+    steps: tuple[enrichment.Step, ...],
+    side: str | None,
 ) -> pd.DataFrame:
     """Draw people, run the steps that the filter needs, and return those who match and do not contradict themselves."""
-    people = enrichment.add(_draw(source, size, seed), seed, steps)
+    people = enrichment.add(_side(_draw(source, size, seed), side), seed, steps)
     if where:
         people = people[fits(people, where)]
     return people.drop(enrichment.contradictions(people).index) if steps else people
@@ -192,26 +204,35 @@ def fits(people: pd.DataFrame, where: str) -> np.ndarray:
     return found.fillna(False).to_numpy(dtype=bool)
 
 
-def _draw(source: Population | Records, size: int, seed: int) -> pd.DataFrame:
-    people = source.sample(size, seed)
-    return people.set_index(_ids(people, seed))
+def _draw(source: Population | Records, size: int, seed: int, side: str | None = None, n: int = 0) -> pd.DataFrame:
+    """Draw people, index `persona_id`: about `size`, and of one side of the split at least n.
+
+    Raises:
+        UserError: fewer than n of `MOST` people drawn are of this side.
+    """
+    if side is None:
+        people = source.sample(size, seed)
+        return people.set_index(_ids(people, seed))
+    # As many as hold `size` of the side on average, and a few more.
+    larger = int(size / (TEST_SHARE if side == "test" else 1 - TEST_SHARE)) + SPARE
+    while True:
+        people = _side(_draw(source, larger, seed), side)
+        if len(people) >= n:
+            return people.head(size)
+        if larger >= MOST:
+            raise UserError(f"{len(people)} of {larger:,} people drawn are on the {side} side, and {n} are needed")
+        larger *= 2
+
+
+def _side(people: pd.DataFrame, side: str | None) -> pd.DataFrame:
+    """Return the people of one side of the split; None: all."""
+    return people if side is None else people[(split(people.index) == side).to_numpy()]
 
 
 def _blank(people: pd.DataFrame) -> pd.DataFrame:
     """Add the attributes that the people lack, all missing."""
     lacking = [name for name in COLUMNS if name not in people]
     return people.assign(**dict.fromkeys(lacking)).astype(dict.fromkeys(lacking, "str"))
-
-
-def _split(people: pd.DataFrame, target: balance.Reference | None, seed: int) -> pd.Series:
-    """Return 'train' or 'test' for each person; both parts are close to the target's shares if there is a target."""
-    n_test = len(people) - round(TRAIN_SHARE * len(people))
-    if target is None:
-        rows = seeds.rng("people split", seed).permutation(len(people))[:n_test]
-    else:
-        rows = balance.choose(people, n_test, target, seed)
-    test = np.isin(np.arange(len(people)), rows)
-    return pd.Series("train", people.index, dtype="str").mask(test, "test")
 
 
 @cache

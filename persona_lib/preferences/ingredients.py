@@ -1,67 +1,154 @@
-"""Draw or read the personas and prompts that a preference data set is made of."""
+"""The people and prompts of an experiment or a data set: drawn or read, from one side of their splits or from all.
 
-import json
+`draw` serves the experiments: by default people and prompts that no data set has trained on.
+"""
+
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .. import UserError, files, personas, prompts
+from .. import UserError, files, seeds
+from .. import personas as persons
+from .. import prompts as bank
 from ..attributes import NAMES
 from ..model import LanguageModel
 from . import published
 
+SAMPLE = "sample"  # the source of people that draws them
+# For each use the sides of people and prompts; None: all.
+USES: dict[str, tuple[str | None, str | None]] = {
+    "train": ("train", "train"),
+    "seen_test": ("test", "train"),
+    "heldout_test": ("test", "heldout"),
+    "all": (None, None),
+}
 # A file without ids is read as published personas if it has at least so many attributes. With fewer, different people
 # would often look alike, and people who look alike are merged.
 FEWEST_ATTRIBUTES = 5
 
 
-def people(n: int, seed: int = 0, min_age: int = 18, path: Path | None = None) -> pd.DataFrame:
-    """Return n personas of at least `min_age`, or all personas of a file, whatever their age.
+def draw(
+    personas: str,
+    prompts: str,
+    n_personas: int | None,
+    n_prompts: int | None,
+    use: str = "heldout_test",
+    seed: int = 0,
+    classifier: LanguageModel | None = None,
+    templates: str | None = None,
+    min_age: int = 18,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the people and the prompts of an experiment.
 
     Args:
-        n, seed: as in `personas.sample`; a file is taken whole.
-        min_age: in years.
-        path: a .parquet, .csv or .jsonl file: either `persona_id` and attributes, as `persona sample` writes it, or the
-            published personas (SynthLabsAI/Synthetic-Personas), which have the attributes as columns and no ids.
+        personas, n_personas, min_age: as `source`, `n` and `min_age` of `people`.
+        prompts: as `source` of `questions`.
+        n_prompts: how many prompts of the side, spread over topics; None: all.
+        use: train (people and prompts to train on), seen_test (people to test on, prompts to train on), heldout_test
+            (people and prompts to test on) or all.
+        seed: of the draws.
+        classifier, templates: as in `questions`.
 
     Returns:
-        Index `persona_id`; the attributes, and `persona_split` and `ideology label` if the file has them. Published
-        personas are as returned by `published.read_personas`.
+        People as `people` and prompts as `questions` returns them.
 
     Raises:
-        UserError: the file can't be read, has no attributes, lacks ids, repeats an id, or has an age or income that is
-            not a number.
+        UserError: an unknown use; as `people` and `questions`; fewer people or prompts than are asked for.
     """
-    if path:
-        return _read(path)
-    where = f"age >= {min_age}" if min_age > 0 else None
-    return personas.sample(n, seed, where=where)
+    side = _sides(use)[1]
+    found = people(personas, n_personas, seed, use, min_age)
+    table = _screened(prompts, classifier, templates)
+    return found, _of_side(table, side, n_prompts, seed, prompts, "n_prompts")
+
+
+def people(
+    source: str = SAMPLE, n: int | None = None, seed: int = 0, use: str = "all", min_age: int = 18
+) -> pd.DataFrame:
+    """Return people of at least `min_age`, drawn from the population or from a file.
+
+    Args:
+        source: 'sample' (see `personas.sample`), the folder of a data set, or a .parquet, .csv or .jsonl file: either
+            `persona_id` and attributes, as `persona sample` writes it, or the published personas
+            (SynthLabsAI/Synthetic-Personas), which have the attributes as columns and no ids.
+        n: how many; None: all of a file, or the paper's 1,586.
+        seed: of the draw.
+        use: as in `draw`; it says which side of the split the people are on.
+        min_age: in years. A person of a file without an age is kept.
+
+    Returns:
+        Index `persona_id`; the attributes, `persona_split`, and `ideology label` if the file has it. A file's own
+        `persona_split` is kept, else the id decides (`personas.split`). Published personas are as returned by
+        `published.read_personas`.
+
+    Raises:
+        UserError: an unknown use; the file can't be read, has no attributes, lacks ids, repeats an id, has an age or
+            income that is not a number or an unknown side, or has fewer people than are asked for.
+    """
+    side = _sides(use)[0]
+    if source == SAMPLE:
+        where = f"age >= {min_age}" if min_age > 0 else None
+        return persons.sample(persons.PAPER if n is None else n, seed, where=where, side=side)
+    table = _read(_file(source))
+    if min_age > 0 and "age" in table:
+        table = table[(table["age"].isna() | (table["age"] >= min_age)).to_numpy()]
+    if side:
+        table = table[(table["persona_split"] == side).to_numpy()]
+    if n is None:
+        return table
+    if not 1 <= n <= len(table):
+        which = f" on the {side} side" if side else ""
+        old = f" of at least {min_age}" if min_age > 0 else ""
+        raise UserError(f"{source} has {len(table)} people{old}{which}, and {n} are asked for: lower n_personas")
+    # By id, so that the order of rows does not matter; a larger n adds to the smaller draw.
+    order = seeds.rng("people of a file", seed).permutation(len(table))
+    return table.loc[table.index.sort_values()[order[:n]]]
+
+
+def _sides(use: str) -> tuple[str | None, str | None]:
+    """Return the sides of people and prompts for a use."""
+    if use not in USES:
+        raise UserError(f"there is no use {use!r}: choose one of {', '.join(USES)}")
+    return USES[use]
+
+
+def _file(source: str) -> Path:
+    """Return the file of personas that a source names."""
+    path = Path(source)
+    inside = path / "personas.parquet"
+    if path.is_dir() and not inside.is_file():
+        raise UserError(f"{source} holds no personas.parquet: give the folder of a data set, or a file of personas")
+    if not path.is_dir() and path.suffix not in files.TABLES:
+        kinds = ", ".join(files.TABLES)
+        raise UserError(f"no personas {source!r}: choose '{SAMPLE}', a file ({kinds}), or the folder of a data set")
+    return inside if path.is_dir() else path
 
 
 def _read(path: Path) -> pd.DataFrame:
     """Read a file of personas in either form."""
     table = _spelt(path, files.read_table(path)).replace("", None)
-    if personas.ID not in table and _is_published(table):
-        known = table.assign(**{personas.ID: [f"row {number}" for number in range(1, len(table) + 1)]})
+    if persons.ID not in table and _is_published(table):
+        known = table.assign(**{persons.ID: [f"row {number}" for number in range(1, len(table) + 1)]})
         for name in {"age", "income"} & set(table):
-            _numbers(path, known[name], known[personas.ID])
+            _numbers(path, known[name], known[persons.ID])
         return published.read_personas(path)
-    if personas.ID not in table or table[personas.ID].isna().any():
+    if persons.ID not in table or table[persons.ID].isna().any():
         raise UserError(
-            f"{path} needs a column '{personas.ID}' without gaps, as `persona sample` writes it, "
+            f"{path} needs a column '{persons.ID}' without gaps, as `persona sample` writes it, "
             "or the paper's attributes as columns, as the published personas have them"
         )
-    ids = table[personas.ID].astype("str")
+    ids = table[persons.ID].astype("str")
     if twice := sorted(set(ids[ids.duplicated()])):
         raise UserError(f"{path} has {len(twice)} persona_id more than once, the first of them '{twice[0]}'")
     known = [name for name in NAMES if name in table]
     if not known:
         raise UserError(f"{path} has none of the attributes: it needs columns such as {', '.join(NAMES[:3])}")
-    kept = [*known, *(name for name in ("persona_split", "ideology label") if name in table)]
+    kept = [*known, *(name for name in ("ideology label",) if name in table)]
     numbers = {name: _numbers(path, table[name], ids) for name in ("age", "income") if name in known}
     own = pd.DataFrame({name: numbers[name] if name in numbers else table[name].astype("str") for name in kept})
-    return own.set_axis(pd.Index(ids, name=personas.ID), axis=0)
+    own = own.set_axis(pd.Index(ids, name=persons.ID), axis=0)
+    own["persona_split"] = persons.split(ids, table.get("persona_split"), path)
+    return own
 
 
 def _spelt(path: Path, table: pd.DataFrame) -> pd.DataFrame:
@@ -71,7 +158,7 @@ def _spelt(path: Path, table: pd.DataFrame) -> pd.DataFrame:
         UserError: two columns have one name.
     """
     table = table.drop(columns=table.index.names, errors="ignore").reset_index() if table.index.names[0] else table
-    ours = {published.spelling(name): name for name in (personas.ID, *NAMES, "persona_split", "ideology label")}
+    ours = {published.spelling(name): name for name in (persons.ID, *NAMES, "persona_split", "ideology label")}
     named = table.rename(columns={name: ours.get(published.spelling(name), name) for name in table})
     if not named.columns.is_unique:
         raise UserError(f"{path} has the column {named.columns[named.columns.duplicated()][0]} twice: keep one")
@@ -102,58 +189,55 @@ def _numbers(path: Path, values: pd.Series, ids: pd.Series) -> pd.Series:
 
 def questions(
     source: str = "builtin",
-    path: Path | None = None,
     train: int | None = None,
     heldout: int | None = None,
     seed: int = 0,
     classifier: LanguageModel | None = None,
     templates: str | None = None,
 ) -> pd.DataFrame:
-    """Return the prompts of a source that pass the filters, each with its topic and its side of the split.
+    """Return the prompts of a source, each with its topic and its side of the split.
+
+    PRISM's prompts pass the paper's filters; the bank and the user's own file are taken as they are.
 
     Args:
         source: as in `prompts.load`.
-        path: PRISM's conversations.jsonl, or the user's own file with a column `prompt`, which is taken whole and
-            unfiltered.
-        train, heldout: number of prompts on each side; if either is None, all prompts are taken.
+        train, heldout: how many prompts of each side, spread over topics; None: all of the side.
         seed: of the draw.
-        classifier: the model that says which prompts are value-laden; None skips this filter.
+        classifier: the model that says which of PRISM's prompts are value-laden; None skips this filter.
         templates: folder with the user's own `value_laden.txt`.
 
     Returns:
         Columns `prompt_id`, `prompt`, `topic`, `source`, `prompt_split`.
 
     Raises:
-        UserError: as `prompts.load`, or fewer prompts pass than are asked for.
+        UserError: as `prompts.load`, or a side has fewer prompts than are asked for.
     """
-    prism = source == "prism" and (path is None or _is_prism(path))
-    if path and not prism:
-        return prompts.load(str(path))
-    screened = prompts.screening.formal(prompts.load(source, path))
+    table = _screened(source, classifier, templates)
+    sides = (("train", train, "train_prompts"), ("heldout", heldout, "heldout_prompts"))
+    drawn = [_of_side(table, side, n, seed, source, name) for side, n, name in sides]
+    return pd.concat(drawn, ignore_index=True)
+
+
+def _screened(source: str, classifier: LanguageModel | None, templates: str | None) -> pd.DataFrame:
+    """Return the prompts of a source that its filters keep."""
+    table = bank.load(source)
+    if not bank.is_prism(source):
+        return table[bank.COLUMNS]
+    screened = bank.screening.formal(table)
     if classifier:
-        screened = prompts.screening.value_laden(screened, classifier, templates=templates)
-    table = prompts.topics.assign(prompts.screening.passed(screened)[prompts.COLUMNS])
-    return table if train is None or heldout is None else _drawn(table, source, train, heldout, seed)
+        screened = bank.screening.value_laden(screened, classifier, templates=templates)
+    return bank.topics.assign(bank.screening.passed(screened)[bank.COLUMNS])
 
 
-def _is_prism(path: Path) -> bool:
-    """Return whether a file is PRISM's, judging by its first line."""
-    try:
-        with path.open("rb") as file:
-            return path.suffix == ".jsonl" and "opening_prompt" in json.loads(file.readline())
-    except (OSError, ValueError):
-        return False  # the error is raised where the whole file is read
-
-
-def _drawn(table: pd.DataFrame, source: str, train: int, heldout: int, seed: int) -> pd.DataFrame:
-    """Draw train + heldout prompts, each topic by its share, and hold `heldout` of them out."""
-    n = train + heldout
+def _of_side(
+    table: pd.DataFrame, side: str | None, n: int | None, seed: int, source: str, parameter: str
+) -> pd.DataFrame:
+    """Draw n prompts of one side; None: of both sides, or all prompts. `parameter` says what to lower."""
+    if side:
+        table = table[table["prompt_split"] == side].reset_index(drop=True)
+    if n is None or n == 0:
+        return table.head(n) if n == 0 else table
     if n > len(table):
-        raise UserError(
-            f"{train} train and {heldout} held-out prompts are asked for, and '{source}' has {len(table)} that pass: "
-            "lower train_prompts or heldout_prompts"
-        )
-    if n < len(table):
-        # `split` draws by topic; what it would hold out is the draw.
-        table = prompts.split(table, n, seed=seed).query("prompt_split == 'heldout'").reset_index(drop=True)
-    return prompts.split(table, heldout, seed=seed)
+        which = {"train": " to train on", "heldout": " held out"}.get(side or "", "")
+        raise UserError(f"{source} has {len(table)} prompts{which}, and {n} are asked for: lower {parameter}")
+    return bank.sample(table, n, seed)

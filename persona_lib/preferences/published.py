@@ -12,10 +12,10 @@ import pandas as pd
 from .. import UserError, files, personas, seeds
 from ..attributes import NAMES
 from ..personas import profiles
-from ..prompts.bank import hub
+from ..prompts.bank import hub, prompt_id
 from . import dataset
 from .revision import checks
-from .splits import HELDOUT, TRAIN, persona_splits
+from .splits import HELDOUT, TRAIN
 
 NUMBERS = ["age", "income"]  # the attributes that are numbers; all others are text
 
@@ -50,7 +50,7 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
         first = f"such as row {gaps.argmax() + 1}: fill them in or leave them out"
         raise UserError(f"{path} has {gaps.sum()} rows without persona or instruction, {first}")
     people = _people(pd.DataFrame({_id(text): parse(text) for text in table["persona"].unique()}).T)
-    people["persona_split"] = persona_splits(people.index)
+    people["persona_split"] = personas.split(people.index)
     pairs = _pairs(table, generator=str(path))
     pairs["persona_split"] = pairs["persona_id"].map(people["persona_split"])
     pairs = pairs.join(checks(pairs, people))
@@ -71,7 +71,7 @@ def _pairs(table: pd.DataFrame, generator: str) -> pd.DataFrame:
     pairs = {
         "pair_id": (texts + repeat).map(_id),
         "persona_id": table["persona"].map(_id),
-        "prompt_id": "q" + table["instruction"].map(_id).str[:8],
+        "prompt_id": table["instruction"].map(prompt_id),
         "prompt_split": np.where(heldout, "heldout", "train"),
         "use": np.where(heldout, HELDOUT, TRAIN),
         "topic": "unknown",
@@ -96,7 +96,7 @@ def read_personas(path: str | Path) -> pd.DataFrame:
         text except age and income, missing if the file lacks the column; and `persona_split`.
 
     Raises:
-        UserError: the file can't be read, or has none of the attributes.
+        UserError: the file can't be read, has none of the attributes, or its column `split` has an unknown side.
     """
     table = _table(path)
     known = [name for name in NAMES if name in table]
@@ -104,7 +104,7 @@ def read_personas(path: str | Path) -> pd.DataFrame:
         raise UserError(f"{path} has none of the attributes as columns ({', '.join(NAMES[:3])}, ...)")
     people = _people(table[known])
     people.index = pd.Index([_id(text) for text in profiles.texts(people)], name=personas.ID)
-    people["persona_split"] = table["split"].to_numpy() if "split" in table else persona_splits(people.index)
+    people["persona_split"] = personas.split(people.index, table.get("split"), path)
     return people[~people.index.duplicated()]
 
 

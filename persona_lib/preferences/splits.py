@@ -1,7 +1,8 @@
 """The design of a preference data set: which persona gets which prompt, and for what use. Section 3.2 of the paper.
 
 Personas and prompts are crossed independently. Train prompts are dealt like cards, one shuffled deck after another, so
-that each is used equally often. Splits go by hash, so that no persona or prompt changes sides when the data grow.
+that each is used equally often. Who and what is to test on is decided by the hashes of their ids (`personas.split`,
+`prompts.load`): the design takes the sides as they are.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,20 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import UserError, seeds
+from .. import UserError, personas, seeds
 
 SPLITS = ("train", "heldout")  # of prompts
 TRAIN, SEEN, HELDOUT, DENSE = "train", "seen_test", "heldout_test", "dense"
 CELLS = ("train", "context", "seen_seen", "seen_unseen", "unseen_seen", "unseen_unseen")
-UNSEEN = ("unseen", "test")  # of personas: what `persona_splits` says, and what `personas.sample` says
-UNSEEN_SHARE = 586 / 1586  # of personas; the paper's text has 1,586 personas, but also 1,000 + 568
-
-
-def persona_splits(ids: Iterable[str], unseen: float = UNSEEN_SHARE) -> pd.Series:
-    """Return 'train' or 'unseen' for each persona id (the index), decided by the hash of the id alone."""
-    ids = pd.Index(ids, name="persona_id", dtype="str")
-    place = [int(seeds.digest(f"persona split {i}", 8), 16) / 16**8 for i in ids]  # uniform on [0, 1)
-    return pd.Series(np.where(np.array(place) < unseen, "unseen", "train"), index=ids, dtype="str")
+persona_splits = personas.split
 
 
 def deal(
@@ -117,9 +110,13 @@ def cells(pairs: pd.DataFrame) -> pd.Series:
     unseen personas, which a method may be shown (see `contexts`), but must not train on.
 
     Args:
-        pairs: columns `persona_split`, `prompt_split`, `use`.
+        pairs: columns `persona_id`, `persona_split`, `prompt_split`, `use`.
+
+    Raises:
+        UserError: `persona_split` names no side.
     """
-    who = np.where(pairs["persona_split"].isin(UNSEEN), "unseen", "seen")
+    split = personas.split(pairs["persona_id"], pairs["persona_split"], "the data set")
+    who = np.where(split == "test", "unseen", "seen")
     what = np.where(pairs["prompt_split"] == "heldout", "unseen", "seen")
     tests = pd.Series(who, pairs.index, dtype="str") + "_" + what
     return tests.mask(pairs["use"] == TRAIN, np.where(who == "seen", "train", "context"))

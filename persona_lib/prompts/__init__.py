@@ -1,10 +1,10 @@
 """Prompts: the built-in bank, PRISM or a user's own file; the paper's filters; topics; splits.
 
-Notebook 02 shows the filters (`screening`) and `topics`. Every notebook that asks a model draws its prompts here:
-`prompts.sample(prompts.load(), n, seed)`.
+Notebook 02 shows the filters (`screening`) and `topics`. The notebooks that ask a model draw people and prompts
+together (`preferences.ingredients.draw`).
 """
 
 from . import screening, topics
-from .bank import COLUMNS, balance, load, sample, split
+from .bank import COLUMNS, balance, is_prism, load, normal, sample
 
-__all__ = ["COLUMNS", "balance", "load", "sample", "screening", "split", "topics"]
+__all__ = ["COLUMNS", "balance", "is_prism", "load", "normal", "sample", "screening", "topics"]

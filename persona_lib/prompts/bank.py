@@ -1,13 +1,15 @@
-"""Prompts: load the built-in bank, PRISM or a user's file; split prompts into train and held-out; draw a sample.
+"""Prompts: load the built-in bank, PRISM or a user's file; their split into train and held-out; draw a sample.
 
 The bank, data/prompts.csv, has value-laden questions on which Americans disagree, written for this project, and control
 questions of fact, where it should not matter who asks. The asker stays open: no question implies the asker's age, sex,
 race, religion, marital status, children or job. Every persona can therefore ask every question.
 
-There are two ways to hold out prompts. `load` splits by the hash of each text: no prompt changes sides when the set
-grows. `split` holds out an exact number, spread evenly over topics: use it for a closed set such as PRISM.
+A prompt's id and its side of the split depend on its text alone, whatever its white space: no prompt changes sides when
+a set grows, and none is to train in one data set and held out in another.
 """
 
+import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,11 @@ from .. import UserError, files, seeds
 BANK = Path(__file__).with_name("data") / "prompts.csv"
 CONTROL = "control"  # the topic of the bank's control questions, and the source that loads them
 PRISM = "HannahRoseKirk/prism-alignment"  # Kirk et al. 2024, arXiv 2404.16019; prompts are CC-BY-4.0
+PRISM_SOURCE = "prism"  # its name as a source, and in the column `source`
 COLUMNS = ["prompt_id", "prompt", "topic", "source", "prompt_split"]
 NO_TOPIC = "no topic"  # until `topics.assign` gives one
 SPLITS = ("train", "heldout")
+HELDOUT_NAMES = ("heldout", "held-out", "held out", "test", "unseen")  # how others' files name the held-out side
 
 HELDOUT_SHARE = 868 / 3868  # the paper's (section 3.2)
 
@@ -34,16 +38,17 @@ HELDOUT_SHARE = 868 / 3868  # the paper's (section 3.2)
 SPLIT_SEED = 7751722
 
 
-def load(source: str = "builtin", path: str | Path | None = None) -> pd.DataFrame:
+def load(source: str | Path = "builtin") -> pd.DataFrame:
     """Return the prompts of a source: `prompt_id`, `prompt`, `topic`, `source`, `prompt_split` (train or heldout).
 
-    `prompt_id` and `prompt_split` depend on the text alone.
+    `prompt_id` and `prompt_split` depend on the normalized text alone (see `normal`). 868 of 3,868 are expected on the
+    held-out side, as in the paper's section 3.2; counts vary by chance.
 
     Args:
         source: 'builtin' (the bank without its controls), 'control' (20 questions of fact, where it should not matter
-            who asks), 'prism', or the path of a .csv, .jsonl or .parquet file with a column `prompt`. A file keeps its
-            own `prompt_id`, `topic`, `source` and `prompt_split`, and all its other columns.
-        path: for 'prism' the published conversations.jsonl; None downloads it from the Hugging Face hub.
+            who asks), 'prism' (downloaded from the Hugging Face hub), or a .csv, .jsonl or .parquet file: PRISM's
+            conversations.jsonl, or any table with a column `prompt`, which keeps its own `prompt_id`, `topic`, `source`
+            and `prompt_split`, and all its other columns.
 
     Returns:
         One row per prompt. PRISM has one row per conversation, with `conversation_id` and `conversation_type`. Some of
@@ -53,19 +58,33 @@ def load(source: str = "builtin", path: str | Path | None = None) -> pd.DataFram
         UserError: an unknown source; a file that cannot be read, lacks the column `prompt`, has rows without a prompt
             or repeats an id; for the hub, no network or no package `datasets`.
     """
-    if path is not None and source != "prism":
-        raise UserError(f"a path goes with the source 'prism', not with {source!r}: give your own file as the source")
     if source in ("builtin", CONTROL):
         bank = pd.read_csv(BANK)
         is_control = bank["topic"] == CONTROL
-        return _table(bank[is_control if source == CONTROL else ~is_control], source)
-    if source == "prism":
-        return _table(_prism(path), source)
+        return _table(bank[is_control if source == CONTROL else ~is_control], str(source))
+    if is_prism(source):
+        return _table(_prism(None if source == PRISM_SOURCE else Path(source)), PRISM_SOURCE)
     if Path(source).suffix in files.TABLES:
         return _own(Path(source))
     raise UserError(
-        f"no prompt source {source!r}: choose one of builtin, {CONTROL}, prism, or a file ({', '.join(files.TABLES)})"
+        f"no prompts {str(source)!r}: choose builtin, {CONTROL}, {PRISM_SOURCE}, or a file ({', '.join(files.TABLES)})"
     )
+
+
+def is_prism(source: str | Path) -> bool:
+    """Return whether a source is PRISM: by its name, or a file of JSON lines by its first one."""
+    if source == PRISM_SOURCE:
+        return True
+    try:
+        with Path(source).open("rb") as file:
+            return Path(source).suffix == ".jsonl" and "opening_prompt" in json.loads(file.readline())
+    except (OSError, ValueError, TypeError):
+        return False  # the error is raised where the whole file is read
+
+
+def normal(prompt: str) -> str:
+    """Return a prompt's text as its id sees it: Unicode's composed form (NFC), each run of white space one blank."""
+    return unicodedata.normalize("NFC", " ".join(prompt.split()))
 
 
 def sample(prompts: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
@@ -95,38 +114,6 @@ def sample(prompts: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
     return shuffled.iloc[by_turn_then_topic[:n]].reset_index(drop=True)
 
 
-def split(prompts: pd.DataFrame, heldout: int, by: str = "topic", seed: int = 0) -> pd.DataFrame:
-    """Hold out an exact number of prompts, each topic's share of it within one: systematic sampling.
-
-    The paper splits 3,868 prompts into 3,000 and 868 (section 3.2). A topic's share of the held-out prompts and its
-    share of the train prompts differ by less than 1 / heldout + 1 / train, 0.15 percentage points at the paper's size.
-
-    Args:
-        prompts: columns as returned by `load`, ids unique.
-        heldout: how many to hold out, from 1 to all but one.
-        by: the column to spread over.
-        seed: of the draw, which does not depend on the order of rows.
-
-    Returns:
-        The prompts with a new `prompt_split`. Unlike the split of `load`, it changes when prompts join or leave.
-
-    Raises:
-        UserError: `heldout` is out of range, ids repeat, or the seed is invalid.
-    """
-    seeds.check_seed(seed)
-    n = len(prompts)
-    if not 0 < heldout < n:
-        raise UserError(f"cannot hold out {heldout} of {n} prompts: choose a number from 1 to {n - 1}")
-    _check_ids(prompts, "the prompts to split")
-    rng = seeds.rng("prompts held out", seed)
-    shuffled = prompts.reset_index(drop=True).sort_values("prompt_id").sample(frac=1, random_state=rng)
-    order = shuffled.sort_values(by, kind="stable").index
-    # Held out among the first 0, 1, ..., n prompts in this order; the step from one to the next is 0 or 1.
-    held_out_so_far = np.arange(n + 1) * heldout // n
-    side = pd.Series(np.where(np.diff(held_out_so_far), "heldout", "train"), order).sort_index()
-    return prompts.assign(prompt_split=side.to_numpy())
-
-
 def balance(prompts: pd.DataFrame, by: str = "topic") -> pd.DataFrame:
     """Count how even a split is over the values of a column.
 
@@ -146,29 +133,28 @@ def balance(prompts: pd.DataFrame, by: str = "topic") -> pd.DataFrame:
 def _table(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     """Return the rows with the columns of every prompt first, filled in where missing, then the rows' own columns."""
     text = rows["prompt"]
-    defaults = {"prompt_id": text.map(_id), "topic": NO_TOPIC, "source": source, "prompt_split": text.map(_split)}
+    defaults = {"prompt_id": text.map(prompt_id), "topic": NO_TOPIC, "source": source, "prompt_split": text.map(_split)}
     own = rows.reindex(columns=list(defaults)).astype(object).replace("", None)
     filled = own.fillna(pd.DataFrame(defaults)).astype("str")
     table = rows.assign(**filled).reset_index(drop=True)
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
 
-def _prism(path: str | Path | None) -> pd.DataFrame:
+def _prism(path: Path | None) -> pd.DataFrame:
     """Return PRISM's conversations with their opening prompt as `prompt`, an empty text where it is missing."""
     fields = ["opening_prompt", "conversation_id", "conversation_type"]
     if path is None:
         rows = _download(fields)
     else:
-        lines = files.read_lines(Path(path))
+        lines = files.read_lines(path)
         rows = pd.DataFrame([{f: line[f] for f in fields if f in line} for line in lines], columns=fields)
-        if rows["opening_prompt"].isna().all():
-            raise UserError(f"{path} has no 'opening_prompt': it should be PRISM's conversations.jsonl")
     return rows.rename(columns={"opening_prompt": "prompt"}).fillna({"prompt": ""})
 
 
 def _download(fields: list[str]) -> pd.DataFrame:
     """Download these fields of PRISM's conversations."""
-    other = f", or download conversations.jsonl from https://huggingface.co/datasets/{PRISM} and give its path"
+    page = f"https://huggingface.co/datasets/{PRISM}"
+    other = f", or download conversations.jsonl from {page} and give its path as prompts"
     return hub(
         lambda load: load(PRISM, "conversations", split="train").select_columns(fields).to_pandas(),
         needs=f"PRISM from the hub needs `pip install datasets`{other}",
@@ -206,8 +192,10 @@ def _own(path: Path) -> pd.DataFrame:
     if bad:
         raise UserError(f"{path} has no text as prompt in {_rows(bad)}: fill it in or leave the row out")
     table = _table(rows, path.name)
-    if wrong := sorted(set(map(str, table["prompt_split"])) - set(SPLITS)):
-        raise UserError(f"{path} has prompt_split {', '.join(wrong)}: it takes {' or '.join(SPLITS)}")
+    said = table["prompt_split"].str.strip().str.lower()
+    table["prompt_split"] = said.mask(said.isin(HELDOUT_NAMES), "heldout").replace("seen", "train")
+    if wrong := sorted(set(table.loc[~table["prompt_split"].isin(SPLITS), "prompt_split"])):
+        raise UserError(f"{path} has prompt_split {', '.join(wrong[:5])}: it takes {' or '.join(SPLITS)}")
     _check_ids(table, str(path))
     return table
 
@@ -231,10 +219,11 @@ def _rows(numbers: list[int]) -> str:
     return f"row {shown}" if len(numbers) == 1 else f"rows {shown}"
 
 
-def _id(prompt: str) -> str:
-    return "q" + seeds.digest(prompt, 8)
+def prompt_id(prompt: str) -> str:
+    """Return a prompt's id: the hash of its normalized text."""
+    return "q" + seeds.digest(normal(prompt), 8)
 
 
 def _split(prompt: str) -> str:
-    share = int(seeds.digest(f"{SPLIT_SEED}:{prompt}", 8), 16) / 16**8
+    share = int(seeds.digest(f"{SPLIT_SEED}:{normal(prompt)}", 8), 16) / 16**8
     return "heldout" if share < HELDOUT_SHARE else "train"

@@ -17,35 +17,26 @@ from .presets import Pairs
 DRAWN = 20  # personas to draw for each adult that is kept
 
 
-def people(settings: Pairs, path: Path | None = None) -> pd.DataFrame:
-    """Return the personas of a preset's data set; see `ingredients.people`."""
-    return ingredients.people(settings.personas, settings.seed, settings.min_age, path)
+def people(settings: Pairs) -> pd.DataFrame:
+    """Return the personas of a preset's data set, of both sides; see `ingredients.people`."""
+    return ingredients.people(settings.personas, settings.n_personas, settings.seed, min_age=settings.min_age)
 
 
-def questions(settings: Pairs, path: Path | None = None, classifier: LanguageModel | None = None) -> pd.DataFrame:
-    """Return the prompts of a preset's data set; see `ingredients.questions`.
-
-    Args:
-        settings: the preset's.
-        path: as in `ingredients.questions`.
-        classifier: the model that sorts prompts, asked only if the preset has `classify`.
-    """
+def questions(settings: Pairs, classifier: LanguageModel | None = None) -> pd.DataFrame:
+    """Return the prompts of a preset's data set; see `ingredients.questions`."""
     return ingredients.questions(
         settings.prompts,
-        path,
-        train=settings.train_prompts,
-        heldout=settings.heldout_prompts,
-        seed=settings.seed,
-        classifier=classifier if settings.classify else None,
-        templates=settings.templates,
+        settings.train_prompts,
+        settings.heldout_prompts,
+        settings.seed,
+        classifier,
+        settings.templates,
     )
 
 
 def make(
     settings: Pairs,
     folder: Path,
-    prompt_file: Path | None = None,
-    persona_file: Path | None = None,
     batch: bool = False,
     retry_failed: bool = False,
     max_calls: int | None = None,
@@ -56,7 +47,6 @@ def make(
     Args:
         settings: the preset's.
         folder: where the data set goes.
-        prompt_file, persona_file: files of the user's own, as in `questions` and `people`.
         batch: whether to write through the Batch API.
         retry_failed: whether to ask again what had no usable reply before.
         max_calls, max_cost: limits as in `Budget`, shared by all models.
@@ -72,8 +62,8 @@ def make(
     bulk = Model(settings.model, settings.base_url, store, batch=True, budget=budget) if batch else None
     judge = Model(settings.judge, settings.judge_base_url, store, budget=budget) if settings.judge else writer
     dataset.build(
-        people(settings, persona_file),
-        questions(settings, prompt_file, writer),
+        people(settings),
+        questions(settings, writer),
         writer,
         folder,
         train=settings.train,

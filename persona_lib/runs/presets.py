@@ -34,21 +34,22 @@ _PATHS: dict[str, Callable[[str], bool]] = {
 class Pairs(BaseModel, extra="forbid", strict=True):
     """The section `pairs` of a preset: size and ingredients of the preference data set of `persona pairs`.
 
-    `train`, `seen` and `heldout` are pairs per persona (`splits.deal`). `train_prompts` and `heldout_prompts` are how
-    many of the source's prompts to take (None: all); with `classify` only prompts that the model calls value-laden. The
-    dense block has `dense_personas` x `dense_prompts` pairs. `shots` are pairs per few-shot context; `verify` is how
-    many pairs the judge sees. The models default to those of the preset's section `all`.
+    `personas`, `n_personas` and `min_age` say who (`ingredients.people`; None: all of a file), `prompts`,
+    `train_prompts` and `heldout_prompts` what is asked (`ingredients.questions`; None: all of the side). `train`,
+    `seen` and `heldout` are pairs per persona (`splits.deal`). The dense block has `dense_personas` x `dense_prompts`
+    pairs. `shots` are pairs per few-shot context; `verify` is how many pairs the judge sees. Models, prompts and
+    personas default to those of the preset's section `all`.
     """
 
-    personas: int = Field(ge=1)
+    personas: str = "sample"
+    n_personas: int | None = Field(None, ge=1)
     train: int = Field(100, ge=0)
     seen: int = Field(50, ge=0)
     heldout: int = Field(50, ge=0)
     prompts: str = "builtin"
     train_prompts: int | None = Field(None, ge=1)
     heldout_prompts: int | None = Field(None, ge=1)
-    classify: bool = False
-    words: int = Field(60, ge=1)
+    words: int | None = Field(120, ge=1)
     seed: int = 0
     min_age: int = 18
     dense_personas: int = Field(0, ge=0)
