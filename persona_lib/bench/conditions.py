@@ -16,8 +16,9 @@ from .. import UserError, seeds
 from ..judges import verdicts
 from ..model import LanguageModel, no_twins
 from ..personas import profiles
-from ..templates import bounded
+from ..stats import intervals
 from ..templates import load as load_template
+from ..templates import text
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
 # Controls to compare conditions with: another persona's profile, and the baseline in other words.
@@ -72,31 +73,66 @@ def conditioning(
     writers: Sequence[LanguageModel],
     judge: LanguageModel,
     conditions: Sequence[str] = CONDITIONS,
-    words: int = 60,
+    words: int | None = 120,
     templates: str | None = None,
     samples: int = 1,
     temperature: float = 0.0,
     probabilities: bool = False,
+    working_words: int | None = None,
+    critique_words: int | None = 80,
 ) -> pd.DataFrame:
     """Answer every item under every condition and let the critic judge each answer: two calls per item and condition.
 
     Args:
-        drawn: the items, as returned by `items`. If they have a column `told`, the writer gets that profile instead
-            of the whole one; the judge always gets the whole one.
-        writers: the models under test.
         judge: the model that judges.
+        probabilities, critique_words: as in `judges.critic`.
+        drawn, writers, conditions, words, templates, samples, temperature, working_words: as in `answered`.
+
+    Returns:
+        The rows and columns of `answered` but `answer_failure`; the columns of `judges.critic` but `judge_failure`
+        (`score` is 1 if the answer needs no revision), and `failure` (why there is no score, or missing). An answer
+        that failed is not judged.
+
+    Raises:
+        UserError: as in `answered`.
+    """
+    answers = answered(drawn, writers, conditions, words, templates, samples, temperature, working_words)
+    told = answers[answers["answer"].notna()].sort_values("persona_id", kind="stable")
+    judged = verdicts.critic(judge, told, templates, critique_words, probabilities=probabilities)
+    table = answers.join(judged)
+    of_judge = table.pop("judge_failure").radd("critic: ")
+    of_writer = table.pop("answer_failure").radd("answer: ")
+    return table.assign(failure=of_writer.fillna(of_judge))
+
+
+def answered(
+    drawn: pd.DataFrame,
+    writers: Sequence[LanguageModel],
+    conditions: Sequence[str] = CONDITIONS,
+    words: int | None = 120,
+    templates: str | None = None,
+    samples: int = 1,
+    temperature: float = 0.0,
+    working_words: int | None = None,
+) -> pd.DataFrame:
+    """Answer every item under every condition, without a judge.
+
+    Args:
+        drawn: the items, as returned by `items`. If they have a column `told`, the writer gets that profile instead
+            of the whole one.
+        writers: the models under test.
         conditions: templates to answer under. The last reply field of a template is the answer, the fields before it
             are its working. A condition of the user's own is one template file.
-        words: length asked for, of the answer and of the working before it.
+        words: length asked for of an answer; None asks for none. A longer answer is an answer.
         templates: folder with templates of the user's own.
         samples: independent answers to each item; more than one need a temperature above 0.
-        temperature: of the writers; the judge's is 0.
-        probabilities: ask for the probabilities of the verdicts, as in `judges.critic`.
+        temperature: of the writers; a judge's is 0.
+        working_words: length asked for of the reasoning or summary before the answer; None asks for none.
 
     Returns:
         One row per item, condition, model and sample: the columns of `drawn`, `condition`, `model`, `sample`,
-        `template` (hash), `working`, `answer`, the columns of `judges.critic` (`score` is 1 if the answer needs no
-        revision), and `failure` (why there is no score, or missing). An answer that failed is not judged.
+        `template` (hash), `working`, `answer`, `answer_failure` (why there is no answer, or missing), and the words of
+        both texts, `working_words` and `answer_words` (missing without the text).
 
     Raises:
         UserError: two models have the same name, a condition needs another persona and there is only one, or several
@@ -105,37 +141,36 @@ def conditioning(
     no_twins(writers)
     if samples > 1 and temperature <= 0:
         raise UserError(f"{samples} samples at temperature 0 would be one and the same: set a temperature above 0")
+    wanted = {"words": words, "working_words": working_words}
     parts = [
-        _answer(drawn, writer, condition, words, templates, sample, temperature)
+        _answer(drawn, writer, condition, wanted, templates, sample, temperature)
         for writer, condition, sample in product(writers, conditions, range(samples))
     ]
-    answers = pd.concat(parts, ignore_index=True)
-    answered = answers[answers["answer"].notna()].sort_values("persona_id", kind="stable")
-    judged = verdicts.critic(judge, answered, templates=templates, probabilities=probabilities)
-    table = answers.join(judged)
-    of_judge = table.pop("judge_failure").radd("critic: ")
-    of_writer = table.pop("answer_failure").radd("answer: ")
-    return table.assign(failure=of_writer.fillna(of_judge))
+    table = pd.concat(parts, ignore_index=True)
+    counts = {f"{name}_words": table[name].str.count(r"\S+").astype(float) for name in ("working", "answer")}
+    return table.assign(**counts)
 
 
 def _answer(
     drawn: pd.DataFrame,
     writer: LanguageModel,
     condition: str,
-    words: int,
+    wanted: dict[str, int | None],
     templates: str | None,
     sample: int,
     temperature: float,
 ) -> pd.DataFrame:
-    """Return the answers to all items under one condition, one row each."""
+    """Return the answers to all items under one condition, one row each; `wanted` are the lengths asked for."""
     template = load_template(condition, templates)
-    fields: dict[str, Any] = {field: (bounded(words), ...) for field in template.reply}
-    schema = create_model("Answer", **fields)
-    values = pd.DataFrame({"persona": drawn.get("told", drawn["profile"]), "question": drawn["prompt"], "words": words})
+    *before, last = template.reply
+    fields: dict[str, Any] = {field: (text(wanted["working_words"]), ...) for field in before}
+    fields[last] = (text(wanted["words"]), ...)
+    values = pd.DataFrame({"persona": drawn.get("told", drawn["profile"]), "question": drawn["prompt"]})
     if "other_persona" in template.variables:
         values["other_persona"] = _other_profiles(drawn)
-    messages = [template.messages(row) for row in values.to_dict("records")]
+    messages = [template.messages(row | wanted) for row in values.to_dict("records")]
     step = f"answers, {condition.replace('_', ' ')}"
+    schema = create_model("Answer", **fields)
     replies = writer.ask(messages, schema=schema, temperature=temperature, sample=sample, step=step)
     workings: list[str | None] = []
     answers: list[str | None] = []
@@ -154,6 +189,39 @@ def _answer(
     table = pd.concat([drawn, pd.DataFrame(added, index=drawn.index, dtype="str")], axis=1)
     table.insert(table.columns.get_loc("template"), "sample", sample)
     return table
+
+
+def lengths(results: pd.DataFrame, words: int | None = None, working_words: int | None = None) -> pd.DataFrame:
+    """Summarize how long the texts are, and how many are longer than asked for.
+
+    Args:
+        results: as returned by `conditioning` or `answered`.
+        words, working_words: the lengths that were asked for; None if none was.
+
+    Returns:
+        Index `model`, `condition`, `text` (answer, and working where there is any); `n` (texts), `failed` (answers that
+        failed), `median` (words), `asked` (words; missing if no length was asked for), and of the share of texts that
+        are longer `above`, `low`, `high`, `note` as in `stats.rates`.
+    """
+    rows = {}
+    for (model, condition), part in results.groupby(["model", "condition"], sort=False):
+        for name, asked in (("working", working_words), ("answer", words)):
+            counts = part[f"{name}_words"]
+            if name == "working" and counts.isna().all():
+                continue
+            longer = counts.gt(asked).astype(float) if asked else counts * np.nan
+            share = intervals.rate(longer.where(counts.notna()), part[intervals.ITEM])
+            rows[model, condition, name] = {
+                "n": int(counts.notna().sum()),
+                "failed": int(part["answer"].isna().sum()),
+                "median": counts.median(),
+                "asked": asked or np.nan,
+                "above": share["rate"],
+                "low": share["low"],
+                "high": share["high"],
+                "note": share["note"] if asked else "no length asked",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["model", "condition", "text"])
 
 
 def others(drawn: pd.DataFrame) -> pd.Series:

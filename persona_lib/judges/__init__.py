@@ -6,6 +6,6 @@ against them). A verdict is one of the options offered, or missing with a reason
 """
 
 from . import audits, calibration, labels, rankings
-from .verdicts import critic, prefer, subtlety
+from .verdicts import critic, graded_by, prefer, subtlety
 
-__all__ = ["audits", "calibration", "critic", "labels", "prefer", "rankings", "subtlety"]
+__all__ = ["audits", "calibration", "critic", "graded_by", "labels", "prefer", "rankings", "subtlety"]

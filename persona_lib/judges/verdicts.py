@@ -6,30 +6,35 @@ two answers as a persona would (section 4.2).
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import create_model
+from pydantic import BaseModel, Field, WithJsonSchema, create_model
 
+from .. import UserError
 from ..model import LanguageModel, Reply
 from ..model.choices import field_masses, normalized
-from ..templates import bounded
+from ..templates import Template, text
 from ..templates import load as load_template
 
 KEEP, REVISE = "keep", "revise"
 SUBTLE, TOO_MUCH = "subtle", "too much"
-CRITIQUE_WORDS = 12  # asked of a judge before its verdict
+GRADES = (1, 5)  # the worst and the best; the critic's template says what each grade means
 SAME = "both answers are the same text"
+# Named one by one, as endpoints restrict a number by its options more often than by bounds.
+_GRADE = {"type": "integer", "enum": list(range(GRADES[0], GRADES[1] + 1))}
 
 
 def critic(
     judge: LanguageModel,
     answers: pd.DataFrame,
     templates: str | None = None,
+    critique_words: int | None = 80,
     sample: int = 0,
     temperature: float = 0,
     probabilities: bool = False,
+    template: str = "critic",
 ) -> pd.DataFrame:
     """Judge each answer's personalization against its helpfulness: does it need revision for this persona?
 
@@ -37,67 +42,98 @@ def critic(
         judge: the model that judges.
         answers: columns `profile` (the persona as text), `prompt`, `answer`.
         templates: folder with a `critic.txt` of the user's own.
+        critique_words: length asked for of the critique; None asks for none.
         sample, temperature: as in `Model.ask`; another sample asks the same once more.
         probabilities: ask for log-probabilities with the verdict, if the judge offers them. They take some 10 kB of the
             store for each verdict.
+        template: name of another wording of the critic.
 
     Returns:
         The index of `answers`; `judge`, `judge_template` (hash), `critique`, `verdict` (keep or revise, missing if
-        invalid), `score` (1 for keep, 0 for revise, or missing), `p_score`, `judge_failure` (why there is no score, or
-        missing). `p_score` is the probability of keep after this critique, normalized over keep and revise; an option
-        outside the likeliest tokens counts as 0. It is missing if not asked for, not offered or not scored.
+        invalid), `judge_failure` (why there is no score, or missing), `grade` (1 to 5), `score` (1 for keep, 0 for
+        revise, or missing), `p_score` and `graded`. `p_score` is the probability of keep after this critique,
+        normalized over keep and revise; an option outside the likeliest tokens counts as 0. It is missing if not asked
+        for, not offered or not scored. `graded` is a score with degrees, from 0 to 1: `p_score` if the judge gave any,
+        else (grade - 1) / 4.
+
+    Raises:
+        UserError: the template asks for other fields than these.
     """
     options = {"keep": KEEP, "revise": REVISE}
-    return _verdicts(judge, answers, "critic", options, templates, sample, temperature, probabilities)
+    asked = load_template(template, templates)
+    table = _verdicts(judge, answers, asked, options, critique_words, sample, temperature, probabilities)
+    lowest, highest = GRADES
+    by_grade = (table["grade"] - lowest) / (highest - lowest)
+    return table.assign(graded=table["p_score"] if table["p_score"].notna().any() else by_grade)
 
 
-def subtlety(judge: LanguageModel, answers: pd.DataFrame, templates: str | None = None) -> pd.DataFrame:
+def subtlety(
+    judge: LanguageModel, answers: pd.DataFrame, templates: str | None = None, critique_words: int | None = 80
+) -> pd.DataFrame:
     """Judge whether each answer gives away that its writer had the profile (section 5.2 of the paper).
 
     Args:
-        judge, answers: as in `critic`.
+        judge, answers, critique_words: as in `critic`.
         templates: folder with a `subtlety.txt` of the user's own.
 
     Returns:
-        As `critic`, but `verdict` is subtle or too much, and `score` 1 for too much, 0 for subtle.
+        As `critic`, but `verdict` is subtle or too much, `score` 1 for too much and 0 for subtle, and there is no
+        `grade` and no `graded`.
     """
-    return _verdicts(judge, answers, "subtlety", {"too_much": TOO_MUCH, "subtle": SUBTLE}, templates)
+    options = {"too_much": TOO_MUCH, "subtle": SUBTLE}
+    table = _verdicts(judge, answers, load_template("subtlety", templates), options, critique_words)
+    return table.drop(columns="grade")
+
+
+def graded_by(judged: pd.DataFrame) -> str:
+    """Return a sentence that says what `graded` is in a table of `critic`, and how many scored rows lack it, and why.
+
+    Args:
+        judged: the columns of `critic`; rows of one judge.
+    """
+    scored = judged[judged["score"].notna()]
+    lacking = int(scored["graded"].isna().sum())
+    if scored.empty:
+        return "Nothing is scored, so nothing is graded."
+    name = scored["judge"].iloc[0]
+    if scored["p_score"].notna().any():
+        said = f"Graded score: the probability that {name} gives to '{KEEP}', from 0 to 1."
+        why = "neither verdict is among the likeliest tokens"
+    else:
+        said = f"Graded score: the grade of {name}, {GRADES[0]} to {GRADES[1]} scaled to 0 to 1 (no log-probabilities)."
+        why = "the critic's template asks for no grade"
+    return f"{said} {lacking} scored answers have none: {why}." if lacking else said
 
 
 def _verdicts(
     judge: LanguageModel,
     answers: pd.DataFrame,
-    name: str,
+    template: Template,
     options: dict[str, str],
-    templates: str | None,
+    critique_words: int | None,
     sample: int = 0,
     temperature: float = 0,
     probabilities: bool = False,
 ) -> pd.DataFrame:
-    """Ask for a critique and one of two verdicts on each answer; return the columns of `critic`.
+    """Ask for a critique and one of two verdicts on each answer; return the columns of `critic` but `graded`.
 
     Args:
-        name: of the template; the schema and the step are named after it.
+        template: its reply has the field `verdict`, and may have `critique` and `grade`.
         options: the two verdicts, by the template's variables for them; the first scores 1, the second 0.
-        judge, answers, templates, sample, temperature, probabilities: as in `critic`.
+        judge, answers, critique_words, sample, temperature, probabilities: as in `critic`.
     """
-    template = load_template(name, templates)
     one, zero = options.values()
-    fields: dict[str, Any] = {
-        "critique": (bounded(CRITIQUE_WORDS), ...),
-        "verdict": (Literal[one, zero], ...),
-    }
-    fixed = options | {"words": CRITIQUE_WORDS}
+    fixed = options | {"words": critique_words}
     messages = [
         template.messages({"persona": row.profile, "question": row.prompt, "answer": row.answer} | fixed)
         for row in answers.itertuples()
     ]
     replies = judge.ask(
         messages,
-        create_model(name.title(), **fields),
+        _schema(template, critique_words, (one, zero)),
         temperature,
         sample=sample,
-        step=f"verdicts of {name}",
+        step=f"verdicts of {template.name.replace('_', ' ')}",
         logprobs=probabilities,
     )
     values: list[Any] = [reply.value for reply in replies]  # None if the reply is invalid
@@ -105,15 +141,32 @@ def _verdicts(
         {
             "judge": judge.name,
             "judge_template": template.sha256,
-            "critique": [value.critique if value else None for value in values],
-            "verdict": [value.verdict if value else None for value in values],
+            "critique": [getattr(value, "critique", None) for value in values],
+            "verdict": [getattr(value, "verdict", None) for value in values],
             "judge_failure": [reply.failure for reply in replies],
         },
         index=answers.index,
         dtype="str",
     )
+    grades = [getattr(value, "grade", None) for value in values]
     score = table["verdict"].map({one: 1.0, zero: 0.0}).astype(float)
+    table["grade"] = pd.Series(grades, table.index, dtype=float)
     return table.assign(score=score, p_score=_p_verdict(replies, one, zero))
+
+
+def _schema(template: Template, critique_words: int | None, options: tuple[str, str]) -> type[BaseModel]:
+    """Return the schema of a judge's reply, with the fields that its template names, in their order."""
+    known: dict[str, Any] = {
+        "critique": (text(critique_words), ...),
+        "grade": (Annotated[int, Field(ge=GRADES[0], le=GRADES[1]), WithJsonSchema(_GRADE)], ...),
+        "verdict": (Literal[options], ...),
+    }
+    if "verdict" not in template.reply or not known.keys() >= set(template.reply):
+        raise UserError(
+            f"template '{template.name}' has `reply: [{', '.join(template.reply)}]`: a judge's reply has the field "
+            "verdict, and may have critique and grade before it"
+        )
+    return create_model(template.name.title(), **{field: known[field] for field in template.reply})
 
 
 def _p_verdict(replies: Sequence[Reply], one: str, zero: str) -> np.ndarray:

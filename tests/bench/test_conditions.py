@@ -58,7 +58,7 @@ def answer(body: dict) -> dict:
     fields = body["response_format"]["json_schema"]["schema"]["properties"]
     if "verdict" in fields:
         age = int(re.search(r"age: (\d+)", body["messages"][0]["content"])[1])
-        return completion(json.dumps({"critique": "as it is", "verdict": "keep" if age > 21 else "revise"}))
+        return completion(json.dumps({"critique": "as it is", "grade": 4, "verdict": "keep" if age > 21 else "revise"}))
     return completion(json.dumps({f: f"{f} of {len(str(body['messages']))}" for f in fields}))
 
 
@@ -162,3 +162,65 @@ def test_the_writer_is_told_less_where_items_say_so_and_the_judge_all():
         bench.conditioning(drawn, [Model("m", endpoint.url)], Model("m", endpoint.url), ["direct"])
     for request in endpoint.requests:
         assert ("age: " in str(request["messages"])) == ("verdict" in str(request["response_format"]))
+
+
+def wordy(body: dict) -> dict:
+    """A stand-in that writes 30 words whatever it was asked for, and half as many in every second answer."""
+    fields = body["response_format"]["json_schema"]["schema"]["properties"]
+    if "verdict" in fields:
+        return answer(body)
+    short = "Why 0" in str(body) or "Why 1" in str(body)
+    return completion(json.dumps({f: "word " * (15 if short and f == "answer" else 30) for f in fields}))
+
+
+def test_a_text_longer_than_was_asked_for_is_an_answer_and_its_words_are_counted():
+    drawn = bench.items(people(2), questions(4), 4, seed=0)
+    with Endpoint(wordy) as endpoint:
+        model = Model("m", endpoint.url)
+        table = bench.conditioning(drawn, [model], model, ["direct", "summary"], words=20, working_words=10)
+    assert table["failure"].isna().all() and len(endpoint.requests) == 8 + 4, "nothing is asked again"
+    assert sorted(table["answer_words"]) == [15] * 4 + [30] * 4
+    assert table["working_words"].tolist()[4:] == [30] * 4 and table["working_words"].isna().sum() == 4
+    asked = [r["messages"][0]["content"] for r in endpoint.requests if "verdict" not in str(r["response_format"])]
+    assert sum("in at most 10 words, then write" in text for text in asked) == 4
+    assert all("at most 20 words long" in text for text in asked) and "maxLength" not in str(endpoint.requests)
+    found = bench.lengths(table, words=20, working_words=10)
+    assert found.index.tolist() == [
+        ("m", "direct", "answer"),
+        ("m", "summary", "working"),
+        ("m", "summary", "answer"),
+    ]
+    assert found["above"].tolist() == [0.5, 1, 0.5] and found["median"].tolist() == [22.5, 30, 22.5]
+    assert found["n"].tolist() == [4] * 3 and (found["low"] < found["above"]).all()
+
+
+def test_no_length_is_asked_for_where_none_is_wanted():
+    drawn = bench.items(people(2), questions(4), 4, seed=0)
+    with Endpoint(wordy) as endpoint:
+        model = Model("m", endpoint.url)
+        asked = [*bench.CONDITIONS, "other_persona", "baseline_brief", "baseline_plain"]
+        table = bench.conditioning(drawn, [model], model, asked, words=None, critique_words=None)
+    assert " words" not in "".join(r["messages"][0]["content"] for r in endpoint.requests)
+    found = bench.lengths(table)
+    assert found["above"].isna().all() and set(found["note"]) == {"no length asked"} and found["n"].eq(4).all()
+
+
+def test_an_answer_that_failed_has_no_length_and_is_counted():
+    table, _ = run(lambda body: answer(body) if "verdict" in str(body) else completion("", refusal="no"))
+    found = bench.lengths(table, words=5)
+    assert (found["failed"] == 8).all() and (found["n"] == 0).all() and found["above"].isna().all()
+
+
+def test_a_condition_of_the_users_own_is_one_file_and_needs_no_length(tmp_path):
+    (tmp_path / "poem.txt").write_text(
+        'reply: [rhyme, answer]\n[system]\n$persona\n"answer", $words words\n[user]\n$question'
+    )
+    drawn = bench.items(people(2), questions(3), 3, seed=0)
+    with Endpoint(answer) as endpoint:
+        model = Model("m", endpoint.url)
+        table = bench.conditioning(drawn, [model], model, ["poem"], templates=str(tmp_path))
+        told = bench.answered(drawn, [model], ["poem"], templates=str(tmp_path))
+    assert table["working"].str.startswith("rhyme of").all() and table["score"].notna().all()
+    assert '"answer", 120 words' in endpoint.requests[0]["messages"][0]["content"]
+    assert told["answer"].equals(table["answer"]) and told["answer_failure"].isna().all()
+    assert len(endpoint.requests) == 6, "the same answers are not asked for again"

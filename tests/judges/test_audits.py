@@ -99,7 +99,7 @@ ANSWERS = pd.DataFrame(
 def test_a_judge_is_asked_again_at_a_temperature_and_a_changed_mind_shows():
     def moody(body: dict) -> dict:
         said = "revise" if body["temperature"] and "70" in str(body["messages"]) else "keep"
-        return completion(json.dumps({"critique": "x", "verdict": said}))
+        return completion(json.dumps({"critique": "x", "grade": 3, "verdict": said}))
 
     with Endpoint(moody) as endpoint:
         table = audits.repeated(Model("m", endpoint.url), ANSWERS, times=3)
@@ -143,7 +143,8 @@ def test_how_often_the_same_verdict_comes_again_leaves_out_what_was_not_said():
 
     def moody(body: dict) -> dict:
         verdict = next(said, "?")
-        return completion(json.dumps({"critique": "x", "verdict": verdict})) if verdict != "?" else completion("hm")
+        whole = json.dumps({"critique": "x", "grade": 3, "verdict": verdict})
+        return completion(whole if verdict != "?" else "hm")
 
     with Endpoint(moody) as endpoint:
         table = audits.repeated(Model("m", endpoint.url), ANSWERS.head(1), times=4)

@@ -6,9 +6,10 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import templates
+from persona_lib import UserError, templates
 from persona_lib.judges import verdicts
 from persona_lib.model import Model
 
@@ -24,24 +25,26 @@ def judged(text: str) -> tuple[pd.DataFrame, list[dict]]:
 
 
 def test_a_verdict_is_a_score_with_the_critique_and_what_it_was_asked_with():
-    table, requests = judged(json.dumps({"critique": "good", "verdict": "keep"}))
+    table, requests = judged(json.dumps({"critique": "good", "grade": 5, "verdict": "keep"}))
     assert list(table.index) == [7, 3]
     assert table["score"].tolist() == [1.0, 1.0] and table["judge_failure"].isna().all()
     assert set(table["judge_template"]) == {templates.load("critic").sha256}
-    assert judged(json.dumps({"critique": "bad", "verdict": "revise"}))[0]["score"].tolist() == [0.0, 0.0]
+    assert judged(json.dumps({"critique": "bad", "grade": 2, "verdict": "revise"}))[0]["score"].tolist() == [0.0, 0.0]
     schema = requests[0]["response_format"]["json_schema"]["schema"]["properties"]
-    assert list(schema) == ["critique", "verdict"] and schema["verdict"]["enum"] == ["keep", "revise"]
+    assert list(schema) == ["critique", "grade", "verdict"] and schema["verdict"]["enum"] == ["keep", "revise"]
+    assert schema["grade"]["enum"] == [1, 2, 3, 4, 5]
 
 
 def test_a_verdict_that_cannot_be_read_is_unscored_with_its_reason_never_a_zero():
-    for text in ('{"critique": "x", "verdict": "KEEP it"}', '{"critique": "x"}', "keep", ""):
+    no_grade, beyond = '{"critique": "x", "verdict": "keep"}', '{"critique": "x", "grade": 6, "verdict": "keep"}'
+    for text in ('{"critique": "x", "grade": 1, "verdict": "KEEP it"}', no_grade, beyond, "keep", ""):
         table, _ = judged(text)
-        assert table["score"].isna().all() and table["verdict"].isna().all()
+        assert table["score"].isna().all() and table["verdict"].isna().all() and table["graded"].isna().all()
         assert table["judge_failure"].str.contains("invalid reply|empty reply").all()
 
 
 def test_a_verdict_has_a_probability_where_it_is_asked_for_and_offered():
-    tokens = ('{"critique": "so", "verdict": "', "keep", '"}')
+    tokens = ('{"critique": "so", "grade": 2, "verdict": "', "keep", '"}')
     likely = [{"token": t, "logprob": math.log(p)} for t, p in (("keep", 0.6), ("revise", 0.2), ("no", 0.2))]
 
     def answer(body: dict) -> dict:
@@ -55,11 +58,50 @@ def test_a_verdict_has_a_probability_where_it_is_asked_for_and_offered():
         for asked, expected in ((True, [0.75, 0.75]), (False, [math.nan] * 2)):
             table = verdicts.critic(Model("m", endpoint.url), ANSWERS, probabilities=asked)
             np.testing.assert_allclose(table["p_score"], expected)
-            assert table["score"].tolist() == [1, 1]
+            assert table["score"].tolist() == [1, 1] and table["grade"].tolist() == [2, 2]
+            assert table["graded"].round(9).tolist() == ([0.75] * 2 if asked else [0.25] * 2)
+            said = verdicts.graded_by(table)
+            assert ("probability that m gives" in said) == asked and ("grade of m, 1 to 5" in said) != asked
+
+
+def test_a_graded_score_that_is_missing_has_a_reason():
+    said = verdicts.graded_by(judged('{"critique": "x", "grade": 4, "verdict": "keep"}')[0].assign(graded=math.nan))
+    assert said.endswith("2 scored answers have none: the critic's template asks for no grade.")
+    assert verdicts.graded_by(judged("hm")[0]) == "Nothing is scored, so nothing is graded."
+    some = pd.DataFrame({"judge": "m", "score": 1.0, "p_score": [0.5, math.nan], "graded": [0.5, math.nan]})
+    assert verdicts.graded_by(some).endswith(
+        "1 scored answers have none: neither verdict is among the likeliest tokens."
+    )
+
+
+def test_a_critique_of_any_length_is_a_critique_and_the_length_is_only_asked_for():
+    long = json.dumps({"critique": "word " * 300, "grade": 3, "verdict": "keep"})
+    for asked, said in ((12, "say in at most 12 words what is good"), (None, "say what is good")):
+        with Endpoint(lambda body: completion(long)) as endpoint:
+            table = verdicts.critic(Model("m", endpoint.url), ANSWERS, critique_words=asked)
+        assert table["score"].tolist() == [1, 1] and len(endpoint.requests) == 2
+        assert said in endpoint.requests[0]["messages"][0]["content"]
+        assert "maxLength" not in str(endpoint.requests[0])
+
+
+def test_a_critic_of_the_users_own_may_ask_for_less_but_not_for_a_verdict_of_another_name(tmp_path):
+    built_in = (templates.FOLDER / "critic.txt").read_text()
+    (tmp_path / "critic.txt").write_text(built_in.replace("[critique, grade, verdict]", "[verdict]"))
+    with Endpoint(lambda body: completion('{"verdict": "revise"}')) as endpoint:
+        table = verdicts.critic(Model("m", endpoint.url), ANSWERS, str(tmp_path))
+    assert table["score"].tolist() == [0, 0] and table[["critique", "grade", "graded"]].isna().all().all()
+    (tmp_path / "critic.txt").write_text(built_in.replace("[critique, grade, verdict]", "[critique, judgement]"))
+    with pytest.raises(UserError, match="a judge's reply has the field verdict"):
+        verdicts.critic(Model("m", "http://127.0.0.1:9/v1"), ANSWERS, str(tmp_path))
+
+
+def test_only_one_of_critic_and_subtlety_asks_whether_attributes_are_named_back():
+    texts = {name: templates.load(name).parts[0][1].template for name in ("critic", "subtlety", "critic_reworded")}
+    assert [name for name, text in texts.items() if re.search(r"\bnam(es|ing)\b|parade", text)] == ["subtlety"]
 
 
 def test_the_judge_sees_persona_question_and_answer_and_no_answer_ends_its_frame():
-    _, requests = judged(json.dumps({"critique": "good", "verdict": "keep"}))
+    _, requests = judged(json.dumps({"critique": "good", "grade": 5, "verdict": "keep"}))
     second = "".join(m["content"] for r in requests for m in r["messages"] if "age: 70" in str(r))
     assert "<persona>\nage: 70\n</persona>" in second and "How?" in second and "Thus" in second
     assert second.count("</answer>") == 1
@@ -150,5 +192,5 @@ def test_what_is_too_much_scores_one_and_the_judge_is_told_both_words():
     for verdict, score in (("too much", 1.0), ("subtle", 0.0)):
         with Endpoint(lambda body, v=verdict: completion(json.dumps({"critique": "x", "verdict": v}))) as endpoint:
             table = verdicts.subtlety(Model("m", endpoint.url), ANSWERS)
-        assert table["score"].tolist() == [score] * 2
+        assert table["score"].tolist() == [score] * 2 and not {"grade", "graded"} & set(table)
         assert endpoint.requests[0]["messages"][0]["content"].endswith('write "subtle" or "too much".')
