@@ -17,18 +17,29 @@ from ..attributes import BY_NAME, NAMES
 from ..judges import verdicts
 from ..model import LanguageModel
 from ..stats import agreement, intervals
-from .conditions import conditioning
+from .hiding import NOTHING, hide, known, losses
+
+__all__ = [
+    "NOTHING",
+    "PLACEBO",
+    "SAME",
+    "WITH",
+    "WITHOUT",
+    "annotators",
+    "by_attribute",
+    "choices",
+    "headline",
+    "hide",
+    "influence",
+    "known",
+    "losses",
+    "selection",
+]
 
 WITH, WITHOUT = "with", "without"
-NOTHING = "nothing"
 PLACEBO = "placebo"  # a line without content, which moves choices as any further line does
-LOSS = ["n", "failed", "difference", "low", "high", "p", "note"]
+ROUNDING = 1e-9  # a smaller spread is rounding
 SAME = "revision: the same as the base answer, so that there is nothing to choose"
-
-
-def known(people: pd.DataFrame) -> list[str]:
-    """Return the attributes that at least one of these personas has, in the paper's order."""
-    return [name for name in NAMES if name in people and people[name].notna().any()]
 
 
 def annotators(
@@ -116,7 +127,7 @@ def choices(
     prompts: pd.DataFrame,
     writer: LanguageModel,
     annotator: LanguageModel,
-    words: int = 60,
+    words: int | None = 120,
     templates: str | None = None,
 ) -> pd.DataFrame:
     """Let both annotators of each person choose between the base answer and each of their two refined ones.
@@ -149,7 +160,7 @@ def choices(
 
 
 def _refined(
-    drawn: pd.DataFrame, prompts: pd.DataFrame, writer: LanguageModel, words: int, templates: str | None
+    drawn: pd.DataFrame, prompts: pd.DataFrame, writer: LanguageModel, words: int | None, templates: str | None
 ) -> pd.DataFrame:
     """Return a row per version of a person and prompt, with the base answer and its revision for that version."""
     base = preferences.base_answers(prompts, writer, words, templates)
@@ -188,93 +199,50 @@ def by_attribute(pairs: pd.DataFrame) -> pd.DataFrame:
         pairs: as returned by `influence`.
 
     Returns:
-        Index `attribute`; `people`, `undefined` (people without a kappa), `kappa`, `low`, `high` (95% interval of the
-        mean by Student's t, missing below three people), `raw`, `p_holm` (Welch's test that the raw agreement equals
-        the placebo's, corrected over attributes; missing without a placebo).
+        Index `attribute`; `people`, `n` (pairs of answers on which both annotators chose), `undefined` (people without
+        a kappa), `kappa`, `low`, `high`, `raw`, `raw_low`, `raw_high` (95% intervals of the means by Student's t,
+        missing below three people and where all are alike), `p_holm` (Welch's test that the raw agreement equals the
+        placebo's, corrected over attributes; missing without a placebo).
     """
     groups = dict(list(pairs.groupby("attribute", sort=False)))
     placebo = groups.get(PLACEBO, pairs.head(0))["raw"]
     rows = {}
     for attribute, own in groups.items():
-        kappas = own["kappa"].dropna()
-        low, high = np.nan, np.nan
-        if len(kappas) > 2 and kappas.std() > 1e-9:  # less is rounding
-            low, high = np.clip(DescrStatsW(kappas).tconfint_mean(), -1, 1)
-        rows[attribute] = [len(own), int(own["kappa"].isna().sum()), kappas.mean(), low, high, own["raw"].mean()]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["people", "undefined", "kappa", "low", "high", "raw"])
+        counts = [len(own), int(own["n"].sum()), int(own["kappa"].isna().sum())]
+        rows[attribute] = [*counts, *_mean(own["kappa"], -1), *_mean(own["raw"], 0)]
+    columns = ["people", "n", "undefined", "kappa", "low", "high", "raw", "raw_low", "raw_high"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     p = {attribute: _welch(own["raw"], placebo) for attribute, own in groups.items() if attribute != PLACEBO}
     table["p_holm"] = intervals.corrected(pd.Series(p, table.index, dtype=float))
     return table.rename_axis("attribute").sort_values(["kappa", "raw"])
 
 
+def _mean(values: pd.Series, least: float) -> tuple[float, float, float]:
+    """Return the mean over people and its interval, within `least` and 1; missing ends as `by_attribute` says."""
+    known = values.dropna()
+    if len(known) < 3 or _spread(known) == 0:
+        return known.mean(), np.nan, np.nan
+    low, high = np.clip(DescrStatsW(known).tconfint_mean(), least, 1)
+    return known.mean(), low, high
+
+
+def _spread(values: pd.Series) -> float:
+    """Return the standard deviation; 0 for values that differ by rounding alone."""
+    spread = values.std()
+    return spread if spread > ROUNDING else 0.0
+
+
 def _welch(one: pd.Series, other: pd.Series) -> float:
-    """Return the p-value of equal means, NaN with fewer than two people or if all are alike."""
+    """Return the p-value of equal means, NaN with fewer than two people or if all are alike on both sides.
+
+    It is computed from means and spreads: people who are alike but for rounding have no spread, where scipy would warn
+    of lost precision and test the rounding errors.
+    """
     one, other = one.dropna(), other.dropna()
-    if min(len(one), len(other)) < 2 or one.std() + other.std() < 1e-9:
+    if min(len(one), len(other)) < 2 or _spread(one) + _spread(other) == 0:
         return np.nan
-    return stats.ttest_ind(one, other, equal_var=False).pvalue
-
-
-def hide(
-    drawn: pd.DataFrame,
-    people: pd.DataFrame,
-    attributes: Sequence[str],
-    writer: LanguageModel,
-    judge: LanguageModel,
-    condition: str = "direct",
-    words: int = 60,
-    templates: str | None = None,
-) -> pd.DataFrame:
-    """Answer the items with nothing hidden, and with each attribute hidden from the writer; the judge sees all.
-
-    Args:
-        drawn: items, as returned by `bench.items`.
-        people: the personas of the items.
-        attributes: the ones to hide; each is hidden in the items of people who have it.
-        writer, judge, condition, words, templates: as in `bench.conditioning`.
-
-    Returns:
-        The rows of `bench.conditioning` with a column `hidden`: the attribute, or nothing. An attribute that nobody
-        among the items has gets no row; `losses` reports it.
-
-    Raises:
-        UserError: an attribute is unknown.
-    """
-    parts = []
-    for hidden in (NOTHING, *attributes):
-        if hidden not in (NOTHING, *people):
-            raise UserError(f"no attribute '{hidden}': known are {', '.join(known(people))}")
-        asked = drawn if hidden == NOTHING else drawn[drawn["persona_id"].map(people[hidden].notna())]
-        shown = people.loc[asked["persona_id"].unique()].drop(columns=hidden, errors="ignore")
-        parts.append(asked.assign(hidden=hidden, told=asked["persona_id"].map(personas.profiles.texts(shown))))
-    items = pd.concat(parts).sort_values("persona_id", kind="stable", ignore_index=True)
-    return conditioning(items, [writer], judge, [condition], words, templates)
-
-
-def losses(table: pd.DataFrame, attributes: Sequence[str] = ()) -> pd.DataFrame:
-    """Compute what the score loses when an attribute is hidden, on the same items, Holm-corrected over attributes.
-
-    Args:
-        table: as returned by `hide`.
-        attributes: all that were to be hidden; those that nobody has get a row too.
-
-    Returns:
-        One row per attribute, the greatest loss first: `hidden`, and as in `stats.paired_differences` `n`, `failed`,
-        `difference` (hidden less nothing hidden), `low`, `high`, `p`, `p_holm` over all attributes, `note`.
-    """
-    scored = table.set_index(intervals.ITEM)
-    whole = scored.loc[scored["hidden"] == NOTHING, "score"]
-    rows = []
-    for hidden in dict.fromkeys([*attributes, *table.loc[table["hidden"] != NOTHING, "hidden"]]):
-        # Only the items of people who have the attribute: the others did not fail, they were not asked.
-        own = scored.loc[scored["hidden"] == hidden, "score"]
-        row = {"hidden": hidden} | intervals.difference(own - whole.reindex(own.index))
-        if own.empty:
-            row["note"] = "nobody among the items has it"
-        rows.append(row)
-    found = pd.DataFrame(rows, columns=["hidden", *LOSS])
-    found.insert(found.columns.get_loc("note"), "p_holm", intervals.corrected(found["p"]))
-    return found.sort_values("difference", kind="stable", ignore_index=True)
+    known = [(x.mean(), _spread(x), len(x)) for x in (one, other)]
+    return stats.ttest_ind_from_stats(*known[0], *known[1], equal_var=False).pvalue
 
 
 def headline(pairs: pd.DataFrame, summed: pd.DataFrame, lost: pd.DataFrame) -> str:
@@ -284,15 +252,20 @@ def headline(pairs: pd.DataFrame, summed: pd.DataFrame, lost: pd.DataFrame) -> s
         pairs, summed, lost: as returned by `influence`, `by_attribute` and `losses`.
     """
     real = summed.drop(PLACEBO, errors="ignore")
+    own = pairs[pairs["attribute"] != PLACEBO]
     said = "No choice could be compared"
-    if real["raw"].notna().any():
-        said = f"Told one more attribute, the same people chose alike in {real['raw'].mean():.0%} of choices"
+    if own["n"].sum():
+        # The share of all choices: a person with more of them counts more, as n says.
+        alike = (own["raw"] * own["n"]).sum() / own["n"].sum()
+        said = f"Told one more attribute, the same person chose alike in {alike:.0%} of {own['n'].sum()} choices"
         if PLACEBO in summed.index and pd.notna(summed["raw"][PLACEBO]):
-            said += f" ({summed['raw'][PLACEBO]:.0%} where it was the placebo)"
+            said += f" ({summed['raw'][PLACEBO]:.0%} of {summed['n'][PLACEBO]} where it was the placebo)"
+    if n := summed["p_holm"].notna().sum():
+        said += f", clearly unlike the placebo for {(summed['p_holm'] < 0.05).sum()} of {n} attributes"
     said += f"; {pairs['kappa'].isna().sum()} of {len(pairs)} kappas are undefined"
     kappas = real["kappa"].dropna()
     if len(kappas):
         said += f", and the lowest mean kappa is {kappas.min():.2f} ({kappas.idxmin()})"
-    clear = (lost["p_holm"] < 0.05).sum()
-    tested = lost["p"].notna().sum()
-    return f"{said}; hiding an attribute from the writer clearly changed the score for {clear} of {tested}."
+    clear, tested = (lost["p_holm"] < 0.05).sum(), lost["p"].notna().sum()
+    items = f" on {lost['n'].max()} items" if len(lost) and lost["n"].max() else ""
+    return f"{said}; hiding an attribute from the writer{items} clearly changed the score for {clear} of {tested}."

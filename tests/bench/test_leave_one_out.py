@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
+from scipy import stats
 
 from persona_lib import UserError, bench
 from persona_lib.bench import leave_one_out
@@ -103,7 +104,8 @@ def hiding(body: dict) -> dict:
     if "verdict" in fields:
         assert "sex: " in said, "nothing is hidden from the judge"
         good = "knew" in body["messages"][1]["content"]
-        return completion(json.dumps({"critique": "x", "verdict": "keep" if good else "revise"}))
+        reply = {"critique": "x", "grade": 4 if good else 2, "verdict": "keep" if good else "revise"}
+        return completion(json.dumps({field: reply[field] for field in fields}))
     return completion(json.dumps({"answer": "I knew." if "sex: " in said else "I guessed."}))
 
 
@@ -142,7 +144,8 @@ def test_the_placebo_tells_nothing_and_shows_what_any_line_does():
     assert all(re.fullmatch(r"\nrecord number: \d{4}", line) for line in extra)
     rng = np.random.default_rng(0)
     raw = {"sex": rng.normal(0.5, 0.1, 40), "race": rng.normal(0.9, 0.1, 40), "placebo": rng.normal(0.9, 0.1, 40)}
-    pairs = pd.DataFrame({"attribute": np.repeat([*raw], 40), "raw": np.concatenate([*raw.values()]), "kappa": 0.1})
+    raw = np.concatenate([*raw.values()])
+    pairs = pd.DataFrame({"attribute": np.repeat(["sex", "race", "placebo"], 40), "raw": raw, "n": 6, "kappa": 0.1})
     p = leave_one_out.by_attribute(pairs)["p_holm"]
     assert p["sex"] < 0.001 and p["race"] > 0.05 and np.isnan(p["placebo"])
 
@@ -169,11 +172,16 @@ def test_a_model_that_gives_one_answer_to_everything_leaves_nothing_to_choose_an
 
 
 def test_the_headline_holds_the_attributes_against_the_placebo_and_does_not_average_it_in():
-    pairs = pd.DataFrame({"kappa": [0.5, 0.2, np.nan], "raw": [0.8, 0.6, 0.1]})
-    summed = pairs.set_axis(["age", "sex", leave_one_out.PLACEBO])
-    said = leave_one_out.headline(pairs, summed, leave_one_out.losses(hidden([])))
-    assert said.startswith("Told one more attribute, the same people chose alike in 70% of choices (10% where it was")
-    assert "the lowest mean kappa is 0.20 (sex)" in said
+    rows = [["age", 10, 0.8, 0.5], ["sex", 30, 0.6, 0.2], [leave_one_out.PLACEBO, 10, 0.1, np.nan]]
+    pairs = pd.DataFrame(rows, columns=["attribute", "n", "raw", "kappa"])
+    summed = pairs.set_index("attribute").assign(p_holm=[0.01, 0.2, np.nan])
+    lost = leave_one_out.losses(hidden([]))
+    said = leave_one_out.headline(pairs, summed, lost)
+    assert said.startswith("Told one more attribute, the same person chose alike in 65% of 40 choices (10% of 10 wh")
+    assert "unlike the placebo for 1 of 2 attributes" in said and "the lowest mean kappa is 0.20 (sex)" in said
+    found = lost.reindex([0]).assign(n=24, p=0.01, p_holm=0.01)
+    said = leave_one_out.headline(pairs, summed, found)
+    assert said.endswith("hiding an attribute from the writer on 24 items clearly changed the score for 1 of 1.")
 
 
 def schema(body: dict) -> list[str]:
@@ -190,11 +198,38 @@ def test_a_critic_that_is_never_valid_leaves_rows_that_say_so():
     assert found.loc[0, ["n", "failed", "note"]].tolist() == [0, 3, "nothing scored"] and found["p_holm"].isna().all()
 
 
-def test_mean_kappas_have_intervals_within_one_and_rounding_is_no_spread():
-    few = pd.DataFrame({"attribute": "sex", "raw": [1, 0.9, 0.95], "kappa": [1.0, 1.0, 0.4]})
+def test_means_have_intervals_within_their_range_and_rounding_is_no_spread():
+    few = pd.DataFrame({"attribute": "sex", "n": 4, "raw": [1, 0.9, 0.95], "kappa": [1.0, 1.0, 0.4]})
     row = leave_one_out.by_attribute(few).loc["sex"]
     assert row["kappa"] == pytest.approx(0.8) and row["high"] == 1 and -1 <= row["low"] < 0.8
+    assert row["raw"] == pytest.approx(0.95) and row["raw_high"] == 1 and 0.8 < row["raw_low"] < 0.95 and row["n"] == 12
     raw = [5 / 6] * 30 + [2 / 3] * 30
-    alike = pd.DataFrame({"attribute": ["sex"] * 30 + ["placebo"] * 30, "raw": raw, "kappa": 0.1})
+    alike = pd.DataFrame({"attribute": ["sex"] * 30 + ["placebo"] * 30, "n": 6, "raw": raw, "kappa": 0.1})
     found = leave_one_out.by_attribute(alike)
-    assert found[["low", "high", "p_holm"]].isna().all(axis=None)
+    assert found[["low", "high", "raw_low", "raw_high", "p_holm"]].isna().all(axis=None)
+
+
+def test_people_who_are_alike_but_for_rounding_are_tested_without_a_warning_of_lost_precision():
+    rounded = 2 / 3 + np.tile([0, 1e-16, -1e-16], 10)
+    varied = np.random.default_rng(1).choice([1 / 3, 2 / 3, 1], 30)
+    with pytest.warns(RuntimeWarning, match="Precision loss"):
+        stats.ttest_ind(rounded, varied, equal_var=False)  # why we don't call it
+    rows = {"attribute": ["sex"] * 30 + ["placebo"] * 30, "n": 6, "raw": [*rounded, *varied], "kappa": np.nan}
+    p = leave_one_out.by_attribute(pd.DataFrame(rows)).loc["sex", "p_holm"]  # a warning would be an error
+    # The same as of one sample, because the other has no spread.
+    assert p == pytest.approx(stats.ttest_1samp(varied, 2 / 3).pvalue)
+    other = {"attribute": ["sex"] * 30 + ["placebo"] * 30, "n": 6, "raw": [*varied[::-1] / 2, *varied], "kappa": np.nan}
+    p = leave_one_out.by_attribute(pd.DataFrame(other)).loc["sex", "p_holm"]
+    assert p == pytest.approx(stats.ttest_ind(varied / 2, varied, equal_var=False).pvalue)
+
+
+def test_lengths_are_asked_for_as_told_or_not_at_all():
+    with Endpoint(answer) as endpoint:
+        model = Model("m", endpoint.url)
+        drawn = leave_one_out.annotators(people(8), ["sex"], n=1)
+        leave_one_out.choices(drawn, questions(1), model, model, words=77)
+        leave_one_out.choices(drawn, questions(1), model, model, words=None)
+    said = [r["messages"][0]["content"] + r["messages"][-1]["content"] for r in endpoint.requests]
+    written = [text for text, r in zip(said, endpoint.requests, strict=True) if "response_format" in r]
+    assert sum("77 words" in text for text in written) == 3, "the base answer and two critiques"
+    assert sum("words" not in text for text in written) == 3, "revisions are asked for in the base answer's words"
