@@ -18,8 +18,8 @@ from ..attributes import BY_NAME, NAMES
 from ..census import coding
 from ..census.rules import RULES
 from ..model import LanguageModel
-from ..templates import bounded
 from ..templates import load as load_template
+from ..templates import text
 from . import phrases, predicates, profiles
 from .psychographics import IDEOLOGIES, PARTIES, RELIGIONS
 from .texts import QUIRKS, SETS
@@ -104,13 +104,15 @@ def _violations(ids: pd.Index, rule: str, reason: str | pd.Series) -> pd.DataFra
     return table.astype({"rule": "str", "reason": "str"})
 
 
-def ask(personas: pd.DataFrame, model: LanguageModel, words: int = 30, templates: str | None = None) -> pd.DataFrame:
+def ask(
+    personas: pd.DataFrame, model: LanguageModel, words: int | None = 60, templates: str | None = None
+) -> pd.DataFrame:
     """Let a model read each profile and say whether it contradicts itself, as the paper's filter does.
 
     Args:
         personas: indexed by `persona_id`.
         model: the reader.
-        words: the approximate maximum length of its reason.
+        words: the most words asked for in its reason; None asks for no length.
         templates: folder with a `consistent.txt` of the user's own.
 
     Returns:
@@ -120,7 +122,7 @@ def ask(personas: pd.DataFrame, model: LanguageModel, words: int = 30, templates
     """
     template = load_template("consistent", templates)
     fields: dict[str, Any] = {
-        "why": (bounded(words), ...),
+        "why": (text(words), ...),
         "attribute": (Literal[(*NAMES, NOWHERE)], ...),
         "verdict": (Literal[CONSISTENT, CONTRADICTS], ...),
     }
@@ -131,7 +133,7 @@ def ask(personas: pd.DataFrame, model: LanguageModel, words: int = 30, templates
         "consistent": CONSISTENT,
         "contradicts": CONTRADICTS,
     }
-    messages = [template.messages(values | {"persona": text}) for text in profiles.texts(personas)]
+    messages = [template.messages(values | {"persona": profile}) for profile in profiles.texts(personas)]
     replies = model.ask(messages, schema=create_model("Consistent", **fields), step="consistency")
     answers: list[Any] = [reply.value for reply in replies]  # None where the reply is invalid
     said = pd.DataFrame(

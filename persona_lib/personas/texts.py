@@ -13,8 +13,8 @@ from pydantic import create_model
 
 from .. import UserError
 from ..model import LanguageModel, Reply
-from ..templates import bounded
 from ..templates import load as load_template
+from ..templates import text
 from . import phrases, predicates, profiles
 
 SETS = {
@@ -74,7 +74,7 @@ def by_model(
     model: LanguageModel,
     seed: int,
     share_ideology: float = SHARE_IDEOLOGY,
-    words: int = 30,
+    words: int | None = 30,
     templates: str | None = None,
 ) -> pd.DataFrame:
     """Let a model write the open-ended attributes, one structured call per person.
@@ -82,7 +82,7 @@ def by_model(
     Args:
         people, seed, share_ideology: as in `fallback`.
         model: the writer.
-        words: the approximate maximum length of each text.
+        words: the most words asked for in each text; None asks for no length.
         templates: folder with a `write.txt` of the user's own.
 
     Returns:
@@ -100,7 +100,7 @@ def by_model(
     for wanted, those in asked.groupby([*SETS], sort=False):
         names = [name for name, want in zip(SETS, wanted, strict=True) if want]
         fields = {name: name.replace(" ", "_") for name in names}
-        types: dict[str, Any] = {field: (bounded(words), ...) for field in fields.values()}
+        types: dict[str, Any] = {field: (text(words), ...) for field in fields.values()}
         values = {"words": words, "asked": ", ".join(f'"{field}"' for field in types)}
         personas = profiles.texts(told.loc[those.index])
         messages = [template.messages(values | {"persona": persona}) for persona in personas]
@@ -123,7 +123,7 @@ def _texts(reply: Reply, fields: dict[str, str]) -> dict[str, str | None]:
     texts: dict[str, str | None] = {
         name: " ".join(getattr(reply.value, field).split()) for name, field in fields.items()
     }
-    empty = [name for name, text in texts.items() if not text]
+    empty = [name for name, said in texts.items() if not said]
     return texts | {"failure": f"nothing written for {', '.join(empty)}" if empty else None}
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..model import Model
 
 
-def send_base_answers(prompts: pd.DataFrame, bulk: "Model", words: int, templates: str | None) -> None:
+def send_base_answers(prompts: pd.DataFrame, bulk: "Model", words: int | None, templates: str | None) -> None:
     """Send the first wave.
 
     Args:
@@ -34,7 +34,7 @@ def send_pairs(
     base: pd.DataFrame,
     writer: LanguageModel,
     bulk: "Model",
-    words: int,
+    words: int | None,
     templates: str | None,
 ) -> None:
     """Send the second wave, then the third.

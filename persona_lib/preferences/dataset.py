@@ -41,7 +41,7 @@ def build(
     train: int = 100,
     seen: int = 50,
     heldout: int = 50,
-    words: int = 60,
+    words: int | None = 120,
     seed: int = 0,
     dense: tuple[int, int] = (0, 0),
     shots: int = 8,
@@ -50,6 +50,7 @@ def build(
     templates: str | None = None,
     again: bool = False,
     bulk: "Model | None" = None,
+    origin: str = "sample",
 ) -> Path:
     """Make the pairs of all personas, block by block, and return the folder; parts that exist are kept.
 
@@ -66,6 +67,7 @@ def build(
         judge: the model that plays the personas; None for the writer.
         again: make the parts with failures anew, after their replies were forgotten (`Store.forget_failed`).
         bulk: the writer with `batch=True`, which first sends all requests through the Batch API (`bulk.send_pairs`).
+        origin: where the personas come from, as the user named it; the data card tells it.
 
     Raises:
         UserError: the folder holds another data set, a size exceeds the personas or prompts given, or the seed is not
@@ -78,7 +80,8 @@ def build(
     dealt = splits.deal(people.index, prompts, train, seen, heldout, seed)
     work = _work(folder, people, prompts, dealt, dense)
     sizes = {"train": train, "seen": seen, "heldout": heldout, "words": words, "seed": seed, "dense": list(dense)}
-    _begin(folder, sizes | _about(people, prompts, writer, templates), people, prompts)
+    about = sizes | {"personas_from": origin} | _about(people, prompts, writer, templates)
+    _begin(folder, about, people, prompts)
     if again:
         _drop_failed(folder)
     _fill(folder, work, people, prompts, writer, bulk, words, templates, shots, seed, verify, judge or writer)
@@ -103,7 +106,7 @@ def _fill(
     prompts: pd.DataFrame,
     writer: "Model",
     bulk: "Model | None",
-    words: int,
+    words: int | None,
     templates: str | None,
     shots: int,
     seed: int,
@@ -140,7 +143,7 @@ def _make(
     prompts: pd.DataFrame,
     writer: "Model",
     bulk: "Model | None",
-    words: int,
+    words: int | None,
     templates: str | None,
     whole: Whole,
 ) -> None:
@@ -157,7 +160,9 @@ def _make(
         whole.reach({"base answers": len(prompts), "critiques": done, "revisions": done})
 
 
-def _base(folder: Path, prompts: pd.DataFrame, writer: "Model", words: int, templates: str | None) -> pd.DataFrame:
+def _base(
+    folder: Path, prompts: pd.DataFrame, writer: "Model", words: int | None, templates: str | None
+) -> pd.DataFrame:
     """Return the base answers; once written, all parts share them."""
     path = folder / BASE
     if not path.is_file():
@@ -225,7 +230,8 @@ def _check_same(folder: Path, about: dict[str, Any]) -> None:
     path = folder / ABOUT
     if path.is_file():
         before = json.loads(path.read_text("utf-8"))
-        if other := [name for name in about if before.get(name) != about[name]]:
+        # The same personas may come by another path; whether they are the same, their hash tells.
+        if other := [name for name in about if name != "personas_from" and before.get(name) != about[name]]:
             raise UserError(f"{folder} holds a data set that differs in {', '.join(other)}: choose another folder")
         return
     if folder.is_dir() and any(folder.iterdir()):

@@ -17,7 +17,7 @@ from .. import seeds
 from ..attributes import NAMES
 from ..model import LanguageModel, Messages
 from ..personas import profiles
-from ..templates import Template, bounded
+from ..templates import Template, text
 from ..templates import load as load_template
 
 _REFUSES = re.compile(r"^\W*(?:i'?m sorry|i am sorry|sorry|i can(?:no|')t|i am unable|as an ai)\b", re.IGNORECASE)
@@ -30,14 +30,14 @@ FEWEST_LETTERS = 4  # of a value that counts as quoted: everybody says 'Yes' and
 
 
 def base_answers(
-    prompts: pd.DataFrame, writer: LanguageModel, words: int = 60, templates: str | None = None
+    prompts: pd.DataFrame, writer: LanguageModel, words: int | None = 120, templates: str | None = None
 ) -> pd.DataFrame:
     """Answer each prompt without a persona, once for all personas.
 
     Args:
         prompts: columns `prompt_id`, `prompt`.
         writer: the model that answers.
-        words: length asked for.
+        words: the most words asked for; None asks for no length. A longer answer is an answer.
         templates: folder with the user's own `baseline.txt`.
 
     Returns:
@@ -55,7 +55,7 @@ def revise(
     prompts: pd.DataFrame,
     base: pd.DataFrame,
     writer: LanguageModel,
-    words: int = 60,
+    words: int | None = 120,
     templates: str | None = None,
 ) -> pd.DataFrame:
     """Let each persona criticize the base answers to its prompts, and revise them by that: two calls per pair.
@@ -66,7 +66,8 @@ def revise(
         prompts: columns `prompt_id`, `prompt`, `topic`, `prompt_split`.
         base: as returned by `base_answers`.
         writer: the model that criticizes and revises.
-        words: length asked for, of the critique and of the revision.
+        words: the most words asked for in a critique; None asks for no length. A revision is asked to be as long as
+            the base answer.
         templates: folder with the user's own `critique.txt` and `revision.txt`.
 
     Returns:
@@ -90,7 +91,9 @@ def items(dealt: pd.DataFrame, people: pd.DataFrame, prompts: pd.DataFrame, base
     return table.join(base, on="prompt_id").assign(profile=table["persona_id"].map(shown))
 
 
-def refine(items: pd.DataFrame, writer: LanguageModel, words: int = 60, templates: str | None = None) -> pd.DataFrame:
+def refine(
+    items: pd.DataFrame, writer: LanguageModel, words: int | None = 120, templates: str | None = None
+) -> pd.DataFrame:
     """Let the model criticize answers in the role of a profile, and revise them by that: two calls per item.
 
     Args:
@@ -113,7 +116,9 @@ def refine(items: pd.DataFrame, writer: LanguageModel, words: int = 60, template
     )
 
 
-def refined(items: pd.DataFrame, writer: LanguageModel, words: int = 60, templates: str | None = None) -> pd.DataFrame:
+def refined(
+    items: pd.DataFrame, writer: LanguageModel, words: int | None = 120, templates: str | None = None
+) -> pd.DataFrame:
     """Add the columns of `refine` to items; where the base answer failed, `failure` says so.
 
     Args:
@@ -146,40 +151,44 @@ class Requests(NamedTuple):
         return (self.template.messages(row) for row in self.values.to_dict("records"))
 
 
-def base_requests(prompts: pd.DataFrame, words: int = 60, templates: str | None = None) -> Requests:
+def base_requests(prompts: pd.DataFrame, words: int | None = 120, templates: str | None = None) -> Requests:
     """Return the requests of `base_answers`."""
-    return _requests("baseline", {"question": prompts["prompt"], "words": words}, prompts.index, words, templates)
+    return _requests("baseline", {"question": prompts["prompt"]}, prompts.index, words, templates)
 
 
-def critique_requests(items: pd.DataFrame, words: int = 60, templates: str | None = None) -> Requests:
+def critique_requests(items: pd.DataFrame, words: int | None = 120, templates: str | None = None) -> Requests:
     """Return the first requests of `refine`: for critiques."""
     known = {"persona": items["profile"], "question": items["prompt"], "answer": items["rejected"]}
-    return _requests("critique", known | {"words": words}, items.index, words, templates)
+    return _requests("critique", known, items.index, words, templates)
 
 
-def critiques(items: pd.DataFrame, writer: LanguageModel, words: int = 60, templates: str | None = None) -> pd.Series:
+def critiques(
+    items: pd.DataFrame, writer: LanguageModel, words: int | None = 120, templates: str | None = None
+) -> pd.Series:
     """Return the critiques of `refine` alone, missing where the step failed."""
     return _answered(critique_requests(items, words, templates), writer)[0]
 
 
 def revision_requests(
-    items: pd.DataFrame, critiques: pd.Series, words: int = 60, templates: str | None = None
+    items: pd.DataFrame, critiques: pd.Series, words: int | None = 120, templates: str | None = None
 ) -> Requests:
     """Return the second requests of `refine`: for revisions by the critiques.
 
-    A revision is asked for in as many words as the base answer has, at most `words`, so that length does not give the
-    chosen answer away.
+    A revision is asked for in as many words as the base answer has, so that length does not give the chosen answer
+    away. `words` is what the base answer was asked for in.
     """
     known = {"persona": items["profile"], "question": items["prompt"], "answer": items["rejected"]}
-    length = items["rejected"].str.count(r"\S+").clip(upper=words).astype("Int64")
-    return _requests("revision", known | {"critique": critiques, "words": length}, items.index, words, templates)
+    asked = _requests("revision", known | {"critique": critiques}, items.index, words, templates)
+    return asked._replace(values=asked.values.assign(words=asked.values["answer"].str.count(r"\S+")))
 
 
-def _requests(name: str, known: dict[str, Any], index: pd.Index, words: int, templates: str | None) -> Requests:
+def _requests(
+    name: str, known: dict[str, pd.Series], index: pd.Index, words: int | None, templates: str | None
+) -> Requests:
     """Fill a template for each item that has all values; the reply's fields are texts of about `words` words."""
     template = load_template(name, templates)
-    fields: dict[str, Any] = {field: (bounded(words), ...) for field in template.reply}
-    values = pd.DataFrame(known, index=index).dropna()
+    fields: dict[str, Any] = {field: (text(words), ...) for field in template.reply}
+    values = pd.DataFrame(known, index=index).dropna().assign(words=words)
     return Requests(template, values, index, create_model(name.title(), **fields))
 
 

@@ -1,5 +1,6 @@
 """A data set on disk: the same rows after a kill, no call made twice, no other data set mixed in."""
 
+import json
 import os
 import signal
 import subprocess
@@ -28,7 +29,7 @@ def test_parts_hold_every_pair_once_and_a_second_build_asks_nothing(tmp_path):
     assert len(list((folder / "pairs").iterdir())) == 3
     assert len(pairs) == 360 == pairs["pair_id"].nunique() and pairs["failure"].isna().all()
     assert pairs["use"].value_counts().to_dict() == {"train": 180, "seen_test": 120, "heldout_test": 60}
-    assert len(persons) == 60 and set(persons["persona_split"]) == {"train", "unseen"} and len(prompts) == 20
+    assert len(persons) == 60 and set(persons["persona_split"]) == {"train", "test"} and len(prompts) == 20
 
 
 def test_another_data_set_is_not_mixed_in(tmp_path):
@@ -48,6 +49,14 @@ def test_another_data_set_is_not_mixed_in(tmp_path):
             build(endpoint.url, tmp_path / "other", n=3)
     with pytest.raises(UserError, match="holds no pairs"):
         dataset.read(tmp_path / "other")
+
+
+def test_the_data_set_tells_where_its_people_come_from_and_another_path_to_them_is_no_other_set(tmp_path):
+    with Endpoint(write) as endpoint:
+        folder = build(endpoint.url, tmp_path / "set", n=3, origin="mine.parquet", words=None)
+        build(endpoint.url, folder, n=3, origin="../mine.parquet", words=None)
+    about = json.loads((folder / "dataset.json").read_text())
+    assert about["personas_from"] == "mine.parquet" and about["words"] is None and about["generator"]["name"] == "m"
 
 
 def test_after_a_kill_the_same_rows_come_out_and_no_call_that_was_answered_is_made_again(tmp_path):

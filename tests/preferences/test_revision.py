@@ -1,5 +1,7 @@
 """Critique and revision, with a stand-in writer on the loopback: calls, rows, checks, and nothing dropped."""
 
+import json
+
 import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
@@ -14,7 +16,7 @@ PEOPLE = pd.DataFrame(
         "age": [34, 71],
         "sex": ["Male", "Female"],
         "race": ["Asian alone", "White alone"],
-        "persona_split": ["train", "unseen"],
+        "persona_split": ["train", "test"],
     },
     index=pd.Index(["p", "q"], name=personas.ID),
 )
@@ -44,7 +46,7 @@ def test_a_base_answer_is_asked_once_per_prompt_and_two_calls_make_a_pair():
     assert table[["persona_id", "prompt_id"]].equals(DEALT[["persona_id", "prompt_id"]])
     assert table["critique"].tolist() == ["I am 34.", "I am 34.", "I am 71.", "I am 71."]
     assert set(table["chosen"]) == {"It depends."} and set(table["rejected"]) == {"It depends on much."}
-    assert table["persona_split"].tolist() == ["train", "train", "unseen", "unseen"]
+    assert table["persona_split"].tolist() == ["train", "train", "test", "test"]
 
 
 def test_the_base_answer_knows_no_persona_and_the_revision_sees_the_critique():
@@ -54,7 +56,26 @@ def test_the_base_answer_knows_no_persona_and_the_revision_sees_the_critique():
     }
     assert "age:" not in asked["answer"]
     assert "<persona>" in asked["critique"] and "It depends on much." in asked["critique"]
-    assert "<critique>" in asked["revision"] and "(4 words)" in asked["revision"]
+    assert "<critique>" in asked["revision"] and "about as long as the answer (4 words)" in asked["revision"]
+
+
+def test_a_revision_may_be_as_long_as_an_answer_that_is_longer_than_asked_and_no_length_need_be_asked():
+    long = {"answer": "word " * 70, "critique": "why " * 90, "revision": "new " * 80}
+
+    def writes(body: dict) -> dict:
+        (field,) = body["response_format"]["json_schema"]["schema"]["properties"]
+        return completion(json.dumps({field: long[field]}))
+
+    for words, asked in ((50, "at most 50 words"), (None, "")):
+        with Endpoint(writes) as endpoint:
+            writer = Model("m", endpoint.url)
+            base = preferences.base_answers(PROMPTS, writer, words)
+            table = preferences.revise(DEALT, PEOPLE, PROMPTS, base, writer, words)
+        assert table["failure"].isna().all() and (table["chosen"] == long["revision"]).all()
+        assert len(endpoint.requests) == writer.usage["calls"] == 3 + 2 * 4
+        sent = [str(r["messages"]) for r in endpoint.requests]
+        assert all("about as long as the answer (70 words)" in said for said in sent[-4:])
+        assert all(asked in said and ("at most" in said) == bool(asked) for said in sent[:-4])
 
 
 @pytest.mark.parametrize(
