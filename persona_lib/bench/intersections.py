@@ -1,153 +1,20 @@
 """Scores of groups of personas and of their intersections: shrunk, and corrected for the number of groups.
 
+`groups` says who is in which group.
+
 Tables in, tables out: nothing here asks a model or reads a file.
 """
-
-from collections.abc import Sequence
-from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from .. import UserError
-from ..attributes import BY_NAME
-from ..personas import profiles
 from ..stats.intervals import ITEM, LEVEL, check, corrected, effective, rate, variance
 
-MOST = 40  # values of an attribute that can be told apart in a table or figure
 NOBODY = "nobody in this group"
-AGES = {0: "under 35", 35: "35 to 54", 55: "55 or older"}  # by the youngest age
-RACES = {"White alone": "White", "Black or African American alone": "Black", "Asian alone": "Asian"}
-OTHER_RACE, SEVERAL = "another race", "two or more races"
-SCHOOLS = {  # by the first label, in the order of the Bureau's
-    "No schooling completed": "no diploma",
-    "Regular high school diploma": "high school",
-    "Some college, but less than 1 year": "some college",
-    "Bachelor's degree": "bachelor's or more",
-}
-PARTIES = {"Democrat": "Democrat or close", "Republican": "Republican or close"}
-NEITHER = "neither"
-
-
-def broad(people: pd.DataFrame) -> pd.DataFrame:
-    """Add four attributes in a few broad groups, so that most of their intersections have some people.
-
-    Args:
-        people: personas, index `persona_id`.
-
-    Returns:
-        The table with the ordered columns `age group`, `race group`, `schooling` (from `education`) and `party` (from
-        `political views`; leaners count with their party), each if its attribute is there. Missing stays missing. All
-        groups are categories, even groups of nobody.
-    """
-    made: dict[str, Any] = {}
-    if "age" in people:
-        made["age group"] = profiles.banded(people["age"], AGES)
-    if "race" in people:
-        races = {race: _race(race) for race in people["race"].dropna().unique()}
-        made["race group"] = pd.Categorical(people["race"].map(races), [*RACES.values(), SEVERAL, OTHER_RACE])
-    if "education" in people:
-        places = {label: i for i, label in enumerate(BY_NAME["education"].labels)}
-        starts = {places[label]: name for label, name in SCHOOLS.items()}
-        made["schooling"] = profiles.banded(people["education"].astype("str").map(places), starts)
-    if "political views" in people:
-        parties = {views: _party(views) for views in people["political views"].dropna().unique()}
-        made["party"] = pd.Categorical(people["political views"].map(parties), [*PARTIES.values(), NEITHER])
-    return people.assign(**made)
-
-
-def _race(race: str) -> str:
-    """Return the broad group of a race."""
-    return RACES.get(race, SEVERAL if "Two" in race else OTHER_RACE)
-
-
-def _party(views: str) -> str:
-    """Return the party of political views."""
-    return next((party for word, party in PARTIES.items() if word in views), NEITHER)
-
-
-def members(people: pd.DataFrame, groups: dict[str, dict]) -> pd.DataFrame:
-    """Return who belongs to which group.
-
-    Args:
-        people: personas, index `persona_id`.
-        groups: by group, its predicates: attributes and the value or list of values they must have, as in a YAML file:
-            {'older women': {'sex': 'Female', 'age band': ['65 to 74', '75 or older']}}.
-
-    Returns:
-        Index `persona_id`, a boolean column per group. Groups may overlap and may be empty.
-
-    Raises:
-        UserError: the table lacks an attribute, or nobody has a value.
-    """
-    found = {}
-    for group, wanted in groups.items():
-        inside = pd.Series(True, people.index)
-        for attribute, values in wanted.items():
-            if attribute not in people:
-                raise UserError(f"group {group!r}: personas have no {attribute!r}: {', '.join(map(str, people))}")
-            values = [values] if isinstance(values, str) or not isinstance(values, Sequence) else list(values)
-            known = _values(people[attribute])
-            if unknown := [v for v in values if v not in known]:
-                raise UserError(
-                    f"group {group!r}: nobody's {attribute} is {unknown[0]!r}: {', '.join(map(str, known))}"
-                )
-            inside &= people[attribute].isin(values)
-        found[group] = inside
-    return pd.DataFrame(found, index=people.index)
-
-
-def crossings(people: pd.DataFrame, attributes: Sequence[str], least: int = 0) -> pd.DataFrame:
-    """Return the groups of each attribute's values and of all pairs of two attributes' values, as `members` does.
-
-    Args:
-        people: personas, index `persona_id`; numbers must be in bands.
-        attributes: which to cross.
-        least: groups with fewer personas are left out; 0 keeps even groups of nobody, to show them.
-
-    Raises:
-        UserError: the table lacks an attribute, or an attribute has too many values.
-    """
-    if unknown := [a for a in attributes if a not in people]:
-        raise UserError(f"personas have no {', '.join(unknown)}: {', '.join(map(str, people))}")
-    values = {a: _values(people[a]) for a in attributes}
-    if many := [a for a, v in values.items() if len(v) > MOST]:
-        raise UserError(f"{', '.join(many)} has more than {MOST} values: put it in bands first")
-    predicates = {f"{a}: {v}": {a: v} for a in attributes for v in values[a]}
-    for a, b in combinations(attributes, 2):
-        predicates |= {f"{a}: {v}, {b}: {w}": {a: v, b: w} for v in values[a] for w in values[b]}
-    found = members(people, predicates)
-    return found.loc[:, found.sum() >= least]
-
-
-def grid(table: pd.DataFrame, people: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
-    """Lay out the scores of `crossings` for a heat map: each value of an attribute against each of another.
-
-    Args:
-        table: as returned by `scores` of these crossings; groups that it lacks are left out.
-        people, attributes: as in `crossings`.
-
-    Returns:
-        One row per group: `attribute`, `value` (its row in the map), `other`, `other value` (its column; the same for
-        the group of a single value), and the columns of `table`.
-    """
-    cells = [(a, v) for a in attributes for v in _values(people[a])]
-    rows = []
-    for place, (a, v) in enumerate(cells):
-        for b, w in cells[: place + 1]:
-            name = f"{a}: {v}" if (a, v) == (b, w) else f"{b}: {w}, {a}: {v}"
-            if name in table.index:
-                rows.append({"attribute": a, "value": v, "other": b, "other value": w, **table.loc[name]})
-    return pd.DataFrame(rows, columns=["attribute", "value", "other", "other value", *table.columns])
-
-
-def _values(column: pd.Series) -> list:
-    """Return an attribute's values in order, for categories also those that nobody has."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return list(column.cat.categories)
-    return sorted(column.dropna().unique())
+LOWER = "lower than everybody else after correction"
+NOT_LOWER = "not shown to be lower than everybody else after correction"
 
 
 def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> pd.DataFrame:
@@ -158,7 +25,7 @@ def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> 
 
     Args:
         table: one row per item, as in `stats.rates`.
-        members: as returned by `members` or `crossings`.
+        members: as returned by `groups.members` or `groups.crossings`.
         value: the score.
 
     Returns:
@@ -271,7 +138,7 @@ def worst(table: pd.DataFrame) -> pd.DataFrame:
     able = table.dropna(subset="low").sort_values(["shrunk", "rate"], kind="stable")
     ranked = able.head(1)
     shown = (ranked["p_holm"] < 1 - LEVEL) & (ranked["difference"] < 0)
-    text = shown.map({True: "lower than everybody else", False: "not shown to be lower than everybody else"})
+    text = shown.map({True: LOWER, False: NOT_LOWER})
     lowest = ranked[["shrunk", "rate"]].round(9).squeeze()
     tied = able[["shrunk", "rate"]].round(9).eq(lowest).all(axis=1).sum()
     if table["rate"].dropna().round(9).nunique() < 2:
@@ -280,4 +147,29 @@ def worst(table: pd.DataFrame) -> pd.DataFrame:
         text[:] = f"all {tied} groups with an interval score alike"
     elif tied > 1:
         text[:] = f"{tied} groups tie for the lowest"
-    return ranked.assign(note=text + f", of {table['rate'].notna().sum()} groups looked at")
+    return ranked.assign(note=text + f" ({table['rate'].notna().sum()} groups looked at)")
+
+
+def headline(table: pd.DataFrame, overall: dict, critic: str, what: str) -> str:
+    """Return the finding in one or two sentences, also if parts of it are missing.
+
+    Args:
+        table: as returned by `scores`.
+        overall: as returned by `stats.rate` of the same answers.
+        critic: name of the judge.
+        what: the condition and the writer, in words.
+    """
+    if not overall["n"]:
+        return f"{what}: none of {overall['failed']} answers has a verdict of {critic}."
+    kept = f"{what}: {critic} keeps {overall['rate']:.0%} of {overall['n']} answers. "
+    ranked = worst(table)
+    if ranked.empty:
+        return kept + f"None of {table['rate'].notna().sum()} groups with answers has enough people for an interval."
+    row = ranked.iloc[0]
+    if not row["note"].startswith((LOWER, NOT_LOWER)):
+        return kept + f"No group is the lowest: {row['note']}."
+    if pd.isna(row["shrunk"]):
+        return kept + f"The lowest group is '{row.name}': {row['rate']:.0%} of n = {row['n']}; {row['note']}."
+    share = f"{row['shrunk']:.0%} (95% interval {row['shrunk_low']:.0%} to {row['shrunk_high']:.0%})"
+    raw = f"raw {row['rate']:.0%} of n = {row['n']}"
+    return kept + f"By the shrunk share, the lowest group is '{row.name}': {share}, {raw}; {row['note']}."

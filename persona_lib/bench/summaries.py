@@ -1,7 +1,8 @@
 """What a summary of a persona leaves out (section 5.3 of the paper, Fig. 11).
 
-A judge says of each attribute whether the summary still tells it. A lexical match does the same without a model: it
-looks for the value's own words and for words that point to the attribute (data/cues.yaml).
+A judge says of each attribute whether a reader of the summary alone could tell the person's value, roughly. A lexical
+match does the same without a model: it looks for the value's own words and for words that point to the attribute
+(data/cues.yaml). The Big Five count as five attributes, one per trait.
 """
 
 import re
@@ -17,13 +18,19 @@ from pydantic import create_model
 from .. import UserError, files, personas
 from ..attributes import NAMES
 from ..model import LanguageModel
+from ..personas import personality
 from ..stats import agreement, intervals
 from ..templates import Template
 from ..templates import load as load_template
 
 KEPT, DROPPED = "kept", "dropped"
 CUES = Path(__file__).parent / "data" / "cues.yaml"
+BIG_FIVE = "big five scores"
+TRAITS = tuple(trait.lower() for trait in personality.TRAITS)
+# What a summary can tell: the paper's attributes, with five traits in the place of their scores.
+ATTRIBUTES = tuple(part for name in NAMES for part in (TRAITS if name == BIG_FIVE else (name,)))
 SHORTEST = 4  # letters of a word of a value that counts as the value's own
+OFTEN = 3  # attributes that the headline names
 _COMMON = {
     "with",
     "without",
@@ -54,7 +61,8 @@ def attributes(
         templates: folder with a `kept.txt` of the user's own.
 
     Returns:
-        One row per summary and attribute that the persona has: `persona_id`, `prompt_id`, `model`, `attribute`,
+        One row per summary and attribute that the persona has (ATTRIBUTES; of the Big Five the traits that the scores
+        name, or `big five scores` as a whole if they name none): `persona_id`, `prompt_id`, `model`, `attribute`,
         `judge`, `judged` and `lexical` (kept, dropped or missing), `score` (1 if the judge finds it dropped, 0 if kept,
         or missing), `failure`.
 
@@ -64,16 +72,25 @@ def attributes(
     if results.empty:
         raise UserError("no summary to compare with a profile: run the condition `summary` first")
     template = load_template("kept", templates)
-    known = {i: tuple(people.loc[i].reindex(list(NAMES)).dropna().index) for i in results["persona_id"].unique()}
+    told = {i: _told(people.loc[i]) for i in results["persona_id"].unique()}
     parts = []
     # One schema per set of attributes: each summary is judged on the attributes that its persona has, and no others.
-    for names, rows in results.groupby(results["persona_id"].map(known), sort=False):
+    for names, rows in results.groupby(results["persona_id"].map({i: tuple(t) for i, t in told.items()}), sort=False):
         parts.append(_judged(rows, names, judge, template))
     table = pd.concat(parts, ignore_index=True)
-    patterns = {(i, name): _pattern(name, people.loc[i, name]) for i, names in known.items() for name in names}
+    patterns = {(i, name): _pattern(name, value) for i, values in told.items() for name, value in values.items()}
     lexical = [_lexical(row.summary, patterns[row.persona_id, row.attribute]) for row in table.itertuples()]
     table["lexical"] = pd.Series(lexical, table.index, dtype="str")
     return table.drop(columns="summary").assign(score=_scores(table["judged"]))
+
+
+def _told(person: pd.Series) -> dict[str, Any]:
+    """Return the attributes that a person has, with their values; a trait of the Big Five has its name as its value."""
+    values: dict[str, Any] = {}
+    for name, value in person.reindex(list(NAMES)).dropna().items():
+        traits = [trait for trait in TRAITS if name == BIG_FIVE and trait in str(value).lower()]
+        values |= {trait: trait for trait in traits} or {name: value}
+    return values
 
 
 def _judged(rows: pd.DataFrame, names: tuple[str, ...], judge: LanguageModel, template: Template) -> pd.DataFrame:
@@ -119,12 +136,12 @@ def _cues() -> dict[str, list[str]]:
     return files.read_yaml(CUES)
 
 
-def dropped(table: pd.DataFrame, attributes: Sequence[str] = NAMES) -> pd.DataFrame:
+def dropped(table: pd.DataFrame, attributes: Sequence[str] = ATTRIBUTES) -> pd.DataFrame:
     """Compute how often each attribute is dropped, the most often dropped first.
 
     Args:
         table: as returned by `attributes`.
-        attributes: the attributes to count; one that nobody has gets a row for each model too.
+        attributes: the attributes to count, beside all of the table; one that nobody has gets a row for each model too.
 
     Returns:
         One row per attribute and model: `attribute`, `model`, the columns of `stats.rates` for the judge's verdicts
@@ -133,8 +150,9 @@ def dropped(table: pd.DataFrame, attributes: Sequence[str] = NAMES) -> pd.DataFr
     by = ["attribute", "model"]
     rates = intervals.rates(table, by)
     rates["lexical"] = _scores(table["lexical"]).groupby([table[name] for name in by], sort=False).mean()
-    every = pd.MultiIndex.from_product([attributes, table["model"].unique()], names=by)
-    means = rates["rate"].groupby("attribute").mean().reindex(attributes)
+    names = list(dict.fromkeys([*attributes, *table["attribute"]]))
+    every = pd.MultiIndex.from_product([names, table["model"].unique()], names=by)
+    means = rates["rate"].groupby("attribute").mean().reindex(names)
     order = means.sort_values(ascending=False).index
     rates = rates.reindex(every).reindex(order, level="attribute").reset_index()
     rates["note"] = rates["note"].where(rates["n"].notna(), "nobody here has it")
@@ -192,26 +210,74 @@ def per_summary(table: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     return found.merge(results[[*key, "verdict"]], how="left", on=key)
 
 
-def headline(rates: pd.DataFrame, agreed: pd.DataFrame) -> str:
-    """Return the finding in one sentence, also if parts of it are missing.
+def lengths(results: pd.DataFrame) -> pd.DataFrame:
+    """Compare summaries with the profiles they were made from: does any repeat its profile, and how long are they?
+
+    A summary repeats its profile if it has all of the profile's words in their order, whatever the case, the
+    punctuation and the lines. This is the paper's check that summaries are summaries (section 5.3).
 
     Args:
-        rates: as returned by `dropped`.
-        agreed: as returned by `with_lexical`.
+        results: as in `attributes`.
+
+    Returns:
+        Index `model`; `repeats` (number of summaries that repeat their profile), and of this number the columns of
+        `stats.rates`: `n` summaries, `failed` (not written), `rate`, `low`, `high`, `note`; then `summary_words` and
+        `profile_words` (medians), `ratio` (median of a summary's words over its profile's).
     """
+    written = results["working"].notna()
+    summaries = results["working"].fillna("").map(_words)
+    profiles = results["profile"].map(_words)
+    same = [f" {' '.join(of)} " in f" {' '.join(text)} " for of, text in zip(profiles, summaries, strict=True)]
+    table = results[[personas.ID, "prompt_id", "model"]].assign(
+        repeats=pd.Series(same, results.index, dtype=float).where(written),
+        summary_words=summaries.str.len().where(written),
+        profile_words=profiles.str.len().where(written),
+    )
+    table["ratio"] = table["summary_words"] / table["profile_words"]
+    found = intervals.rates(table, "model", value="repeats")
+    by_model = table.groupby("model", sort=False)
+    found.insert(0, "repeats", by_model["repeats"].sum().astype(int))
+    return found.join(by_model[["summary_words", "profile_words", "ratio"]].median())
+
+
+def _words(text: str) -> list[str]:
+    """Return the words and numbers of a text, in lower case."""
+    return re.findall(r"\w+", text.lower())
+
+
+def headline(table: pd.DataFrame, agreed: pd.DataFrame, lengths: pd.DataFrame) -> str:
+    """Return the finding in a few sentences, also if parts of it are missing.
+
+    Args:
+        table: as returned by `attributes`.
+        agreed: as returned by `with_lexical`.
+        lengths: as returned by `lengths`.
+    """
+    rates = intervals.rates(table, "model")
     known = rates.dropna(subset="rate")
     if known.empty:
         return f"No summary could be judged: {rates['failed'].sum()} attributes of summaries are without a verdict."
-    overall = (known["rate"] * known["n"]).sum() / known["n"].sum()
-    means = known.groupby("attribute", sort=False)["rate"].mean()
-    most = means.index[means == means.max()]
-    often = "all equally often"
-    if len(most) < len(means):
-        often = f"most often {', '.join(most)} ({'each ' if len(most) > 1 else ''}{means.max():.0%})"
+    shares = [f"{model} drop {row['rate']:.0%}{_interval(row)}" for model, row in known.iterrows()]
     raw = agreed.loc["raw agreement", "estimate"]
     kappa = agreed.loc["Cohen's kappa", "estimate"]
-    kappa_text = "undefined" if pd.isna(kappa) else f"{kappa:.2f}"
     return (
-        f"According to the judge, a summary drops {overall:.0%} of a persona's attributes, {often}; judge and lexical "
-        f"match agree on {raw:.0%} of them (kappa {kappa_text})."
+        f"According to {table['judge'].iloc[0]}, summaries by {', by '.join(shares)} of a persona's attributes, "
+        f"{_most(dropped(table))}. {lengths['repeats'].sum()} of {lengths['n'].sum()} summaries repeat their profile. "
+        f"Judge and lexical match agree on {raw:.0%} of the attributes "
+        f"(kappa {'undefined' if pd.isna(kappa) else format(kappa, '.2f')})."
     )
+
+
+def _interval(row: pd.Series) -> str:
+    """Return an interval in brackets, nothing if it is missing."""
+    return "" if pd.isna(row["low"]) else f" (95% interval {row['low']:.0%} to {row['high']:.0%})"
+
+
+def _most(rates: pd.DataFrame) -> str:
+    """Say which attributes are dropped most often; of many that tie, the first OFTEN and how many more."""
+    means = rates.dropna(subset="rate").groupby("attribute", sort=False)["rate"].mean()
+    most = list(means.index[means == means.max()])
+    if len(most) == len(means):
+        return "all equally often"
+    more = f" and {len(most) - OFTEN} more" if len(most) > OFTEN else ""
+    return f"most often {', '.join(most[:OFTEN])}{more} ({'each ' if len(most) > 1 else ''}{means.max():.0%})"

@@ -8,8 +8,10 @@ import pytest
 
 from persona_lib import UserError
 from persona_lib.attributes import BY_NAME
-from persona_lib.bench.intersections import broad, crossings, grid, members, scores, worst
+from persona_lib.bench.groups import banded, broad, crossings, grid, members, singles
+from persona_lib.bench.intersections import headline, scores, worst
 from persona_lib.personas import psychographics
+from persona_lib.stats.intervals import ITEM, rate
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -62,7 +64,7 @@ def test_a_planted_difference_is_found_in_the_worst_group_and_nowhere_else():
     row = result.loc["race: B"]
     assert row["p_holm"] < 0.01 and row["difference_low"] < -0.3 < row["difference_high"] < 0
     assert result.loc[["sex: Female", "sex: Male"], "p_holm"].min() > 0.05
-    assert worst(result)["note"].item() == "lower than everybody else, of 14 groups looked at"
+    assert worst(result)["note"].item() == "lower than everybody else after correction (14 groups looked at)"
 
 
 def test_a_group_with_nobody_in_it_is_a_row_that_says_so():
@@ -99,9 +101,10 @@ def test_shrunk_scores_are_nearer_the_truth_and_their_intervals_hold_it():
     rng, raw, shrunk, hits = np.random.default_rng(0), [], [], []
     for seed in range(15):
         names = pd.Index([f"p{i}" for i in range(60)], name="persona_id")
-        who = pd.DataFrame({"group": np.resize(range(15), 60)}, index=names)
+        who = pd.DataFrame({"group": np.resize(list("abcdefghijklmno"), 60)}, index=names)
+        place = np.resize(range(15), 60)
         truth = rng.normal(0.55, 0.06, 15).clip(0.4, 0.7)
-        result = scores(answers(who, pd.Series(truth[who["group"]], names), 12, seed), crossings(who, ["group"]))
+        result = scores(answers(who, pd.Series(truth[place], names), 12, seed), crossings(who, ["group"]))
         raw.append(((result["rate"] - truth) ** 2).mean())
         shrunk.append(((result["shrunk"] - truth) ** 2).mean())
         hits.append(((result["shrunk_low"] <= truth) & (truth <= result["shrunk_high"])).mean())
@@ -113,9 +116,18 @@ def test_shrunk_scores_are_nearer_the_truth_and_their_intervals_hold_it():
     ("call", "message"),
     [
         (lambda: members(people(), {"x": {"gender": "Female"}}), "personas have no 'gender'"),
-        (lambda: members(people(), {"x": {"sex": "female"}}), "nobody's sex is 'female': Female, Male"),
+        (lambda: members(people(), {"x": {"sex": "female"}}), "sex is never 'female': .*Female"),
+        (lambda: members(people(), {"x": "Female"}), "group 'x' is 'Female': write its attributes"),
+        (lambda: members(people(), {"x": {"age": "65 to 80"}}), "age is a number and '65 to 80' is none"),
+        (lambda: members(people(), {"x": {"age": {"from": 80, "to": 65}}}), "age from 80 to 65: no number"),
+        (lambda: members(people(), {"x": {"age": {"over": 80}}}), "a range of a number is {'from': 65, 'to': 80}"),
+        (lambda: members(people(), {"x": {"age": {"from": "old"}}}), "age can't be {'from': 'old'}"),
+        (lambda: members(people(), {"x": {"sex": {"from": 1}}}), "sex can't be"),
         (lambda: crossings(people(), ["sex", "gender"]), "have no gender"),
-        (lambda: crossings(people(), ["age"]), "put it in bands"),
+        (
+            lambda: crossings(people().assign(ancestry=[f"a{i}" for i in range(120)]), ["ancestry"]),
+            "more than 40 values",
+        ),
         (lambda: scores(answers(people(), 0.5 + 0.0 * people()["age"]), crossings(people(50), ["sex"])), "70 personas"),
     ],
 )
@@ -136,6 +148,13 @@ def test_broad_groups_hold_every_label_of_the_attributes_and_keep_what_is_missin
     party = broad(pd.DataFrame({"political views": [*psychographics.PARTIES, None]}))["party"]
     expected = {"Democrat or close": 3, "Republican or close": 3, "neither": 2}
     assert party.value_counts().to_dict() == expected and party.isna().tolist() == [False] * 8 + [True]
+    faith = broad(pd.DataFrame({"religion": [*psychographics.RELIGIONS, "Agnostic", None]}))["religion group"]
+    expected = {"Protestant": 3, "Catholic": 1, "another religion": 8, "no religion": 2}
+    assert faith.value_counts().to_dict() == expected and faith.isna().tolist() == [False] * 14 + [True]
+    sides = broad(pd.DataFrame({"ideology": [*psychographics.IDEOLOGIES, "leave me alone", None]}))["ideology group"]
+    assert sides.tolist()[:7] == ["liberal"] * 3 + ["moderate"] + ["conservative"] * 3 and sides[7:].isna().all()
+    label = broad(pd.DataFrame({"ideology": ["in my own words"], "ideology label": ["Liberal"]}))["ideology group"]
+    assert label.tolist() == ["liberal"], "the label counts where the ideology is in free words"
     assert party.iloc[2] == "Democrat or close" and party.iloc[4] == "Republican or close"
 
 
@@ -164,20 +183,77 @@ def test_a_grid_has_each_value_against_each_other_once_with_its_own_score():
     assert len(lacking) == 16 and not lacking["rate"].eq(both["rate"]).any()
 
 
-def test_a_number_is_a_condition_too():
+def test_a_number_or_a_range_of_it_is_a_condition_and_may_be_nobodys():
     who = people()
-    assert (members(who, {"x": {"age": int(who["age"].iloc[0])}})["x"] == (who["age"] == who["age"].iloc[0])).all()
+    who["age"] = who["age"].astype("Int64")
+    who.loc[who.index[3], "age"] = pd.NA
+    ends = {"both": {"from": 65, "to": 80}, "old": {"from": 65}, "young": {"to": 30.5}, "nobody": {"from": 200}}
+    found = members(who, {name: {"age": range_} for name, range_ in ends.items()} | {"one": {"age": [7, 300]}})
+    ages = who["age"].fillna(-1)
+    assert (found["both"] == ages.between(65, 80)).all() and (found["old"] == (ages >= 65)).all()
+    assert (found["young"] == ages.between(0, 30.5)).all() and (found["one"] == (ages == 7)).all()
+    assert not found["nobody"].any() and found.dtypes.eq(bool).all()
+
+
+def test_own_groups_may_be_of_nobody_if_the_value_can_be():
+    who = people().assign(religion="Catholic", ancestry="Irish")
+    wanted = {"Jews": {"religion": "Jewish"}, "Poles": {"ancestry": "Polish"}, "race E": {"race": "E"}}
+    found = scores(answers(who, 0.6 + 0.0 * who["age"]), members(who, wanted | {"all Irish": {"ancestry": "Irish"}}))
+    assert found["note"].tolist()[:3] == ["nobody in this group"] * 3 and found.loc["all Irish", "personas"] == 120
+
+
+def test_numbers_are_put_in_bands_by_themselves_the_same_for_the_map():
+    who = people().assign(income=lambda t: t["age"] * 1_500, height=np.linspace(150, 210, 120), children=1)
+    columns = crossings(who, ["age", "income", "height"], ["children"])
+    wide = ["age: under 35", "age: 35 to 54", "age: 55 or older", "income: under 25,000", "income: 100,000 or more"]
+    assert set(wide) <= set(columns) and columns["children: 1"].all()
+    assert (columns["age: 35 to 54"] == who["age"].between(35, 54)).all()
+    assert (columns["income: under 25,000"] == (who["income"] < 25_000)).all()
+    heights = [name for name in columns if name.startswith("height: ") and "," not in name.replace("0,", "")]
+    assert heights[0] == "height: 150 to 164.622" and columns[heights].sum().tolist() == [30] * 4
+    assert (columns[heights].sum(axis=1) == 1).all(), "everybody is in one band"
+    assert singles(who, ["height"]) == heights
+    result = scores(answers(who, 0.6 + 0.0 * who["age"]), columns)
+    assert len(grid(result, who, ["age", "income", "height"])) == len(columns.columns) - 1
+    few = banded(pd.Series([1, 2, None], name="children"))
+    assert few.tolist()[:2] == [1, 2], "few different numbers stay as they are"
+
+
+def test_single_attributes_are_groups_but_are_not_crossed():
+    found = crossings(people(), ["sex"], ["race", "sex"])
+    assert list(found) == ["sex: Female", "sex: Male", *(f"race: {race}" for race in "ABCDE")]
 
 
 def test_the_worst_group_is_not_called_worse_where_that_is_not_shown():
     who = people()
     level = scores(answers(who, 0.6 + 0.0 * who["age"]), crossings(who, ["sex"]))
-    assert worst(level)["note"].item() == "not shown to be lower than everybody else, of 2 groups looked at"
+    assert (
+        worst(level)["note"].item() == "not shown to be lower than everybody else after correction (2 groups looked at)"
+    )
     assert worst(level).index[0] == level["rate"].idxmin()
     same = scores(answers(who, 0.6 + 0.0 * who["age"]).assign(score=1.0), crossings(who, ["sex"]))
-    assert worst(same)["note"].item() == "all groups score alike, of 2 groups looked at"
+    assert worst(same)["note"].item() == "all groups score alike (2 groups looked at)"
     three = pd.DataFrame({"rate": [0.5, 0.5, 0.9], "shrunk": [0.6, 0.6, 0.8], "low": 0.1})
     three = three.assign(difference=0.0, p_holm=1.0)
-    assert worst(three)["note"].item() == "2 groups tie for the lowest, of 3 groups looked at"
+    assert worst(three)["note"].item() == "2 groups tie for the lowest (3 groups looked at)"
     some = pd.concat([three.head(2), three.tail(1).assign(low=np.nan, shrunk=np.nan, rate=0.0)])
-    assert worst(some)["note"].item() == "all 2 groups with an interval score alike, of 3 groups looked at"
+    assert worst(some)["note"].item() == "all 2 groups with an interval score alike (3 groups looked at)"
+
+
+def test_the_headline_names_the_lowest_group_the_measure_and_whether_it_is_shown():
+    who = people()
+
+    def said(chance: pd.Series, change=lambda table: table, rows: slice = slice(None)) -> str:
+        table = change(answers(who, chance))[rows]
+        groups = crossings(who, ["sex", "race"])
+        return headline(scores(table, groups), rate(table["score"], table[ITEM]), "gpt", "direct, m")
+
+    low = said(0.65 - 0.3 * (who["race"] == "B"))
+    assert low.startswith("direct, m: gpt keeps 5") and "By the shrunk share, the lowest group is " in low
+    assert "(95% interval " in low and low.endswith("lower than everybody else after correction (14 groups looked at).")
+    assert "not shown to be lower" in said(0.6 + 0.0 * who["age"])
+    alike = said(0.6 + 0.0 * who["age"], lambda table: table.assign(score=1.0))
+    assert alike.endswith("No group is the lowest: all groups score alike (14 groups looked at).")
+    nothing = said(0.6 + 0.0 * who["age"], lambda table: table.assign(score=np.nan))
+    assert nothing == "direct, m: none of 1440 answers has a verdict of gpt."
+    assert "enough people for an interval" in said(0.6 + 0.0 * who["age"], rows=slice(0, 1))

@@ -7,8 +7,10 @@ import pytest
 from endpoint import Endpoint, completion
 
 from persona_lib import UserError, personas
+from persona_lib.attributes import NAMES
 from persona_lib.bench import summaries
 from persona_lib.model import Model
+from persona_lib.personas import personality
 from persona_lib.stats import intervals
 
 PEOPLE = pd.DataFrame(
@@ -39,9 +41,13 @@ def says(body: dict) -> dict:
     return completion(json.dumps({f: "kept" if f in ("sex", "age") else "dropped" for f in fields}))
 
 
-def judged(table: pd.DataFrame, answer=says) -> tuple[pd.DataFrame, list[dict]]:
+def judged(table: pd.DataFrame, answer=says, people: pd.DataFrame = PEOPLE) -> tuple[pd.DataFrame, list[dict]]:
     with Endpoint(answer) as endpoint:
-        return summaries.attributes(table, PEOPLE, Model("m", endpoint.url)), endpoint.requests
+        return summaries.attributes(table, people, Model("m", endpoint.url)), endpoint.requests
+
+
+def finding(table: pd.DataFrame, written: pd.DataFrame) -> str:
+    return summaries.headline(table, summaries.with_lexical(table), summaries.lengths(written))
 
 
 def test_everybody_is_asked_for_the_attributes_they_have_in_one_call_a_summary():
@@ -78,7 +84,7 @@ def test_a_summary_or_a_verdict_that_failed_leaves_rows_with_the_reason():
     assert table.query("persona_id == 'p'")["lexical"].isna().all() and len(requests) == 3
     nothing, requests = judged(results(None, None))
     assert len(nothing) == 9 and (nothing["failure"] == "answer: refusal: no").all() and not requests
-    assert summaries.headline(summaries.dropped(nothing), summaries.with_lexical(nothing)).startswith("No summary")
+    assert finding(nothing, results(None, None)).startswith("No summary could be judged: 9 attributes")
     with pytest.raises(UserError, match="no summary to compare"):
         judged(results())
 
@@ -94,9 +100,48 @@ def test_models_that_drop_the_same_agree():
 
 
 def test_every_attribute_of_the_paper_that_a_summary_can_tell_has_cues():
-    from persona_lib.attributes import NAMES
+    assert set(summaries._cues()) == {*NAMES, *summaries.ATTRIBUTES} and len(summaries.ATTRIBUTES) == 37
 
-    assert set(summaries._cues()) == set(NAMES)
+
+def test_the_big_five_are_five_attributes_for_the_judge_and_for_the_match():
+    traits = [trait.lower() for trait in personality.TRAITS]
+    text = ", ".join(f"{trait}: Low" for trait in personality.TRAITS)
+    people = PEOPLE.assign(**{"big five scores": [text, "a quiet type"]})
+
+    def says_two(body: dict) -> dict:
+        fields = body["response_format"]["json_schema"]["schema"]["properties"]
+        kept = ("openness", "neuroticism")
+        return completion(json.dumps({f: "kept" if f in kept else "dropped" for f in fields}))
+
+    written = results("Low income, curious and outgoing.", "x")
+    table, requests = judged(written, says_two, people)
+    fields = [list(r["response_format"]["json_schema"]["schema"]["properties"]) for r in requests]
+    assert sorted(fields, key=len)[1][3:] == [*traits, "religion"] and "big_five_scores" in sorted(fields, key=len)[0]
+    own = table[table["persona_id"] == "p"].set_index("attribute").loc[[*traits]]
+    assert own["judged"].tolist() == ["kept", "dropped", "dropped", "dropped", "kept"]
+    assert own["lexical"].tolist() == ["kept", "dropped", "kept", "dropped", "dropped"], "low is no trait's word"
+    rates = summaries.dropped(table).set_index("attribute")["rate"]
+    assert len(rates) == 38 and rates[[*traits]].tolist() == [0, 1, 1, 1, 0] and rates["big five scores"] == 1
+
+
+def test_the_judge_is_told_what_kept_means():
+    _, requests = judged(results("An old widow.", "A man."))
+    text = requests[0]["messages"][-1]["content"]
+    assert "only this summary" in text and 'Write "kept" if the reader could tell the value' in text
+    assert '"marital_status"' in text and "$" not in text
+
+
+def test_a_summary_that_repeats_its_profile_is_counted_and_short_ones_are_measured():
+    whole = personas.describe(PEOPLE.loc["p"])
+    texts = results(f"In short: {whole.upper().replace(': ', ' - ')}!", "A man.", "An old widow", None)
+    found = summaries.lengths(texts)
+    row = found.loc["m"]
+    assert row["repeats"] == 1 and row["n"] == 3 and row["failed"] == 1 and row["rate"] == pytest.approx(1 / 3)
+    assert row["summary_words"] == 3 and row["profile_words"] == len(whole.replace(":", "").split())
+    none = summaries.lengths(results(*["An old widow.", "A man."] * 3)).loc["m"]
+    assert none["repeats"] == 0 and none["low"] == 0 and none["high"] > 0, "none of six does not prove that none does"
+    assert summaries.lengths(results(None, None)).loc["m", ["repeats", "n", "failed"]].tolist() == [0, 0, 2]
+    assert summaries.lengths(results("71 Female", "30")).loc["m", "repeats"] == 0
 
 
 def test_attributes_are_ranked_by_how_often_they_are_dropped_and_those_nobody_has_are_rows():
@@ -118,7 +163,7 @@ def test_each_summary_has_what_it_drops_beside_the_verdict_on_its_answer():
 
 def test_a_judge_that_is_never_valid_and_one_of_a_single_verdict_leave_a_headline_without_gaps():
     never, _ = judged(results("An old widow.", "A man."), lambda body: completion("no JSON"))
-    said = summaries.headline(summaries.dropped(never), summaries.with_lexical(never))
+    said = finding(never, results("An old widow.", "A man."))
     assert said == "No summary could be judged: 9 attributes of summaries are without a verdict."
 
     def always(body: dict) -> dict:
@@ -126,10 +171,21 @@ def test_a_judge_that_is_never_valid_and_one_of_a_single_verdict_leave_a_headlin
         return completion(json.dumps(dict.fromkeys(fields, "kept")))
 
     one, _ = judged(results("x", "y"), always)
-    said = summaries.headline(summaries.dropped(one), summaries.with_lexical(one))
-    assert said == (
-        "According to the judge, a summary drops 0% of a persona's attributes, all equally often; judge and lexical "
-        "match agree on 0% of them (kappa 0.00)."
+    said = finding(one, results("x", "y"))
+    start = "According to m, summaries by m drop 0%"
+    assert said.startswith(start) and said[len(start) :].split(" of a", 1)[1] == (
+        " persona's attributes, all equally often. 0 of 2 summaries repeat their profile. Judge and lexical match "
+        "agree on 0% of the attributes (kappa 0.00)."
     )
-    silent = summaries.with_lexical(one.assign(lexical="kept"))
-    assert summaries.headline(summaries.dropped(one), silent).endswith("agree on 100% of them (kappa undefined).")
+    silent = one.assign(lexical="kept")
+    assert finding(silent, results("x", "y")).endswith("agree on 100% of the attributes (kappa undefined).")
+
+
+def test_the_headline_names_each_writer_with_its_interval_and_no_more_than_three_attributes():
+    one, _ = judged(results("An old widow.", "A man.", "She.", "He."))
+    both = pd.concat([one, one.assign(model="n", judged="kept", score=0.0)])
+    said = finding(both, results("x", "y"))
+    assert "summaries by m drop 56% (95% interval " in said and ", by n drop 0%" in said
+    assert "(each 50%)" in said
+    many = summaries.dropped(one.assign(score=one["attribute"].ne("age").astype(float)))
+    assert summaries._most(many).endswith("and 1 more (each 100%)")
