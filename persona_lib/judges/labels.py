@@ -1,5 +1,6 @@
 """Human labels of a run's answers, read from a CSV file: may an answer stand as it is for this person?"""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,24 +13,27 @@ COLUMNS = [*KEYS, "annotator", "label"]
 ALL = "all answers"  # the first row of `winning_rates`
 
 
-def read(path: str | Path | None) -> pd.DataFrame:
+def read(path: str | Path | None, models: Sequence[str] = ()) -> pd.DataFrame:
     """Read labels from a CSV file with the columns COLUMNS, and `model` if there are several writers.
 
     Args:
         path: of the file; None for no labels.
+        models: names of the run's writers. If there are several, a file that does not say whose answers it labels is
+            refused here, before anything is asked.
 
     Returns:
         One row per answer and annotator; `label` is 1 (the answer can stand), 0 (it needs revision) or missing.
 
     Raises:
         UserError: there is no such file, it lacks a column, a label is something else, a row does not name its answer
-            or its annotator, or an annotator labels an answer twice.
+            or its annotator, an annotator labels an answer twice, or all labels are of other models.
     """
     if path is None:
         return pd.DataFrame({name: pd.Series(dtype="float" if name == "label" else "str") for name in COLUMNS})
     table = files.read_table(path).replace("", None)
     if lacking := [name for name in COLUMNS if name not in table]:
         raise UserError(f"{path} lacks {', '.join(lacking)}: it needs the columns {', '.join(COLUMNS)}")
+    _check_models(path, table, models)
     labels = table["label"].replace({"NA": None, "True": 1, "False": 0})
     label = pd.to_numeric(labels, errors="coerce")
     wrong = labels.notna() & ~label.isin([0, 1])
@@ -40,6 +44,15 @@ def read(path: str | Path | None) -> pd.DataFrame:
     if table.duplicated([*_keys(table), "annotator"]).any():
         raise UserError(f"{path}: an annotator labels an answer twice: leave one of the rows out")
     return table.assign(label=label.astype(float))
+
+
+def _check_models(path: str | Path, table: pd.DataFrame, models: Sequence[str]) -> None:
+    """Check that a file says whose answers it labels, if there are several writers."""
+    if len(models) > 1 and "model" not in table:
+        raise UserError(f"{path} lacks the column model, and there are several writers: {', '.join(models)}")
+    named = set(table["model"].dropna()) if "model" in table else set()
+    if models and named and not named & set(models):
+        raise UserError(f"{path} has labels of {', '.join(sorted(map(str, named)))}, not of {', '.join(models)}")
 
 
 def _keys(labels: pd.DataFrame) -> list[str]:

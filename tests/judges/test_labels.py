@@ -70,6 +70,18 @@ def test_two_writers_answers_may_be_labelled_by_the_same_annotator(tmp_path):
     assert len(table) == 2
 
 
+def test_with_several_writers_a_file_must_say_whose_answers_it_labels_before_anything_is_asked(tmp_path):
+    file = write(tmp_path, [FULL])
+    assert len(labels.read(file, ["m"])) == len(labels.read(file)) == 1
+    with pytest.raises(UserError, match=r"labels.csv lacks the column model, and there are several writers: m, n$"):
+        labels.read(file, ["m", "n"])
+    assert labels.read(None, ["m", "n"]).empty
+    file = write(tmp_path, [["m", *FULL], ["x", *FULL]], ["model", *labels.COLUMNS])
+    assert len(labels.read(file, ["m", "n"])) == 2
+    with pytest.raises(UserError, match=r"has labels of m, x, not of k$"):
+        labels.read(file, ["k"])
+
+
 def made(rows: list[tuple], **columns) -> pd.DataFrame:
     """Labels of answers number i under `direct`, as `read` gives them."""
     table = pd.DataFrame([(f"{i}", f"q{i}", "direct", who, label) for i, who, label in rows], columns=labels.COLUMNS)
