@@ -1,8 +1,7 @@
 """Role-play fidelity: do models choose alike in the place of the same people? Section 4.2 of the paper, Figs. 6 to 9.
 
-Everybody chooses between the same two answers to each question, no matter whom a model plays: the base answer, and its
-revision for one person drawn at random. If each person had answers of their own, a kappa would compare choices on
-different questions.
+Everybody chooses between the same two answers to each question, no matter whom a model plays (`designs`). If each
+person had answers of their own, a kappa would compare choices on different questions.
 """
 
 from collections.abc import Sequence
@@ -12,47 +11,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .. import UserError, personas, preferences, seeds
+from .. import UserError, personas, seeds
 from ..judges import verdicts
 from ..model import LanguageModel, no_twins
 from ..personas import profiles
 from ..stats import agreement, intervals
+from .designs import DESIGN, of_one
 
 ITEM = intervals.ITEM
 OPTIONS = ("rejected", "chosen")
 SYNTHETIC = "synthetic raters"
-
-
-def shared_pairs(
-    people: pd.DataFrame,
-    prompts: pd.DataFrame,
-    writer: LanguageModel,
-    words: int = 60,
-    seed: int = 0,
-    templates: str | None = None,
-) -> pd.DataFrame:
-    """Write two answers to each prompt, the same for everybody: the base answer, and its revision for one person.
-
-    Args:
-        people: personas, index `persona_id`. Whom each revision is for is drawn from them, everybody equally often
-            (give or take one).
-        prompts: columns `prompt_id`, `prompt`, `topic`.
-        writer: the model that writes.
-        words, templates: as in `preferences.revise`.
-        seed: of the draw.
-
-    Returns:
-        One row per prompt: `prompt_id`, `prompt`, `topic`, `revised_for` (persona id), `rejected` (the base answer),
-        `chosen` (the revision), `generator`, `failure`.
-    """
-    base = preferences.base_answers(prompts, writer, words, templates)
-    order = seeds.rng("people who play", seed).permutation(len(people))
-    turns = np.arange(len(prompts)) % len(people)
-    revised_for = people.index[order[turns]]
-    table = prompts[["prompt_id", "prompt", "topic"]].reset_index(drop=True).join(base, on="prompt_id")
-    table = table.assign(revised_for=revised_for, profile=revised_for.map(profiles.texts(people)))
-    table = preferences.refined(table, writer, words, templates)
-    return table[["prompt_id", "prompt", "topic", "revised_for", "rejected", "chosen", "generator", "failure"]]
 
 
 def play(
@@ -66,7 +34,8 @@ def play(
 
     Args:
         people: personas, index `persona_id`.
-        pairs: from `shared_pairs`. A failed pair is shown to no model but keeps its rows.
+        pairs: from `shared_pairs` or `opposite_pairs`, or both below each other. A failed pair is shown to no model but
+            keeps its rows.
         judges: the models that play.
         templates: folder with a `prefer.txt` of the user's own.
         form: of the profile, as in `profiles.describe`. With a form other than list, the same model is a second judge,
@@ -87,13 +56,14 @@ def choose(
 
     Args:
         items: `persona_id`, `profile`, `prompt_id`, `prompt`, the answers `rejected` and `chosen` (or `first` and
-            `second`, as in items for human raters), and optionally `failure`.
+            `second`, as in items for human raters), and optionally `design` and `failure`.
         judges: the models that choose.
         templates: folder with a `prefer.txt` of the user's own.
         kind: what to add to the judges' names.
 
     Returns:
-        One row per judge, person and prompt: `persona_id`, `prompt_id`, `judge` and the columns of `verdicts.prefer`.
+        One row per judge, person and prompt: `persona_id`, `prompt_id`, `design` if the items have it, `judge` and the
+        columns of `verdicts.prefer`.
 
     Raises:
         UserError: two models have the same name.
@@ -105,10 +75,11 @@ def choose(
     same = failure.isna() & (items["rejected"] == items["chosen"])
     failure = failure.mask(same, verdicts.SAME)
     rateable = items[failure.isna()]
+    keys = items[[*ITEM, *items.columns.intersection([DESIGN])]]
     parts = []
     for judge in judges:
         chosen = verdicts.prefer(judge, rateable, templates, step=f"choices of {judge.name}")
-        part = items[ITEM].assign(judge=f"{judge.name}, {kind}" if kind else judge.name)
+        part = keys.assign(judge=f"{judge.name}, {kind}" if kind else judge.name)
         part = part.join(chosen.drop(columns=[personas.ID, "judge"]))
         parts.append(part.assign(failure=part["failure"].fillna(failure)))
     return pd.concat(parts, ignore_index=True)
@@ -118,13 +89,13 @@ def between_people(table: pd.DataFrame, judge: str) -> pd.DataFrame:
     """Compute kappa between all people as one judge plays them (Fig. 8).
 
     Args:
-        table: from `play`.
+        table: from `play`, of one design.
         judge: its name.
 
     Returns:
         A square table, index and columns `persona_id`; see `agreement.kappa_matrix`.
     """
-    own = table[table["judge"] == judge]
+    own = of_one(table[table["judge"] == judge])
     return agreement.kappa_matrix(own.pivot(index=personas.ID, columns="prompt_id", values="choice"))
 
 
@@ -132,14 +103,14 @@ def between_judges(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame
     """Compute how far two judges agree in the place of each person (Figs. 6, 7 and 9).
 
     Args:
-        table: from `play`; a human majority is a judge like any other.
+        table: from `play`, of one design; a human majority is a judge like any other.
         first, second: names of two judges.
 
     Returns:
         Index `persona_id`; columns `n` (questions that both chose on), `failed`, `raw`, `kappa` (missing if undefined)
         with its 95% interval `low`, `high`. A person's questions are treated as independent items.
     """
-    both = table[table["judge"].isin([first, second])]
+    both = of_one(table[table["judge"].isin([first, second])])
     choices = both.pivot(index=[personas.ID, "prompt_id"], columns="judge", values="choice")  # items x judges
     rows = {}
     for person, own in choices.reindex(columns=[first, second]).groupby(level=0, sort=False):
@@ -156,7 +127,7 @@ def spread(table: pd.DataFrame) -> pd.DataFrame:
     """Summarize kappa between people for each judge: how far one model plays different people alike.
 
     Args:
-        table: from `play`.
+        table: from `play`, of one design.
 
     Returns:
         Index `judge`; columns `pairs` (of people), `undefined`, `mean` with `low`, `high`, and quartiles, as in
@@ -220,13 +191,13 @@ def judges_overall(table: pd.DataFrame) -> pd.DataFrame:
     """Compute the agreement of each pair of judges over all people and questions.
 
     Args:
-        table: from `play`.
+        table: from `play`, of one design.
 
     Returns:
         One row per pair and coefficient: index `first`, `second`, `coefficient`; the columns of
         `agreement.coefficients`, clustered by person and prompt. No rows for a single judge.
     """
-    choices = table.pivot(index=ITEM, columns="judge", values="choice")  # items x judges
+    choices = of_one(table).pivot(index=ITEM, columns="judge", values="choice")  # items x judges
     clusters = choices.index.to_frame(index=False)
     choices = choices.reset_index(drop=True)
     parts = {
@@ -248,7 +219,7 @@ def beside(table: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     """Put models' and people's choices in one table, on the items that both have.
 
     Args:
-        table: from `play` or `choose`.
+        table: from `play` or `choose`, of the design that people rated.
         people: people's choices, from `annotation.as_judge`.
 
     Returns:
