@@ -1,8 +1,9 @@
 """Prompts: load the built-in bank, PRISM or a user's file; their split into train and held-out; draw a sample.
 
 The bank, data/prompts.csv, has value-laden questions on which Americans disagree, written for this project, and control
-questions of fact, where it should not matter who asks. The asker stays open: no question implies the asker's age, sex,
-race, religion, marital status, children or job. Every persona can therefore ask every question.
+questions of fact, where it should not matter who asks. Its column `voice` tells an essayist's questions from those in
+everyday voices. The asker stays open: no question implies the asker's age, sex, race, religion, marital status, children
+or job. Every persona can therefore ask every question.
 
 A prompt's id and its side of the split depend on its text alone, whatever its white space: no prompt changes sides when
 a set grows, and none is to train in one data set and held out in another.
@@ -34,7 +35,7 @@ HELDOUT_SHARE = 868 / 3868  # the paper's (section 3.2)
 # reordered. Quotas per topic would be exactly even, but new questions would move old ones. A hash alone is uneven; two
 # choices corrected that. The seed is the smallest that holds out one or two of the bank's first six questions in each
 # of 31 topics (rerandomization, Morgan & Rubin 2012); another seed is another split. Later questions were chosen by
-# their hash from a larger set of candidates, which holds out three of thirteen in each topic.
+# their hash from a larger set of candidates, which holds out four of eighteen in each topic.
 SPLIT_SEED = 7751722
 
 
