@@ -37,7 +37,8 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
         y = place[cell.attribute, cell.value]
         x = place[cell[2], cell[3]]  # `other` and `other value`, which is not a name in Python
         face, ink = _colors(cell, shades, (low + high) / 2)
-        ax.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=face, edgecolor="0.8", linewidth=0.6))
+        edge = {"edgecolor": "black", "linewidth": 2.2} if _apart(cell) else {"edgecolor": "0.8", "linewidth": 0.6}
+        ax.add_patch(Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, facecolor=face, **edge))
         ax.text(x, y, _written(cell), ha="center", va="center", fontsize=8, color=ink, linespacing=1.05)
     names = [style.plain(shorten(str(value), 24, placeholder=" …")) for _, value in values]
     ax.set_yticks(range(len(values)), names)
@@ -53,9 +54,13 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
     empty = int((table["personas"] == 0).sum())
     single = (table["attribute"] == table["other"]) & (table["value"] == table["other value"])
     n = table[single].groupby("attribute")["n"].sum().max() if len(table) else 0
-    text = "Upper number: share kept, in coloured cells shrunk towards the overall share, in white cells raw. "
-    text += f"Lower number: personas. none: nobody is in the group ({empty} of {len(table)}). "
-    return style.caption(ax, text + f"?: nothing scored. Diagonal: a single attribute, n = {n:,.0f} answers.")
+    apart = sum(_apart(cell) for cell in table.itertuples(index=False))
+    text = (
+        "Coloured: share kept, shrunk towards the overall share, and ± half of its 95% interval, in points. White: a "
+    )
+    text += "group too small for an interval, with its raw share and n, its answers. none: nobody is in the group "
+    text += f"({empty} of {len(table)}). ?: nothing scored. Framed ({apart}): differs from everybody else after "
+    return style.caption(ax, text + f"correction for all groups. Diagonal: a single attribute, n = {n:,.0f} answers.")
 
 
 def _colors(cell: Any, shades: ScalarMappable, middle: float) -> tuple[Any, str]:
@@ -67,10 +72,17 @@ def _colors(cell: Any, shades: ScalarMappable, middle: float) -> tuple[Any, str]
 
 def _written(cell: Any) -> str:
     """Return the text in a cell of `crossings`."""
-    rate = cell.shrunk if pd.notna(cell.shrunk) else cell.rate
-    if pd.notna(rate):
-        return f"{rate:.0%}\n{cell.personas:.0f}"
+    if pd.notna(cell.shrunk):
+        half = max(cell.shrunk_high - cell.shrunk, cell.shrunk - cell.shrunk_low)
+        return f"{cell.shrunk:.0%}\n±{100 * half:.0f}"
+    if pd.notna(cell.rate):
+        return f"{cell.rate:.0%}\nn {cell.n:.0f}"
     return "?" if cell.personas else "none"
+
+
+def _apart(row: Any) -> bool:
+    """Return whether the corrected interval of a group's difference from everybody else excludes 0."""
+    return bool(row.difference_low > 0 or row.difference_high < 0)
 
 
 def _span(values: pd.Series) -> tuple[float, float]:
@@ -107,24 +119,49 @@ def groups(table: pd.DataFrame, overall: float, title: str) -> Axes:
     known = scored[shrunk | ~shrunk.any()].sort_values(["shrunk", "rate"], kind="stable")
     half = MOST // 2
     shown = known if len(known) <= MOST else pd.concat([known.head(half), known.tail(half)])
-    labels = [f"{style.plain(g)}  (personas: {r.personas:.0f}, n = {r.n:.0f})" for g, r in shown.iterrows()]
-    ax = style.rows(labels, "share kept", width=8.0)
-    rows = range(len(shown))
-    if shrunk.any():
-        ax.hlines(rows, shown["shrunk_low"], shown["shrunk_high"], color="C0", linewidth=2)
-        ax.plot(shown["shrunk"], rows, "o", color="C0", markersize=7, label="shrunk")
-    ax.plot(shown["rate"], rows, "D", color="C1", markersize=6, fillstyle="none", label="raw")
-    if pd.notna(overall):
-        ax.axvline(overall, color="0.3", linewidth=1, label="all personas")
+    ax, text = _forest(shown, overall, title)
     if len(shown) < len(known):
         ax.axhline(half - 0.5, color="0.6", linewidth=1, linestyle=(0, (2, 2)))
-    low, high = _span(shown[["rate", "shrunk_low", "shrunk_high"]].stack())
-    ax.set_xlim(low - 0.02, high + 0.02)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    style.legend(ax, title)
-    style.blank(ax, shown["rate"])
     left = f" {len(known) - len(shown)} groups in between are left out." if len(shown) < len(known) else ""
-    text = "Line: 95% interval of the shrunk share. " if shrunk.any() else "No group is large enough for an interval. "
     small = f"{len(scored) - len(known)} too small to be shrunk are left out. " if len(scored) > len(known) else ""
     text += f"{len(table) - len(scored)} of {len(table)} groups have no score. {small}"
     return style.caption(ax, text + left.strip())
+
+
+def single(table: pd.DataFrame, overall: float, title: str) -> Axes:
+    """Draw the scores of every group of a table in its order: raw, and shrunk with their intervals.
+
+    Args:
+        table: rows of `intersections.scores`, such as those of single values.
+        overall: the rate over all personas.
+        title: of the figure.
+    """
+    ax, text = _forest(table, overall, title)
+    return style.caption(ax, text + f"{table['rate'].isna().sum()} of {len(table)} groups have no score.")
+
+
+def _forest(shown: pd.DataFrame, overall: float, title: str) -> tuple[Axes, str]:
+    """Draw groups as rows, the first on top; return the Axes and what the signs mean."""
+    labels = [f"{style.plain(g)}  (personas: {r.personas:.0f}, n = {r.n:.0f})" for g, r in shown.iterrows()]
+    ax = style.rows(labels, "share kept", tall=0.26, width=8.0)
+    rows = range(len(shown))
+    shrunk = shown["shrunk"].notna()
+    if shrunk.any():
+        apart = pd.Series([_apart(row) for row in shown.itertuples()], shown.index, dtype=bool)
+        ax.hlines(rows, shown["shrunk_low"], shown["shrunk_high"], color="C0", linewidth=2)
+        points: dict[str, Any] = {"color": "C0", "markersize": 7, "linestyle": ""}
+        ax.plot(shown["shrunk"], rows, marker="o", markerfacecolor="white", label="shrunk", **points)
+        if apart.any():
+            different = "shrunk, differs from everybody else"
+            ax.plot(shown["shrunk"].where(apart), rows, marker="o", label=different, **points)
+    ax.plot(shown["rate"], rows, "D", color="C1", markersize=6, fillstyle="none", label="raw")
+    if pd.notna(overall):
+        ax.axvline(overall, color="0.3", linewidth=1, label="all personas")
+    low, high = _span(shown[["rate", "shrunk_low", "shrunk_high"]].stack())
+    ax.set_xlim(low - 0.02, high + 0.02)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.legend(ax, title, columns=4)
+    style.blank(ax, shown["rate"])
+    if not shrunk.any():
+        return ax, "No group is large enough for an interval. "
+    return ax, "Line: 95% interval of the shrunk share. Filled: differs after correction for all groups. "

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from persona_lib import plots
-from persona_lib.bench import intersections
+from persona_lib.bench import groups, intersections
 
 PEOPLE = pd.DataFrame(
     {"sex": ["Male", "Female"] * 4, "party": ["left", "left", "right", "right"] * 2},
@@ -20,17 +20,18 @@ def scores(score: float | None = None) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows = [[p, f"q{j}", rng.random() if score is None else score] for p in PEOPLE.index for j in range(4)]
     items = pd.DataFrame(rows, columns=["persona_id", "prompt_id", "score"])
-    return intersections.scores(items, intersections.crossings(PEOPLE, ATTRIBUTES))
+    return intersections.scores(items, groups.crossings(PEOPLE, ATTRIBUTES))
 
 
 def crossings(table: pd.DataFrame):
-    return plots.intersections.crossings(intersections.grid(table, PEOPLE, ATTRIBUTES), "A title")
+    return plots.intersections.crossings(groups.grid(table, PEOPLE, ATTRIBUTES), "A title")
 
 
 def many(n: int) -> pd.DataFrame:
     """A table of n groups, the first with the lowest score."""
     table = pd.concat([scores().head(1)] * n)
     table.index = [f"group {i}" for i in range(n)]
+    table = table.assign(difference_low=-0.5, difference_high=0.5)
     rate = np.linspace(0.1, 0.9, n)
     return table.assign(rate=rate, shrunk=rate, shrunk_low=rate - 0.1, shrunk_high=rate + 0.1)
 
@@ -38,6 +39,7 @@ def many(n: int) -> pd.DataFrame:
 FULL = {
     "crossings": lambda: crossings(scores()),
     "groups": lambda: plots.intersections.groups(many(30), 0.5, "A title for $5 and $6"),
+    "single": lambda: plots.intersections.single(many(9), 0.5, "A title"),
 }
 
 
@@ -50,12 +52,31 @@ def test_every_figure_of_the_module_is_looked_at():
     assert set(FULL) == figures.functions(plots.intersections)
 
 
-def test_each_cell_says_its_share_and_people_and_a_group_of_nobody_is_marked():
+def test_each_cell_says_its_share_and_interval_and_a_group_of_nobody_is_marked():
     table = scores()
     shown = figures.said(crossings(table)).split(" | ")
     men, pair = table.loc["sex: Male"], table.loc["sex: Male, party: right"]
-    assert f"{men['shrunk']:.0%}\n4" in shown and f"{pair['shrunk']:.0%}\n2" in shown
+    for cell in (men, pair):
+        half = max(cell["shrunk"] - cell["shrunk_low"], cell["shrunk_high"] - cell["shrunk"])
+        assert f"{cell['shrunk']:.0%}\n±{100 * half:.0f}" in shown
+    small = figures.said(crossings(table.assign(shrunk=np.nan))).split(" | ")
+    assert f"{men['rate']:.0%}\nn 16" in small, "a group without an interval has its answers"
     assert shown.count("none") == 3 and "nobody is in the group (3 of 11)" in " ".join(shown).replace("\n", " ")
+
+
+def test_a_group_that_differs_after_correction_is_framed_and_its_point_filled():
+    table = scores().assign(difference_low=-0.5, difference_high=0.5)
+    table.loc["sex: Male", ["difference_low", "difference_high"]] = [-0.5, -0.1]
+    table.loc["party: left", ["difference_low", "difference_high"]] = [0.1, 0.5]
+    ax = crossings(table)
+    framed = [patch.get_xy() for patch in ax.patches if patch.get_linewidth() > 2]
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert [names[round(y + 0.46)] for _, y in framed] == ["Male", "left"]
+    assert "Framed (2): differs" in figures.said(ax).replace("\n", " ")
+    ax = plots.intersections.single(table, 0.5, "T")
+    (line,) = [line for line in ax.lines if "differs" in str(line.get_label())]
+    assert [table.index[i] for i, x in enumerate(line.get_xdata()) if pd.notna(x)] == ["sex: Male", "party: left"]
+    assert not any("differs" in str(line.get_label()) for line in FULL["single"]().lines)
 
 
 def test_a_group_without_a_score_is_not_shown_as_zero():
