@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from . import UserError, files, store
 
 if TYPE_CHECKING:
-    from .runs.presets import Preset
+    from .runs.presets import Pairs, Preset
 
 
 class _OneLine(TyperGroup):
@@ -68,9 +68,11 @@ def run(
     A run that is already in the folder is replaced. A second run asks the model nothing again. After a budget has
     stopped a run, the same command with a larger one continues it.
     """
+    from .runs import preflight
     from .runs.run import run as execute
 
     chosen, planned = _planned(preset, only, model, base_url, p)
+    preflight.check(planned)
     if retry_failed:
         typer.echo(f"{store.Store().forget_failed()} failed replies will be asked again")
     folder = out or files.ROOT / "outputs" / chosen.name
@@ -94,13 +96,15 @@ def estimate(
 
     The notebooks run with made-up replies; what the store holds takes no call. The exit code is 1 if a notebook fails.
     """
-    from .runs import estimate, presets
+    from .runs import estimate, preflight
 
     if pairs:
-        given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
-        table, notes = estimate.of_pairs(presets.pairs(presets.load(preset), given))
+        settings = _pairs(preset, model, base_url, p, asks=False)
+        table, notes = estimate.of_pairs(settings)
     else:
-        table, notes = estimate.of(_planned(preset, only, model, base_url, p)[1])
+        planned = _planned(preset, only, model, base_url, p)[1]
+        preflight.check(planned, asks=False)
+        table, notes = estimate.of(planned)
     typer.echo("\n".join([estimate.text(table), *notes]))
     if table["failure"].notna().any():
         raise typer.Exit(1)
@@ -118,8 +122,18 @@ def _planned(
     return chosen, presets.plan(chosen, names or only or [], given)
 
 
+def _pairs(preset: str, model: str | None, base_url: str | None, p: list[str] | None, asks: bool = True) -> "Pairs":
+    """Return what the options of a command say of a preset's data set, after the check that all is there."""
+    from .runs import preflight, presets
+
+    given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
+    settings = presets.pairs(presets.load(preset), given)
+    preflight.check({"pairs": settings.model_dump()}, asks)
+    return settings
+
+
 def _given(pairs: list[str]) -> dict[str, Any]:
-    """Read parameters from KEY=VALUE, the values as YAML."""
+    """Read parameters from KEY=VALUE, the values as YAML; None is null, as the notebooks write it."""
     import yaml
 
     given = {}
@@ -128,7 +142,7 @@ def _given(pairs: list[str]) -> dict[str, Any]:
         if not equals:
             raise UserError(f"-p takes KEY=VALUE, not '{pair}'")
         try:
-            given[name.strip()] = yaml.safe_load(value)
+            given[name.strip()] = None if value.strip() == "None" else yaml.safe_load(value)
         except yaml.YAMLError:
             raise UserError(f"the value in -p '{pair}' is no YAML: put it in quotes") from None
     return given
@@ -194,10 +208,9 @@ def pairs(
     You may stop it at any time: the same command continues. The limits hold for all its models together. People and
     prompts of your own: -p personas=FILE -p prompts=FILE.
     """
-    from .runs import pairs, presets
+    from .runs import pairs
 
-    given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
-    settings = presets.pairs(presets.load(preset), given)
+    settings = _pairs(preset, model, base_url, p)
     typer.echo(pairs.make(settings, out, batch, retry_failed, max_calls, max_cost))
     typer.echo(f"{out.absolute()}\nto publish it: persona export {out} --out FOLDER")
 
@@ -255,8 +268,12 @@ def export_study(
         Path | None, typer.Option(help="what to rate: a .parquet, .csv or .jsonl file, or a folder of preference data")
     ] = None,
     preset: Annotated[str, typer.Option(help="whose model makes the pairs, where none are given")] = "smoke",
-    people: Annotated[Path | None, typer.Option(help="the personas, if the pairs have no column profile")] = None,
-    n_personas: Annotated[int, typer.Option("--personas", help="personas to draw")] = 20,
+    personas: Annotated[
+        str | None, typer.Option(help="who: sample, a file or the folder of a data set; with --pairs, their personas")
+    ] = None,
+    prompts: Annotated[str | None, typer.Option(help="the questions: builtin, prism or a file")] = None,
+    use: Annotated[str | None, typer.Option(help="train, seen_test, heldout_test or all")] = None,
+    n_personas: Annotated[int, typer.Option(help="personas to draw")] = 20,
     questions: Annotated[int, typer.Option(help="questions of each persona to draw")] = 10,
     raters: Annotated[int, typer.Option(help="raters of each persona")] = 4,
     seed: Annotated[int, typer.Option(help="of the draws and of all orders")] = 0,
@@ -274,14 +291,21 @@ def export_study(
 ) -> None:
     """Write one self-contained page per rater, and assignments.json, which says which answer is which: keep it private.
 
-    A file of pairs has the columns persona_id, profile, prompt_id, prompt, first, second. With --people it may have
+    A file of pairs has the columns persona_id, profile, prompt_id, prompt, first, second. With --personas it may have
     those of preference pairs: prompt_id, prompt, rejected (first), chosen (second), and persona_id unless each pair is
-    for everybody. Without pairs, the model of a preset writes them, for twice as many questions as are rated.
+    for everybody. Without pairs, the model of a preset writes them, for twice as many questions as are rated; the
+    preset's prompts, personas and use hold unless others are given.
     """
     from . import annotation
     from .annotation import assignments, items
 
-    table = items.read(pairs, people) if pairs else _made(preset, n_personas, items.SPARE * questions, seed)
+    named = {"personas": personas, "prompts": prompts, "use": use}
+    if pairs:
+        if other := [f"--{name}" for name in ("prompts", "use") if named[name]]:
+            raise UserError(f"{' and '.join(other)} choose what a model writes about: leave them out with --pairs")
+        table = items.read(pairs, personas)
+    else:
+        table = _made(preset, n_personas, items.SPARE * questions, seed, named, templates)
     whole = items.rateable(table)
     if len(whole) < len(table):
         typer.echo(
@@ -303,13 +327,15 @@ def export_study(
     typer.echo(f"keep for yourself: {(out / assignments.MANIFEST).absolute()}")
 
 
-def _made(preset: str, n: int, questions: int, seed: int) -> Any:
-    """Let the model of a preset write items."""
+def _made(preset: str, n: int, questions: int, seed: int, named: dict[str, str | None], templates: Path | None) -> Any:
+    """Let the model of a preset write items; `named` overrides the preset's prompts, personas and use."""
     from .model import Model
     from .runs import pairs, presets
 
-    settings = presets.load(preset).all
-    return pairs.items_to_rate(n, questions, Model(settings.get("model", "local"), settings.get("base_url")), seed)
+    settings = presets.load(preset).all | {name: value for name, value in named.items() if value is not None}
+    writer = Model(settings.get("model", "local"), settings.get("base_url"))
+    own = {name: settings[name] for name in ("words", "personas", "prompts", "use") if name in settings}
+    return pairs.items_to_rate(n, questions, writer, seed, templates=str(templates) if templates else None, **own)
 
 
 @annotate.command("import")

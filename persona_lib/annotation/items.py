@@ -13,13 +13,12 @@ ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
 SPARE = 2  # questions written for each one rated, as in the paper, because some get no answer
 
 
-def read(path: Path, people: Path | None = None) -> pd.DataFrame:
+def read(path: Path, people: str | None = None) -> pd.DataFrame:
     """Read items: a table of items, a table of preference pairs, or the folder of a preference data set.
 
     Args:
         path: a .parquet, .csv or .jsonl file, or a folder that `persona pairs` wrote.
-        people: a file of personas, if `path` is a file of preference pairs: ours or the published ones, as in
-            `ingredients.people`.
+        people: the personas, if `path` is a file of preference pairs: a source of `ingredients.people`.
 
     Returns:
         A table of items as it is; otherwise as returned by `of_pairs`.
@@ -37,7 +36,7 @@ def read(path: Path, people: Path | None = None) -> pd.DataFrame:
         return table
     if "persona_id" in table:
         table["persona_id"] = table["persona_id"].astype("str")  # as `ingredients.people` reads ids
-    return of_pairs(table, ingredients.people(str(people), min_age=0))
+    return of_pairs(table, ingredients.people(people, min_age=0))
 
 
 def of_pairs(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:

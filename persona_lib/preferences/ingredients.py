@@ -15,6 +15,9 @@ from ..attributes import NAMES
 from ..model import LanguageModel
 from . import published
 
+# What to do where there are too few, in words that hold in all notebooks.
+LOWER_PEOPLE = "lower n_personas (04: pool, 05: n_people)"
+LOWER_PROMPTS = "lower n_prompts (04, 05: n_questions)"
 SAMPLE = "sample"  # the source of people that draws them
 # For each use the sides of people and prompts; None: all.
 USES: dict[str, tuple[str | None, str | None]] = {
@@ -56,10 +59,10 @@ def draw(
     Raises:
         UserError: an unknown use; as `people` and `questions`; fewer people or prompts than are asked for.
     """
-    side = _sides(use)[1]
+    side = sides(use)[1]
     found = people(personas, n_personas, seed, use, min_age)
     table = _screened(prompts, classifier, templates)
-    return found, _of_side(table, side, n_prompts, seed, prompts, "n_prompts")
+    return found, _of_side(table, side, n_prompts, seed, prompts, LOWER_PROMPTS)
 
 
 def people(
@@ -85,7 +88,7 @@ def people(
         UserError: an unknown use; the file can't be read, has no attributes, lacks ids, repeats an id, has an age or
             income that is not a number or an unknown side, or has fewer people than are asked for.
     """
-    side = _sides(use)[0]
+    side = sides(use)[0]
     if source == SAMPLE:
         where = f"age >= {min_age}" if min_age > 0 else None
         return persons.sample(persons.PAPER if n is None else n, seed, where=where, side=side)
@@ -99,14 +102,18 @@ def people(
     if not 1 <= n <= len(table):
         which = f" on the {side} side" if side else ""
         old = f" of at least {min_age}" if min_age > 0 else ""
-        raise UserError(f"{source} has {len(table)} people{old}{which}, and {n} are asked for: lower n_personas")
+        raise UserError(f"{source} has {len(table)} people{old}{which}, and {n} are asked for: {LOWER_PEOPLE}")
     # By id, so that the order of rows does not matter; a larger n adds to the smaller draw.
     order = seeds.rng("people of a file", seed).permutation(len(table))
     return table.loc[table.index.sort_values()[order[:n]]]
 
 
-def _sides(use: str) -> tuple[str | None, str | None]:
-    """Return the sides of people and prompts for a use."""
+def sides(use: str) -> tuple[str | None, str | None]:
+    """Return the sides of people and of prompts for a use, None for all.
+
+    Raises:
+        UserError: an unknown use.
+    """
     if use not in USES:
         raise UserError(f"there is no use {use!r}: choose one of {', '.join(USES)}")
     return USES[use]
@@ -213,9 +220,21 @@ def questions(
         UserError: as `prompts.load`, or a side has fewer prompts than are asked for.
     """
     table = _screened(source, classifier, templates)
-    sides = (("train", train, "train_prompts"), ("heldout", heldout, "heldout_prompts"))
-    drawn = [_of_side(table, side, n, seed, source, name) for side, n, name in sides]
+    wanted = {"train": train, "heldout": heldout}
+    drawn = [_of_side(table, side, n, seed, source, f"lower {side}_prompts") for side, n in wanted.items()]
     return pd.concat(drawn, ignore_index=True)
+
+
+def available(source: str) -> dict[str, int]:
+    """Count the prompts of each side, train and heldout: at most so many, since no model is asked about PRISM's.
+
+    Raises:
+        UserError: as `prompts.load`.
+    """
+    table = bank.load(source)
+    if bank.is_prism(source):
+        table = bank.screening.passed(bank.screening.formal(table))
+    return {side: int((table["prompt_split"] == side).sum()) for side in ("train", "heldout")}
 
 
 def _screened(source: str, classifier: LanguageModel | None, templates: str | None) -> pd.DataFrame:
@@ -229,15 +248,13 @@ def _screened(source: str, classifier: LanguageModel | None, templates: str | No
     return bank.topics.assign(bank.screening.passed(screened)[bank.COLUMNS])
 
 
-def _of_side(
-    table: pd.DataFrame, side: str | None, n: int | None, seed: int, source: str, parameter: str
-) -> pd.DataFrame:
-    """Draw n prompts of one side; None: of both sides, or all prompts. `parameter` says what to lower."""
+def _of_side(table: pd.DataFrame, side: str | None, n: int | None, seed: int, source: str, remedy: str) -> pd.DataFrame:
+    """Draw n prompts of one side; None: of both sides, or all prompts. `remedy` ends the error."""
     if side:
         table = table[table["prompt_split"] == side].reset_index(drop=True)
-    if n is None or n == 0:
-        return table.head(n) if n == 0 else table
+    if not n:
+        return table if n is None else table.head(0)
     if n > len(table):
         which = {"train": " to train on", "heldout": " held out"}.get(side or "", "")
-        raise UserError(f"{source} has {len(table)} prompts{which}, and {n} are asked for: lower {parameter}")
+        raise UserError(f"{source} has {len(table)} prompts{which}, and {n} are asked for: {remedy}")
     return bank.sample(table, n, seed)

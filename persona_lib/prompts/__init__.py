@@ -5,6 +5,6 @@ together (`preferences.ingredients.draw`).
 """
 
 from . import screening, topics
-from .bank import COLUMNS, balance, is_prism, load, normal, sample
+from .bank import COLUMNS, PRISM, balance, is_prism, load, normal, sample
 
-__all__ = ["COLUMNS", "balance", "is_prism", "load", "normal", "sample", "screening", "topics"]
+__all__ = ["COLUMNS", "PRISM", "balance", "is_prism", "load", "normal", "sample", "screening", "topics"]

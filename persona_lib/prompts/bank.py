@@ -2,8 +2,8 @@
 
 The bank, data/prompts.csv, has value-laden questions on which Americans disagree, written for this project, and control
 questions of fact, where it should not matter who asks. Its column `voice` tells an essayist's questions from those in
-everyday voices. The asker stays open: no question implies the asker's age, sex, race, religion, marital status, children
-or job. Every persona can therefore ask every question.
+everyday voices. The asker stays open: no question implies the asker's age, sex, race, religion, marital status,
+children or job. Every persona can therefore ask every question.
 
 A prompt's id and its side of the split depend on its text alone, whatever its white space: no prompt changes sides when
 a set grows, and none is to train in one data set and held out in another.

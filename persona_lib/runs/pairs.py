@@ -6,15 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from .. import annotation, fidelity, personas, prompts
+from .. import annotation, fidelity
 from ..model import LanguageModel, Model
 from ..model.budget import Budget
 from ..model.usage import cost_text, total
 from ..preferences import dataset, ingredients
 from ..store import Store
 from .presets import Pairs
-
-DRAWN = 20  # personas to draw for each adult that is kept
 
 
 def people(settings: Pairs) -> pd.DataFrame:
@@ -78,6 +76,7 @@ def make(
         templates=settings.templates,
         again=retry_failed,
         bulk=bulk,
+        origin=settings.personas,
     )
     return _summary(folder, total(model.usage for model in {writer, judge, bulk or writer}))
 
@@ -99,7 +98,17 @@ def _summary(folder: Path, used: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def items_to_rate(n: int, questions: int, writer: LanguageModel, seed: int = 0, words: int = 60) -> pd.DataFrame:
+def items_to_rate(
+    n: int,
+    questions: int,
+    writer: LanguageModel,
+    seed: int = 0,
+    words: int | None = 120,
+    personas: str = ingredients.SAMPLE,
+    prompts: str = "builtin",
+    use: str = "heldout_test",
+    templates: str | None = None,
+) -> pd.DataFrame:
     """Make items for n adults from one shared set of answer pairs, so that all raters can be compared.
 
     Args:
@@ -108,10 +117,10 @@ def items_to_rate(n: int, questions: int, writer: LanguageModel, seed: int = 0, 
         writer: the model that writes the pairs.
         seed: of the personas, the questions and the pairs.
         words: length to ask for.
+        personas, prompts, use, templates: as in `ingredients.draw`.
 
     Returns:
         As `annotation.items.of_pairs`: n x questions rows.
     """
-    adults = personas.sample(DRAWN * n, seed).query("age >= 18").head(n)
-    asked = prompts.sample(prompts.load(), questions, seed)
-    return annotation.items.of_pairs(fidelity.shared_pairs(adults, asked, writer, words, seed), adults)
+    people, asked = ingredients.draw(personas, prompts, n, questions, use, seed, writer, templates)
+    return annotation.items.of_pairs(fidelity.shared_pairs(people, asked, writer, words, seed, templates), people)

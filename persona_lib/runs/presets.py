@@ -25,10 +25,12 @@ _PATHS: dict[str, Callable[[str], bool]] = {
     "humans": os.path.isfile,
     "judgments": os.path.isfile,
     "labels": os.path.isfile,
-    "path": os.path.isfile,
+    "personas": os.path.exists,
+    "prompts": os.path.isfile,
     "recording": os.path.isfile,
-    "source": os.path.isfile,
 }
+# Parameters whose default has a type and that may also be None: no length asked for, no filter, no recording.
+_NULLABLE = ("critique_words", "recording", "where", "words", "working_words")
 
 
 class Pairs(BaseModel, extra="forbid", strict=True):
@@ -164,11 +166,18 @@ def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
 def _with_given(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a preset's values overridden by the given ones.
 
-    If another endpoint is given, a preset's judge without an address is dropped: it would be asked at OpenAI.
+    If another endpoint is given, the preset's judge and more models are dropped unless they have an address: they would
+    be asked at OpenAI. One of more models is also dropped if it is now the judge or the model itself.
     """
     elsewhere = given.get("base_url") or local.is_embedded(str(given.get("model")))
-    judge = {"judge": None} if elsewhere and not values.get("judge_base_url") else {}
-    return {**values, **judge, **given}
+    merged = {**values, **given}
+    if elsewhere and not values.get("judge_base_url") and "judge" not in given:
+        merged["judge"] = None
+    if "more_models" in values and "more_models" not in given:
+        twins = {given.get("model"), merged.get("judge") or merged.get("model")}
+        more = [name for name in values["more_models"] if name not in twins]
+        merged["more_models"] = [name for name in more if "@" in name or not elsewhere]
+    return merged
 
 
 def _from_notebooks(name: str, value: Any) -> Any:
@@ -209,7 +218,7 @@ def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]])
         if not defaults:
             raise _unknown("parameter", name, set().union(*declared.values()), f" of {', '.join(declared)}")
         for stem, default in defaults.items():
-            if not _fits(value, default) and (name, value) != ("recording", None):
+            if not _fits(value, default) and not (value is None and name in _NULLABLE):
                 wanted = type(default).__name__
                 got = type(value).__name__
                 raise UserError(f"parameter '{name}' of {stem} takes {wanted}, not {got}: {value!r}")
