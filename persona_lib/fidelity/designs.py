@@ -6,6 +6,7 @@ who is true to the person chooses one of them for some people and the other for 
 """
 
 from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,8 @@ COLUMNS = [
     *(DESIGN, "prompt_id", "prompt", "topic", "revised_for", "opposite", "distance"),
     *("rejected", "chosen", "generator", "failure"),
 ]
-ALIKE = "opposite people: nobody here is known to differ from this person in ideology, party, age or religion"
+TIE = 1e-6  # distances that differ by no more are equal
+ALIKE = "opposite people: the two are not known to differ in ideology, party, age or religion"
 
 
 def shared_pairs(
@@ -66,7 +68,7 @@ def opposite_pairs(
 ) -> pd.DataFrame:
     """Write two answers to each prompt, the same for everybody: its revisions for two opposite people.
 
-    The first of the two is the person of `shared_pairs`, the second whoever of the people is most opposite to them
+    The first of the two is the person of `shared_pairs`, the second the opposite that they are matched with
     (`opposites`). Both answers are revised from the same base answer in the same way; only the person differs.
 
     Args:
@@ -103,24 +105,52 @@ def _turns(people: pd.DataFrame, prompts: pd.DataFrame, seed: int) -> pd.DataFra
 
 
 def opposites(people: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Find the most opposite of the others for each person.
+    """Match people in opposite pairs, so that everybody is in one.
+
+    Of a number of people that is odd, the last one gets whoever is most opposite to them.
 
     Args:
         people: personas, index `persona_id`.
-        seed: of the draw among equally opposite people.
+        seed: of the draw among equally good pairs.
 
     Returns:
-        Index `persona_id`; `opposite` (persona id, missing if nobody is known to differ), `distance` (0 to 1, by
+        Index `persona_id`; `opposite` (persona id, missing if the two are not known to differ), `distance` (0 to 1, by
         ideology, party, age and religion; see `negatives.distances`).
     """
+    n = len(people)
     apart = negatives.distances(negatives.positions(people))  # people x people
-    chance = seeds.rng("people who play", seed, 1).random(apart.shape)
-    rank = np.where(np.isnan(apart) | np.eye(len(apart), dtype=bool), -1, apart + negatives.TIE * chance)
-    best = rank.argmax(axis=1)
-    distance = apart[np.arange(len(apart)), best]
-    found = (rank.max(axis=1, initial=-1) >= 0) & (distance > 0)
-    ids = pd.Series(people.index[best], people.index, dtype="str")
+    gain = np.sqrt(np.nan_to_num(apart))  # the root: two middling distances are better than a large and a tiny one
+    order = seeds.rng("people who play", seed, 1).permutation(n)
+    pairs = order[: n // 2 * 2].reshape(-1, 2)
+    while _exchanged(pairs, gain):
+        pass
+    partner = np.arange(n)  # nobody, until there is one
+    partner[pairs[:, 0]], partner[pairs[:, 1]] = pairs[:, 1], pairs[:, 0]
+    if n % 2 and n > 1:
+        partner[order[-1]] = gain[order[-1]].argmax()
+    distance = apart[np.arange(n), partner]
+    found = (partner != np.arange(n)) & (distance > 0)
+    ids = pd.Series(people.index[partner], people.index, dtype="str")
     return pd.DataFrame({"opposite": ids.where(found), "distance": np.where(found, distance, np.nan)})
+
+
+def _exchanged(pairs: np.ndarray, gain: np.ndarray) -> bool:
+    """Let pairs exchange partners where that gains something; return whether any did.
+
+    Args:
+        pairs: row numbers of people, array (pairs, 2), which is changed.
+        gain: what two people are worth as a pair, people x people.
+    """
+    changed = False
+    for i, j in combinations(range(len(pairs)), 2):
+        (a, b), (c, d) = pairs[i], pairs[j]
+        ways = [(a, b, c, d), (a, c, b, d), (a, d, b, c)]
+        worth = [gain[w, x] + gain[y, z] for w, x, y, z in ways]
+        best = int(np.argmax(worth))
+        if worth[best] > worth[0] + TIE:
+            pairs[i], pairs[j] = ways[best][:2], ways[best][2:]
+            changed = True
+    return changed
 
 
 def true_to_person(played: pd.DataFrame, pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
@@ -149,7 +179,7 @@ def true_to_person(played: pd.DataFrame, pairs: pd.DataFrame, people: pd.DataFra
         distances[option] = np.where(place < 0, np.nan, apart[who, place])
         own |= other == rows[personas.ID]
     gap = distances["rejected"] - distances["chosen"]
-    expected = pd.Series(np.select([gap > 0, gap < 0], ["chosen", "rejected"], ""), dtype="str").replace("", None)
+    expected = pd.Series(np.select([gap > TIE, gap < -TIE], ["chosen", "rejected"], ""), dtype="str").replace("", None)
     known = expected.notna() & rows["choice"].notna()
     return rows[["judge", *intervals.ITEM]].assign(
         answer=np.where(own, OWN, NEARER),

@@ -1,5 +1,6 @@
 """Answers for two opposite people: who is opposite, who should choose what, and which players are found out."""
 
+import itertools
 import json
 import math
 import re
@@ -11,6 +12,7 @@ from endpoint import Endpoint, completion
 
 from persona_lib import UserError, fidelity
 from persona_lib.model import Model
+from persona_lib.preferences import negatives
 
 SIDES = ["Extremely liberal", "Liberal", "Slightly liberal", "Slightly conservative", "Conservative"]
 PEOPLE = pd.DataFrame(
@@ -64,13 +66,30 @@ def played(pairs: pd.DataFrame, kind: str) -> pd.DataFrame:
         return fidelity.play(PEOPLE, pairs, [Model("m", endpoint.url)])
 
 
-def test_the_most_opposite_of_the_others_is_found_and_nobody_where_all_are_alike():
+def test_everybody_is_matched_with_somebody_well_apart_and_nobody_where_all_are_alike():
     found = fidelity.opposites(PEOPLE)
-    assert found["opposite"].to_dict() == {"p0": "p5", "p1": "p5", "p2": "p5", "p3": "p0", "p4": "p0", "p5": "p0"}
-    assert found["distance"]["p0"] == pytest.approx(0.5) and found["distance"].between(0.2, 0.5).all()
+    assert found["opposite"].to_dict() == {"p0": "p3", "p1": "p4", "p2": "p5", "p3": "p0", "p4": "p1", "p5": "p2"}
+    assert found["distance"].tolist() == pytest.approx([1 / 3] * 6), "of ideology and age, in the middle"
+    odd = fidelity.opposites(PEOPLE.head(5))
+    pairs = {frozenset(pair) for pair in odd["opposite"].items()}
+    assert odd["opposite"].notna().all() and len(pairs) == 3
     for folks in (PEOPLE.assign(ideology="Liberal"), PEOPLE[[]], PEOPLE.head(1)):
         alone = fidelity.opposites(folks)
         assert len(alone) == len(folks) and alone.isna().all(axis=None)
+
+
+def test_no_exchange_of_partners_would_bring_two_pairs_further_apart():
+    rng = np.random.default_rng(0)
+    folks = pd.DataFrame({"ideology": rng.choice(SIDES, 40), "age": rng.integers(18, 90, 40)})
+    folks.index = pd.Index([f"p{i}" for i in range(40)], name="persona_id")
+    found = fidelity.opposites(folks)
+    assert (found["opposite"].map(found["opposite"]) == found.index).all()
+    apart = pd.DataFrame(negatives.distances(negatives.positions(folks)), folks.index, folks.index)
+    for a, b in itertools.combinations(folks.index, 2):
+        c, d = found["opposite"][[a, b]]
+        if b != c:
+            root = np.sqrt(apart)
+            assert root.loc[a, b] + root.loc[c, d] <= root.loc[a, c] + root.loc[b, d] + 1e-5
 
 
 def test_equally_opposite_people_are_drawn_by_the_seed():
@@ -100,9 +119,7 @@ def test_a_player_true_to_the_person_is_told_from_one_that_likes_one_side_or_one
         assert rows.loc[rows["answer"] == fidelity.OWN].groupby("prompt_id").size().eq(2).all()
         found[kind] = fidelity.faithful(rows).loc["m"]
         assert found[kind].index.tolist() == [fidelity.OWN, fidelity.NEARER]
-    # A slight liberal is nearer to a slight conservative than to an extreme liberal, but takes its side's answer.
-    own, nearer = found["true"]["rate"]
-    assert own == 1 and 0.8 < nearer < 1 and (found["true"]["low"] > 0.5).all()
+    assert found["true"]["rate"].tolist() == [1, 1] and found["true"]["low"].min() > 0.4
     own = found["one side"].loc[fidelity.OWN]
     assert own["rate"] == 0.5 and own["n"] == 24 and own["low"] < 0.5 < own["high"]
     assert (found["place"]["n"] == 0).all() and (found["place"]["failed"] > 0).all(), "a tie is no choice"
@@ -114,9 +131,9 @@ def test_people_as_near_to_one_as_to_the_other_have_no_expectation_and_are_count
     with Endpoint(player("true")) as endpoint:
         table = fidelity.play(middle, pairs, [Model("m", endpoint.url)])
     rows = fidelity.true_to_person(table, pairs, middle)
-    extremes = pairs["revised_for"].isin(["p0", "p5"])
-    own = rows[(rows["persona_id"] == "middle") & rows["prompt_id"].isin(pairs.loc[extremes, "prompt_id"])]
-    assert len(own) == extremes.sum() > 0 and own["expected"].isna().all() and own["score"].isna().all()
+    between = pairs["revised_for"].isin(["p1", "p4"])  # liberal and conservative
+    own = rows[(rows["persona_id"] == "middle") & rows["prompt_id"].isin(pairs.loc[between, "prompt_id"])]
+    assert len(own) == between.sum() > 0 and own[["expected", "score"]].isna().all(axis=None)
     found = fidelity.faithful(rows).loc["m"]
     assert found.loc[fidelity.NEARER, "open"] >= len(own) and found.loc[fidelity.OWN, "open"] == 0
 
@@ -125,7 +142,7 @@ def test_without_an_opposite_a_pair_is_a_row_that_says_so_and_nothing_is_asked()
     with Endpoint(writes) as endpoint:
         pairs = fidelity.opposite_pairs(PEOPLE.assign(ideology="Liberal"), PROMPTS.head(2), Model("m", endpoint.url))
         assert len(endpoint.requests) == 2, "the base answers"
-    assert pairs["failure"].str.startswith("opposite people: nobody here is known to differ").all()
+    assert pairs["failure"].str.startswith("opposite people: the two are not known to differ").all()
     table = fidelity.play(PEOPLE, pairs, [Model("m", "http://127.0.0.1:9/v1")])
     found = fidelity.faithful(fidelity.true_to_person(table, pairs, PEOPLE))
     assert len(table) == 12 and found.empty
