@@ -240,6 +240,18 @@ def lengths(results: pd.DataFrame) -> pd.DataFrame:
     return found.join(by_model[["summary_words", "profile_words", "ratio"]].median())
 
 
+def copying(lengths: pd.DataFrame) -> str:
+    """Return what `lengths` found, a line per model."""
+    lines = []
+    for model, row in lengths.iterrows():
+        line = f"{model}: {row['repeats']} of {row['n']} summaries repeat their profile{_interval(row)}."
+        if row["n"]:
+            line += f" The median summary has {row['summary_words']:.0f} words, the median profile "
+            line += f"{row['profile_words']:.0f}."
+        lines.append(line)
+    return "\n".join(lines)
+
+
 def _words(text: str) -> list[str]:
     """Return the words and numbers of a text, in lower case."""
     return re.findall(r"\w+", text.lower())

@@ -140,6 +140,11 @@ def test_a_summary_that_repeats_its_profile_is_counted_and_short_ones_are_measur
     assert row["summary_words"] == 3 and row["profile_words"] == len(whole.replace(":", "").split())
     none = summaries.lengths(results(*["An old widow.", "A man."] * 3)).loc["m"]
     assert none["repeats"] == 0 and none["low"] == 0 and none["high"] > 0, "none of six does not prove that none does"
+    assert summaries.copying(found) == (
+        "m: 1 of 3 summaries repeat their profile. The median summary has 3 words, the median profile 9."
+    )
+    assert "m: 0 of 6 summaries repeat their profile (95% interval 0% to" in summaries.copying(none.to_frame().T)
+    assert summaries.copying(summaries.lengths(results(None, None))) == "m: 0 of 0 summaries repeat their profile."
     assert summaries.lengths(results(None, None)).loc["m", ["repeats", "n", "failed"]].tolist() == [0, 0, 2]
     assert summaries.lengths(results("71 Female", "30")).loc["m", "repeats"] == 0
 
