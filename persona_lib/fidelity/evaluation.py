@@ -10,6 +10,7 @@ import pandas as pd
 from .. import UserError, personas
 from ..stats import agreement, intervals
 from .baselines import LOGIT, MAJORITY
+from .designs import OWN
 
 ITEM = intervals.ITEM
 KAPPA = ["estimate", "low", "high"]  # columns of `agreement.coefficients`
@@ -158,5 +159,35 @@ def findings(table: pd.DataFrame, model: str) -> pd.DataFrame:
     }
     rows |= {claim: _kappa(own, one, other)[columns] for claim, (one, other) in pairs.items()}
     result = pd.DataFrame([list(row) for row in rows.values()], pd.Index(rows, name="claim"), columns)
-    result = result.astype(dict.fromkeys(KAPPA, float))
+    result = result.astype(dict.fromkeys(KAPPA, float) | {"n": int})
     return result.assign(shown=np.select([result["low"] > 0, result["high"] < 0], ["yes", "no"], "open"))
+
+
+def headline(model: str, scores: pd.DataFrame, claims: pd.DataFrame, true: pd.DataFrame, title: str) -> str:
+    """Return the finding about a model in two sentences, also if parts of it are missing.
+
+    Args:
+        model: its name.
+        scores: result of `yardsticks`.
+        claims: result of `findings` for this model.
+        true: result of `designs.faithful`.
+        title: of the survey, as in `respondents.Survey`.
+    """
+    said = "No choice between answers for two opposite people could be scored."
+    if (model, OWN) in true.index and (own := true.loc[(model, OWN)])["n"]:
+        said = (
+            f"Between answers for two opposite people, {model} chooses the one written for the person it plays in "
+            f"{_share(own)} of {own['n']:.0f} choices (chance: 50%)."
+        )
+    right, majority, reach = (scores.loc[source] for source in (model, MAJORITY, LOGIT))
+    return (
+        f"{said} In the place of respondents of the {title} it gives {_share(right)} of {right['n']:.0f} answers (majority "
+        f"{majority['rate']:.0%}, logit {reach['rate']:.0%}). Of {len(claims)} claims for it, "
+        f"{(claims['shown'] == 'yes').sum()} are supported and {(claims['shown'] == 'no').sum()} refuted."
+    ).replace("nan%", "an unknown share")
+
+
+def _share(row: pd.Series) -> str:
+    """Return a rate and its interval as text."""
+    interval = f" [{row['low']:.0%}, {row['high']:.0%}]" if pd.notna(row["low"]) else ""
+    return f"{row['rate']:.0%}{interval}"

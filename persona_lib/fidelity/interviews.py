@@ -155,12 +155,15 @@ def compare(
         orders, seed, templates: as in `ask`.
 
     Returns:
-        The rows of `ask`, `baselines.majority` and `baselines.logit` together.
+        The rows of `ask`, `baselines.majority` and `baselines.logit` together, with a column `item` (what the question
+        is about, with the survey's name and year).
     """
     asked = [ask(few, model, persona, orders, seed, templates) for model in models for persona in (True, False)]
     predicted = [majority(survey), logit(survey, seed=seed)]
     shared = [rows[rows[personas.ID].isin(few.people.index)] for rows in predicted]
-    return pd.concat([*asked, *shared], ignore_index=True)
+    table = pd.concat([*asked, *shared], ignore_index=True)
+    table.insert(2, "item", table["prompt_id"].map(survey.questions.set_index("prompt_id")["item"]))
+    return table
 
 
 def with_groups(table: pd.DataFrame, survey: Survey, by: str) -> pd.DataFrame:

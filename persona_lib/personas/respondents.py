@@ -28,11 +28,13 @@ COARSE = {
 class Survey(NamedTuple):
     """Respondents and their answers.
 
-    `people`: index `persona_id`, columns named like a persona's attributes. `questions`: columns `prompt_id`, `prompt`.
-    `options`: the possible answers, in the survey's order. `answers`: columns `persona_id`, `prompt_id`, `answer`
-    (missing where the respondent gave no answer).
+    `title`: the survey's short name and year. `about`: its source. `people`: index `persona_id`, columns named like a
+    persona's attributes. `questions`: columns `prompt_id`, `prompt`, `item` (what it is about, after the survey's
+    title). `options`: the possible answers, in the survey's order. `answers`: columns `persona_id`, `prompt_id`,
+    `answer` (missing where the respondent gave no answer).
     """
 
+    title: str
     about: str
     people: pd.DataFrame
     questions: pd.DataFrame
@@ -56,16 +58,17 @@ def load(name: str) -> Survey:
     for attribute, source in form["persona"].items():
         attributes[attribute] = _decoded(table[source["column"]], source.get("codes"))
     people = pd.DataFrame(attributes).set_index(index)
-    prompts: dict[str, str] = {}
-    answered = {}
+    title = form["title"]
+    questions, answered = [], {}
     for item, about in form["questions"].items():
-        prompts[f"{name}-{item}"] = form["asks"].format(about)
-        answered[f"{name}-{item}"] = _decoded(table[item], form["options"])
-    questions = pd.DataFrame({"prompt_id": list(prompts), "prompt": list(prompts.values())})
+        prompt_id = f"{title.lower().replace(' ', '-')}-{item}"
+        questions.append([prompt_id, form["asks"].format(about), f"{title}: {about}"])
+        answered[prompt_id] = _decoded(table[item], form["options"])
     wide = pd.DataFrame(answered).set_index(index)  # people x questions
     answers = wide.reset_index().melt(ID, var_name="prompt_id", value_name="answer")
     options = tuple(str(option) for option in form["options"].values())
-    return Survey(form["about"], people, questions, options, answers)
+    asked = pd.DataFrame(questions, columns=["prompt_id", "prompt", "item"], dtype="str")
+    return Survey(title, form["about"], people, asked, options, answers)
 
 
 def _gss() -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from persona_lib import UserError
-from persona_lib.fidelity import baselines, caricature, evaluation, interviews
+from persona_lib.fidelity import OWN, baselines, caricature, evaluation, interviews
 from persona_lib.model import Choices
 from persona_lib.personas import describe, respondents
 
@@ -52,12 +52,26 @@ def gss() -> respondents.Survey:
 
 def test_the_gss_has_its_respondents_and_their_answers_as_published(gss):
     assert len(gss.people) == 2348 and len(gss.questions) == 18 and gss.people.index.is_unique
-    shares = gss.answers.query("prompt_id == 'gss-nateduc'")["answer"].value_counts()
+    shares = gss.answers.query("prompt_id == 'gss-2018-nateduc'")["answer"].value_counts()
     assert shares.to_dict() == {"Too little": 1789, "About the right amount": 403, "Too much": 134}
     first = gss.people.loc["gss-1"]
     assert "age: 43\nsex: Male\nrace: White\neducation: Associate's degree" in describe(first)
     assert "political views: Not very strong Republican" in describe(first)
     assert (gss.people["political views"] == "Strong Democrat").sum() == 379
+
+
+def test_every_item_is_named_with_its_survey_and_year_and_asked_as_of_that_year(anes, gss):
+    for survey, title in ((anes, "ANES 1996"), (gss, "GSS 2018")):
+        assert survey.title == title and survey.questions["item"].str.startswith(f"{title}: ").all()
+        assert (
+            survey.questions["item"].is_unique
+            and survey.questions["prompt_id"].str.startswith(title.lower().replace(" ", "-")).all()
+        )
+        assert survey.questions["prompt"].str.startswith(f"It is {title[-4:]}. ").all()
+    few = respondents.sample(anes, 5)
+    table = interviews.compare(anes, few, [StandIn(partisan)])
+    assert table["item"].eq("ANES 1996: Whom do you expect to vote for as President?").all()
+    assert evaluation.yardsticks(table, "item")["n"].eq(5).all()
 
 
 def test_the_small_case_needs_no_extra_and_knows_the_vote(anes):
@@ -165,10 +179,11 @@ def drawn_people(n: int = 60, questions: int = 10, seed: int = 0) -> respondents
     views = pd.Series(rng.choice(["Strong Democrat", "Strong Republican"], n), names).where(np.arange(n) > 1)
     asked = pd.DataFrame({"prompt_id": [f"q{i}" for i in range(questions)]})
     asked["prompt"] = "Question " + asked["prompt_id"] + "?"
+    asked["item"] = "Made up 2001: " + asked["prompt_id"]
     answers = pd.MultiIndex.from_product([names, asked["prompt_id"]]).to_frame(index=False)
     answers["answer"] = pd.Series(rng.choice(["Yes", "No"], len(answers)), dtype="str")
     people = pd.DataFrame({"age": age, "political views": views.astype("str")}, names)
-    return respondents.Survey("made up", people, asked, ("Yes", "No"), answers)
+    return respondents.Survey("Made up 2001", "made up", people, asked, ("Yes", "No"), answers)
 
 
 @pytest.fixture(scope="module")
@@ -339,3 +354,20 @@ def test_of_a_single_question_the_difference_is_about_that_question_and_its_resp
     scores = [part["score"].to_numpy() for part in parts]
     assert row["n"] == 944 and row["difference"] == pytest.approx(scores[0].mean() - 551 / 944)
     assert row["note"] == "" and 0 < row["high"] - row["low"] < 0.1, "one question is not one cluster"
+
+
+def scores(rate: float, n: int = 40) -> pd.DataFrame:
+    row = {"n": n, "rate": rate, "low": rate - 0.1, "high": rate + 0.1}
+    return pd.DataFrame([row] * 3, index=["m", baselines.MAJORITY, baselines.LOGIT])
+
+
+def test_the_headline_says_n_intervals_and_what_is_missing():
+    claims = pd.DataFrame({"shown": ["yes", "no", "open"]})
+    true = pd.DataFrame({"n": 20, "rate": 0.75, "low": 0.5, "high": 0.9}, pd.MultiIndex.from_tuples([("m", OWN)]))
+    said = evaluation.headline("m", scores(0.5), claims, true, "GSS 2018")
+    assert "written for the person it plays in 75% [50%, 90%] of 20 choices (chance: 50%)" in said
+    assert "respondents of the GSS 2018 it gives 50% [40%, 60%] of 40 answers (majority 50%, logit 50%)" in said
+    assert said.endswith("Of 3 claims for it, 1 are supported and 1 refuted.")
+    said = evaluation.headline("m", scores(np.nan, 0), claims, true.assign(n=0), "GSS 2018")
+    assert said.startswith("No choice between answers for two opposite people could be scored. In the place")
+    assert "an unknown share of 0 answers" in said and "nan" not in said
