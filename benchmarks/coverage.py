@@ -146,7 +146,8 @@ def false_alarms(studies: int, attributes: int = 33, seed: int = 2) -> pd.Series
         shared = rng.uniform(-0.15, 0.15, 20)[items["persona_id"]] + rng.uniform(-0.15, 0.15, 20)[items["prompt_id"]]
         own = rng.uniform(-0.15, 0.15, (len(names), 20))[:, items["persona_id"]]
         score = (rng.random((len(names), len(items))) < 0.5 + shared + own).astype(float)
-        found = intervals.paired_differences(table.assign(score=score.ravel()), "hidden", against=names[0])
+        pairs = [(name, names[0]) for name in names[1:]]
+        found = intervals.paired_differences(table.assign(score=score.ravel()), "hidden", pairs=pairs)
         alarms.append([(found["p"] < 0.05).any(), (found["p_holm"] < 0.05).any()])
     return pd.Series(np.mean(alarms, axis=0), ["uncorrected", "Holm"])
 

@@ -1,10 +1,11 @@
 """Audits of judges: how far verdicts depend on what should not matter, and what that changes in a ranking.
 
-The audits cover position, length, the judge's own writing, chance and the form of the profile. Each one uses verdicts
-that a run has anyway, or asks the same question once more.
+The audits cover position, length, the judge's own writing, chance, the form of the profile, and the wording of the
+critic's instruction. Each one uses verdicts that a run has anyway, or asks the same question once more.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,9 @@ from ..stats import intervals
 from .verdicts import critic, prefer, scored, won
 
 ITEM = intervals.ITEM
+AS_RUN = "as in the run"
+# Other instructions to the critic that should change nothing, by the name of their template.
+WORDINGS = {"critic_revise_first": "revise named first", "critic_reworded": "criteria in other words"}
 FIRST_ONLY, TIES, BOTH = "first order only", "both orders, a flip is a tie", "both orders, mean probability"
 
 
@@ -153,6 +157,76 @@ def forms(
         score = scored(judged["choice"])
         parts.append(judged.assign(prompt_id=pairs["prompt_id"], form=name, score=score))
     return pd.concat(parts, ignore_index=True)
+
+
+def critics(
+    judge: LanguageModel,
+    answers: pd.DataFrame,
+    people: pd.DataFrame,
+    kinds: Sequence[tuple[profiles.Form, int | None]],
+    templates: str | None = None,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Put the same answers to the critic in ways that should not matter: other wordings, other forms of the profile.
+
+    Args:
+        judge: the critic.
+        answers: as in `judges.critic`, with `persona_id`, `prompt_id`, `model` and `condition`.
+        people: personas, index `persona_id`.
+        kinds: as in `forms`.
+        templates: folder with a `critic.txt` of the user's own. It needs the other wordings (WORDINGS) beside it: the
+            built-in ones would differ in more than the wording.
+        settings: `critique_words` and `probabilities` of `judges.critic`.
+
+    Returns:
+        One row per answer and way, the run's own way first: `persona_id`, `prompt_id`, `model`, `condition`, `way`, and
+        the columns of `judges.critic`.
+    """
+    asked = people.loc[answers["persona_id"].unique()]
+    ways = [(AS_RUN, answers, "critic"), *((way, answers, template) for template, way in WORDINGS.items())]
+    for form, seed in kinds:
+        told = answers.assign(profile=answers["persona_id"].map(profiles.texts(asked, form, seed)))
+        ways.append((f"profile as {form}" if seed is None else f"profile as {form}, order {seed}", told, "critic"))
+    parts = []
+    for way, told, template in ways:
+        if _has(templates, "critic") and not _has(templates, template):
+            reason = f"no {template}.txt beside the critic.txt of your own"
+            judged = critic(judge, told.head(0), **settings).reindex(told.index)
+            judged = judged.assign(judge=judge.name, judge_failure=reason)
+        else:
+            judged = critic(judge, told, templates, template=template, **settings)
+        parts.append(answers[[*ITEM, "model", "condition"]].assign(way=way).join(judged))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _has(templates: str | None, name: str) -> bool:
+    """Return whether the user's folder has a template."""
+    return templates is not None and (Path(templates) / f"{name}.txt").is_file()
+
+
+def shifts(judged: pd.DataFrame) -> pd.DataFrame:
+    """Compute how many verdicts change, and by how much each condition's rate does, when the critic is asked otherwise.
+
+    Args:
+        judged: as returned by `critics`, of one writer.
+
+    Returns:
+        One row per way other than the run's own and condition: `way`, `condition`, `n` (answers scored in both ways),
+        `failed`, `changed` (verdicts that differ), `kept` (the share in the run's own way, of those answers), and of
+        the change of that share `difference`, `low`, `high`, `p`, `p_holm` (corrected over all rows), `note` as in
+        `stats.paired_differences`.
+    """
+    rows = []
+    for way in [way for way in judged["way"].unique() if way != AS_RUN]:
+        for condition, own in judged[judged["way"].isin([AS_RUN, way])].groupby("condition", sort=False):
+            wide = own.pivot(index=ITEM, columns="way", values="score")  # items x ways
+            change = (wide[way] - wide[AS_RUN]).astype(float)
+            counts = {"changed": int((change.dropna() != 0).sum()), "kept": wide[AS_RUN][change.notna()].mean()}
+            rows.append({"way": way, "condition": condition} | intervals.difference(change) | counts)
+    columns = ["way", "condition", "n", "failed", "changed", "kept", "difference", "low", "high", "p", "note"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(10, "p_holm", intervals.corrected(table["p"]))
+    return table
 
 
 def padded(pairs: pd.DataFrame, filler: str) -> pd.DataFrame:

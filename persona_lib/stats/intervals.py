@@ -4,6 +4,7 @@ Several answers share a persona and several share a prompt, so items are cluster
 `benchmarks/coverage.py` simulates how often the intervals cover the truth.
 """
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ FEW = 8  # clusters of equal weight; with fewer, the coverage of the intervals d
 # simulation: with a smaller one, intervals are too short where neither persona nor prompt matters; with a larger one,
 # they are too long there.
 FLOOR = 0.5
+_DIFFERENCE = ["n", "failed", "difference", "low", "high", "p", "note"]
 
 
 def rates(table: pd.DataFrame, by: str | list[str], value: str = "score") -> pd.DataFrame:
@@ -69,42 +71,42 @@ def wilson(share: float, n: float, t: float) -> tuple[float, float]:
     return proportion_confint(share * n, n, alpha=alpha, method="wilson") if n > 0 else (np.nan, np.nan)
 
 
-def paired_differences(table: pd.DataFrame, by: str, value: str = "score", against: str | None = None) -> pd.DataFrame:
+def paired_differences(
+    table: pd.DataFrame,
+    by: str,
+    value: str = "score",
+    pairs: Sequence[tuple[str, ...]] | None = None,
+) -> pd.DataFrame:
     """Compare the means of pairs of groups on the same persona x prompt items, and test the differences.
 
     Args:
         table: as in `rates`; each item at most once per group.
         by: column of the groups.
         value: the score, from 0 to 1.
-        against: compare each other group with this one only; by default compare all pairs.
+        pairs: which groups to compare, each a minuend and a subtrahend; by default all pairs.
 
     Returns:
         One row per pair: `minuend`, `subtrahend`, `n` (items scored in both), `failed` (items with a row in either
         group that are not scored in both), `difference` of the means, `low`, `high`, `p` (of no difference), `p_holm`
         (corrected over all rows), `note` as in `rates`. The interval is Bonett and Price's (2012) for paired
         proportions, at the effective sample size: it keeps a width where all items agree. `p` is where such an interval
-        would touch 0, with a variance not below that of independent items: tests of a family need the far tail, where
-        underestimated variances matter most.
+        would touch 0, with a variance not below that of independent items, as tests of a family need the far tail.
 
     Raises:
-        UserError: as `rates`; an item has two rows in a group; `against` is not a group.
+        UserError: as `rates`; an item has two rows in a group; a pair names no group.
     """
     wide = side_by_side(table, by, value)  # items x groups
     asked = have_rows(table, by)  # items x groups
     groups = list(table[by].dropna().unique())
-    if against is not None and against not in groups:
-        raise UserError(f"{by} has no group {against!r}: take one of {', '.join(map(str, groups))}")
-    if against is None:
-        pairs = list(combinations(groups, 2))
-    else:
-        pairs = [(against, group) for group in groups if group != against]
+    pairs = [pair[::-1] for pair in combinations(groups, 2)] if pairs is None else pairs
+    if unknown := [group for pair in pairs for group in pair if group not in groups]:
+        raise UserError(f"{by} has no group {unknown[0]!r}: take one of {', '.join(map(str, groups))}")
     rows = []
-    for first, second in pairs:
+    for second, first in pairs:
         in_either = asked[[first, second]].any(axis=1)
         found = difference((wide[second] - wide[first])[in_either])
         rows.append({"minuend": second, "subtrahend": first} | found)
-    names = ["minuend", "subtrahend", "n", "failed", "difference", "low", "high", "p", "note"]
-    result = pd.DataFrame(rows, columns=names)
+    result = pd.DataFrame(rows, columns=["minuend", "subtrahend", *_DIFFERENCE])
     result.insert(8, "p_holm", corrected(result["p"]))
     return result
 

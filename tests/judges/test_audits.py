@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, personas
+from persona_lib import UserError, personas, templates
 from persona_lib.judges import audits, rankings
 from persona_lib.model import Model
 
@@ -191,3 +191,55 @@ def test_padded_pairs_are_the_base_answer_against_itself_with_a_filler():
     assert found.drop(columns=["chosen", "pair_id"]).equals(PAIRS.drop(columns=["chosen", "pair_id"]))
     missing = audits.padded(PAIRS.assign(rejected=pd.Series(None, dtype="str")), "Well.")
     assert missing["chosen"].isna().all(), "an answer that failed is not made up"
+
+
+def fickle(body: dict) -> dict:
+    """A critic that keeps all, but revises if `revise` is named first, or what it reads of prose in other words."""
+    system = body["messages"][0]["content"]
+    worse = system.index('"revise"') < system.index('"keep"') or "in prose" in system or "reader" in system
+    said = "revise" if worse and "good" not in body["messages"][-1]["content"] else "keep"
+    return completion(json.dumps({"critique": "x", "grade": 3, "verdict": said}))
+
+
+AUDITED = pd.concat([ANSWERS.assign(condition=c, model="m", answer=f"{c} so.") for c in ("good", "direct")])
+
+
+def test_a_critic_that_hangs_on_its_instruction_shows_by_condition():
+    answers = AUDITED.reset_index(drop=True).assign(
+        profile=lambda t: t["persona_id"].map(PEOPLE["age"].map("age: {}".format))
+    )
+    with Endpoint(fickle) as endpoint:
+        rows = audits.critics(Model("m", endpoint.url), answers, PEOPLE, [("prose", None)], critique_words=20)
+    assert len(endpoint.requests) == 4 * 4 == len(rows)
+    assert rows["way"].unique().tolist() == [audits.AS_RUN, *audits.WORDINGS.values(), "profile as prose"]
+    assert rows["judge_template"].nunique() == 3 and "at most 20 words" in str(endpoint.requests[0])
+    table = audits.shifts(rows).set_index(["way", "condition"])
+    assert len(table) == 3 * 2 and (table["kept"] == 1).all() and (table["n"] == 2).all()
+    for way in audits.WORDINGS.values():
+        assert table.loc[(way, "direct"), ["changed", "difference"]].tolist() == [2, -1]
+        assert table.loc[(way, "good"), ["changed", "difference"]].tolist() == [0, 0]
+    assert (table.loc["profile as prose", "changed"] == 0).all()
+    assert "p_holm" in table and table["note"].eq("").sum() == 0
+
+
+def test_other_wordings_of_a_critic_of_the_users_own_must_be_the_users_too(tmp_path):
+    (tmp_path / "critic.txt").write_text((templates.FOLDER / "critic.txt").read_text())
+    (tmp_path / "critic_reworded.txt").write_text((templates.FOLDER / "critic_reworded.txt").read_text())
+    answers = AUDITED.reset_index(drop=True)
+    with Endpoint(fickle) as endpoint:
+        rows = audits.critics(Model("m", endpoint.url), answers, PEOPLE, [], str(tmp_path))
+    assert len(endpoint.requests) == 8
+    unasked = rows[rows["way"] == "revise named first"]
+    assert unasked["score"].isna().all() and len(unasked) == 4
+    assert set(unasked["judge_failure"]) == {"no critic_revise_first.txt beside the critic.txt of your own"}
+    table = audits.shifts(rows).set_index(["way", "condition"])
+    assert table.loc["revise named first", "failed"].tolist() == [2, 2]
+
+
+def test_both_orders_of_the_verdicts_differ_in_nothing_else():
+    one, other = (templates.load(name).parts for name in ("critic", "critic_revise_first"))
+    first, second = one[0][1].template.splitlines(), other[0][1].template.splitlines()
+    assert first[:-1] == second[:-1] and one[1][1].template == other[1][1].template
+    assert first[-1].index("$keep") < first[-1].index("$revise") and second[-1].index("$revise") < second[-1].index(
+        "$keep"
+    )

@@ -126,10 +126,10 @@ def test_an_item_that_neither_group_of_a_pair_was_asked_did_not_fail():
     assert found["n"].tolist() == [10, 8, 8] and found["failed"].tolist() == [10, 12, 2]
 
 
-def test_differences_can_be_against_one_group_and_a_planted_one_is_found():
+def test_differences_can_be_of_chosen_pairs_and_a_planted_one_is_found():
     rng, table = np.random.default_rng(0), items(30, 20, ("all", "x", "y"))
     table["score"] = (rng.random(len(table)) < np.where(table.condition == "x", 0.35, 0.5)).astype(float)
-    result = paired_differences(table, "condition", against="all").set_index("minuend")
+    result = paired_differences(table, "condition", pairs=[("x", "all"), ("y", "all")]).set_index("minuend")
     assert list(result.index) == ["x", "y"] and (result["subtrahend"] == "all").all()
     assert result.loc["x", "p_holm"] < 0.01 < result.loc["y", "p_holm"]
     assert result.loc["x", "p_holm"] == pytest.approx(2 * result.loc["x", "p"])
@@ -184,4 +184,4 @@ def test_a_table_without_rows_has_rates_without_rows(by):
 )
 def test_a_table_that_cannot_be_scored_is_refused_in_one_line(change, message):
     with pytest.raises(UserError, match=message):
-        paired_differences(change(items(3, 3, ("a",)).assign(score=1.0)), "condition", against="a")
+        paired_differences(change(items(3, 3, ("a",)).assign(score=1.0)), "condition", pairs=[("b", "a")])

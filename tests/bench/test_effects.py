@@ -1,0 +1,70 @@
+"""Contrasts of conditions: section 5's come first, all are one family, and what was not asked for is left out."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from persona_lib import bench
+from persona_lib.bench import effects
+
+ASKED = ["baseline", "direct", "chain_of_thought", "summary", "other_persona", "baseline_brief"]
+KEPT = dict(zip(ASKED, [0.1, 0.4, 0.4, 0.8, 0.2, 0.1], strict=True))
+
+
+def results(conditions=ASKED, models=("m",), n: int = 20) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = [
+        {"persona_id": f"p{i}", "prompt_id": f"q{j}", "model": model, "condition": condition,
+         "score": float(rng.random() < KEPT.get(condition, 0.5)), "graded": 0.5}
+        for model, condition, i, j in product(models, conditions, range(n), range(n // 2))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_the_primary_contrasts_come_first_and_the_family_is_corrected_as_a_whole():
+    found = bench.contrasts(results(models=("m", "n")))
+    own = found[found["model"] == "m"]
+    names = list(zip(own["minuend"], own["subtrahend"], strict=True))
+    assert names[:3] == [("summary", "direct"), ("chain_of_thought", "direct"), ("direct", "other_persona")]
+    assert names[3:] == [(c, "baseline") for c in ASKED if c != "baseline"]
+    assert own["primary"].tolist() == [True] * 3 + [False] * 5 and len(found) == 16
+    assert found["p_holm"].min() == pytest.approx(16 * found["p"].min()), "Holm over both models' contrasts"
+    truth = [KEPT[a] - KEPT[b] for a, b in names]
+    assert ((own["low"] <= truth) & (truth <= own["high"])).sum() >= 7
+    assert own.loc[own["minuend"] == "summary", "low"].gt(0).all()
+
+
+def test_another_score_is_compared_in_the_same_way():
+    assert (bench.contrasts(results(), value="graded")["difference"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        (["direct", "summary"], [("summary", "direct")]),
+        (["baseline", "poem"], [("poem", "baseline")]),
+        (["poem", "rhyme", "direct"], [("rhyme", "poem"), ("direct", "poem")]),
+        (["other_persona", "direct"], [("direct", "other_persona")]),
+        (["summary", "baseline", "direct"], [("summary", "direct"), ("summary", "baseline"), ("direct", "baseline")]),
+        (["direct"], []),
+    ],
+)
+def test_conditions_that_were_not_asked_for_are_left_out_and_own_ones_are_compared(conditions, expected):
+    assert effects.pairs(conditions) == expected
+    found = bench.contrasts(results(conditions, n=4))
+    assert list(zip(found["minuend"], found["subtrahend"], strict=True)) == expected
+    assert found["p_holm"].notna().all()
+
+
+def test_contrasts_read_as_text_with_their_intervals():
+    found = bench.contrasts(results())
+    said = bench.said(found[found["primary"]])
+    assert (
+        said.startswith("summary − direct +")
+        and "chain of thought − direct" in said
+        and said.count("95% interval") == 3
+    )
+    assert bench.said(found.head(0)) == "no primary contrast was asked for"
+    assert bench.said(bench.contrasts(results().assign(score=np.nan)).head(1)) == "summary − direct not estimable"
