@@ -201,33 +201,40 @@ def known_truths(
     return table.assign(true=1 - (1 - table["share"]) ** table["k"], reported=1 - (1 - seen) ** table["k"])
 
 
-def headline(table: pd.DataFrame, texts: pd.DataFrame) -> str:
-    """Return the finding in one sentence, also if parts are missing.
+def headline(table: pd.DataFrame, texts: pd.DataFrame, critic: str = "the critic") -> str:
+    """Return the finding in a sentence per group, also if parts are missing.
 
     Args:
         table: result of `curves`.
-        texts: result of `distinct`.
+        texts: result of `distinct`, of the same groups.
+        critic: name of the judge.
     """
-    last = table[table["k"] == table["k"].max()].dropna(subset="rate")
+    by = list(texts.index.names)
+    most, least = table["k"].max(), table["k"].min()
+    last = table[table["k"] == most].dropna(subset="rate")
     if last.empty:
-        return f"pass@{table['k'].max()} is not estimable: no item has as many samples with a verdict."
-    first = table[(table["measure"] == "pass@k") & (table["k"] == table["k"].min())]["rate"]
-    best, worst = (last.loc[last["measure"] == name, "rate"] for name in ("pass@k", "pass^k"))
-    k = last["k"].iloc[0]
-    one = table["k"].min()
-    items = last["n"].max()
-    ranges = [_range(values) for values in (first, best, worst)]
-    return (
-        f"Over {items} items, the critic would keep {ranges[0]} of answers at k = {one}, at least one of {k} for "
-        f"{ranges[1]} of items and all {k} for {ranges[2]}; {_range(texts['rate'])} of an item's samples are distinct."
-    )
+        return f"pass@{most} is not estimable: no item has as many samples with a verdict."
+    said = []
+    for group, own in table.groupby(by, sort=False):
+        rows = own.set_index(["measure", "k"])
+        one, any_, all_ = (_share(rows.loc[key]) for key in (("pass@k", least), ("pass@k", most), ("pass^k", most)))
+        n = rows.loc[("pass@k", most), "n"]
+        name = ", ".join(str(part).replace("_", " ") for part in group)
+        share = texts["rate"][group if len(by) > 1 else group[0]]
+        distinct_ = "an unknown share" if pd.isna(share) else f"{share:.0%}"
+        said.append(
+            f"{name}: over {n} items, {critic} would keep {one} of answers at k = {least}, at least one of {most} for "
+            f"{any_} of items and all {most} for {all_}; {distinct_} of an item's samples are distinct."
+        )
+    return " ".join(said)
 
 
-def _range(shares: pd.Series) -> str:
-    """Return the shares of several groups as one text."""
-    low = f"{shares.min():.0%}"
-    high = f"{shares.max():.0%}"
-    return low if low == high else f"{low} to {high}"
+def _share(row: pd.Series) -> str:
+    """Return a share with its interval as text."""
+    if pd.isna(row["rate"]):
+        return "an unknown share"
+    known = pd.notna(row["low"])
+    return f"{row['rate']:.0%}" + (f" (95% interval {row['low']:.0%} to {row['high']:.0%})" if known else "")
 
 
 def _passed(samples: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:

@@ -112,8 +112,13 @@ def test_the_share_of_distinct_samples_tells_a_model_that_gives_one_answer_to_ev
     same, other = distinct(table.assign(answer="yes"), ["condition"]), table.assign(answer=table.index.astype(str))
     assert same["rate"].tolist() == [0.25] and same["n"].tolist() == [6]
     assert distinct(other, ["condition"])["rate"].tolist() == [1.0]
-    said = headline(curves(other, ["condition"], ks=[1, 4]), distinct(other, ["condition"]))
-    assert said.startswith("Over 6 items") and said.endswith("; 100% of an item's samples are distinct.")
+    said = headline(curves(other, ["condition"], ks=[1, 4]), distinct(other, ["condition"]), "gpt")
+    assert said.startswith("direct: over 6 items, gpt would keep ") and "(95% interval " in said
+    assert said.endswith("; 100% of an item's samples are distinct.")
+    both = pd.concat([other.assign(model="m"), other.assign(model="n", score=1.0)])
+    by = ["model", "condition"]
+    said = headline(curves(both, by, ks=[1, 4]), distinct(both, by))
+    assert "m, direct: over 6 items" in said and "n, direct: over 6 items, the critic would keep 100%" in said
 
 
 def test_samples_that_are_all_one_of_three_leave_an_interval_of_some_width():
