@@ -6,7 +6,7 @@ figures share is in `style`.
 """
 
 from . import bench, fidelity, intersections, judges, personas, preferences, prompts
-from .scores import differences, rates
+from .scores import differences, rates, shifts
 
 __all__ = [
     "bench",
@@ -18,4 +18,5 @@ __all__ = [
     "preferences",
     "prompts",
     "rates",
+    "shifts",
 ]

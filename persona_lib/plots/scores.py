@@ -1,14 +1,19 @@
 """Draw the figures that most notebooks share: rates and paired differences, with their intervals."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator
+from matplotlib.ticker import MaxNLocator
 
 from . import style
 
+Beside = tuple[str, str, pd.DataFrame]  # the name of the score, of another score, and that one's table
+SHIFT = 0.15  # rows between the marks of two scores
 
-def rates(table: pd.DataFrame, title: str, axis: str, mark: float | None = None) -> Axes:
+
+def rates(table: pd.DataFrame, title: str, axis: str, mark: float | None = None, beside: Beside | None = None) -> Axes:
     """Draw rates with their 95% intervals, a row per group (Fig. 10 of the paper, with the uncertainty it leaves out).
 
     Args:
@@ -16,9 +21,10 @@ def rates(table: pd.DataFrame, title: str, axis: str, mark: float | None = None)
         title: of the figure.
         axis: what the rate is a share of.
         mark: a rate to compare with, such as chance or the paper's.
+        beside: another score of the same groups, drawn below each rate: the names of both scores, and its table.
     """
     labels = [f"{style.words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
-    ax = _intervals(labels, table["rate"], table["low"], table["high"], title, axis)
+    ax = _intervals(labels, table, "rate", title, axis, beside)
     ax.set_xlim(-0.02, 1.02)
     if mark is not None:
         ax.axvline(mark, color="0.3", linewidth=1)
@@ -27,35 +33,82 @@ def rates(table: pd.DataFrame, title: str, axis: str, mark: float | None = None)
     )
 
 
-def differences(table: pd.DataFrame, title: str, axis: str) -> Axes:
+def differences(table: pd.DataFrame, title: str, axis: str, beside: Beside | None = None) -> Axes:
     """Draw paired differences with their 95% intervals, a row per pair of groups, and the line of no difference.
 
     Args:
-        table: result of `intervals.paired_differences`.
+        table: result of `intervals.paired_differences`, or of `bench.contrasts`, whose primary contrasts are bold.
         title: of the figure.
         axis: what is compared.
+        beside: as in `rates`, with the same pairs of groups.
     """
-    labels = [f"{style.words(r.minuend)} − {style.words(r.subtrahend)}  (n = {r.n})" for r in table.itertuples()]
-    ax = _intervals(labels, table["difference"], table["low"], table["high"], title, axis)
-    ax.axvline(0, color="0.3", linewidth=1)
-    ax.set_xlim(-1.05, 1.05)
-    ax.xaxis.set_major_locator(MultipleLocator(0.5))
+    several = "model" in table and table["model"].nunique() > 1
+    labels = []
+    for row in table.to_dict("records"):
+        name = f"{style.words(row['minuend'])} − {style.words(row['subtrahend'])}  (n = {row['n']})"
+        labels.append(f"{row['model']}: {name}" if several else name)
+    bold = table["primary"].tolist() if "primary" in table else [False] * len(table)
+    ax = _intervals(labels, table, "difference", title, axis, beside)
+    for label, primary in zip(ax.get_yticklabels() if len(table) else [], bold, strict=True):
+        label.set_fontweight("bold" if primary else "normal")
+    _centred(ax, [table] if beside is None else [table, beside[2]])
+    text = "Point: difference on the same items. Line: 95% interval, clustered by persona and prompt."
+    return style.caption(ax, text + " Bold: primary contrasts." * any(bold))
+
+
+def shifts(table: pd.DataFrame, title: str) -> Axes:
+    """Draw by how much each condition's rate changes, and how many verdicts do, if a judge is asked in another way.
+
+    Args:
+        table: result of `judges.audits.shifts`: `way`, `condition`, `n`, `changed`, `difference`, `low`, `high`.
+        title: of the figure.
+    """
+    labels = [
+        f"{style.words(r.way)}: {style.words(r.condition)}  ({r.changed} of n = {r.n} changed)"
+        for r in table.itertuples()
+    ]
+    ax = _intervals(labels, table, "difference", title, "change of the share kept", None)
+    for row in np.flatnonzero(table["way"].ne(table["way"].shift()))[1:].tolist():
+        ax.axhline(row - 0.5, color="0.8", linewidth=0.8)
+    _centred(ax, [table])
     return style.caption(
-        ax, "Point: difference on the same items. Line: 95% interval, clustered by persona and prompt."
+        ax, "Line: 95% interval, clustered by persona and prompt; 'changed' counts verdicts that differ."
     )
 
 
-def _intervals(labels: list[str], values: pd.Series, low: pd.Series, high: pd.Series, title: str, axis: str) -> Axes:
-    """Draw a point and its interval per row, the first row on top."""
-    ax = style.axes(height=1.5 + 0.36 * len(labels))
-    rows = range(len(labels))
-    ax.hlines(rows, low, high, color="C0", linewidth=2)
-    ax.plot(values, rows, "o", color="C0", markersize=8)
-    ax.set_yticks(rows, labels)
+def _centred(ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
+    """Draw the line of no difference in the middle, on a scale that holds the tables' differences and intervals."""
+    reach = pd.concat([table[["difference", "low", "high"]] for table in tables]).abs().max(axis=None)
+    reach = 1.05 if pd.isna(reach) else min(1.05, max(0.1, 1.1 * reach))
+    ax.axvline(0, color="0.3", linewidth=1)
+    ax.set_xlim(-reach, reach)
+    ax.xaxis.set_major_locator(MaxNLocator(5, symmetric=True, steps=[1, 2, 2.5, 5, 10]))
+
+
+def _intervals(
+    labels: Sequence[str], table: pd.DataFrame, value: str, title: str, axis: str, beside: Beside | None
+) -> Axes:
+    """Draw a point and its interval per row, the first row on top, and below each one that of another score."""
+    ax = style.axes(height=1.5 + (0.36 if beside is None else 0.5) * max(len(labels), 1))
+    series = [("", table, "o", "C0", 0.0)]
+    if beside is not None:
+        own, other, second = beside
+        series = [(own, table, "o", "C0", -SHIFT), (other, second, "D", "C1", SHIFT)]
+    for name, drawn, mark, color, shift in series:
+        rows = np.arange(len(drawn)) + shift
+        ax.hlines(rows, drawn["low"], drawn["high"], color=color, linewidth=2)
+        ax.plot(drawn[value], rows, mark, color=color, markersize=8 if beside is None else 6, label=name)
+        for row in rows[drawn[value].isna()].tolist():  # an empty row must say why
+            place = ax.get_yaxis_transform()
+            ax.text(0.02, row, "not estimable", transform=place, va="center", fontsize=8.5, color="0.35")
+    ax.set_yticks(range(len(labels)), [style.plain(label) for label in labels])
     ax.set_ylim(max(1, len(labels)) - 0.5, -0.5)
-    for row in np.flatnonzero(values.isna()).tolist():  # an empty row must say why
-        ax.text(0.02, row, "not estimable", transform=ax.get_yaxis_transform(), va="center", fontsize=9, color="0.35")
-    style.title(ax, title)
+    if beside is None:
+        style.title(ax, title)
+    else:
+        style.legend(ax, title)
+    if not labels:
+        style.blank(ax)
     ax.set_xlabel(axis)
     ax.grid(axis="y", visible=False)
     return ax

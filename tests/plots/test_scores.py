@@ -14,6 +14,11 @@ RATES = pd.DataFrame(
 PAIRED = pd.DataFrame(
     {"minuend": ["direct", "summary"], "subtrahend": "baseline", "n": 8, "difference": [0.25, -0.5]}
 ).assign(low=lambda t: t["difference"] - 0.2, high=lambda t: t["difference"] + 0.2)
+CONTRASTS = PAIRED.assign(model="m", primary=[True, False])
+GRADED = RATES.assign(rate=[0.4, 0.6, None], low=[0.35, 0.5, None], high=[0.5, 0.65, None]).astype({"rate": float})
+SHIFTS = pd.DataFrame(
+    {"way": ["named first"] * 2 + ["as prose"], "condition": ["direct", "chain_of_thought", "direct"], "n": [8, 8, 0]}
+).assign(changed=[2, 0, 0], difference=[-0.25, 0, None], low=[-0.5, -0.1, None], high=[0, 0.1, None])
 FUNNEL = pd.DataFrame(
     {"kept": [8011, 5000, 3868], "out": [0, 3011, 1132], "reason": ["", "not a question", "a $5 question"]},
     index=["all prompts", "questions", "value-laden"],
@@ -29,6 +34,7 @@ REVISIONS = pd.DataFrame({"length gap": [0.1, -0.4, None], "similarity": [0.3, 0
 FULL = {
     "rates": lambda: plots.rates(RATES, "Answers that the critic would keep (writer: local)", "share kept", 0.5),
     "differences": lambda: plots.differences(PAIRED, "A title", "difference"),
+    "shifts": lambda: plots.shifts(SHIFTS, "A title"),
     "funnel": lambda: plots.prompts.funnel(FUNNEL, "A title"),
     "topics": lambda: plots.prompts.topics(TOPICS, "A title"),
     "dependence": lambda: plots.prompts.dependence(SHARES, "A title"),
@@ -36,9 +42,16 @@ FULL = {
 }
 
 
-@pytest.mark.parametrize("name", FULL)
+MORE = {
+    "two scores": lambda: plots.rates(RATES, "A title", "share", beside=("kept", "graded", GRADED)),
+    "two scores' differences": lambda: plots.differences(PAIRED, "A title", "x", ("kept", "graded", PAIRED.iloc[::-1])),
+    "contrasts": lambda: plots.differences(pd.concat([CONTRASTS, CONTRASTS.assign(model="n")]), "A title", "x"),
+}
+
+
+@pytest.mark.parametrize("name", [*FULL, *MORE])
 def test_a_figure_can_be_read(name):
-    assert figures.faults(FULL[name]) == []
+    assert figures.faults((FULL | MORE)[name]) == []
 
 
 def test_every_figure_of_the_modules_is_looked_at():
@@ -60,6 +73,45 @@ def test_a_difference_stands_on_its_side_of_zero():
     ax = FULL["differences"]()
     (points,) = [line for line in ax.lines if line.get_marker() == "o"]
     assert list(points.get_xdata()) == [0.25, -0.5] and "direct − baseline  (n = 8)" in figures.said(ax)
+
+
+def test_the_scale_of_differences_fits_what_is_shown():
+    columns = ["difference", "low", "high"]
+    wide = plots.differences(PAIRED, "A title", "x")
+    narrow = plots.differences(PAIRED.assign(**{c: PAIRED[c] / 5 for c in columns}), "A title", "x")
+    assert wide.get_xlim()[1] == pytest.approx(0.77) and narrow.get_xlim()[1] == pytest.approx(0.154)
+
+
+def test_a_second_score_stands_below_the_first_in_another_colour():
+    ax = MORE["two scores"]()
+    first, second = (line for line in ax.lines if line.get_marker() in "oD")
+    assert list(first.get_xdata())[:2] == [0.5, 0.9] and list(second.get_xdata())[:2] == [0.4, 0.6]
+    assert (first.get_ydata() < second.get_ydata()).all() and first.get_color() != second.get_color()
+    shown = figures.said(ax).split(" | ")
+    assert {"kept", "graded"} <= set(shown) and shown.count("not estimable") == 2
+
+
+def test_primary_contrasts_are_bold_and_models_are_named_where_there_are_several():
+    ax = MORE["contrasts"]()
+    assert [label.get_fontweight() for label in ax.get_yticklabels()] == ["bold", "normal"] * 2
+    shown = figures.said(ax)
+    assert "n: summary − baseline  (n = 8)" in shown and "Bold:\nprimary contrasts." in shown
+    assert "Bold" not in figures.said(FULL["differences"]())
+
+
+def test_what_an_audit_changes_is_told_by_condition():
+    ax = FULL["shifts"]()
+    (points,) = [line for line in ax.lines if line.get_marker() == "o"]
+    assert list(points.get_xdata())[:2] == [-0.25, 0]
+    shown = figures.said(ax)
+    assert "named first: direct  (2 of n = 8 changed)" in shown and "not estimable" in shown
+
+
+@pytest.mark.parametrize(
+    "figure", [lambda: plots.differences(PAIRED.head(0), "T", "x"), lambda: plots.shifts(SHIFTS.head(0), "T")]
+)
+def test_a_table_without_rows_makes_a_figure_that_says_so(figure):
+    assert "nothing to show" in figures.said(figure())
 
 
 def test_bars_are_as_long_as_what_is_counted():
