@@ -11,6 +11,8 @@ import pytest
 import yaml
 from places import ROOT
 
+from persona_lib.runs import notebooks
+
 pytest_plugins = ["pytester"]
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -55,6 +57,51 @@ def test_every_preset_sets_only_parameters_that_its_notebooks_have():
         assert presets.plan(presets.load(name)), name
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_opened_by_hand_runs_as_the_smoke_preset_runs_it(path):
+    preset = yaml.safe_load((ROOT / "params" / "smoke.yaml").read_text())
+    own = notebooks.find(path.stem).parameters
+    given = {name: value for name, value in preset["all"].items() if name in own} | preset["notebooks"][path.stem]
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
+    assert given == {name: plain[name] for name in given}
+
+
+ORDER = [
+    "model",
+    "base_url",
+    "more_models",
+    "judge",
+    "judge_base_url",
+    "prompts",
+    "personas",
+    "use",
+    "n_personas",
+    "n_prompts",
+    "n_items",
+    "words",
+    "working_words",
+    "critique_words",
+    "seed",
+    "templates",
+    "recording",
+    "out",
+]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_parameters_that_notebooks_share_come_in_one_order(path):
+    shared = [name for name in notebooks.find(path.stem).parameters if name in ORDER]
+    if path.stem != "00_explore":  # whose first parameters are its own
+        assert shared == sorted(shared, key=ORDER.index)
+
+
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem >= "02"], ids=lambda path: path.stem)
+def test_a_notebook_that_asks_a_model_ends_with_what_its_run_cannot_say(path):
+    cells = nbformat.read(path, as_version=4).cells
+    (start,) = [i for i, c in enumerate(cells) if c.cell_type == "markdown" and "What this run cannot say" in c.source]
+    assert any(c.cell_type == "code" and c.source.startswith("runs.limits(") for c in cells[start:])
+
+
 def test_every_notebook_follows_the_skeleton():
     for path in NOTEBOOKS:
         cells = nbformat.read(path, as_version=4).cells
@@ -75,7 +122,6 @@ def test_importing_the_package_loads_no_other():
 
 
 WINGS = sorted(p.name for p in (ROOT / "persona_lib").iterdir() if (p / "__init__.py").is_file())
-HANDED_ON = {"Model", "several", "Store"}  # classes that notebooks import by name
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -89,8 +135,12 @@ def test_a_notebook_opens_wings_only_and_uses_what_their_faces_hand_on(path):
             if node.module == "persona_lib":
                 opened |= names
                 assert names <= {*WINGS, "attributes"}, f"{path.name} opens {names - set(WINGS)}"
+                hidden = names & notebooks.find(path.stem).parameters.keys()
+                assert not hidden, f"{path.name} has parameters of this name: import what it needs from {hidden}"
             else:
-                assert node.module.count(".") == 1 and names <= HANDED_ON, f"{path.name} opens a room: {node.module}"
+                assert node.module.count(".") == 1, f"{path.name} opens a room: {node.module}"
+                handed_on = importlib.import_module(node.module).__all__
+                assert names <= set(handed_on), f"{node.module} doesn't hand on {names - set(handed_on)}"
         assert not isinstance(node, ast.Import) or all("persona_lib" not in alias.name for alias in node.names)
     for node in ast.walk(tree):
         if (
