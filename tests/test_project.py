@@ -67,25 +67,10 @@ def test_a_notebook_opened_by_hand_runs_as_the_smoke_preset_runs_it(path):
 
 
 ORDER = [
-    "model",
-    "base_url",
-    "more_models",
-    "judge",
-    "judge_base_url",
-    "prompts",
-    "personas",
-    "use",
-    "n_personas",
-    "n_prompts",
-    "n_items",
-    "words",
-    "working_words",
-    "critique_words",
-    "seed",
-    "templates",
-    "recording",
-    "out",
-]
+    "model", "base_url", "more_models", "judge", "judge_base_url", "prompts", "personas", "use",
+    "n_personas", "n_prompts", "n_items", "words", "working_words", "critique_words",
+    "seed", "templates", "recording", "out",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
