@@ -77,15 +77,15 @@ def dropped(table: pd.DataFrame, title: str) -> Axes:
     names = list(table["attribute"].unique())
     n = table.groupby("attribute", sort=False)["n"].agg(["min", "max"])
     labels = [f"{attribute}  (n = {style.span(r['min'], r['max'])})" for attribute, r in n.iterrows()]
-    ax = style.rows(labels, "share of summaries that drop the attribute", 0.2 + 0.1 * len(models))
+    ax = style.rows(labels, "share of summaries that drop the attribute", 0.13 + 0.1 * len(models))
     for i, model in enumerate(models):
         own = table[table["model"] == model].set_index("attribute").reindex(names)
         rows = pd.Series(range(len(names))) + (i - (len(models) - 1) / 2) * 0.6 / len(models)
         ax.hlines(rows, own["low"], own["high"], color=f"C{i}", linewidth=1.5)
-        of = f", {model}" if len(models) > 1 else ""
-        ax.plot(own["rate"], rows, "o", color=f"C{i}", markersize=5, label=f"judge{of}")
+        ax.plot(own["rate"], rows, "o", color=f"C{i}", markersize=5, label=f"{model}: judge")
         # Large enough to show around a judge's point in the same place.
-        ax.plot(own["lexical"], rows, "D", color=f"C{i}", markersize=9, fillstyle="none", label=f"lexical match{of}")
+        label = f"{model}: lexical match"
+        ax.plot(own["lexical"], rows, "D", color=f"C{i}", markersize=8, fillstyle="none", label=label)
     ax.set_xlim(-0.03, 1.03)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     style.legend(ax, title, columns=2)
@@ -115,10 +115,9 @@ def pass_curves(table: pd.DataFrame, by: Sequence[str], title: str) -> Axes:
             own = table[(names == group) & (table["measure"] == measure)].dropna(subset="rate")
             # Points of one k stand side by side, or their intervals would hide each other.
             x = own["k"] * 2 ** (0.07 * (2 * i + j - len(groups) + 0.5))
-            label = f"{measure}, {group}" if many else measure
             color = f"C{i}" if many else f"C{j}"
             mark = style.MARKS[j]
-            ax.plot(x, own["rate"], marker=mark, markersize=6, color=color, linestyle=dash, label=label)
+            ax.plot(x, own["rate"], marker=mark, markersize=6, color=color, linestyle=dash, label=f"{measure}, {group}")
             ax.vlines(x, own["low"], own["high"], color=color, linewidth=1.5)
     style.legend(ax, title, columns=2)
     n = table.groupby("k")["n"].min()

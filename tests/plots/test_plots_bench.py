@@ -81,6 +81,14 @@ def test_models_have_their_own_colours_and_rows_in_the_figure_of_dropped_attribu
     assert "age  (n = 8)" in figures.said(ax)
 
 
+def test_a_single_writer_is_named_too_and_all_37_attributes_can_be_read():
+    shown = figures.said(plots.bench.pass_curves(curves(0.5), ["condition"], "T"))
+    assert "pass@k, direct" in shown and "pass^k, direct" in shown
+    assert "gpt: judge" in figures.said(plots.bench.dropped(dropped(("gpt",), 0.6), "T"))
+    rows = [dropped(("gpt",), 0.6).head(1).assign(attribute=f"attribute {i}") for i in range(37)]
+    assert figures.faults(lambda: plots.bench.dropped(pd.concat(rows), "T")) == []
+
+
 def test_curves_tell_n_where_it_differs_by_k():
     table = curves(0.5)
     table.loc[table["k"] == 4, "n"] = 3
