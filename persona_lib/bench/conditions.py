@@ -135,10 +135,12 @@ def answered(
         both texts, `working_words` and `answer_words` (missing without the text).
 
     Raises:
-        UserError: two models have the same name, a condition needs another persona and there is only one, or several
-            samples are asked for at temperature 0.
+        UserError: two models have the same name, there is no condition, one needs another persona and there is only
+            one, or several samples are asked for at temperature 0.
     """
     no_twins(writers)
+    if not conditions:
+        raise UserError("there is no condition to answer under: name at least one template, such as direct")
     if samples > 1 and temperature <= 0:
         raise UserError(f"{samples} samples at temperature 0 would be one and the same: set a temperature above 0")
     wanted = {"words": words, "working_words": working_words}
