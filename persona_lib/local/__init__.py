@@ -138,28 +138,33 @@ class Server:
         self.process.stdout.close()
 
 
-_servers: dict[Path, Server] = {}
+_servers: dict[tuple[Path, bool], Server] = {}
 
 
-def serve(path: Path) -> Server:
+def serve(path: Path, embeddings: bool = False) -> Server:
     """Return the server for a GGUF file, started at first use and shared by all models of this process.
+
+    Args:
+        path: of the file.
+        embeddings: a server of its own for embeddings, so that the other one answers as if there were none.
 
     Raises:
         UserError: llama.cpp can't load the file; the message names the log.
     """
     with _STARTING:
-        if path not in _servers or _servers[path].process.poll() is not None:
-            _servers[path] = _started(path)
-            atexit.register(_servers[path].stop)
-        return _servers[path]
+        key = path, embeddings
+        if key not in _servers or _servers[key].process.poll() is not None:
+            _servers[key] = _started(path, embeddings)
+            atexit.register(_servers[key].stop)
+        return _servers[key]
 
 
-def _started(path: Path) -> Server:
+def _started(path: Path, embeddings: bool) -> Server:
     """Start a server in a process of its own, and wait until it has loaded the model."""
-    log = user_cache_path("persona-workbench", ensure_exists=True) / "server.log"
+    log = user_cache_path("persona-workbench", ensure_exists=True) / f"{'embeddings' if embeddings else 'server'}.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "persona_lib.local", str(path)],
+            [sys.executable, "-m", "persona_lib.local", str(path), *(["--embeddings"] if embeddings else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -12,7 +12,7 @@ CONTEXT = 4096  # tokens of prompt and reply together: a profile, a question and
 PROMPT_CACHE_MIB = 512  # llama.cpp's own default is 8 GiB
 
 
-def serve_until_stdin_closes(path: str) -> None:
+def serve_until_stdin_closes(path: str, embeddings: bool = False) -> None:
     """Print the address once the model is loaded, and end when the parent's pipe closes."""
     params = xllamacpp.CommonParams()
     params.model.path = path
@@ -24,6 +24,10 @@ def serve_until_stdin_closes(path: str) -> None:
     params.n_ctx = CONTEXT
     params.cache_ram_mib = PROMPT_CACHE_MIB
     params.ui = False
+    if embeddings:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        params.n_batch = params.n_ubatch = CONTEXT  # a text has to fit into one batch
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()
@@ -33,6 +37,6 @@ def serve_until_stdin_closes(path: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        serve_until_stdin_closes(sys.argv[1])
+        serve_until_stdin_closes(sys.argv[1], embeddings="--embeddings" in sys.argv)
     else:
         print(default_model())

@@ -13,15 +13,16 @@ from .protocol import LanguageModel, Messages, no_twins
 from .reply import Reply
 
 if TYPE_CHECKING:
+    from .embeddings import embed
     from .model import Model, several
 
-__all__ = ["Budget", "Choices", "LanguageModel", "Messages", "Model", "Reply", "no_twins", "several"]
+__all__ = ["Budget", "Choices", "LanguageModel", "Messages", "Model", "Reply", "embed", "no_twins", "several"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load `Model` or `several` at first use."""
-    if name in ("Model", "several"):
-        from . import model  # openai takes a second, and `persona sample` needs none
+    """Load `Model`, `several` or `embed` at first use."""
+    if name in ("Model", "several", "embed"):
+        from . import embeddings, model  # openai takes a second, and `persona sample` needs none
 
-        return getattr(model, name)
+        return getattr(embeddings if name == "embed" else model, name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -95,11 +95,15 @@ class Connection(Endpoint):
             # `extra_body` goes out as it is: the client's own walk through a request takes a third of a call's CPU.
             raw = await client.chat.completions.with_raw_response.create(model=self.name, messages=[], extra_body=body)
         reply = _parsed(raw.text)
-        self._pace.accepted(time.monotonic() - began)
+        self._note_answer(time.monotonic() - began)
+        return reply
+
+    def _note_answer(self, seconds: float) -> None:
+        """Note that a call was answered after so many seconds."""
+        self._pace.accepted(seconds)
         self._failures = 0
         self._refused_since = None
         self._answered = True
-        return reply
 
     def _is_refusal(self, error: Exception) -> bool:
         """Return whether the endpoint refused a call because there are too many; slow down if so.

@@ -53,7 +53,7 @@ class Endpoint:
                 f"no API key for {self.name}: set OPENAI_API_KEY or write it into .env, give a base_url, or use the "
                 "model 'local'"
             )
-        base_url = self.base_url or local.serve(local.gguf(self.name)).base_url
+        base_url = self.base_url or self._served()
         timeout = openai.Timeout(TIMEOUT_S, connect=CONNECT_S)
         http_client = openai.DefaultAioHttpClient(timeout=timeout)
         client = openai.AsyncOpenAI(
@@ -66,6 +66,10 @@ class Endpoint:
             await client.close()
             raise
         return client
+
+    def _served(self) -> str:
+        """Return the address of the embedded server, started at first use."""
+        return local.serve(local.gguf(self.name)).base_url
 
     async def _check(self, client: openai.AsyncOpenAI) -> None:
         """Fail early and clearly if no request can succeed."""
