@@ -86,7 +86,7 @@ def sample(
     if not complete and (balanced or model):
         raise UserError("people who lack census attributes can't be balanced or written by a model: leave both out")
     people, target = _pool(n, seed, source, where, balanced, side)
-    people = people.head(n) if target is None else people.iloc[balance.choose(people, n, target, seed)]
+    people = people.head(n) if target is None else _balanced(people, n, target, seed)
     people = enrichment.complete(people, seed, where, model) if complete else _blank(people)
     people[SPLIT] = split(people.index)
     added = enrichment.COLUMNS if complete else ()
@@ -144,6 +144,21 @@ def _pool(
     first = max(FIRST, min(REFERENCE * n, REFERENCE_MOST)) if balanced else FIRST
     people = _fitting(source, n, wanted, seed, where, first, side)
     return people.head(wanted), balance.of(people) if balanced else None
+
+
+def _balanced(pool: pd.DataFrame, n: int, target: balance.Reference, seed: int) -> pd.DataFrame:
+    """Choose n people of the pool such that those on each side of the split come close to the target's shares.
+
+    How many are on which side is left to chance: as many as among the first n of the pool.
+    """
+    sides = split(pool.index).to_numpy()
+    rows = []
+    for name in SPLITS:
+        of_side = np.flatnonzero(sides == name)
+        n_side = int((sides[:n] == name).sum())
+        if n_side:
+            rows.append(of_side[balance.choose(pool.iloc[of_side], n_side, target, seed)])
+    return pool.iloc[np.sort(np.concatenate(rows))]
 
 
 def _fitting(

@@ -15,7 +15,7 @@ from raters import BEGAN, content, hand_in, items, signed
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from typer.testing import CliRunner
 
-from persona_lib import UserError, annotation, cli, fidelity, files, preferences
+from persona_lib import UserError, annotation, cli, fidelity, files, personas, preferences
 from persona_lib.annotation import assignments
 from persona_lib.annotation import items as stimuli
 
@@ -98,7 +98,7 @@ def test_items_that_cannot_be_rated_are_refused_in_one_line(tmp_path, change, sa
 
 def test_a_negative_seed_is_refused_in_one_line(tmp_path):
     items().to_parquet(tmp_path / "pairs.parquet")
-    drawn = ["--personas", 2, "--questions", 8, "--seed", -1, "--out", tmp_path / "study"]
+    drawn = ["--n-personas", 2, "--questions", 8, "--seed", -1, "--out", tmp_path / "study"]
     result = persona("annotate", "export", "--pairs", tmp_path / "pairs.parquet", *drawn)
     assert result.exit_code == 1 and result.stderr == "error: seed must be a whole number, 0 or more; it is -1.\n"
     with pytest.raises(UserError, match="seed must be a whole number"):
@@ -166,7 +166,7 @@ def test_without_pairs_the_presets_model_writes_them_and_says_how_many_failed(tm
     with Endpoint(answers_of) as endpoint:
         preset = {"name": "mine", "about": "x", "notebooks": {}, "all": {"model": "m", "base_url": endpoint.url}}
         (tmp_path / "mine.yaml").write_text(json.dumps(preset))
-        options = ["--preset", tmp_path / "mine.yaml", "--personas", 3, "--questions", 4, "--out", tmp_path / "s"]
+        options = ["--preset", tmp_path / "mine.yaml", "--n-personas", 3, "--questions", 4, "--out", tmp_path / "s"]
         result = persona("annotate", "export", *options)
     assert result.exit_code == 0, result.stderr
     assert re.match(r"\d+ of 24 pairs give no choice: an answer is missing", result.stdout)
@@ -174,6 +174,32 @@ def test_without_pairs_the_presets_model_writes_them_and_says_how_many_failed(tm
     assert made.groupby("persona_id").size().tolist() == [4] * 3 and len(endpoint.requests) <= 8 * 3
     assert made.groupby("prompt_id")[["first", "second"]].nunique().eq(1).all(axis=None), "one set of pairs for all"
     assert made["profile"].str.contains("^age: ").all() and (made["first"] != made["second"]).all()
+    heldout = preferences.ingredients.questions(train=0)
+    assert set(made["prompt_id"]) <= set(heldout["prompt_id"]) and set(personas.split(made["persona_id"])) == {"test"}
+
+
+def test_people_prompts_and_use_of_the_study_are_those_named(tmp_path):
+    (tmp_path / "who.csv").write_text("persona_id,age,persona_split\nann,40,train\nbob,50,train\ncay,60,test\n")
+    asked = "".join(f"Why {i}?,{'heldout' if i > 7 else 'train'}\n" for i in range(9))
+    (tmp_path / "asked.csv").write_text("prompt,prompt_split\n" + asked)
+    options = ["--n-personas", 2, "--questions", 4, "--raters", 1, "--out", tmp_path / "s"]
+    options += ["--personas", tmp_path / "who.csv", "--prompts", tmp_path / "asked.csv", "--use", "train"]
+    with Endpoint(
+        lambda body: completion(json.dumps(dict.fromkeys(fields_of(body), str(body["messages"]))))
+    ) as endpoint:
+        preset = {"about": "x", "all": {"model": "m", "base_url": endpoint.url, "words": 20, "prompts": "builtin"}}
+        (tmp_path / "mine.yaml").write_text(json.dumps(preset))
+        result = persona("annotate", "export", "--preset", tmp_path / "mine.yaml", *options)
+    assert result.exit_code == 0, result.stderr
+    made = pd.DataFrame(assignments.load(tmp_path / "s").items)
+    assert set(made["persona_id"]) == {"ann", "bob"} and set(made["prompt"]) <= {f"Why {i}?" for i in range(8)}
+    (tmp_path / "p.csv").touch()
+    result = persona("annotate", "export", "--pairs", tmp_path / "p.csv", *options)
+    assert "--prompts and --use choose what a model writes about: leave them out with --pairs" in result.stderr
+
+
+def fields_of(body: dict) -> list[str]:
+    return list(body["response_format"]["json_schema"]["schema"]["properties"])
 
 
 def test_pairs_are_read_from_files_of_each_kind_and_from_a_data_sets_folder(tmp_path):
@@ -188,7 +214,7 @@ def test_pairs_are_read_from_files_of_each_kind_and_from_a_data_sets_folder(tmp_
     for name in ("personas", "prompts"):
         people.to_parquet(tmp_path / "data" / f"{name}.parquet")
     for path, of in [("pairs.csv", "people.parquet"), ("pairs.jsonl", "people.jsonl"), ("data", None)]:
-        table = stimuli.checked(stimuli.read(tmp_path / path, of and tmp_path / of))
+        table = stimuli.checked(stimuli.read(tmp_path / path, of and str(tmp_path / of)))
         assert table["profile"].tolist() == ["age: 40"] * 3 + ["age: 50"] * 3, path
         assert table["second"].tolist() == pairs["chosen"].tolist()
     (tmp_path / "x.txt").touch()
@@ -207,22 +233,26 @@ def test_published_personas_get_their_ids_and_profiles(tmp_path):
     published.assign(age=[40, 50]).to_csv(tmp_path / "people.csv", index=False)
     pairs = pd.DataFrame({"prompt_id": ["q0"], "prompt": ["Why?"], "rejected": ["No."], "chosen": ["Yes."]})
     pairs.to_parquet(tmp_path / "pairs.parquet")
-    table = stimuli.checked(stimuli.read(tmp_path / "pairs.parquet", tmp_path / "people.csv"))
-    people = preferences.ingredients.people(0, path=tmp_path / "people.csv")
+    table = stimuli.checked(stimuli.read(tmp_path / "pairs.parquet", str(tmp_path / "people.csv")))
+    people = preferences.ingredients.people(str(tmp_path / "people.csv"))
     assert table["persona_id"].tolist() == people.index.tolist() and people["age"].tolist() == [40, 50]
     assert table["profile"].tolist() == [
         f"age: {age}\nsex: Female\nincome: 1000\nbig five scores: Openness: High\nideology: Liberal" for age in (40, 50)
     ]
     table = pairs.assign(persona_id=people.index[1])
     table.to_parquet(tmp_path / "pairs.parquet")
-    assert stimuli.read(tmp_path / "pairs.parquet", tmp_path / "people.csv")["profile"].str.startswith("age: 50").all()
+    assert (
+        stimuli.read(tmp_path / "pairs.parquet", str(tmp_path / "people.csv"))["profile"]
+        .str.startswith("age: 50")
+        .all()
+    )
 
 
 def test_ids_that_are_numbers_match_in_files_of_any_kind(tmp_path):
     pairs = items(2, 3).rename(columns={"first": "rejected", "second": "chosen"}).drop(columns="profile")
     pairs.assign(persona_id=[0] * 3 + [1] * 3).to_parquet(tmp_path / "pairs.parquet")
     (tmp_path / "people.csv").write_text("persona_id,age\n0,40\n1,50\n")
-    table = stimuli.read(tmp_path / "pairs.parquet", tmp_path / "people.csv")
+    table = stimuli.read(tmp_path / "pairs.parquet", str(tmp_path / "people.csv"))
     assert table["profile"].tolist() == ["age: 40"] * 3 + ["age: 50"] * 3
 
 
@@ -599,7 +629,9 @@ def persona(*arguments):
 
 def test_a_study_goes_out_and_comes_back_by_two_commands(tmp_path):
     items(3, 12).to_parquet(tmp_path / "pairs.parquet")
-    out = persona("annotate", "export", "--pairs", tmp_path / "pairs.parquet", "--personas", 2, "--out", tmp_path / "s")
+    out = persona(
+        "annotate", "export", "--pairs", tmp_path / "pairs.parquet", "--n-personas", 2, "--out", tmp_path / "s"
+    )
     assert out.exit_code == 0, out.stderr
     assert out.stdout.splitlines()[0] == "8 pages of 10 questions and 2 checks, 4 for each persona, seed 0"
     study = assignments.load(tmp_path / "s")

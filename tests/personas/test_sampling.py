@@ -10,7 +10,7 @@ import pytest
 
 from persona_lib import UserError, personas
 from persona_lib.attributes import CENSUS, COLUMNS, NAMES
-from persona_lib.census import Population, balance, distances
+from persona_lib.census import Population, Records, balance, distances
 from persona_lib.personas import sampling
 
 
@@ -157,11 +157,12 @@ def reference() -> pd.DataFrame:
 def test_the_reference_demographic_is_the_same_everywhere(reference):
     core = reference[[*CENSUS, "persona_split"]]
     hashes = [hashlib.sha256(t.to_csv(lineterminator="\n").encode()).hexdigest()[:16] for t in (core, reference)]
-    assert hashes == ["c16a940cf2c269a1", "9d8537b72cb793e5"]
+    assert hashes == ["0c8b04c08e454f3b", "aedcb62204d02d93"]
 
 
-def test_the_reference_demographic_has_1_000_to_train_and_586_to_test_each_balanced(reference):
-    assert reference["persona_split"].value_counts().to_dict() == {"train": 1_000, "test": 586}
+def test_the_reference_demographic_has_about_586_people_to_test_and_each_side_is_balanced(reference):
+    # 586 are expected; the standard deviation of the count is 19.
+    assert reference["persona_split"].value_counts().to_dict() == {"train": 1_006, "test": 580}
     census = distances.census_shares()
     parts = [reference, *(part for _, part in reference.groupby("persona_split"))]
     away = [distances.tvd(distances.shares(part), census).mean() for part in parts]
@@ -182,3 +183,56 @@ def test_files_hold_the_published_columns_and_the_text(reference, tmp_path):
     assert {type(line["income"]) for line in lines} <= {int, type(None)}
     assert (tmp_path / "p.txt").read_text("utf-8").strip().split("\n\n") == texts
     assert pd.read_csv(tmp_path / "p.csv")["age"].tolist() == few["age"].tolist()
+
+
+# --- the split
+
+
+def test_a_side_is_a_property_of_the_id_in_every_sample(people):
+    pd.testing.assert_series_equal(people["persona_split"], personas.split(people.index))
+    pd.testing.assert_series_equal(personas.split(people.index[::-1])[::-1], people["persona_split"])
+    larger = personas.sample(3_000, seed=3, balanced=False)
+    adults = personas.sample(500, seed=3, where=personas.ADULTS)
+    for other in (larger, adults):
+        both = people.index.intersection(other.index)
+        assert len(both) > 30 and people.loc[both, "persona_split"].equals(other.loc[both, "persona_split"])
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"where": personas.ADULTS}, {"balanced": False}, {"where": "`religion` == 'Jewish'"}]
+)
+def test_people_of_one_side_are_drawn_until_there_are_enough(options):
+    for side in ("train", "test"):
+        drawn = personas.sample(60, seed=5, side=side, **options)
+        assert len(drawn) == 60 and set(drawn["persona_split"]) == {side} and drawn.index.is_unique
+        pd.testing.assert_frame_equal(drawn, personas.sample(60, seed=5, side=side, **options))
+    assert len(personas.sample(1, seed=5, side="test", **options)) == 1
+
+
+def test_a_sample_of_one_side_is_balanced_too():
+    drawn = personas.sample(1_000, side="test")
+    assert distances.tvd(distances.shares(drawn), distances.census_shares()).mean() < 0.004
+
+
+def test_few_real_people_are_drawn_again_until_one_side_has_enough():
+    real = Records(Population.load().sample(12, 1))
+    assert len(personas.sample(20, population=real, side="test")) == 20
+
+
+def test_a_side_that_there_is_not_or_that_nobody_is_on_is_one_line(monkeypatch):
+    with pytest.raises(UserError, match="there is no side 'heldout' of the split: choose one of train, test"):
+        personas.sample(3, side="heldout")
+    monkeypatch.setattr(sampling, "MOST", 100)
+    monkeypatch.setattr(sampling, "split", lambda ids: pd.Series("train", ids))
+    with pytest.raises(UserError, match=r"0 of \d+ people drawn are on the test side, and 3 are needed"):
+        personas.sample(3, side="test", balanced=False)
+
+
+def test_a_files_own_sides_are_kept_in_our_spelling_and_gaps_go_by_the_id():
+    ids = [f"p{i}" for i in range(6)]
+    given = pd.Series(["Train", "unseen", " TEST ", "", None, "held-out"])
+    by_id = personas.split(ids).tolist()
+    assert personas.split(ids, given).tolist() == ["train", "test", "test", by_id[3], by_id[4], "test"]
+    assert personas.split(["a", "a"], pd.Series([None, "test"])).tolist() == [personas.split(["a"])["a"], "test"]
+    with pytest.raises(UserError, match=r"mine\.csv has persona_split both, none of it: it takes train or test"):
+        personas.split(ids, pd.Series(["both", "none of it", "train", "", "", ""]), "mine.csv")

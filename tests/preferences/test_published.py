@@ -84,7 +84,7 @@ def test_published_pairs_get_splits_and_checks_and_are_read_as_a_data_set_is(sou
     exports.published(pairs, people)[["persona", "instruction", "original", "data"]].to_parquet(tmp_path / "p.parquet")
     read, who, prompts = published.read(tmp_path / "p.parquet")
     assert set(read["use"]) == {"train"} and read["critique"].isna().all()  # neither column need be there
-    assert set(read["persona_split"]) <= {"train", "unseen"} and read["failure"].isna().all()
+    assert set(read["persona_split"]) <= {"train", "test"} and read["failure"].isna().all()
     assert read["longer"].eq(False).all() and read["persona_id"].isin(who.index).all()
     assert prompts["prompt_id"].is_unique and set(read["prompt_id"]) == set(prompts["prompt_id"])
     assert len(published.read(source)[0]) == len(pairs)
@@ -101,7 +101,7 @@ def test_published_personas_are_read_by_columns_in_whatever_spelling(tmp_path):
     assert len(people) == 2 and people.index.is_unique and people["age"].tolist() == [71, 10]
     text = "age: 71\nsex: Female\nincome: 40000\nbig five scores: Openness: High\nideology: Liberal"
     assert personas.describe(people.iloc[0]) == text
-    assert set(people["persona_split"]) <= {"train", "unseen"}
+    assert set(people["persona_split"]) <= {"train", "test"}
     pd.DataFrame({"name": ["x"]}).to_csv(tmp_path / "other.csv")
     with pytest.raises(UserError, match="has none of the attributes as columns"):
         published.read_personas(tmp_path / "other.csv")
@@ -124,6 +124,9 @@ def test_both_splits_of_published_personas_on_the_hub_are_read(monkeypatch):
     monkeypatch.setattr("datasets.load_dataset", lambda name: datasets.DatasetDict(splits))
     people = published.read_personas("SynthLabsAI/Synthetic-Personas")
     assert people["persona_split"].tolist() == ["train", "train", "test"] and people["age"].tolist() == [20, 30, 40]
+    splits["validation"] = splits.pop("test")
+    with pytest.raises(UserError, match="Synthetic-Personas has persona_split validation: it takes train or test"):
+        published.read_personas("SynthLabsAI/Synthetic-Personas")
 
 
 def test_notebook_03_reads_published_data_with_hostile_texts(source, tmp_path):

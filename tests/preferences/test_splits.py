@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from persona_lib import UserError
+from persona_lib import UserError, personas
 from persona_lib.preferences import splits
 
 IDS = [f"p{i}" for i in range(1586)]
@@ -62,12 +62,6 @@ def test_a_hand_may_hold_all_prompts_there_are_but_no_more():
         splits.deal(IDS[:3], prompts(6, 2), 1, 1, 3)
 
 
-def test_the_split_of_personas_is_near_the_papers_and_stays_when_more_join():
-    sides = splits.persona_splits(IDS)
-    assert 0.34 < (sides == "unseen").mean() < 0.40
-    pd.testing.assert_series_equal(sides.head(100), splits.persona_splits(IDS[:100]))
-
-
 def test_a_dense_block_has_every_prompt_for_every_persona_of_a_subset():
     block = splits.dense(IDS, ["a", "b", "c"], 4, 2)
     assert len(block) == 8 and block.groupby("persona_id")["prompt_id"].apply(set).map(len).eq(2).all()
@@ -80,7 +74,7 @@ def test_a_dense_block_has_every_prompt_for_every_persona_of_a_subset():
 @pytest.fixture(scope="module")
 def pairs(paper) -> pd.DataFrame:
     split = prompts(3000, 868).set_index("prompt_id")["prompt_split"]
-    table = paper.assign(persona_split=paper["persona_id"].map(splits.persona_splits(IDS)))
+    table = paper.assign(persona_split=paper["persona_id"].map(personas.split(IDS)))
     table = table.assign(prompt_split=table["prompt_id"].map(split), failure=None)
     return table.assign(pair_id=table["persona_id"] + table["prompt_id"])
 
@@ -90,16 +84,20 @@ def test_the_cells_of_the_split_tell_what_is_known_of_persona_and_prompt(pairs):
     assert set(cells) == set(splits.CELLS)
     of_cell = {cell: rows for cell, rows in pairs.groupby(cells)}
     trained = of_cell["train"]
-    for cell, personas, questions in (
+    for cell, known, questions in (
         ("seen_seen", True, True),
         ("seen_unseen", True, False),
         ("unseen_seen", False, True),
         ("unseen_unseen", False, False),
     ):
-        assert of_cell[cell]["persona_id"].isin(trained["persona_id"]).eq(personas).all(), cell
+        assert of_cell[cell]["persona_id"].isin(trained["persona_id"]).eq(known).all(), cell
         assert of_cell[cell]["prompt_id"].isin(trained["prompt_id"]).eq(questions).all(), cell
         assert set(of_cell[cell]["pair_id"]).isdisjoint(trained["pair_id"])
     assert set(of_cell["context"]["persona_id"]) == set(of_cell["unseen_seen"]["persona_id"])
+    older = pairs.assign(persona_split=pairs["persona_split"].replace("test", "unseen"))
+    assert splits.cells(older).equals(cells), "data sets of older versions say unseen"
+    with pytest.raises(UserError, match="has persona_split both: it takes train or test"):
+        splits.cells(pairs.assign(persona_split="both"))
 
 
 def test_few_shot_contexts_are_nested_train_pairs_of_the_persona_itself(pairs):

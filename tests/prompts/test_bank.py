@@ -4,11 +4,8 @@ import json
 import sys
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from persona_lib import UserError, prompts
@@ -21,7 +18,7 @@ def bank() -> pd.DataFrame:
 
 
 def test_schema(bank):
-    assert list(bank) == ["prompt_id", "prompt", "topic", "source", "prompt_split"]
+    assert list(bank) == ["prompt_id", "prompt", "topic", "source", "prompt_split", "voice"]
     assert not bank.isna().any(axis=None)
     assert set(bank["source"]) == {"builtin"}
     assert set(bank["prompt_split"]) == {"train", "heldout"}
@@ -95,7 +92,7 @@ def test_growth_moves_no_question(bank, monkeypatch, tmp_path):
     monkeypatch.setattr(room, "BANK", tmp_path / "grown.csv")
     after = prompts.load()
     kept = after[after["prompt"].isin(bank["prompt"])]
-    pd.testing.assert_frame_equal(kept[::-1].reset_index(drop=True), bank)
+    pd.testing.assert_frame_equal(kept[::-1].reset_index(drop=True), bank.drop(columns="voice"))
     joined = after[~after["prompt"].isin(bank["prompt"])]
     # Among 4,000 new questions the share held out is the paper's within three standard errors (0.0066 each).
     assert (joined["prompt_split"] == "heldout").mean() == pytest.approx(868 / 3868, abs=0.02)
@@ -144,52 +141,26 @@ def test_whole_bank_can_be_drawn_and_no_more_or_less(bank):
             prompts.sample(bank, n, seed=0)
 
 
-def questions(sizes: list[int]) -> pd.DataFrame:
-    """Prompts in topics of these sizes."""
-    topic = np.repeat([f"topic {i}" for i in range(len(sizes))], sizes)
-    text = pd.Series([f"Is number {i} a good one?" for i in range(len(topic))])
-    return pd.DataFrame({"prompt_id": "q" + text.index.astype(str), "prompt": text, "topic": topic, "prompt_split": ""})
-
-
-def test_the_papers_split_is_exact_and_topic_shares_differ_by_less_than_a_point():
-    random = np.random.default_rng(7)
-    sizes = random.multinomial(3868, random.dirichlet(np.full(40, 0.7)))
-    split = prompts.split(questions(list(sizes)), heldout=868, seed=0)
-    assert split["prompt_split"].value_counts().to_dict() == {"train": 3000, "heldout": 868}
-    assert prompts.balance(split)["difference"].abs().max() < 100 * (1 / 868 + 1 / 3000) < 0.15
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=12), st.floats(0.02, 0.98), st.integers(0, 99))
-def test_any_split_is_exact_and_gives_each_topic_its_share_give_or_take_one(sizes, share, seed):
-    table = questions([*sizes, 2])
-    heldout = min(max(1, int(share * len(table))), len(table) - 1)
-    held = prompts.split(table, heldout, seed=seed)["prompt_split"] == "heldout"
-    assert held.sum() == heldout
-    quota = table["topic"].value_counts() * heldout / len(table)
-    assert ((held.groupby(table["topic"]).sum() - quota).abs() < 1).all()
-
-
-def test_a_split_depends_on_the_seed_and_not_on_the_order_of_rows(bank):
-    split = prompts.split(bank, 90, seed=0)
-    assert split.drop(columns="prompt_split").equals(bank.drop(columns="prompt_split"))
-    turned = prompts.split(bank[::-1], 90, seed=0)
-    pd.testing.assert_frame_equal(turned[::-1], split)
-    assert not prompts.split(bank, 90, seed=1)["prompt_split"].equals(split["prompt_split"])
-
-
 def test_a_seed_that_is_none_is_refused(bank):
-    for draw in (lambda: prompts.sample(bank, 3, -1), lambda: prompts.split(bank, 3, seed=-1)):
-        with pytest.raises(UserError, match="seed must be a whole number, 0 or more; it is -1"):
-            draw()
+    with pytest.raises(UserError, match="seed must be a whole number, 0 or more; it is -1"):
+        prompts.sample(bank, 3, -1)
 
 
-def test_a_split_that_cannot_be_is_refused(bank):
-    for heldout in (0, len(bank), -3):
-        with pytest.raises(UserError, match=f"cannot hold out {heldout} of 403 prompts: choose a number from 1 to 402"):
-            prompts.split(bank, heldout)
-    with pytest.raises(UserError, match="rows 1, 404 have the same prompt_id"):
-        prompts.split(pd.concat([bank, bank.head(1)]), 90)
+SPELLINGS = [
+    "Is  it fair\tto tax\nthe caf\u00e9? ",
+    " Is it fair to tax the cafe\u0301?",
+    "Is it fair to tax the caf\u00e9?",
+]
+
+
+def test_a_text_in_other_white_space_or_unicode_form_keeps_its_id_and_side(tmp_path, bank):
+    assert {prompts.normal(text) for text in SPELLINGS} == {SPELLINGS[2]}
+    seen = [prompts.load(lines(tmp_path / f"{i}.jsonl", [{"prompt": text}])) for i, text in enumerate(SPELLINGS)]
+    assert len({tuple(table.loc[0, ["prompt_id", "prompt_split"]]) for table in seen}) == 1
+    wide = bank.assign(prompt=bank["prompt"].str.replace(" ", "  ") + "\n")
+    again = prompts.load(lines(tmp_path / "wide.jsonl", wide[["prompt"]].to_dict("records")))
+    assert again["prompt"].equals(wide["prompt"]), "the text itself stays to the letter"
+    pd.testing.assert_frame_equal(again[["prompt_id", "prompt_split"]], bank[["prompt_id", "prompt_split"]])
 
 
 def conversation(number: int, opening_prompt: str | None, kind: str = "values guided") -> dict:
@@ -226,7 +197,8 @@ def lines(path, rows):
 def test_prism_is_read_from_its_published_file(tmp_path):
     kinds = ["values guided", "unguided", "controversy guided", "unguided", "unguided"]
     rows = [conversation(i, text, kind) for i, (text, kind) in enumerate(zip(PRISM, kinds, strict=True))]
-    table = prompts.load("prism", lines(tmp_path / "conversations.jsonl", rows))
+    table = prompts.load(lines(tmp_path / "conversations.jsonl", rows))
+    assert prompts.is_prism(str(tmp_path / "conversations.jsonl")) and prompts.is_prism("prism")
     assert list(table) == [*prompts.COLUMNS, "conversation_id", "conversation_type"]
     assert table["prompt"].tolist() == [text or "" for text in PRISM], "one row per conversation, none left out"
     assert table["conversation_type"].tolist() == kinds and table["conversation_id"].tolist()[:2] == ["c0", "c1"]
@@ -264,12 +236,13 @@ def test_without_package_or_network_the_hub_is_named_with_the_way_around_it(monk
 
 def test_another_file_is_not_taken_for_prism(tmp_path):
     path = lines(tmp_path / "utterances.jsonl", [{"utterance_id": "u1", "user_prompt": "Why?"}])
-    with pytest.raises(UserError, match="has no 'opening_prompt'"):
-        prompts.load("prism", path)
+    with pytest.raises(UserError, match="no column 'prompt': it has utterance_id, user_prompt"):
+        prompts.load(path)
     with pytest.raises(UserError, match=r"no file .*gone\.jsonl"):
-        prompts.load("prism", tmp_path / "gone.jsonl")
-    with pytest.raises(UserError, match="a path goes with the source 'prism', not with 'builtin'"):
-        prompts.load("builtin", path)
+        prompts.load(tmp_path / "gone.jsonl")
+    for text in ("", "5\n", "no JSON\n", '{"opening_prompts": 1}\n'):
+        (tmp_path / "other.jsonl").write_text(text)
+        assert not prompts.is_prism(str(tmp_path / "other.jsonl"))
 
 
 HOSTILE = [
@@ -301,9 +274,11 @@ def test_a_file_of_ones_own_is_read_to_the_letter(tmp_path, suffix):
 
 
 def test_a_saved_table_comes_back_with_its_ids_topics_and_split(tmp_path, bank):
-    split = prompts.split(bank, 90)
-    split.to_csv(tmp_path / "split.csv", index=False)
-    pd.testing.assert_frame_equal(prompts.load(str(tmp_path / "split.csv")), split)
+    turned = bank.assign(prompt_split=bank["prompt_split"].map({"train": "heldout", "heldout": "train"}))
+    turned.to_csv(tmp_path / "split.csv", index=False)
+    pd.testing.assert_frame_equal(prompts.load(str(tmp_path / "split.csv")), turned)
+    turned.replace({"prompt_split": {"heldout": "Test"}}).to_csv(tmp_path / "split.csv", index=False)
+    pd.testing.assert_frame_equal(prompts.load(str(tmp_path / "split.csv")), turned)
 
 
 def test_what_a_file_leaves_open_is_filled_in(tmp_path):
@@ -320,7 +295,7 @@ def test_what_a_file_leaves_open_is_filled_in(tmp_path):
         ("prompt,topic\nWhy so?,x\n,x\n \t,x\n", r"no text as prompt in rows 2, 3: fill it in"),
         ("prompt\nWhy so?\nHow so?\nWhy so?\n", r"rows 1, 3 have the same prompt_id 'q[0-9a-f]{8}', and 2 rows"),
         ("prompt_id,prompt\na,Why?\na,How?\nb,Who?\n", r"rows 1, 2 have the same prompt_id 'a', and 2 rows in all"),
-        ("prompt,prompt_split\nWhy?,test\n", r"has prompt_split test: it takes train or heldout"),
+        ("prompt,prompt_split\nWhy?,both\n", r"has prompt_split both: it takes train or heldout"),
         ("", r"bad.csv can't be read as csv: No columns"),
         ('prompt\n"never closed', r"bad.csv can't be read as csv"),
     ],

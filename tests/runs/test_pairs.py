@@ -1,6 +1,5 @@
 """What a preset's data set is made of, and the commands that make and export it."""
 
-import json
 
 import pandas as pd
 import pytest
@@ -13,15 +12,19 @@ from commands import one_line, persona
 from endpoint import Endpoint, first_token
 from writers import write
 
-from persona_lib import UserError, personas, prompts
+from persona_lib import UserError, personas
 from persona_lib.preferences import dataset
 from persona_lib.runs import pairs, presets
 
-SIZES = {"personas": 3, "train": 2, "seen": 1, "heldout": 1, "train_prompts": 6, "heldout_prompts": 3, "verify": 0}
+SIZES = {"n_personas": 3, "train": 2, "seen": 1, "heldout": 1, "train_prompts": 6, "heldout_prompts": 3, "verify": 0}
 
 
 def preset(**pairs) -> presets.Preset:
     return presets.Preset(name="p", about="", all={"seed": 3, "model": "m", "n": 1}, pairs=SIZES | pairs)
+
+
+def of_file(path) -> presets.Pairs:
+    return presets.pairs(preset(personas=str(path), n_personas=None, min_age=0))
 
 
 def test_pairs_take_sizes_from_the_preset_models_from_its_all_and_what_is_given_wins():
@@ -34,7 +37,7 @@ def test_pairs_take_sizes_from_the_preset_models_from_its_all_and_what_is_given_
     [
         ({"trian": 1}, "unknown parameter 'trian' of pairs: did you mean 'train'"),
         ({"train": "many"}, "parameter 'train' of pairs: Input should be a valid integer, not 'many'"),
-        ({"personas": 0}, "parameter 'personas' of pairs: Input should be greater than or equal to 1, not 0"),
+        ({"n_personas": 0}, "parameter 'n_personas' of pairs: Input should be greater than or equal to 1, not 0"),
     ],
 )
 def test_a_misspelt_or_mistyped_parameter_is_said(given, said):
@@ -47,50 +50,30 @@ def test_a_misspelt_or_mistyped_parameter_is_said(given, said):
 def test_the_committed_presets_have_pairs_and_the_paper_its_sizes():
     presets.pairs(presets.load("smoke"))
     paper = presets.pairs(presets.load("paper"))
-    assert (paper.personas, paper.train, paper.seen, paper.heldout) == (1586, 100, 50, 50)
-    assert (paper.train_prompts, paper.heldout_prompts, paper.prompts) == (3000, 868, "prism")
+    assert (paper.n_personas, paper.train, paper.seen, paper.heldout) == (1586, 100, 50, 50)
+    assert (paper.train_prompts, paper.heldout_prompts, paper.prompts) == (None, None, "prism"), "all of both sides"
     assert set(presets.plan(presets.load("paper"))) <= set(presets.load("smoke").notebooks)
 
 
-def test_prompts_are_drawn_over_topics_and_held_out_in_exact_numbers():
+def test_prompts_are_those_of_the_presets_source_and_sizes(tmp_path):
     table = pairs.questions(presets.pairs(preset(train_prompts=40, heldout_prompts=10)))
     assert table["prompt_split"].value_counts().to_dict() == {"train": 40, "heldout": 10}
-    assert table["topic"].nunique() >= 25 and table["prompt_id"].is_unique
-    again = pairs.questions(presets.pairs(preset(train_prompts=40, heldout_prompts=10)))
-    pd.testing.assert_frame_equal(table, again)
-    whole = pairs.questions(presets.pairs(preset(train_prompts=None)))
-    assert len(whole) == len(prompts.load())
-    with pytest.raises(UserError, match="5000 train and 3 held-out prompts are asked for, and 'builtin' has 4"):
+    with pytest.raises(UserError, match=r"builtin has .* prompts to train on, and 5000 are asked for: lower train_pro"):
         pairs.questions(presets.pairs(preset(train_prompts=5000)))
-
-
-def test_prism_is_filtered_and_a_file_of_ones_own_is_taken_as_it_is(tmp_path):
-    openings = ["Is it fair to tax the rich more than the poor?", "hello", "", "Tell me about whales please now"]
-    openings += [
-        f"Should town number {i} ban {w} cars from its streets?" for i, w in enumerate(["all", "old", "big", "red"])
-    ]
-    openings += [
-        f"What do people of village {i} think about {w}?" for i, w in enumerate(["war", "tax", "god", "art"] * 8)
-    ]
-    rows = [{"opening_prompt": o, "conversation_id": f"c{i}", "conversation_type": "x"} for i, o in enumerate(openings)]
-    (tmp_path / "prism.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = presets.pairs(preset(prompts="prism", train_prompts=None))
-    found = pairs.questions(settings, tmp_path / "prism.jsonl")
-    assert len(found) == 37 and openings[0] in set(found["prompt"]) and set(found["source"]) == {"prism"}
     (tmp_path / "own.jsonl").write_text('{"prompt": "hello"}\n{"prompt": "Why?", "prompt_split": "heldout"}\n')
-    own = pairs.questions(settings, tmp_path / "own.jsonl")
-    assert own["prompt"].tolist() == ["hello", "Why?"] and own["prompt_split"].tolist()[1] == "heldout"
+    own = presets.pairs(preset(prompts=str(tmp_path / "own.jsonl"), train_prompts=None, heldout_prompts=None))
+    assert set(pairs.questions(own)["prompt"]) == {"hello", "Why?"}
 
 
 @pytest.fixture(scope="module")
 def drawn() -> pd.DataFrame:
-    return pairs.people(presets.pairs(preset(personas=12)))
+    return pairs.people(presets.pairs(preset(n_personas=12)))
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
 def test_personas_of_a_file_are_read_with_ids_numbers_and_split(drawn, tmp_path, suffix):
     personas.save(drawn, tmp_path / f"people{suffix}")
-    people = pairs.people(presets.pairs(preset()), tmp_path / f"people{suffix}")
+    people = pairs.people(of_file(tmp_path / f"people{suffix}"))
     assert len(people) == 12 and people.index.tolist() == drawn.index.tolist()
     for name in ("age", "persona_split", "sex", "ideology"):
         assert people[name].tolist() == drawn[name].astype(people[name].dtype).tolist(), name
@@ -111,7 +94,7 @@ def test_personas_of_a_file_are_read_with_ids_numbers_and_split(drawn, tmp_path,
 )
 def test_ids_and_texts_of_a_file_stay_as_they_are_written(tmp_path, name, text):
     (tmp_path / name).write_text(text)
-    people = pairs.people(presets.pairs(preset()), tmp_path / name)
+    people = pairs.people(of_file(tmp_path / name))
     assert people.index.tolist() == ["007", "010"]
     assert personas.describe(people.loc["007"]) == "age: 73\nincome: 45000\nreligion: None"
     assert personas.describe(people.loc["010"]) == "age: 8"
@@ -131,9 +114,9 @@ def test_ids_and_texts_of_a_file_stay_as_they_are_written(tmp_path, name, text):
 def test_a_file_of_personas_that_is_none_is_named(tmp_path, text, said):
     (tmp_path / "people.csv").write_text(text)
     with pytest.raises(UserError, match=said):
-        pairs.people(presets.pairs(preset()), tmp_path / "people.csv")
-    with pytest.raises(UserError, match=r"people.txt must end in one of"):
-        pairs.people(presets.pairs(preset()), tmp_path / "people.txt")
+        pairs.people(of_file(tmp_path / "people.csv"))
+    with pytest.raises(UserError, match=r"no personas '.*people.txt': choose 'sample', a file"):
+        pairs.people(of_file(tmp_path / "people.txt"))
 
 
 def test_grown_ups_are_drawn(drawn):
@@ -151,7 +134,7 @@ def made(tmp_path):
     (tmp_path / "people.csv").write_text("persona_id,age,sex\nann,40,Female\nbob,50,Male\ncay,60,Female\n")
     with Endpoint(write) as endpoint:
         options = ["--preset", tmp_path / "small.yaml", "--model", "m", "--base-url", endpoint.url]
-        options += ["--personas", tmp_path / "people.csv"]
+        options += ["-p", f"personas={tmp_path / 'people.csv'}"]
         yield endpoint, options, tmp_path / "set", persona("pairs", *options, "--out", tmp_path / "set")
 
 
@@ -182,12 +165,12 @@ def test_prompts_and_personas_of_ones_own(made, tmp_path):
     (tmp_path / "own.csv").write_text(
         "prompt,prompt_split\nWhy?,train\nWho <b>pays</b>?,train\nHow?,train\nWhen?,heldout\n"
     )
-    files = ["--prompts", tmp_path / "own.csv"]
+    files = ["-p", f"prompts={tmp_path / 'own.csv'}", "-p", "train_prompts=null", "-p", "heldout_prompts=null"]
     result = persona("pairs", *options, *files, "--out", tmp_path / "own")
     assert result.exit_code == 0, result.stderr
     pairs, people, _ = dataset.read(tmp_path / "own")
-    assert people.index.tolist() == ["ann", "bob", "cay"] and len(pairs) == 12
-    assert set(pairs["persona_split"]) <= {"train", "unseen"} and "Who <b>pays</b>?" in set(pairs["prompt"])
+    assert set(people.index) == {"ann", "bob", "cay"} and len(pairs) == 12
+    assert set(pairs["persona_split"]) <= {"train", "test"} and "Who <b>pays</b>?" in set(pairs["prompt"])
     assert "9 train prompts per persona" in one_line(
         persona("pairs", *options, *files, "--out", tmp_path / "more", "-p", "train=8")
     )
@@ -198,7 +181,7 @@ def test_a_budget_that_is_reached_stops_and_a_larger_one_goes_on(made, tmp_path)
     (tmp_path / "other.csv").write_text(
         "prompt,prompt_split\n" + "".join(f"New {i}?,{'train' if i else 'heldout'}\n" for i in range(5))
     )
-    files = ["--prompts", tmp_path / "other.csv"]
+    files = ["-p", f"prompts={tmp_path / 'other.csv'}", "-p", "train_prompts=None", "-p", "heldout_prompts=None"]
     begun = len(endpoint.requests)
     assert (
         "max_calls is reached: 7 of 7"
