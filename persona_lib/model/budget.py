@@ -3,8 +3,9 @@
 A run passes its limits, and what it has used, to its kernels in PERSONA_BUDGET. A call may start only if the calls in
 flight and this one, each at the most it can cost, stay within what is left. The most that a call can cost counts one
 token for each byte sent. For the reply it counts `max_tokens`, else one token for each character of the longest reply
-that the schema allows, else `UNBOUNDED_TOKENS`. It is never less than the cost of the most expensive call so far,
-because a model that thinks first may take more tokens than its schema allows. Several threads may share a budget.
+that the schema allows; a text of any length counts as `UNBOUNDED_TOKENS`. It is never less than the cost of the most
+expensive call so far, because a model that thinks first may take more tokens than its schema allows. Several threads
+may share a budget.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from .catalogue import Price
 from .dry import example
 
 VARIABLE = "PERSONA_BUDGET"
-UNBOUNDED_TOKENS = 4096  # of a reply with neither max_tokens nor a schema
+UNBOUNDED_TOKENS = 4096  # of a text that may be of any length
 OVERHEAD_TOKENS = 64  # of what an endpoint puts around messages
 LOOK_AGAIN_S = 0.05  # whether calls of another thread have ended
 
@@ -147,4 +148,4 @@ def _most(request: dict[str, Any], price: Price) -> float:
 
 def longest(schema: Mapping[str, Any]) -> int:
     """Return the approximate number of characters of the longest reply that a schema allows."""
-    return len(json.dumps(example(schema, random.Random(0), share=1.0)))
+    return len(json.dumps(example(schema, random.Random(0), unbounded=UNBOUNDED_TOKENS)))

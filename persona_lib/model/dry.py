@@ -1,22 +1,27 @@
 """Make up replies that fit their requests, and send nothing, so that `persona estimate` can count calls and tokens.
 
-Strings are half as long as the schema allows, and choices are random. Equal requests get equal replies, and different
-requests different replies. Tokens are computed from characters, at the ratio of the model's replies in the store.
+Texts are as long as asked for. Of several values, three of four replies have the first. Equal requests get equal
+replies, and different requests different replies. Tokens are computed from characters, at the ratio of the model's
+replies in the store; as large a share of structured replies as there is no JSON of its schema, so that it is asked for
+again.
 """
 
 import json
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from ..store import Store, canonical, key_of
-from .reply import Outcome
+from ..store import Store
+from . import repair
+from .reply import read
 
 CHARS_PER_TOKEN = 4.0  # of English text, roughly
-SHARE = 0.5  # of the length that a reply may have
-UNBOUNDED = 800  # characters of a reply that may be of any length
+CHARS_A_WORD = 6  # with the blank after it
+WORDS = 130  # of a text that no length is asked for
+FIRST = 0.75  # the share of replies that have the first of several values: a classifier then keeps most of its items
 SAMPLE = 5000  # replies in the store that a scale is measured on
 PAUSE_S = 60.0  # a longer gap between two replies is a pause in which nothing was asked
 FEWEST_S = 5.0  # a speed is measured on at least this much time, as the store's clock counts whole seconds
@@ -29,12 +34,14 @@ class Scale(NamedTuple):
     """A model's characters per token, sent and answered, and calls per second (None: unknown).
 
     `replies` is the number of replies that it is measured on; 0 means that the characters per token are assumed.
+    `reasks` is how many calls ask again per structured item, 0 to 2.
     """
 
     chars_in: float = CHARS_PER_TOKEN
     chars_out: float = CHARS_PER_TOKEN
     calls_per_s: float | None = None
     replies: int = 0
+    reasks: float = 0.0
 
 
 def scale(store: Store, model: Mapping[str, str]) -> Scale:
@@ -43,15 +50,22 @@ def scale(store: Store, model: Mapping[str, str]) -> Scale:
     moments = sorted(datetime.fromisoformat(created) for _, _, created in rows)
     gaps = [gap for a, b in pairwise(moments) if (gap := (b - a).total_seconds()) <= PAUSE_S]
     speed = len(gaps) / sum(gaps) if sum(gaps) >= FEWEST_S else None
-    told = [(_sent(json.loads(request)), json.loads(reply)) for request, reply, _ in rows]
-    told = [(sent, reply) for sent, reply in told if (reply.get("usage") or {}).get("completion_tokens")]
+    both = [(json.loads(request), json.loads(reply)) for request, reply, _ in rows]
+    reasks = _reasks([request for request, _ in both])
+    told = [(_sent(request), reply) for request, reply in both if (reply.get("usage") or {}).get("completion_tokens")]
     if not told:
-        return Scale(calls_per_s=speed)
-    answered = sum(len(reply["choices"][0]["message"].get("content") or "") for _, reply in told)
+        return Scale(calls_per_s=speed, reasks=reasks)
+    answered = sum(len(read(reply)[0]) for _, reply in told)
     tokens_in = sum(reply["usage"]["prompt_tokens"] for _, reply in told)
     tokens_out = sum(reply["usage"]["completion_tokens"] for _, reply in told)
     chars_in = sum(sent for sent, _ in told) / max(1, tokens_in)
-    return Scale(chars_in or CHARS_PER_TOKEN, answered / tokens_out or CHARS_PER_TOKEN, speed, len(told))
+    return Scale(chars_in or CHARS_PER_TOKEN, answered / tokens_out or CHARS_PER_TOKEN, speed, len(told), reasks)
+
+
+def _reasks(requests: Sequence[Mapping[str, Any]]) -> float:
+    """Return the number of structured requests that ask again, per request that does not."""
+    again = [repair.times(request["messages"]) > 0 for request in requests if "schema" in request]
+    return min(repair.REASKS, sum(again) / max(1, len(again) - sum(again)))
 
 
 def _sent(request: Mapping[str, Any]) -> int:
@@ -60,7 +74,7 @@ def _sent(request: Mapping[str, Any]) -> int:
 
 
 class Dry:
-    """Takes the place of a `connection.Connection`: answers every call at once with a made-up reply.
+    """Takes the place of an endpoint: answers every request at once with a made-up reply.
 
     Args:
         store: its replies tell how many tokens a reply takes.
@@ -70,10 +84,18 @@ class Dry:
     def __init__(self, store: Store, model: Mapping[str, str]):
         self._scale = scale(store, model)
 
-    async def call(self, request: dict[str, Any]) -> Outcome:
-        """Return a made-up reply, with the tokens that a real one might take."""
-        chance = random.Random(key_of(canonical(request)))
-        text = _text(request, chance)
+    def reply(self, key: str, request: Mapping[str, Any], words: Mapping[str, int]) -> dict[str, Any]:
+        """Return a made-up reply, with the tokens that a real one might take.
+
+        Args:
+            key: of the request in the store.
+            request: as the store has it.
+            words: how many words each text of the reply is asked for in, by its field.
+        """
+        chance = random.Random(int(key[:16], 16))
+        again = "schema" in request and chance.random() < self._scale.reasks - repair.times(request["messages"])
+        text = _text(request, words, chance)
+        text = text[: len(text) // 2] if again else text
         choice: dict[str, Any] = {"finish_reason": "stop", "message": {"role": "assistant", "content": text}}
         if "top_logprobs" in request:
             likely = [{"token": token, "logprob": -5 * chance.random()} for token in _TOKENS]
@@ -81,54 +103,58 @@ class Dry:
         tokens_in = round(_sent(request) / self._scale.chars_in)
         tokens_out = max(1, round(len(text) / self._scale.chars_out))
         usage = {"prompt_tokens": tokens_in, "completion_tokens": min(request.get("max_tokens", 10**9), tokens_out)}
-        return Outcome({"choices": [choice], "usage": usage}, True, 0)
-
-    async def close(self) -> None:
-        """Do nothing: nothing was opened."""
+        return {"choices": [choice], "usage": usage}
 
 
-def _text(request: Mapping[str, Any], chance: random.Random) -> str:
+def _text(request: Mapping[str, Any], words: Mapping[str, int], chance: random.Random) -> str:
     """Return a made-up text that fits a request."""
     if "schema" in request:
-        return json.dumps(example(request["schema"]["schema"], chance))
-    if "max_tokens" in request:
-        return _words(SHARE * CHARS_PER_TOKEN * request["max_tokens"], chance)
-    return _words(UNBOUNDED, chance)
+        return json.dumps(example(request["schema"]["schema"], chance, words))
+    longest = CHARS_PER_TOKEN * request.get("max_tokens", math.inf)
+    return _filler(int(min(longest, CHARS_A_WORD * WORDS)), chance)
 
 
 def example(
-    schema: Mapping[str, Any], chance: random.Random, share: float = SHARE, kinds: Mapping[str, Any] | None = None
+    schema: Mapping[str, Any],
+    chance: random.Random,
+    words: Mapping[str, int] | None = None,
+    unbounded: int = CHARS_A_WORD * WORDS,
+    kinds: Mapping[str, Any] | None = None,
 ) -> Any:
     """Return a value that fits a JSON schema.
 
     Args:
         schema: as pydantic makes it.
         chance: picks among enums and numbers.
-        share: the length of strings, as a share of their `maxLength`.
+        words: how many words texts are asked for in, by their property; None for none. Other texts are as long as
+            their `maxLength`.
+        unbounded: the characters of a text that has neither.
         kinds: the schemas that `$ref` names; None means those of `schema` itself.
     """
     kinds = schema.get("$defs", {}) if kinds is None else kinds
     if "$ref" in schema:
-        return example(kinds[schema["$ref"].rsplit("/")[-1]], chance, share, kinds)
+        return example(kinds[schema["$ref"].rsplit("/")[-1]], chance, words, unbounded, kinds)
     if "const" in schema or "enum" in schema:
-        return chance.choice(schema.get("enum") or [schema["const"]])
+        first, *others = schema.get("enum") or [schema["const"]]
+        return chance.choice(others) if others and chance.random() >= FIRST else first
     if of := _OF_ANY_KIND & schema.keys():
         kind = next((s for s in schema[of.pop()] if s.get("type") != "null"), {"type": "null"})
-        return example(kind, chance, share, kinds)
+        return example(kind, chance, words, unbounded, kinds)
     match schema.get("type"):
         case "object":
-            return {name: example(s, chance, share, kinds) for name, s in schema.get("properties", {}).items()}
+            asked = {name: CHARS_A_WORD * n for name, n in (words or {}).items()}
+            fields = schema.get("properties", {}).items()
+            return {name: example(s, chance, words, asked.get(name, unbounded), kinds) for name, s in fields}
         case "array":
             n = max(schema.get("minItems", 0), min(3, schema.get("maxItems", 3)))
-            return [example(schema.get("items", {}), chance, share, kinds) for _ in range(n)]
+            return [example(schema.get("items", {}), chance, words, unbounded, kinds) for _ in range(n)]
         case "integer" | "number" as kind:
             return _number(schema, kind, chance)
         case "boolean":
             return chance.random() < 0.5
         case "null":
             return None
-    length = share * schema.get("maxLength", UNBOUNDED / SHARE)
-    return _words(max(schema.get("minLength", 1), length), chance)
+    return _filler(max(schema.get("minLength", 1), min(unbounded, schema.get("maxLength", unbounded))), chance)
 
 
 def _number(schema: Mapping[str, Any], kind: str, chance: random.Random) -> float:
@@ -139,7 +165,7 @@ def _number(schema: Mapping[str, Any], kind: str, chance: random.Random) -> floa
     return chance.randint(low, max(low, high)) if kind == "integer" else chance.uniform(low, max(low, high))
 
 
-def _words(length: float, chance: random.Random) -> str:
+def _filler(length: int, chance: random.Random) -> str:
     """Return a text of a length that differs from all others: equal texts would make later requests equal."""
-    text = f"{chance.getrandbits(32):08x}" + " it is so" * (int(length) // 9 + 1)
-    return text[: max(1, int(length))]
+    text = f"{chance.getrandbits(32):08x}" + " it is so" * (length // 9 + 1)
+    return text[: max(1, length)]

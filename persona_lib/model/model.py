@@ -230,6 +230,7 @@ class Model:
         settings: dict[str, Any] = {"temperature": temperature, "sample": sample}
         if schema is not None:
             settings["schema"] = schemas.requested(schema, bounded=self.is_local)
+            settings["words"] = schemas.words(schema)  # for made-up replies; they are no part of the request
             if self.is_local and max_tokens is None and schemas.endless(settings["schema"]):
                 max_tokens = ENDS_AT
         if max_tokens is not None:

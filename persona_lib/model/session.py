@@ -18,7 +18,6 @@ from pydantic import BaseModel
 
 from .. import UserError
 from ..store import Store, Stored, canonical, key_of
-from ..templates import load as load_template
 from .batches import Batches
 from .budget import Budget, Purse
 from .catalogue import MODELS, Price
@@ -27,6 +26,7 @@ from .connection import Connection
 from .dry import Dry
 from .progress import Calls
 from .protocol import Messages
+from .repair import REASKS, again
 from .reply import CUT_OFF, INVALID, Reply, first_token, read, refuses_logprobs, tokens
 from .usage import Usage
 
@@ -35,8 +35,6 @@ T = TypeVar("T")
 
 _RUNNING = threading.local()  # `asked`: the models that the session of this thread, and those around it, ask
 _BULK = threading.Lock()
-
-REASKS = 2  # of a structured reply that does not validate
 
 Answer = tuple[dict[str, Any], bool, str]  # the reply, whether it took no call of its own, and its key in the store
 
@@ -69,7 +67,7 @@ class Asked:
 
     def request(self, messages: Messages, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return all that can change the reply, and nothing else; the user's settings are in `who` and replace ours."""
-        ours = {name: value for name, value in settings.items() if name not in self.settings}
+        ours = {name: value for name, value in settings.items() if name not in self.settings and name != "words"}
         return {"model": dict(self.who), "messages": messages, **ours}
 
 
@@ -90,10 +88,8 @@ class Session:
         self._over = 0  # requests sent ahead whose batches have ended
         self._purse = Purse(asked.budgets, asked.price)
         self._progress = Calls(step, items, used, model=asked.who, name=asked.name)
-        self._connection: Connection | Batches | Dry
-        if self._store.scratch:
-            self._connection = asked.dry
-        elif asked.batch and asked.base_url:
+        self._connection: Connection | Batches  # it is opened at the first call
+        if asked.batch and asked.base_url:
             self._connection = Batches(asked.name, asked.base_url, self._store, self._away)
         else:
             self._connection = Connection(asked.given, asked.base_url, asked.max_in_flight)
@@ -102,6 +98,8 @@ class Session:
     async def close(self) -> None:
         """Close the progress display and the connection."""
         self._progress.close()
+        if self._store.scratch:
+            self._store.flush()
         await self._connection.close()
 
     async def each(self, items: Iterable[S], work: Callable[[S], Awaitable[T]]) -> list[T]:
@@ -135,15 +133,15 @@ class Session:
         """Return the reply to one item, asked again if it does not validate; if no reply does, all count as failed."""
         cached = True
         invalid: dict[str, str] = {}
-        for _ in range(1 + REASKS):
+        for tries in range(1 + REASKS):
             got, known, key = await self._answer(one, settings)
             text, value, failure = read(got, schema)
             cached &= known
+            self._used.reasked += bool(tries) and not known
             if not text or not failure or not failure.startswith(INVALID):
                 break
             invalid[key] = failure
-            again = load_template("repair").messages({"error": failure})
-            one = [*one, {"role": "assistant", "content": text}, *again]
+            one = again(one, text, failure)
         else:
             self._store.fail(invalid)
         self._used.failed += failure is not None
@@ -210,10 +208,21 @@ class Session:
             cached = True
         elif self._store.offline:
             raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
+        elif self._store.scratch:
+            reply, cached = self._made_up(key, request, settings.get("words", {}))
         else:
             reply, cached = await self._call_once(key, text, request)
         self._used.cached += cached
         return reply, cached, key
+
+    def _made_up(self, key: str, request: dict[str, Any], words: Mapping[str, int]) -> tuple[dict[str, Any], bool]:
+        """Make a reply up, and return it and whether it was made up before; texts have the `words` asked for."""
+        self._progress.show()
+        reply = self._asked.dry.reply(key, request, words)
+        if not self._store.first(key):
+            return reply, True
+        self._used.count(reply, 0, self._asked.price)
+        return reply, False
 
     async def _call_once(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         """Make a call that equal requests of this session wait for; its reply is committed when this returns.

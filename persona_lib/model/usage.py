@@ -7,13 +7,15 @@ from typing import Any
 
 from .catalogue import FREE, Price
 
-COUNTS = ("calls", "cached", "retried", "failed", "tokens_in", "tokens_out", "tokens_cached")
+COUNTS = ("calls", "cached", "retried", "reasked", "failed", "tokens_in", "tokens_out", "tokens_cached")
 
 
 @dataclass
 class Usage:
-    """Calls made, replies found in the store, retries, failed items, and tokens of the calls made.
+    """Calls made, replies found in the store, retries, calls that asked again, failed items, and tokens of the calls.
 
+    `retried` counts repetitions of a call that got no reply; they are no further calls. `reasked` counts those of the
+    calls that asked again, because a reply was no JSON of the schema.
     `tokens_cached` are the prompt tokens that the endpoint read from its own cache. `cost` is in USD. It is None if
     the price of a call is unknown, or if the endpoint did not tell a call's tokens; a call that ended in an error
     counts as free. `booked` is what budgets were charged with, in USD: the most that a call may cost, if its cost is
@@ -23,6 +25,7 @@ class Usage:
     calls: int = 0
     cached: int = 0
     retried: int = 0
+    reasked: int = 0
     failed: int = 0
     tokens_in: int = 0
     tokens_out: int = 0

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .. import UserError, files, seeds
+from .. import UserError, files, personas, seeds
 from ..model import LanguageModel
 from ..model.progress import Whole
 from ..templates import load as load_template
@@ -76,7 +76,7 @@ def build(
     seeds.check_seed(seed)
     folder = Path(folder)
     if "persona_split" not in people:
-        people = people.assign(persona_split=splits.persona_splits(people.index))
+        people = people.assign(persona_split=personas.split(people.index))
     dealt = splits.deal(people.index, prompts, train, seen, heldout, seed)
     work = _work(folder, people, prompts, dealt, dense)
     sizes = {"train": train, "seen": seen, "heldout": heldout, "words": words, "seed": seed, "dense": list(dense)}

@@ -1,8 +1,9 @@
 """Estimate: count what a preset's notebooks or pairs will ask a model, before anything is sent.
 
 They run with made-up replies (`model.dry`) over a scratch store, so the code itself says what it will ask. Replies that
-the response store has take no call. A real reply that fails, or equals another one, saves the calls that would build on
-it: the count assumes that there is no such reply.
+the response store has take no call. Structured replies are asked for again as often as the model's replies in the store
+were. A real reply that fails, or equals another one, saves the calls that would build on it: the count assumes that
+there is no such reply.
 """
 
 import os
@@ -26,8 +27,17 @@ from . import kernels, pairs
 from .presets import Pairs
 from .progress import Progress
 
-COLUMNS = ("notebook", "step", "model", "calls", "cached", "tokens_in", "tokens_out", "cost", "seconds", "failure")
-_HEADS = {"cached": "in the store", "tokens_in": "tokens in", "tokens_out": "tokens out", "seconds": "time"}
+COLUMNS = (
+    *("notebook", "step", "model", "calls", "reasked", "cached", "tokens_in", "tokens_out", "cost", "seconds"),
+    "failure",
+)
+_HEADS = {
+    "reasked": "asked again",
+    "cached": "in the store",
+    "tokens_in": "tokens in",
+    "tokens_out": "tokens out",
+    "seconds": "time",
+}
 
 # Something that asks models: it gets the file for its usage and an environment, and returns the error that ended it.
 Work = Callable[[Path, dict[str, str]], dict[str, str] | None]
@@ -48,9 +58,10 @@ def of(planned: Mapping[str, Mapping[str, Any]]) -> Estimate:
 
     Returns:
         A table with one row per notebook, step and model, or one for a notebook that asks nothing: `notebook`, `step`,
-        `model`, `calls`, `cached` (items that need no call of their own), `tokens_in`, `tokens_out`, `cost` in USD
-        (missing without a known price), `seconds` at the pace of the model's latest replies in the store (missing if
-        there are too few), `failure` (the error that ended the notebook; what it asked before is counted). And notes.
+        `model`, `calls`, `reasked` (those of the calls that ask again), `cached` (items that need no call of their
+        own), `tokens_in`, `tokens_out`, `cost` in USD (missing without a known price), `seconds` at the pace of the
+        model's latest replies in the store (missing if there are too few), `failure` (the error that ended the
+        notebook; what it asked before is counted). And notes.
     """
     works: dict[str, Work] = {}
     for stem, values in planned.items():
@@ -60,13 +71,9 @@ def of(planned: Mapping[str, Mapping[str, Any]]) -> Estimate:
     return _count(works)
 
 
-def of_pairs(settings: Pairs, prompts: Path | None = None) -> Estimate:
+def of_pairs(settings: Pairs) -> Estimate:
     """Count the calls of a preference data set, as `pairs.make` makes it; the table's only notebook is 'pairs'."""
-    unclassified = settings.model_copy(update={"classify": False})
-    estimate = _count({"pairs": partial(_pairs, unclassified, prompts)})
-    if settings.classify:
-        estimate.notes.append("plus one call for each prompt of the source: the model sorts them first")
-    return estimate
+    return _count({"pairs": partial(_pairs, settings)})
 
 
 def _count(works: Mapping[str, Work]) -> Estimate:
@@ -96,21 +103,21 @@ def _notebook(stem: str, values: Mapping[str, Any], steps: Path, environment: di
     return kernels.execute(stem, values, steps.with_suffix(".ipynb"), steps, environment)
 
 
-def _pairs(settings: Pairs, prompts: Path | None, steps: Path, environment: dict[str, str]) -> dict[str, str] | None:
+def _pairs(settings: Pairs, steps: Path, environment: dict[str, str]) -> dict[str, str] | None:
     """Make a preference data set in a process of its own, a `Work`."""
     variables = environment | {progress.VARIABLE: str(steps)}
     with Progress("pairs", 1, steps), ProcessPoolExecutor(1, get_context("spawn")) as process:
         try:
-            process.submit(_make, settings, prompts, steps.with_suffix(""), variables).result()
+            process.submit(_make, settings, steps.with_suffix(""), variables).result()
         except UserError as error:
             return {"name": "UserError", "message": str(error)}
     return None
 
 
-def _make(settings: Pairs, prompts: Path | None, folder: Path, environment: dict[str, str]) -> None:
+def _make(settings: Pairs, folder: Path, environment: dict[str, str]) -> None:
     """Set the environment of this process and make the data set."""
     os.environ.update(environment)
-    pairs.make(settings, folder, prompts)
+    pairs.make(settings, folder)
 
 
 def _rows(asks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -148,8 +155,12 @@ def _assumptions(scale: dry.Scale) -> str:
     """Return in words how tokens and time of a model are estimated."""
     tokens = f"{scale.chars_in:.1f} characters per token sent and {scale.chars_out:.1f} per token received"
     source = f"measured on its last {scale.replies} replies in the store" if scale.replies else "assumed"
+    length = f"replies are assumed as long as asked, {dry.WORDS} words where no length is asked"
+    again = "none is assumed to be asked for again"
+    if scale.replies:
+        again = f"{scale.reasks:.1%} of structured replies were no JSON of their schema: as many are asked for again"
     pace = f"recently {scale.calls_per_s:.3g} calls/s" if scale.calls_per_s else "time unknown until it has replied"
-    return f"{tokens} ({source}); replies are assumed to be half as long as allowed; {pace}"
+    return f"{tokens} ({source}); {length}; {again}; {pace}"
 
 
 def text(table: pd.DataFrame) -> str:
@@ -157,7 +168,7 @@ def text(table: pd.DataFrame) -> str:
 
     If one cost or time is unknown, so is their sum.
     """
-    counts = ["calls", "cached", "tokens_in", "tokens_out"]
+    counts = ["calls", *(["reasked"] if table["reasked"].any() else []), "cached", "tokens_in", "tokens_out"]
     calling = table[table["calls"] > 0]
     sums = table[counts].sum().to_dict() | calling[["cost", "seconds"]].sum(skipna=False).to_dict()
     rows = pd.concat([table, pd.DataFrame([{"notebook": "total", "step": "", **sums}])], ignore_index=True)

@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY AUTOINCREMENT, fi
 CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request BLOB NOT NULL, number INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
 """
+_SCRATCH = "CREATE TABLE IF NOT EXISTS asked (key TEXT PRIMARY KEY) WITHOUT ROWID"
+FLUSHED = 20_000  # keys of made-up replies that are written at once
 
 
 def default_path() -> Path:
@@ -40,8 +42,8 @@ class Store:
         recording: name of a file in tests/recordings (without .jsonl) or a path; read before the file, never written.
         offline: a missing reply raises an error that names the request, instead of a call. Only tests set it
             (PERSONA_OFFLINE=1 in the environment does the same).
-        scratch: a file for all new replies, so that the store itself is only read; `Model` then makes replies up and
-            sends nothing. `persona estimate` sets it (PERSONA_SCRATCH in the environment does the same).
+        scratch: a file that notes what was asked, so that the store itself is only read; `Model` then makes replies up
+            and sends nothing. `persona estimate` sets it (PERSONA_SCRATCH in the environment does the same).
 
     Raises:
         UserError: the file is no response store or can't be written, or the recording is missing or damaged.
@@ -71,6 +73,9 @@ class Store:
             # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of the time of FULL.
             self.db.execute("PRAGMA synchronous=NORMAL")
             self.db.executescript(_TABLES)
+            self._new: set[str] = set()  # keys of made-up replies that are not written yet
+            if self.scratch:
+                self.db.execute(_SCRATCH)
             self._layers = {self.path: self.db}
             if self.scratch and kept.is_file():
                 read_only = f"{kept.absolute().as_uri()}?mode=ro"
@@ -103,9 +108,12 @@ class Store:
         return None
 
     def latest(self, model: Mapping[str, str], n: int) -> list[tuple[str, str, str]]:
-        """Return request, reply and time of a model's last n answers; `model` is its name and address in requests."""
-        query = "SELECT plain(request), reply, created FROM replies WHERE failure IS NULL AND instr(plain(request), ?) "
-        query += "ORDER BY rowid DESC LIMIT ?"
+        """Return request, reply and time of a model's last n replies with a text, valid or not.
+
+        `model` is its name and address in requests.
+        """
+        query = "SELECT plain(request), reply, created FROM replies WHERE (failure IS NULL OR failure LIKE 'invalid%') "
+        query += "AND instr(plain(request), ?) ORDER BY rowid DESC LIMIT ?"
         path, db = list(self._layers.items())[-1]
         if self.scratch and db is self.db:  # there is only the scratch file, whose replies are made up
             return []
@@ -118,6 +126,24 @@ class Store:
         values = [(r.key, packed(r.request), r.reply, r.failure, now) for r in rows]
         with self.transaction():
             self.db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?)", values)
+
+    def first(self, key: str) -> bool:
+        """Note in the scratch file that a reply is made up, and return whether it is for the first time."""
+        if key in self._new:
+            return False
+        with self.errors():
+            if self.db.execute("SELECT 1 FROM asked WHERE key = ?", (key,)).fetchone():
+                return False
+        self._new.add(key)
+        if len(self._new) >= FLUSHED:
+            self.flush()
+        return True
+
+    def flush(self) -> None:
+        """Write the keys of made-up replies, for the notebooks that come next."""
+        with self.transaction():
+            self.db.executemany("INSERT OR IGNORE INTO asked VALUES (?)", [(key,) for key in self._new])
+        self._new.clear()
 
     def fail(self, failures: Mapping[str, str]) -> None:
         """Note, by key, why replies that are kept are no answers after all."""

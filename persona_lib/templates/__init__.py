@@ -90,8 +90,6 @@ def text(words: int | None) -> type[str]:
     return str if words is None else cast("type[str]", Annotated[str, Words(words)])
 
 
-bounded = text
-
 
 def neutralize(data: str) -> str:
     """Replace the opening '<' of everything in data that looks like a delimiter by '‹'."""

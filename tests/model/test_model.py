@@ -38,7 +38,7 @@ def test_replies_come_in_order_and_the_second_time_from_the_store():
         assert [(r.text, r.cached) for r in again.ask(say(*texts))] == [(t, True) for t in texts]
         assert len(endpoint.requests) == 50
     assert model.usage == {
-        "calls": 50, "cached": 0, "retried": 0, "failed": 0,
+        "calls": 50, "cached": 0, "retried": 0, "reasked": 0, "failed": 0,
         "tokens_in": 500, "tokens_out": 150, "tokens_cached": 0, "cost": None,
     }  # fmt: skip
     assert again.usage["calls"] == 0 and again.usage["cached"] == 50 and again.usage["tokens_in"] == 0

@@ -46,9 +46,10 @@ def test_usage_is_told_by_step_with_retries_failures_cached_tokens_and_cost(monk
     each = (200 * 2.5 + 800 * 1.25 + 100 * 10) / 1e6
     counted = {"tokens_in": 1000, "tokens_out": 100, "tokens_cached": 800}
     assert model.steps == {
-        "answers": {"calls": 3, "cached": 1, "retried": 1, "failed": 0, "cost": pytest.approx(3 * each)}
+        "answers": {"calls": 3, "cached": 1, "retried": 1, "reasked": 0, "failed": 0, "cost": pytest.approx(3 * each)}
         | {name: 3 * n for name, n in counted.items()},
-        "verdicts": {"calls": 1, "cached": 1, "retried": 0, "failed": 1, "cost": pytest.approx(each)} | counted,
+        "verdicts": {"calls": 1, "cached": 1, "retried": 0, "reasked": 0, "failed": 1, "cost": pytest.approx(each)}
+        | counted,
     }
     assert model.usage == {
         name: pytest.approx(sum(step[name] for step in model.steps.values())) for name in model.usage

@@ -2,20 +2,22 @@
 
 import json
 import random
+from typing import Literal
 
 import pandas as pd
 import pytest
 from endpoint import Endpoint, completion, first_token
 from projects import write_notebook, write_preset
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 from typer.testing import CliRunner
 
 from persona_lib import cli, files, store
-from persona_lib.model import budget, dry
+from persona_lib.model import budget, dry, repair, schemas
 from persona_lib.model.endpoint import OPENAI_URL
 from persona_lib.runs import estimate, pairs, presets
 from persona_lib.runs.run import run
-from persona_lib.store import Store, Stored, canonical, read_recording
+from persona_lib.store import Store, Stored, canonical, key_of, read_recording
+from persona_lib.templates import text
 
 PARAMETERS = 'model = "m"\nbase_url = None\nn = 6\nrecording = None\nout = None'
 ASK = """
@@ -69,7 +71,8 @@ def test_the_estimate_of_the_smoke_preset_is_the_number_of_calls_that_was_record
     answered = {step: calls for (_, step), (calls, _) in of_nothing.items() if step.startswith("answers")}
     assert len(answered) == 6 and set(answered.values()) == {items}
     # Made-up answers are all different; of the embedded model's some are equal, and judged once.
-    assert of_nothing["06_conditioning", "verdicts of critic"] == (6 * items, 0)
+    calls, cached = of_nothing["06_conditioning", "verdicts of critic"]  # control items come on top
+    assert calls >= 6 * items and cached == 0
 
     recorded = list(read_recording("smoke"))
     late = [row for row in recorded if json.loads(row.request).get("schema", {}).get("name") == "Subtlety"]
@@ -131,6 +134,35 @@ def test_the_command_prints_a_table_with_its_sum_and_what_it_assumes(project):
     assert lines[5].endswith("0:01:10") and lines[6].endswith("recently 0.1 calls/s")
 
 
+def replies_that_were_asked_again(who: dict[str, str], asks: int, again: int) -> Store:
+    """A store with structured replies of a model to `asks` requests, the first `again` of which were repeated."""
+    kept = Store()
+    reply = {"choices": [{"message": {"content": "{}"}}], "usage": {"prompt_tokens": 9, "completion_tokens": 1}}
+    for n in range(asks):
+        messages = [{"role": "system", "content": "judge"}, {"role": "user", "content": str(n)}]
+        requests = [messages, repair.again(messages, "no JSON", "invalid reply: JSON")][: 1 + (n < again)]
+        for k, asked in enumerate(requests):
+            request = {"messages": asked, "model": who, "schema": {"name": "V", "schema": {}}}
+            kept.put([Stored(f"{n} {k}", canonical(request), canonical(reply), "invalid reply: x" if n == 0 else None)])
+    return kept
+
+
+@pytest.mark.parametrize(("again", "share"), [(40, 1.0), (10, 0.25), (0, 0.0)])
+def test_calls_that_ask_again_are_counted_as_often_as_they_were_needed(project, again, share):
+    write_notebook(project, "01_ask", ASK.replace("n - 1", "n"), parameters=PARAMETERS.replace("n = 6", "n = 400"))
+    who = {"name": "gpt-4.1-mini", "base_url": OPENAI_URL}
+    assert dry.scale(replies_that_were_asked_again(who, 40, again), who).reasks == pytest.approx(share)
+    table, notes = estimate.of(presets.plan(presets.load("smoke"), ["01"], {"model": "gpt-4.1-mini"}))
+    reasked = table.set_index("step")["reasked"]
+    assert reasked["answers"] == reasked["choices"] == 0  # only structured replies are asked for again
+    assert reasked["verdicts"] == pytest.approx(400 * share, abs=40) and (share < 1 or reasked["verdicts"] == 400)
+    assert table["calls"].tolist() == [400, 400 + reasked["verdicts"], 400] and table["failure"].isna().all()
+    per_call = table.set_index("step")["tokens_in"] / table.set_index("step")["calls"]
+    assert table["cost"].notna().all() and per_call["verdicts"] > 0
+    assert f"{share:.1%} of structured replies were no JSON" in notes[0]
+    assert ("asked again" in estimate.text(table)) == (share > 0)
+
+
 def test_a_notebook_that_fails_without_its_replies_makes_the_exit_code_1(project):
     write_notebook(project, "02_again", STOP, parameters=PARAMETERS)
     result = CliRunner().invoke(cli.app, ["estimate", "--only", "02"])
@@ -147,12 +179,12 @@ def test_a_notebook_that_records_nothing_is_estimated_too(project):
 
 
 def test_the_estimate_of_pairs_is_the_number_of_calls_that_making_them_takes(tmp_path):
-    small = {"personas": 2, "train": 3, "seen": 1, "heldout": 1, "train_prompts": 6, "heldout_prompts": 2}
+    small = {"n_personas": 2, "train": 3, "seen": 1, "heldout": 1, "train_prompts": 6, "heldout_prompts": 2}
 
     def fits(body: dict) -> dict:
         schema = body["response_format"]["json_schema"]["schema"]
-        made = dry.example(schema, random.Random(json.dumps(body)), share=0.05)
-        return completion(json.dumps({k: v[:40] if isinstance(v, str) else v for k, v in made.items()}))
+        made = dry.example(schema, random.Random(json.dumps(body)))
+        return completion(json.dumps(made))
 
     with Endpoint(fits) as endpoint:
         given = small | {"model": "m", "base_url": endpoint.url, "verify": 0, "dense_personas": 0, "dense_prompts": 0}
@@ -187,6 +219,26 @@ def test_a_made_up_reply_fits_its_schema_and_is_the_same_each_time():
     assert made[7] == dry.example(schema, random.Random(7)) != made[8]
 
 
+def made_up(settings: dict, words: dict[str, int], n: int = 400) -> list[str]:
+    made = dry.Dry(Store(), {"name": "m"})
+    requests = [{"messages": [{"role": "user", "content": str(k)}], **settings} for k in range(n)]
+    return [made.reply(key_of(canonical(r)), r, words)["choices"][0]["message"]["content"] for r in requests]
+
+
+def test_made_up_texts_are_as_long_as_asked_and_the_first_option_comes_three_times_of_four():
+    fields = {"critique": (text(80), ...), "reasoning": (text(None), ...), "verdict": (Literal["keep", "revise"], ...)}
+    schema = create_model("Judged", **fields)
+    said = made_up({"schema": schemas.requested(schema, bounded=False)}, schemas.words(schema))
+    values = [schema.model_validate_json(reply) for reply in said]
+    assert {len(v.critique) for v in values} == {6 * 80} and {len(v.reasoning) for v in values} == {6 * 130}
+    assert 0.7 < sum(v.verdict == "keep" for v in values) / 400 < 0.8
+    assert len({v.critique for v in values}) == 400
+    # Of the embedded model too, whose bound is no length that was asked for.
+    (bounded,) = made_up({"schema": schemas.requested(schema, bounded=True)}, schemas.words(schema), n=1)
+    assert len(schema.model_validate_json(bounded).critique) == 6 * 80
+    assert {len(said) for said in made_up({"max_tokens": 5}, {})} == {20} and len(made_up({}, {}, n=1)[0]) == 6 * 130
+
+
 def test_the_longest_reply_that_a_schema_allows_bounds_every_other():
     schema = Inner.model_json_schema()
     assert len(Inner(label="x" * 9).model_dump_json()) <= budget.longest(schema) <= 9 + len('{"label": ""}')
@@ -195,5 +247,5 @@ def test_the_longest_reply_that_a_schema_allows_bounds_every_other():
 def test_pace_and_tokens_are_those_of_the_models_latest_replies():
     who = {"name": "m", "base_url": "http://x/v1"}
     kept = keep(who, "10:00:00", "10:00:10", "10:00:20", "11:00:00", "11:00:10")
-    assert dry.scale(kept, who) == (5.0, 2.0, 0.1, 5)  # the pause of 40 minutes does not count
-    assert dry.scale(kept, who | {"name": "other"}) == (4.0, 4.0, None, 0)
+    assert dry.scale(kept, who) == (5.0, 2.0, 0.1, 5, 0.0)  # the pause of 40 minutes does not count
+    assert dry.scale(kept, who | {"name": "other"}) == (4.0, 4.0, None, 0, 0.0)
