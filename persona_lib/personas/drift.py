@@ -16,7 +16,7 @@ from ..templates import Template
 from ..templates import load as load_template
 from . import profiles, psychographics
 from .sampling import ID
-from .texts import QUIRKS, SETS
+from .texts import FALLBACK, QUIRKS, SETS
 
 CORE = "census core"
 # Each step shows its attributes and those of the steps before.
@@ -126,3 +126,28 @@ def _student(values: pd.Series) -> tuple[float, float, float]:
     test = stats.ttest_1samp(values, 0)
     low, high = test.confidence_interval()
     return low, high, test.pvalue
+
+
+def summary(table: pd.DataFrame, reader: str) -> str:
+    """Return how far the full profile moves people from their census core, in a sentence.
+
+    Args:
+        table: as returned by `drift`.
+        reader: name of the model that read the people.
+    """
+    last = table[table["step"] == list(LADDER)[-1]].set_index("measure")
+    if last["difference"].isna().all():
+        return f"{reader} gave no impression of the same people at both ends of the ladder."
+    ends = {"politics": "above 0: to the right", "tone": "above 0: happier"}
+    said = []
+    for measure, row in last.dropna(subset="difference").iterrows():
+        known = pd.notna(row["low"])
+        interval = f"95% interval {row['low']:+.2f} to {row['high']:+.2f}" if known else "no interval"
+        said.append(f"{row['difference']:+.2f} in {measure} ({ends[measure]}; {interval}; n = {row['n']})")
+    return f"From the census core to the full profile, people shift by {' and by '.join(said)}, as {reader} rates them."
+
+
+def writers(people: pd.DataFrame) -> str:
+    """Return who wrote the texts of people as drawn by `personas.sample`, with the number of people of each writer."""
+    names = people["written by"].replace(FALLBACK, "hand (phrases put together)")
+    return ", ".join(f"{name} ({number:,})" for name, number in names.value_counts().items())

@@ -51,6 +51,18 @@ def test_what_a_step_adds_is_found_with_its_interval_and_only_there(people):
     assert found.loc["politics"]["difference"].abs().max() < 1e-9
 
 
+def test_the_shift_is_said_with_its_interval_and_who_wrote_the_texts(people):
+    with Endpoint(swayed) as endpoint:
+        read = drift.read(people, Model("m", endpoint.url))
+    said = drift.summary(drift.drift(read), "m")
+    assert "shift by +0.00 in politics (above 0: to the right; no interval; n = 8) and by +0." in said
+    assert "in tone (above 0: happier; 95% interval +0." in said and said.endswith("as m rates them.")
+    nothing = drift.summary(drift.drift(read.assign(value=float("nan"))), "m")
+    assert nothing == "m gave no impression of the same people at both ends of the ladder."
+    assert drift.writers(people) == "hand (phrases put together) (8)"
+    assert drift.writers(people.assign(**{"written by": ["gpt"] * 6 + ["fallback"] * 2})).startswith("gpt (6), hand")
+
+
 def test_the_core_shows_only_what_the_census_asks(people):
     with Endpoint(swayed) as endpoint:
         drift.read(people.head(1), Model("m", endpoint.url, max_in_flight=1))

@@ -75,7 +75,7 @@ def test_only_a_loss_that_is_clear_after_correction_is_filled():
 
 def test_models_have_their_own_colours_and_rows_in_the_figure_of_dropped_attributes():
     ax = FULL["dropped"]()
-    judges = [line for line in ax.lines if line.get_label().startswith("judge")]
+    judges = [line for line in ax.lines if line.get_label().endswith("judge")]
     assert len({line.get_color() for line in judges}) == 2
     assert not set(judges[0].get_ydata()) & set(judges[1].get_ydata())
     assert "age  (n = 8)" in figures.said(ax)
