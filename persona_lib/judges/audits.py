@@ -20,6 +20,8 @@ ITEM = intervals.ITEM
 AS_RUN = "as in the run"
 # Other instructions to the critic that should change nothing, by the name of their template.
 WORDINGS = {"critic_revise_first": "revise named first", "critic_reworded": "criteria in other words"}
+# Words without content, which should win nothing.
+FILLER = "This is an important question, and much can be said about it. I hope that this answer is of some help to you."
 FIRST_ONLY, TIES, BOTH = "first order only", "both orders, a flip is a tie", "both orders, mean probability"
 
 
@@ -229,6 +231,6 @@ def shifts(judged: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def padded(pairs: pd.DataFrame, filler: str) -> pd.DataFrame:
+def padded(pairs: pd.DataFrame, filler: str = FILLER) -> pd.DataFrame:
     """Pair each base answer with itself plus a filler without content, which a judge should not prefer."""
     return pairs.assign(chosen=pairs["rejected"] + " " + filler, pair_id=pairs["pair_id"] + "|padded")
