@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, WithJsonSchema, create_model
 
 from persona_lib import local
 from persona_lib.local.__main__ import CONTEXT
@@ -40,7 +40,7 @@ Request = dict[str, Any]
 def recorded(n: int | None) -> list[Request]:
     """Return the requests of the recording in the order of their answers, or about n of them, block by block."""
     rows = sorted(read_recording("smoke"), key=lambda row: json.loads(row.reply)["created"])
-    requests = [request for row in rows if (request := json.loads(row.request))["temperature"] == 0]
+    requests = [request for row in rows if (request := json.loads(row.request)).get("temperature") == 0]
     every = -(-len(requests) // n) if n else 1
     return [request for i, request in enumerate(requests) if i // BLOCK % every == 0]
 
@@ -107,12 +107,11 @@ def total(model: Model) -> int:
 
 
 def reply_class(schema: dict[str, Any]) -> type[BaseModel]:
-    """Return the pydantic model from which a recorded schema was made."""
-    kinds = {
-        name: Literal[tuple(p["enum"])] if "enum" in p else Annotated[str, Field(max_length=p["maxLength"])]
-        for name, p in schema["schema"]["properties"].items()
+    """Return a pydantic model with a recorded schema."""
+    fields: dict[str, Any] = {
+        name: (Annotated[Any, WithJsonSchema(field)], ...) for name, field in schema["schema"]["properties"].items()
     }
-    return create_model(schema["name"], **{name: (kind, ...) for name, kind in kinds.items()})
+    return create_model(schema["name"], **fields)
 
 
 def main() -> None:

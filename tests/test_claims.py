@@ -28,7 +28,7 @@ from writers import build, write
 from persona_lib import census, cli, personas, prompts
 from persona_lib.annotation import study, submissions
 from persona_lib.attributes import ATTRIBUTES
-from persona_lib.model import Model, connection, endpoint
+from persona_lib.model import Model, connection, endpoint, schemas
 
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8")
@@ -181,6 +181,19 @@ def test_beside_the_published_package_half_the_calls_and_tokens_and_every_item_s
     assert {name: value for name, value in figures.items() if value > contest.BARS[name]} == {}
     # As README and CHANGELOG say: 2 calls in place of 4, half the tokens.
     assert figures["calls per item"] == 2 and round(figures["share of the package's tokens"], 1) == 0.5
+
+
+def test_the_speed_of_the_embedded_model_is_measured_on_the_requests_as_recorded():
+    speed = benchmark("local")
+    recorded = {
+        json.dumps(request["schema"]): request["schema"] for request in speed.recorded(None) if request.get("schema")
+    }
+    assert len(recorded) > 5
+    for schema in recorded.values():
+        assert (
+            schemas.requested(speed.reply_class(schema), bounded=True)["schema"]["properties"]
+            == schema["schema"]["properties"]
+        )
 
 
 def test_the_papers_data_set_takes_two_calls_a_pair_and_one_a_prompt(tmp_path):
