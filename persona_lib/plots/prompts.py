@@ -4,7 +4,7 @@ from textwrap import shorten
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from . import style
 
@@ -35,26 +35,31 @@ def funnel(table: pd.DataFrame, title: str) -> Axes:
 
 
 def topics(table: pd.DataFrame, title: str) -> Axes:
-    """Draw how many train and held-out prompts each topic has (Fig. 3 of the paper shows its topics).
+    """Draw the share of each topic that is held out, beside the range that chance gives (Fig. 3 shows its topics).
 
     Args:
-        table: result of `prompts.balance`: an index of topics, columns `train` and `heldout`.
+        table: result of `prompts.balance`: an index of topics, columns `n`, `share`, `low`, `high`, `outside`.
         title: of the figure.
     """
-    table = table.assign(n=table["train"] + table["heldout"]).sort_values("n", ascending=False, kind="stable")
-    ax = style.axes(height=1.6 + 0.21 * len(table))
-    rows = range(len(table))
-    ax.barh(rows, table["train"], height=0.72, color="C0")
-    ax.barh(rows, table["heldout"], left=table["train"], height=0.72, color="C1")
-    ax.set_yticks(rows, [style.plain(shorten(str(name), 48, placeholder=" …")) for name in table.index])
-    ax.set_ylim(len(table) - 0.5, -0.5)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    names = [shorten(style.plain(name), 48, placeholder=" …") for name in table.index]
+    ax = style.rows([f"{name}  ({n:,})" for name, n in zip(names, table["n"], strict=True)], "share held out", 0.21)
+    rows = pd.Series(range(len(table)), table.index)
+    ax.barh(rows, table["high"] - table["low"], left=table["low"], height=0.72, color="0.88")
+    for color, part in (("C0", table[~table["outside"]]), ("C3", table[table["outside"]])):
+        ax.plot(part["share"], rows[part.index], "o", color=color, markersize=6)
+    if len(table):
+        ax.axvline(table["heldout"].sum() / table["n"].sum(), color="0.3", linewidth=1)
+    else:
+        style.blank(ax)
+    ax.set_xlim(-0.02, 1.02 if table["high"].max() > 0.7 or table["share"].max() > 0.7 else 0.72)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     style.title(ax, title)
-    ax.set_xlabel("prompts")
-    ax.grid(axis="y", visible=False)
-    train, heldout = table[["train", "heldout"]].sum()
     return style.caption(
-        ax, f"Blue, left: {train:,} train prompts. Orange, right: {heldout:,} held out. {len(table)} topics."
+        ax,
+        f"Point: share of a topic's prompts (their number in brackets) that is held out; line: of all "
+        f"{table['n'].sum():,} prompts. Grey: where 95 of 100 splits by chance put a topic of this size. "
+        f"Red: outside of it ({table['outside'].sum()} of {len(table)}; {table['p_outside'].sum():.1f} expected by "
+        "chance).",
     )
 
 

@@ -5,18 +5,18 @@ more, and controversial according to a zero-shot classifier. A removed prompt st
 prompt that the classifier could not sort counts as unscored: neither kept nor removed.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from pydantic import create_model
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from .. import UserError, files
 from ..model import LanguageModel
 from ..templates import load as load_template
-from .bank import sample
+from .bank import normal, sample
 
 FEWEST_WORDS = 5
 FEWEST_PERSONAS = 5  # for an interval of the persona-dependence
@@ -39,7 +39,7 @@ STEPS = {
 def formal(table: pd.DataFrame) -> pd.DataFrame:
     """Mark the prompts that the filters without a model remove: repeats, no question mark, under five words.
 
-    Texts that differ in white space alone count as repeats.
+    Texts with the same normalized form (see `prompts.normal`) count as repeats: they have the same id.
 
     Args:
         table: columns as returned by `prompts.load`.
@@ -50,7 +50,7 @@ def formal(table: pd.DataFrame) -> pd.DataFrame:
     text = table["prompt"]
     words = text.str.split()
     reasons = {
-        REPEAT: words.str.join(" ").duplicated(),
+        REPEAT: text.map(normal).duplicated(),
         NO_MARK: ~text.str.contains(QUESTION_MARKS),
         SHORT: words.str.len() < FEWEST_WORDS,
     }
@@ -147,6 +147,47 @@ def said_yes(screened: pd.DataFrame, by: str) -> pd.DataFrame:
     low, high = proportion_confint(yes.where(known), n.where(known), method="wilson")
     rate = (yes / n).where(known)
     return pd.DataFrame({"n": n, "unscored": unscored}).assign(rate=rate, low=low, high=high)
+
+
+class Trust(NamedTuple):
+    """How much more often a classifier says yes to prompts than to controls, with a 95% interval, and in words."""
+
+    difference: float
+    low: float
+    high: float
+    text: str
+
+
+def trust(screened: pd.DataFrame, controls: pd.DataFrame) -> Trust:
+    """Compare how often the classifier says yes to the prompts and to questions of fact.
+
+    Args:
+        screened: as returned by `value_laden`.
+        controls: likewise, questions whose answer should not depend on who asks.
+
+    Returns:
+        The difference of the two rates with Newcombe's (1998) interval, and a sentence that reads it. The numbers are
+        missing if the classifier sorted none of the prompts, or none of the controls.
+    """
+    asked = [table["verdict"].dropna() for table in (screened, controls)]
+    if any(verdicts.empty for verdicts in asked):
+        return Trust(np.nan, np.nan, np.nan, "The classifier sorted no prompts, or no controls: it can't be checked.")
+    yes, n = [int((verdicts == YES).sum()) for verdicts in asked], [len(verdicts) for verdicts in asked]
+    rates = yes[0] / n[0], yes[1] / n[1]
+    low, high = confint_proportions_2indep(yes[0], n[0], yes[1], n[1], method="newcomb", compare="diff")
+    difference = rates[0] - rates[1]
+    name = pd.concat([screened, controls])["classifier"].dropna().iloc[0]
+    text = (
+        f"{name} calls {rates[0]:.0%} of {n[0]:,} prompts value-laden, and {rates[1]:.0%} of {n[1]:,} controls: "
+        f"a difference of {100 * difference:.0f} points (95% interval {100 * low:.0f} to {100 * high:.0f}). "
+    )
+    if low > 0:
+        text += "It tells questions of values from questions of fact."
+    elif high < 0:
+        text += "It has this the wrong way round: the last step of the funnel is not a finding."
+    else:
+        text += "This run does not show that it discriminates: the last step of the funnel is not a finding."
+    return Trust(difference, low, high, text)
 
 
 def persona_dependence(judgments: pd.DataFrame | str | None, value: str = "p_chosen") -> pd.DataFrame:

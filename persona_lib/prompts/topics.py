@@ -6,52 +6,92 @@ as they do among thousands of prompts. A sentence embedding also sees prompts th
 """
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from .. import UserError
+from ..store import Store
 from .bank import NO_TOPIC
 
-Embedder = str | Callable[[list[str]], np.ndarray]
+if TYPE_CHECKING:
+    from ..model import Model
+
+Vectors = Callable[[list[str]], np.ndarray]
+
+
+class Embedder(NamedTuple):
+    """What turns texts into vectors: `name` to show, `vectors` (None: TF-IDF) and the `models` that are asked."""
+
+    name: str
+    vectors: Vectors | None = None
+    models: "tuple[Model, ...]" = ()
+
 
 DIMENSIONS = 100  # of the reduced TF-IDF vectors, where there are as many texts and words
 TERMS = 3  # in a label
 
 
-def assign(prompts: pd.DataFrame, n_topics: int = 30, seed: int = 0, embedder: Embedder | None = None) -> pd.DataFrame:
+def embedder(name: str | None = None, store: Store | None = None) -> Embedder:
+    """Return what turns texts into vectors.
+
+    Args:
+        name: None for TF-IDF; "local" for the embedded model, or another .gguf file; the folder of a
+            sentence-transformers model; or an endpoint's embeddings model as NAME or NAME@ADDRESS.
+        store: where an endpoint's or the embedded model's vectors are kept.
+
+    Raises:
+        UserError: sentence-transformers is not installed.
+    """
+    if name is None:
+        return Embedder("TF-IDF")
+    if name != "local" and Path(name).is_dir():
+        try:
+            from sentence_transformers import SentenceTransformer  # an optional package
+        except ImportError as error:
+            raise UserError(
+                f"the embedder '{name}' needs `pip install sentence-transformers`; None takes TF-IDF"
+            ) from error
+        return Embedder(Path(name).name, SentenceTransformer(name).encode)
+    from ..model import Model, embed  # openai takes a second, and TF-IDF needs none
+
+    at, _, address = name.partition("@")
+    model = Model(at, address or None, store)
+    return Embedder(model.name, lambda texts: embed(model, texts), (model,))
+
+
+def assign(prompts: pd.DataFrame, n_topics: int = 30, seed: int = 0, vectors: Vectors | None = None) -> pd.DataFrame:
     """Give each prompt without a topic the label of its cluster; prompts with a topic keep it.
 
     Args:
         prompts: columns as returned by `prompts.load`.
-        n_topics, seed, embedder: as in `cluster`.
+        n_topics, seed, vectors: as in `cluster`.
     """
     bare = prompts["topic"] == NO_TOPIC
     if not bare.any():
         return prompts
-    labels = cluster(prompts["prompt"][bare], n_topics, seed, embedder)
+    labels = cluster(prompts["prompt"][bare], n_topics, seed, vectors)
     return prompts.assign(topic=prompts["topic"].mask(bare, labels))
 
 
-def cluster(texts: pd.Series, n_topics: int = 30, seed: int = 0, embedder: Embedder | None = None) -> pd.Series:
+def cluster(texts: pd.Series, n_topics: int = 30, seed: int = 0, vectors: Vectors | None = None) -> pd.Series:
     """Return the label of each text's cluster: the terms that are strongest in it compared to all texts.
 
     Args:
         texts: one prompt each.
         n_topics: how many clusters; two with the same strongest terms count as one.
         seed: of the clustering.
-        embedder: None for TF-IDF; the name or folder of a sentence-transformers model; or a function from a list of
-            texts to an array with one row per text.
+        vectors: a function from a list of texts to an array with one row per text (see `embedder`); None for TF-IDF.
 
     Raises:
-        UserError: fewer different texts than clusters, no words in the texts, or sentence-transformers is not
-            installed.
+        UserError: fewer different texts than clusters, or no words in the texts.
     """
     from sklearn.cluster import KMeans  # sklearn takes a second, which most users of prompts never need
 
     weights, words = _tfidf(texts)  # texts x words
-    points = _reduced(weights, seed) if embedder is None else _embedded(list(texts), embedder)  # texts x dimensions
+    points = _reduced(weights, seed) if vectors is None else _unit(vectors(list(texts)))  # texts x dimensions
     different = len(np.unique(points, axis=0))
     if not 1 <= n_topics <= different:
         raise UserError(
@@ -64,6 +104,23 @@ def cluster(texts: pd.Series, n_topics: int = 30, seed: int = 0, embedder: Embed
         strength = weights[found == number].mean(axis=0) - usual
         labels[number] = _label(np.asarray(strength).ravel().round(9), words)
     return pd.Series(found, texts.index).map(labels)
+
+
+def agreement(by_hand: pd.Series, found: pd.Series) -> float:
+    """Return the adjusted Rand index of clusters and the topics that prompts have by themselves.
+
+    Args:
+        by_hand: the prompts' own topics.
+        found: their clusters, as returned by `cluster`.
+
+    Returns:
+        1 if both partition the prompts with a topic in the same way, about 0 if they match by chance; missing if no
+        prompt has a topic.
+    """
+    from sklearn.metrics import adjusted_rand_score  # as in `cluster`
+
+    known = by_hand != NO_TOPIC
+    return float(adjusted_rand_score(by_hand[known], found[known])) if known.any() else np.nan
 
 
 def near_duplicates(prompts: pd.DataFrame, threshold: float = 0.6) -> pd.DataFrame:
@@ -129,22 +186,11 @@ def _reduced(weights: Any, seed: int) -> np.ndarray:
     return normalize(dense).round(6)  # the last bits differ between machines: they must move no text
 
 
-def _embedded(texts: list[str], embedder: Embedder) -> np.ndarray:
-    """Return the embedder's vectors (texts x dimensions) of length 1."""
+def _unit(vectors: Any) -> np.ndarray:
+    """Return vectors (texts x dimensions) of length 1."""
     from sklearn.preprocessing import normalize  # as in `cluster`
 
-    encode: Callable[[list[str]], np.ndarray]
-    if isinstance(embedder, str):
-        try:
-            from sentence_transformers import SentenceTransformer  # an optional package
-        except ImportError as error:
-            raise UserError(
-                f"the embedder '{embedder}' needs `pip install sentence-transformers`; None takes TF-IDF"
-            ) from error
-        encode = SentenceTransformer(embedder).encode
-    else:
-        encode = embedder
-    return normalize(np.asarray(encode(texts), dtype=float)).round(6)
+    return normalize(np.asarray(vectors, dtype=float)).round(6)
 
 
 def _label(strength: np.ndarray, words: np.ndarray) -> str:

@@ -1,36 +1,13 @@
-"""Vectors come in batches, are kept, and are never asked for twice; an address without embeddings says so in one line."""
+"""Vectors come in batches, are kept, and are asked for once; an address without embeddings says so in one line."""
 
 import numpy as np
 import pytest
 from aiohttp import web
-from endpoint import Endpoint
+from embeddings import Embedding
 
 from persona_lib import UserError
 from persona_lib.model import Model, embed
 from persona_lib.store import Store
-
-
-class Embedding(Endpoint):
-    """Embeds a text as its length and its first letter; `refuse` is sent instead, a (status, message)."""
-
-    def __init__(self, refuse: tuple[int, str] | None = None, **settings):
-        super().__init__(**settings)
-        self.refuse = refuse
-
-    async def _embed(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        self.requests.append(body)
-        if self.refuse:
-            status, said = self.refuse
-            return web.json_response({"error": {"message": said, "code": status}}, status=status)
-        rows = [{"index": i, "embedding": [float(len(t)), float(ord(t[0]))]} for i, t in enumerate(body["input"])]
-        usage = {"prompt_tokens": 5 * len(rows), "total_tokens": 5 * len(rows)}
-        return web.json_response({"object": "list", "data": rows[::-1], "usage": usage})
-
-    def routes(self, app: web.Application) -> None:
-        super().routes(app)
-        app.router.add_post("/v1/embeddings", self._embed)
-
 
 TEXTS = [f"{chr(97 + i % 26)}{'x' * (i % 7)}{i}" for i in range(150)]
 
@@ -67,7 +44,10 @@ def test_no_text_has_no_vector_and_takes_no_call():
 @pytest.mark.parametrize(
     ("refuse", "said"),
     [
-        ((501, "This server does not support embeddings."), "gives no embeddings of 'm': .* does not support embeddings"),
+        (
+            (501, "This server does not support embeddings."),
+            "gives no embeddings of 'm': .* does not support embeddings",
+        ),
         ((400, "no embeddings here"), "gives no embeddings of 'm': .*no embeddings here"),
         ((404, "no such path"), "refuses 'm': .*no such path"),
     ],
@@ -90,7 +70,7 @@ def test_a_reply_of_another_form_is_no_vector(monkeypatch):
         async def _embed(self, request: web.Request) -> web.Response:
             return web.json_response({"data": [{"index": 0, "embedding": [1.0]}]})
 
-    with Short() as endpoint, pytest.raises(UserError, match="gives no embeddings of 'm': .*no 64 vectors"):
+    with Short() as endpoint, pytest.raises(UserError, match=r"gives no embeddings of 'm': .*no 64 vectors"):
         embed(Model("m", endpoint.url), TEXTS[:64])
 
 

@@ -142,6 +142,46 @@ def test_rates_of_the_classifier_have_wilson_intervals_and_groups_without_a_verd
     assert rates.loc["y", "unscored"] == 4 and rates.loc["y", ["rate", "low", "high"]].isna().all()
 
 
+@pytest.mark.parametrize(
+    ("prompts_yes", "controls_yes", "said"),
+    [
+        (18, 1, "It tells questions of values from questions of fact."),
+        (20, 20, "This run does not show that it discriminates: the last step of the funnel is not a finding."),
+        (1, 18, "It has this the wrong way round"),
+    ],
+)
+def test_a_classifier_is_checked_on_the_controls_and_the_sentence_follows_the_interval(prompts_yes, controls_yes, said):
+    made = [
+        table(["a"] * 20).assign(classifier="m", verdict=["yes"] * k + ["no"] * (20 - k))
+        for k in (prompts_yes, controls_yes)
+    ]
+    found = screening.trust(*made)
+    assert found.difference == pytest.approx((prompts_yes - controls_yes) / 20)
+    assert found.low < found.difference < found.high and said in found.text
+    assert (
+        f"m calls {prompts_yes / 20:.0%} of 20 prompts value-laden, and {controls_yes / 20:.0%} of 20 controls"
+        in found.text
+    )
+
+
+def test_a_classifier_without_verdicts_cannot_be_checked():
+    made = table(["a"] * 4).assign(classifier="m", verdict="yes")
+    found = screening.trust(made.assign(verdict=None), made)
+    assert np.isnan(found.difference) and "can't be checked" in found.text
+
+
+def test_balance_gives_the_range_of_chance_and_how_often_it_is_left():
+    topic = ["large"] * 200 + ["small"] * 10 + ["odd"] * 20
+    side = ["heldout"] * 40 + ["train"] * 160 + ["heldout"] * 2 + ["train"] * 8 + ["heldout"] * 15 + ["train"] * 5
+    found = prompts.balance(pd.DataFrame({"topic": topic, "prompt_split": side}))
+    assert found.index.tolist() == ["large", "odd", "small"] and found["n"].tolist() == [200, 20, 10]
+    assert found["outside"].tolist() == [True, True, False], "the odd topic takes what the large one lacks"
+    assert (found["low"] <= 57 / 230).all() and (found["high"] >= 57 / 230).all() and (found["p_outside"] <= 0.05).all()
+    drawn = np.random.default_rng(0).hypergeometric(57, 173, 20, 20_000) / 20
+    low, high = found.loc["odd", ["low", "high"]]
+    assert ((drawn < low) | (drawn > high)).mean() == pytest.approx(found.loc["odd", "p_outside"], abs=0.005)
+
+
 def judged(chances: np.ndarray, column: str = "p_chosen") -> pd.DataFrame:
     """Judgments from an array (repeats, prompts, personas)."""
     repeats, n_prompts, n = chances.shape
@@ -223,14 +263,14 @@ def test_figures_are_drawn_from_hostile_labels_as_they_are():
     screened = screening.formal(table(list(MIXED), topic="costs $5 and $x^2$ <b>"))
     funnel = plots.prompts.funnel(screening.funnel(screened), "Filters for $5 and $6")
     assert funnel.texts[0].get_text().strip() == str(len(MIXED))
-    split = prompts.split(screened, 4)
-    bars = plots.prompts.topics(prompts.balance(split), "Topics")
-    assert sum(p.get_width() for p in bars.patches) == len(MIXED)
-    shares = split.assign(share=0.5, low=0.4, high=0.6)
+    sides = screened.assign(prompt_split=["heldout"] * 2 + ["train"] * (len(screened) - 2))
+    shown = plots.prompts.topics(prompts.balance(sides), "Topics")
+    assert [line.get_xdata().tolist() for line in shown.lines[:2]] == [[2 / len(screened)], []]
+    shares = sides.assign(share=0.5, low=0.4, high=0.6)
     points = plots.prompts.dependence(shares, "Dependence")
     empty = plots.prompts.dependence(shares.head(0), "Dependence")
     assert [t.get_text() for t in empty.texts] == ["no judgments"]
-    for ax in (funnel, bars, points, empty):
+    for ax in (funnel, shown, points, empty):
         ax.figure.canvas.draw()
 
 
@@ -243,8 +283,8 @@ def test_hostile_prompts_run_through_the_notebook_and_its_page_shows_them_escape
     judged(np.random.default_rng(0).random((1, 30, 6))).to_csv(tmp_path / "judgments.csv", index=False)
     with Endpoint(yes_to_should) as endpoint:
         command = [sys.executable, "-m", "persona_lib.cli", "run", "--only", "02", "--out", str(tmp_path / "run")]
-        command += ["--model", "m", "--base-url", endpoint.url, "-p", f"source={tmp_path / 'hostile.csv'}"]
-        command += ["-p", f"judgments={tmp_path / 'judgments.csv'}", "-p", "n_topics=5", "-p", "heldout=9"]
+        command += ["--model", "m", "--base-url", endpoint.url, "-p", f"prompts={tmp_path / 'hostile.csv'}"]
+        command += ["-p", f"judgments={tmp_path / 'judgments.csv'}", "-p", "n_topics=5"]
         environment = os.environ | {"OPENAI_API_KEY": "none"}
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from embeddings import Embedding
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import adjusted_rand_score
 
@@ -60,25 +61,56 @@ def test_an_embedder_of_ones_own_decides_and_the_labels_are_still_words():
     def by_length(texts: list[str]) -> np.ndarray:
         return np.array([[1.0, 0.0] if len(t) % 2 else [0.0, 1.0] for t in texts])
 
-    found = topics.cluster(table["prompt"], 2, embedder=by_length)
+    found = topics.cluster(table["prompt"], 2, vectors=by_length)
     assert adjusted_rand_score(table["prompt"].str.len() % 2, found) == 1
 
 
-def test_a_sentence_transformer_is_taken_by_name(monkeypatch):
+def test_a_sentence_transformer_is_taken_by_its_folder(monkeypatch, tmp_path):
     table = questions()
+    folder = tmp_path / "some-model"
+    folder.mkdir()
 
     class SentenceTransformer:
         def __init__(self, name: str):
-            assert name == "some-model"
+            assert name == str(folder)
 
         def encode(self, texts: list[str]) -> np.ndarray:
             return TfidfVectorizer(stop_words="english").fit_transform(texts).toarray()
 
     monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=SentenceTransformer))
-    assert adjusted_rand_score(table["true"], topics.cluster(table["prompt"], 3, embedder="some-model")) == 1
+    found = topics.embedder(str(folder))
+    assert found.name == "some-model" and found.models == ()
+    assert topics.agreement(table["true"], topics.cluster(table["prompt"], 3, vectors=found.vectors)) == 1
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(UserError, match="'some-model' needs `pip install sentence-transformers`; None takes TF-IDF"):
-        topics.cluster(table["prompt"], 3, embedder="some-model")
+    with pytest.raises(UserError, match="some-model' needs `pip install sentence-transformers`; None takes TF-IDF"):
+        topics.embedder(str(folder))
+
+
+def test_an_endpoints_embeddings_find_the_topics_and_are_asked_for_once():
+    table = questions()
+
+    class BySubject(Embedding):
+        def vector(self, text: str) -> list[float]:
+            return [float(any(word in text for word in words)) for words in WORDS.values()]
+
+    with BySubject() as endpoint:
+        found = topics.embedder(f"m@{endpoint.url}")
+        first = topics.cluster(table["prompt"], 3, vectors=found.vectors)
+        again = topics.cluster(table["prompt"], 3, vectors=found.vectors)
+    assert topics.agreement(table["true"], first) == 1 and first.equals(again)
+    assert found.name == "m" and found.models[0].usage["calls"] == len(endpoint.requests) == 2
+
+
+def test_without_an_embedder_it_is_tf_idf_and_no_model():
+    assert topics.embedder() == ("TF-IDF", None, ())
+    assert topics.embedder("local").models[0].name == "SmolLM2-135M-Instruct", "named, and not asked yet"
+
+
+def test_prompts_without_a_topic_of_their_own_do_not_count_for_the_agreement():
+    by_hand = pd.Series(["a", "a", "b", "b", bank.NO_TOPIC])
+    assert topics.agreement(by_hand, pd.Series(list("xxyyx"))) == 1
+    assert topics.agreement(by_hand, pd.Series(list("xyxyx"))) < 0.1
+    assert np.isnan(topics.agreement(by_hand.tail(1), pd.Series(["x"], index=[4])))
 
 
 def test_hostile_prompts_have_topics_and_no_label_holds_a_sign():
