@@ -12,10 +12,11 @@ PARAMETERS = 'seed = 0\nn_items: int = 8\nshare = 0.5\nmodel = "local"\nbase_url
 GOOD = """
 import json, os, sys
 import pandas as pd, matplotlib.pyplot as plt
-from persona_lib import runs
+from persona_lib import local, runs
 class Asked:
-    identity = {"name": "local", "base_url": None, "weights_sha256": "b179"}
-    usage = dict(calls=5, cached=3, retried=0, reasked=2, failed=1, tokens_in=40, tokens_out=9, tokens_cached=2, cost=0.0)
+    identity = {"name": "tiny", "base_url": None, "weights_sha256": local.GGUF_SHA256}
+    usage = dict(calls=5, cached=3, retried=0, reasked=2, failed=1)
+    usage |= dict(tokens_in=40, tokens_out=9, tokens_cached=2, cost=0.0)
     steps = {"answering": usage}
 with open(os.environ["PERSONA_PROGRESS"], "a") as file:
     told = {"ask": 0, "step": "answering", "total": 8, "usage": Asked.usage}

@@ -4,7 +4,8 @@ Each page is one file that loads nothing from outside its folder and tells the b
 that it can be mailed and printed. The templates are data/notebook.html.j2 and data/index.html.j2.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,21 @@ import nbformat
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
-from .. import files
+from .. import files, local
 from ..model import usage
 from . import notebooks
 
 DATA = Path(__file__).parent / "data"
+CRITIC, AUDITS = "06_conditioning", "10_judges"  # the second says how far the critic of the first can be trusted
 
 
-def export(notebook: Path, heading: str) -> Path:
+def export(notebook: Path, heading: str, run: Collection[str] = ()) -> Path:
     """Write an executed notebook as HTML beside it, with its pictures embedded.
 
     Args:
         notebook: the executed notebook's file.
         heading: the page's title.
+        run: the notebooks of its run; a link to one of them leads to its page, a link to another becomes plain text.
 
     Returns:
         The path of the page.
@@ -43,8 +46,18 @@ def export(notebook: Path, heading: str) -> Path:
     resources = {"metadata": {"name": heading, "path": str(notebooks.folder())}}
     html, _ = exporter.from_notebook_node(executed, resources)
     page = notebook.with_suffix(".html")
-    files.write_text(page, html)
+    files.write_text(page, _linked(html, run))
     return page
+
+
+def _linked(html: str, run: Collection[str]) -> str:
+    """Return a page whose links to notebooks lead to the pages of these, or are plain text if the run has none."""
+
+    def there(link: re.Match[str]) -> str:
+        return f'<a href="{link[1]}.html{link[2]}"{link[3]}>{link[4]}</a>' if link[1] in run else link[4]
+
+    known = "|".join(map(re.escape, notebooks.stems()))
+    return re.sub(rf'<a href="({known})\.ipynb(#[^"]*)?"([^>]*)>(.*?)</a>', there, html) if known else html
 
 
 def index(manifest: Mapping[str, Any]) -> str:
@@ -61,7 +74,9 @@ def index(manifest: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"figure": _figure, "cost": usage.cost_text, "span": _span, "day": _day}
-    return environment.get_template("index.html.j2").render(run=manifest)
+    embedded = [m["name"] for m in manifest["models"] if m.get("weights_sha256") == local.GGUF_SHA256]
+    trust = {CRITIC: (AUDITS, manifest["notebooks"].get(AUDITS, {}).get("headline"))}
+    return environment.get_template("index.html.j2").render(run=manifest, embedded=embedded, trust=trust)
 
 
 def _figure(value: Any) -> str:

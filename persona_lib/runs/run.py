@@ -84,22 +84,23 @@ def _run_notebooks(manifest: Manifest, limits: Mapping[str, float | None]) -> No
             used = {"calls": manifest.content["usage"]["calls"], "cost": spent}
             environment = {budget.VARIABLE: json.dumps({**limits, **used})}
             steps = Path(temporary) / f"{stem}.jsonl"
-            _run_notebook(stem, entry, manifest.folder, steps, environment)
+            _run_notebook(stem, manifest, steps, environment)
             spent += progress.booked(steps) if steps.exists() else 0.0
 
 
-def _run_notebook(stem: str, entry: dict[str, Any], folder: Path, steps: Path, environment: dict[str, str]) -> None:
+def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[str, str]) -> None:
     """Execute a notebook, write its page, and enter its results, status and usage in its entry of the manifest."""
+    entry = manifest.notebooks[stem]
     entry["started"] = utc_now()
     began = time.monotonic()
-    executed = folder / f"{stem}.ipynb"
-    recorded = folder / stem / "record.json"
+    executed = manifest.folder / f"{stem}.ipynb"
+    recorded = manifest.folder / stem / "record.json"
     try:
         entry["error"] = kernels.execute(stem, entry["parameters"], executed, steps, environment)
         entry["status"] = "failed" if entry["error"] else "done"
         if recorded.is_file():
             entry |= json.loads(recorded.read_text("utf-8"))
-        pages.export(executed, entry["title"])
+        pages.export(executed, entry["title"], manifest.notebooks)
     except BaseException as error:
         entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         raise

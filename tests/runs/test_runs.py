@@ -16,9 +16,10 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from nbformat import v4
 from projects import write_notebook, write_preset, write_project
 
-from persona_lib import UserError, files, runs
+from persona_lib import UserError, files, local, runs
 from persona_lib.model import usage
 from persona_lib.runs import manifests, pages, presets
 from persona_lib.runs.progress import Progress
@@ -75,7 +76,7 @@ def test_the_manifest_tells_parameters_versions_models_and_usage(manifest):
     }  # fmt: skip
     assert manifest["seeds"] == {"01_good": {"seed": 3}, "02_bad": {"seed": 3}}
     assert manifest["versions"]["pandas"] == pd.__version__ and "python" in manifest["versions"]
-    assert manifest["models"] == [{"name": "local", "base_url": None, "weights_sha256": "b179"}]
+    assert manifest["models"] == [{"name": "tiny", "base_url": None, "weights_sha256": local.GGUF_SHA256}]
     assert manifest["usage"] == manifest["notebooks"]["01_good"]["usage"]
     assert manifest["usage"] == manifest["notebooks"]["01_good"]["steps"]["answering"]
     assert (manifest["usage"]["calls"], manifest["usage"]["cached"], manifest["usage"]["cost"]) == (5, 3, 0.0)
@@ -161,9 +162,12 @@ def test_the_index_shows_hostile_text_as_text(done):
 
 def test_the_index_tells_the_run(done, manifest):
     text = " ".join((done / "index.html").read_text().split())
-    assert "Tries &amp; shows." in text and "Model: local." in text and "far too small for conclusions" in text
+    assert "Tries &amp; shows." in text and "Model: tiny." in text and "far too small for conclusions" in text
     assert "1 of 2 notebooks failed" in text and "What 01_good asks" in text and "missing" in text
-    assert "$0.00" in text and '<th scope="row">answering</th><td>5</td><td>3</td><td>0</td><td>1</td>' in text
+    assert (
+        "$0.00" in text and '<th scope="row">answering</th><td>5</td><td>3</td><td>0</td><td>2</td><td>1</td>' in text
+    )
+    assert "2 of the calls asked again" in text
 
 
 def empty(folder: Path = Path()) -> manifests.Manifest:
@@ -180,8 +184,38 @@ def index_of(**changed) -> str:
 
 def test_the_index_of_another_model_has_no_notice_and_an_unknown_cost_is_said():
     text = index_of(models=[{"name": "gpt-x"}], status="interrupted", git={"commit": "0123456789ab", "dirty": True})
-    assert "far too small" not in text and "no price known" in text and "02:10 min" in text
+    assert (
+        "far too small" not in text
+        and "asked again for" not in text
+        and "no price known" in text
+        and "02:10 min" in text
+    )
     assert "Stopped by hand" in text and "0123456<" in text and "uncommitted changes" in text
+
+
+def test_a_link_to_a_notebook_leads_to_its_page_and_is_plain_text_where_the_run_has_none(project):
+    executed = project / "01_good.ipynb"
+    cell = v4.new_markdown_cell("Trust: [its *audit*](02_bad.ipynb#how), [another](03_unlisted.ipynb), [site](x.ipynb)")
+    nbformat.write(v4.new_notebook(cells=[cell]), executed)
+    text = pages.export(executed, "Good", ["01_good", "02_bad"]).read_text()
+    assert '<a href="02_bad.html#how">its <em>audit</em></a>, another, <a href="x.ipynb">site</a>' in text
+
+
+def test_the_index_says_beside_06_what_10_found_about_its_critic():
+    entry = {
+        "status": "done",
+        "title": "T",
+        "seconds": 1,
+        "error": None,
+        "steps": {},
+        "headline": "Six.",
+        "figure": None,
+    }
+    entry |= {"metrics": {}}
+    both = {"06_conditioning": entry, "10_judges": entry | {"headline": "It flips <often>."}}
+    said = 'can be trusted: <a href="10_judges.html">It flips &lt;often&gt;.</a>'
+    assert index_of(notebooks=both).count(said) == 1
+    assert "can be trusted" not in index_of(notebooks={"06_conditioning": entry})
 
 
 def test_cost_is_unknown_only_where_calls_were_made_at_no_known_price():
