@@ -252,3 +252,20 @@ def answer_anything(body: dict) -> dict:
 
 def _schema(body: dict) -> dict:
     return body["response_format"]["json_schema"]["schema"]
+
+
+def test_every_function_that_a_page_names_is_handed_on_by_its_wing():
+    wings = {path.parent.name for path in (ROOT / "persona_lib").glob("*/__init__.py")}
+    named = {
+        name
+        for page, text in PAGES.items()
+        if page != "CHANGELOG.md"  # which also names what is gone
+        for name in re.findall(rf"\b((?:{'|'.join(wings)})(?:\.(?!py\b)[a-z]\w*)+)(?=[`(])", text)
+    }
+    assert len(named) > 15
+    for name in sorted(named):
+        wing, *path = name.split(".")
+        value: Any = importlib.import_module(f"persona_lib.{wing}")
+        for part in path:
+            assert hasattr(value, part), f"there is no {name}"
+            value = getattr(value, part)
