@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import openai
+import pandas as pd
 from inspect_ai.model import (
     ChatMessage,
     ChatMessageAssistant,
@@ -25,9 +26,8 @@ from pydantic import BaseModel
 
 from ..model import Choices, Messages, Reply
 from ..model.choices import chances, normalized
+from ..model.repair import REASKS, again
 from ..model.reply import INVALID, read
-from ..model.session import REASKS
-from ..templates import load as load_template
 
 _FINISH = {"max_tokens": "length", "model_length": "length"}  # inspect's stop reason -> the endpoints' finish reason
 _ROLES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
@@ -83,7 +83,7 @@ async def ask(
         text, _value, failure = read(raw(output), schema)
         if not text or failure is None or not failure.startswith(INVALID):
             break
-        chat = [*chat, *chat_of(load_template("repair").messages({"error": failure}))]
+        chat = [*chat, *chat_of(again([], text, failure)[1:])]
     return chat, output
 
 
@@ -111,14 +111,18 @@ def raw(output: ModelOutput, as_choice: bool = False) -> dict[str, Any]:
 
 
 def _response_schema(schema: type[BaseModel]) -> ResponseSchema:
-    """Return the JSON schema of a request, without length bounds, which OpenAI's strict mode refuses."""
+    """Return the JSON schema of a request."""
     tool = openai.pydantic_function_tool(schema)["function"]
     whole = JSONSchema.model_validate(tool["parameters"])
-    for field in (whole.properties or {}).values():
-        field.maxLength = None
     return ResponseSchema(name=tool["name"], json_schema=whole, strict=True)
 
 
 def chat_of(messages: Messages) -> list[ChatMessage]:
     """Return our messages as inspect's."""
     return [_ROLES[one["role"]](content=one["content"]) for one in messages]
+
+
+def without_gaps(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row's values that are not missing, numpy's numbers as Python's, which JSON takes."""
+    known = {name: value for name, value in row.items() if not pd.isna(value)}
+    return {name: value.item() if hasattr(value, "item") else value for name, value in known.items()}

@@ -18,14 +18,14 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pydantic import BaseModel
 
 # Absolute imports: inspect's command loads this file by its path, where relative imports fail.
-from persona_lib import UserError, bench, personas, prompts
+from persona_lib import UserError, bench
 from persona_lib.bench import comparison
 from persona_lib.bench.conditions import CONDITIONS
-from persona_lib.bench.inspect_models import Known, ask, chat_of, raw
+from persona_lib.bench.inspect_models import Known, ask, chat_of, raw, without_gaps
 from persona_lib.judges import verdicts
 from persona_lib.model import Messages, reply
 from persona_lib.model.model import TOP_LOGPROBS
-from persona_lib.preferences import dataset
+from persona_lib.preferences import dataset, ingredients
 from persona_lib.stats import passk
 
 FAILED = "failure"  # the field of a sample's metadata with the reason why there is no score
@@ -35,23 +35,29 @@ _BY_CONDITION = [grouped(mean(), "condition"), grouped(stderr(cluster="persona_i
 @task
 def conditioning(
     conditions: str | Sequence[str] = CONDITIONS,
-    n_items: int = 700,
+    prompts: str = "builtin",
+    personas: str = "sample",
+    use: str = "heldout_test",
     n_personas: int = 1000,
-    n_prompts: int = 700,
-    words: int = 60,
+    n_prompts: int | None = None,
+    n_items: int = 700,
+    words: int | None = 120,
+    working_words: int | None = None,
+    critique_words: int | None = 80,
     seed: int = 0,
     templates: str | None = None,
 ) -> Task:
-    """Answer prompts under each condition; the model of the role `grader` judges. The default sizes are the paper's.
+    """Answer prompts under each condition; the model of the role `grader` judges. The paper draws from 1,000 x 700.
 
     Args:
-        conditions, words, templates: as in `bench.conditioning`.
+        prompts, personas, use, n_personas, n_prompts, seed: as in `ingredients.draw`; adults. PRISM's prompts pass only
+            the filters that ask no model: `prompts.parquet` of a data set has those that a model has sorted.
         n_items: persona x prompt pairs.
-        n_personas: personas to draw, adults.
-        n_prompts: prompts of the built-in bank.
-        seed: of the draws.
+        conditions, words, working_words, critique_words, templates: as in `bench.conditioning`.
     """
-    return of_items(_drawn(n_items, n_personas, n_prompts, seed), conditions, words, templates)
+    people, asked = ingredients.draw(personas, prompts, n_personas, n_prompts, use, seed)
+    drawn = bench.items(people, asked, n_items, seed)
+    return of_items(drawn, conditions, words, templates, working_words=working_words, critique_words=critique_words)
 
 
 @task
@@ -60,10 +66,15 @@ def pass_at_k(
     ks: int | Sequence[int] = (1, 2, 4, 8, 16),
     n_samples: int = 16,
     temperature: float = 0.8,
-    n_items: int = 700,
+    prompts: str = "builtin",
+    personas: str = "sample",
+    use: str = "heldout_test",
     n_personas: int = 1000,
-    n_prompts: int = 700,
-    words: int = 60,
+    n_prompts: int | None = None,
+    n_items: int = 700,
+    words: int | None = 120,
+    working_words: int | None = None,
+    critique_words: int | None = 80,
     seed: int = 0,
     templates: str | None = None,
 ) -> Task:
@@ -73,12 +84,13 @@ def pass_at_k(
         ks: numbers k of answers to look at.
         n_samples: answers to each item, inspect's epochs.
         temperature: of the model under test.
-        conditions, n_items, n_personas, n_prompts, words, seed, templates: as in `conditioning`.
+        conditions: as in `conditioning`, like all other arguments.
     """
     ks = [ks] if isinstance(ks, int) else list(ks)
     passk.check(ks, n_samples)
-    drawn = _drawn(n_items, n_personas, n_prompts, seed)
-    whole = of_items(drawn, conditions, words, templates, n_samples, temperature)
+    people, asked = ingredients.draw(personas, prompts, n_personas, n_prompts, use, seed)
+    drawn = bench.items(people, asked, n_items, seed)
+    whole = of_items(drawn, conditions, words, templates, n_samples, temperature, working_words, critique_words)
     reducers = [f"{kind}_{k}" for kind in ("pass_at", "pass_k") for k in ks]
     whole.epochs_reducer = Epochs(n_samples, reducers).reducer
     return whole
@@ -100,26 +112,29 @@ def compare(pairs: str, n_items: int = 200, seed: int = 0, templates: str | None
 def of_items(
     drawn: pd.DataFrame,
     conditions: str | Sequence[str] = CONDITIONS,
-    words: int = 60,
+    words: int | None = 120,
     templates: str | None = None,
     samples: int = 1,
     temperature: float = 0.0,
+    working_words: int | None = None,
+    critique_words: int | None = 80,
 ) -> Task:
     """Return the task of given items; arguments and errors as in `bench.conditioning`."""
     conditions = [conditions] if isinstance(conditions, str) else conditions
     noted = Known()
     # No answer is known, so nothing is judged: all that is asked are the answers, one per row of the table.
-    table = bench.conditioning(drawn, [noted], noted, conditions, words, templates, samples, temperature)
+    asked_for = (words, templates, samples, temperature, False, working_words, critique_words)
+    table = bench.conditioning(drawn, [noted], noted, conditions, *asked_for)
     first = table["sample"] == 0
     asked = [one for one, is_first in zip(noted.asked, first, strict=True) if is_first]
     chats = [messages for messages, _ in asked]
     told = table.loc[first, [*drawn.columns, "condition", "template"]]
     schemas = {condition: schema for condition, (_, schema) in zip(told["condition"], asked, strict=True) if schema}
-    rows = [_without_gaps(row) for row in told.to_dict("records")]
+    rows = [without_gaps(row) for row in told.to_dict("records")]
     return Task(
         dataset=_dataset(rows, chats, ["condition", "persona_id", "prompt_id"]),
         solver=_answer(schemas),
-        scorer=critic(templates),
+        scorer=critic(templates, critique_words),
         epochs=samples,
         config=GenerateConfig(temperature=temperature),
         fail_on_error=False,
@@ -132,7 +147,7 @@ def of_couples(items: pd.DataFrame, templates: str | None = None) -> Task:
     noted = Known()
     table = comparison.choose(items, noted, templates)
     first_orders = [messages for messages, _ in noted.asked[::2]]
-    rows = [_without_gaps(row) for row in items.to_dict("records")]
+    rows = [without_gaps(row) for row in items.to_dict("records")]
     return Task(
         dataset=_dataset(rows, first_orders, ["pair_id"]),
         solver=both_orders(templates),
@@ -210,12 +225,9 @@ def _answer(schemas: dict[str, type[BaseModel]]) -> Solver:
             state.messages, state.output = await ask(get_model(), state.messages, schema)
             _, value, failure = reply.read(raw(state.output), schema)
             texts: list[Any] = list(value.model_dump().values()) if value else [None]
-            found = {
-                "working": "\n".join(texts[:-1]) or None,
-                "answer": texts[-1],
-                FAILED: failure and f"answer: {failure}",
-            }
-            state.metadata |= _without_gaps(found)
+            said = {"working": "\n".join(texts[:-1]) or None, "answer": texts[-1]}
+            counts = {f"{name}_words": float(len(text.split())) for name, text in said.items() if text is not None}
+            state.metadata |= without_gaps(said | counts | {FAILED: failure and f"answer: {failure}"})
             return state
 
         return solve
@@ -224,7 +236,7 @@ def _answer(schemas: dict[str, type[BaseModel]]) -> Solver:
 
 
 @scorer(metrics=_BY_CONDITION)
-def critic(templates: str | None = None) -> Scorer:
+def critic(templates: str | None = None, critique_words: int | None = 80) -> Scorer:
     """Score an answer by `judges.critic`; the judge is the model of the role `grader`, or else the one under test."""
 
     async def score(state: TaskState, target: Target) -> Score:
@@ -234,12 +246,12 @@ def critic(templates: str | None = None) -> Scorer:
         grader = get_model(role="grader")
         noted = Known()
         row = pd.DataFrame([{name: about[name] for name in ("profile", "prompt", "answer")}])
-        verdicts.critic(noted, row, templates=templates)
+        verdicts.critic(noted, row, templates, critique_words)
         messages, schema = noted.asked[0]
         assert schema, "the critic asks in a schema"
         _, output = await ask(grader, chat_of(messages), schema, temperature=0)
-        verdict = verdicts.critic(Known(str(grader), [raw(output)]), row, templates=templates).iloc[0]
-        found = _without_gaps(verdict.drop(["score", "judge_failure"]).to_dict())
+        verdict = verdicts.critic(Known(str(grader), [raw(output)]), row, templates, critique_words).iloc[0]
+        found = without_gaps(verdict.drop(["score", "judge_failure"]).to_dict())
         if pd.isna(verdict["score"]):
             return Score.unscored(metadata=found | {FAILED: f"critic: {verdict['judge_failure']}"})
         return Score(value=verdict["score"], answer=about["answer"], explanation=verdict["critique"], metadata=found)
@@ -270,7 +282,7 @@ def chosen(templates: str | None = None) -> Scorer:
     async def score(state: TaskState, target: Target) -> Score:
         known = Known(str(state.model), state.store.get("replies", []))
         row = comparison.choose(pd.DataFrame([state.metadata]), known, templates).iloc[0]
-        found = _without_gaps(row.drop("score").to_dict())
+        found = without_gaps(row.drop("score").to_dict())
         return Score.unscored(metadata=found) if pd.isna(row["score"]) else Score(value=row["score"], metadata=found)
 
     return score
@@ -281,15 +293,3 @@ def _dataset(rows: list[dict[str, Any]], chats: list[Messages], key: list[str]) 
     ids = ["|".join(row[name] for name in key) for row in rows]
     samples = [Sample(chat_of(chat), id=i, metadata=row) for i, row, chat in zip(ids, rows, chats, strict=True)]
     return MemoryDataset(samples, name="PERSONA Bench")
-
-
-def _without_gaps(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row's values that are not missing, numpy's numbers as Python's, which JSON takes."""
-    known = {name: value for name, value in row.items() if not pd.isna(value)}
-    return {name: value.item() if hasattr(value, "item") else value for name, value in known.items()}
-
-
-def _drawn(n_items: int, n_personas: int, n_prompts: int, seed: int) -> pd.DataFrame:
-    """Draw items of adult personas and prompts of the built-in bank, as notebook 06 does."""
-    adults = personas.sample(n_personas, seed, where=personas.ADULTS)
-    return bench.items(adults, prompts.sample(prompts.load(), n_prompts, seed), n_items, seed)

@@ -13,6 +13,7 @@ from endpoint import Endpoint, completion
 from persona_lib import UserError, bench, personas, prompts
 from persona_lib.bench import comparison
 from persona_lib.model import Model
+from persona_lib.preferences import ingredients
 from persona_lib.stats import intervals, passk
 
 # What inspect itself is warned of. The streams that it leaves unclosed must be gone before warnings are errors again.
@@ -47,7 +48,8 @@ def answer(body: dict) -> dict:
         if "Why 3?" in str(said):
             return completion("no JSON")
         age = int(re.search(r"age: (\d+)", said[0]["content"])[1])
-        return completion(json.dumps({"critique": "as it is", "verdict": "keep" if age > 21 else "revise"}))
+        verdict = {"grade": 4, "verdict": "keep"} if age > 21 else {"grade": 2, "verdict": "revise"}
+        return completion(json.dumps({"critique": "as it is"} | verdict))
     if asked == "Why 1?":
         return completion("I would rather not", refusal="I would rather not")
     if asked == "Why 2?":
@@ -130,29 +132,40 @@ def test_the_task_of_conditioning_draws_as_the_notebook_does_and_takes_one_condi
 ):
     drawn_with = []
 
-    def sample(n: int, seed: int, where: str) -> pd.DataFrame:
-        drawn_with.append((n, seed, where))
-        return PEOPLE
+    def draw(*args) -> tuple[pd.DataFrame, pd.DataFrame]:
+        drawn_with.append(args)
+        return PEOPLE, prompts.load().head(3)
 
-    monkeypatch.setattr(personas, "sample", sample)
-    log = run(tasks.conditioning("direct", n_items=3, n_personas=4, n_prompts=3, seed=5), tmp_path, mock(answer))
-    items = bench.items(PEOPLE, prompts.sample(prompts.load(), 3, 5), 3, 5)
-    assert drawn_with == [(4, 5, personas.ADULTS)]
+    monkeypatch.setattr(ingredients, "draw", draw)
+    sizes = {"n_items": 3, "n_personas": 4, "n_prompts": 3, "seed": 5}
+    log = run(tasks.conditioning("direct", use="seen_test", **sizes), tmp_path, mock(answer))
+    items = bench.items(PEOPLE, prompts.load().head(3), 3, 5)
+    assert drawn_with == [("sample", "builtin", 4, 3, "seen_test", 5)]
     pd.testing.assert_frame_equal(tasks.read(log)[items.columns], items)
     assert tasks.read(log)["condition"].tolist() == ["direct"] * 3
     parameters = [m.params["metric"]["params"] for m in log.results.scores[0].metrics.values()]
     assert parameters == [{}, {}, {"cluster": "persona_id"}, {"cluster": "persona_id"}]
 
 
+def test_the_tasks_draw_people_and_prompts_to_test_on_and_their_default_sizes_exist(tasks):
+    for task in (tasks.conditioning("direct"), tasks.pass_at_k()):
+        of_people = {sample.metadata["persona_id"] for sample in task.dataset}
+        asked = {sample.metadata["prompt"] for sample in task.dataset}
+        assert len(task.dataset) == 700 == len(of_people) and set(personas.split(of_people)) == {"test"}
+        assert asked == set(prompts.load().query("prompt_split == 'heldout'")["prompt"])
+
+
 def test_a_log_of_pass_at_k_has_every_sample_and_inspects_curve_is_ours(tasks, tmp_path, monkeypatch):
-    monkeypatch.setattr(personas, "sample", lambda n, seed, where: PEOPLE)
+    monkeypatch.setattr(ingredients, "draw", lambda *_: (PEOPLE.head(2), prompts.load().head(4)))
     heard = []
 
     def by_turns(body: dict) -> dict:
         if "verdict" not in str(body["response_format"]):
             return completion(json.dumps({"reasoning": "so", "answer": f"answer {len(heard)}"}))
         verdict = "keep" if len(heard) % 3 else "revise"
-        return completion("no JSON" if len(heard) > 40 else json.dumps({"critique": "so", "verdict": verdict}))
+        return completion(
+            "no JSON" if len(heard) > 40 else json.dumps({"critique": "so", "grade": 3, "verdict": verdict})
+        )
 
     sizes = {"n_samples": 6, "n_items": 4, "n_personas": 2, "n_prompts": 4}
     log = run(tasks.pass_at_k(ks=[1, 4], **sizes), tmp_path, mock(by_turns, heard))
