@@ -92,11 +92,14 @@ def test_summaries_are_those_of_the_conditioning_and_every_attribute_of_each_per
     same = given[given["condition"] == "summary"].set_index(["persona_id", "prompt_id"])["working"]
     summaries = results.set_index(["persona_id", "prompt_id"])["working"].to_dict()
     assert len(summaries) == 2 and summaries.items() <= same.to_dict().items()
-    lines = results.assign(attribute=results["profile"].str.findall(r"(?m)^([^:\n]+): ")).explode("attribute")
+    # The line of the Big Five names five traits, which are judged one by one.
+    named = results["profile"].str.replace("big five scores: ", "").str.lower()
+    names = named.str.replace(r", (?=\w+: )", "\n", regex=True)
+    lines = results.assign(attribute=names.str.findall(r"(?m)^([^:\n]+): ")).explode("attribute")
     key = ["persona_id", "prompt_id", "attribute"]
     assert set(map(tuple, lines[key].to_numpy())) == set(map(tuple, verdicts[key].to_numpy()))
     counted = rates.set_index("attribute")
-    assert (counted["n"] + counted["failed"]).sum() == len(verdicts) and len(counted) == 33
+    assert (counted["n"] + counted["failed"]).sum() == len(verdicts) and len(counted) == 37
     assert counted["rate"].dropna().to_dict() == pytest.approx(verdicts.groupby("attribute")["score"].mean().to_dict())
     assert each["attributes"].sum() == len(verdicts)
 
