@@ -102,8 +102,8 @@ class Model:
     def _asked(self) -> Asked:
         """Return what a session needs. Replies of local weights are kept under their hash, wherever the file is."""
         who = {k: v for k, v in self.identity.items() if v and not (self.is_local and k == "name")}
-        limits = (self.batch, self.max_in_flight, self._price, self._budgets)
-        return Asked(self.name, self._given, self.base_url, who, self.settings, self.store, *limits)
+        names = (self.name, self._given, self.base_url)
+        return Asked(*names, who, self.settings, self.store, self.batch, self.max_in_flight, self._price, self._budgets)
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -130,17 +130,14 @@ class Model:
         Args:
             messages: one list of chat messages ({"role", "content"}) per item, from a sequence or a generator, which is
                 read only as fast as replies come. Equal ones are sent once.
-            schema: a pydantic model; the reply is asked for in its JSON schema and validated. One that does not
-                validate is asked again with the error, at most twice. The words asked for (`templates.text`) bound
-                the texts of the embedded model alone.
+            schema: a pydantic model; the reply is asked for in its JSON schema and validated. One that is not valid is
+                asked again, at most twice. Words asked for (`templates.text`) bound texts of the embedded model alone.
             temperature: of the sampling.
-            max_tokens: the most tokens of a reply; None leaves it to the endpoint. A structured reply of the embedded
-                model that has a text of any length ends at 1,024 tokens.
-            sample: number of the independent sample, for several replies to the same messages at temperature > 0; the
-                embedded model uses it as its seed.
+            max_tokens: the most tokens of a reply. None leaves it to the endpoint; the embedded model then ends a
+                structured reply that has a text of any length at 1,024.
+            sample: number of the independent sample, at temperature > 0; the embedded model uses it as its seed.
             step: the name of this ask in the progress line and in the usage.
-            logprobs: ask for the log-probabilities of the reply's tokens, and of the 3 likeliest at each place. If
-                the endpoint refuses them, the reply comes without.
+            logprobs: ask for those of the reply's tokens and of the 3 likeliest at each place, if they are offered.
 
         Returns:
             One Reply per item; a failed one gives the reason in `failure`.
@@ -149,7 +146,7 @@ class Model:
             UserError: no key, endpoint unreachable, model unknown there, disk full, offline and not recorded, or
                 20 calls in a row got no reply. Replies received until then are kept.
         """
-        settings = self._settings(schema, temperature, max_tokens, sample)
+        settings = _settings(self.is_local, schema, temperature, max_tokens, sample)
         settings |= {"top_logprobs": TOP_OF_TEXT} if logprobs else {}
         return self._each(messages, lambda session, one: session.reply(one, schema, settings), step)
 
@@ -175,8 +172,7 @@ class Model:
         probabilities before normalization: a choice with little mass says little.
 
         A model with `samples` is asked that many times at temperature 1 for one of the options, in a JSON schema. An
-        option's probability is its share of the valid replies, and `mass` is the share of valid replies among all.
-        The probability comes in steps of 1 / samples, with the standard error sqrt(p (1 - p) / samples).
+        option's probability is its share of the valid replies, in steps of 1 / samples; `mass` is the valid share.
 
         Args:
             messages: as in `ask`.
@@ -197,7 +193,7 @@ class Model:
         asked: Iterable[tuple[Messages, int]] = ((one, k) for one in messages for k in range(samples))
         if isinstance(messages, Sized):
             asked = list(asked)  # the number of items is then known
-        settings = [self._settings(schema, 1, sample=k) for k in range(samples)]
+        settings = [_settings(self.is_local, schema, 1, sample=k) for k in range(samples)]
         replies = self._each(asked, lambda session, one: session.reply(one[0], schema, settings[one[1]]), step)
         return from_rows(sampled(replies, samples, options), options)
 
@@ -217,25 +213,9 @@ class Model:
         """
         if self.store.scratch or self.store.offline:
             return  # nothing is sent; later asks are estimated, or say what is missing
-        settings = self._settings(schema)
+        settings = _settings(self.is_local, schema)
         requests = (self._asked.request(one, settings) for one in messages)
         in_session(self._asked, step, None, self._count(step), lambda session: session.send(requests))
-
-    def _settings(
-        self, schema: type[BaseModel] | None, temperature: float = 0, max_tokens: int | None = None, sample: int = 0
-    ) -> dict[str, Any]:
-        """Return the part of a request that says how to reply."""
-        # 1 and 1.0 are one temperature, and must be one request.
-        temperature = int(temperature) if temperature == int(temperature) else temperature
-        settings: dict[str, Any] = {"temperature": temperature, "sample": sample}
-        if schema is not None:
-            settings["schema"] = schemas.requested(schema, bounded=self.is_local)
-            settings["words"] = schemas.words(schema)  # for made-up replies; they are no part of the request
-            if self.is_local and max_tokens is None and schemas.endless(settings["schema"]):
-                max_tokens = ENDS_AT
-        if max_tokens is not None:
-            settings["max_tokens"] = max_tokens
-        return settings
 
     def _each(self, items: Iterable[S], work: Callable[[Session, S], Awaitable[T]], step: str) -> list[T]:
         """Do `work` on every item in a session, and return the results in the order of the items."""
@@ -250,6 +230,27 @@ class Model:
         used = Usage()
         self._steps.setdefault(step, []).append(used)  # atomic, as several threads may ask
         return used
+
+
+def _settings(
+    bounded: bool,
+    schema: type[BaseModel] | None,
+    temperature: float = 0,
+    max_tokens: int | None = None,
+    sample: int = 0,
+) -> dict[str, Any]:
+    """Return the part of a request that says how to reply, `bounded` so that every text ends."""
+    # 1 and 1.0 are one temperature, and must be one request.
+    temperature = int(temperature) if temperature == int(temperature) else temperature
+    settings: dict[str, Any] = {"temperature": temperature, "sample": sample}
+    if schema is not None:
+        settings["schema"] = schemas.requested(schema, bounded)
+        settings["words"] = schemas.words(schema)  # for made-up replies; they are no part of the request
+        if bounded and max_tokens is None and schemas.endless(settings["schema"]):
+            max_tokens = ENDS_AT
+    if max_tokens is not None:
+        settings["max_tokens"] = max_tokens
+    return settings
 
 
 def several(names: Sequence[str], store: Store | None = None) -> list[Model]:
