@@ -26,9 +26,10 @@ from places import ROOT
 from writers import build, write
 
 from persona_lib import census, cli, personas, prompts
-from persona_lib.annotation import study, submissions
+from persona_lib.annotation import items, study, submissions
 from persona_lib.attributes import ATTRIBUTES
 from persona_lib.model import Model, connection, endpoint, schemas
+from persona_lib.runs import pairs
 
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8")
@@ -201,10 +202,21 @@ def test_the_papers_data_set_takes_two_calls_a_pair_and_one_a_prompt(tmp_path):
         build(stand_in.url, tmp_path / "set", n=8)  # each of the 20 prompts is dealt to somebody
         assert len(stand_in.requests) == 20 + 2 * 8 * (3 + 2 + 1)
     sizes = yaml.safe_load((ROOT / "params" / "paper.yaml").read_text("utf-8"))["pairs"]
-    pairs = sizes["n_personas"] * (sizes["train"] + sizes["seen"] + sizes["heldout"])
-    calls = 3868 + 2 * pairs  # a prompt of PRISM is answered once
+    written = sizes["n_personas"] * (sizes["train"] + sizes["seen"] + sizes["heldout"])
+    calls = 3868 + 2 * written  # a prompt of PRISM is answered once
     assert calls == benchmark("pairs").CALLS
-    assert f"{calls:,} calls" in README and f"{pairs:,}" in CHANGELOG
+    assert f"{calls:,} calls" in README and f"{written:,}" in CHANGELOG
+
+
+def test_the_pairs_of_a_study_take_as_many_calls_as_claimed():
+    questions = 2
+    with Endpoint(write) as stand_in:
+        pairs.items_to_rate(2, items.SPARE * questions, Model("m", stand_in.url))
+        each = len(stand_in.requests) / questions
+    assert (
+        f"It writes twice as many questions as are rated, since some replies fail: {each * 10:.0f} calls."
+        in " ".join(PAGES["docs/human_study.md"].split())
+    )
 
 
 def test_the_distances_of_the_demographic_are_as_claimed():
