@@ -53,7 +53,12 @@ def said(differences: pd.DataFrame) -> str:
     told = []
     for row in differences.itertuples():
         name = f"{row.minuend} − {row.subtrahend}".replace("_", " ")
-        points = "not estimable" if np.isnan(row.difference) else f"{100 * row.difference:+.0f} points"
-        interval = "" if np.isnan(row.low) else f" (95% interval {100 * row.low:+.0f} to {100 * row.high:+.0f})"
+        points = "not estimable" if np.isnan(row.difference) else f"{_points(row.difference)} points"
+        interval = "" if np.isnan(row.low) else f" (95% interval {_points(row.low)} to {_points(row.high)})"
         told.append(f"{name} {points}{interval}")
     return "; ".join(told)
+
+
+def _points(difference: float) -> str:
+    """Return a difference of shares in whole percentage points, with its sign."""
+    return f"{round(100 * difference):+d}".replace("-", "−").replace("+0", "0")

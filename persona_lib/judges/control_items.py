@@ -85,10 +85,11 @@ def placed(table: pd.DataFrame, judge: str) -> str:
         return f"{judge} gave no verdicts by which the control items could place it."
     apart = table.loc[APART]
     items = "item" if apart["n"] == 1 else "items"
-    interval = "" if np.isnan(apart["low"]) else f", 95% interval {apart['low']:+.0%} to {apart['high']:+.0%}"
+    low, middle, high = (100 * apart[["low", "rate", "high"]]).astype(float)
+    interval = "" if np.isnan(low) else f", 95% interval {low:+.0f} to {high:+.0f}"
     return (
         f"On {apart['n']} control {items}, {judge} keeps {rates[SUITABLE]:.0%} of the answers written to suit the "
-        f"person and {rates[UNSUITABLE]:.0%} of those written not to (difference {apart['rate']:+.0%}{interval})."
+        f"person and {rates[UNSUITABLE]:.0%} of those written not to (difference {middle:+.0f} points{interval})."
     )
 
 

@@ -63,17 +63,20 @@ def shifts(table: pd.DataFrame, title: str) -> Axes:
         table: result of `judges.audits.shifts`: `way`, `condition`, `n`, `changed`, `difference`, `low`, `high`.
         title: of the figure.
     """
-    labels = [
-        f"{style.words(r.way)}: {style.words(r.condition)}  ({r.changed} of n = {r.n} changed)"
-        for r in table.itertuples()
-    ]
-    ax = _intervals(labels, table, "difference", title, "change of the share kept", None)
-    for row in np.flatnonzero(table["way"].ne(table["way"].shift()))[1:].tolist():
-        ax.axhline(row - 0.5, color="0.8", linewidth=0.8)
+    ways = table.groupby("way", sort=False)[["changed", "n"]].sum()
+    labels = [f"{style.words(way)}\n({r.changed} of n = {r.n} verdicts changed)" for way, r in ways.iterrows()]
+    conditions = list(table["condition"].unique())
+    ax = style.rows(labels, "change of the share kept", tall=0.3 + 0.13 * len(conditions))
+    for k, condition in enumerate(conditions):
+        own = table[table["condition"] == condition]
+        rows = ways.index.get_indexer(own["way"]) + 0.7 * ((k + 0.5) / len(conditions) - 0.5)
+        color, mark = f"C{k % 10}", style.MARKS[k % len(style.MARKS)]
+        ax.hlines(rows, own["low"], own["high"], color=color, linewidth=2)
+        ax.plot(own["difference"], rows, mark, color=color, markersize=6, label=style.words(condition))
     _centred(ax, [table])
-    return style.caption(
-        ax, "Line: 95% interval, clustered by persona and prompt; 'changed' counts verdicts that differ."
-    )
+    style.legend(ax, title, columns=4)
+    style.blank(ax, table["difference"])
+    return style.caption(ax, "Line: 95% interval, clustered by persona and prompt. No mark: nothing could be scored.")
 
 
 def _centred(ax: Axes, tables: Sequence[pd.DataFrame]) -> None:

@@ -74,9 +74,9 @@ def test_the_result_is_one_sentence_that_says_what_is_missing():
     assert said.startswith(
         f"On {len(ITEMS)} control items, m keeps 100% of the answers written to suit the person and 0%"
     )
-    assert "(difference +100%, 95% interval +" in said
+    assert "(difference +100 points, 95% interval +" in said
     _, table, _ = placed(knowing, n=1)
-    assert judges.placed(table, "m").endswith("(difference +100%).")
+    assert judges.placed(table, "m").endswith("(difference +100 points).")
     rows, table, _ = placed(lambda answer: None)
     assert rows["score"].isna().all() and table["failed"].tolist() == [len(ITEMS)] * 3
     assert judges.placed(table, "m") == "m gave no verdicts by which the control items could place it."
