@@ -118,8 +118,12 @@ def _planned(
 
     chosen = presets.load(preset)
     given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
-    names = [name.strip() for part in only or [] for name in part.split(",") if name.strip()]
-    return chosen, presets.plan(chosen, names or only or [], given)
+    return chosen, presets.plan(chosen, _stems(only), given)
+
+
+def _stems(only: list[str] | None) -> list[str]:
+    """Return the notebooks of the option --only, which may be repeated and may list several."""
+    return [name.strip() for part in only or [] for name in part.split(",") if name.strip()] or only or []
 
 
 def _pairs(preset: str, model: str | None, base_url: str | None, p: list[str] | None, asks: bool = True) -> "Pairs":
@@ -158,11 +162,35 @@ def _summary(manifest: dict[str, Any]) -> str:
         what = f"{error['name']}: {error['message']}" if error else entry.get("headline", "nothing recorded")
         lines.append(f"{entry['status']:8}{stem}  {entry['seconds']:.0f} s  {what}")
     used = manifest["usage"]
+    again = f" ({used['reasked']} of them asked again)" if used["reasked"] else ""
     lines.append(
-        f"{manifest['seconds']:.0f} s, {used['calls']} model calls, {used['cached']} found in the store, "
+        f"{manifest['seconds']:.0f} s, {used['calls']} model calls{again}, {used['cached']} found in the store, "
         f"{used['failed']} failed items, {used['tokens_in'] + used['tokens_out']} tokens, {cost_text(used['cost'])}"
     )
     return "\n".join(lines)
+
+
+@app.command()
+def rehearse(
+    preset: _Preset = "small",
+    only: _Only = None,
+    p: _P = None,
+    out: Annotated[Path | None, typer.Option(help="folder [default: outputs/rehearsal/PRESET]")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the planted model")] = 0,
+) -> None:
+    """Run a preset against a made-up model with known effects: which of them would its sizes find?
+
+    Nothing is sent to the preset's models, and the response store stays as it is. The exit code is 1 if a notebook
+    fails.
+    """
+    from .runs import presets, rehearse
+
+    chosen = presets.load(preset)
+    folder = out or files.ROOT / "outputs" / "rehearsal" / chosen.name
+    done = rehearse.rehearse(chosen, _stems(only), _given(p or []), folder, seed)
+    typer.echo(f"{rehearse.text(done.table)}\n{(folder / 'index.html').absolute()}")
+    if done.failed:
+        raise typer.Exit(1)
 
 
 @app.command()

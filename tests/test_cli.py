@@ -30,7 +30,7 @@ def started(monkeypatch):
         entry = {"status": told["status"], "seconds": 2.0, "error": None, "headline": "Half of it."}
         if told["status"] == "failed":
             entry["error"] = {"name": "ValueError", "message": "no such thing"}
-        usage = {"calls": 5, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
+        usage = {"calls": 5, "reasked": 0, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
         return {"status": told["status"], "notebooks": {"01_good": entry}, "usage": usage, "seconds": 3.0}
 
     monkeypatch.setattr("persona_lib.runs.run.run", run)

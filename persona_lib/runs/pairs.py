@@ -91,8 +91,9 @@ def _summary(folder: Path, used: Mapping[str, Any]) -> str:
     if verified.is_file():
         shares = pd.read_parquet(verified)["outcome"].value_counts(normalize=True)
         lines.append("the judge prefers " + ", ".join(f"{name}: {share:.0%}" for name, share in shares.items()))
+    again = f" ({used['reasked']:,} of them asked again)" if used["reasked"] else ""
     lines.append(
-        f"{used['calls']:,} model calls, {used['cached']:,} found in the store, "
+        f"{used['calls']:,} model calls{again}, {used['cached']:,} found in the store, "
         f"{used['tokens_in'] + used['tokens_out']:,} tokens, {cost_text(used['cost'])}"
     )
     return "\n".join(lines)

@@ -85,6 +85,8 @@ def _key(values: Mapping[str, Any]) -> Iterator[str]:
         return
     asked = [(values.get("model"), values.get("base_url")), (values.get("judge"), values.get("judge_base_url"))]
     asked += [(name, "@" in name) for name in values.get("more_models") or ()]
+    if embedder := values.get("embedder"):
+        asked.append((embedder, "@" in embedder or (notebooks.folder() / embedder).exists()))
     if any(name and not address and not local.is_embedded(name) for name, address in asked):
         yield f"a key: set {keys.NAME}, or name your own endpoint with --base-url"
 

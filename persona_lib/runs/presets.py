@@ -166,18 +166,25 @@ def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
 def _with_given(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a preset's values overridden by the given ones.
 
-    If another endpoint is given, the preset's judge and more models are dropped unless they have an address: they would
-    be asked at OpenAI. One of more models is also dropped if it is now the judge or the model itself.
+    If another endpoint is given, the preset's judge, more models and embedder are dropped unless they have an address:
+    they would be asked at OpenAI. One of more models is also dropped if it is now the judge or the model itself.
     """
     elsewhere = given.get("base_url") or local.is_embedded(str(given.get("model")))
     merged = {**values, **given}
     if elsewhere and not values.get("judge_base_url") and "judge" not in given:
         merged["judge"] = None
+    if elsewhere and _at_openai(values.get("embedder")) and "embedder" not in given:
+        merged["embedder"] = None
     if "more_models" in values and "more_models" not in given:
         twins = {given.get("model"), merged.get("judge") or merged.get("model")}
         more = [name for name in values["more_models"] if name not in twins]
         merged["more_models"] = [name for name in more if "@" in name or not elsewhere]
     return merged
+
+
+def _at_openai(name: str | None) -> bool:
+    """Return whether a model's name has no address, and is neither of this machine nor a file."""
+    return bool(name) and "@" not in str(name) and not local.is_embedded(str(name)) and not os.path.exists(str(name))
 
 
 def _from_notebooks(name: str, value: Any) -> Any:
