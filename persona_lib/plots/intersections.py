@@ -37,7 +37,9 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
         y = place[cell.attribute, cell.value]
         x = place[cell[2], cell[3]]  # `other` and `other value`, which is not a name in Python
         face, ink = _colors(cell, shades, (low + high) / 2)
-        edge = {"edgecolor": "black", "linewidth": 2.2} if _apart(cell) else {"edgecolor": "0.8", "linewidth": 0.6}
+        edge: dict[str, Any] = (
+            {"edgecolor": "black", "linewidth": 2.2} if _apart(cell) else {"edgecolor": "0.8", "linewidth": 0.6}
+        )
         ax.add_patch(Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, facecolor=face, **edge))
         ax.text(x, y, _written(cell), ha="center", va="center", fontsize=8, color=ink, linespacing=1.05)
     names = [style.plain(shorten(str(value), 24, placeholder=" …")) for _, value in values]
