@@ -29,8 +29,8 @@ _PATHS: dict[str, Callable[[str], bool]] = {
     "prompts": os.path.isfile,
     "recording": os.path.isfile,
 }
-# Parameters whose default has a type and that may also be None: no length asked for, no filter, no recording.
-_NULLABLE = ("critique_words", "recording", "where", "words", "working_words")
+# Parameters whose default has a type and that may also be None: no length asked for, no filter, all of them.
+_NULLABLE = ("critique_words", "n_controls", "n_respondents", "recording", "where", "words", "working_words")
 
 
 class Pairs(BaseModel, extra="forbid", strict=True):
