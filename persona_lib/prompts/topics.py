@@ -32,6 +32,7 @@ class Embedder(NamedTuple):
 
 DIMENSIONS = 100  # of the reduced TF-IDF vectors, where there are as many texts and words
 TERMS = 3  # in a label
+LITTLE, MUCH = 0.1, 0.5  # adjusted Rand indices: below the first, clusters are no topics; from the second on, they are
 
 
 def embedder(name: str | None = None, store: Store | None = None) -> Embedder:
@@ -121,6 +122,22 @@ def agreement(by_hand: pd.Series, found: pd.Series) -> float:
 
     known = by_hand != NO_TOPIC
     return float(adjusted_rand_score(by_hand[known], found[known])) if known.any() else np.nan
+
+
+def told(rand: float, name: str) -> str:
+    """Return what an `agreement` says about the clusters, in words.
+
+    Args:
+        rand: the adjusted Rand index.
+        name: of what made the vectors.
+    """
+    if np.isnan(rand):
+        return "No prompt has a topic of its own: there is nothing to compare the clusters with."
+    if rand < LITTLE:
+        reads = "little better than chance. Do not read them as topics"
+    else:
+        reads = "topics in part" if rand < MUCH else "the topics by and large"
+    return f"Adjusted Rand index {rand:.2f}: the clusters ({name}) are {reads}."
 
 
 def near_duplicates(prompts: pd.DataFrame, threshold: float = 0.6) -> pd.DataFrame:

@@ -113,6 +113,12 @@ def test_prompts_without_a_topic_of_their_own_do_not_count_for_the_agreement():
     assert np.isnan(topics.agreement(by_hand.tail(1), pd.Series(["x"], index=[4])))
 
 
+def test_the_sentence_on_clusters_follows_the_index():
+    told = [topics.told(rand, "m") for rand in (np.nan, 0.02, 0.3, 0.8)]
+    reads = ["nothing to compare", "0.02: the clusters (m) are little better than chance", "topics in part", "by and large"]
+    assert all(part in text for part, text in zip(reads, told, strict=True))
+
+
 def test_hostile_prompts_have_topics_and_no_label_holds_a_sign():
     texts = pd.Series(
         [
