@@ -167,7 +167,7 @@ def headline(table: pd.DataFrame, overall: dict, critic: str, what: str) -> str:
         return kept + f"None of {table['rate'].notna().sum()} groups with answers has enough people for an interval."
     row = ranked.iloc[0]
     if not row["note"].startswith((LOWER, NOT_LOWER)):
-        return kept + f"No group is the lowest: {row['note']}."
+        return kept + f"No single group is the lowest: {row['note']}."
     if pd.isna(row["shrunk"]):
         return kept + f"The lowest group is '{row.name}': {row['rate']:.0%} of n = {row['n']}; {row['note']}."
     share = f"{row['shrunk']:.0%} (95% interval {row['shrunk_low']:.0%} to {row['shrunk_high']:.0%})"

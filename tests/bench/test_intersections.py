@@ -253,7 +253,7 @@ def test_the_headline_names_the_lowest_group_the_measure_and_whether_it_is_shown
     assert "(95% interval " in low and low.endswith("lower than everybody else after correction (14 groups looked at).")
     assert "not shown to be lower" in said(0.6 + 0.0 * who["age"])
     alike = said(0.6 + 0.0 * who["age"], lambda table: table.assign(score=1.0))
-    assert alike.endswith("No group is the lowest: all groups score alike (14 groups looked at).")
+    assert alike.endswith("No single group is the lowest: all groups score alike (14 groups looked at).")
     nothing = said(0.6 + 0.0 * who["age"], lambda table: table.assign(score=np.nan))
     assert nothing == "direct, m: none of 1440 answers has a verdict of gpt."
     assert "enough people for an interval" in said(0.6 + 0.0 * who["age"], rows=slice(0, 1))
