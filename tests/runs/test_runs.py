@@ -395,18 +395,20 @@ def test_values_that_fit_are_taken(project):
 
 
 def test_a_file_or_folder_of_the_callers_is_found_from_the_notebooks(project, tmp_path, monkeypatch):
-    names = ("templates", "labels", "source")
+    names = ("templates", "labels", "prompts", "personas")
     write_notebook(project, "01_good", "1", parameters="".join(f"{name} = None\n" for name in names))
     (tmp_path / "here" / "prism").mkdir(parents=True)
     (tmp_path / "here" / "mine.csv").touch()
     monkeypatch.chdir(tmp_path / "here")
     text = "about: x\nnotebooks: {01_good: {labels: mine.csv}}"
-    values = plan_of(project, text, (), {"templates": "prism", "source": "prism"})["01_good"]
-    assert values["source"] == "prism"  # of ours, which no folder of that name changes
+    named = {"templates": "prism", "prompts": "prism", "personas": "mine.csv"}
+    values = plan_of(project, text, (), named)["01_good"]
+    assert values["prompts"] == "prism"  # of ours, which no folder of that name changes
     assert not any(str(tmp_path) in value for value in values.values())  # nor does it tell where its user lives
     monkeypatch.chdir(project / "notebooks")
     assert Path(values["templates"]).samefile(tmp_path / "here" / "prism")
-    assert Path(values["labels"]).samefile(tmp_path / "here" / "mine.csv")
+    for name in ("labels", "personas"):
+        assert Path(values[name]).samefile(tmp_path / "here" / "mine.csv")
     far = {"templates": str(tmp_path / "here"), "labels": "nowhere.csv"}
     values = plan_of(project, text, (), far)["01_good"]
     assert values["templates"] == "../../here" and values["labels"] == "nowhere.csv"
