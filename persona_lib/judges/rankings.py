@@ -80,10 +80,11 @@ def changes(told: pd.DataFrame, by: str = "form") -> pd.DataFrame:
         pair with a choice in only one of the two groups counts as `failed`.
     """
     choices = told.pivot(index="pair_id", columns=by, values="score")  # pairs x groups
-    reference, *others = told[by].unique()
+    groups = list(told[by].unique())
     items = told.drop_duplicates("pair_id").set_index("pair_id")[ITEM]
     parts = []
-    for group in others:
+    for group in groups[1:]:
+        reference = groups[0]
         in_both = choices[[reference, group]].notna().all(axis=1)
         changed = choices[reference].ne(choices[group]).astype(float).where(in_both)
         parts.append(items.assign(score=changed, **{by: group}))

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from . import style
 
@@ -51,7 +50,7 @@ def differences(table: pd.DataFrame, title: str, axis: str, beside: Beside | Non
     ax = _intervals(labels, table, "difference", title, axis, beside)
     for label, primary in zip(ax.get_yticklabels() if len(table) else [], bold, strict=True):
         label.set_fontweight("bold" if primary else "normal")
-    _centred(ax, [table] if beside is None else [table, beside[2]])
+    style.centred(ax, [table] if beside is None else [table, beside[2]])
     text = "Point: difference on the same items. Line: 95% interval, clustered by persona and prompt."
     return style.caption(ax, text + " Bold: primary contrasts." * any(bold))
 
@@ -73,19 +72,10 @@ def shifts(table: pd.DataFrame, title: str) -> Axes:
         color, mark = f"C{k % 10}", style.MARKS[k % len(style.MARKS)]
         ax.hlines(rows, own["low"], own["high"], color=color, linewidth=2)
         ax.plot(own["difference"], rows, mark, color=color, markersize=6, label=style.words(condition))
-    _centred(ax, [table])
+    style.centred(ax, [table])
     style.legend(ax, title, columns=4)
     style.blank(ax, table["difference"])
     return style.caption(ax, "Line: 95% interval, clustered by persona and prompt. No mark: nothing could be scored.")
-
-
-def _centred(ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
-    """Draw the line of no difference in the middle, on a scale that holds the tables' differences and intervals."""
-    reach = pd.concat([table[["difference", "low", "high"]] for table in tables]).abs().max(axis=None)
-    reach = 1.05 if pd.isna(reach) else min(1.05, max(0.1, 1.1 * reach))
-    ax.axvline(0, color="0.3", linewidth=1)
-    ax.set_xlim(-reach, reach)
-    ax.xaxis.set_major_locator(MaxNLocator(5, symmetric=True, steps=[1, 2, 2.5, 5, 10]))
 
 
 def _intervals(

@@ -4,6 +4,7 @@ Figures have a colour-blind palette, text of 8 pt or more, and a caption with n.
 8 inches of width without shrinking the figure.
 """
 
+from collections.abc import Sequence
 from textwrap import fill
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 MARKS = "os^vD"  # one per series in a panel; a sixth series gets the first mark again
 
@@ -77,6 +79,15 @@ def caption(ax: Axes, text: str) -> Axes:
     text = fill(text, int(14.5 * figure.get_figwidth()))  # 14.5 letters of 9 pt per inch
     figure.supxlabel(text, fontsize=9, color="0.35", x=0.01, ha="left")
     return ax
+
+
+def centred(ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
+    """Draw the line of no difference in the middle, on a scale that holds the tables' differences and intervals."""
+    reach = pd.concat([table[["difference", "low", "high"]] for table in tables]).abs().max(axis=None)
+    reach = 1.05 if pd.isna(reach) else min(1.05, max(0.1, 1.1 * reach))
+    ax.axvline(0, color="0.3", linewidth=1)
+    ax.set_xlim(-reach, reach)
+    ax.xaxis.set_major_locator(MaxNLocator(5, symmetric=True, steps=[1, 2, 2.5, 5, 10]))
 
 
 def blank(ax: Axes, values: pd.Series | None = None) -> None:

@@ -186,3 +186,9 @@ def test_several_references_are_counted_each_for_itself_and_too_few_groups_are_s
     assert found["note"].tolist() == ["", "", "fewer than two groups have a rate in both"]
     alone = rankings.reversals(rankings.standings({"x": up}))
     assert alone.empty and list(alone.columns) == ["reference", "way", "pairs", "reversed", "tied", "leader", "note"]
+
+
+def test_no_choices_have_no_changes():
+    told = pd.DataFrame(columns=["pair_id", "persona_id", "prompt_id", "form", "score"])
+    found = rankings.changes(told)
+    assert found.empty and {"n", "failed", "rate", "low", "high", "note"} <= set(found)
