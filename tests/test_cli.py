@@ -9,7 +9,7 @@ import pytest
 from commands import one_line, persona
 from projects import write_project
 
-from persona_lib import UserError, census, files, local, store
+from persona_lib import UserError, census, cli, files, local, store
 from persona_lib.runs import presets
 
 
@@ -284,3 +284,22 @@ def test_fit_fetches_the_states_that_it_is_told(project, monkeypatch, tmp_path):
     assert one_line(result) == "error: no network here\n" and asked == {"year": 2024, "states": ["WY", "Vermont"]}
     result = persona("fit", "--download", 2024, "WY", "--mapping", "m.yaml", "--out", tmp_path / "two.npz")
     assert "--download fetches the Bureau's own files" in one_line(result)
+
+
+def test_none_is_read_as_the_notebooks_write_it(project, started):
+    assert persona("run", "-p", "recording=None", "-p", "base_url=null").exit_code == 0
+    assert all(values["recording"] is None and values["base_url"] is None for values in started["planned"].values())
+
+
+def test_what_a_run_lacks_is_one_line_before_it_starts(project, started, monkeypatch):
+    monkeypatch.setattr("persona_lib.model.keys.api_key", lambda: None)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    assert "before the first call this run needs: a key: set OPENAI_API_KEY" in one_line(persona("run", "--model", "m"))
+    assert "planned" not in started
+
+
+def test_calls_that_asked_again_are_in_the_summary():
+    usage = {"calls": 5, "reasked": 2, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
+    assert cli._summary({"notebooks": {}, "usage": usage, "seconds": 3.0}).startswith(
+        "3 s, 5 model calls (2 of them asked again), 3 found in the store"
+    )
