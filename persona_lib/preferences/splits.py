@@ -16,7 +16,6 @@ from .. import UserError, personas, seeds
 SPLITS = ("train", "heldout")  # of prompts
 TRAIN, SEEN, HELDOUT, DENSE = "train", "seen_test", "heldout_test", "dense"
 CELLS = ("train", "context", "seen_seen", "seen_unseen", "unseen_seen", "unseen_unseen")
-persona_splits = personas.split
 
 
 def deal(
