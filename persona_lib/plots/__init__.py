@@ -1,11 +1,11 @@
 """Figures: a tidy table in, the Axes out. Nothing in this wing asks a model or reads a file.
 
 All notebooks but 00 open it. `plots.rates` and `plots.differences` are shared by most of them; the other figures are in
-a module named after what they draw, such as `plots.bench.losses` or `plots.fidelity.coverage`. The look that all
+a module named after what they draw, such as `plots.bench.losses` or `plots.surveys.coverage`. The look that all
 figures share is in `style`.
 """
 
-from . import bench, fidelity, intersections, judges, personas, preferences, prompts
+from . import bench, fidelity, intersections, judges, personas, preferences, prompts, surveys
 from .scores import differences, rates, shifts
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "prompts",
     "rates",
     "shifts",
+    "surveys",
 ]

@@ -5,12 +5,16 @@ A table without a value gives a figure that says so.
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, MultipleLocator, NullLocator, PercentFormatter
 
 from . import style
 
+PLACEBO = "placebo"  # the row of `leave_one_out` that others are compared with
+MANY = 15  # attributes; more have lower rows
+LEAST = 0.2  # of an axis of differences, to either side
 _DASHES = {"pass@k": "-", "pass^k": (0, (4, 2))}
 
 
@@ -23,7 +27,7 @@ def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
         title: of the figure.
     """
     labels = [f"{a}  (n = {r.people:.0f}, {r.undefined:.0f} undefined)" for a, r in summed.iterrows()]
-    ax = style.rows(labels, "agreement: kappa, and share of equal choices")
+    ax = style.rows(labels, "agreement: kappa, and share of equal choices", *_rows_of(summed))
     rows = pd.Series(range(len(summed)), index=summed.index)
     # People with nearly the same kappa share a point.
     seen = pairs.dropna(subset="kappa")
@@ -32,15 +36,25 @@ def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
     ax.scatter(seen["kappa"], seen["attribute"].map(rows), s=18 * seen["count"], color="0.8", label="kappa of people")
     ax.hlines(rows, summed["low"], summed["high"], color="C0", linewidth=2)
     ax.plot(summed["kappa"], rows, "o", color="C0", markersize=6, label="mean kappa")
-    ax.plot(summed["raw"], rows, "D", color="C1", markersize=10, fillstyle="none", label="raw agreement")
+    ax.hlines(rows, summed["raw_low"], summed["raw_high"], color="C1", linewidth=2)
+    ax.plot(summed["raw"], rows, "D", color="C1", markersize=8, fillstyle="none", label="raw agreement")
+    if PLACEBO in rows:
+        ax.axvline(summed["raw"][PLACEBO], color="C1", linewidth=1, linestyle=(0, (4, 2)), label="the placebo's")
+        ax.get_yticklabels()[rows[PLACEBO]].set_fontweight("bold")
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set_xlim(-1.1, 1.1)
-    style.legend(ax, title)
+    ax.xaxis.set_major_locator(MultipleLocator(0.5))
+    style.legend(ax, title, columns=4)
     style.blank(ax, summed["raw"])
-    text = "n: people. Grey: their kappas; a larger area means more people. Line: 95% interval of the mean. "
+    text = "n: people. Grey: their kappas; a larger area means more people. Lines: 95% intervals of the means. "
     return style.caption(
         ax, text + "Undefined: both annotators always chose one and the same option, or had no item in common."
     )
+
+
+def _rows_of(table: pd.DataFrame) -> tuple[float, float]:
+    """Return the height of a row and the width of a figure, in inches: dozens of attributes must fit a page."""
+    return (0.25, 8.0) if len(table) > MANY else (0.3, 7.0)
 
 
 def losses(table: pd.DataFrame, title: str) -> Axes:
@@ -51,14 +65,17 @@ def losses(table: pd.DataFrame, title: str) -> Axes:
         title: of the figure.
     """
     labels = [f"{r.hidden}  (n = {r.n}, {r.failed} unscored)" for r in table.itertuples()]
-    ax = style.rows(labels, "change in the share kept when the attribute is hidden")
+    ax = style.rows(labels, "change in the share kept when the attribute is hidden", *_rows_of(table))
     rows = range(len(table))
     clear = table["p_holm"] < 0.05
     ax.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)
     ax.plot(table["difference"], rows, "o", color="C0", markersize=8, markerfacecolor="white", label="not significant")
     ax.plot(table["difference"].where(clear), rows, "o", color="C0", markersize=8, label="p < 0.05 after Holm")
     ax.axvline(0, color="0.3", linewidth=1)
-    ax.set_xlim(-1.05, 1.05)
+    # As wide as the intervals, but never so narrow that a trifle looks large; both sides alike.
+    widest = 1.05 * table[["difference", "low", "high"]].abs().max().max() if len(table) else 1.0
+    ax.set_xlim(*(side * np.clip(np.nan_to_num(widest, nan=1.05), LEAST, 1.05) for side in (-1, 1)))
+    ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     style.legend(ax, title)
     style.blank(ax, table["difference"])
     return style.caption(

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from persona_lib import plots
+from persona_lib.attributes import NAMES
 from persona_lib.stats import passk
 
 LOSSES = ["hidden", "n", "failed", "difference", "low", "high", "p", "p_holm", "note"]
@@ -23,7 +24,8 @@ def pairs(kappas: dict[str, list[float]]) -> tuple[pd.DataFrame, pd.DataFrame]:
         kappa=("kappa", "mean"),
         raw=("raw", "mean"),
     )
-    return table, summed.assign(low=summed["kappa"] - 0.1, high=summed["kappa"] + 0.1)
+    ends = {"low": summed["kappa"] - 0.1, "high": summed["kappa"] + 0.1}
+    return table, summed.assign(**ends, raw_low=summed["raw"] - 0.1, raw_high=summed["raw"] + 0.1)
 
 
 def losses(*rows: tuple) -> pd.DataFrame:
@@ -42,6 +44,8 @@ def curves(rate: float, conditions: tuple[str, ...] = ("direct",)) -> pd.DataFra
 
 FULL = {
     "influence": lambda: plots.bench.influence(*pairs({"age": [0.0, 0.0, 0.5], "sex": [np.nan, 1.0]}), "A title"),
+    "influence, all": lambda: plots.bench.influence(*pairs({a: [0.0, 0.5] for a in (*NAMES, "placebo")}), "A title"),
+    "losses, all": lambda: plots.bench.losses(losses(*((a, -0.04, 0.2) for a in NAMES)), "A title"),
     "losses": lambda: plots.bench.losses(losses(("age", -0.4, 0.01), ("sex", 0.1, 0.9)), "A title"),
     "dropped": lambda: plots.bench.dropped(dropped(("m", "n"), 0.6), "A title"),
     "pass_curves": lambda: plots.bench.pass_curves(curves(0.5, ("direct", "summary")), ["condition"], "A title"),
@@ -55,7 +59,7 @@ def test_a_figure_can_be_read(name):
 
 
 def test_every_figure_of_the_module_is_looked_at():
-    assert set(FULL) == figures.functions(plots.bench)
+    assert {name.partition(",")[0] for name in FULL} == figures.functions(plots.bench)
 
 
 def test_the_distribution_over_people_shows_each_kappa_and_counts_the_undefined():
@@ -70,6 +74,33 @@ def test_only_a_loss_that_is_clear_after_correction_is_filled():
     ax = FULL["losses"]()
     clear = next(line for line in ax.lines if line.get_label().startswith("p <"))
     assert np.nan_to_num(clear.get_xdata(), nan=9).tolist() == [-0.4, 9]
+    plt.close(ax.figure)
+
+
+@pytest.mark.parametrize("name", ["influence, all", "losses, all"])
+def test_all_attributes_of_the_paper_fit_a_page(name):
+    ax = FULL[name]()
+    assert ax.figure.get_figheight() <= 11 and ax.figure.get_figwidth() <= 8
+    ax.figure.canvas.draw()
+    assert ax.get_position().width > 0.5, "the labels leave room for the data"
+    plt.close(ax.figure)
+
+
+def test_the_placebo_stands_out_as_a_line_that_others_are_compared_with():
+    ax = plots.bench.influence(*pairs({"age": [0.0, 0.5], "placebo": [0.5, 1.0]}), "T")
+    (line,) = [line for line in ax.lines if line.get_label() == "the placebo's"]
+    assert set(line.get_xdata()) == {0.875}
+    assert [label.get_fontweight() for label in ax.get_yticklabels()] == ["normal", "bold"]
+    plt.close(ax.figure)
+    shown = figures.said(plots.bench.influence(*pairs({"age": [0.0]}), "T"))
+    assert "placebo" not in shown
+
+
+@pytest.mark.parametrize(("difference", "edge"), [(-0.01, 0.2), (-0.4, 0.55), (-1.0, 1.05)])
+def test_the_axis_of_losses_is_as_wide_as_the_intervals_and_never_narrow(difference, edge):
+    ax = plots.bench.losses(losses(("age", difference, 0.01)), "T")
+    low, high = ax.get_xlim()
+    assert -low == high == pytest.approx(edge, abs=0.05)
     plt.close(ax.figure)
 
 

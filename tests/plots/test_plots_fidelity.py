@@ -1,6 +1,7 @@
 """Figures of role-play: what the tables say is what is drawn, undefined kappas are counted, and all can be read."""
 
 import figures
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,26 +28,7 @@ def each(n: int, kappa: float = 0.4, undefined: int = 0) -> pd.DataFrame:
     return table
 
 
-def portraits() -> pd.DataFrame:
-    index = pd.MultiIndex.from_product([["local", "majority"], ["Male", "Female"]], names=["source", "sex"])
-    values = {
-        "people": 12,
-        "n": 100,
-        "failed": 0,
-        "distance": [0.1, 0.2, 0.3, np.nan],
-        "variety": [0.9, 0.8, 0, np.nan],
-    }
-    table = pd.DataFrame(values, index)
-    ends = {f"{c}_{e}": table[c] + d for c in ("distance", "variety") for e, d in (("low", -0.05), ("high", 0.05))}
-    return table.assign(**ends)
-
-
-def covered() -> pd.DataFrame:
-    rows = [[s, k / 10, 0.9, 10 * k, 0.9 - k / 40, 0.5, 0.95] for s in ("local", "gpt") for k in range(1, 11)]
-    return pd.DataFrame(rows, columns=["source", "coverage", "confidence", "n", "accuracy", "low", "high"])
-
-
-BASELINE = pd.Series({f"{i:06x}": 0.6 for i in range(3)})
+BASELINE = pd.Series({f"{i:06x}": 0.6 for i in range(3)}, name="synthetic raters")
 FULL = {
     "matrices": lambda: plots.fidelity.matrices({"local": square(4, 1), "gpt, prose": square(4)}, "A title"),
     "matrices, many": lambda: plots.fidelity.matrices({str(i): square(40) for i in range(3)}, "A title"),
@@ -54,9 +36,10 @@ FULL = {
     "by_person": lambda: plots.fidelity.by_person(
         {"local with gpt": each(3, undefined=1), "local with people": each(3, 0.2)}, "A title", BASELINE
     ),
-    "by_person, many": lambda: plots.fidelity.by_person({"local with gpt": each(60, undefined=2)}, "A title"),
-    "groups": lambda: plots.fidelity.groups(portraits(), "A title for $5 and $6"),
-    "coverage": lambda: plots.fidelity.coverage(covered(), "A title", pd.Series({"majority": 0.5, "logit": 0.6})),
+    "by_person, many": lambda: plots.fidelity.by_person({"local with gpt": each(60, undefined=2)}, "A title", BASELINE),
+    "by_person, many models": lambda: plots.fidelity.by_person(
+        {f"meta-llama/Llama-3.1-70B-Instruct with gpt-{i}, opposite people": each(20) for i in range(12)}, "A title"
+    ),
 }
 
 
@@ -86,30 +69,28 @@ def test_the_bars_of_a_histogram_hold_every_defined_pair():
     assert "local  (n = 66 pairs, 2 undefined)" in figures.said(ax)
 
 
-def test_each_person_has_a_point_per_pair_of_judges_and_one_of_the_human_raters():
+def test_each_person_has_a_point_per_pair_of_judges_and_one_of_the_raters_named_as_they_are():
     ax = FULL["by_person"]()
     points = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
     assert points["kappa, local with people"] == [0.2] * 3 and np.isnan(points["kappa, local with gpt"][0])
-    assert points["human raters with each other"] == [0.6] * 3
-    assert "1 of 6 undefined" in figures.said(ax).replace("\n", " ")
+    assert points["synthetic raters with each other"] == [0.6] * 3
+    shown = figures.said(ax).replace("\n", " ")
+    assert "1 of 6 undefined" in shown and "human" not in shown
 
 
 def test_many_people_are_shown_as_a_distribution_that_says_how_many_are_undefined():
-    assert "n = 60; 2 kappas undefined" in figures.said(FULL["by_person, many"]())
+    shown = figures.said(FULL["by_person, many"]()).replace("\n", " ")
+    assert "n = 60 people" in shown and "local with gpt (2 undefined)" in shown
+    assert "synthetic raters with each other (0 undefined)" in shown
 
 
-def test_groups_stand_at_their_distance_and_variety_and_say_how_many_people():
-    ax = FULL["groups"]()
-    left, right = ([list(line.get_xdata()) for line in panel.lines] for panel in ax.figure.axes)
-    assert [0.1, 0.2] in left and [0.9, 0.8] in right and "Male  (n = 12)" in figures.said(ax)
-
-
-def test_coverage_falls_from_the_surest_to_all_and_yardsticks_are_named():
-    ax = FULL["coverage"]()
-    (line,) = [line for line in ax.lines if line.get_label() == "local"]
-    assert list(line.get_ydata()) == pytest.approx([0.9 - k / 40 for k in range(1, 11)])
-    shown = figures.said(ax)
-    assert "majority" in shown and "logit" in shown and "n = 10 to 100 answers" in shown
+@pytest.mark.parametrize(
+    ("people", "pairs"), [(1, 1), (4, 2), (20, 1), (22, 1), (20, 2), (20, 15), (100, 3), (1586, 6)]
+)
+def test_the_figure_of_people_is_never_taller_than_a_page(people, pairs):
+    ax = plots.fidelity.by_person({f"m{i} with n": each(people) for i in range(pairs)}, "A title", BASELINE)
+    assert ax.figure.get_figheight() <= 11, "inches: 1,760 pixels"
+    plt.close(ax.figure)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +101,6 @@ def test_coverage_falls_from_the_surest_to_all_and_yardsticks_are_named():
         lambda: plots.fidelity.histograms({"m": square(1)}, "T"),
         lambda: plots.fidelity.by_person({"a": each(2, np.nan).assign(raw=np.nan)}, "T"),
         lambda: plots.fidelity.by_person({}, "T"),
-        lambda: plots.fidelity.groups(portraits() * np.nan, "T"),
-        lambda: plots.fidelity.coverage(covered().head(0), "T"),
     ],
 )
 def test_a_table_without_a_value_makes_a_figure_that_says_so(figure):
