@@ -60,23 +60,28 @@ def _linked(html: str, run: Collection[str]) -> str:
     return re.sub(rf'<a href="({known})\.ipynb(#[^"]*)?"([^>]*)>(.*?)</a>', there, html) if known else html
 
 
-def index(manifest: Mapping[str, Any]) -> str:
-    """Return the HTML of a run's index page.
-
-    Args:
-        manifest: the content of the run's manifest.
-    """
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Return what renders the templates of pages."""
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(DATA),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": _figure, "cost": usage.cost_text, "span": _span, "day": _day}
+
+
+def index(manifest: Mapping[str, Any]) -> str:
+    """Return the HTML of a run's index page.
+
+    Args:
+        manifest: the content of the run's manifest.
+    """
+    templates = environment()
+    templates.filters |= {"figure": _figure, "cost": usage.cost_text, "span": _span, "day": _day}
     embedded = [m["name"] for m in manifest["models"] if m.get("weights_sha256") == local.GGUF_SHA256]
     trust = {CRITIC: (AUDITS, manifest["notebooks"].get(AUDITS, {}).get("headline"))}
-    return environment.get_template("index.html.j2").render(run=manifest, embedded=embedded, trust=trust)
+    return templates.get_template("index.html.j2").render(run=manifest, embedded=embedded, trust=trust)
 
 
 def _figure(value: Any) -> str:

@@ -18,7 +18,8 @@ SCALES = {
     "politics": {"to the left": -1, "in the middle": 0, "to the right": 1},
     "tone": {"sad": -1, "neither sad nor happy": 0, "happy": 1},
 }
-_LEANING = 0.3  # most that a person's impression is off the middle before any drift
+_LEANING = 0.25  # most that a person's impression is off the middle before any drift,
+_READING = 0.1  # and that one reading of a profile is off the person's impression
 _MIDDLE = 0.3  # probability of the middle option
 _PULL = 0.2  # probability that a place adds where the order decides
 
@@ -118,7 +119,7 @@ def _mostly(picked: str, letters: list[str], share: float = 0.6) -> dict[str, fl
 def _impression(asked: Request, effects: Effects, seed: int, measure: str) -> dict[str, float]:
     """Say how a person reads: the mean is the person's leaning plus the planted drift of what the profile tells."""
     core = [asked.person.values.get(name) for name in ("age", "sex", "income", "ancestry", "place of birth")]
-    value = _LEANING * centered(seed, measure, *core)
+    value = _LEANING * centered(seed, measure, *core) + _READING * centered(seed, measure, asked.model, asked.profile)
     value += sum(shift for name, shift in effects.drift[measure].items() if name in asked.person.values)
     shares = {-1: (1 - _MIDDLE - value) / 2, 0: _MIDDLE, 1: (1 - _MIDDLE + value) / 2}
     return {letter: shares[SCALES[measure][option]] for letter, option in asked.options.items()}

@@ -10,7 +10,7 @@ def _table(**shares: float) -> Mapping[str, float]:
     return field(default_factory=lambda: dict(shares))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one table is one key of a cache
 class Effects:
     """The planted effects. Numbers are shares and differences of shares (0 to 1) unless the comment says otherwise."""
 

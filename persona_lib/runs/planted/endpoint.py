@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from ...store import canonical
+from .texts import embedding
 from .world import World
 
 MODEL, JUDGE = "planted-1", "planted-2"
@@ -19,7 +20,7 @@ START_S = 10
 class Endpoint:
     """An HTTP server in a thread of its own, from `with` to its end: `url` is its address.
 
-    It answers /v1/chat/completions and lists `models` at /v1/models. `requests` counts the requests by their text:
+    It answers /v1/chat/completions and /v1/embeddings, and lists `models` at /v1/models. `requests` counts the requests by their text:
     the same request twice is one that was sent again.
 
     Args:
@@ -40,12 +41,20 @@ class Endpoint:
         self.requests[key] += 1
         return web.Response(text=json.dumps(self.world.reply(body, turn)), content_type="application/json")
 
+    async def _embeddings(self, request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        data = [{"index": i, "embedding": embedding(text, self.world.seed)} for i, text in enumerate(body["input"])]
+        tokens = sum(len(text) for text in body["input"]) // 4
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return web.json_response({"object": "list", "data": data, "model": body["model"], "usage": usage})
+
     async def _models(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]})
 
     async def _start(self) -> None:
         app = web.Application(client_max_size=2**26)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/embeddings", self._embeddings)
         app.router.add_get("/v1/models", self._models)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()

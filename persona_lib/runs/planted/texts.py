@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ... import files
 from ...attributes import NAMES
 from ...personas.profiles import WORDING
+from ...prompts import load as load_prompts
 
 # What a profile says in the same words in all its forms, so that these tell one person from another in any of them.
 ANCHORS = (
@@ -29,6 +30,7 @@ ANCHORS = (
 KINDS = ("baseline", "direct", "chain_of_thought", "summary", "revision")  # of answers; the place is part of a mark
 _MARK = re.compile(r"\(ref\. ([a-z2-7]{36})\)")
 _SAME = 0.9  # of two people's shared attributes: those of the same person agree in more, of two people in fewer
+_DIMENSIONS = 32  # of embeddings
 _VOCABULARY = (
     "answer begin better call careful change check choose clear close common consider cost day decide detail different "
     "early easy enough expect fair follow friend further give good ground help hold honest keep kind later lead learn "
@@ -185,3 +187,16 @@ def prose(n: int, chance: random.Random) -> str:
         words[end - 1] += "."
         start = end
     return " ".join(words)
+
+
+def embedding(text: str, seed: int) -> list[float]:
+    """Return a text's vector: near those of the other questions of its topic in the bank, if it is one of them."""
+    topic = _topics().get(text, text)
+    ends = ((topic, 1.0), (text, 0.3))
+    return [sum(weight * centered(seed, "embedding", part, i) for part, weight in ends) for i in range(_DIMENSIONS)]
+
+
+@cache
+def _topics() -> dict[str, str]:
+    questions = load_prompts("builtin")
+    return dict(zip(questions["prompt"], questions["topic"], strict=True))

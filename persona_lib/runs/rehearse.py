@@ -1,0 +1,156 @@
+"""Rehearse: run a preset against a planted model, and say which of the planted effects its sizes would find.
+
+Nothing is sent to the preset's models, and the user's response store is left alone.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from .. import files
+from . import pages, planted, preflight, presets
+from .planted import truth
+from .planted.endpoint import JUDGE, MODEL
+from .presets import Preset
+from .run import run
+
+TABLE, PAGE, RUN, STORE = "effects", "index.html", "run", "replies.sqlite"
+STORE_VARIABLE = "PERSONA_STORE"
+NONE = 1e-9  # a planted difference that is smaller is none
+
+
+class Rehearsal(NamedTuple):
+    """What a rehearsal found: `table` as in `truth.compared`, `manifest` of the run, `failed` notebooks."""
+
+    table: pd.DataFrame
+    manifest: dict[str, Any]
+    failed: list[str]
+
+
+def rehearse(preset: Preset, only: Sequence[str], given: Mapping[str, Any], folder: Path, seed: int = 0) -> Rehearsal:
+    """Run a preset's notebooks against a planted model and compare what they find with what is planted.
+
+    Args:
+        preset, only, given: as in `presets.plan`.
+        folder: where the rehearsal goes: the run in run/, its replies, effects.parquet and .csv, and a page.
+        seed: of the planted model.
+
+    Raises:
+        UserError: as in `presets.plan` and `run.run`, or the preset needs data that are not there.
+    """
+    with planted.Endpoint(planted.World(seed)) as endpoint:
+        planned = _planned(preset, only, given, endpoint.url)
+        preflight.check(planned)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob(f"{STORE}*"):  # an earlier rehearsal's replies may be those of another seed
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with _own_store(folder / STORE):
+            manifest = run(preset, planned, folder / RUN)
+    parameters = {stem: entry["parameters"] for stem, entry in manifest["notebooks"].items()}
+    table = truth.compared(tables(folder / RUN), parameters)
+    files.write(folder / f"{TABLE}.parquet", table.to_parquet)
+    files.write(folder / f"{TABLE}.csv", lambda half: table.to_csv(half, index=False))
+    failed = [stem for stem, entry in manifest["notebooks"].items() if entry["status"] != "done"]
+    files.write_text(folder / PAGE, page(table, preset.name, failed))
+    return Rehearsal(table, manifest, failed)
+
+
+def _planned(preset: Preset, only: Sequence[str], given: Mapping[str, Any], url: str) -> dict[str, dict[str, Any]]:
+    """Return the notebooks with their parameters, planted models in the place of the preset's."""
+    asked = presets.plan(preset, only, given)
+    stand_ins: dict[str, Any] = {
+        "model": MODEL,
+        "base_url": url,
+        "judge": JUDGE,
+        "judge_base_url": url,
+        "more_models": [],
+        "data": None,  # 03 makes a set of its own
+    }
+    if any(values.get("embedder") for values in asked.values()):
+        stand_ins["embedder"] = f"{MODEL}@{url}"
+    declared = {name for values in asked.values() for name in values}
+    return presets.plan(preset, only, {**given, **{n: value for n, value in stand_ins.items() if n in declared}})
+
+
+@contextmanager
+def _own_store(path: Path) -> Iterator[None]:
+    """Let the kernels of a run use a store of their own."""
+    before = os.environ.get(STORE_VARIABLE)
+    os.environ[STORE_VARIABLE] = str(path.absolute())
+    try:
+        yield
+    finally:
+        os.environ.pop(STORE_VARIABLE)
+        if before is not None:
+            os.environ[STORE_VARIABLE] = before
+
+
+def tables(folder: Path) -> dict[str, dict[str, pd.DataFrame]]:
+    """Read the tables that the notebooks of a run recorded, by notebook and name."""
+    found: dict[str, dict[str, pd.DataFrame]] = {}
+    for path in sorted(folder.glob("*/tables/*.parquet")):
+        found.setdefault(path.parts[-3], {})[path.stem] = pd.read_parquet(path)
+    return found
+
+
+def text(table: pd.DataFrame) -> str:
+    """Return the table as lines of text, and a sentence on all of it.
+
+    Args:
+        table: as in `Rehearsal`.
+    """
+    shown = pd.DataFrame([row for rows in _shown(table).values() for row in rows])
+    lines = shown.rename(columns={"interval": "95% interval"}).to_string(index=False) if len(shown) else ""
+    return f"{lines}\n{summary(table)}"
+
+
+def page(table: pd.DataFrame, preset: str, failed: Sequence[str]) -> str:
+    """Return the HTML of a rehearsal's page.
+
+    Args:
+        table: as in `Rehearsal`.
+        preset: its name.
+        failed: the notebooks that failed.
+    """
+    environment = pages.environment()
+    values = {"preset": preset, "said": summary(table), "run": f"{RUN}/index.html", "table": TABLE, "failed": failed}
+    return environment.get_template("rehearsal.html.j2").render(**values, notebooks=_shown(table))
+
+
+def _shown(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows by notebook as texts, effects that have a value of no effect first."""
+    shown: dict[str, list[dict[str, Any]]] = {}
+    ordered = table.assign(rate=table["null"].isna()).sort_values(["notebook", "rate"], kind="stable")
+    for row in ordered.itertuples():
+        shown.setdefault(str(row.notebook), []).append(
+            {
+                "notebook": str(row.notebook)[:2],
+                "effect": row.effect,
+                "planted": f"{row.planted:.3f}",
+                "estimate": f"{row.estimate:.3f}",
+                "interval": f"{row.low:.3f} to {row.high:.3f}",
+                "n": f"{row.n:,.0f}",
+                "holds": bool(row.holds),
+                "found": "" if pd.isna(row.found) else "yes" if row.found else "no",
+                "detectable": "" if pd.isna(row.detectable) else f"{row.detectable:.3f}",
+            }
+        )
+    return shown
+
+
+def summary(table: pd.DataFrame) -> str:
+    """Say in a sentence how many intervals hold the planted value and how many planted effects were found."""
+    if table.empty:
+        return "No notebook of this rehearsal estimates a planted effect with an interval."
+    real = table[table["found"].notna() & ((table["planted"] - table["null"]).abs() > NONE)]
+    none = table[table["found"].notna() & ((table["planted"] - table["null"]).abs() <= NONE)]
+    return (
+        f"{table['holds'].sum()} of {len(table)} intervals hold the planted value. At these sizes the run finds "
+        f"{real['found'].sum()} of {len(real)} planted differences, and a difference where there is none in "
+        f"{none['found'].sum()} of {len(none)}."
+    )
