@@ -1,5 +1,6 @@
 """Does a judge prefer the revision? Both orders count, and a failure stays a row with its reason."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from endpoint import Endpoint
@@ -73,3 +74,83 @@ def test_the_pairs_to_verify_are_spread_over_the_uses_and_usable():
     assert drawn["use"].value_counts().to_dict() == {"train": 3, "seen_test": 3} and 0 not in drawn.index
     assert set(verification.draw(some, 4).index) < set(drawn.index)
     assert len(verification.draw(some, 100)) == 11
+
+
+def hard(found: pd.DataFrame) -> pd.DataFrame:
+    """Two negatives per pair, the revisions of the next pairs; the first has no most opposite person."""
+    other = found.assign(kind="other", negative_id=found["pair_id"].shift(-1, fill_value="00"))
+    opposite = found.assign(kind="opposite", negative_id=found["pair_id"].shift(-2, fill_value="01"))
+    opposite.loc[0, "negative_id"] = None
+    return pd.concat([other, opposite], ignore_index=True)[["pair_id", "kind", "negative_id"]]
+
+
+def test_own_revision_stands_against_others_in_the_place_of_the_base_answer():
+    made = pairs().assign(chosen=[f"text {i}" for i in range(12)])
+    drawn = verification.draw(made, 4)
+    shown = verification.rivals(drawn, made, hard(made))
+    assert shown.groupby("comparison").size().to_dict() == {
+        "another's revision": 4,
+        "most opposite person's revision": 4 - ("00" in set(drawn["pair_id"])),
+    }
+    row = shown[(shown["pair_id"] == "01") & (shown["comparison"] == "another's revision")].iloc[0]
+    assert row["chosen"] == "text 1" and row["rejected"] == "text 2"
+
+
+def compared(p_good: float, p_place: float = 0.0) -> pd.DataFrame:
+    """Verdicts of a judge that likes GOOD answers: against base answers, and against revisions as good as the own."""
+    both = pd.concat([pairs(), pairs().assign(rejected="GOOD too", comparison="another's revision")], ignore_index=True)
+    with Endpoint(judging(p_good, p_place)) as endpoint:
+        return verification.judge(both.fillna({"comparison": "base answer"}), PEOPLE, Model("m", endpoint.url))
+
+
+def test_one_order_both_orders_and_the_mean_probability_are_told_apart():
+    table = compared(0.6, p_place=0.2)  # 0.8 where the revision comes first, 0.4 where it comes second
+    found = verification.readings(table).loc["base answer"]
+    rates = dict(zip(found.index, found["rate"], strict=True))
+    assert rates == {
+        "one order, shown first": 1.0,
+        "one order, shown second": 0.0,
+        "both orders": 0.0,
+        "mean probability": pytest.approx(0.6),
+    }
+    assert (found["n"] == 12).all() and (found["failed"] == 0).all()
+    assert set(table["outcome"]) == {"order decides"}
+
+
+def test_the_rival_that_wins_is_named_and_an_equal_one_wins_half():
+    table = compared(0.2)
+    assert set(table.loc[table["comparison"] == "base answer", "outcome"]) == {"base answer"}
+    even = verification.readings(table).loc[("another's revision", "mean probability")]
+    assert even["rate"] == pytest.approx(0.5) and even["low"] < 0.5 < even["high"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "low", "high", "said"),
+    [
+        (0.9, 0.8, 0.95, "90% (95% interval 80% to 95%), preferred in both orders 30%, n = 12: the revision is"),
+        (0.2, 0.1, 0.4, "the rival is preferred."),
+        (0.6, 0.4, 0.8, "this run shows no preference."),
+        (0.6, np.nan, np.nan, "mean probability 60%, preferred in both orders 30%, n = 12: no interval is estimable"),
+        (np.nan, np.nan, np.nan, "nothing could be scored."),
+    ],
+)
+def test_the_sentence_follows_the_interval(rate, low, high, said):
+    table = verification.readings(compared(0.9))
+    reading = table.index.get_level_values("reading")
+    table.loc[reading == "both orders", "rate"] = 0.3
+    table.loc[reading == "mean probability", ["rate", "low", "high"]] = rate, low, high
+    told = verification.told(table).split("\n")
+    assert told[0].startswith("Against the base answer: ") and told[1].startswith("Against another's revision: ")
+    assert all(said in line and "nan" not in line for line in told)
+
+
+def test_length_gaps_are_shown_with_the_preference_at_equal_length():
+    table = compared(0.7)
+    found = verification.lengths(table)
+    assert found.loc["base answer", "gap"] == pytest.approx((8 - 9) / 9) and found.loc["base answer", "longer"] == 0
+    assert found.loc["base answer", "note"] == "all scores equal: nothing for length to explain"
+    assert found.loc["another's revision", "n"] == 12
+    varied = table.assign(length_gap=[i / 24 - 0.25 for i in range(24)])
+    varied["p_chosen"] = (0.7 + varied["length_gap"]).clip(0, 1)  # a judge that prefers length
+    found = verification.lengths(varied)
+    assert found.loc["base answer", "controlled"] > found.loc["base answer", "rate"], "its revisions are shorter here"
