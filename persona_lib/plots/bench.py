@@ -5,16 +5,14 @@ A table without a value gives a figure that says so.
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, MultipleLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import MultipleLocator, NullLocator, PercentFormatter
 
 from . import style
 
 PLACEBO = "placebo"  # the row of `leave_one_out` that others are compared with
 MANY = 15  # attributes; more have lower rows
-LEAST = 0.2  # of an axis of differences, to either side
 _DASHES = {"pass@k": "-", "pass^k": (0, (4, 2))}
 
 
@@ -71,11 +69,7 @@ def losses(table: pd.DataFrame, title: str) -> Axes:
     ax.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)
     ax.plot(table["difference"], rows, "o", color="C0", markersize=8, markerfacecolor="white", label="not significant")
     ax.plot(table["difference"].where(clear), rows, "o", color="C0", markersize=8, label="p < 0.05 after Holm")
-    ax.axvline(0, color="0.3", linewidth=1)
-    # As wide as the intervals, but never so narrow that a trifle looks large; both sides alike.
-    widest = 1.05 * table[["difference", "low", "high"]].abs().max().max() if len(table) else 1.0
-    ax.set_xlim(*(side * np.clip(np.nan_to_num(widest, nan=1.05), LEAST, 1.05) for side in (-1, 1)))
-    ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    style.centred(ax, [table])
     style.legend(ax, title)
     style.blank(ax, table["difference"])
     return style.caption(
