@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 
 SMALLEST_PT, WIDEST_IN = 8, 8  # wider ones are shrunk on a page, and their text with them
-N = re.compile(r"\bn = |\bn: |\d (people|persona|prompt|pair|answer|topic|real people|groups)|no model asked")
+N = re.compile(r"\bn = |\bn: |\d\s(people|persona|prompt|pair|answer|topic|real people|groups)|no model asked")
 MAPS = ("rocket_r", "cividis", "RdBu_r")  # all told apart with any kind of colour vision
 
 

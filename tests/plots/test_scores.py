@@ -24,12 +24,15 @@ FUNNEL = pd.DataFrame(
     index=["all prompts", "questions", "value-laden"],
 )
 TOPICS = pd.DataFrame(
-    {"train": [10, 7], "heldout": [3, 2]}, index=["guns", "a topic of more letters than there is room"]
-)
+    {"n": [13, 9], "heldout": [3, 2], "share": [3 / 13, 2 / 9], "low": [0.0, 0.3], "high": [0.5, 0.6]},
+    index=["guns", "a topic of more letters than there is room for in a row of a figure"],
+).assign(outside=[False, True], p_outside=0.04)
 SHARES = pd.DataFrame(
     {"topic": ["guns", "guns", "work"], "share": [0.2, 0.4, None], "low": [0.1, 0.3, None], "high": [0.3, 0.5, None]}
 )
 REVISIONS = pd.DataFrame({"length gap": [0.1, -0.4, None], "similarity": [0.3, 0.9, None]})
+READINGS = pd.concat({rival: RATES.iloc[[0, 1, 2]] for rival in ("base answer", "another's revision")})
+READINGS = READINGS.set_axis(READINGS.index.set_names(["comparison", "reading"]))
 
 FULL = {
     "rates": lambda: plots.rates(RATES, "Answers that the critic would keep (writer: local)", "share kept", 0.5),
@@ -38,6 +41,7 @@ FULL = {
     "funnel": lambda: plots.prompts.funnel(FUNNEL, "A title"),
     "topics": lambda: plots.prompts.topics(TOPICS, "A title"),
     "dependence": lambda: plots.prompts.dependence(SHARES, "A title"),
+    "readings": lambda: plots.preferences.readings(READINGS, "A title", 0.96, "base answer"),
     "revisions": lambda: plots.preferences.revisions(REVISIONS, "A title"),
 }
 
@@ -118,9 +122,13 @@ def test_bars_are_as_long_as_what_is_counted():
     ax = FULL["funnel"]()
     assert [bar.get_width() for bar in ax.patches] == [8011, 5000, 3868, 0, 3011, 1132]
     assert "−1,132 a \\$5 question" in figures.said(ax)
+
+
+def test_a_topic_outside_of_what_chance_gives_is_in_another_colour():
     ax = FULL["topics"]()
-    assert [bar.get_width() for bar in ax.patches] == [10, 7, 3, 2]
-    assert "17 train prompts" in figures.said(ax)
+    inside, outside = (line for line in ax.lines if line.get_marker() == "o")
+    assert [list(inside.get_xdata()), list(outside.get_xdata())] == [[3 / 13], [2 / 9]]
+    assert inside.get_color() != outside.get_color() and "all 22 prompts" in figures.said(ax).replace("\n", " ")
 
 
 def test_what_has_no_share_is_counted():
