@@ -16,9 +16,9 @@ from typing import Any
 
 import pandas as pd
 
-from persona_lib import bench, fidelity, judges, personas, prompts, stats
+from persona_lib import bench, fidelity, judges, personas, preferences, prompts, stats
 from persona_lib.bench import leave_one_out
-from persona_lib.preferences import ingredients
+from persona_lib.preferences import ingredients, verification
 from persona_lib.runs import presets
 from persona_lib.runs.planted import Planted, World, truth
 
@@ -66,6 +66,22 @@ def _02(s: Study) -> Tables:
         asked = prompts.screening.formal(prompts.load(source))
         parts.append(prompts.screening.value_laden(asked, s.writer, s["n_prompts"] or None, s.seed))
     return {"rates": prompts.screening.said_yes(pd.concat(parts), by="source")}
+
+
+def _03(s: Study) -> Tables:
+    people = ingredients.people("sample", s["n_personas"], s.seed)
+    questions = ingredients.questions("builtin", s["train_prompts"], s["heldout_prompts"], s.seed)
+    dealt = preferences.splits.deal(people.index, questions, s["n_train"], s["n_seen"], s["n_heldout"], s.seed)
+    base = preferences.base_answers(questions, s.writer, s["words"])
+    pairs = preferences.revise(dealt, people, questions, base, s.writer, s["words"])
+    s.rows.append(pairs["chosen"])
+    usable = pairs[pairs["failure"].isna()]
+    drawn = verification.draw(pairs, s["n_verify"])
+    rivals = verification.rivals(drawn, pairs, preferences.negatives.hard(usable, people, s.seed))
+    shown = pd.concat([drawn.assign(comparison=verification.BASE), rivals], ignore_index=True)
+    verdicts = verification.judge(shown, people, s.judge)
+    s.rows.append(verdicts["outcome"])
+    return {"readings": verification.readings(verdicts), "gates": preferences.gates.table(pairs, s.seed)}
 
 
 def _04(s: Study) -> Tables:
@@ -181,6 +197,7 @@ def _10(s: Study) -> Tables:
 STUDIES: dict[str, Callable[[Study], Tables]] = {
     "01_personas": _01,
     "02_prompts": _02,
+    "03_preferences": _03,
     "04_leave_one_out": _04,
     "05_fidelity": _05,
     "06_conditioning": _06,

@@ -22,6 +22,9 @@ _LEANING = 0.25  # most that a person's impression is off the middle before any 
 _READING = 0.1  # and that one reading of a profile is off the person's impression
 _MIDDLE = 0.3  # probability of the middle option
 _PULL = 0.2  # probability that a place adds where the order decides
+# How far the probability of a choice lies from a half, from least to most: on average over both orders where the order
+# decides, and in each order where it does not.
+TILT, MARGIN = (0.02, 0.05), (0.10, 0.48)
 
 
 def choice(asked: Request, effects: Effects, seed: int) -> dict[str, float]:
@@ -64,13 +67,17 @@ def _of_two(asked: Request, effects: Effects, seed: int) -> dict[str, float]:
             asked.person.form != "list" and uniform("form", asked.person.form, asked.model, *what) < effects.form
         )
     likes_a = takes_one == pair.first
-    tilt = 0.02 + 0.03 * uniform("tilt", asked.model, *what)
+    tilt = _between(TILT, "tilt", asked.model, *what)
     if uniform("order", asked.model, *what) < effects.order:
         p = 0.5 + _PULL + (tilt if likes_a else -tilt)
     else:
-        far = 0.1 + 0.38 * uniform("margin", asked.model, *what)
+        far = _between(MARGIN, "margin", asked.model, *what)
         p = 0.5 + (far if likes_a else -far)
     return {"A": p, "B": 1 - p}
+
+
+def _between(ends: tuple[float, float], *parts: object) -> float:
+    return ends[0] + (ends[1] - ends[0]) * uniform(*parts)
 
 
 def share_of_first(asked: Request, one: str, other: str, effects: Effects, seed: int) -> float:

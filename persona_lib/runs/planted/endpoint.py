@@ -20,8 +20,8 @@ START_S = 10
 class Endpoint:
     """An HTTP server in a thread of its own, from `with` to its end: `url` is its address.
 
-    It answers /v1/chat/completions and /v1/embeddings, and lists `models` at /v1/models. `requests` counts the requests by their text:
-    the same request twice is one that was sent again.
+    It answers /v1/chat/completions and /v1/embeddings, and lists `models` at /v1/models. `requests` counts the chat
+    requests by their text: the same request twice is one that was sent again.
 
     Args:
         world: what answers.

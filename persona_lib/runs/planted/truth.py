@@ -4,17 +4,29 @@ People and prompts of a run are samples; so are their effects. The planted value
 intervals of a run should hold it in 95 of 100 rehearsals.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
+from . import of_bench, of_others
 from .effects import EFFECTS, Effects
 from .estimates import Found, Setting, Tables
-from .notebooks import READERS
 
 COLUMNS = ["notebook", "effect", "planted", "estimate", "low", "high", "n", "holds", "null", "found", "detectable"]
 POWER = 1 + 0.8416 / 1.96  # half widths of an interval that an effect must have to be found in 80 of 100 runs
+READERS: Mapping[str, Callable[[Tables, Setting], Iterator[Found]]] = {
+    "01": of_others.of_01,
+    "02": of_others.of_02,
+    "03": of_others.of_03,
+    "04": of_others.of_04,
+    "05": of_others.of_05,
+    "06": of_bench.of_06,
+    "07": of_bench.of_07,
+    "08": of_bench.of_08,
+    "09": of_bench.of_09,
+    "10": of_bench.of_10,
+}
 
 
 def compared(

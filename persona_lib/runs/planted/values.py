@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from ...personas import profiles, respondents
-from .choices import answers
+from .choices import MARGIN, TILT, answers
 from .effects import Effects
 from .world import length
 
@@ -55,6 +55,12 @@ def preferred(better: float, words: int | None, effects: Effects, revised: bool 
             own = chance.randint(*effects.reasoning_words) if words is None else length(words, chance, effects)
         total += 1 / (1 + math.exp(-better - effects.per_word * (own - other)))
     return total / 20_000
+
+
+def mean_chance(share: float, effects: Effects) -> float:
+    """Return the mean probability, over both orders, of an answer that a share of choices fall on."""
+    away = (1 - effects.order) * sum(MARGIN) / 2 + effects.order * sum(TILT) / 2
+    return 0.5 + (2 * share - 1) * away
 
 
 def pass_at(k: int, condition: str, effects: Effects) -> tuple[float, float]:

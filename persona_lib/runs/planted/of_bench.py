@@ -1,131 +1,21 @@
-"""The planted value of the estimates of each notebook.
+"""The planted value of the estimates of 06 to 10.
 
 Estimates whose planted value depends on the sample, such as those of a group with its own mix of ages, are left out.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
-from ...fidelity import BASE, OWN
-from ...personas import drift
 from .effects import OLD, Effects
 from .estimates import DIFFERENCE, Found, Setting, Tables, rows
-from .values import above, alike, graded, kappa, kept, pass_at, preferred, survey_right, too_much
+from .values import above, graded, kept, pass_at, preferred, too_much
 
 
-def _01(tables: Tables, s: Setting) -> Iterator[Found]:
-    core = set(drift.LADDER[drift.CORE])
-
-    def moved(row: Any) -> float:
-        steps = list(drift.LADDER)
-        known = {name for step in steps[: steps.index(row["step"]) + 1] for name in drift.LADDER[step]} - core
-        return sum(shift for name, shift in s.effects.drift[row["measure"]].items() if name in known)
-
-    yield from rows(tables.get("drift"), moved, lambda row: f"{row['measure']} {row['step']}", **DIFFERENCE)
-
-
-def _02(tables: Tables, s: Setting) -> Iterator[Found]:
-    planted = {"control": s.effects.factual, "builtin": s.effects.value_laden}
-    yield from rows(
-        tables.get("rates"), lambda row: planted.get(row["source"]), lambda row: f"value-laden, {row['source']}"
-    )
-
-
-def _04(tables: Tables, s: Setting) -> Iterator[Found]:
-    effects = s.effects
-
-    def changed(attribute: str) -> float:
-        return effects.attribute.get(attribute, effects.line)
-
-    summed = tables.get("summed")
-    if summed is not None and len(summed):
-        pairs = round((summed["n"] / summed["people"]).median())
-        yield from rows(
-            summed,
-            lambda row: 1 - changed(row["attribute"]),
-            lambda row: f"equal choices, {row['attribute']}",
-            estimate="raw",
-            low="raw_low",
-            high="raw_high",
-        )
-        yield from rows(
-            summed,
-            lambda row: kappa(changed(row["attribute"]), pairs),
-            lambda row: f"kappa, {row['attribute']}",
-            estimate="kappa",
-            null=kappa(effects.line, pairs),
-        )
-    yield from rows(
-        tables.get("losses"),
-        lambda row: effects.untold.get(row["hidden"], 0.0),
-        lambda row: f"{row['hidden']} hidden",
-        **DIFFERENCE,
-    )
-
-
-def _05(tables: Tables, s: Setting) -> Iterator[Found]:
-    effects = s.effects
-    mine = preferred(effects.better["revision"] - effects.better["other_revision"], s.words, effects)
-    yield from rows(
-        tables.get("faithful"),
-        lambda row: mine if row["answer"] == OWN else 0.5,
-        lambda row: f"{row['answer']}, {row['judge']}",
-        null=0.5,
-    )
-    yield from rows(
-        tables.get("repeatability"),
-        lambda row: 1 - effects.order if row["coefficient"] == "raw agreement" else None,
-        lambda row: f"the same choice in both orders, {row['design']}, {row['judge']}",
-        estimate="estimate",
-    )
-    yield from rows(
-        tables.get("overall"),
-        lambda row: _alike(row, mine, s) if row["coefficient"] == "raw agreement" else None,
-        lambda row: f"equal choices, {row['design']}, {row['first']} and {row['second']}",
-        estimate="estimate",
-    )
-    right = survey_right(s.parameters["survey"], effects)
-    yield from rows(
-        tables.get("yardsticks"),
-        lambda row: right if row["source"] in _models(tables) else None,
-        lambda row: f"right survey answers, {row['source']}",
-    )
-    yield from rows(
-        tables.get("order"),
-        lambda row: effects.survey_order if row["source"] in _models(tables) else None,
-        lambda row: f"flips of survey answers, {row['source']}",
-        estimate="flips",
-    )
-
-
-def _models(tables: Tables) -> set[str]:
-    """Return the models that answered a survey in a respondent's place, without the baselines."""
-    told_nothing = ", told nothing"
-    sources = set(tables["order"].index)
-    return {name for name in sources if f"{name}{told_nothing}" in sources}
-
-
-def _alike(row: Any, mine: float, s: Setting) -> float | None:
-    """Return the planted agreement of two players; None if both their models and their forms of the profile differ."""
-    effects = s.effects
-    models = [name.partition(", ")[0] for name in (row["first"], row["second"])]
-    if models[0] == models[1]:
-        return 1 - effects.form
-    if (row["first"], row["second"]) != tuple(models):
-        return None
-    people = s.parameters["n_people"]
-    if row["design"] == BASE:
-        own, other = (
-            preferred(effects.better[kind], s.words, effects, True) for kind in ("revision", "other_revision")
-        )
-        return alike(own, other, 1 / people, True, effects)
-    return alike(mine, 0.5, 2 / people, False, effects)
-
-
-def _06(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_06(tables: Tables, s: Setting) -> Iterator[Found]:
+    """Yield rates of conditions and their differences."""
     effects = s.effects
 
     def gap(row: Any) -> float:
@@ -178,7 +68,8 @@ def _lengths(table: pd.DataFrame | None, s: Setting) -> Iterator[Found]:
     yield from rows(table, share, lambda row: f"longer than asked, {row['condition']}", estimate="above")
 
 
-def _07(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_07(tables: Tables, s: Setting) -> Iterator[Found]:
+    """Yield what summaries leave out."""
     effects = s.effects
 
     def dropped(row: Any) -> float:
@@ -188,14 +79,17 @@ def _07(tables: Tables, s: Setting) -> Iterator[Found]:
     yield from rows(tables.get("rates"), dropped, lambda row: f"dropped, {row['attribute']}")
 
 
-def _08(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_08(tables: Tables, s: Setting) -> Iterator[Found]:
+    """Yield pass@k and pass^k."""
+
     def share(row: Any) -> float:
         return pass_at(int(row["k"]), row["condition"], s.effects)[row["measure"] == "pass^k"]
 
     yield from rows(tables.get("curves"), share, lambda row: f"{row['measure']}, k = {row['k']}, {row['condition']}")
 
 
-def _09(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_09(tables: Tables, s: Setting) -> Iterator[Found]:
+    """Yield rates of groups of age."""
     effects = s.effects
     first = s.parameters["conditions"][0]
     gap = 0.0 if first.startswith("baseline") else effects.gap
@@ -222,7 +116,8 @@ def _09(tables: Tables, s: Setting) -> Iterator[Found]:
     )
 
 
-def _10(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_10(tables: Tables, s: Setting) -> Iterator[Found]:
+    """Yield what the audits of judges find."""
     effects = s.effects
     places = {"the first wins": 0.5 + effects.order / 2, "the order decides": effects.order}
     yield from rows(
@@ -280,16 +175,3 @@ def _shifts(table: pd.DataFrame | None, effects: Effects) -> Iterator[Found]:
         return ways.get(row["way"], effects.form) * (1 - 2 * kept(row["condition"], effects))
 
     yield from rows(table, shift, lambda row: f"{row['way']}, {row['condition']}", **DIFFERENCE)
-
-
-READERS: Mapping[str, Callable[[Tables, Setting], Iterator[Found]]] = {
-    "01": _01,
-    "02": _02,
-    "04": _04,
-    "05": _05,
-    "06": _06,
-    "07": _07,
-    "08": _08,
-    "09": _09,
-    "10": _10,
-}
