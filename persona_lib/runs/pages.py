@@ -57,7 +57,7 @@ def _linked(html: str, run: Collection[str]) -> str:
         return f'<a href="{link[1]}.html{link[2]}"{link[3]}>{link[4]}</a>' if link[1] in run else link[4]
 
     known = "|".join(map(re.escape, notebooks.stems()))
-    return re.sub(rf'<a href="({known})\.ipynb(#[^"]*)?"([^>]*)>(.*?)</a>', there, html) if known else html
+    return re.sub(rf'<a href="({known})\.ipynb(#[^"]*|)"([^>]*)>(.*?)</a>', there, html) if known else html
 
 
 def environment() -> jinja2.Environment:

@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import figures
+import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from places import ROOT
@@ -84,3 +85,13 @@ def test_every_link_of_the_index_leads_somewhere(opened, replay):
 def test_every_figure_of_a_run_is_lettered_in_8_points_at_least_and_says_n(replay):
     found = figures.written(replay)
     assert len(found) == 7 and not any(found.values()), found
+
+
+def test_a_link_to_a_notebook_leads_to_its_page_where_the_run_has_that_notebook(tmp_path):
+    text = "[how far](10_judges.ipynb), [where](07_summaries.ipynb#x), [elsewhere](https://a.example/b.ipynb)"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), tmp_path / "n.ipynb")
+    html = pages.export(tmp_path / "n.ipynb", "A page", ["10_judges", "07_summaries"]).read_text("utf-8")
+    assert '<a href="10_judges.html">how far</a>' in html and '<a href="07_summaries.html#x">where</a>' in html
+    assert "https://a.example/b.ipynb" in html
+    html = pages.export(tmp_path / "n.ipynb", "A page", []).read_text("utf-8")
+    assert "<p>how far, where, " in html
