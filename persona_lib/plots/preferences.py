@@ -45,6 +45,51 @@ def revisions(table: pd.DataFrame, title: str) -> Axes:
     return style.caption(panels[0], f"{n}. {text}")
 
 
+def readings(table: pd.DataFrame, title: str, paper: float, base: str) -> Axes:
+    """Draw how often the revision is preferred to each rival, counted in several ways; a panel for each rival.
+
+    Args:
+        table: result of `verification.readings`: an index of `comparison` and `reading`, columns `n`, `failed`, `rate`,
+            `low`, `high`.
+        title: of the figure.
+        paper: the paper's share, drawn in the panel of `base` alone.
+        base: the comparison that the paper has.
+
+    Returns:
+        The first panel's Axes.
+    """
+    rivals = list(table.index.unique("comparison"))
+    panels = style.grid(1, max(1, len(rivals)), 3.3, sharey=True)
+    for panel, rival in zip(panels, rivals, strict=False):
+        part = table.loc[rival]
+        rows = range(len(part))
+        panel.axvline(0.5, color="0.3", linewidth=1)
+        if rival == base:
+            panel.axvline(paper, color="0.3", linewidth=1, linestyle="--")
+        panel.hlines(rows, part["low"], part["high"], color="C0", linewidth=2)
+        panel.plot(part["rate"], rows, "o", color="C0", markersize=7)
+        for row, rate in enumerate(part["rate"]):
+            known = f"{rate:.0%}" if rate == rate else "not estimable"
+            panel.annotate(
+                known, (rate if rate == rate else 0.5, row), (0, 8), textcoords="offset points", ha="center", fontsize=9
+            )
+        panel.set_title(f"against {rival}\nn = {part['n'].max():.0f}, {part['failed'].max():.0f} unscored", fontsize=9)
+        panel.set(xlim=(-0.06, 1.06), ylim=(len(part) - 0.5, -0.6), yticks=rows)
+        panel.set_yticklabels([style.words(name) for name in part.index])
+        panel.xaxis.set_major_locator(MultipleLocator(0.5))
+        panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        panel.grid(axis="y", visible=False)
+    if not rivals:
+        style.blank(panels[0])
+    style.title(panels[0], title)
+    text = (
+        "Point: share of pairs, or the mean probability of the revision. Line: 95% interval, clustered by persona and "
+    )
+    return style.caption(
+        panels[0], f"{text}prompt. Solid: one half. Dashed: the paper's {paper:.0%}, of unnamed reading."
+    )
+
+
 def side_by_side(pairs: pd.DataFrame) -> HTML:
     """Show prompts, base answers and revisions side by side (Fig. 4 of the paper), with removed and new words marked.
 

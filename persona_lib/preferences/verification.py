@@ -20,7 +20,7 @@ from .splits import cells
 
 REVISION, BASE, ORDER = "revision", "base answer", "order decides"
 # What a revision is compared with, besides the base answer, by the kind of hard negative.
-RIVALS = {negatives.OTHER: "another's revision", negatives.OPPOSITE: "most opposite person's revision"}
+RIVALS = {negatives.OTHER: "another's revision", negatives.OPPOSITE: "opposite's revision"}
 FIRST, SECOND, BOTH, MEAN = "one order, shown first", "one order, shown second", "both orders", "mean probability"
 GROUPS = ("age", "sex", "race", "education", "ideology", "political views", "religion")
 _AGES = {0: "under 18", 18: "18 to 29", 30: "30 to 44", 45: "45 to 64", 65: "65 or older"}
@@ -51,7 +51,9 @@ def rivals(drawn: pd.DataFrame, pairs: pd.DataFrame, hard: pd.DataFrame) -> pd.D
         A pair without a hard negative of a kind has no row of that kind.
     """
     found = hard.loc[hard["negative_id"].notna(), ["pair_id", "kind", "negative_id"]]
-    table = drawn.merge(found, on="pair_id")
+    table = drawn.merge(found, on="pair_id").sort_values(
+        "kind", key=lambda kind: kind.map(list(RIVALS).index), kind="stable"
+    )
     texts = pairs.set_index("pair_id")["chosen"]
     return table.assign(rejected=table["negative_id"].map(texts), comparison=table["kind"].map(RIVALS))
 

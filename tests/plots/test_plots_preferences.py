@@ -38,3 +38,23 @@ def test_the_figure_of_revisions_counts_pairs_and_failures_in_its_caption():
     heights = [sum(patch.get_height() for patch in ax.patches) for ax in figure.axes]
     assert heights == [2, 2]
     plt.close(figure)
+
+
+def test_readings_have_a_panel_for_each_rival_and_the_papers_share_in_one_of_them():
+    index = pd.MultiIndex.from_product([["base answer", "another's revision"], ["both orders", "mean probability"]])
+    rates = {"n": 9, "failed": 1, "rate": [0.9, 0.8, None, 0.5], "low": [0.7, 0.6, None, 0.3], "high": 1.0}
+    table = pd.DataFrame(rates, index).rename_axis(["comparison", "reading"])
+    figure = plots.preferences.readings(table, "How often", paper=0.96, base="base answer").figure
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [
+        "against base answer\nn = 9, 1 unscored",
+        "against another's revision\nn = 9, 1 unscored",
+    ]
+    marks = [
+        [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 2 and line.get_marker() == "None"]
+        for ax in figure.axes
+    ]
+    assert 0.96 in marks[0] and 0.96 not in marks[1]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["not estimable", "50%"]
+    empty = plots.preferences.readings(table.head(0), "How often", paper=0.96, base="base answer")
+    assert [text.get_text() for text in empty.texts] == ["nothing to show"]
+    plt.close("all")

@@ -90,7 +90,7 @@ def test_own_revision_stands_against_others_in_the_place_of_the_base_answer():
     shown = verification.rivals(drawn, made, hard(made))
     assert shown.groupby("comparison").size().to_dict() == {
         "another's revision": 4,
-        "most opposite person's revision": 4 - ("00" in set(drawn["pair_id"])),
+        "opposite's revision": 4 - ("00" in set(drawn["pair_id"])),
     }
     row = shown[(shown["pair_id"] == "01") & (shown["comparison"] == "another's revision")].iloc[0]
     assert row["chosen"] == "text 1" and row["rejected"] == "text 2"
