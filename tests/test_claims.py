@@ -283,3 +283,10 @@ def test_every_function_that_a_page_names_is_handed_on_by_its_wing():
         for part in path:
             assert hasattr(value, part), f"there is no {name}"
             value = getattr(value, part)
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
+def test_every_link_of_a_page_leads_to_a_file(page):
+    text = (ROOT / page).read_text("utf-8")
+    linked = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
+    assert [target for target in linked if not (ROOT / page).parent.joinpath(target).exists()] == []
