@@ -81,7 +81,7 @@ def fields(body: dict) -> list[str]:
 
 def good(body: dict, **more: str) -> dict:
     """A reply that fills every field asked for with a text of its own."""
-    about, texts = body["messages"][-1]["content"][:9], {"verdict": "keep"} | more
+    about, texts = body["messages"][-1]["content"][:9], {"grade": 4, "verdict": "keep"} | more
     return completion(json.dumps({f: texts.get(f, f"{f} for {about}") for f in fields(body)}))
 
 
@@ -112,7 +112,7 @@ def test_the_form_of_the_reply_is_asked_for_and_reasoning_comes_before_the_answe
     assert {tuple(fields(body)) for body in requests} == {
         ("reasoning", "answer"),
         ("summary", "answer"),
-        ("critique", "verdict"),
+        ("critique", "grade", "verdict"),
     }
     for body in requests:
         assert all(f'"{field}"' in str(body["messages"]) for field in fields(body)), "the text names each field"
@@ -130,11 +130,11 @@ def test_what_is_judged_is_the_writers_text_word_for_word_and_no_other_model_is_
 @pytest.mark.parametrize(
     ("text", "finish", "reason"),
     [
-        ('{"critique": "it is good", "verd', "length", "critic: cut off"),
-        ('{"critique": "it is good", "verdict": "keep"}', "length", "critic: cut off"),
-        ('{"critique": "it is good"}', "stop", "critic: invalid reply: verdict"),
-        ('{"critique": "it is good", "verdict": null}', "stop", "critic: invalid reply: verdict"),
-        ('{"critique": "it is good", "verdict": "no revision"}', "stop", "critic: invalid reply: verdict"),
+        ('{"critique": "it is good", "grade": 4, "verd', "length", "critic: cut off"),
+        ('{"critique": "it is good", "grade": 4, "verdict": "keep"}', "length", "critic: cut off"),
+        ('{"critique": "it is good", "grade": 4}', "stop", "critic: invalid reply: verdict"),
+        ('{"critique": "it is good", "grade": 4, "verdict": null}', "stop", "critic: invalid reply: verdict"),
+        ('{"critique": "it is good", "grade": 4, "verdict": "no revision"}', "stop", "critic: invalid reply: verdict"),
     ],
 )
 def test_a_verdict_that_is_cut_off_or_unreadable_is_not_filled_in(text, finish, reason):
