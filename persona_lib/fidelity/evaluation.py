@@ -181,8 +181,8 @@ def headline(model: str, scores: pd.DataFrame, claims: pd.DataFrame, true: pd.Da
         )
     right, majority, reach = (scores.loc[source] for source in (model, MAJORITY, LOGIT))
     return (
-        f"{said} In the place of respondents of the {title} it gives {_share(right)} of {right['n']:.0f} answers "
-        f"(majority {majority['rate']:.0%}, logit {reach['rate']:.0%}). Of {len(claims)} claims for it, "
+        f"{said} In the place of respondents of the {title} it is right in {_share(right)} of {right['n']:.0f} "
+        f"answers (majority {majority['rate']:.0%}, logit {reach['rate']:.0%}). Of {len(claims)} claims for it, "
         f"{(claims['shown'] == 'yes').sum()} are supported and {(claims['shown'] == 'no').sum()} refuted."
     ).replace("nan%", "an unknown share")
 

@@ -30,13 +30,14 @@ def groups(table: pd.DataFrame, title: str) -> Axes:
     """
     sources, names = (list(dict.fromkeys(table.index.get_level_values(i))) for i in (0, 1))
     n = table.groupby(level=1, sort=False)["people"].max()
-    panels = style.grid(1, 2, 2.2 + 0.42 * max(1, len(names)), sharey=True)
+    tall = (0.26 + 0.1 * len(sources)) * max(1, len(names))  # inches of rows
+    panels = style.grid(1, 2, 2.2 + tall, sharey=True)
     looks = {"distance": ("distance to the real answers", 0), "variety": ("variety relative to the real answers", 1)}
     for panel, (column, (label, ideal)) in zip(panels, looks.items(), strict=True):
         edge = _edge(table, column)
         for i, source in enumerate(sources):
             own = table.loc[source].reindex(names)
-            y = np.arange(len(names)) + (i - (len(sources) - 1) / 2) * 0.5 / max(1, len(sources))
+            y = np.arange(len(names)) + (i - (len(sources) - 1) / 2) * 0.7 / len(sources)
             ends = (own[f"{column}_{end}"].clip(upper=edge) for end in ("low", "high"))
             panel.hlines(y, *ends, color=f"C{i}", linewidth=2)
             panel.plot(own[column].where(own[column] <= edge), y, _mark(i), color=f"C{i}", markersize=7, label=source)
@@ -69,8 +70,8 @@ def _beyond(panel: Axes, values: pd.Series, y: np.ndarray, edge: float, color: s
     for value, row in zip(values, y, strict=True):
         if value > edge:
             panel.plot([edge], [row], ">", color=color, markersize=8)
-            look: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "center", "fontsize": 9}
-            panel.annotate(f"{value:.1f}", (edge, row), (-8, 0), **look)
+            look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8}
+            panel.annotate(f"{value:.1f}", (edge, row), (7, 0), annotation_clip=False, **look)
 
 
 def items(table: pd.DataFrame, title: str) -> Axes:

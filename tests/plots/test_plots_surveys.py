@@ -40,12 +40,19 @@ def outlier(ratio: float) -> pd.DataFrame:
     return table
 
 
+def outliers() -> pd.DataFrame:
+    """Two models with one of their groups far off, next to each other."""
+    both = [outlier(9.9).rename(index={"local": name, "majority": f"{name}, told nothing"}) for name in ("m", "n")]
+    return pd.concat(both)
+
+
 SOURCES = ["meta-llama/Llama-3.1-70B-Instruct", "meta-llama/Llama-3.1-70B-Instruct, told nothing", "gpt-4.1"]
 SOURCES += ["gpt-4.1, told nothing", "the majority's answer", "multinomial logit on the attributes"]
 ITEMS = [f"GSS 2018: {about}" for about in respondents._forms()["gss"]["questions"].values()]
 FULL = {
     "groups": lambda: plots.surveys.groups(portraits(), "A title for $5 and $6"),
     "groups, an outlier": lambda: plots.surveys.groups(outlier(13.2), "A title"),
+    "groups, two outliers": lambda: plots.surveys.groups(outliers(), "A title"),
     "items": lambda: plots.surveys.items(by_item(["ANES 1996: vote"], SOURCES[:2]), "A title"),
     "items, many": lambda: plots.surveys.items(by_item(ITEMS, SOURCES), "A title"),
     "coverage": lambda: plots.surveys.coverage(covered(), "A title", pd.Series({"majority": 0.5, "logit": 0.6})),
