@@ -40,7 +40,8 @@ def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
         ax.axvline(summed["raw"][PLACEBO], color="C1", linewidth=1, linestyle=(0, (4, 2)), label="the placebo's")
         ax.get_yticklabels()[rows[PLACEBO]].set_fontweight("bold")
     ax.axvline(0, color="0.3", linewidth=1)
-    ax.set_xlim(-1.1, 1.1)
+    lowest = min(pairs["kappa"].min(), summed["low"].min())  # missing without any kappa
+    ax.set_xlim(max(-1.1, pd.Series([-0.1, lowest - 0.1]).min()), 1.1)
     ax.xaxis.set_major_locator(MultipleLocator(0.5))
     style.legend(ax, title, columns=4)
     style.blank(ax, summed["raw"])

@@ -96,6 +96,13 @@ def test_the_placebo_stands_out_as_a_line_that_others_are_compared_with():
     assert "placebo" not in shown
 
 
+@pytest.mark.parametrize(("kappas", "left"), [([0.9, 1.0], -0.1), ([-0.5, 0.9], -0.6), ([-1.0, 1.0], -1.1)])
+def test_the_axis_of_kappas_begins_where_they_do_and_shows_zero(kappas, left):
+    ax = plots.bench.influence(*pairs({"age": kappas}), "T")
+    assert ax.get_xlim() == (pytest.approx(left, abs=0.01), 1.1)
+    plt.close(ax.figure)
+
+
 @pytest.mark.parametrize(("difference", "edge"), [(-0.01, 0.12), (-0.4, 0.55), (-1.0, 1.05)])
 def test_the_axis_of_losses_is_as_wide_as_the_intervals_and_never_narrow(difference, edge):
     ax = plots.bench.losses(losses(("age", difference, 0.01)), "T")
