@@ -14,9 +14,9 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from .. import UserError, files
+from .. import UserError, files, local
 from ..personas import profiles
-from . import dataset, gates, verification
+from . import dataset, gates, licences, verification
 from .splits import HELDOUT, SEEN, TRAIN, cells
 
 DATA = Path(__file__).parent / "data"
@@ -126,24 +126,52 @@ def card(source: str | Path, form: str, seed: int = 0) -> str:
     pairs = dataset.columns(source, ["pair_id", "use", "failure", "longer", "identical", "refuses", "quotes"])
     usable = pairs[pairs["failure"].isna()]
     people = pd.read_parquet(source / "personas.parquet")
-    verdicts = source / "verification.parquet"
-    verified = pd.read_parquet(verdicts) if verdicts.is_file() else None
+    verified = _verified(source / "verification.parquet")
+    about = json.loads((source / dataset.ABOUT).read_text("utf-8"))
+    prompts = pd.read_parquet(source / "prompts.parquet")
+    generator = about["generator"]
+    embedded = generator.get("weights_sha256") == local.GGUF_SHA256
+    terms = licences.of(prompts, about)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(DATA), trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"percent": _percent, "interval": _interval}
     return environment.get_template("card.md.j2").render(
         form=form,
-        about=json.loads((source / dataset.ABOUT).read_text("utf-8")),
+        about=about,
+        terms=terms,
+        licence=licences.head(terms),
+        writer=local.real_name("local") if embedded else generator["name"],
+        embedded=embedded,
         sizes=usable["use"].value_counts().reindex([TRAIN, SEEN, HELDOUT], fill_value=0),
         dense=sum(len(part) for part in dataset.parts(source, ["pair_id"], "dense")),
         people=people,
-        prompts=pd.read_parquet(source / "prompts.parquet"),
+        prompts=prompts,
         failures=pairs["failure"].str.replace(r":.*", "", regex=True).value_counts(),
         checks={name: usable[name].astype(float).mean() for name in ("longer", "identical", "refuses")}
         | {"quotes an attribute": usable["quotes"].notna().mean()},
         gates=_gates(source, pairs["pair_id"], seed),
         verified=None if verified is None else verification.rates(verified, people, ()),
+        readings=None if verified is None else verification.readings(verified),
         judge=None if verified is None else verified["judge"].iloc[0],
         adults=(people["age"] >= 18).mean() if "age" in people else None,
     )
+
+
+def _verified(path: Path) -> pd.DataFrame | None:
+    """Return the verdicts, or None without any; older ones lack `comparison`: they are all against the base answer."""
+    table = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+    if table.empty:
+        return None
+    return table if "comparison" in table else table.assign(comparison=verification.BASE)
+
+
+def _percent(share: float | None) -> str:
+    """Return a share as text, also where there is none."""
+    return "not estimable" if pd.isna(share) else f"{share:.1%}"
+
+
+def _interval(row: pd.Series) -> str:
+    """Return a row's 95% interval as text, also where there is none."""
+    return "not estimable" if pd.isna(row["low"]) else f"{row['low']:.1%} to {row['high']:.1%}"
 
 
 def _gates(source: Path, pair_ids: pd.Series, seed: int) -> pd.DataFrame:

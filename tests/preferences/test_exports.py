@@ -9,8 +9,8 @@ import yaml
 from endpoint import Endpoint
 from writers import build, write
 
-from persona_lib import UserError
-from persona_lib.preferences import dataset, exports, gates
+from persona_lib import UserError, local
+from persona_lib.preferences import dataset, exports, gates, licences
 from persona_lib.preferences.splits import CELLS
 
 
@@ -103,12 +103,95 @@ def test_the_card_reports_what_a_judge_prefers_and_on_how_many_pairs(source, tmp
     assert "No judge has verified these pairs." in exports.card(source, "trl")
     pairs, *_ = dataset.read(source)
     verdicts = pairs.head(6).assign(judge="j", outcome=["revision"] * 4 + ["order decides", None])
-    verdicts["cell"] = "train"
+    verdicts = verdicts.assign(cell="train", p_first=0.9, p_second=0.8, p_chosen=0.85)
     with_verdicts = shutil.copytree(source, tmp_path / "set")
     verdicts.to_parquet(with_verdicts / "verification.parquet")
     text = exports.card(with_verdicts, "trl")
     assert "How often does j, in the role of the persona," in text and "| all pairs | 5 | 1 | 80.0% |" in text
     assert "| all pairs |" in text.split("## Verification")[1] and "20.0% |" in text
+    assert "| one order, shown first | 100.0% |" in text and "| mean probability | 85.0% |" in text
+
+
+def test_nothing_on_the_card_is_nan(source, tmp_path):
+    pairs, *_ = dataset.read(source)
+    unscored = shutil.copytree(source, tmp_path / "set")
+    verdicts = pairs.head(4).assign(judge="j", outcome=None, cell="train", p_first=None, p_second=None, p_chosen=None)
+    verdicts = verdicts.astype({"outcome": "str", "p_first": float, "p_second": float, "p_chosen": float})
+    verdicts.to_parquet(unscored / "verification.parquet")
+    for path in unscored.glob("pairs/*.parquet"):
+        part = pd.read_parquet(path).assign(failure="critique: refusal", chosen=None, longer=None, identical=None)
+        part.assign(refuses=None, quotes=None).astype({"chosen": "str"}).to_parquet(path)
+    text = exports.card(unscored, "trl")
+    assert "nan" not in text.lower().replace("finance", "")
+    assert "| are identical to it | not estimable |" in text
+    assert "| all pairs | 0 | 4 | not estimable | not estimable | not estimable | not estimable |" in text
+    assert "| mean probability | not estimable | not estimable |" in text
+
+
+EMBEDDED = {"name": "SmolLM2-135M-Instruct", "base_url": None, "weights_sha256": local.GGUF_SHA256}
+WEIGHTS = {"name": "their-7b", "base_url": None, "weights_sha256": "0" * 64}
+ENDPOINT = {"name": "gpt-x", "base_url": "https://api.example.org/v1", "weights_sha256": None}
+
+
+@pytest.mark.parametrize(
+    ("sources", "generator", "personas_from", "licence", "said"),
+    [
+        (
+            ["builtin"],
+            EMBEDDED,
+            "sample",
+            "apache-2.0",
+            ["2 prompts are from the bank", "texts of SmolLM2-135M-Instruct"],
+        ),
+        (
+            ["prism"],
+            EMBEDDED,
+            "sample",
+            ["cc-by-4.0", "apache-2.0"],
+            ["Kirk et al. 2024, arXiv 2404.16019", "CC BY 4.0"],
+        ),
+        (
+            ["prism"],
+            ENDPOINT,
+            "sample",
+            ["cc-by-4.0", "other", "apache-2.0"],
+            ["The terms of gpt-x's provider", "Kirk"],
+        ),
+        (["builtin"], ENDPOINT, "sample", ["apache-2.0", "other"], ["asked at https://api.example.org/v1"]),
+        (["builtin"], WEIGHTS, "sample", ["apache-2.0", "other"], ["texts of their-7b. The terms of these weights"]),
+        (
+            ["mine.csv"],
+            ENDPOINT,
+            "sample",
+            ["other", "apache-2.0"],
+            ["from `mine.csv`. Their licence is not known here"],
+        ),
+        (["mine.csv"], ENDPOINT, "/home/me/people.csv", "other", ["personas come from `people.csv`"]),
+        (["builtin", "prism"], EMBEDDED, "sample", ["apache-2.0", "cc-by-4.0"], ["1 prompts are from the PRISM"]),
+        (["builtin"], EMBEDDED, None, ["apache-2.0", "other"], ["from a source that was not recorded"]),
+    ],
+)
+def test_the_licence_follows_prompts_writer_and_personas(
+    source, tmp_path, sources, generator, personas_from, licence, said
+):
+    made = shutil.copytree(source, tmp_path / "set")
+    prompts = pd.read_parquet(made / "prompts.parquet").head(2)
+    prompts.assign(source=(sources * 2)[:2]).to_parquet(made / "prompts.parquet")
+    about = json.loads((made / "dataset.json").read_text())
+    about |= {"generator": generator, "personas_from": personas_from}
+    (made / "dataset.json").write_text(json.dumps(about))
+    text = exports.card(made, "trl")
+    assert yaml.safe_load(text.split("---\n")[1])["license"] == licence
+    assert all(part in text for part in said), text
+    assert ("No row describes a real person" in text) == (personas_from == "sample"), "nobody vouches for a user's file"
+    assert ("census" in text) == (personas_from == "sample") and "/home/me" not in text
+    assert ("Kirk" in text) == ("prism" in sources) and ("too small" in text) == (generator is EMBEDDED)
+
+
+def test_a_hostile_source_stays_code_in_one_line():
+    table = pd.DataFrame({"source": ["`x`\n- <b>free</b> to use", *map(str, range(9))]})
+    (terms,) = licences.of_prompts(table["source"])
+    assert "from `x - <b>free</b> to use`, `0`, `1`, `2`, `3`, ...." in terms.text and "\n" not in terms.text
 
 
 def test_the_gates_of_the_card_count_on_a_part_of_a_large_data_set(source, monkeypatch):
