@@ -51,7 +51,7 @@ def table(run: Path, stem: str, name: str) -> pd.DataFrame:
 def test_every_notebook_ends_with_a_headline_that_says_what_is_missing(run):
     records = {stem: json.loads((run / stem / "record.json").read_text()) for stem in STEMS}
     said = {stem[:2]: record["headline"] for stem, record in records.items()}
-    assert said["04"].startswith("No choice could be compared; 7 of 7 kappas are undefined")
+    assert said["04"].startswith("No choice could be compared; 6 of 6 kappas are undefined")
     assert said["04"].endswith("clearly changed the score for 0 of 0.")
     assert said["07"].startswith("No summary could be judged: ") and said["07"].endswith("are without a verdict.")
     assert said["08"].startswith("pass@3 is not estimable")
@@ -62,14 +62,14 @@ def test_every_notebook_ends_with_a_headline_that_says_what_is_missing(run):
     assert "The order of the answers decides an unknown share of 0 choices;" in said["10"]
     assert "nan" not in " ".join(said.values()).lower()
     drawn = [run / stem / "figures" / f"{name}.png" for stem in STEMS for name in records[stem]["figures"]]
-    assert len(drawn) == 21 and all(path.stat().st_size > 10_000 for path in drawn)
+    assert len(drawn) > 20 and all(path.stat().st_size > 10_000 for path in drawn)
     found = figures.written(run)
-    assert len(found) == 21 and not any(found.values()), found
+    assert len(found) == len(drawn) and not any(found.values()), found
 
 
 def test_what_failed_is_a_row_with_its_reason(run):
     choices, hidden = (table(run, "04_leave_one_out", name) for name in ("choices", "hidden"))
-    assert choices["failure"].str.startswith("revision: the same as the base answer").all() and len(choices) == 56
+    assert choices["failure"].str.startswith("revision: the same as the base answer").all() and len(choices) == 48
     assert hidden["failure"].str.startswith("critic: invalid reply").all() and hidden["answer"].eq("Yes.").all()
     losses = table(run, "04_leave_one_out", "losses")
     assert losses["note"].eq("nothing scored").all() and losses["failed"].gt(0).all()
