@@ -3,6 +3,7 @@
 Each has a test, below or in another file (ELSEWHERE). benchmarks/persona_bench.py measures the two side by side.
 """
 
+import inspect
 import json
 import re
 import subprocess
@@ -15,9 +16,10 @@ import pytest
 from endpoint import Endpoint, completion
 from places import ROOT
 
-from persona_lib import bench, personas, plots, stats
+from persona_lib import bench, plots, stats
 from persona_lib.bench import leave_one_out
 from persona_lib.model import Model
+from persona_lib.preferences import ingredients
 
 ELSEWHERE = {
     "samples of an item see each other's text": (
@@ -207,9 +209,9 @@ def test_questions_are_put_to_adults_in_every_notebook_that_puts_some():
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         cells = json.loads(path.read_text())["cells"]
         code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-        drawn = re.findall(r"personas\.sample\(.*", code)
-        if drawn and "prompts.sample(" in code:
-            adults = re.search(r"^min_age = 18\b", code, re.MULTILINE) and all("age >= @min_age" in d for d in drawn)
-            assert adults or all("where=personas.ADULTS" in line for line in drawn), path.stem
+        if "ingredients" in code and "Model(" in code:  # 00 asks nobody anything and shows children too
+            assert "min_age" not in code or re.search(r"^min_age = 18\b", code, re.MULTILINE), path.stem
             checked += 1
-    assert checked >= 7 and "18" in personas.ADULTS
+    assert checked >= 7
+    for function in (ingredients.draw, ingredients.people):
+        assert inspect.signature(function).parameters["min_age"].default == 18
