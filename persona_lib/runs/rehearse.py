@@ -44,7 +44,8 @@ def rehearse(preset: Preset, only: Sequence[str], given: Mapping[str, Any], fold
         UserError: as in `presets.plan` and `run.run`, or the preset needs data that are not there.
     """
     with planted.Endpoint(planted.World(seed)) as endpoint:
-        planned = _planned(preset, only, given, endpoint.url)
+        planned = presets.plan(preset, only, given)
+        endpoint.models = tuple(sorted(_with_stand_ins(planned, endpoint.url)))
         preflight.check(planned)
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob(f"{STORE}*"):  # an earlier rehearsal's replies may be those of another seed
@@ -60,21 +61,29 @@ def rehearse(preset: Preset, only: Sequence[str], given: Mapping[str, Any], fold
     return Rehearsal(table, manifest, failed)
 
 
-def _planned(preset: Preset, only: Sequence[str], given: Mapping[str, Any], url: str) -> dict[str, dict[str, Any]]:
-    """Return the notebooks with their parameters, planted models in the place of the preset's."""
-    asked = presets.plan(preset, only, given)
-    stand_ins: dict[str, Any] = {
-        "model": MODEL,
-        "base_url": url,
-        "judge": JUDGE,
-        "judge_base_url": url,
-        "more_models": [],
-        "data": None,  # 03 makes a set of its own
-    }
-    if any(values.get("embedder") for values in asked.values()):
-        stand_ins["embedder"] = f"{MODEL}@{url}"
-    declared = {name for values in asked.values() for name in values}
-    return presets.plan(preset, only, {**given, **{n: value for n, value in stand_ins.items() if n in declared}})
+def _with_stand_ins(planned: dict[str, dict[str, Any]], url: str) -> set[str]:
+    """Put planted models in the place of all models that notebooks name, and return their names.
+
+    The judge is a planted model of its own also where the preset has none; 03 makes a data set of its own.
+    """
+    names: set[str] = set()
+    for values in planned.values():
+        stand_ins = {values.get("model"): MODEL, values.get("judge"): JUDGE}
+        others = [str(name).partition("@")[0] for name in values.get("more_models", ())]
+        for name in others:
+            stand_ins.setdefault(name, f"planted-{len(stand_ins) + 1}")
+        chosen: dict[str, Any] = {
+            "model": MODEL,
+            "base_url": url,
+            "judge": JUDGE,
+            "judge_base_url": url,
+            "more_models": [f"{stand_ins[name]}@{url}" for name in others],
+            "embedder": values.get("embedder") and f"{MODEL}@{url}",
+            "data": None,
+        }
+        values.update({name: value for name, value in chosen.items() if name in values})
+        names |= {MODEL, JUDGE, *stand_ins.values()}
+    return names
 
 
 @contextmanager
@@ -105,8 +114,10 @@ def text(table: pd.DataFrame) -> str:
         table: as in `Rehearsal`.
     """
     shown = pd.DataFrame([row for rows in _shown(table).values() for row in rows])
-    lines = shown.rename(columns={"interval": "95% interval"}).to_string(index=False) if len(shown) else ""
-    return f"{lines}\n{summary(table)}"
+    if shown.empty:
+        return summary(table)
+    shown["holds"] = shown["holds"].map({True: "yes", False: "no"})
+    return f"{shown.rename(columns={'interval': '95% interval'}).to_string(index=False)}\n{summary(table)}"
 
 
 def page(table: pd.DataFrame, preset: str, failed: Sequence[str]) -> str:

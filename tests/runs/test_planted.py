@@ -232,7 +232,6 @@ BAD = {
     "the smoke run": "In the smoke run nothing happens.",
     "the model's alias": "Share kept (critic: local)",
     "our own bank": "The questions come from our own bank instead of PRISM.",
-    "our own people": r"\*(?:Personas|People)(?: and questions| and prompts)?\.\* Ours\b",
     "our own people": "- *Personas.* Ours, adults only.",
     "one model for all": "The writer judges its own writing.",
     "another's models": "gpt-4.1-mini writes.",
