@@ -91,3 +91,10 @@ def test_a_budget_of_calls_holds_for_embeddings():
     with Embedding() as endpoint, pytest.raises(UserError, match="max_calls is reached"):
         embed(Model("m", endpoint.url, max_calls=1), TEXTS)
     assert len(endpoint.requests) == 1
+
+
+def test_the_embedded_model_gives_vectors_from_a_server_of_its_own_and_the_like_are_near():
+    texts = ["Should the state tax the rich more?", "Ought the rich to pay higher taxes?", "My cat had five kittens."]
+    vectors = embed(Model("local"), texts)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert vectors.shape == (3, 576) and unit[0] @ unit[1] > max(unit[0] @ unit[2], unit[1] @ unit[2])
