@@ -5,7 +5,7 @@ each draws other people, questions, effects and noise. Printed for each notebook
 (the same request sent again to mend an invalid reply), unscored items, and the share of intervals that hold the planted
 value. Intervals that hold for all groups at once (09) are counted apart.
 
-    python benchmarks/planted.py [SEEDS]        # 20 by default, about 6 minutes on two cores
+    python benchmarks/planted.py [SEEDS]        # 20 by default, about 8 minutes on two cores
 """
 
 import sys
