@@ -1,15 +1,21 @@
 """Files: where things lie, how users' files are read, and how ours are written.
 
-Users' tables and YAML files are read here, so that all errors are worded alike. What we write is there whole or not at
-all: a reader, or a run that was killed, never meets half a file.
+Users' tables, JSON and YAML are read here, whatever the wing, so that all are read alike and errors are worded alike:
+packed with gzip or not, with or without a byte order mark, with any ends of lines. What we write is there whole or not
+at all: a reader, or a run that was killed, never meets half a file.
 """
 
+import codecs
+import gzip
+import io
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import error as ZlibError
 
 from . import UserError
 
@@ -18,47 +24,131 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 ROOT = Path(__file__).parent.parent  # of the checkout: notebooks/, params/, outputs/
-TABLES = (".parquet", ".csv", ".jsonl")
+TABLES = (".parquet", ".csv", ".jsonl", ".json")
+PACKED = ".gz"
+
+_MARKS = {  # a longer mark stands before one that it begins with
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+def suffix(path: Path | str) -> str:
+    """Return the suffix that says what a file holds, in lower case: .csv of A.CSV and of a.csv.gz."""
+    name = Path(path).name.lower().removesuffix(PACKED)
+    return Path(name).suffix
+
+
+def is_table(path: Path | str) -> bool:
+    """Return whether `read_table` reads a file of this name."""
+    return suffix(path) in TABLES
 
 
 def read_table(path: Path | str) -> "pd.DataFrame":
-    """Read a user's table: .parquet, .csv or .jsonl. Texts stay as they are written: an id 007, an answer None.
+    """Read a user's table: .parquet, .csv, .jsonl or .json (an array of objects, or of rows with the names first).
 
-    In CSV every column is text and an empty cell is an empty text.
+    Texts stay as they are written, also None and NA. Ids (columns and indexes named id or ..._id, in any spelling) are
+    text in every form, 007 as 007. In CSV every column is text and an empty cell an empty text: a caller who needs
+    numbers says so (`as_numbers`).
 
     Raises:
-        UserError: the name ends otherwise, the file is missing, or it holds no such table.
+        UserError: the name ends otherwise, the file is missing, holds no such table, or names a column twice.
     """
     import pandas as pd  # saves half a second in commands without tables
 
-    path = Path(path)
-    if path.suffix not in TABLES:
-        raise UserError(f"{path} must end in one of {', '.join(TABLES)}")
+    path, form = Path(path), suffix(path)
+    if form not in TABLES:
+        raise UserError(f"{path} must end in one of {', '.join(TABLES)} (or that and {PACKED})")
     if not path.is_file():
         raise UserError(f"no file {path}: give the path of a table ({', '.join(TABLES)})")
     try:
-        if path.suffix == ".csv":
-            table = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
-            if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much as an index
-                raise ValueError("rows have more fields than the header: put texts with commas in quotes")
-            return table
-        return pd.DataFrame(list(read_lines(path))) if path.suffix == ".jsonl" else pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # the errors of pandas and pyarrow are subclasses
-        raise unreadable(path, path.suffix[1:], error) from error
+        if form == ".csv":
+            return _csv(read_text(path))
+        if form == ".parquet":
+            return _parquet(io.BytesIO(read_bytes(path)) if path.suffix.lower() == PACKED else path)
+        rows = list(read_lines(path)) if form == ".jsonl" else _objects(json.loads(read_text(path)))
+        table = pd.DataFrame(rows)
+        # From the rows: pandas would make 7 a 7.0 where another row has no id.
+        return table.assign(**{name: _texts([row.get(name) for row in rows]) for name in table if is_id(name)})
+    except (OSError, ValueError, RecursionError) as error:  # the errors of pandas and pyarrow are subclasses
+        raise unreadable(path, form[1:], error) from error
+
+
+def _csv(text: str) -> "pd.DataFrame":
+    import pandas as pd  # saves half a second in commands without tables
+
+    names = pd.read_csv(io.StringIO(text), dtype="str", header=None, nrows=1, keep_default_na=False)
+    _check_twice([str(name) for name in names.iloc[0] if name])
+    table = pd.read_csv(io.StringIO(text), dtype="str", keep_default_na=False)
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much as an index
+        raise ValueError("rows have more fields than the header: put texts with commas in quotes")
+    return table
+
+
+def _parquet(source: Path | io.BytesIO) -> "pd.DataFrame":
+    import pandas as pd  # saves half a second in commands without tables
+    import pyarrow.parquet as pq  # the same
+
+    file = pq.ParquetFile(source)
+    names = file.schema_arrow.names
+    _check_twice(names)
+    table = file.read().to_pandas()
+    # From arrow: pandas makes whole numbers with gaps 7.0.
+    ids = file.read(columns=[name for name in names if is_id(name)]).to_pydict()
+    table = table.assign(**{name: _texts(ids[name]) for name in ids if name in table})
+    if table.index.name in ids:
+        table.index = pd.Index(_texts(ids[table.index.name]), name=table.index.name)
+    return table
+
+
+def _objects(content: Any) -> list[dict[str, Any]]:
+    """Return the rows of a JSON array of objects, or of an array of arrays whose first one has the columns' names."""
+    rows: list[Any] = content if isinstance(content, list) else [None]
+    if len(rows) > 1 and all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows):
+        _check_twice([str(name) for name in rows[0]])
+        rows = [dict(zip(map(str, rows[0]), row, strict=True)) for row in rows[1:]]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError('it is no array of objects: write [{"prompt": ...}, ...]')
+    json.dumps(rows, ensure_ascii=False).encode()  # half a character, written as an escape, can't be sent
+    return rows
+
+
+def _check_twice(names: list[str]) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"it has the column {twice[0]} twice: keep one")
+
+
+def is_id(name: object) -> bool:
+    """Return whether a column of this name holds ids."""
+    return re.fullmatch(r"(.*[ _-])?id", str(name).strip().lower()) is not None
+
+
+def _texts(values: list[Any]) -> "pd.api.extensions.ExtensionArray":
+    """Return ids as text; a whole number that another program wrote with a decimal point loses it."""
+    import pandas as pd  # saves half a second in commands without tables
+
+    whole = [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
+    missing = pd.isna(pd.Series(whole, dtype=object))
+    return pd.array([None if none else str(v) for v, none in zip(whole, missing, strict=True)], dtype="str")
 
 
 def as_numbers(cells: "pd.Series") -> "pd.Series":
     """Return the cells of a CSV column as numbers: True is 1, False 0, an empty cell or NA is missing.
 
     Raises:
-        ValueError: a cell is something else.
+        ValueError: a cell is something else, or infinite.
     """
     import pandas as pd  # saves half a second in commands without tables
 
     words = {"": None, "na": None, "nan": None, "true": "1", "false": "0"}
-    return pd.to_numeric(
+    numbers = pd.to_numeric(
         cells.map(lambda cell: words.get(cell.strip().lower(), cell) if isinstance(cell, str) else cell)
     )
+    if numbers.astype(float).abs().eq(math.inf).any():
+        raise ValueError("a number is infinite")
+    return numbers
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -69,33 +159,87 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """
     if not path.is_file():
         raise UserError(f"no file {path}: give the path of a file of JSON lines")
-    with path.open("rb") as file:  # bytes: text may hold U+2028, which is no end of a line
-        for number, raw in enumerate(file, 1):
-            try:
-                line = raw.decode("utf-8-sig")
-                row = json.loads(line) if line.strip() else None
-                json.dumps(row, ensure_ascii=False).encode()  # half a character, written as an escape, can't be sent
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"{path} line {number} is not JSON ({error}): correct it or leave it out") from error
-            if row is not None and not isinstance(row, dict):
-                raise UserError(f'{path} line {number} is not a JSON object: write {{"prompt": ...}} on each line')
-            if row is not None:
-                yield row
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", read_text(path)), 1):
+        try:
+            row = json.loads(line) if line.strip() else None
+            json.dumps(row, ensure_ascii=False).encode()  # half a character, written as an escape, can't be sent
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path} line {number} is not JSON ({error}): correct it or leave it out") from error
+        if row is not None and not isinstance(row, dict):
+            raise UserError(f'{path} line {number} is not a JSON object: write {{"prompt": ...}} on each line')
+        if row is not None:
+            yield row
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a file holds, unpacked if it is packed with gzip, whatever its name says.
+
+    Raises:
+        OSError: it can't be opened, or is packed and damaged.
+    """
+    raw = path.read_bytes()
+    try:
+        return gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
+    except (EOFError, ZlibError) as error:
+        raise OSError(f"the packed file is damaged: {error}") from error
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, without a byte order mark.
+
+    Raises:
+        UserError: it can't be opened, or is in another encoding, which the error names where it can be known.
+    """
+    try:
+        raw = read_bytes(path)
+        check_encoding(path, raw[:1000])
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise UserError(f"{path} is not in UTF-8 (line {line}): save it in that encoding") from error
+    except OSError as error:
+        raise unreadable(path, "text", error) from error
+
+
+def check_encoding(path: Path, start: bytes) -> None:
+    """Raise UserError if a file that starts with these bytes is in UTF-16 or UTF-32."""
+    name = next((name for mark, name in _MARKS.items() if start.startswith(mark)), "UTF-16" if b"\0" in start else None)
+    if name:
+        raise UserError(f"{path} is in {name}: save it in UTF-8")
 
 
 def read_yaml(path: Path) -> Any:
-    """Read a YAML file.
+    """Read a YAML file as `parse_yaml` does.
 
     Raises:
-        UserError: the file is missing or is no YAML.
+        UserError: the file is missing or is no such YAML.
     """
-    import yaml  # only some commands read YAML
+    if not path.is_file():
+        raise UserError(f"{path} can't be read as YAML: there is no such file")
+    return parse_yaml(read_text(path), str(path))
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is installed, is ten times as fast
+
+def parse_yaml(text: str, name: str) -> Any:
+    """Return the value of a YAML text, read as YAML 1.2 (see `yaml12`).
+
+    Args:
+        text: of one document.
+        name: of the file, for errors.
+
+    Raises:
+        UserError: it is no YAML, has a key twice, or a number that is not finite.
+    """
+    from . import yaml12  # only some commands read YAML
+
     try:
-        return yaml.load(path.read_text("utf-8"), loader)
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: a byte or a date that does not exist
-        raise unreadable(path, "YAML", error) from error
+        return yaml12.load(text)
+    except ValueError as error:
+        raise unreadable(name, "YAML", error) from error
+
+
+def yaml_value(text: str) -> Any:
+    """Return the value of a parameter written as YAML, such as 060 (60), 1e-3 or [a, b]; see `parse_yaml`."""
+    return parse_yaml(text, f"'{text}'")
 
 
 def unreadable(path: Path | str, form: str, error: Exception) -> UserError:

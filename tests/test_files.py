@@ -1,5 +1,6 @@
 """Users' tables and YAML read with one wording of errors; ours written whole or not at all."""
 
+import gzip
 import json
 
 import numpy as np
@@ -9,18 +10,102 @@ import pytest
 from persona_lib import UserError, files
 
 
+def written(table, path):
+    """Write a table in the form that its name says, packed if it ends in .gz."""
+    form = files.suffix(path)
+    raw = {
+        ".csv": lambda: table.to_csv(index=False).encode(),
+        ".parquet": table.to_parquet,
+        ".jsonl": lambda: table.to_json(orient="records", lines=True).encode(),
+        ".json": lambda: table.to_json(orient="records").encode(),
+    }[form]()
+    path.write_bytes(gzip.compress(raw) if path.suffix.lower() == ".gz" else raw)
+    return path
+
+
 @pytest.mark.parametrize("suffix", files.TABLES)
 def test_texts_stay_as_they_are_written(tmp_path, suffix):
     table = pd.DataFrame({"id": ["007", "1e5"], "answer": ["None", "NA"]})
     path = tmp_path / f"t{suffix}"
-    writers = {".csv": lambda: table.to_csv(path, index=False), ".parquet": lambda: table.to_parquet(path)}
-    writers.get(suffix, lambda: table.to_json(path, orient="records", lines=True))()
+    written(table, path)
     assert files.read_table(path).to_dict("list") == table.to_dict("list")
+
+
+@pytest.mark.parametrize("suffix", [*(f"{s}.gz" for s in files.TABLES), *(s.upper() for s in files.TABLES), ".Csv.GZ"])
+def test_packed_tables_and_capitals_in_a_suffix_are_read(tmp_path, suffix):
+    table = pd.DataFrame({"prompt_id": ["00", "NA", "1.0"], "score": ["é", "", "x"]})
+    assert files.is_table(f"a{suffix}") and not files.is_table("a.gz") and not files.is_table("csv")
+    assert files.read_table(written(table, tmp_path / f"a.b{suffix}")).to_dict("list") == table.to_dict("list")
+
+
+def test_a_file_is_unpacked_by_what_it_holds_not_by_its_name(tmp_path):
+    (tmp_path / "a.csv").write_bytes(gzip.compress(b"id\n1\n"))
+    (tmp_path / "b.csv.gz").write_bytes(b"id\n1\n")
+    assert all(files.read_table(tmp_path / name)["id"].tolist() == ["1"] for name in ("a.csv", "b.csv.gz"))
+    (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}' * 99)[:-9])
+    with pytest.raises(UserError, match=r"c\.jsonl\.gz can't be read as text: the packed file is damaged"):
+        files.read_table(tmp_path / "c.jsonl.gz")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_ends_of_lines_and_a_byte_order_mark_are_no_part_of_a_cell(tmp_path, end, mark):
+    (tmp_path / "a.csv").write_bytes(f'{mark}id,b{end}01,"x{end}y"{end}'.encode())
+    assert files.read_table(tmp_path / "a.csv").to_dict("records") == [{"id": "01", "b": f"x{end}y"}]
+    (tmp_path / "a.jsonl").write_bytes(f'{mark}{{"b": "x\u2028y"}}{end}{end}{{"b": null}}{end}'.encode())
+    assert files.read_table(tmp_path / "a.jsonl")["b"].fillna("-").tolist() == ["x\u2028y", "-"]
+    (tmp_path / "a.yaml").write_bytes(f"{mark}a: 1{end}b: 2{end}".encode())
+    assert files.read_yaml(tmp_path / "a.yaml") == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-16", "is in UTF-16: save it in UTF-8"),
+        ("utf-16-be", "is in UTF-16"),
+        ("utf-32", "is in UTF-32"),
+        ("latin-1", r"is not in UTF-8 \(line 2\): save it"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json", "a.yaml"])
+def test_another_encoding_is_named_in_one_line(tmp_path, name, encoding, said):
+    (tmp_path / name).write_bytes('{"id":\n"é"}'.encode(encoding))
+    with pytest.raises(UserError, match=said) as error:
+        (files.read_yaml if name == "a.yaml" else files.read_table)(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.json"])
+def test_ids_are_text_and_whole_where_another_row_has_none(tmp_path, name):
+    table = pd.DataFrame(
+        {"persona_id": [7, None, 2**60], "Prompt ID": [1.0, 2.0, None], "valid": [1, 2, 3], "n": [0.5, 1, 2]}
+    )
+    rows = [{"persona_id": 7}, {"persona_id": None}, {"persona_id": 2**60}]
+    table["persona_id"] = pd.array([row["persona_id"] for row in rows], dtype="Int64")
+    read = files.read_table(written(table, tmp_path / name))
+    assert read["persona_id"].fillna("-").tolist() == ["7", "-", str(2**60)]
+    assert read["Prompt ID"].fillna("-").tolist() == ["1", "2", "-"]
+    assert read["valid"].tolist() == [1, 2, 3] and read["n"].dtype == float
+
+
+def test_ids_that_are_a_parquet_files_index_are_text(tmp_path):
+    pd.DataFrame({"a": [1, 2]}, index=pd.Index([8, 9], name="persona_id")).to_parquet(tmp_path / "a.parquet")
+    assert files.read_table(tmp_path / "a.parquet").index.tolist() == ["8", "9"]
+
+
+def test_rows_under_a_row_of_names_are_a_table_as_the_census_bureau_sends_it(tmp_path):
+    (tmp_path / "a.json").write_text('[["AGEP", "id"],\n["40", "01"],\n["3", "NA"]]')
+    assert files.read_table(tmp_path / "a.json").to_dict("list") == {"AGEP": ["40", "3"], "id": ["01", "NA"]}
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
+        ("t.json", '{"a": 1}', "no array of objects"),
+        ("t.json", "[1, 2]", "no array of objects"),
+        ("t.json", '[["a", "a"], [1, 2]]', "the column a twice"),
+        ("t.json", '[{"a": "\\ud83d"}]', "can't be read as json"),
+        ("t.csv", "id,a,id\n1,2,3\n", "the column id twice: keep one"),
         ("t.txt", "a", "must end in one of .parquet, .csv, .jsonl"),
         ("none.csv", None, "no file .*none.csv"),
         ("t.parquet", "a", "can't be read as parquet"),
@@ -48,6 +133,64 @@ def test_yaml_that_cannot_be_read_is_said_in_one_line(tmp_path):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("060", 60),
+        ("-012", -12),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("1e-3", 0.001),
+        ("1E5", 100_000.0),
+        (".5", 0.5),
+        ("3.", 3.0),
+        ("1:30", "1:30"),
+        ("1_000", "1_000"),
+        ("2024-05-13", "2024-05-13"),
+        ("2024-05-13 10:00:00", "2024-05-13 10:00:00"),
+        *((word, word) for word in ("yes", "No", "on", "OFF", "y", "0b11", "nan", "=")),
+        ("true", True),
+        ("False", False),
+        ("", None),
+        ("~", None),
+        ("[a, 01, '01']", ["a", 1, "01"]),
+        ("{a: {b: null}}", {"a": {"b": None}}),
+    ],
+)
+def test_scalars_are_those_of_yaml_1_2(text, value):
+    read = files.yaml_value(text)
+    assert read == value and type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text", [".nan", ".NaN", "[1, .inf]", "-.INF", "1e999", "{a: 1, a: 2}", "[", "a: b: c", "[" * 9999]
+)
+def test_a_value_that_is_no_finite_number_or_no_yaml_is_refused_in_one_line(text):
+    with pytest.raises(UserError, match="can't be read as YAML") as error:
+        files.yaml_value(text)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "the key a stands twice, in lines 1 and 3"),
+        ("x:\n  codes: {1: a, 2: b,\n    01: c}\n", "the key 1 stands twice, in lines 2 and 3"),
+        ("- {a: 1}\n- b: {c: 1,\n     'c': 2}\n", "the key c stands twice, in lines 2 and 3"),
+        ("1: a\n1.0: b\n", "the key 1.0 stands twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_by_name_and_line(tmp_path, text, said):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(UserError, match=said):
+        files.read_yaml(tmp_path / "a.yaml")
+
+
+def test_a_merged_key_may_be_replaced_and_a_mapping_shared(tmp_path):
+    (tmp_path / "a.yaml").write_text("x: {b: &b {<<: &a {k: 0}, k: 1}}\nc: {<<: *b, k: 2}\nd: [*a, *a]\n")
+    assert files.read_yaml(tmp_path / "a.yaml") == {"x": {"b": {"k": 1}}, "c": {"k": 2}, "d": [{"k": 0}, {"k": 0}]}
+
+
 def test_json_has_no_value_that_json_lacks(tmp_path):
     content = {"a": np.float64("nan"), "b": np.int64(3), "c": pd.NA, "d": (1, np.inf)}
     content |= {"e": np.array([1.5]), "f": pd.NaT}
@@ -72,5 +215,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 def test_cells_are_numbers_missing_or_an_error():
     numbers = files.as_numbers(pd.Series(["0.5", "", "NA", "True", "FALSE", 2.0, None]))
     assert numbers.fillna(-1).tolist() == [0.5, -1, -1, 1, 0, 2, -1]
-    with pytest.raises(ValueError, match="abc"):
-        files.as_numbers(pd.Series(["abc"]))
+    for cell in ("abc", "inf", "-Infinity", "1e999"):
+        with pytest.raises(ValueError, match=r"abc|infinite"):
+            files.as_numbers(pd.Series([cell]))
