@@ -3,6 +3,7 @@
 One rehearsal of all notebooks, at sizes, lengths, prompts and models that are not the defaults.
 """
 
+import importlib.util
 import json
 import os
 import re
@@ -13,15 +14,19 @@ from collections.abc import Iterator
 from contextlib import closing
 from html import unescape
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from commands import one_line, persona
+from places import ROOT
 
-from persona_lib import bench, personas, preferences, stats
+from persona_lib import bench, personas, preferences, prompts, stats
 from persona_lib.runs import rehearse
-from persona_lib.runs.planted import EFFECTS, Planted, World, texts, truth
+from persona_lib.runs.planted import EFFECTS, Endpoint, Planted, World, texts, truth
 
 SIZES = {
     "01_personas": {"n": 300, "n_read": 9},
@@ -311,3 +316,49 @@ def test_the_planted_model_stands_in_for_a_model_without_a_server():
     assert kept.loc["baseline", "low"] <= 0.2 <= kept.loc["baseline", "high"]
     assert kept.loc["summary", "low"] <= 0.65 <= kept.loc["summary", "high"]
     assert writer.reasked == judge.reasked == 0 and results["p_score"].notna().sum() == results["score"].notna().sum()
+
+
+# The command and the benchmark
+
+
+def test_what_a_preset_lacks_is_said_before_anything_runs(tmp_path):
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"about": "A test.", "notebooks": {"06_conditioning": {}}}))
+    out = tmp_path / "out"
+    done = persona("rehearse", "--preset", tmp_path / "own.yaml", "-p", "prompts=nowhere.csv", "--out", out)
+    assert "nowhere.csv" in one_line(done) and not out.exists()
+
+
+def test_each_model_of_a_preset_has_a_planted_one_in_its_place():
+    values = {"model": "a", "base_url": None, "judge": "b", "judge_base_url": None, "data": "outputs/pairs"}
+    values |= {"more_models": ["c@http://elsewhere/v1", "a", "d"], "embedder": None, "n_items": 5}
+    planned = {"05_fidelity": values, "08_pass_at_k": {"model": "a", "base_url": None}}
+    names = rehearse._with_stand_ins(planned, "http://here/v1")
+    assert names == {"planted-1", "planted-2", "planted-3", "planted-4"}
+    assert values["more_models"] == [f"planted-{i}@http://here/v1" for i in (3, 1, 4)]
+    assert (values["model"], values["judge"], values["judge_base_url"]) == ("planted-1", "planted-2", "http://here/v1")
+    assert values["data"] is values["embedder"] is None and values["n_items"] == 5
+    assert planned["08_pass_at_k"] == {"model": "planted-1", "base_url": "http://here/v1"}
+
+
+def test_the_planted_endpoint_embeds_questions_of_a_topic_near_each_other():
+    bank = prompts.load("builtin").groupby("topic").head(2).head(40)
+    with Endpoint(World()) as endpoint:
+        body = {"model": "planted-1", "input": list(bank["prompt"])}
+        request = Request(f"{endpoint.url}/embeddings", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        data = json.loads(urlopen(request, timeout=20).read())["data"]
+    vectors = np.array([row["embedding"] for row in data])
+    nearest = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+    np.fill_diagonal(nearest, np.inf)
+    topics = bank["topic"].to_numpy()
+    assert (topics[nearest.argmin(axis=1)] == topics).all()
+
+
+def test_the_benchmark_counts_calls_and_intervals():
+    spec = importlib.util.spec_from_file_location("planted_benchmark", ROOT / "benchmarks" / "planted.py")
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    results = [benchmark.one((stem, 1)) for stem in ("02_prompts", "07_summaries")]
+    shown = benchmark.shown(pd.concat([table for table, _ in results]), pd.DataFrame([used for _, used in results]))
+    assert set(benchmark.STUDIES) == set(STEMS)
+    assert shown.loc["all", "reasked"] == 0 and shown.loc["all", "calls"] > 1000
+    assert shown.loc["all", "unscored, %"] <= 0.5 and 85 < shown.loc["all", "held, %"] <= 100
