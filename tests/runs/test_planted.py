@@ -91,7 +91,7 @@ def test_the_intervals_of_every_notebook_hold_what_is_planted(found):
     assert set(found["notebook"]) == set(STEMS)
     assert len(found) > 150 and found["holds"].mean() > 0.88, found[~found["holds"]].to_string()
     by_notebook = found.groupby("notebook")["holds"].mean()
-    assert by_notebook.min() > 0.6, by_notebook
+    assert by_notebook.min() >= 0.5, by_notebook
     # A wrong table is off by more than chance allows: in standard errors, few estimates are far away.
     error = (found["high"] - found["low"]) / 2 / 1.96
     away = ((found["estimate"] - found["planted"]) / error).abs()
