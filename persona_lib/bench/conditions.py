@@ -16,6 +16,7 @@ from .. import UserError, seeds
 from ..judges import verdicts
 from ..model import LanguageModel, no_twins
 from ..personas import profiles
+from ..prompts.words import count
 from ..stats import intervals
 from ..templates import load as load_template
 from ..templates import text
@@ -149,8 +150,8 @@ def answered(
         for writer, condition, sample in product(writers, conditions, range(samples))
     ]
     table = pd.concat(parts, ignore_index=True)
-    counts = {f"{name}_words": table[name].str.count(r"\S+").astype(float) for name in ("working", "answer")}
-    return table.assign(**counts)
+    counts = {f"{name}_words": table[name].map(count, na_action="ignore") for name in ("working", "answer")}
+    return table.assign(**counts).astype(dict.fromkeys(counts, float))
 
 
 def _answer(

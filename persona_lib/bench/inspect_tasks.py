@@ -26,6 +26,7 @@ from persona_lib.judges import verdicts
 from persona_lib.model import Messages, reply
 from persona_lib.model.model import TOP_LOGPROBS
 from persona_lib.preferences import dataset, ingredients
+from persona_lib.prompts.words import count
 from persona_lib.stats import passk
 
 FAILED = "failure"  # the field of a sample's metadata with the reason why there is no score
@@ -226,7 +227,7 @@ def _answer(schemas: dict[str, type[BaseModel]]) -> Solver:
             _, value, failure = reply.read(raw(state.output), schema)
             texts: list[Any] = list(value.model_dump().values()) if value else [None]
             said = {"working": "\n".join(texts[:-1]) or None, "answer": texts[-1]}
-            counts = {f"{name}_words": float(len(text.split())) for name, text in said.items() if text is not None}
+            counts = {f"{name}_words": float(count(text)) for name, text in said.items() if text is not None}
             state.metadata |= without_gaps(said | counts | {FAILED: failure and f"answer: {failure}"})
             return state
 

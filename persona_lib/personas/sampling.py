@@ -113,7 +113,7 @@ def save(personas: pd.DataFrame, path: str | Path) -> None:
     """
     check_suffix(path)
     table = personas.assign(persona=profiles.texts(personas))
-    files.write(Path(path), lambda half: WRITERS[half.suffix](table, half))
+    files.write(Path(path), lambda half: WRITERS[half.suffix.lower()](table, half))
 
 
 def check_suffix(path: str | Path) -> None:
@@ -122,7 +122,7 @@ def check_suffix(path: str | Path) -> None:
     Raises:
         UserError: it can't.
     """
-    if Path(path).suffix not in WRITERS:
+    if Path(path).suffix.lower() not in WRITERS:
         raise UserError(f"{path} must end in one of {', '.join(WRITERS)}")
 
 

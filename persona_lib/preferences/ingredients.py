@@ -125,7 +125,7 @@ def _file(source: str) -> Path:
     inside = path / "personas.parquet"
     if path.is_dir() and not inside.is_file():
         raise UserError(f"{source} holds no personas.parquet: give the folder of a data set, or a file of personas")
-    if not path.is_dir() and path.suffix not in files.TABLES:
+    if not path.is_dir() and not files.is_table(path):
         kinds = ", ".join(files.TABLES)
         raise UserError(f"no personas {source!r}: choose '{SAMPLE}', a file ({kinds}), or the folder of a data set")
     return inside if path.is_dir() else path

@@ -144,7 +144,7 @@ def _id(text: str) -> str:
 def _table(path: str | Path) -> pd.DataFrame:
     """Read a local file, or all splits of a data set on the hub with a column `split`; columns in our spelling."""
     path = Path(path)
-    return _spelt(files.read_table(path)) if path.suffix in files.TABLES else _download(str(path))
+    return _spelt(files.read_table(path)) if files.is_table(path) else _download(str(path))
 
 
 def _download(name: str) -> pd.DataFrame:

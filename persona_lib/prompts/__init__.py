@@ -4,7 +4,7 @@ Notebook 02 shows the filters (`screening`) and `topics`. The notebooks that ask
 together (`preferences.ingredients.draw`).
 """
 
-from . import screening, topics
+from . import screening, topics, words
 from .bank import COLUMNS, PRISM, balance, is_prism, load, normal, sample
 
-__all__ = ["COLUMNS", "PRISM", "balance", "is_prism", "load", "normal", "sample", "screening", "topics"]
+__all__ = ["COLUMNS", "PRISM", "balance", "is_prism", "load", "normal", "sample", "screening", "topics", "words"]

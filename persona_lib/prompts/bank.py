@@ -9,7 +9,6 @@ A prompt's id and its side of the split depend on its text alone, whatever its w
 a set grows, and none is to train in one data set and held out in another.
 """
 
-import json
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -47,9 +46,9 @@ def load(source: str | Path = "builtin") -> pd.DataFrame:
 
     Args:
         source: 'builtin' (the bank without its controls), 'control' (20 questions of fact, where it should not matter
-            who asks), 'prism' (downloaded from the Hugging Face hub), or a .csv, .jsonl or .parquet file: PRISM's
-            conversations.jsonl, or any table with a column `prompt`, which keeps its own `prompt_id`, `topic`, `source`
-            and `prompt_split`, and all its other columns.
+            who asks), 'prism' (downloaded from the Hugging Face hub), or a file that `files.read_table` reads: PRISM's
+            conversations, in any of its forms, or any table with a column `prompt`, which keeps its own `prompt_id`,
+            `topic`, `source` and `prompt_split`, and all its other columns.
 
     Returns:
         One row per prompt. PRISM has one row per conversation, with `conversation_id` and `conversation_type`. Some of
@@ -65,7 +64,7 @@ def load(source: str | Path = "builtin") -> pd.DataFrame:
         return _table(bank[is_control if source == CONTROL else ~is_control], str(source))
     if is_prism(source):
         return _table(_prism(None if source == PRISM_SOURCE else Path(source)), PRISM_SOURCE)
-    if Path(source).suffix in files.TABLES:
+    if files.is_table(source):
         return _own(Path(source))
     raise UserError(
         f"no prompts {str(source)!r}: choose builtin, {CONTROL}, {PRISM_SOURCE}, or a file ({', '.join(files.TABLES)})"
@@ -73,13 +72,13 @@ def load(source: str | Path = "builtin") -> pd.DataFrame:
 
 
 def is_prism(source: str | Path) -> bool:
-    """Return whether a source is PRISM: by its name, or a file of JSON lines by its first one."""
+    """Return whether a source is PRISM: by its name, or a table by its columns."""
     if source == PRISM_SOURCE:
         return True
     try:
-        with Path(source).open("rb") as file:
-            return Path(source).suffix == ".jsonl" and "opening_prompt" in json.loads(file.readline())
-    except (OSError, ValueError, TypeError):
+        lines = files.suffix(source) == ".jsonl"
+        return "opening_prompt" in (next(files.read_lines(Path(source)), {}) if lines else files.read_table(source))
+    except UserError:
         return False  # the error is raised where the whole file is read
 
 
@@ -160,11 +159,7 @@ def _table(rows: pd.DataFrame, source: str) -> pd.DataFrame:
 def _prism(path: Path | None) -> pd.DataFrame:
     """Return PRISM's conversations with their opening prompt as `prompt`, an empty text where it is missing."""
     fields = ["opening_prompt", "conversation_id", "conversation_type"]
-    if path is None:
-        rows = _download(fields)
-    else:
-        lines = files.read_lines(path)
-        rows = pd.DataFrame([{f: line[f] for f in fields if f in line} for line in lines], columns=fields)
+    rows = _download(fields) if path is None else files.read_table(path).reindex(columns=fields)
     return rows.rename(columns={"opening_prompt": "prompt"}).fillna({"prompt": ""})
 
 

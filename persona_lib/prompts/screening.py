@@ -16,6 +16,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from .. import UserError, files
 from ..model import LanguageModel
 from ..templates import load as load_template
+from . import words
 from .bank import normal, sample
 
 FEWEST_WORDS = 5
@@ -48,11 +49,10 @@ def formal(table: pd.DataFrame) -> pd.DataFrame:
         The same rows with `removed`: the first reason that applies (a key of `STEPS`), or missing.
     """
     text = table["prompt"]
-    words = text.str.split()
     reasons = {
         REPEAT: text.map(normal).duplicated(),
         NO_MARK: ~text.str.contains(QUESTION_MARKS),
-        SHORT: words.str.len() < FEWEST_WORDS,
+        SHORT: text.map(words.count) < FEWEST_WORDS,
     }
     kept: Any = None  # numpy's annotation of the default leaves None out
     return table.assign(removed=np.select(list(reasons.values()), list(reasons), kept)).astype({"removed": "str"})

@@ -111,7 +111,7 @@ def _prompts(stem: str, values: Mapping[str, Any], folder: Path) -> Iterator[str
             yield f"PRISM, pip install -e '.[hub]' (or -p prompts=FILE, conversations.jsonl from {page})"
         return  # how many there are shows only after the download
     try:
-        there = _available(str(folder / source) if Path(source).suffix in files.TABLES else source)
+        there = _available(str(folder / source) if files.is_table(source) else source)
         wanted = _wanted(values)
     except UserError as error:
         yield f"prompts: {error}"

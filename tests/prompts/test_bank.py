@@ -1,5 +1,6 @@
 """The bank is fit to be quoted, ids and splits hold, draws are spread over topics, and bad files are named."""
 
+import gzip
 import json
 import sys
 from types import SimpleNamespace
@@ -194,11 +195,29 @@ def lines(path, rows):
     return str(path)
 
 
+def in_form(path, rows):
+    """A file with these rows in the form that its name says."""
+    content = json.dumps(rows).encode() if path.suffix == ".JSON" else "\n".join(map(json.dumps, rows)).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    if path.suffix == ".parquet":
+        pd.DataFrame(rows).to_parquet(path)
+    return path
+
+
+def test_prism_in_another_encoding_is_named(tmp_path):
+    path = tmp_path / "conversations.jsonl"
+    path.write_bytes(json.dumps(conversation(0, "Why?")).encode("utf-16"))
+    with pytest.raises(UserError, match="is in UTF-16: save it in UTF-8"):
+        prompts.load(path)
+
+
 def test_prism_is_read_from_its_published_file(tmp_path):
     kinds = ["values guided", "unguided", "controversy guided", "unguided", "unguided"]
     rows = [conversation(i, text, kind) for i, (text, kind) in enumerate(zip(PRISM, kinds, strict=True))]
     table = prompts.load(lines(tmp_path / "conversations.jsonl", rows))
     assert prompts.is_prism(str(tmp_path / "conversations.jsonl")) and prompts.is_prism("prism")
+    for name in ("c.parquet", "c.JSON", "c.jsonl.gz"):
+        pd.testing.assert_frame_equal(prompts.load(in_form(tmp_path / name, rows)), table)
     assert list(table) == [*prompts.COLUMNS, "conversation_id", "conversation_type"]
     assert table["prompt"].tolist() == [text or "" for text in PRISM], "one row per conversation, none left out"
     assert table["conversation_type"].tolist() == kinds and table["conversation_id"].tolist()[:2] == ["c0", "c1"]

@@ -42,6 +42,13 @@ def test_each_prompt_is_removed_for_its_first_reason_and_none_is_lost():
     assert screened["prompt"].tolist() == list(MIXED)
 
 
+def test_words_count_where_no_blanks_are_written_between_them():
+    enough = ["朋友之间可以撒谎吗？", "友達に嘘をついてもいいですか？", "เราควรโกหกเพื่อนหรือไม่?"]
+    short = ["撒谎好吗？", "嘘は悪い？", "โกหกผิดไหม?"]
+    removed = screening.formal(table([*enough, *short]))["removed"]
+    assert removed.fillna("").tolist() == ["", "", "", *["under 5 words"] * 3]
+
+
 def yes_to_should(body: dict) -> dict:
     question = body["messages"][1]["content"].split("<question>\n")[1]
     return completion(json.dumps({"verdict": "yes" if question.startswith("Should") else "no"}))

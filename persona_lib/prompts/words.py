@@ -1,0 +1,12 @@
+"""Count the words of a text in any script, by Unicode's segmentation (UAX #29), as ICU does it.
+
+Chinese, Japanese, Thai, Lao, Khmer and Burmese write no blanks between words; ICU finds them by its dictionaries.
+"""
+
+from icu4py.breakers import WordBreaker
+
+
+def count(text: str) -> int:
+    """Return the number of words: segments with a letter or a digit. "isn't" is one, "e-mail" two."""
+    whole = text.encode(errors="replace").decode()  # ICU takes no half of a character
+    return sum(any(map(str.isalnum, segment)) for segment in WordBreaker(whole, "en"))
