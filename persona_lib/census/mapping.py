@@ -3,27 +3,43 @@
 docs/census.md describes the form of the file.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, ValidationError, model_validator
 
 from .. import UserError, files
 from ..attributes import Attribute
+from . import sources
 from .coding import MOST
 from .records import WEIGHT
 from .rules import Rule, rules_for
 
 AGES = tuple(range(1, 121))  # bands of a number whose entry names no bands
 
-Code = StrictInt | StrictStr
+Code = StrictInt | StrictFloat | StrictStr
 Label = Annotated[StrictStr, Field(min_length=1)]
+
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def _code(cell: Any) -> float | str | None:
+    """Return a code or a cell as they are compared: as a number where it is one, else as text; None if it is empty."""
+    if isinstance(cell, str):
+        text = cell.strip()
+        return float(text) if _NUMBER.fullmatch(text) else text or None
+    if pd.isna(cell):
+        return None
+    return float(cell) if isinstance(cell, int | float | np.number | np.bool_) else _code(str(cell))
 
 
 class Span(BaseModel, extra="forbid"):
@@ -63,7 +79,17 @@ class Entry(BaseModel, extra="forbid"):
         if sorted(set(self.bands)) != self.bands:
             raise ValueError("bands must be rising lower edges")
         self.codes |= {label: label for label in self.labels}
+        for codes in (list(self.codes), self.missing):
+            same = [_code(code) for code in codes]
+            if twice := [str(code) for n, code in enumerate(codes) if same[n] in same[:n]]:
+                raise ValueError(f"the code {twice[0]} stands twice: keep one")
+        if both := [str(code) for code in self.missing if self._labels().get(_code(code)) is not None]:
+            raise ValueError(f"the code {both[0]} has a label and is missing: keep one of the two")
         return self
+
+    def _labels(self) -> dict[float | str | None, str | None]:
+        """Return the label of each code, as `_code` writes it; None where the code means missing."""
+        return {_code(code): label for code, label in self.codes.items()}
 
     def attribute(self, name: str) -> Attribute:
         """Return the attribute as the population model needs it."""
@@ -159,7 +185,7 @@ def load(mapping: Mapping | str | Path) -> Mapping:
         where = ".".join(map(str, first["loc"]))
         place = f"{where}: " if where else ""
         reason = first["msg"].removeprefix("Value error, ")
-        hint = " (write yes, no, on, off in quotes)" if isinstance(first["input"], bool) else ""
+        hint = " (write true and false in quotes)" if isinstance(first["input"], bool) else ""
         raise UserError(f"{mapping}: {place}{reason}{hint}") from error
 
 
@@ -181,24 +207,38 @@ def _read(path: Path, mapping: Mapping) -> pd.DataFrame:
     """Return the columns of one file that the mapping names, as they are in the file."""
     columns = [entry.column for entry in mapping.attributes.values()]
     wanted = list(dict.fromkeys([*columns, *filter(None, [mapping.weight])]))
-    options: dict[str, Any] = {"sep": mapping.separator, "encoding": mapping.encoding}
     with _readable(path):
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             there = pq.read_schema(path).names
+            table = pq.read_table(path, columns=[name for name in wanted if name in there])
+            parts = [table.to_pandas(ignore_metadata=True)]  # also what pandas wrote as an index
+        elif files.is_table(path) and files.suffix(path) != ".csv":
+            parts = [files.read_table(path).reset_index()]
         else:
-            there = pd.read_csv(path, nrows=0, **options).columns
-    if lacking := [column for column in wanted if column not in there]:
+            parts = [_csv(stream, wanted, mapping) for stream in sources.streams(path, mapping.encoding)]
+    if lacking := [column for column in wanted if any(column not in part for part in parts)]:
         raise UserError(
             f"{path} lacks the columns {', '.join(lacking)} that the mapping names: correct one of the two."
         )
-    with _readable(path):
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path, columns=wanted)
-        else:
-            table = pd.read_csv(path, usecols=wanted, dtype="str", keep_default_na=False, na_values=[""], **options)
+    table = pd.concat(parts, ignore_index=True)[wanted]
     if table.empty:
         raise UserError(f"{path} has no rows: name a file that has people.")
     return table
+
+
+def _csv(stream: sources.Stream, wanted: list[str], mapping: Mapping) -> pd.DataFrame:
+    """Return those of the wanted columns that a CSV file has, each cell as text."""
+    # With a byte order mark the first column would have another name.
+    encoding = "utf-8-sig" if mapping.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else mapping.encoding
+    return pd.read_csv(
+        stream,  # type: ignore[arg-type]
+        sep=mapping.separator,
+        encoding=encoding,
+        usecols=lambda name: name in wanted,
+        dtype="str",
+        keep_default_na=False,
+        na_values=[""],
+    )
 
 
 @contextmanager
@@ -206,24 +246,27 @@ def _readable(path: Path) -> Iterator[None]:
     """Raise one UserError for whatever makes a file unreadable."""
     try:
         yield
-    except (OSError, ValueError, LookupError, BadZipFile) as error:
-        form = "parquet" if path.suffix == ".parquet" else "CSV"
+    except (OSError, ValueError, LookupError, BadZipFile, EOFError, ZlibError) as error:
+        form = "parquet" if files.suffix(path) == ".parquet" else "CSV"
         raise UserError(f"{files.unreadable(path, form, error)}: see separator and encoding in the mapping.") from error
 
 
 def _labelled(name: str, entry: Entry, cells: pd.Series) -> pd.Series:
-    """Return one column as whole numbers, or as a categorical of the attribute's labels."""
-    attribute = entry.attribute(name)
+    """Return one column as whole numbers, or as a categorical of the attribute's labels.
+
+    Codes and cells are compared as numbers where both are: 9 is also "09", " 9" and 9.0.
+    """
+    codes = {cell: _code(cell) for cell in cells.unique()}
+    missing = {None, *map(_code, entry.missing)}
+    known = cells.mask(cells.map({cell: code in missing for cell, code in codes.items()}).astype(bool))
     if entry.kind == "numeric":
-        missing = cells.isin([*entry.missing, *map(str, entry.missing)])
-        return _numbers(entry.column, cells.mask(missing)).round().astype("Int64")
-    all_numbers = all(isinstance(code, int) for code in entry.codes)
-    codes = pd.to_numeric(cells, errors="coerce") if all_numbers else cells
-    unknown = cells.notna() & ~codes.isin(list(entry.codes))
-    if unknown.any():
-        found = ", ".join(sorted(map(str, cells[unknown].unique()))[:9])
+        return _numbers(entry.column, known).round().astype("Int64")
+    labels = entry._labels()
+    if unknown := [cell for cell, code in codes.items() if code not in missing and code not in labels]:
+        found = ", ".join(sorted(map(str, unknown))[:9])
         raise UserError(f"column {entry.column} has codes that the mapping lacks ({found}): add them to {name}.")
-    return pd.Series(pd.Categorical(codes.map(entry.codes), categories=attribute.labels), index=cells.index)
+    said = known.map({cell: labels.get(code) for cell, code in codes.items()})
+    return pd.Series(pd.Categorical(said, categories=entry.attribute(name).labels), index=cells.index)
 
 
 def _numbers(column: str, cells: pd.Series) -> pd.Series:

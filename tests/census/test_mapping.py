@@ -1,8 +1,11 @@
 """A census of another country: a mapping reads it; a population of its own attributes is fitted, saved, drawn from."""
 
+import gzip
 import re
 import textwrap
+from collections.abc import Callable
 from itertools import combinations
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -181,6 +184,84 @@ def test_the_mapping_in_the_docs_is_one_that_reads(files, tmp_path):
     assert f"sex: {drawn['sex'].iloc[0]}" in personas.describe(drawn.iloc[0])
 
 
+# --- codes and files in other writing
+
+
+INCOMES = """
+attributes:
+  income: {column: INC, kind: numeric, missing: [9999999, -1, X], bands: [0, 1, 10000]}
+  sex: {column: SEX, codes: {1: Male, 02: Female}, missing: [9]}
+  marital: {column: M, codes: {1: Married, 2: Single, N: null, "no": Never asked}}
+"""
+
+
+@pytest.fixture
+def incomes(tmp_path) -> Callable[..., pd.DataFrame]:
+    """Read a table of texts as CSV, or of any cells as parquet, by the mapping above."""
+    (tmp_path / "m.yaml").write_text(INCOMES)
+
+    def read(table: pd.DataFrame, name: str = "a.csv") -> pd.DataFrame:
+        (table.to_parquet if name.endswith("parquet") else table.to_csv)(tmp_path / name, index=False)
+        return census.read_mapped(tmp_path / name, tmp_path / "m.yaml")
+
+    return read
+
+
+@pytest.mark.parametrize(
+    "missing", ["9999999", "9999999.0", " 9999999", "09999999", "9999999.", "9.999999E6", "-1.00", "X", " "]
+)
+def test_a_code_for_missing_is_the_same_number_in_any_writing(incomes, missing):
+    people = incomes(pd.DataFrame({"INC": [" 5000", missing], "SEX": ["1.0", "09"], "M": ["N", "1"]}))
+    assert people["income"][0] == 5000 and people["income"].isna()[1]
+    assert people["sex"].astype("str").fillna("-").tolist() == ["Male", "-"]
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64", "Int64", "str", "object", "category"])
+def test_codes_of_a_parquet_file_are_read_whatever_their_type(incomes, kind):
+    table = pd.DataFrame({"INC": [9999999, 20], "SEX": [2, 1], "M": [1, 2]}).astype(kind)
+    people = incomes(table, "a.parquet")
+    assert people["income"].isna().tolist() == [True, False] and people["income"][1] == 20
+    assert people["sex"].tolist() == ["Female", "Male"] and people["marital"].tolist() == ["Married", "Single"]
+
+
+def test_letters_and_numbers_are_codes_of_one_column(incomes):
+    people = incomes(pd.DataFrame({"INC": "1", "SEX": "1", "M": ["1", "2.0", " N ", "no", "", "02"]}))
+    assert people["marital"].astype("str").fillna("-").tolist() == [
+        "Married",
+        "Single",
+        "-",
+        "Never asked",
+        "-",
+        "Single",
+    ]
+    with pytest.raises(UserError, match=r"column M has codes that the mapping lacks \(NA, n\): add them to marital"):
+        incomes(pd.DataFrame({"INC": "1", "SEX": "1", "M": ["n", "1", "NA"]}))
+
+
+def test_an_extract_is_read_packed_zipped_by_a_mac_in_capitals_and_with_a_byte_order_mark(incomes, tmp_path):
+    table = pd.DataFrame({"INC": ["1", "2"], "SEX": ["1", "2"], "M": ["1", "2"]})
+    text = table.to_csv(index=False)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "b.CSV").write_bytes(text.replace("\n", "\r").encode("utf-8-sig"))
+    (tmp_path / "c.json").write_text(table.to_json(orient="records"))
+    with ZipFile(tmp_path / "d.ZIP", "w") as archive:
+        archive.writestr("data/x.CSV", text)
+        archive.writestr("__MACOSX/data/._x.CSV", b"\0\5\x16\7\0")
+        archive.writestr("readme.txt", "SEX")
+    want = incomes(table)
+    for name in ("a.csv.gz", "b.CSV", "c.json", "d.ZIP"):
+        pd.testing.assert_frame_equal(census.read_mapped(tmp_path / name, tmp_path / "m.yaml"), want)
+
+
+def test_a_file_in_utf_16_is_named_or_read_if_the_mapping_says_so(incomes, tmp_path):
+    want = incomes(pd.DataFrame({"INC": ["1"], "SEX": ["1"], "M": ["1"]}))
+    (tmp_path / "u.csv").write_bytes((tmp_path / "a.csv").read_text().encode("utf-16"))
+    with pytest.raises(UserError, match=r"u\.csv is in UTF-16: save it in UTF-8"):
+        census.read_mapped(tmp_path / "u.csv", tmp_path / "m.yaml")
+    (tmp_path / "u.yaml").write_text(f"{INCOMES}\nencoding: UTF_16\n")
+    pd.testing.assert_frame_equal(census.read_mapped(tmp_path / "u.csv", tmp_path / "u.yaml"), want)
+
+
 # --- bad input
 
 
@@ -203,7 +284,7 @@ def test_the_mapping_in_the_docs_is_one_that_reads(files, tmp_path):
         ({"2: Mujer": "3: Mujer"}, r"column P02 has codes that the mapping lacks \(2\): add them to sexo"),
         ({"column: IDIOMA, labels": "column: IDIOMA, kind: numeric, labels"}, "a categorical attribute needs either"),
         ({"column: ING": "column: IDIOMA"}, r"column IDIOMA has values that are not numbers \(Español"),
-        ({"1: Hombre": "1: yes"}, "attributes.sexo.codes.1: .*in quotes"),
+        ({"1: Hombre": "1: true"}, "attributes.sexo.codes.1: .*in quotes"),
         ({"round: 10": "rounded: 10"}, "attributes.ingreso.rounded: Extra inputs"),
         ({"[1, 500,": "[500, 1,"}, "bands must be rising"),
         ({"latin-1": "utf-8"}, "can't be read .*see separator and encoding"),
@@ -211,6 +292,12 @@ def test_the_mapping_in_the_docs_is_one_that_reads(files, tmp_path):
         ({'";"': '","'}, "lacks the columns P03, P02, NIVEL"),
         ({"  sexo:": "  weight:"}, "an attribute must not be called weight"),
         ({"rules:": "rules: ["}, "can't be read as YAML"),
+        ({"1: Hombre, 2": "1: Hombre, 1"}, "the key 1 stands twice, in lines 7 and 7: keep one"),
+        ({"  vivienda:": "  sexo:"}, "the key sexo stands twice, in lines 7 and 24"),
+        ({"1: Hombre, 2": "1: Hombre, '01': Varón, 2"}, "attributes.sexo: the code 01 stands twice"),
+        ({"missing: [999]": "missing: [999, '0999']"}, "attributes.edad: the code 0999 stands twice"),
+        ({"2: Mujer}": "2: Mujer}, missing: [2.0]"}, "the code 2.0 has a label and is missing"),
+        ({"round: 10": "round: .inf"}, "can't be read as YAML: .inf in line 22 is not a finite number"),
         ({"when: {edad: {to: 17}}": "when: {educación: [Media]}"}, "has the same attribute as its never"),
     ],
 )
