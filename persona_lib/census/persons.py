@@ -39,7 +39,7 @@ def read_pums(files: Files) -> pd.DataFrame:
     if pums.STATE in table:
         people["state"] = _states(table[pums.STATE])
     if pums.WEIGHT in table:
-        people[WEIGHT] = table[pums.WEIGHT].astype("Float64")
+        people[WEIGHT] = pums.numbers(table, pums.WEIGHT)
     people.attrs = table.attrs | {"weights": pums.WEIGHT if WEIGHT in people else "none"}
     return people
 
@@ -82,7 +82,9 @@ def _states(cells: pd.Series) -> pd.Series:
 
 def _labelled(attribute: Attribute, cells: pd.Series) -> pd.Series:
     """Return one PUMS column as numbers or as a categorical of the attribute's labels."""
-    values = pd.to_numeric(cells, errors="coerce").astype("Int64")
+    numbers = pd.to_numeric(cells, errors="coerce").astype("Float64")
+    numbers = numbers.round() if attribute.name == "income" else numbers.mask((numbers % 1 != 0).fillna(False))
+    values = numbers.astype("Int64")
     known = values.notna() | cells.isna()
     if attribute.name == "age":
         known = values.between(0, OLDEST).fillna(False)

@@ -1,64 +1,25 @@
 """Read the Census Bureau's microdata files, as published, into one table of persons with the Bureau's codes.
 
 Each state has a person file and a housing file (csv_pwy.zip, psam_h56.csv, ...; the national ones come in several
-parts), joined on SERIALNO. One parquet file with the columns of both works as well. Any 1-year or 5-year file from 2018
-on: renamed columns are read under each of their names, and FPARC is derived if a release lacks it.
+parts), joined on SERIALNO. One parquet file with the columns of both works as well, and so does an extract from the
+Bureau's API. Any 1-year or 5-year file from 2018 on: renamed columns are read under each of their names, and FPARC is
+derived if a release lacks it.
 """
 
-import csv
-import io
-import re
-import zlib
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
-from zipfile import BadZipFile, ZipExtFile, ZipFile
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow import csv as pa_csv
 
 from .. import UserError, files
-from ..attributes import BY_NAME, CENSUS
+from .parts import FACTOR, HOUSEHOLD, PERSON, RELATED, SERIAL, STATE, WEIGHT, Part, check, span
+from .parts import read as read_part
 
+__all__ = ["PERSON", "STATE", "STATES", "WEIGHT", "check", "numbers", "read"]
 STATES = Path(__file__).parent / "data" / "states.csv"  # the Bureau's code, postal code and name of each
-HOUSEHOLD = ("HHT", "HHL", "FPARC")  # of the household; FPARC is derived if a release lacks it
-PERSON = tuple(column for name in CENSUS if (column := BY_NAME[name].pums) not in HOUSEHOLD)
-WEIGHT = "PWGTP"
-FACTOR = "ADJINC"
-STATE = "STATE"
-SERIAL = "SERIALNO"
-RENAMED = {"ST": STATE}  # until 2022
-# Codes of relatives of the householder by blood, marriage or adoption, without the spouse: until 2018, and since.
-RELATED = {"RELP": range(2, 11), "RELSHIPP": range(25, 34)}
-WANTED = {*PERSON, *HOUSEHOLD, WEIGHT, FACTOR, STATE, SERIAL, "SPORDER", *RELATED}
-# ArrowInvalid and UnicodeDecodeError are ValueErrors.
-UNREADABLE = (OSError, BadZipFile, zlib.error, EOFError, ValueError)
-
-Stream = io.BufferedReader | ZipExtFile
-
-
-@dataclass
-class Part:
-    """One file: its name, the years that it says it covers, and its table."""
-
-    name: str
-    years: tuple[str, ...]
-    table: pd.DataFrame
-
-    @property
-    def of_housing(self) -> bool:
-        """Return whether it has housing units and no persons."""
-        return is_housing(self.table.columns)
-
-
-def is_housing(columns: Collection[str]) -> bool:
-    """Return whether a file with these columns has housing units and no persons."""
-    return "HHT" in columns and not set(PERSON) & set(columns)
+LONGEST = 5  # years that a release covers
+FACTORS = (0.9, 1.5)  # what ADJINC can be; the Bureau's files have it times a million
 
 
 def read(paths: Sequence[Path]) -> pd.DataFrame:
@@ -72,7 +33,7 @@ def read(paths: Sequence[Path]) -> pd.DataFrame:
     Raises:
         UserError: files are unreadable, do not belong together, are empty, or lack columns.
     """
-    parts = [_part(path) for path in paths]
+    parts = [read_part(path) for path in paths]
     persons, housing = _sort(parts)
     _check_columns(persons, housing)
     table = pd.concat([part.table for part in persons], ignore_index=True)
@@ -83,7 +44,7 @@ def read(paths: Sequence[Path]) -> pd.DataFrame:
     if "FPARC" not in table:
         table["FPARC"] = _children(table)
     if FACTOR in table:
-        table["PINCP"] = (table["PINCP"].astype("Float64") * table[FACTOR] / 1e6).round()
+        table["PINCP"] = (numbers(table, "PINCP") * _factors(table[FACTOR])).round()
     table.attrs = {
         "files": [path.name for path in paths],
         "years": sorted({year for part in parts for year in part.years}),
@@ -92,102 +53,34 @@ def read(paths: Sequence[Path]) -> pd.DataFrame:
     return table
 
 
-def check(path: Path) -> None:
-    """Raise UserError for a zip of CSV files that is damaged, has no rows or lacks the columns of its kind."""
-    with _readable(path), ZipFile(path) as archive:
-        if damaged := archive.testzip():
-            raise BadZipFile(f"{damaged} is damaged")
-        heads = [(_header(stream), bool(stream.peek(1))) for stream in _streams(path)]
-    names = {_now(name) for header, _ in heads for name in header}
-    if not any(rows for _, rows in heads):
-        raise UserError(f"{path} has no rows.")
-    needed = (SERIAL, *HOUSEHOLD[:2]) if is_housing(names) else (SERIAL, WEIGHT, *PERSON)
-    if lacking := [column for column in needed if column not in names]:
-        raise UserError(f"{path} lacks the PUMS columns {', '.join(lacking)}.")
+def numbers(table: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column as Float64.
+
+    Raises:
+        UserError: a cell is no number.
+    """
+    values = pd.to_numeric(table[column], errors="coerce").astype("Float64")
+    if (wrong := values.isna() & table[column].notna()).any():
+        found = ", ".join(sorted(map(str, table.loc[wrong, column].unique()))[:9])
+        raise UserError(f"PUMS column {column} has codes that the dictionary lacks ({found}): correct the file.")
+    return values
 
 
-def _now(name: str) -> str:
-    """Return a column's name in the newest release."""
-    name = name.strip().upper()
-    return RENAMED.get(name, name)
+def _factors(cells: pd.Series) -> pd.Series:
+    """Return ADJINC as a factor, from the Bureau's millionths or from its API's decimals.
 
-
-def _part(path: Path) -> Part:
-    """Read one file, and take its years from the serial numbers, or else from its name."""
-    with _readable(path):
-        table = _parquet(path) if path.suffix == ".parquet" else _csv(path)
-    if table.empty and len(table.columns):
-        raise UserError(f"{path} has no rows: name a file that has people, or leave that state out.")
-    years = table[SERIAL].str[:4].unique() if SERIAL in table else []
-    years = years if len(years) and all(re.fullmatch(r"20\d\d", year) for year in years) else []
-    return Part(path.name, tuple(sorted(years)) or tuple(re.findall(r"20\d\d", path.name)), table)
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Raise one UserError for whatever makes a file unreadable."""
-    try:
-        yield
-    except UNREADABLE as error:
-        kind = "parquet" if path.suffix == ".parquet" else "an intact zip" if path.suffix == ".zip" else "CSV"
-        reason = error if str(error) else ValueError(type(error).__name__)  # an EOFError may have no text
-        unreadable = files.unreadable(path, f"{kind} of PUMS records", reason)
-        raise UserError(f"{unreadable}: download it again, or name another file.") from error
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    """Return the wanted columns of a parquet file."""
-    names = {name: now for name in pq.read_schema(path).names if (now := _now(name)) in WANTED}
-    table = pd.read_parquet(path, columns=list(names)).rename(columns=names)
-    return table.apply(lambda column: column.astype("str") if column.name == SERIAL else _numbers(column))
-
-
-def _numbers(column: pd.Series) -> pd.Series:
-    """Return a column as numbers if all its codes are numbers."""
-    try:
-        return pd.to_numeric(column)
-    except (ValueError, TypeError):  # `persons` names the invalid codes
-        return column
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    """Return the wanted columns of a CSV file, or of all CSV files in a zip, read in blocks."""
-    tables = [table for stream in _streams(path) if (table := _table(stream)).num_columns]
-    if not tables:
-        return pd.DataFrame()
-    table = pa.concat_tables(tables, promote_options="default")
-    kinds = {pa.int32(): pd.Int32Dtype()}
-    return table.to_pandas(types_mapper=kinds.get, split_blocks=True, self_destruct=True)
-
-
-def _table(stream: Stream) -> pa.Table:
-    """Return the wanted columns of one CSV file, under their newest names."""
-    header = _header(stream)
-    names = {name: now for name in header if (now := _now(name)) in WANTED}
-    types = {name: pa.string() if now == SERIAL else pa.int32() for name, now in names.items()}
-    if not names or not stream.peek(1):
-        return pa.schema({names[name]: kind for name, kind in types.items()}).empty_table()
-    convert = pa_csv.ConvertOptions(include_columns=list(names), column_types=types)
-    blocks = pa_csv.open_csv(stream, read_options=pa_csv.ReadOptions(column_names=header), convert_options=convert)
-    return pa.Table.from_batches(blocks, blocks.schema).rename_columns(list(names.values()))
-
-
-def _streams(path: Path) -> Iterator[Stream]:
-    """Open a CSV file, or one after the other those in a zip."""
-    if path.suffix != ".zip":
-        with path.open("rb") as stream:
-            yield stream
-        return
-    with ZipFile(path) as archive:
-        for member in archive.namelist():
-            if member.lower().endswith(".csv"):
-                with archive.open(member) as opened:
-                    yield cast(ZipExtFile, opened)  # annotated as IO[bytes], which has no peek
-
-
-def _header(stream: Stream) -> list[str]:
-    """Read the first line: the names of the columns."""
-    return next(csv.reader(io.StringIO(stream.readline().decode("utf-8-sig"))), [])
+    Raises:
+        UserError: a cell is neither, or there is a gap.
+    """
+    given = pd.to_numeric(cells, errors="coerce").astype("Float64")
+    factors = given.where(given < 1e3, given / 1e6)
+    if (wrong := ~factors.between(*FACTORS).fillna(False)).any():
+        found = ", ".join("a gap" if pd.isna(cell) else str(cell) for cell in cells[wrong].unique()[:5])
+        raise UserError(
+            f"PUMS column {FACTOR} has {wrong.sum():,} values that are no factor, such as {found}: a factor is from "
+            f"{FACTORS[0]} to {FACTORS[1]}, or that in millionths; correct the file, or leave the column out."
+        )
+    return factors
 
 
 def _sort(parts: list[Part]) -> tuple[list[Part], list[Part]]:
@@ -201,22 +94,22 @@ def _sort(parts: list[Part]) -> tuple[list[Part], list[Part]]:
     if not persons:
         names = ", ".join(part.name for part in housing)
         raise UserError(f"{names or 'no file'} has housing units and no persons: name the person file too (csv_p...).")
-    if len({part.years for part in parts if part.years}) > 1:
-        named = ", ".join(f"{part.name} {_span(part.years)}" for part in parts)
+    years = [{int(year) for year in part.years} for part in parts if part.years]
+    of_one_year = {len(part.years) == 1 for part in persons if part.years}
+    every = set[int]().union(*years)
+    long = max(every) - min(every) >= LONGEST if every else False
+    # An extract need not have people of each year of its period, and vacant homes are of others.
+    if len(of_one_year) > 1 or long or any(not one & other for one in years for other in years):
+        named = ", ".join(f"{part.name} {span(part.years)}" for part in parts)
         raise UserError(f"the files cover different years ({named}): name files of one year or one 5-year period.")
     return persons, housing
-
-
-def _span(years: Sequence[str]) -> str:
-    """Return a range of years as text."""
-    return "-".join(dict.fromkeys([years[0], years[-1]])) if years else "of unknown year"
 
 
 def _check_columns(persons: list[Part], housing: list[Part]) -> None:
     """Raise UserError if a file lacks needed columns, or columns that other files of its kind have."""
     for part in persons:
         # Persons in the Bureau's CSV files are sampled with unequal probabilities, so they need their weights.
-        needed = [*PERSON, *([] if part.name.endswith(".parquet") else [WEIGHT])]
+        needed = [*PERSON, *([] if files.suffix(part.name) == ".parquet" else [WEIGHT])]
         households = HOUSEHOLD[:2] if SERIAL in part.table else HOUSEHOLD
         needed += [SERIAL] if housing else households
         lacking = [column for column in needed if column not in part.table]
@@ -273,12 +166,13 @@ def _children(table: pd.DataFrame) -> pd.Series:
     It is the Bureau's definition. In files without a relationship column, all members but the householder count as
     related.
     """
+    named = [column for column in RELATED if column in table]
     related = table["SPORDER"] > 1 if "SPORDER" in table else pd.Series(True, index=table.index)
-    for column, codes in RELATED.items():
-        if column in table:
-            related = table[column].isin(codes)
-    under_5 = related & (table["AGEP"] < 5)
-    from_5_to_17 = related & table["AGEP"].between(5, 17)
+    if named:  # a 5-year file may have one for its first years and the other for its last
+        related = pd.DataFrame({column: table[column].isin(RELATED[column]) for column in named}).any(axis=1)
+    ages = numbers(table, "AGEP")
+    under_5 = related & (ages < 5).fillna(False)
+    from_5_to_17 = related & ages.between(5, 17).fillna(False)
     homes = table[SERIAL]
     young, older = (group.astype(bool).groupby(homes).transform("max") for group in (under_5, from_5_to_17))
     code = np.select([young & older, young, older], [3, 1, 2], 4)

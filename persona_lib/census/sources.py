@@ -9,7 +9,7 @@ from zipfile import BadZipFile, ZipExtFile, ZipFile
 
 from .. import files
 
-Stream = io.BufferedReader | io.BytesIO
+Stream = io.BufferedReader
 START = 1 << 16  # bytes looked at, for the encoding and the ends of lines
 
 

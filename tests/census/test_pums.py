@@ -205,7 +205,11 @@ def test_a_code_that_is_not_a_number_is_named(tmp_path):
     paths = [tmp_path / "p.csv", tmp_path / "h.csv"]
     persons.astype({"SEX": "str"}).assign(SEX="male").to_csv(paths[0], index=False)
     housing.to_csv(paths[1], index=False)
-    assert "male" in wrong(paths, "p.csv can't be read")
+    wrong(paths, r"PUMS column SEX has codes that the dictionary lacks \(male\)")
+    persons.astype({"PINCP": "str"}).assign(PINCP="much").to_csv(paths[0], index=False)
+    wrong(paths, r"PUMS column PINCP has codes that the dictionary lacks \(much\)")
+    persons.astype({"SEX": float}).assign(SEX=1.5).to_csv(paths[0], index=False)
+    wrong(paths, r"PUMS column SEX has codes that the dictionary lacks \(1.5\)")
 
 
 def test_an_unknown_state_is_named(tmp_path):
