@@ -184,6 +184,42 @@ def test_the_mapping_in_the_docs_is_one_that_reads(files, tmp_path):
     assert f"sex: {drawn['sex'].iloc[0]}" in personas.describe(drawn.iloc[0])
 
 
+def test_the_docs_mapping_of_an_ipums_extract_reads_one(tmp_path):
+    """An extract in the form of usa_00001.csv.gz: its names, its codes, its numbers for missing."""
+    text = (ROOT / "docs" / "census.md").read_text("utf-8")
+    block = re.search(r"^ +weight: PERWT.*?(?=\n\n    people)", text, re.DOTALL | re.MULTILINE).group()
+    (tmp_path / "ipums.yaml").write_text(textwrap.dedent(block))
+    n, rng = 3000, np.random.default_rng(3)
+    age = rng.integers(0, 97, n)
+    extract = pd.DataFrame(
+        {
+            "YEAR": 2024,
+            "SAMPLE": 202401,
+            "SERIAL": np.arange(n),
+            "PERNUM": 1,
+            "PERWT": rng.integers(1, 300, n).astype(float),
+            "SEX": rng.integers(1, 3, n),
+            "AGE": age,
+            "MARST": np.where(age < 15, 6, rng.integers(1, 7, n)),
+            "RACE": rng.integers(1, 10, n),
+            "RACED": 100,
+            "HISPAN": rng.choice([0, 1, 4, 9], n),
+            "EDUC": rng.integers(0, 12, n),
+            "EMPSTAT": np.where(age < 16, 0, rng.integers(1, 4, n)),
+            "CLASSWKR": np.where(age < 16, 0, rng.integers(1, 3, n)),
+            "INCTOT": np.where(age < 15, 9999999, rng.choice([-3000, 0, 42_000, 1_230_000], n)),
+        }
+    )
+    extract.to_csv(tmp_path / "usa_00001.csv.gz", index=False)
+    people = census.read_mapped(tmp_path / "usa_00001.csv.gz", tmp_path / "ipums.yaml")
+    assert (people["income"].isna() == (age < 15)).all() and people["income"].max() == 1_230_000
+    assert (people["employment"].isna() == (age < 16)).all() and people["worker"].isna().sum() == (age < 16).sum()
+    assert people["hispanic"].isna().sum() == (extract["HISPAN"] == 9).sum()
+    assert people["weight"].sum() == extract["PERWT"].sum()
+    drawn = personas.sample(20, population=census.Population.fit(people, tmp_path / "ipums.yaml"))
+    assert "marital status: " in personas.describe(drawn.iloc[0])
+
+
 # --- codes and files in other writing
 
 
