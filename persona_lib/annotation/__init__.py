@@ -2,8 +2,8 @@
 
 `persona annotate export` and `persona annotate import` drive this wing; notebook 05 reads ratings with it
 (`annotation.read`, `annotation.votes`, `annotation.majority`). `items` are what is rated, `assignments` who sees what,
-`questionnaire` makes the pages, `submissions` reads what comes back from them and `tables` ratings from elsewhere,
-`counting` counts. `study` puts these together.
+`questionnaire` makes the pages, `inbox` finds the files that come back, `submissions` reads those of the pages and
+`tables` ratings from elsewhere, `counting` counts. `study` puts these together.
 """
 
 from . import assignments, items

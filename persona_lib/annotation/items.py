@@ -1,6 +1,11 @@
 """Items to rate: a persona's question with two answers. They come from a file or from preference pairs."""
 
+import ast
+import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +22,7 @@ def read(path: Path, people: str | None = None) -> pd.DataFrame:
     """Read items: a table of items, a table of preference pairs, or the folder of a preference data set.
 
     Args:
-        path: a .parquet, .csv or .jsonl file, or a folder that `persona pairs` wrote.
+        path: a file that `files.read_table` reads, or a folder that `persona pairs` wrote.
         people: the personas, if `path` is a file of preference pairs: a source of `ingredients.people`.
 
     Returns:
@@ -34,8 +39,6 @@ def read(path: Path, people: str | None = None) -> pd.DataFrame:
     table = table.reset_index() if table.index.name else table
     if people is None:
         return table
-    if "persona_id" in table:
-        table["persona_id"] = table["persona_id"].astype("str")  # as `ingredients.people` reads ids
     return of_pairs(table, ingredients.people(people, min_age=0))
 
 
@@ -71,7 +74,7 @@ def rateable(items: pd.DataFrame) -> pd.DataFrame:
         UserError: a column is missing.
     """
     _require(items)
-    texts = items[["first", "second"]].fillna("").astype("str").apply(lambda column: column.str.strip())
+    texts = items[["first", "second"]].map(told).astype("str").apply(lambda column: column.str.strip())
     return items[(texts != "").all(axis=1) & (texts["first"] != texts["second"])]
 
 
@@ -116,18 +119,54 @@ def checked(items: pd.DataFrame) -> pd.DataFrame:
     if items.empty:
         raise UserError("there are no items to rate")
     columns = [*ITEM, *(["pair_id"] if "pair_id" in items else [])]
-    texts = items[columns].astype("object")
-    empty = texts.isna() | texts.astype("str").apply(lambda column: column.str.strip() == "")
+    texts = items[columns].map(told).astype("object")
+    empty = texts.apply(lambda column: column.str.strip() == "")
     if empty.any(axis=None):
         row, column = np.argwhere(empty)[0]
         raise UserError(f"{empty.any(axis=1).sum()} items have an empty field, such as {columns[column]} of row {row}")
-    texts = texts.astype("str").astype("object").reset_index(drop=True)
+    texts = texts.reset_index(drop=True)
     if (twice := texts.duplicated(["persona_id", "prompt_id"])).any():
         raise UserError(f"{twice.sum()} items repeat a persona and question, such as row {twice.idxmax()}")
     counts = texts.groupby("persona_id")["profile"].nunique()
     if (counts > 1).any():
         raise UserError(f"persona {counts.idxmax()} has {counts.max()} different profiles: a rater can see only one")
     return texts
+
+
+def told(cell: Any) -> str:
+    """Return a cell as the text that a rater reads; empty if it is missing.
+
+    Of chat messages (a list of objects with `role` and `content`, or such a list as text) that end with the assistant,
+    it is what the assistant said after the user's last words: an answer. Else it is the whole conversation without the
+    system's words: a question.
+    """
+    if isinstance(cell, str):
+        return told(found) if (found := _messages(cell)) else cell
+    if isinstance(cell, Mapping):
+        return told(cell["content"] if "content" in cell else cell.get("text"))
+    if not isinstance(cell, list | tuple | np.ndarray):
+        return "" if pd.isna(cell) else str(cell)
+    if not all(isinstance(part, Mapping) and "role" in part for part in cell):
+        return "\n".join(filter(None, map(told, cell)))  # the parts of one content
+    turns = [turn for turn in cell if turn["role"] != "system"]
+    roles = [turn["role"] for turn in turns]
+    if "user" in roles and roles[-1] != "user":
+        turns = turns[len(roles) - roles[::-1].index("user") :]
+    if len({turn["role"] for turn in turns}) < 2:
+        return "\n\n".join(filter(None, map(told, turns)))
+    return "\n\n".join(f"{str(turn['role']).capitalize()}: {told(turn)}" for turn in turns)
+
+
+def _messages(text: str) -> list[Any] | None:
+    """Return the chat messages that a text holds as JSON, or as Python or numpy write them; None if it holds none."""
+    if not re.match(r"\s*\[\s*\{\s*['\"](role|content)['\"]", text):
+        return None
+    for read in (json.loads, lambda cell: ast.literal_eval(re.sub(r"\}\s+\{", "}, {", cell))):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None
 
 
 def _require(items: pd.DataFrame) -> None:

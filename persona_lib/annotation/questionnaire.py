@@ -15,6 +15,7 @@ import numpy as np
 from markupsafe import Markup
 
 from .. import UserError
+from ..prompts import words
 from .assignments import FORMAT, Assignment, Question, Study
 
 DATA = Path(__file__).parent / "data"
@@ -77,9 +78,9 @@ def _content(
         "questions": asked,
         "profile": [line.split(": ", 1) if ": " in line else ["", line] for line in profile.splitlines() if line],
     }
-    words = len(" ".join(text for question in asked for text in question.values()).split())
+    n = words.count(" ".join(text for question in asked for text in question.values()))
     # Reading at 200 words per minute, half a minute per question to decide and write, two minutes to begin.
-    minutes = int(np.ceil(words / 200 + len(asked) / 2)) + 2
+    minutes = int(np.ceil(n / 200 + len(asked) / 2)) + 2
     return {"study": data, "questions": len(asked), "minutes": minutes}
 
 

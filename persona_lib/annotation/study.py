@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from .. import UserError, files, seeds
-from . import assignments, questionnaire, submissions, tables
+from . import assignments, inbox, questionnaire, submissions, tables
 from .counting import KEPT, majority, reliability, votes
 from .items import checked
 
@@ -104,33 +104,36 @@ def read(
 
     Args:
         files: files that pages wrote (.json, or .jsonl with one per line), tables of ratings collected elsewhere (.csv
-            with columns persona, question, rater, choice; choice is first, second, A, B, 1 or 2), or folders of these.
+            or .parquet with columns persona, question, rater, choice; choice is first, second, A, B, 1 or 2), or
+            folders of these, with their subfolders. Any of them may be packed with gzip.
         folder: where `export` wrote; not needed for tables.
         words_per_minute: a submission is too fast if half of its questions were in sight for less than 2 s, or for less
             than reading their words takes at this speed.
 
     Returns:
-        One row per submission: `file`, `status`, `counted` (bool; set it by hand to overrule), `reason` (everything
-        that speaks against it or deserves a look; else missing), `persona_id`, `rater` (the assignment, or the
-        table's), `participant`, `session`, `code`, `started`, `finished` (UTC), `answered`, `questions`, `ratings` (as
-        in `votes`).
+        One row per submission, and per file of a folder that is not read: `file` (its name from the folder), `status`,
+        `counted` (bool; set it by hand to overrule), `reason` (everything that speaks against it or deserves a look;
+        else missing), `persona_id`, `rater` (the assignment, or the table's), `participant`, `session`, `code`,
+        `started`, `finished` (UTC), `answered`, `questions`, `ratings` (as in `votes`).
 
         `status` is ok, or the first that applies of unreadable, foreign (not of this study), tampered, incomplete,
         no_consent, failed_check, same_side (always answer A, or always B), clock, too_fast, duplicate. Of several good
         submissions to one assignment, or by one participant, the one that was finished first counts.
 
     Raises:
-        UserError: there are no files, or assignments.json is needed and missing.
+        UserError: there are no files, assignments.json is needed and missing, or the codes of a table's choices may
+            mean either answer.
     """
-    paths = _paths(files)
-    pages = [path for path in paths if path.suffix != ".csv"]
+    read, left_out = inbox.found(files)
+    pages = {path: name for path, name in read.items() if not inbox.is_table(path)}
     rows = []
     if pages:
         if folder is None:
-            raise UserError(f"{pages[0]} needs the folder that `persona annotate export` wrote: name it (--study)")
+            raise UserError(f"{min(pages)} needs the folder that `persona annotate export` wrote: name it (--study)")
         reader = submissions.Reader(assignments.load(folder), words_per_minute)
-        rows += [row for path in pages for row in reader.rows(path)]
-    rows += [row for path in paths if path.suffix == ".csv" for row in tables.table_rows(path)]
+        rows += [row for path, name in pages.items() for row in reader.rows(path, name)]
+    rows += [row for path, name in read.items() if inbox.is_table(path) for row in tables.table_rows(path, name)]
+    rows += [submissions.outcome(name, [("unreadable", why)]) for name, why in left_out.items()]
     table = pd.DataFrame(rows, columns=list(_SUBMISSION))
     for moment in ("started", "finished"):
         known = pd.to_numeric(table[moment], errors="coerce")
@@ -138,21 +141,6 @@ def read(
     table = submissions.duplicates(table)
     table.insert(2, "counted", table["status"] == "ok")
     return table
-
-
-def _paths(files: Iterable[str | Path]) -> list[Path]:
-    """Return the files, and those in folders, each once."""
-    found: dict[Path, Path] = {}
-    for given in map(Path, files):
-        inside = [given]
-        if given.is_dir():
-            inside = sorted(path for path in given.iterdir() if path.suffix in (".json", ".jsonl", ".csv"))
-        found |= {path.resolve(): path for path in inside if path.name != assignments.MANIFEST}
-    if not found:
-        raise UserError("there are no submissions to read: name .json, .jsonl or .csv files, or folders of them")
-    if absent := [p for p in found.values() if not p.is_file()]:
-        raise UserError(f"no file {absent[0]}")
-    return list(found.values())
 
 
 def write(handed_in: pd.DataFrame, folder: str | Path, kept: int = KEPT, seed: int = 0) -> dict[str, pd.DataFrame]:

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .. import UserError, files
+from ..prompts import words
 from .assignments import Assignment, Question, Study
 
 MOST_BYTES = 5_000_000
@@ -78,20 +80,25 @@ class Reader:
         self.items = study.items
         self.least_ms = []  # of each item: the least time that it takes to read
         for item in study.items:
-            words = len(f"{item['prompt']} {item['first']} {item['second']}".split())
-            self.least_ms.append(max(LEAST_MS, words / words_per_minute * 60_000))
+            n = words.count(f"{item['prompt']} {item['first']} {item['second']}")
+            self.least_ms.append(max(LEAST_MS, n / words_per_minute * 60_000))
 
-    def rows(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a file that a page wrote, or of a .jsonl file with one submission per line."""
+    def rows(self, path: Path, name: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a file that a page wrote, or of a .jsonl file with one submission per line.
+
+        Args:
+            path: of the file.
+            name: of the file, as the rows have it.
+        """
         raw, failure = content(path)
         if failure:
-            yield outcome(path.name, [("unreadable", failure)])
-        elif path.suffix == ".jsonl":
+            yield outcome(name, [("unreadable", failure)])
+        elif files.suffix(path) == ".jsonl":
             for number, line in enumerate(raw.splitlines(), 1):
                 if line.strip():
-                    yield self.row(f"{path.name}:{number}", line)
+                    yield self.row(f"{name}:{number}", line)
         else:
-            yield self.row(path.name, raw)
+            yield self.row(name, raw)
 
     def row(self, name: str, text: bytes) -> dict[str, Any]:
         """Return one submission's row, judged."""
@@ -214,13 +221,17 @@ def _whole(answer: Answer) -> bool:
 
 
 def content(path: Path) -> tuple[bytes, str | None]:
-    """Return a file's content, and None or why it can't be read."""
+    """Return a file's content, unpacked if it is packed, and None or why it can't be read."""
     try:
-        if path.stat().st_size > MOST_BYTES and path.suffix not in (".jsonl", ".csv"):
+        if path.stat().st_size > MOST_BYTES and files.suffix(path) != ".jsonl":
             return b"", f"larger than {MOST_BYTES / 1e6:.0f} MB"
-        return path.read_bytes(), None
+        raw = files.read_bytes(path)
+        files.check_encoding(path, raw[:1000])
+        return raw, None
     except OSError as error:
-        return b"", f"can't be opened ({error.strerror})"
+        return b"", f"can't be opened ({error.strerror or error})"
+    except UserError as error:
+        return b"", str(error).removeprefix(f"{path} ")
 
 
 def outcome(name: str, against: list[tuple[str, str]], notes: list[str] | None = None, **known: Any) -> dict[str, Any]:

@@ -515,7 +515,7 @@ def test_a_table_of_others_gives_votes_and_says_what_it_could_not_read(tmp_path)
         ("", "unreadable"),
         ("a,b\n1,2\n", "foreign"),
         ('persona,"x\n', "unreadable"),
-        ("persona,question,rater,choice,choice\n1,2,3,4,5", "ok"),
+        ("persona,question,rater,choice,choice\n1,2,3,4,5", "unreadable"),
     ],
 )
 def test_a_malformed_table_is_a_row(tmp_path, text, status):
