@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .. import UserError
+from .choices import alike, coded
 from .intervals import effective, rate
 
 TINY = 1e-12
@@ -68,7 +69,7 @@ def kappa_matrix(choices: pd.DataFrame | np.ndarray, other: pd.DataFrame | np.nd
         missing where undefined (see `cohen_kappa`). `spread` summarizes it.
 
     Raises:
-        UserError: the items differ, or a table has no annotators.
+        UserError: the items differ, a table has no annotators, or some choices are numbers and others words.
     """
     first = _table(choices)
     second = first if other is None else _table(other)
@@ -79,7 +80,7 @@ def kappa_matrix(choices: pd.DataFrame | np.ndarray, other: pd.DataFrame | np.nd
         raise UserError("a table of choices has no annotators: check the filter that made it")
     items = first.shape[1]
     tables = [first] if second is first else [first, second]
-    codes = pd.factorize(np.concatenate([table.to_numpy(object).ravel() for table in tables]))[0]
+    codes = pd.factorize(alike(np.concatenate([table.to_numpy(object).ravel() for table in tables])))[0]
     codes = codes.reshape(sum(map(len, tables)), items)  # annotators x items, -1 where missing
     a = codes[: len(first)]
     b = codes[-len(second) :]
@@ -143,7 +144,7 @@ def coefficients(
     """
     if len(a) != len(b):
         raise UserError(f"two raters' choices must be on the same items: {len(a)} and {len(b)} were given")
-    codes, options = _codes(pd.DataFrame({"a": list(a), "b": list(b)}, dtype=object), options)  # items x 2
+    codes, options = coded(pd.DataFrame({"a": list(a), "b": list(b)}, dtype=object), options)  # items x 2
     known = (codes >= 0).all(axis=1)
     k = len(options)
     # A row per item both chose on, with a 1 in its cell of the k x k table of choices: items x k², flattened.
@@ -185,7 +186,7 @@ def among(ratings: pd.DataFrame, clusters: pd.DataFrame | None = None, options: 
     Raises:
         UserError: a choice is not among the options.
     """
-    codes, options = _codes(ratings, options)  # items x raters
+    codes, options = coded(ratings, options)  # items x raters
     k = len(options)
     counts = np.stack([(codes == code).sum(1) for code in range(k)], axis=1).astype(float)  # items x options
     known = counts.sum(1) > 1
@@ -211,17 +212,6 @@ def among(ratings: pd.DataFrame, clusters: pd.DataFrame | None = None, options: 
     frame = pd.DataFrame(index=range(len(codes))) if clusters is None else clusters
     table = _estimates(columns, pairs[:, 0], found, {}, frame[known])
     return table.assign(failed=int((~known).sum()))[COLUMNS]
-
-
-def _codes(choices: pd.DataFrame, options: Sequence | None) -> tuple[np.ndarray, list]:
-    """Return the choices as numbers (shape of `choices`), -1 where missing, and the options in order."""
-    cells = choices.to_numpy(object).ravel()
-    seen = sorted((option for option in pd.unique(cells) if not pd.isna(option)), key=str)
-    options = seen if options is None else list(options)
-    if unknown := [str(option) for option in seen if option not in options]:
-        raise UserError(f"{', '.join(unknown)} was chosen but is not among the options {', '.join(map(str, options))}")
-    codes = pd.Index(options, dtype=object).get_indexer(cells)
-    return codes.reshape(choices.shape), options
 
 
 def _chance(k: int, shares: Formula) -> dict[str, Formula]:

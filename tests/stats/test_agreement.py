@@ -167,3 +167,28 @@ def test_choices_that_are_not_annotators_by_items_are_refused():
         kappa_matrix(np.array(["A", "B"]))
     named = pd.DataFrame([["A", "B"]], columns=["x", "y"])
     assert kappa_matrix(named, np.array([["A", "B"]])).iloc[0, 0] == 1  # an array has no names to compare
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ([1, 0, 1, 0], ["1", "0", "1", "0"]),
+        ([1.0, 0.0, 1.0, np.nan], ["1", " 0", "1.0", "0"]),
+        ([True, False, True, False], ["True", "false", "TRUE", "False"]),
+        (["2", "1", "2", "1"], pd.array([2, 1, 2, 1], dtype="Int64")),
+    ],
+)
+def test_an_option_is_the_same_as_a_number_and_as_text(a, b):
+    assert cohen_kappa(a, b) == cohen_kappa(b, a) == 1
+    assert kappa_matrix(pd.DataFrame([list(a), list(b)], dtype=object)).to_numpy().tolist() == [[1, 1], [1, 1]]
+    assert coefficients(a, b).loc["Cohen's kappa", "estimate"] == 1
+    named = coefficients(a, b, options=["0", "1", "2"])
+    assert named.loc["raw agreement", "estimate"] == 1 and named["n"].max() >= 3
+    assert among(pd.DataFrame({"a": list(a), "b": list(b)}, dtype=object)).loc["raw agreement", "estimate"] == 1
+
+
+def test_numbers_beside_words_are_refused_and_texts_are_compared_as_they_are():
+    for measure in (cohen_kappa, coefficients):
+        with pytest.raises(UserError, match="some choices are numbers and others words, such as 1 and yes: write all"):
+            measure([1, 0], ["yes", "no"])
+    assert cohen_kappa(["A", "1", None], ["A", "1", "x"]) == 1
