@@ -115,7 +115,8 @@ def test_prompts_without_a_topic_of_their_own_do_not_count_for_the_agreement():
 
 def test_the_sentence_on_clusters_follows_the_index():
     told = [topics.told(rand, "m") for rand in (np.nan, 0.02, 0.3, 0.8)]
-    reads = ["nothing to compare", "0.02: the clusters (m) are little better than chance", "topics in part", "by and large"]
+    reads = ["nothing to compare", "0.02: the clusters (m) are little better than chance"]
+    reads += ["topics in part", "by and large"]
     assert all(part in text for part, text in zip(reads, told, strict=True))
 
 
