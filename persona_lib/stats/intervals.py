@@ -290,11 +290,11 @@ def check(table: pd.DataFrame, by: str | list[str], value: str) -> None:
     """Check a table of scores before anything is computed from it.
 
     Raises:
-        UserError: a column is missing, or a score lies outside 0 to 1.
+        UserError: a column is missing, a row has no id, or a score lies outside 0 to 1.
     """
-    groups = [by] if isinstance(by, str) else by
-    missing = {*ITEM, *groups, value} - set(table)
-    if missing:
+    if missing := {*ITEM, *([by] if isinstance(by, str) else by), value} - set(table):
         raise UserError(f"the table of scores lacks {', '.join(sorted(missing))}: it has {', '.join(map(str, table))}")
+    if nameless := int(table[ITEM].isna().any(axis=1).sum()):
+        raise UserError(f"{nameless} scores name no {' or no '.join(ITEM)}: fill it in or leave the rows out")
     if not table[value].dropna().between(-1e-9, 1 + 1e-9).all():
         raise UserError(f"{value} must lie from 0 to 1: divide it by its largest value")

@@ -8,6 +8,7 @@ from statsmodels.stats.sandwich_covariance import cov_cluster_2groups
 
 from persona_lib import UserError
 from persona_lib.stats.contrasts import length_controlled, logistic
+from persona_lib.stats.intervals import rates
 
 
 def scores(personas: int = 40, prompts: int = 30, seed: int = 0, **effects: float) -> pd.DataFrame:
@@ -100,3 +101,12 @@ def test_a_scored_comparison_without_its_length_is_refused():
     table.loc[0, "length_difference"] = np.nan
     with pytest.raises(UserError, match="1 scored comparisons lack their length_difference"):
         length_controlled(table, "writer")
+
+
+@pytest.mark.parametrize("column", ["persona_id", "prompt_id"])
+def test_a_score_without_an_id_is_refused_and_not_left_out_of_the_interval_alone(column):
+    table = comparisons(0.0, 0.5)
+    table[column] = table[column].astype(object).where(table.index > 2, None)
+    for measure in (lambda t: length_controlled(t, "writer"), lambda t: rates(t, "writer")):
+        with pytest.raises(UserError, match="3 scores name no persona_id or no prompt_id: fill it in or leave"):
+            measure(table)
