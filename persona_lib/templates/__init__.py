@@ -14,9 +14,7 @@ from pathlib import Path
 from string import Template as Text
 from typing import Annotated, cast
 
-import yaml
-
-from .. import UserError, files, seeds
+from .. import UserError, files, seeds, yaml12
 
 FOLDER = Path(__file__).parent
 
@@ -90,7 +88,6 @@ def text(words: int | None) -> type[str]:
     return str if words is None else cast("type[str]", Annotated[str, Words(words)])
 
 
-
 def neutralize(data: str) -> str:
     """Replace the opening '<' of everything in data that looks like a delimiter by '‹'."""
     return _DELIMITER.sub("‹", data)
@@ -109,15 +106,15 @@ def load(name: str, folder: str | Path | None = None) -> Template:
     if path is None:
         known = sorted({p.stem for f in folders for p in f.glob("*.txt")})
         raise UserError(f"no template '{name}' in {', '.join(map(str, folders))}: known are {', '.join(known)}")
-    raw = path.read_text(encoding="utf-8")
+    raw = files.read_text(path).replace("\r\n", "\n")
     head, *rest = _ROLE.split(raw)
     try:
-        settings = yaml.safe_load(head) or {}
+        settings = yaml12.load(head) or {}
         parts = tuple((role, Text(part)) for role, part in zip(rest[::2], rest[1::2], strict=True))
         if not parts or not all(part.is_valid() for _, part in parts):
             raise ValueError("it needs [system] or [user] lines, and $$ for a dollar sign")
         return Template(name, tuple(settings["reply"]), seeds.digest(raw, 12), parts)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{files.unreadable(path, 'a template', error)}: see {FOLDER / 'direct.txt'} for the form"
         ) from error

@@ -96,6 +96,19 @@ def test_a_malformed_template_is_named(tmp_path, text):
         templates.load("bad", tmp_path)
 
 
+def test_a_template_with_a_key_twice_or_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "twice.txt").write_text("reply: [a]\nreply: [b]\n[user]\n$question\n")
+    with pytest.raises(UserError, match=r"twice\.txt can't be read .*: the key reply stands twice, in lines 1 and 2"):
+        templates.load("twice", tmp_path)
+    (tmp_path / "wide.txt").write_bytes("reply: [a]\n[user]\n$question\n".encode("utf-16"))
+    with pytest.raises(UserError, match=r"wide\.txt is in UTF-16: save it in UTF-8"):
+        templates.load("wide", tmp_path)
+    text = "reply: [a]\n[user]\nMine: $question\n"
+    (tmp_path / "unix.txt").write_text(text)
+    (tmp_path / "dos.txt").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert templates.load("dos", tmp_path).sha256 == templates.load("unix", tmp_path).sha256
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no folder '.*nowhere': name one with templates of your own"):
         templates.load("direct", tmp_path / "nowhere")
