@@ -114,8 +114,8 @@ def _years(path: Path, table: pd.DataFrame) -> tuple[str, ...]:
     Raises:
         UserError: the last of them is before 2018.
     """
-    serials = table[SERIAL].dropna().unique() if SERIAL in table else []
-    dated = {serial[:4] for serial in serials if re.fullmatch(r"20\d\d.{9}", serial)}
+    serials = table[SERIAL] if SERIAL in table else pd.Series(dtype="str")
+    dated = set(serials[serials.str.fullmatch(r"20\d\d.{9}").fillna(False)].str[:4].unique())
     years = sorted(dated or re.findall(r"(?<!\d)20[012]\d(?!\d)", path.name))
     # Serial numbers begin with their year since 2017, and the relationship is called RELP until 2018.
     old = years[-1] < str(FIRST_YEAR) if years else len(serials) > 0 and "RELP" in table
