@@ -94,7 +94,9 @@ def test_every_notebook_follows_the_skeleton():
         assert cells[0].source.startswith("# ") and "Differs from the paper by" in cells[0].source, path
         assert [c for c in code if "parameters" in c.metadata.get("tags", [])] == code[:1], path
         assert code[-1].source.startswith("runs.record("), path
-        assert all(len(c.source.splitlines()) <= 25 and "def " not in c.source for c in code), path
+        # The list of parameters may be longer: it has no logic.
+        assert len(code[0].source.splitlines()) <= 30, path
+        assert all(len(c.source.splitlines()) <= 25 and "def " not in c.source for c in code[1:]), path
         assert all(c.execution_count for c in code), f"{path} has unexecuted cells"
         streams = {o.get("name") for c in code for o in c.outputs}
         assert "stderr" not in streams, f"{path} shows stderr"
