@@ -138,17 +138,15 @@ def _pairs(preset: str, model: str | None, base_url: str | None, p: list[str] | 
 
 def _given(pairs: list[str]) -> dict[str, Any]:
     """Read parameters from KEY=VALUE, the values as YAML; None is null, as the notebooks write it."""
-    import yaml
-
     given = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UserError(f"-p takes KEY=VALUE, not '{pair}'")
         try:
-            given[name.strip()] = None if value.strip() == "None" else yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UserError(f"the value in -p '{pair}' is no YAML: put it in quotes") from None
+            given[name.strip()] = None if value.strip() == "None" else files.yaml_value(value)
+        except UserError as error:
+            raise UserError(f"-p {pair}: {error}; texts with signs take quotes") from None
     return given
 
 

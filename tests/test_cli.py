@@ -74,7 +74,8 @@ def test_an_empty_part_of_only_is_no_notebook(project, started):
         (["-p", "sede=1"], "unknown parameter 'sede' of 01_good, 02_bad: did you mean 'seed'?"),
         (["-p", "seed=one"], "parameter 'seed' of 01_good takes int, not str: 'one'"),
         (["-p", "seed"], "-p takes KEY=VALUE, not 'seed'"),
-        (["-p", "seed=["], "the value in -p 'seed=[' is no YAML"),
+        (["-p", "seed=["], "-p seed=[: '[' can't be read as YAML"),
+        (["-p", "share=.nan"], "-p share=.nan: "),
         (["-p", "out=x"], "choose its folder with --out"),
     ],
 )
