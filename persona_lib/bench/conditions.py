@@ -144,6 +144,9 @@ def answered(
         raise UserError("there is no condition to answer under: name at least one template, such as direct")
     if samples > 1 and temperature <= 0:
         raise UserError(f"{samples} samples at temperature 0 would be one and the same: set a temperature above 0")
+    # Before anything is asked: are there the templates, and another persona where one is shown?
+    if any("other_persona" in load_template(condition, templates).variables for condition in conditions):
+        others(drawn)
     wanted = {"words": words, "working_words": working_words}
     parts = [
         _answer(drawn, writer, condition, wanted, templates, sample, temperature)

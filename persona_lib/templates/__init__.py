@@ -84,7 +84,12 @@ def text(words: int | None) -> type[str]:
     """Return the type of a text field of a reply in which at most `words` words are asked for; None: any length.
 
     It is a plain string: the length is a wish. It carries `Words`, which the model layer reads.
+
+    Raises:
+        UserError: `words` is below 1.
     """
+    if words is not None and words < 1:
+        raise UserError(f"a text of {words} words can't be asked for: take 1 or more, or None for any length")
     return str if words is None else cast("type[str]", Annotated[str, Words(words)])
 
 

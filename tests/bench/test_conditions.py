@@ -129,7 +129,8 @@ def test_another_persona_takes_two_and_two_models_of_one_name_are_refused():
     with Endpoint(answer) as endpoint:
         model = Model("m", endpoint.url)
         with pytest.raises(UserError, match="takes two personas at least"):
-            bench.conditioning(drawn, [model], model, ["other_persona"])
+            bench.conditioning(drawn, [model], model, ["direct", "other_persona"])
+        assert not endpoint.requests, "nothing is asked before the error"
         with pytest.raises(UserError, match="two models are named m"):
             bench.conditioning(drawn, [model, Model("m", endpoint.url)], model)
 

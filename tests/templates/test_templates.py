@@ -120,3 +120,9 @@ def test_an_unknown_template_lists_the_known_ones():
         match=r"no template 'dircet' in .*baseline, .*chain_of_thought, .*critic, .*direct, .*repair, .*summary",
     ):
         templates.load("dircet")
+
+
+@pytest.mark.parametrize("words", [0, -3])
+def test_no_text_of_no_words_can_be_asked_for(words):
+    with pytest.raises(UserError, match=f"a text of {words} words can't be asked for: take 1 or more, or None"):
+        templates.text(words)
