@@ -89,7 +89,7 @@ def _validated(text: str, schema: type[BaseModel]) -> tuple[str, BaseModel | Non
         return text, schema.model_validate_json(text), None
     except ValidationError as error:
         failure = f"{INVALID}: {files.first_error(error, 'JSON')}"
-        if error.errors(include_url=False)[0]["type"] != "json_invalid":
+        if error.errors(include_url=False)[0]["loc"]:  # it is an object
             return text, None, failure
     found = objects(text)
     if len(found) != 1:

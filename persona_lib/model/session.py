@@ -135,10 +135,13 @@ class Session:
         request = self._asked.request(one, settings)
 
         async def asked() -> tuple[dict[str, Any], bool]:
-            reply, _, _ = await self._outcome(request, {}, lambda _, *told: lesson(*told))
-            text, _, failure = read(reply)
-            # A refusal has no text: it does not show that the endpoint offers no log-probabilities.
-            if not self._found.present.top_logprobs or (first_token(reply) is None and (text or failure in CUT)):
+            reply: dict[str, Any] = {}
+            if not (silent := self._found.silent(request)):
+                reply, _, _ = await self._outcome(request, {}, lambda _, *told: lesson(*told))
+                text, _, failure = read(reply)
+                # A refusal has no text: it does not show that the endpoint offers no log-probabilities.
+                silent = self._found.silent(request) or (first_token(reply) is None and (text or failure in CUT))
+            if silent:
                 raise UserError(
                     f"{self._asked.name} offers no log-probabilities for choices: set `samples` (several replies to "
                     f"each item) for it in params/{MODELS}, or use another model"
