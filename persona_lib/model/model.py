@@ -12,14 +12,13 @@ from pydantic import BaseModel
 from .. import UserError, local
 from ..store import Store
 from . import catalogue, schemas
-from .asked import Asked
 from .batches import MOST_WAITING
 from .budget import Budget, of_run
 from .choices import Choices, choice_schema, from_rows, sampled
-from .endpoint import OPENAI_URL, address_of
+from .endpoint import OPENAI_URL
 from .protocol import Messages, no_twins
 from .reply import Reply
-from .session import Session, in_session, length_of
+from .session import Asked, Session, in_session, length_of
 from .usage import Usage, total
 
 S = TypeVar("S")
@@ -79,7 +78,7 @@ class Model:
         if self.samples is not None and self.samples < 1:
             raise UserError(f"a choice can't be made of {samples} samples: take 1 or more")
         address = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-        self.base_url = None if self.is_local else address_of(address)
+        self.base_url = None if self.is_local else address.rstrip("/")
         self.store = store if isinstance(store, Store) else Store(store)
         if batch and self.is_local:
             raise UserError(f"the model '{name}' runs here, where there is no Batch API: leave out batch=True")
@@ -92,23 +91,9 @@ class Model:
             raise UserError(f"no price of '{name}' is known, which max_cost needs: add it to params/{catalogue.PRICES}")
         self._steps: dict[str, list[Usage]] = {}
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Return what replies depend on: `name`, the address or for local weights their SHA-256, `settings` if any.
-
-        Where the endpoint turned out to take other requests than OpenAI does, `dialect` has what differs.
-        """
-        differs = self._asked.found.present.differs
-        return self._who | ({"dialect": differs} if differs else {})
-
-    @property
-    def dialect(self) -> list[str]:
-        """Return in words how the endpoint has to be asked, as far as that was found out and differs from OpenAI."""
-        return self._asked.found.present.said()
-
     @cached_property
-    def _who(self) -> dict[str, Any]:
-        """Return the part of `identity` that is known without a call."""
+    def identity(self) -> dict[str, Any]:
+        """Return what replies depend on: `name`, the address or for local weights their SHA-256, `settings` if any."""
         sha256 = local.weights_sha256(self._given) if self.is_local else None
         who = {"name": self.name, "base_url": self.base_url, "weights_sha256": sha256}
         return who | ({"settings": self.settings} if self.settings else {})
@@ -116,7 +101,7 @@ class Model:
     @cached_property
     def _asked(self) -> Asked:
         """Return what a session needs. Replies of local weights are kept under their hash, wherever the file is."""
-        who = {k: v for k, v in self._who.items() if v and not (self.is_local and k == "name")}
+        who = {k: v for k, v in self.identity.items() if v and not (self.is_local and k == "name")}
         names = (self.name, self._given, self.base_url)
         return Asked(*names, who, self.settings, self.store, self.batch, self.max_in_flight, self._price, self._budgets)
 

@@ -98,6 +98,7 @@ def test_an_assignment_is_filled_in_by_keyboard_reloaded_half_way_downloaded_and
         page.clock.fast_forward(15_000)
         if n == 2:
             page.reload()
+            page.locator("#count", has_text="Question 3 of 5").wait_for()
             assert page.inner_text("#count") == "Question 3 of 5" and page.input_value("#reason") == REASON + "2"
             assert page.is_checked(f"[value={letter}]")
             page.focus("#reason")
