@@ -17,13 +17,13 @@ import pandas as pd
 from .. import UserError, files, local
 from ..personas import profiles
 from . import dataset, gates, licences, verification
-from .splits import HELDOUT, SEEN, TRAIN, cells
+from .splits import CONTEXT, HELDOUT, SEEN, TRAIN, cells
 
 DATA = Path(__file__).parent / "data"
 FORMS = ("published", "trl", "users")
 IDS = ["pair_id", "persona_id", "prompt_id", "persona_split", "prompt_split", "use"]
 # The published data know only 'train' and 'test', by the split of the question. Our column `use` tells the tests apart.
-QUESTION_TYPE = {TRAIN: "train", SEEN: "train", HELDOUT: "test"}
+QUESTION_TYPE = {TRAIN: "train", CONTEXT: "train", SEEN: "train", HELDOUT: "test"}
 
 
 def write(source: str | Path, target: str | Path, form: str = "published", seed: int = 0) -> Path:
@@ -57,7 +57,7 @@ def write(source: str | Path, target: str | Path, form: str = "published", seed:
         return target
     columns = {"published": published, "trl": trl}[form]
     for number, part in enumerate([*parts, *dataset.parts(source, kind="dense")]):
-        usable = part[part["failure"].isna()]
+        usable = _apart(part[part["failure"].isna()])
         for use, rows in usable.groupby("use"):
             table = columns(rows, people)
             files.write(target / f"{use}-{number:05d}.parquet", partial(table.to_parquet, index=False))
@@ -65,6 +65,11 @@ def write(source: str | Path, target: str | Path, form: str = "published", seed:
         files.write(target / f"{name}.parquet", partial(shutil.copy, source / f"{name}.parquet"))
     files.write_text(target / "README.md", card(source, form, seed))
     return target
+
+
+def _apart(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return pairs whose `use` is context, not train, where the persona is to test on: nobody must train on these."""
+    return pairs.assign(use=pairs["use"].mask(cells(pairs) == CONTEXT, CONTEXT))
 
 
 def published(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
@@ -115,7 +120,7 @@ def _write_users(parts: Iterator[pd.DataFrame], people: pd.DataFrame, contexts: 
         for persona, rows in part[part["failure"].isna()].groupby("persona_id"):
             fields = rows[["pair_id", "prompt_id", "prompt", "chosen", "rejected"]]
             user: dict[str, Any] = {"persona_id": persona, "persona": told[persona]}
-            user |= {use: fields.loc[own.index].to_dict("records") for use, own in rows.groupby("use")}
+            user |= {use: fields.loc[own.index].to_dict("records") for use, own in _apart(rows).groupby("use")}
             user["contexts"] = shown.get(persona, [])
             files.write_text(target / f"{persona}.json", json.dumps(user, indent=1, ensure_ascii=False))
 
@@ -123,8 +128,9 @@ def _write_users(parts: Iterator[pd.DataFrame], people: pd.DataFrame, contexts: 
 def card(source: str | Path, form: str, seed: int = 0) -> str:
     """Return the data card: a README.md whose YAML head tells `datasets` where the splits are."""
     source = Path(source)
-    pairs = dataset.columns(source, ["pair_id", "use", "failure", "longer", "identical", "refuses", "quotes"])
-    usable = pairs[pairs["failure"].isna()]
+    checked = ["longer", "identical", "refuses", "quotes"]
+    pairs = dataset.columns(source, ["pair_id", "persona_id", *IDS[3:], "failure", *checked])
+    usable = _apart(pairs[pairs["failure"].isna()])
     people = pd.read_parquet(source / "personas.parquet")
     verified = _verified(source / "verification.parquet")
     about = json.loads((source / dataset.ABOUT).read_text("utf-8"))
@@ -141,7 +147,7 @@ def card(source: str | Path, form: str, seed: int = 0) -> str:
         licence=licences.head(terms),
         writer=local.real_name("local") if embedded else generator["name"],
         embedded=embedded,
-        sizes=usable["use"].value_counts().reindex([TRAIN, SEEN, HELDOUT], fill_value=0),
+        sizes=usable["use"].value_counts().reindex([TRAIN, CONTEXT, SEEN, HELDOUT], fill_value=0),
         dense=sum(len(part) for part in dataset.parts(source, ["pair_id"], "dense")),
         people=people,
         prompts=prompts,

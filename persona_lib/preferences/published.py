@@ -37,7 +37,8 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
         - Personas: the 33 attributes as far as the text names them, as text except age and income.
         - Prompts.
 
-        Ids are hashes of the texts; a repeated row adds its number, so that it stays a row of its own.
+        Ids are hashes of the texts, but the personas' are the file's own where it has `persona_id`; so is their split
+        where it has `persona_split`. A repeated row adds its number, so that it stays a row of its own.
 
     Raises:
         UserError: the file can't be read or lacks columns, a row lacks persona or instruction, or a persona's text has
@@ -49,13 +50,21 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
     if (gaps := table[["persona", "instruction"]].isna().any(axis=1)).any():
         first = f"such as row {gaps.argmax() + 1}: fill them in or leave them out"
         raise UserError(f"{path} has {gaps.sum()} rows without persona or instruction, {first}")
-    people = _people(pd.DataFrame({_id(text): parse(text) for text in table["persona"].unique()}).T)
-    people["persona_split"] = personas.split(people.index)
+    table = table.assign(**{"persona id": _persona_ids(table)})
+    first = table.drop_duplicates("persona id").set_index("persona id")
+    people = _people(pd.DataFrame({i: parse(text) for i, text in first["persona"].items()}).T)
+    people["persona_split"] = personas.split(people.index, first.get("persona split"), path)
     pairs = _pairs(table, generator=str(path))
     pairs["persona_split"] = pairs["persona_id"].map(people["persona_split"])
     pairs = pairs.join(checks(pairs, people))
     prompts = pairs[["prompt_id", "prompt", "topic", "prompt_split"]].drop_duplicates("prompt_id", ignore_index=True)
     return pairs, people, prompts.assign(source="published")
+
+
+def _persona_ids(table: pd.DataFrame) -> pd.Series:
+    """Return each row's persona: the file's own id, as our exports have it, or else a hash of the persona's text."""
+    by_text = table["persona"].map(_id)
+    return table["persona id"].astype("str").fillna(by_text) if "persona id" in table else by_text
 
 
 def _pairs(table: pd.DataFrame, generator: str) -> pd.DataFrame:
@@ -70,7 +79,7 @@ def _pairs(table: pd.DataFrame, generator: str) -> pd.DataFrame:
     reason = reason.mask(no_revision, "revision: not in the data").mask(no_base, "base answer: not in the data")
     pairs = {
         "pair_id": (texts + repeat).map(_id),
-        "persona_id": table["persona"].map(_id),
+        "persona_id": table["persona id"],
         "prompt_id": table["instruction"].map(prompt_id),
         "prompt_split": np.where(heldout, "heldout", "train"),
         "use": np.where(heldout, HELDOUT, TRAIN),
@@ -89,7 +98,8 @@ def read_personas(path: str | Path) -> pd.DataFrame:
     """Read the published personas, one row each (SynthLabsAI/Synthetic-Personas), in the form of `personas.sample`.
 
     Args:
-        path: as in `read_published`. Of a data set on the hub all splits are read, into `persona_split`.
+        path: as in `read_published`. Of a data set on the hub all splits are read, into `persona_split`. A file's own
+            `persona_split` is kept.
 
     Returns:
         Index `persona_id` (hash of the persona as text; of two alike the second is left out); the 33 attributes, as
@@ -104,7 +114,8 @@ def read_personas(path: str | Path) -> pd.DataFrame:
         raise UserError(f"{path} has none of the attributes as columns ({', '.join(NAMES[:3])}, ...)")
     people = _people(table[known])
     people.index = pd.Index([_id(text) for text in profiles.texts(people)], name=personas.ID)
-    people["persona_split"] = personas.split(people.index, table.get("split"), path)
+    given = table.get("persona split", table.get("split"))
+    people["persona_split"] = personas.split(people.index, given, path)
     return people[~people.index.duplicated()]
 
 

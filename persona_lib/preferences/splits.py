@@ -15,7 +15,8 @@ from .. import UserError, personas, seeds
 
 SPLITS = ("train", "heldout")  # of prompts
 TRAIN, SEEN, HELDOUT, DENSE = "train", "seen_test", "heldout_test", "dense"
-CELLS = ("train", "context", "seen_seen", "seen_unseen", "unseen_seen", "unseen_unseen")
+CONTEXT = "context"  # train pairs of test personas, which a method may be shown but must not train on
+CELLS = ("train", CONTEXT, "seen_seen", "seen_unseen", "unseen_seen", "unseen_unseen")
 
 
 def deal(
@@ -118,7 +119,7 @@ def cells(pairs: pd.DataFrame) -> pd.Series:
     who = np.where(split == "test", "unseen", "seen")
     what = np.where(pairs["prompt_split"] == "heldout", "unseen", "seen")
     tests = pd.Series(who, pairs.index, dtype="str") + "_" + what
-    return tests.mask(pairs["use"] == TRAIN, np.where(who == "seen", "train", "context"))
+    return tests.mask(pairs["use"].isin([TRAIN, CONTEXT]), np.where(who == "seen", "train", CONTEXT))
 
 
 def contexts(pairs: pd.DataFrame, shots: int = 8, draws: int = 5, seed: int = 0) -> pd.DataFrame:

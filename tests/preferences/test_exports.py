@@ -26,11 +26,23 @@ def test_the_published_form_has_its_columns_and_splits(source, tmp_path):
     folder = exports.write(source, tmp_path / "hub")
     train = pd.read_parquet(folder / "train-00000.parquet")
     assert list(train.columns[:6]) == ["persona", "instruction", "original", "critique", "data", "question type"]
-    assert len(train) == 24 and set(train["question type"]) == {"train"}
+    context = pd.read_parquet(folder / "context-00000.parquet")
+    assert len(train) + len(context) == 24 and set(train["question type"]) == {"train"}
     assert train["persona"].str.startswith("age: 2").all() and (train["data"] == "It depends.").all()
     heldout = pd.read_parquet(folder / "heldout_test-00000.parquet")
     assert len(heldout) == 8 and set(heldout["question type"]) == {"test"}
     assert set(heldout["instruction"]).isdisjoint(train["instruction"])
+
+
+@pytest.mark.parametrize("form", ["published", "trl"])
+def test_nobody_of_the_test_side_is_in_the_split_to_train_on(source, tmp_path, form):
+    folder = exports.write(source, tmp_path / "hub", form)
+    train, context = (pd.read_parquet(folder / f"{use}-00000.parquet") for use in ("train", "context"))
+    assert set(train["persona_split"]) == {"train"} and set(context["persona_split"]) == {"test"}
+    for name, rows in (("train", train), ("context", context)):
+        assert set(rows["use"]) == set(rows["cell"]) == {name} and set(rows["prompt_split"]) == {"train"}
+    tests = pd.concat(pd.read_parquet(folder / f"{use}-00000.parquet") for use in ("seen_test", "heldout_test"))
+    assert not set(tests["use"]) & {"train", "context"}
 
 
 def test_the_card_names_the_files_of_each_split_and_tells_sizes_checks_and_gates(source, tmp_path):
@@ -39,10 +51,13 @@ def test_the_card_names_the_files_of_each_split_and_tells_sizes_checks_and_gates
     files = yaml.safe_load(head)["configs"][0]["data_files"]
     assert {f["split"]: len(list(folder.glob(f["path"]))) for f in files} == {
         "train": 1,
+        "context": 1,
         "seen_test": 1,
         "heldout_test": 1,
     }
-    assert "| train | 24 |" in text and "| are longer than the base answer | 0.0% |" in text
+    assert (
+        "| train | 18 |" in text and "| context | 6 |" in text and "| are longer than the base answer | 0.0% |" in text
+    )
     assert "| the longer answer | 48 | 0.0% |" in text and "**flagged**" in text
     assert "100.0% of the personas are adults" in text and "a step failed: none" in text
 
@@ -87,7 +102,12 @@ def test_the_folder_is_loaded_by_datasets_with_its_splits_and_configurations(sou
     folder = str(exports.write(source, tmp_path / "hub", form))
     load = lambda *names: datasets.load_dataset(folder, *names, cache_dir=str(tmp_path / "cache"))  # noqa: E731
     loaded = load()
-    assert {split: len(rows) for split, rows in loaded.items()} == {"train": 24, "seen_test": 16, "heldout_test": 8}
+    assert {split: len(rows) for split, rows in loaded.items()} == {
+        "train": 18,
+        "context": 6,
+        "seen_test": 16,
+        "heldout_test": 8,
+    }
     first = loaded["train"][0]
     if form == "published":
         assert first["data"] == "It depends." and first["question type"] == "train" and first["cell"] in CELLS
@@ -205,6 +225,7 @@ def test_a_data_set_of_several_parts_is_exported_whole(tmp_path):
         several = build(endpoint.url, tmp_path / "set", n=60)
     folder = exports.write(several, tmp_path / "hub")
     assert len(list((several / "pairs").iterdir())) == 3 == len(list(folder.glob("train-*.parquet")))
-    assert len(pd.concat(map(pd.read_parquet, folder.glob("train-*")))) == 180
+    exported = [pd.concat(map(pd.read_parquet, folder.glob(f"{use}-*"))) for use in ("train", "context")]
+    assert sum(map(len, exported)) == 180
     text = (folder / "README.md").read_text()
-    assert "| train | 180 |" in text and "| the longer answer | 360 | 0.0% |" in text
+    assert f"| train | {len(exported[0])} |" in text and "| the longer answer | 360 | 0.0% |" in text

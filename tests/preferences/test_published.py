@@ -143,3 +143,12 @@ def test_notebook_03_reads_published_data_with_hostile_texts(source, tmp_path):
         assert len(endpoint.requests) == 2 * defaults["n_verify"]
     page = target.read_text()
     assert "&lt;script&gt;alert(1)" in page and "<script>alert" not in page and "<img src=x" not in page
+
+
+def test_personas_of_a_file_keep_the_ids_and_sides_that_it_names(source, tmp_path):
+    pairs, people, _ = dataset.read(source)
+    _, who, _ = published.read_published(saved(exports.published(pairs, people), tmp_path / "own.csv"))
+    assert who["persona_split"].to_dict() == people.loc[who.index, "persona_split"].to_dict()
+    table = people[["age", "sex"]].assign(race="White alone", education="None", religion="None", persona_split="train")
+    table.to_csv(tmp_path / "no_ids.csv", index=False)
+    assert set(published.read_personas(tmp_path / "no_ids.csv")["persona_split"]) == {"train"}
