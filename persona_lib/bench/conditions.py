@@ -22,8 +22,6 @@ from ..templates import load as load_template
 from ..templates import text
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
-# Controls to compare conditions with: another persona's profile, and the baseline in other words.
-CONTROLS = ("other_persona", "baseline_brief", "baseline_plain")
 
 
 def items(
@@ -144,7 +142,11 @@ def answered(
         raise UserError("there is no condition to answer under: name at least one template, such as direct")
     if samples > 1 and temperature <= 0:
         raise UserError(f"{samples} samples at temperature 0 would be one and the same: set a temperature above 0")
-    # Before anything is asked: are there the templates, and another persona where one is shown?
+    if len(set(conditions)) < len(conditions):
+        raise UserError(f"a condition is named twice among {', '.join(conditions)}: name each once")
+    # Before anything is asked: are there the templates, an answer, and another persona where one is shown?
+    if unanswered := [c for c in conditions if not load_template(c, templates).reply]:
+        raise UserError(f"the template '{unanswered[0]}' asks for no answer: name its fields in `reply:`")
     if any("other_persona" in load_template(condition, templates).variables for condition in conditions):
         others(drawn)
     wanted = {"words": words, "working_words": working_words}

@@ -132,6 +132,8 @@ def members(people: pd.DataFrame, groups: Mapping[str, Mapping[str, Any]]) -> pd
             raise UserError(
                 f"group {group!r} is {wanted!r}: write its attributes and their values, {{'sex': 'Female'}}"
             )
+        if not wanted:
+            raise UserError(f"group {group!r} names no attribute, so that everybody is in it: name one or leave it out")
         for attribute, value in wanted.items():
             if attribute not in people:
                 raise UserError(f"group {group!r}: personas have no {attribute!r}: {', '.join(map(str, people))}")

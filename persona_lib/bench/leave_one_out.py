@@ -245,6 +245,12 @@ def _welch(one: pd.Series, other: pd.Series) -> float:
     return stats.ttest_ind_from_stats(*known[0], *known[1], equal_var=False).pvalue
 
 
+def _alike(pairs: pd.DataFrame) -> str:
+    """Return the share of equal choices among all choices, and their number: a person with more of them counts more."""
+    n = pairs["n"].sum()
+    return f"{(pairs['raw'] * pairs['n']).sum() / n:.0%} of {n}"
+
+
 def headline(pairs: pd.DataFrame, summed: pd.DataFrame, lost: pd.DataFrame) -> str:
     """Return the finding in one sentence, also if parts of it are missing.
 
@@ -255,11 +261,10 @@ def headline(pairs: pd.DataFrame, summed: pd.DataFrame, lost: pd.DataFrame) -> s
     own = pairs[pairs["attribute"] != PLACEBO]
     said = "No choice could be compared"
     if own["n"].sum():
-        # The share of all choices: a person with more of them counts more, as n says.
-        alike = (own["raw"] * own["n"]).sum() / own["n"].sum()
-        said = f"Told one more attribute, the same person chose alike in {alike:.0%} of {own['n'].sum()} choices"
-        if PLACEBO in summed.index and pd.notna(summed["raw"][PLACEBO]):
-            said += f" ({summed['raw'][PLACEBO]:.0%} of {summed['n'][PLACEBO]} where it was the placebo)"
+        said = f"Told one more attribute, the same person chose alike in {_alike(own)} choices"
+        placebo = pairs[pairs["attribute"] == PLACEBO]
+        if placebo["n"].sum():
+            said += f" ({_alike(placebo)} where it was the placebo)"
     if n := summed["p_holm"].notna().sum():
         said += f", clearly unlike the placebo for {(summed['p_holm'] < 0.05).sum()} of {n} attributes"
     said += f"; {pairs['kappa'].isna().sum()} of {len(pairs)} kappas are undefined"

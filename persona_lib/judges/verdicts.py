@@ -53,8 +53,8 @@ def critic(
         invalid), `judge_failure` (why there is no score, or missing), `grade` (1 to 5), `score` (1 for keep, 0 for
         revise, or missing), `p_score` and `graded`. `p_score` is the probability of keep after this critique,
         normalized over keep and revise; an option outside the likeliest tokens counts as 0. It is missing if not asked
-        for, not offered or not scored. `graded` is a score with degrees, from 0 to 1: `p_score` if the judge gave any,
-        else (grade - 1) / 4.
+        for, not offered or not scored. `graded` is a score with degrees, from 0 to 1: `p_score` if every scored answer
+        has one, else (grade - 1) / 4. Mixed or incomplete, it would be selected by the verdict.
 
     Raises:
         UserError: the template asks for other fields than these.
@@ -64,7 +64,13 @@ def critic(
     table = _verdicts(judge, answers, asked, options, critique_words, sample, temperature, probabilities)
     lowest, highest = GRADES
     by_grade = (table["grade"] - lowest) / (highest - lowest)
-    return table.assign(graded=table["p_score"] if table["p_score"].notna().any() else by_grade)
+    return table.assign(graded=table["p_score"] if _has_probabilities(table) else by_grade)
+
+
+def _has_probabilities(judged: pd.DataFrame) -> bool:
+    """Return whether every scored answer has the probability of its verdict."""
+    scored = judged[judged["score"].notna()]
+    return len(scored) > 0 and bool(scored["p_score"].notna().all())
 
 
 def subtlety(
@@ -96,13 +102,12 @@ def graded_by(judged: pd.DataFrame) -> str:
     if scored.empty:
         return "Nothing is scored, so nothing is graded."
     name = scored["judge"].iloc[0]
-    if scored["p_score"].notna().any():
-        said = f"Graded score: the probability that {name} gives to '{KEEP}', from 0 to 1."
-        why = "neither verdict is among the likeliest tokens"
-    else:
-        said = f"Graded score: the grade of {name}, {GRADES[0]} to {GRADES[1]} scaled to 0 to 1 (no log-probabilities)."
-        why = "the critic's template asks for no grade"
-    return f"{said} {lacking} scored answers have none: {why}." if lacking else said
+    if _has_probabilities(judged):
+        return f"Graded score: the probability that {name} gives to '{KEEP}', from 0 to 1."
+    known = int(scored["p_score"].notna().sum())
+    told = f"log-probabilities for {known} of {len(scored)} verdicts" if known else "no log-probabilities"
+    said = f"Graded score: the grade of {name}, {GRADES[0]} to {GRADES[1]} scaled to 0 to 1 ({told})."
+    return f"{said} {lacking} scored answers have none: the critic's template asks for no grade." if lacking else said
 
 
 def _verdicts(

@@ -58,7 +58,7 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
     n = table[single].groupby("attribute")["n"].sum().max() if len(table) else 0
     apart = sum(_apart(cell) for cell in table.itertuples(index=False))
     text = (
-        "Coloured: share kept, shrunk towards the overall share, and ± half of its 95% interval, in points. White: a "
+        "Coloured: share kept, shrunk towards the overall share, and its 95% interval. White: a "
     )
     text += "group too small for an interval, with its raw share and n, its answers. none: nobody is in the group "
     text += f"({empty} of {len(table)}). ?: nothing scored. Framed ({apart}): differs from everybody else after "
@@ -75,16 +75,15 @@ def _colors(cell: Any, shades: ScalarMappable, middle: float) -> tuple[Any, str]
 def _written(cell: Any) -> str:
     """Return the text in a cell of `crossings`."""
     if pd.notna(cell.shrunk):
-        half = max(cell.shrunk_high - cell.shrunk, cell.shrunk - cell.shrunk_low)
-        return f"{cell.shrunk:.0%}\n±{100 * half:.0f}"
+        return f"{cell.shrunk:.0%}\n{100 * cell.shrunk_low:.0f}–{100 * cell.shrunk_high:.0f}"
     if pd.notna(cell.rate):
         return f"{cell.rate:.0%}\nn {cell.n:.0f}"
     return "?" if cell.personas else "none"
 
 
 def _apart(row: Any) -> bool:
-    """Return whether the corrected interval of a group's difference from everybody else excludes 0."""
-    return bool(row.difference_low > 0 or row.difference_high < 0)
+    """Return whether a group differs from everybody else at the 5% level after Holm's correction for all groups."""
+    return bool(row.p_holm < 0.05)
 
 
 def _span(values: pd.Series) -> tuple[float, float]:

@@ -23,6 +23,7 @@ def rates(table: pd.DataFrame, title: str, axis: str, mark: float | None = None,
         beside: another score of the same groups, drawn below each rate: the names of both scores, and its table.
     """
     labels = [f"{style.words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
+    labels = _with_other_n(labels, table, beside)
     ax = _intervals(labels, table, "rate", title, axis, beside)
     ax.set_xlim(-0.02, 1.02)
     if mark is not None:
@@ -46,6 +47,7 @@ def differences(table: pd.DataFrame, title: str, axis: str, beside: Beside | Non
     for row in table.to_dict("records"):
         name = f"{style.words(row['minuend'])} − {style.words(row['subtrahend'])}  (n = {row['n']})"
         labels.append(f"{row['model']}: {name}" if several else name)
+    labels = _with_other_n(labels, table, beside)
     bold = table["primary"].tolist() if "primary" in table else [False] * len(table)
     ax = _intervals(labels, table, "difference", title, axis, beside)
     for label, primary in zip(ax.get_yticklabels() if len(table) else [], bold, strict=True):
@@ -53,6 +55,17 @@ def differences(table: pd.DataFrame, title: str, axis: str, beside: Beside | Non
     style.centred(ax, [table] if beside is None else [table, beside[2]])
     text = "Point: difference on the same items. Line: 95% interval, clustered by persona and prompt."
     return style.caption(ax, text + " Bold: primary contrasts." * any(bold))
+
+
+def _with_other_n(labels: list[str], table: pd.DataFrame, beside: Beside | None) -> list[str]:
+    """Return the labels of rows, with the n of the score beside where it is another."""
+    if beside is None:
+        return labels
+    others = beside[2]["n"].to_numpy()
+    return [
+        label if n == other else f"{label[:-1]}; {beside[1]}: n = {other:.0f})"
+        for label, n, other in zip(labels, table["n"], others, strict=True)
+    ]
 
 
 def shifts(table: pd.DataFrame, title: str) -> Axes:

@@ -95,6 +95,15 @@ def _sizes(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield sizes of a notebook that do not fit together."""
     people, asked = values.get("n_personas"), values.get("n_questions", values.get("n_prompts"))
     items = values.get("n_items")
+    least = 0 if "n_topics" in values else 1  # of 02, where 0 prompts to sort are all
+    for name in ("n_items", *_PEOPLE, *_PROMPTS):
+        if isinstance(size := values.get(name), int) and size < least:
+            yield f"{name} is {size}: take {least} or more"
+            return
+    if not values.get("conditions", True):
+        yield "there is no condition: name at least one template, such as direct"
+    if "crossed" in values and not any(values[name] for name in ("crossed", "single", "groups")):
+        yield "there is no group: name attributes in crossed or single, or groups of your own"
     if items and people and asked and items > people * asked:
         yield f"n_items {items} exceeds the {people} x {asked} pairs of personas and prompts: lower n_items"
     ks, samples = values.get("ks"), values.get("n_samples")
@@ -120,7 +129,16 @@ def _prompts(stem: str, values: Mapping[str, Any], folder: Path) -> Iterator[str
         have = sum(there.values()) if side == "all" else there[side]
         if n is not None and n > have:
             named = "" if side == "all" else f" {side}"
-            yield f"{stem}: {n}{named} prompts are asked for, and {source} has {have}: lower their number"
+            yield f"{stem}: {n}{named} prompts are asked for, and {source} has {have}: lower their number" + _all_of_it(
+                side, sum(there.values()), n
+            )
+
+
+def _all_of_it(side: str, there: int, n: int) -> str:
+    """Return what else helps where a file has enough prompts but not on one side."""
+    return (
+        f", or take all {there} with -p use=all if no model was trained on them" if side != "all" and there >= n else ""
+    )
 
 
 @cache

@@ -73,6 +73,11 @@ def _without(parts: tuple[tuple[str, Text], ...], absent: frozenset[str]) -> tup
     return tuple((role, Text(_OPTIONAL.sub(chosen, part.template))) for role, part in parts)
 
 
+def _is_field(name: object) -> bool:
+    """Return whether a reply may have a field of this name: pydantic keeps some for itself."""
+    return isinstance(name, str) and name.isidentifier() and not name.startswith(("_", "model_"))
+
+
 @dataclass(frozen=True)
 class Words:
     """How many words were asked for in a text field of a reply; a longer text is valid."""
@@ -118,7 +123,10 @@ def load(name: str, folder: str | Path | None = None) -> Template:
         parts = tuple((role, Text(part)) for role, part in zip(rest[::2], rest[1::2], strict=True))
         if not parts or not all(part.is_valid() for _, part in parts):
             raise ValueError("it needs [system] or [user] lines, and $$ for a dollar sign")
-        return Template(name, tuple(settings["reply"]), seeds.digest(raw, 12), parts)
+        reply = settings["reply"]
+        if not isinstance(reply, list) or len(set(map(str, reply))) < len(reply) or not all(map(_is_field, reply)):
+            raise ValueError("`reply:` lists the fields of the reply, different names such as [reasoning, answer]")
+        return Template(name, tuple(reply), seeds.digest(raw, 12), parts)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{files.unreadable(path, 'a template', error)}: see {FOLDER / 'direct.txt'} for the form"

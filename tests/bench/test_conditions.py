@@ -225,3 +225,15 @@ def test_a_condition_of_the_users_own_is_one_file_and_needs_no_length(tmp_path):
     assert '"answer", 120 words' in endpoint.requests[0]["messages"][0]["content"]
     assert told["answer"].equals(table["answer"]) and told["answer_failure"].isna().all()
     assert len(endpoint.requests) == 6, "the same answers are not asked for again"
+
+
+def test_a_condition_named_twice_or_without_an_answer_is_refused_before_anything_is_asked(tmp_path):
+    drawn = bench.items(people(2), questions(2), 2, seed=0)
+    (tmp_path / "mute.txt").write_text("reply: []\n[user]\n$question\n")
+    with Endpoint(answer) as endpoint:
+        model = Model("m", endpoint.url)
+        with pytest.raises(UserError, match="a condition is named twice among direct, direct"):
+            bench.conditioning(drawn, [model], model, ["direct", "direct"])
+        with pytest.raises(UserError, match="the template 'mute' asks for no answer"):
+            bench.conditioning(drawn, [model], model, ["direct", "mute"], templates=str(tmp_path))
+        assert not endpoint.requests

@@ -257,3 +257,8 @@ def test_the_headline_names_the_lowest_group_the_measure_and_whether_it_is_shown
     nothing = said(0.6 + 0.0 * who["age"], lambda table: table.assign(score=np.nan))
     assert nothing == "direct, m: none of 1440 answers has a verdict of gpt."
     assert "enough people for an interval" in said(0.6 + 0.0 * who["age"], rows=slice(0, 1))
+
+
+def test_a_group_without_an_attribute_is_refused_since_everybody_would_be_in_it():
+    with pytest.raises(UserError, match="group 'x' names no attribute"):
+        members(pd.DataFrame({"sex": ["Female"]}, index=pd.Index(["a"], name="persona_id")), {"x": {}})

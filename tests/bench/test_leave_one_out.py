@@ -233,3 +233,11 @@ def test_lengths_are_asked_for_as_told_or_not_at_all():
     written = [text for text, r in zip(said, endpoint.requests, strict=True) if "response_format" in r]
     assert sum("77 words" in text for text in written) == 3, "the base answer and two critiques"
     assert sum("words" not in text for text in written) == 3, "revisions are asked for in the base answer's words"
+
+
+def test_the_headline_weighs_attributes_and_placebo_alike():
+    rows = {"persona_id": ["a", "b"], "n": [10, 2], "failed": 0, "raw": [0.9, 0.0], "kappa": 0.1}
+    pairs = pd.concat([pd.DataFrame({"attribute": name, **rows}) for name in ("age", "placebo")], ignore_index=True)
+    lost = pd.DataFrame({"p_holm": [np.nan], "p": [np.nan], "n": [0]})
+    said = leave_one_out.headline(pairs, leave_one_out.by_attribute(pairs), lost)
+    assert "alike in 75% of 12 choices (75% of 12 where it was the placebo)" in said

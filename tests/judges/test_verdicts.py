@@ -68,10 +68,13 @@ def test_a_graded_score_that_is_missing_has_a_reason():
     said = verdicts.graded_by(judged('{"critique": "x", "grade": 4, "verdict": "keep"}')[0].assign(graded=math.nan))
     assert said.endswith("2 scored answers have none: the critic's template asks for no grade.")
     assert verdicts.graded_by(judged("hm")[0]) == "Nothing is scored, so nothing is graded."
-    some = pd.DataFrame({"judge": "m", "score": 1.0, "p_score": [0.5, math.nan], "graded": [0.5, math.nan]})
-    assert verdicts.graded_by(some).endswith(
-        "1 scored answers have none: neither verdict is among the likeliest tokens."
-    )
+
+
+def test_probabilities_grade_only_where_every_scored_answer_has_one():
+    some = pd.DataFrame({"judge": "m", "score": 1.0, "p_score": [0.5, math.nan], "graded": [0.75, 0.5]})
+    assert verdicts.graded_by(some).endswith("scaled to 0 to 1 (log-probabilities for 1 of 2 verdicts).")
+    every = some.assign(p_score=[0.5, 0.9], graded=[0.5, 0.9])
+    assert verdicts.graded_by(every) == "Graded score: the probability that m gives to 'keep', from 0 to 1."
 
 
 def test_a_critique_of_any_length_is_a_critique_and_the_length_is_only_asked_for():

@@ -57,17 +57,15 @@ def test_each_cell_says_its_share_and_interval_and_a_group_of_nobody_is_marked()
     shown = figures.said(crossings(table)).split(" | ")
     men, pair = table.loc["sex: Male"], table.loc["sex: Male, party: right"]
     for cell in (men, pair):
-        half = max(cell["shrunk"] - cell["shrunk_low"], cell["shrunk_high"] - cell["shrunk"])
-        assert f"{cell['shrunk']:.0%}\n±{100 * half:.0f}" in shown
+        assert f"{cell['shrunk']:.0%}\n{100 * cell['shrunk_low']:.0f}–{100 * cell['shrunk_high']:.0f}" in shown
     small = figures.said(crossings(table.assign(shrunk=np.nan))).split(" | ")
     assert f"{men['rate']:.0%}\nn 16" in small, "a group without an interval has its answers"
     assert shown.count("none") == 3 and "nobody is in the group (3 of 11)" in " ".join(shown).replace("\n", " ")
 
 
 def test_a_group_that_differs_after_correction_is_framed_and_its_point_filled():
-    table = scores().assign(difference_low=-0.5, difference_high=0.5)
-    table.loc["sex: Male", ["difference_low", "difference_high"]] = [-0.5, -0.1]
-    table.loc["party: left", ["difference_low", "difference_high"]] = [0.1, 0.5]
+    table = scores().assign(p_holm=0.06)
+    table.loc[["sex: Male", "party: left"], "p_holm"] = 0.04
     ax = crossings(table)
     framed = [patch.get_xy() for patch in ax.patches if patch.get_linewidth() > 2]
     names = [label.get_text() for label in ax.get_yticklabels()]

@@ -136,6 +136,26 @@ def test_files_people_prompts_and_sizes_that_do_not_fit_are_named_together(tmp_p
     assert "ks reaches 9, and there are 3 samples" in said
 
 
+@pytest.mark.parametrize(
+    ("stem", "given", "said"),
+    [
+        ("06", {"n_items": 0}, "n_items is 0: take 1 or more"),
+        ("06", {"n_personas": -1}, "n_personas is -1: take 1 or more"),
+        ("04", {"n_questions": 0}, "n_questions is 0: take 1 or more"),
+        ("06", {"conditions": []}, "there is no condition: name at least one template"),
+        ("09", {"groups": {}, "crossed": [], "single": []}, "there is no group: name attributes"),
+        ("02", {"n_prompts": 0}, None),
+    ],
+)
+def test_what_leaves_nothing_to_ask_is_refused_before_anything_is_asked(stem, given, said):
+    planned = presets.plan(presets.load("smoke"), [stem], given)
+    if said is None:
+        preflight.check(planned)
+    else:
+        with pytest.raises(UserError, match=said):
+            preflight.check(planned)
+
+
 def test_a_presets_further_models_are_left_out_where_they_would_be_asked_at_openai(tmp_path):
     text = "about: x\nall: {model: m, judge: j}\nnotebooks: {06_conditioning: {more_models: [a, j, b@http://x/v1]}}"
     (tmp_path / "mine.yaml").write_text(text)

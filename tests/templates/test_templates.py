@@ -126,3 +126,10 @@ def test_an_unknown_template_lists_the_known_ones():
 def test_no_text_of_no_words_can_be_asked_for(words):
     with pytest.raises(UserError, match=f"a text of {words} words can't be asked for: take 1 or more, or None"):
         templates.text(words)
+
+
+@pytest.mark.parametrize("reply", ["answer", "[1]", "[answer, answer]", "[_answer]", "[model_config]", "[a b]"])
+def test_fields_of_a_reply_are_a_list_of_different_names(tmp_path, reply):
+    (tmp_path / "mine.txt").write_text(f"reply: {reply}\n[user]\n$question\n")
+    with pytest.raises(UserError, match="lists the fields of the reply, different names"):
+        templates.load("mine", tmp_path)
