@@ -73,6 +73,7 @@ def run(
 
     chosen, planned = _planned(preset, only, model, base_url, p)
     preflight.check(planned)
+    _note(preflight.notes(planned))
     if retry_failed:
         typer.echo(f"{store.Store().forget_failed()} failed replies will be asked again")
     folder = out or files.ROOT / "outputs" / chosen.name
@@ -104,6 +105,7 @@ def estimate(
     else:
         planned = _planned(preset, only, model, base_url, p)[1]
         preflight.check(planned, asks=False)
+        _note(preflight.notes(planned))
         table, notes = estimate.of(planned)
     typer.echo("\n".join([estimate.text(table), *notes]))
     if table["failure"].notna().any():
@@ -132,8 +134,16 @@ def _pairs(preset: str, model: str | None, base_url: str | None, p: list[str] | 
 
     given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
     settings = presets.pairs(presets.load(preset), given)
-    preflight.check({"pairs": settings.model_dump()}, asks)
+    planned = {"pairs": settings.model_dump()}
+    preflight.check(planned, asks)
+    _note(preflight.notes(planned))
     return settings
+
+
+def _note(lines: list[str]) -> None:
+    """Show what a user should know before anything is asked."""
+    for line in lines:
+        typer.echo(f"note: {line}", err=True)
 
 
 def _given(pairs: list[str]) -> dict[str, Any]:

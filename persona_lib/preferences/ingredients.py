@@ -108,6 +108,13 @@ def people(
     return table.loc[table.index.sort_values()[order[:n]]]
 
 
+def unused(source: str) -> list[str]:
+    """Return the columns of a file of personas that nobody is told: no attributes, in whatever spelling."""
+    path = _file(source)
+    ours = {persons.ID, "persona_split", "ideology label", *NAMES}
+    return [str(name) for name in _spelt(path, files.read_table(path)) if name not in ours]
+
+
 def sides(use: str) -> tuple[str | None, str | None]:
     """Return the sides of people and of prompts for a use, None for all.
 

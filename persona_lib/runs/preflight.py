@@ -41,6 +41,19 @@ def check(planned: Mapping[str, Mapping[str, Any]], asks: bool = True) -> None:
         raise UserError(f"{begin}: {'; '.join(found)}")
 
 
+def notes(planned: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what a user should know of the files of people, one line each: their columns that are left out."""
+    sources = {(stem == "pairs", str(values["personas"])) for stem, values in planned.items() if "personas" in values}
+    found = []
+    for of_pairs, source in sorted(sources):
+        if source == ingredients.SAMPLE:
+            continue
+        folder = Path() if of_pairs else notebooks.folder()
+        if left_out := ingredients.unused(str(folder / source)):
+            found.append(f"{source}: these columns are no attributes, so no model is told them: {', '.join(left_out)}")
+    return found
+
+
 def _missing(stem: str, values: Mapping[str, Any], asks: bool) -> Iterator[str]:
     """Yield what one notebook, or the data set, lacks."""
     folder = Path() if stem == "pairs" else notebooks.folder()

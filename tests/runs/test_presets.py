@@ -156,6 +156,15 @@ def test_what_leaves_nothing_to_ask_is_refused_before_anything_is_asked(stem, gi
             preflight.check(planned)
 
 
+def test_columns_of_people_that_no_model_is_told_are_named_before_anything_is_asked(tmp_path):
+    own = tmp_path / "people.csv"
+    own.write_text("persona_id,Age,sex,political_views,party_i_like,hobby\n" + "a,40,Female,Democrat,x,chess\n")
+    planned = presets.plan(presets.load("smoke"), ["06"], {"personas": str(own)})
+    (said,) = preflight.notes(planned)
+    assert said.endswith("no attributes, so no model is told them: party_i_like, hobby")
+    assert preflight.notes(presets.plan(presets.load("smoke"), ["06"])) == []
+
+
 def test_a_presets_further_models_are_left_out_where_they_would_be_asked_at_openai(tmp_path):
     text = "about: x\nall: {model: m, judge: j}\nnotebooks: {06_conditioning: {more_models: [a, j, b@http://x/v1]}}"
     (tmp_path / "mine.yaml").write_text(text)
