@@ -204,8 +204,13 @@ print(json.dumps([r.text for r in replies]))
 
 
 def stop(process: subprocess.Popen, number: int) -> bytes:
-    process.send_signal(number)
-    _, stderr = process.communicate(timeout=20)
+    try:
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        # Python swallows an interrupt that falls into a finalizer; a user presses Ctrl-C once more.
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=10)
     assert process.returncode
     return stderr
 
