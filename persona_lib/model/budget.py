@@ -128,6 +128,15 @@ class Purse:
         self._settled.set()
         return cost
 
+    def release(self, held: float) -> None:
+        """Take back a call for which nothing was sent, or that was refused as a whole: it counts and costs nothing."""
+        with _BOOKING:
+            for budget in self._budgets:
+                budget.calls -= 1
+                budget.in_flight -= 1
+                budget.held -= held
+        self._settled.set()
+
     def correct(self, booked: float, cost: float) -> float:
         """Replace what `settle` booked for a call by its true cost, and return the difference, cost - booked."""
         with _BOOKING:

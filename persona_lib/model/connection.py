@@ -16,6 +16,7 @@ import openai
 
 from .. import UserError
 from .catalogue import LEFT_OUT, MODELS
+from .dialect import lesson
 from .endpoint import FINAL, TIMEOUT_S, Endpoint, is_completion, loaded, message
 from .pace import Pace
 from .reply import Outcome
@@ -65,15 +66,16 @@ class Connection(Endpoint):
             try:
                 reply = await self._sent(client, body)
             except _FATAL as error:
-                if "top_logprobs" in request and "logprob" in message(error):
-                    # The endpoint has the model, but offers no log-probabilities.
+                if self._teaches(request, error):
                     return Outcome({"error": message(error)}, True, errors + refusals)
                 raise UserError(f"{self.base_url or self.name} refuses '{self.name}': {message(error)}") from None
             except FINAL as error:
-                if not self._answered:
+                if not self._answered and not self._teaches(request, error):
                     self._check_fields(error, request["model"].get("settings", {}))
                 return Outcome({"error": message(error)}, True, errors + refusals)
             except (openai.APIError, TimeoutError, ValueError) as error:
+                if isinstance(error, openai.InternalServerError) and self._teaches(request, error):
+                    return Outcome({"error": message(error)}, True, errors + refusals)
                 if self._is_refusal(error):
                     refusals += 1
                 else:
@@ -83,6 +85,11 @@ class Connection(Endpoint):
                 await asyncio.sleep(wait(error, errors + refusals))
             else:
                 return Outcome(reply, True, errors + refusals)
+
+    def _teaches(self, request: dict[str, Any], error: openai.APIStatusError) -> bool:
+        """Return whether an error says that the endpoint does not take a field of a request, in whatever status."""
+        known = not isinstance(error, openai.AuthenticationError) and "messages" in request and self.base_url
+        return bool(known and lesson(request, {"error": message(error)}))
 
     async def _sent(self, client: openai.AsyncOpenAI, body: dict[str, Any]) -> dict[str, Any]:
         """Send a request once, note that it was answered, and return the reply.

@@ -18,12 +18,12 @@ from anyio.from_thread import start_blocking_portal
 
 from .. import UserError, local
 from ..store import Stored, canonical, key_of
+from .asked import Asked
 from .budget import Purse
 from .connection import Connection
 from .endpoint import TIMEOUT_S, loaded, message
 from .model import Model
 from .progress import Calls
-from .session import Asked
 from .usage import Usage
 
 BATCH = 64  # texts per call

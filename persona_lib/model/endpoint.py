@@ -3,6 +3,7 @@
 import asyncio
 import json
 from typing import Any, TypeGuard
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import openai
 
@@ -13,6 +14,7 @@ from . import keys
 OPENAI_URL = "https://api.openai.com/v1"
 TIMEOUT_S = 600.0  # for a whole reply; large models think long
 CONNECT_S = 10.0
+AZURE_VERSION = "2024-10-21"  # the first stable one with JSON schemas, where the address names none
 
 # Errors of this one request. The endpoint would repeat them, so they are kept like a reply.
 FINAL = (openai.BadRequestError, openai.UnprocessableEntityError)
@@ -47,18 +49,24 @@ class Endpoint:
 
     async def _open(self) -> openai.AsyncOpenAI:
         """Return a new openai client, checked; start the embedded server if the model runs there."""
-        key = keys.api_key()
+        deployment = azure(self.base_url, self.name)
+        key = keys.api_key(keys.AZURE if deployment else keys.NAME)
         if not key and self.base_url == OPENAI_URL:
             raise UserError(
                 f"no API key for {self.name}: set OPENAI_API_KEY or write it into .env, give a base_url, or use the "
                 "model 'local'"
             )
-        base_url = self.base_url or self._served()
         timeout = openai.Timeout(TIMEOUT_S, connect=CONNECT_S)
         http_client = openai.DefaultAioHttpClient(timeout=timeout)
-        client = openai.AsyncOpenAI(
-            base_url=base_url, api_key=key or "none", max_retries=0, timeout=timeout, http_client=http_client
-        )
+        common: dict[str, Any] = {"max_retries": 0, "timeout": timeout, "http_client": http_client}
+        if deployment:
+            if not key:
+                await http_client.aclose()
+                raise UserError(f"no API key for {self.base_url}: set {keys.AZURE} or write it into .env")
+            address, version = deployment
+            return openai.AsyncAzureOpenAI(base_url=address, api_version=version, api_key=key, **common)
+        address = self.base_url or self._served()
+        client = openai.AsyncOpenAI(base_url=address, api_key=key or "none", **common)
         try:
             if self.base_url:
                 await self._check(client)
@@ -85,7 +93,10 @@ class Endpoint:
         except openai.APIError:
             return  # an endpoint need not list its models
         names = {name for entry in listed for name in [entry["id"], *(entry.get("aliases") or [])]}
-        if names and self.name not in names:
+        alike = [name for name in names if name.endswith(f"/{self.name}") or self.name.endswith(f"/{name}")]
+        if names and self.name not in names and len(alike) == 1:
+            self.name = alike[0]  # Gemini lists models/NAME, others OWNER/NAME
+        elif names and self.name not in names:
             known = ", ".join(sorted(names)[:10])
             raise UserError(f"{self.base_url} has no model '{self.name}'; it has {known}")
 
@@ -97,18 +108,49 @@ class Endpoint:
             body["temperature"] = request["temperature"]
         if self.base_url is None:  # without a seed llama.cpp takes another one each time, and a run would not repeat
             body["seed"] = request["sample"]
+        if "max_completion_tokens" in request:
+            body["max_completion_tokens"] = request["max_completion_tokens"]
         if "max_tokens" in request:
             # OpenAI has renamed the field; many compatible servers know only the old name.
             field = "max_completion_tokens" if self.base_url == OPENAI_URL else "max_tokens"
             body[field] = request["max_tokens"]
         if "top_logprobs" in request:
             body |= {"logprobs": True, "top_logprobs": request["top_logprobs"]}
-        if "schema" in request:
-            schema = request["schema"]["schema"]
-            sent = _without_lengths(schema) if self.base_url else schema
-            named = {"name": request["schema"]["name"], "strict": True, "schema": sent}
-            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        if "schema" in request and (form := request.get("format", "strict")) != "none":
+            body["response_format"] = {"type": "json_object"} if form == "object" else self._schema(request, form)
         return body | {field: value for field, value in own.items() if value is not None}
+
+    def _schema(self, request: dict[str, Any], form: str) -> dict[str, Any]:
+        """Return the response_format of a request: its JSON schema, `strict` or not."""
+        schema = request["schema"]["schema"]
+        strict = {"strict": True} if form == "strict" else {}
+        sent = _without_lengths(schema) if self.base_url else schema
+        return {"type": "json_schema", "json_schema": {"name": request["schema"]["name"], **strict, "schema": sent}}
+
+
+def address_of(given: str) -> str:
+    """Return an endpoint's address without what the client adds to it: a last slash, /chat/completions."""
+    path, mark, query = given.strip().partition("?")
+    return path.rstrip("/").removesuffix("/chat/completions").rstrip("/") + mark + query
+
+
+def azure(base_url: str | None, name: str) -> tuple[str, str] | None:
+    """Return the address of a deployment at Azure and the version of its API, or None for another endpoint.
+
+    Args:
+        base_url: https://X.openai.azure.com/openai/deployments/NAME, or only the resource, whose deployment is then
+            the one with the model's name; either may end in ?api-version=...
+        name: of the model.
+    """
+    parts = urlsplit(base_url or "")
+    version = dict(parse_qsl(parts.query)).get("api-version", AZURE_VERSION)
+    whole = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+    if "/openai/deployments/" in parts.path:
+        return whole, version
+    at_azure = (parts.hostname or "").endswith((".openai.azure.com", ".cognitiveservices.azure.com"))
+    if at_azure and parts.path.rstrip("/") in ("", "/openai"):
+        return f"{whole.removesuffix('/openai')}/openai/deployments/{name}", version
+    return None
 
 
 def message(error: Exception) -> str:

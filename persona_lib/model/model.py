@@ -12,13 +12,14 @@ from pydantic import BaseModel
 from .. import UserError, local
 from ..store import Store
 from . import catalogue, schemas
+from .asked import Asked
 from .batches import MOST_WAITING
 from .budget import Budget, of_run
 from .choices import Choices, choice_schema, from_rows, sampled
-from .endpoint import OPENAI_URL
+from .endpoint import OPENAI_URL, address_of
 from .protocol import Messages, no_twins
 from .reply import Reply
-from .session import Asked, Session, in_session, length_of
+from .session import Session, each, in_session
 from .usage import Usage, total
 
 S = TypeVar("S")
@@ -75,25 +76,31 @@ class Model:
         known = catalogue.settings(name)
         self.settings = catalogue.checked(known.settings if settings is None else settings)
         self.samples = known.samples if samples is None else samples
-        if self.samples is not None and self.samples < 1:
-            raise UserError(f"a choice can't be made of {samples} samples: take 1 or more")
-        address = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-        self.base_url = None if self.is_local else address.rstrip("/")
+        self.base_url = (
+            None if self.is_local else address_of(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
+        )
         self.store = store if isinstance(store, Store) else Store(store)
-        if batch and self.is_local:
-            raise UserError(f"the model '{name}' runs here, where there is no Batch API: leave out batch=True")
-        self.batch = batch
-        # The embedded server has one slot: requests in its queue would only run into the time-out.
+        self.batch = batch  # below: the embedded server has one slot, in whose queue requests would time out
         self.max_in_flight = 1 if self.is_local else MOST_WAITING if batch else max_in_flight
         self._price = catalogue.FREE if self.is_local else catalogue.price(name)
         self._budgets = (of_run(), Budget(max_calls, max_cost), budget or Budget())
-        if self._price is None and any(b.max_cost is not None for b in self._budgets):
-            raise UserError(f"no price of '{name}' is known, which max_cost needs: add it to params/{catalogue.PRICES}")
+        _check(name, self.samples, batch and self.is_local, self._price, self._budgets)
         self._steps: dict[str, list[Usage]] = {}
 
-    @cached_property
+    @property
     def identity(self) -> dict[str, Any]:
-        """Return what replies depend on: `name`, the address or for local weights their SHA-256, `settings` if any."""
+        """Return what replies depend on: `_who`, and `dialect`, how the endpoint is asked otherwise than OpenAI, if."""
+        differs = self._asked.found.present.differs
+        return self._who | ({"dialect": differs} if differs else {})
+
+    @property
+    def dialect(self) -> list[str]:
+        """Return in words how the endpoint has to be asked, as far as that was found out and differs from OpenAI."""
+        return self._asked.found.present.said()
+
+    @cached_property
+    def _who(self) -> dict[str, Any]:
+        """Return `name`, the address or for local weights their SHA-256, and `settings` if any."""
         sha256 = local.weights_sha256(self._given) if self.is_local else None
         who = {"name": self.name, "base_url": self.base_url, "weights_sha256": sha256}
         return who | ({"settings": self.settings} if self.settings else {})
@@ -101,7 +108,7 @@ class Model:
     @cached_property
     def _asked(self) -> Asked:
         """Return what a session needs. Replies of local weights are kept under their hash, wherever the file is."""
-        who = {k: v for k, v in self.identity.items() if v and not (self.is_local and k == "name")}
+        who = {k: v for k, v in self._who.items() if v and not (self.is_local and k == "name")}
         names = (self.name, self._given, self.base_url)
         return Asked(*names, who, self.settings, self.store, self.batch, self.max_in_flight, self._price, self._budgets)
 
@@ -175,9 +182,8 @@ class Model:
         option's probability is its share of the valid replies, in steps of 1 / samples; `mass` is the valid share.
 
         Args:
-            messages: as in `ask`.
+            messages, step: as in `ask`.
             options: what the reply may be.
-            step: as in `ask`.
 
         Returns:
             See `choices.Choices`. In `usage`, rows of NaN count as failed, and so does each invalid sample.
@@ -205,8 +211,7 @@ class Model:
 
         Args:
             messages: as in `ask`; read as fast as files can be brought to the endpoint.
-            schema: as in `ask`.
-            step: as in `ask`.
+            schema, step: as in `ask`.
 
         Raises:
             UserError: as in `ask`. What is submitted goes on at the endpoint.
@@ -219,17 +224,29 @@ class Model:
 
     def _each(self, items: Iterable[S], work: Callable[[Session, S], Awaitable[T]], step: str) -> list[T]:
         """Do `work` on every item in a session, and return the results in the order of the items."""
-
-        def on_each(session: Session) -> Awaitable[list[T]]:
-            return session.each(items, lambda item: work(session, item))
-
-        return in_session(self._asked, step, length_of(items), self._count(step), on_each)
+        return each(self._asked, step, items, self._count(step), work)
 
     def _count(self, step: str) -> Usage:
         """Return a new usage, to count what one ask of a step uses."""
         used = Usage()
         self._steps.setdefault(step, []).append(used)  # atomic, as several threads may ask
         return used
+
+
+def _check(
+    name: str, samples: int | None, batch_here: bool, price: catalogue.Price | None, budgets: Sequence[Budget]
+) -> None:
+    """Check what was given for a model.
+
+    Raises:
+        UserError: it has no samples, runs here and is asked for batches, or has a limit of cost and no price.
+    """
+    if samples is not None and samples < 1:
+        raise UserError(f"a choice can't be made of {samples} samples: take 1 or more")
+    if batch_here:
+        raise UserError(f"the model '{name}' runs here, where there is no Batch API: leave out batch=True")
+    if price is None and any(budget.max_cost is not None for budget in budgets):
+        raise UserError(f"no price of '{name}' is known, which max_cost needs: add it to params/{catalogue.PRICES}")
 
 
 def _settings(

@@ -1,9 +1,12 @@
 """Read a reply: its text or validated object, its tokens' probabilities, or why it is no answer.
 
 The response store keeps the endpoint's JSON, so that a reply can be read again in another way without a call. A call
-that got no completion is kept as {"error": reason}.
+that got no completion is kept as {"error": reason}. Thoughts, which models write before or beside their answer, are
+kept apart from it; of a text with words or a code fence around a JSON object, the object counts.
 """
 
+import json
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +16,17 @@ from .. import files
 
 INVALID = "invalid reply"  # the start of the failure of a structured reply that does not validate
 CUT_OFF = "cut off: max_tokens reached"
+IN_THOUGHT = "cut off while it still thought: set a larger max_tokens for it in its settings (params/models.yaml)"
+NO_ANSWER = "it thought and gave no answer: set a larger max_tokens or no thinking in its settings (params/models.yaml)"
+CUT = (CUT_OFF, IN_THOUGHT, NO_ANSWER)
+
+# How models mark what they think: <think>, <thinking>, [THINK], <seed:think> ... before the answer.
+_MARK = r"(?:<|\[|\u25c1){}(?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|reflection)(?:>|\]|\u25b7)"
+_OPENS = re.compile(rf"\s*{_MARK.format('')}", re.I)
+_CLOSES = re.compile(_MARK.format("/"), re.I)
+_FINAL = re.compile(r"<\|channel\|>final\b.*?<\|message\|>", re.S)  # what gpt-oss writes where its server leaves it
+_DECODER = json.JSONDecoder(strict=False)  # models write line breaks into texts
+MOST_OBJECTS = 50  # places in a text where a JSON object might begin
 
 
 class Outcome(NamedTuple):
@@ -30,7 +44,8 @@ class Reply:
     `text` is what the model said. `value` is the validated object, if a schema was given. `failure` is None, or the
     reason why this is no answer; `value` is then None. `cached` says that no call was made for this reply. `logprobs`
     are the tokens with their log-probabilities and those of the likeliest alternatives, as the endpoint sends them;
-    None if they were not asked for or not offered.
+    None if they were not asked for or not offered. `thought` is what the model wrote before or beside its answer, None
+    without any.
     """
 
     text: str
@@ -38,6 +53,7 @@ class Reply:
     failure: str | None
     cached: bool
     logprobs: list[dict[str, Any]] | None = None
+    thought: str | None = None
 
 
 def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[str, BaseModel | None, str | None]:
@@ -46,24 +62,96 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
         return "", None, str(reply["error"])
     choice = _first(reply.get("choices"))
     message = _dict(choice.get("message"))
-    text = message.get("content") or ""
-    if not isinstance(text, str):
-        return "", None, f"the reply's content is no text but a {type(text).__name__}"
+    told = parts(message)
+    if told is None:
+        return "", None, f"the reply's content is no text but a {type(message['content']).__name__}"
+    text, thought = told
     if message.get("refusal"):
         return text, None, f"refusal: {message['refusal']}"
     if choice.get("finish_reason") == "content_filter":
         return text, None, "stopped by a content filter"
     # A single token with log-probabilities is a choice: only one token was asked for, so it is not cut off.
     if choice.get("finish_reason") == "length" and len(tokens(reply) or ()) != 1:
-        return text, None, CUT_OFF
+        return text, None, IN_THOUGHT if thought and not text else CUT_OFF
+    if not text and thought and schema is not None and thought.strip().startswith("{"):
+        text = thought  # some servers take the whole reply for the thought, if the model did not think
     if not text:
-        return text, None, "empty reply"
-    if schema is None:
-        return text, None, None
+        return text, None, NO_ANSWER if thought else "empty reply"
+    return (text, None, None) if schema is None else _validated(text, schema)
+
+
+def _validated(text: str, schema: type[BaseModel]) -> tuple[str, BaseModel | None, str | None]:
+    """Return a text, its object of the schema, and why there is none (or None)."""
     try:
         return text, schema.model_validate_json(text), None
     except ValidationError as error:
+        failure = f"{INVALID}: {files.first_error(error, 'JSON')}"
+        if error.errors(include_url=False)[0]["loc"]:  # it is an object
+            return text, None, failure
+    found = objects(text)
+    if len(found) != 1:
+        return text, None, f"{INVALID}: it has {len(found)} different JSON objects" if found else failure
+    try:
+        return text, schema.model_validate_json(json.dumps(found[0])), None
+    except ValidationError as error:
         return text, None, f"{INVALID}: {files.first_error(error, 'JSON')}"
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    """Return the different JSON objects in a text that has words or a code fence around them."""
+    found: list[dict[str, Any]] = []
+    at = text.find("{")
+    for _ in range(MOST_OBJECTS):
+        if at < 0:
+            break
+        try:
+            value, at = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            at += 1
+        else:
+            if value not in found:
+                found.append(value)
+        at = text.find("{", at)
+    return found
+
+
+def parts(message: dict[str, Any]) -> tuple[str, str | None] | None:
+    """Return a message's text, and its thought or None; None if the content is no text."""
+    content = message.get("content") or ""
+    beside = message.get("reasoning_content") or message.get("reasoning")
+    thought = beside if isinstance(beside, str) else ""
+    if isinstance(content, list):
+        rows = [part if isinstance(part, dict) else {"text": part} for part in content]
+        thinks = [row for row in rows if str(row.get("type")) in ("thinking", "reasoning", "thought")]
+        thought += "".join(_text_of(row) for row in thinks)
+        content = "".join(_text_of(row) for row in rows if row not in thinks)
+    if not isinstance(content, str):
+        return None
+    if not content and thought and (closed := _CLOSES.search(thought)):  # the server has found only the beginning
+        thought, content = thought[: closed.start()], thought[closed.end() :]
+    text, before = _apart(content)
+    return text, f"{thought}{before}".strip() or None
+
+
+def _text_of(part: dict[str, Any]) -> str:
+    """Return the text in a part of a message's content."""
+    told = part.get("text") or part.get("thinking") or part.get("reasoning") or ""
+    if isinstance(told, list):
+        return "".join(_text_of(_dict(row)) for row in told)
+    return told if isinstance(told, str) else ""
+
+
+def _apart(content: str) -> tuple[str, str]:
+    """Return the answer in a content, and the thought before it; the content itself if it marks none."""
+    if content[:1] == "{":
+        return content, ""
+    if final := _FINAL.search(content):
+        return content[final.end() :].strip(), content[: final.start()]
+    opened = _OPENS.match(content)
+    closed = _CLOSES.search(content)
+    if closed:  # the opening may stand in the prompt
+        return content[closed.end() :].strip(), content[opened.end() if opened else 0 : closed.start()]
+    return ("", content[opened.end() :]) if opened else (content, "")
 
 
 def tokens(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -86,9 +174,15 @@ def likely_tokens(token: dict[str, Any]) -> list[dict[str, Any]]:
     return [t for t in texts if isinstance(t.get("logprob"), int | float) and t["logprob"] < 1]
 
 
-def refuses_logprobs(reply: dict[str, Any]) -> bool:
-    """Return whether a reply is an error because the endpoint offers no log-probabilities."""
-    return "logprob" in str(reply.get("error", "")).lower()
+def refuses(reply: dict[str, Any]) -> bool:
+    """Return whether an endpoint's answer is an error that it would repeat."""
+    return "error" in reply and not str(reply["error"]).startswith("no reply")
+
+
+def thought_of(reply: dict[str, Any]) -> str | None:
+    """Return what a model thought before or beside its answer, or None."""
+    told = parts(_dict(_first(reply.get("choices")).get("message")))
+    return told[1] if told else None
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -9,25 +9,25 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from functools import cached_property, partial
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from anyio.from_thread import start_blocking_portal
 from pydantic import BaseModel
 
 from .. import UserError
-from ..store import Store, Stored, canonical, key_of
+from ..store import canonical, key_of
+from .asked import Asked
 from .batches import Batches
-from .budget import Budget, Purse
-from .catalogue import MODELS, Price
+from .calling import Answer, Caller
+from .catalogue import MODELS
 from .choices import Row, chances
-from .connection import Connection
-from .dry import Dry
+from .dialect import kind, lesson
+from .found import Alike
 from .progress import Calls
 from .protocol import Messages
 from .repair import REASKS, again
-from .reply import CUT_OFF, INVALID, Reply, first_token, read, refuses_logprobs, tokens
+from .reply import CUT, INVALID, Reply, first_token, read, refuses, thought_of, tokens
 from .usage import Usage
 
 S = TypeVar("S")
@@ -35,40 +35,6 @@ T = TypeVar("T")
 
 _RUNNING = threading.local()  # `asked`: the models that the session of this thread, and those around it, ask
 _BULK = threading.Lock()
-
-Answer = tuple[dict[str, Any], bool, str]  # the reply, whether it took no call of its own, and its key in the store
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The model that a session asks, and the limits.
-
-    `name` is what tables show, `given` what the user gave, which differs for a model that runs here. `who` is the part
-    of the model's identity that replies are kept under, `settings` are the user's own request fields. `learned` keeps,
-    from session to session, what the endpoint turned out not to offer.
-    """
-
-    name: str
-    given: str
-    base_url: str | None
-    who: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    store: Store
-    batch: bool
-    max_in_flight: int
-    price: Price | None
-    budgets: tuple[Budget, ...]
-    learned: set[str] = field(default_factory=set)
-
-    @cached_property
-    def dry(self) -> Dry:
-        """What makes replies up, measured once on the model's replies in the store."""
-        return Dry(self.store, self.who)
-
-    def request(self, messages: Messages, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all that can change the reply, and nothing else; the user's settings are in `who` and replace ours."""
-        ours = {name: value for name, value in settings.items() if name not in self.settings and name != "words"}
-        return {"model": dict(self.who), "messages": messages, **ours}
 
 
 class Session:
@@ -86,21 +52,19 @@ class Session:
         self._store = asked.store
         self._used = used
         self._over = 0  # requests sent ahead whose batches have ended
-        self._purse = Purse(asked.budgets, asked.price)
         self._progress = Calls(step, items, used, model=asked.who, name=asked.name)
-        self._connection: Connection | Batches  # it is opened at the first call
-        if asked.batch and asked.base_url:
-            self._connection = Batches(asked.name, asked.base_url, self._store, self._away)
-        else:
-            self._connection = Connection(asked.given, asked.base_url, asked.max_in_flight)
-        self._under_way: dict[str, asyncio.Task[tuple[dict[str, Any], bool]]] = {}
+        self._caller = Caller(asked, used, self._progress, self._away)
+        self._found = asked.found
+        self._found.recall()
+        self._alone = asyncio.Lock()
+        self._alike = Alike()
 
     async def close(self) -> None:
         """Close the progress display and the connection."""
         self._progress.close()
         if self._store.scratch:
             self._store.flush()
-        await self._connection.close()
+        await self._caller.close()
 
     async def each(self, items: Iterable[S], work: Callable[[S], Awaitable[T]]) -> list[T]:
         """Do `work` on every item, up to `max_in_flight` at once, and return the results in the order of the items.
@@ -123,47 +87,101 @@ class Session:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(worker())
-        except* UserError as errors:
-            stopped = errors.exceptions[0]
+        except ExceptionGroup as errors:
+            stopped = first_of(errors)
         if stopped:
             raise stopped  # outside the group, so that a notebook shows it as the error of its cell
+        if len(done) > 1 and self._alike.n == len(done):
+            self._stop()
         return [done[index] for index in range(len(done))]
 
     async def reply(self, one: Messages, schema: type[BaseModel] | None, settings: Mapping[str, Any]) -> Reply:
         """Return the reply to one item, asked again if it does not validate; if no reply does, all count as failed."""
-        cached = True
-        invalid: dict[str, str] = {}
-        for tries in range(1 + REASKS):
-            got, known, key = await self._answer(one, settings)
-            text, value, failure = read(got, schema)
-            cached &= known
-            self._used.reasked += bool(tries) and not known
-            if not text or not failure or not failure.startswith(INVALID):
-                break
-            invalid[key] = failure
-            one = again(one, text, failure)
-        else:
-            self._store.fail(invalid)
-        self._used.failed += failure is not None
-        return Reply(text, value, failure, cached, tokens(got) if "top_logprobs" in settings else None)
+
+        async def asked() -> tuple[Reply, bool]:
+            current, cached, invalid = one, True, {}
+            for tries in range(1 + REASKS):
+                request = self._asked.request(current, settings)
+                got, known, key = await self._outcome(request, settings.get("words", {}))
+                text, value, failure = read(got, schema)
+                cached &= known
+                self._used.reasked += bool(tries) and not known
+                if not text or not failure or not failure.startswith(INVALID):
+                    break
+                invalid[key] = failure
+                current = again(current, text, failure)
+            else:
+                self._store.fail(invalid)
+            probable = tokens(got) if "top_logprobs" in settings else None
+            return Reply(text, value, failure, cached, probable, thought_of(got)), refuses(got)
+
+        reply, refused = await self._first_alone(kind(self._asked.request(one, settings)), asked)
+        self._note(reply.failure, refused)
+        return reply
 
     async def chances(self, one: Messages, options: Sequence[str], settings: Mapping[str, Any]) -> Row:
         """Return each option's mass among the likeliest first tokens, and why there is no choice (or None)."""
-        reply, _, _ = await self._outcome(one, settings)
-        text, _, failure = read(reply)
-        # A refusal has no text: it does not show that the endpoint offers no log-probabilities.
-        if refuses_logprobs(reply) or (first_token(reply) is None and (text or failure == CUT_OFF)):
-            raise UserError(
-                f"{self._asked.name} offers no log-probabilities for choices: set `samples` (several replies to each "
-                f"item) for it in params/{MODELS}, or use another model"
-            )
+
+        request = self._asked.request(one, settings)
+
+        async def asked() -> tuple[dict[str, Any], bool]:
+            reply: dict[str, Any] = {}
+            silent = self._found.silent(request)
+            if not silent:
+                reply, _, _ = await self._outcome(request, {})
+                text, _, failure = read(reply)
+                # A refusal has no text: it does not show that the endpoint offers no log-probabilities.
+                silent = self._found.silent(request) or (first_token(reply) is None and bool(text or failure in CUT))
+            if silent:
+                raise UserError(
+                    f"{self._asked.name} offers no log-probabilities for choices: set `samples` (several replies to "
+                    f"each item) for it in params/{MODELS}, or use another model"
+                )
+            return reply, refuses(reply)
+
+        reply, refused = await self._first_alone(kind(request), asked)
         mass, failure = chances(reply, options)
-        self._used.failed += failure is not None
+        self._note(failure, refused)
         return mass, failure
+
+    async def _first_alone(
+        self, asks: tuple[bool, ...], work: Callable[[], Awaitable[tuple[T, bool]]]
+    ) -> tuple[T, bool]:
+        """Do `work`, alone if no request of its kind is answered yet: what the endpoint refuses is found by one call.
+
+        Args:
+            asks: the kind of the request.
+            work: returns a result, and whether the endpoint gave an error instead of a reply; both are returned.
+        """
+        known = self._found.kinds
+        if asks in known or self._asked.batch or self._asked.base_url is None:
+            return await work()
+        async with self._alone:
+            if asks not in known:
+                result, refused = await work()
+                # An error that is not kept is no refusal, and where all are refused, `_note` stops the ask.
+                if not refused:
+                    known.add(asks)
+                return result, refused
+        return await work()
+
+    def _note(self, failure: str | None, refused: bool) -> None:
+        """Count a failed item; stop the ask if the endpoint has refused all of the first ones in the same way.
+
+        Raises:
+            UserError: it has.
+        """
+        self._used.failed += failure is not None
+        if self._asked.base_url and self._alike.note(failure if refused else None):
+            self._stop()
+
+    def _stop(self) -> NoReturn:
+        raise UserError(self._alike.said(self._progress.step, f"{self._asked.base_url} for '{self._asked.name}'"))
 
     async def send(self, requests: Iterable[dict[str, Any]]) -> None:
         """Put requests that the store lacks into batches, wait for the end of these, and count what they used."""
-        assert isinstance(self._connection, Batches)
+        batches, purse = self._caller.connection, self._caller.purse
+        assert isinstance(batches, Batches)
         sent: dict[str, float] = {}  # by key: the USD held for each request
         ends: Counter[asyncio.Task[Any]] = Counter()  # the number of requests that each task waits for
         for request in requests:
@@ -171,95 +189,47 @@ class Session:
             if key in sent or self._store.get(key):
                 continue
             self._progress.show()
-            held = await self._purse.start(request)
+            held = await purse.start(request)
             sent[key] = held
             # Booked at the most it may cost: its true cost is known only when the batch has ended.
-            self._used.booked += self._purse.settle(held, held)
-            ends[await self._connection.submit(key, request)] += 1
+            self._used.booked += purse.settle(held, held)
+            ends[await batches.submit(key, request)] += 1
         for end, n in ends.items():
             end.add_done_callback(partial(self._end, n))
         await asyncio.gather(*map(asyncio.shield, ends))
         for key, held in sent.items():
             if stored := self._store.get(key):
                 cost = self._used.count(json.loads(stored.reply), 0, self._asked.price)
-                self._used.booked += self._purse.correct(held, held if cost is None else cost)
+                self._used.booked += purse.correct(held, held if cost is None else cost)
 
-    async def _answer(self, messages: Messages, settings: Mapping[str, Any]) -> Answer:
-        """Return the same as `_outcome`; if the endpoint refuses log-probabilities, the reply comes without them."""
-        learned = self._asked.learned
-        plain = {name: value for name, value in settings.items() if name != "top_logprobs"}
-        reply, cached, key = await self._outcome(messages, plain if "no logprobs" in learned else settings)
-        if "top_logprobs" in settings and refuses_logprobs(reply):
-            learned.add("no logprobs")
-            reply, known, key = await self._outcome(messages, plain)
-            cached &= known
-        return reply, cached, key
+    async def _outcome(self, request: dict[str, Any], words: Mapping[str, int]) -> Answer:
+        """Return the reply to a request, in the dialect that the endpoint turns out to speak.
 
-    async def _outcome(self, messages: Messages, settings: Mapping[str, Any]) -> Answer:
-        """Return the reply to a request: that of a call under way, one in the store, or that of a new call."""
-        request = self._asked.request(messages, settings)
-        text = canonical(request)
-        key = key_of(text)
-        if under_way := self._under_way.get(key):
-            reply, _ = await asyncio.shield(under_way)
-            cached = True
-        elif stored := self._store.get(key):
-            reply = json.loads(stored.reply)
-            cached = True
-        elif self._store.offline:
-            raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
-        elif self._store.scratch:
-            reply, cached = self._made_up(key, request, settings.get("words", {}))
-        else:
-            reply, cached = await self._call_once(key, text, request)
-        self._used.cached += cached
-        return reply, cached, key
+        What was answered before the present dialect was found is not asked again.
 
-    def _made_up(self, key: str, request: dict[str, Any], words: Mapping[str, int]) -> tuple[dict[str, Any], bool]:
-        """Make a reply up, and return it and whether it was made up before; texts have the `words` asked for."""
-        self._progress.show()
-        reply = self._asked.dry.reply(key, request, words)
-        if not self._store.first(key):
-            return reply, True
-        self._used.count(reply, 0, self._asked.price)
-        return reply, False
-
-    async def _call_once(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        """Make a call that equal requests of this session wait for; its reply is committed when this returns.
-
-        Returns:
-            The reply, and whether another session or process that shares the store made the call.
+        Args:
+            request: in the default dialect.
+            words: how many words each text is asked for in, for a made-up reply.
         """
-        self._progress.show()
-        self._under_way[key] = asyncio.ensure_future(self._call_alone(key, text, request))
-        try:
-            return await self._under_way[key]
-        finally:
-            del self._under_way[key]
-
-    async def _call_alone(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        """Make a call, unless another session or process that shares the store makes it; returns as `_call_once`."""
-        if self._asked.batch:  # `Batches` has a lock of its own, for a file at a time
-            return await self._call(key, text, request), False
-        async with self._store.locks.alone(key):
-            if stored := self._store.get(key):
-                return json.loads(stored.reply), True
-            return await self._call(key, text, request), False
-
-    async def _call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Make a call within the budgets, and commit the reply."""
-        held = await self._purse.start(request)
-        cost = None
-        try:
-            reply, keep, retries = await self._connection.call(request)
-            if keep:
-                # A commit takes 0.04 ms. Committing in groups was tried: it synchronizes the workers, which costs a
-                # sixth of the throughput at 64 in flight.
-                self._store.put([Stored(key, text, canonical(reply), read(reply)[2])])
-            cost = self._used.count(reply, retries, self._asked.price)
-            return reply
-        finally:
-            self._used.booked += self._purse.settle(held, cost)
+        asks = kind(request)
+        for earlier in self._found.states[:-1]:
+            written = earlier.written(request)
+            key = key_of(canonical(written))
+            if (stored := self._store.get(key)) and not lesson(written, reply := json.loads(stored.reply)):
+                self._used.cached += 1
+                return reply, True, key
+        while True:
+            spoken = self._found.present
+            written = spoken.written(request)
+            reply, cached, key = await self._caller.reply(written, words)
+            self._used.cached += cached
+            # An error of a request as they were answered before is the item's own.
+            own = "error" in reply and asks in self._found.kinds and spoken == self._found.present
+            if self._asked.base_url is None or own:
+                return reply, cached, key
+            changes = lesson(written, reply)
+            if not changes or not self._found.learn(spoken, changes) or self._found.silent(request):
+                return reply, cached, key
 
     def _away(self, done: int) -> None:
         """Show how many items are done at the endpoint, including requests sent ahead that have come back."""
@@ -294,6 +264,22 @@ def in_session(asked: Asked, step: str, items: int | None, used: Usage, work: Ca
         return portal.call(work_and_close)
 
 
-def length_of(items: Iterable[Any]) -> int | None:
-    """Return the number of items, or None if they can't be counted."""
-    return len(items) if isinstance(items, Sized) else None
+def each(
+    asked: Asked, step: str, items: Iterable[S], used: Usage, work: Callable[[Session, S], Awaitable[T]]
+) -> list[T]:
+    """Do `work` on every item in a new session, and return the results in the order of the items."""
+
+    def in_it(session: Session) -> Awaitable[list[T]]:
+        return session.each(items, lambda item: work(session, item))
+
+    return in_session(asked, step, len(items) if isinstance(items, Sized) else None, used, in_it)
+
+
+def first_of(errors: BaseExceptionGroup[Any]) -> BaseException:
+    """Return the error in a group that says most: a UserError if there is one, else the first."""
+    singles = [e for error in errors.exceptions for e in ([first_of(error)] if _is_group(error) else [error])]
+    return next((error for error in singles if isinstance(error, UserError)), singles[0])
+
+
+def _is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[Any]]:
+    return isinstance(error, BaseExceptionGroup)

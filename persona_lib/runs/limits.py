@@ -12,6 +12,7 @@ EMBEDDED = (
     "a person, hardly follows an instruction, and repeats what it reads. A run with it shows that every step works on "
     "real replies, and nothing else."
 )
+DIALECT = "- The endpoint of *{name}* has to be asked in another way than OpenAI's: {what}."
 OWN_JUDGE = "- *{name}* judges what it wrote itself. Before you claim anything, name a `judge` of another family."
 
 
@@ -23,13 +24,14 @@ def limits(models: Sequence[Model], own_judge: bool = False) -> Markdown:
         own_judge: no `judge` was given, so that the writer judges its own answers.
 
     Returns:
-        A list in Markdown: the models with their addresses; for the embedded model, and for a writer that judges
-        itself, a sentence about what follows from that.
+        A list in Markdown: the models with their addresses; how an endpoint had to be asked otherwise; for the
+        embedded model, and for a writer that judges itself, a sentence about what follows from that.
     """
     different = {model.name: model for model in models}
     asked = ", ".join(f"*{name}* ({model.base_url or 'on this machine'})" for name, model in different.items())
     lines = [f"- This run asked {asked}. Its figures hold for these models and no others."]
     lines += [EMBEDDED.format(name=name) for name, model in different.items() if _is_default(model)]
+    lines += [DIALECT.format(name=name, what="; ".join(how)) for name, m in different.items() if (how := m.dialect)]
     if own_judge:
         lines.append(OWN_JUDGE.format(name=models[0].name))
     return Markdown("\n".join(lines))

@@ -53,7 +53,8 @@ def answer(body: dict) -> dict:
     if asked == "Why 1?":
         return completion("I would rather not", refusal="I would rather not")
     if asked == "Why 2?":
-        return completion('{"answer": "', finish_reason="length")
+        # As many tokens as no endpoint has for its default limit, which would be raised.
+        return completion('{"answer": "', finish_reason="length") | {"usage": {"completion_tokens": 4096}}
     if asked == "Why 4?" and len(said) == 2:
         return completion("not yet JSON")  # the second time it is
     own = zlib.crc32(json.dumps([message["content"] for message in said]).encode())

@@ -272,7 +272,7 @@ ODD = {
     "a choice of null": {"choices": [None]},
     "a message that is text": {"choices": [{"message": "hello"}]},
     "a message of null": {"choices": [{"message": None}]},
-    "content in parts": completion([{"type": "text", "text": "hello"}]),
+    "content in parts of no text": completion([{"type": "image"}, 5, None]),
     "log-probabilities of another form": {"choices": [{"message": {"content": ""}, "logprobs": {"content": ["A"]}}]},
     "first tokens as an object": likely({"A": -0.1}),
     "first tokens without log-probabilities": likely(["A"]),

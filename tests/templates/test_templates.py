@@ -24,6 +24,7 @@ def test_the_baseline_knows_no_persona_and_asks_for_none():
 
 NO_FIELDS = {
     "repair",
+    "in_words",
     "prefer",
     "whose",
     "kept",

@@ -1,0 +1,121 @@
+"""Make the calls of one ask: each request once, within the budgets, its reply kept before it is handed on."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .. import UserError
+from ..store import Stored, canonical, key_of
+from .asked import Asked
+from .batches import Batches
+from .budget import Purse
+from .connection import Connection
+from .progress import Calls
+from .reply import CUT_OFF, read
+from .usage import Usage
+
+Answer = tuple[dict[str, Any], bool, str]  # the reply, whether it took no call of its own, and its key in the store
+
+
+class Caller:
+    """Finds replies in the store, makes them up, or calls the endpoint.
+
+    Args:
+        asked: the model.
+        used: counts what the calls use.
+        progress: shows them.
+        report: called with the number of requests of batches that are done at the endpoint.
+    """
+
+    def __init__(self, asked: Asked, used: Usage, progress: Calls, report: Callable[[int], None]):
+        self._asked = asked
+        self._store = asked.store
+        self._used = used
+        self._progress = progress
+        self.purse = Purse(asked.budgets, asked.price)
+        self.connection: Connection | Batches  # it is opened at the first call
+        if asked.batch and asked.base_url:
+            self.connection = Batches(asked.name, asked.base_url, self._store, report)
+        else:
+            self.connection = Connection(asked.given, asked.base_url, asked.max_in_flight)
+        self._under_way: dict[str, asyncio.Task[tuple[dict[str, Any], bool]]] = {}
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self.connection.close()
+
+    async def reply(self, request: dict[str, Any], words: Mapping[str, int]) -> Answer:
+        """Return the reply to a request: that of a call under way, one in the store, or that of a new call."""
+        text = canonical(request)
+        key = key_of(text)
+        if under_way := self._under_way.get(key):
+            reply, _ = await asyncio.shield(under_way)
+            return reply, True, key
+        if stored := self._store.get(key):
+            return json.loads(stored.reply), True, key
+        if self._store.offline:
+            raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
+        if self._store.scratch:
+            return *self._made_up(key, request, words), key
+        return *await self._call_once(key, text, request), key
+
+    def _made_up(self, key: str, request: dict[str, Any], words: Mapping[str, int]) -> tuple[dict[str, Any], bool]:
+        """Make a reply up, and return it and whether it was made up before; texts have the `words` asked for."""
+        self._progress.show()
+        reply = self._asked.dry.reply(key, request, words)
+        if not self._store.first(key):
+            return reply, True
+        self._used.count(reply, 0, self._asked.price)
+        return reply, False
+
+    async def _call_once(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Make a call that equal requests of this session wait for; its reply is committed when this returns.
+
+        Returns:
+            The reply, and whether another session or process that shares the store made the call.
+        """
+        self._progress.show()
+        self._under_way[key] = asyncio.ensure_future(self._call_alone(key, text, request))
+        try:
+            return await self._under_way[key]
+        finally:
+            del self._under_way[key]
+
+    async def _call_alone(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Make a call, unless another session or process that shares the store makes it; returns as `_call_once`."""
+        if self._asked.batch:  # `Batches` has a lock of its own, for a file at a time
+            return await self._call(key, text, request), False
+        async with self._store.locks.alone(key):
+            if stored := self._store.get(key):
+                return json.loads(stored.reply), True
+            return await self._call(key, text, request), False
+
+    async def _call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Make a call within the budgets, and commit the reply."""
+        held = await self.purse.start(request)
+        cost = None
+        sent = True
+        try:
+            reply, keep, retries = await self.connection.call(request)
+            if keep:
+                # A commit takes 0.04 ms. Committing in groups was tried: it synchronizes the workers, which costs a
+                # sixth of the throughput at 64 in flight.
+                self._store.put([Stored(key, text, canonical(reply), _failure(request, reply))])
+            sent = keep or "APIConnectionError" not in reply["error"]
+            cost = self._used.count(reply, retries, self._asked.price)
+            return reply
+        except UserError:
+            sent = False  # nothing was answered, and nothing charged
+            raise
+        finally:
+            if sent:
+                self._used.booked += self.purse.settle(held, cost)
+            else:
+                self.purse.release(held)
+
+
+def _failure(request: Mapping[str, Any], reply: dict[str, Any]) -> str | None:
+    """Return why a reply is no answer, or None; a choice ends where its tokens do."""
+    failure = read(reply)[2]
+    return None if failure == CUT_OFF and "top_logprobs" in request and "schema" not in request else failure

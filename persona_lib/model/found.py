@@ -1,0 +1,101 @@
+"""Remember which dialect an endpoint turned out to speak, for this process and, in the store, for those after it.
+
+Requests of a new kind (see `dialect.kind`) go out one by one until one is answered, so that what an endpoint refuses
+is found by one call, not by all in flight.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..store import Store, canonical
+from .dialect import DEFAULT, Dialect, is_choice
+
+
+class Found:
+    """The dialects in which a model was asked: `states`, the present one last; `kinds` of requests are answered.
+
+    Args:
+        store: keeps what is found; `forget_failed` forgets it.
+        who: what replies of the model are kept under.
+        name: of the model, for the line that says what is found.
+    """
+
+    def __init__(self, store: Store, who: Mapping[str, Any], name: str):
+        self._store = store
+        self._who = canonical(who)
+        self._name = name
+        self.states = [DEFAULT]
+        self.kinds: set[tuple[bool, ...]] = set()
+
+    @property
+    def present(self) -> Dialect:
+        """Return the dialect to speak now."""
+        return self.states[-1]
+
+    def silent(self, request: Mapping[str, Any]) -> bool:
+        """Return whether a choice can't be made, as there are no log-probabilities."""
+        return not self.present.top_logprobs and is_choice(request)
+
+    def recall(self) -> None:
+        """Take over what an earlier session, of this process or of another, has noted in the store."""
+        noted = self._store.dialects(self._who)
+        if noted and len(kept := json.loads(noted)) >= len(self.states):
+            self.states = [DEFAULT, *(Dialect(**fields) for fields in kept)]
+
+    def learn(self, spoken: Dialect, changes: Mapping[str, Any]) -> bool:
+        """Take over what a reply taught, and return whether there is another dialect to try than the one spoken.
+
+        Args:
+            spoken: the dialect of the request.
+            changes: fields of it.
+        """
+        new = replace(self.present, **changes)
+        if new in self.states:
+            return new == self.present != spoken
+        self.states.append(new)
+        self._store.note_dialects(self._who, json.dumps([state.differs for state in self.states[1:]]))
+        added = [text for text in new.said() if text not in spoken.said()]
+        print(f"{self._name}: {'; '.join(added)}", file=sys.stderr, flush=True)
+        return True
+
+
+class Alike:
+    """Notices when an endpoint refuses the first items of a step all in the same way, so that it would the rest.
+
+    `n` items were refused alike so far, `reason` is how.
+    """
+
+    MOST = 20
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.reason = ""
+        self._over = False
+
+    def note(self, refusal: str | None) -> bool:
+        """Take the error that an item got, or None for a reply; return whether the first `MOST` got the same."""
+        if self._over:
+            return False
+        if refusal is None or (self.n and _plain(refusal) != _plain(self.reason)):
+            self._over = True
+            self.n = 0
+            return False
+        self.n += 1
+        self.reason = refusal
+        return self.n >= self.MOST
+
+    def said(self, step: str, where: str) -> str:
+        """Return in one line what was refused, and what to do."""
+        return (
+            f"the first {self.n} items of '{step}' all fail at {where}: {self.reason}; the replies so far are kept: "
+            "mend it and run again with --retry-failed"
+        )
+
+
+def _plain(error: str) -> str:
+    """Return an error without what differs from call to call: numbers and ids."""
+    return re.sub(r"[\w-]*\d[\w-]*", "", error)[:120]

@@ -1,0 +1,575 @@
+"""Dialects of the chat completions, a stand-in for each: what is asked, how often, and what becomes of the answers."""
+
+import json
+import re
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from aiohttp import web
+from endpoint import Endpoint, completion, echo, first_token, say
+from pydantic import BaseModel
+
+from persona_lib import UserError, bench, personas, prompts, runs
+from persona_lib.model import Budget, Model
+from persona_lib.model.dialect import DEFAULT, Dialect, lesson
+from persona_lib.model.endpoint import address_of, azure
+from persona_lib.model.reply import NO_ANSWER, objects, read
+from persona_lib.store import Store
+
+ITEMS = 25
+CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
+NEEDED = ITEMS * len(CONDITIONS) * 2  # an answer and a verdict each
+
+
+class Note(BaseModel):
+    answer: str
+
+
+# --- a model behind every dialect: it keeps to a schema that it is told, in response_format or in words --------------
+
+
+def fields_asked(body: dict) -> list[str] | None:
+    """The fields that a model knows it has to fill: of the schema in the request, or of the one in its messages."""
+    told = body.get("response_format", {}).get("json_schema", {}).get("schema")
+    text = "\n".join(str(message["content"]) for message in body["messages"])
+    in_words = re.search(r"JSON schema: (\{.*\})", text)
+    if told is None and in_words:
+        told = json.loads(in_words[1])
+    if told is None:
+        named = re.findall(r'"(\w+)"', text)  # our templates say their fields in words too
+        fields = ("reasoning", "summary", "answer", "critique", "grade", "verdict")
+        return [name for name in fields if name in named] or None
+    return list(told["properties"])
+
+
+def answer(body: dict) -> str:
+    """The JSON that the model writes."""
+    values = {"grade": 4, "verdict": "keep"}
+    names = fields_asked(body)
+    said = f"word for {hash(str(body['messages'])) % 10**9}"  # so that no two requests to the critic are equal
+    return json.dumps({name: values.get(name, said) for name in names}) if names else said
+
+
+def plain(body: dict):
+    return completion(answer(body))
+
+
+def refuse(said: str, status: int = 400):
+    return status, {"error": {"message": said, "type": "invalid_request_error"}}
+
+
+def kind_of(body: dict) -> str | None:
+    return body.get("response_format", {}).get("type")
+
+
+def has_system(body: dict) -> bool:
+    return any(message["role"] == "system" for message in body["messages"])
+
+
+def formats(*allowed: str, said: str, status: int = 400):
+    return lambda body: plain(body) if kind_of(body) in (None, *allowed) else refuse(said, status)
+
+
+def no_strict(said: str):
+    return lambda body: (
+        refuse(said) if "strict" in body.get("response_format", {}).get("json_schema", {}) else plain(body)
+    )
+
+
+def ignoring(wrap):
+    """An endpoint that ignores response_format and writes as `wrap` says."""
+
+    def reply(body: dict):
+        body = {name: value for name, value in body.items() if name != "response_format"}
+        return wrap(answer(body))
+
+    return reply
+
+
+def needs_max_tokens(said: str, field: str = "max_tokens"):
+    return lambda body: plain(body) if field in body else refuse(said)
+
+
+def cut_at_256(body: dict):
+    if body.get("max_tokens", 256) <= 256:
+        cut = completion(answer(body)[:20], finish_reason="length")
+        return cut | {"usage": {"prompt_tokens": 10, "completion_tokens": 256}}
+    return plain(body)
+
+
+def at_most_2048(body: dict):
+    if body.get("max_tokens", 0) > 2048:
+        return refuse("max_tokens is too large: 4096. This model supports at most 2048 completion tokens")
+    return cut_at_256(body)
+
+
+def no_system(said: str, status: int = 400):
+    return lambda body: refuse(said, status) if has_system(body) else plain(body)
+
+
+def thinks(before: str):
+    return lambda body: completion(before + answer(body))
+
+
+def beside(field: str):
+    return lambda body: completion(answer(body), **{field: 'I think {"answer": "not this"}'})
+
+
+def in_parts(body: dict):
+    text = answer(body)
+    return completion([{"type": "text", "text": text[:9]}, {"type": "text", "text": text[9:]}])
+
+
+def all_at_once(body: dict):
+    """Gemma behind a host that knows little: no system, no JSON schema, a limit of tokens required."""
+    if has_system(body):
+        return refuse("System role not supported")
+    if kind_of(body):
+        return refuse("Unsupported parameter: 'response_format' is not supported with this model.")
+    return completion("```json\n" + answer(body) + "\n```")
+
+
+DIALECTS = {
+    "OpenAI": (plain, {}),
+    "no strict": (no_strict("Unknown parameter: 'response_format.json_schema.strict'."), {"format": "schema"}),
+    "no strict, pydantic": (
+        no_strict(
+            "[{'type': 'extra_forbidden', 'loc': ('response_format', 'strict'), 'msg': 'Extra inputs not allowed'}]"
+        ),
+        {"format": "schema"},
+    ),
+    "DeepSeek": (
+        formats("json_object", said="This response_format type is unavailable now"),
+        {"format": "object", "words": True},
+    ),
+    "GLM": (
+        formats(
+            "json_object", "text", said="response_format.type: Input should be 'text' or 'json_object'", status=422
+        ),
+        {"format": "object", "words": True},
+    ),
+    "json_schema in a 500": (
+        formats("json_object", said="json_schema is not supported by this backend", status=500),
+        {"format": "object", "words": True},
+    ),
+    "OpenRouter's 404": (
+        formats(said="No endpoints found that support the requested response_format", status=404),
+        {"format": "none", "words": True},
+    ),
+    "no response_format": (
+        formats(said="Unsupported parameter: 'response_format' is not supported with this model."),
+        {"format": "none", "words": True},
+    ),
+    "no JSON at all": (
+        formats(said="invalid response_format type: structured outputs are not supported"),
+        {"format": "none", "words": True},
+    ),
+    "a schema it can't read": (
+        formats("json_object", said='Invalid JSON payload: Unknown name "additionalProperties" at the schema'),
+        {"format": "object", "words": True},
+    ),
+    "Claude, a code fence": (ignoring(lambda text: completion(f"```json\n{text}\n```")), {}),
+    "words around it": (ignoring(lambda text: completion(f"Sure! Here it is:\n{text}\nAnything else, {{name}}?")), {}),
+    "the same object twice": (ignoring(lambda text: completion(f"{text}\n\nSo: {text}")), {}),
+    "think": (thinks('<think>\nHm, {"answer": "no"}?\n</think>\n\n'), {}),
+    "think, opened in the prompt": (thinks("Hm.\n</think>\n\n"), {}),
+    "[THINK]": (thinks("[THINK]Hm.[/THINK]"), {}),
+    "gpt-oss, raw": (
+        thinks("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>"),
+        {},
+    ),
+    "reasoning_content": (beside("reasoning_content"), {}),
+    "reasoning": (beside("reasoning"), {}),
+    "max_tokens required": (needs_max_tokens("max_tokens: Field required"), {"max_tokens": 4096}),
+    "max_tokens missing": (needs_max_tokens("Missing required parameter: 'max_tokens'"), {"max_tokens": 4096}),
+    "cut at 256": (cut_at_256, {"max_tokens": 4096}),
+    "cut at 256, 2,048 at most": (at_most_2048, {"max_tokens": 2048}),
+    "Gemma": (no_system("System role not supported"), {"system": False}),
+    "Gemma at Google": (
+        no_system("Developer instruction is not enabled for models/gemma-3-27b-it"),
+        {"system": False},
+    ),
+    "a template that raises": (
+        no_system("Conversation roles must alternate user/assistant/user/assistant/...", status=500),
+        {"system": False},
+    ),
+    "content in parts": (in_parts, {}),
+    "several at once": (all_at_once, {"system": False, "format": "none", "words": True}),
+}
+
+
+@pytest.fixture(scope="module")
+def drawn() -> pd.DataFrame:
+    return bench.items(personas.sample(5), prompts.load(), n=ITEMS, seed=0)
+
+
+@pytest.mark.parametrize(("speaks", "dialect"), DIALECTS.values(), ids=DIALECTS)
+def test_every_item_is_scored_with_hardly_a_call_more_than_it_takes(speaks, dialect, drawn, tmp_path, capfd):
+    with Endpoint(speaks) as endpoint:
+        model = Model("m", endpoint.url)
+        results = bench.conditioning(drawn, [model], model, CONDITIONS)
+        assert results["score"].notna().mean() >= 0.99, results["failure"].iloc[0]
+        assert NEEDED <= len(endpoint.requests) <= 1.01 * NEEDED
+        assert model.identity.get("dialect", {}) == dialect
+        said = capfd.readouterr().err
+        assert all(text in said for text in model.dialect)
+        assert all(text in runs.limits([model]).data for text in model.dialect)
+
+        sent = len(endpoint.requests)
+        again = Model("m", endpoint.url, Store())  # as another process: it finds everything in the store
+        pd.testing.assert_frame_equal(bench.conditioning(drawn, [again], again, CONDITIONS), results)
+        assert len(endpoint.requests) == sent
+        again.ask(say('something new, in the field "answer"'), Note)
+        assert len(endpoint.requests) == sent + 1 and again.identity == model.identity
+
+
+def test_a_request_in_the_default_dialect_is_as_it_was():
+    request = {"model": {"name": "m"}, "messages": say("x")[0], "temperature": 0}
+    assert DEFAULT.written(request) is request
+    with Endpoint(plain) as endpoint:
+        Model("m", endpoint.url).ask(say("x"), Note)
+        form = endpoint.requests[0]["response_format"]
+    assert form["type"] == "json_schema" and form["json_schema"]["strict"] is True
+    assert endpoint.requests[0].keys() == {"model", "messages", "temperature", "response_format"}
+
+
+def test_what_was_answered_before_the_dialect_was_found_is_not_asked_again():
+    """Only long replies are cut: short ones keep the request that they were given to."""
+
+    def cut_if_long(body: dict):
+        return cut_at_256(body) if "long" in body["messages"][0]["content"] else plain(body)
+
+    items = say(*(f"short {n}" for n in range(10)), "long", *(f"short {n}" for n in range(10, 20)))
+    with Endpoint(cut_if_long) as endpoint:
+        first = Model("m", endpoint.url, max_in_flight=1).ask(items, Note)
+        assert not any(reply.failure for reply in first) and len(endpoint.requests) == 22
+        again = Model("m", endpoint.url).ask(items, Note)
+        assert all(reply.cached for reply in again) and len(endpoint.requests) == 22
+
+
+def test_forgetting_what_failed_forgets_the_dialect_too():
+    deepseek, _ = DIALECTS["DeepSeek"]
+    with Endpoint(deepseek) as endpoint:
+        Model("m", endpoint.url).ask(say("x"), Note)
+        Store().forget_failed()
+        endpoint.answer = plain  # it has learned JSON schemas
+        model = Model("m", endpoint.url)
+        model.ask(say("y"), Note)
+        assert kind_of(endpoint.requests[-1]) == "json_schema" and "dialect" not in model.identity
+
+
+def test_a_run_that_follows_knows_the_dialect_and_so_does_an_estimate(tmp_path, monkeypatch):
+    deepseek, _ = DIALECTS["DeepSeek"]
+    with Endpoint(deepseek) as endpoint:
+        Model("m", endpoint.url).ask(say("x"), Note)
+        monkeypatch.setenv("PERSONA_SCRATCH", str(tmp_path / "scratch.sqlite"))
+        model = Model("m", endpoint.url)
+        (reply,) = model.ask(say("x"), Note)
+        assert reply.cached and model.usage["calls"] == 0
+
+
+# --- JSON in a text --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('```\n{"answer": "a"}\n```', "a"),
+        ('{"answer": "two\nlines"}', "two\nlines"),
+        ('In TeX, \\frac{a}{b}: {"answer": "{x}"}', "{x}"),
+        ('[{"answer": "a"}]', "a"),
+        ('{"answer": "a"} or {"answer": "b"}', None),
+        ('{"answer": "a"', None),
+        ('{"reply": "a"}', None),
+        ("no JSON", None),
+        ("{" * 100_000, None),
+    ],
+)
+def test_the_one_object_in_a_text_is_taken_and_no_field_is_guessed(text, value):
+    _, read_value, failure = read(completion(text), Note)
+    assert getattr(read_value, "answer", None) == value and bool(failure) == (value is None)
+    assert len(objects(text)) < 3
+
+
+def test_two_different_objects_are_no_answer():
+    assert "it has 2 different JSON objects" in read(completion('{"answer": "a"} {"answer": "b"}'), Note)[2]
+
+
+# --- thoughts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "thought"),
+    [
+        ({"content": "<think>hm</think>\n\nyes"}, "yes", "hm"),
+        ({"content": "hm</think>yes"}, "yes", "hm"),
+        ({"content": "<thinking>hm</thinking>yes"}, "yes", "hm"),
+        ({"content": "◁think▷hm◁/think▷yes"}, "yes", "hm"),
+        ({"content": "yes", "reasoning_content": "hm"}, "yes", "hm"),
+        ({"content": None, "reasoning": "hm</think>yes"}, "yes", "hm"),
+        (
+            {"content": [{"type": "thinking", "thinking": [{"text": "hm"}]}, {"type": "text", "text": "yes"}]},
+            "yes",
+            "hm",
+        ),
+        ({"content": '{"answer": "close it by </think>"}'}, '{"answer": "close it by </think>"}', None),
+        ({"content": "yes"}, "yes", None),
+    ],
+)
+def test_thoughts_are_kept_apart(message, text, thought):
+    with Endpoint(
+        lambda body: completion("") | {"choices": [{"finish_reason": "stop", "message": message}]}
+    ) as endpoint:
+        (reply,) = Model("m", endpoint.url).ask(say("x"))
+    assert (reply.text, reply.thought, reply.failure) == (text, thought, None)
+
+
+@pytest.mark.parametrize("message", [{"content": "<think>hm"}, {"content": None, "reasoning_content": "hm"}])
+def test_a_reply_cut_off_in_its_thought_says_so_and_what_to_set(message):
+    cut = {"choices": [{"finish_reason": "length", "message": message}], "usage": {"completion_tokens": 4096}}
+    with Endpoint(lambda body: cut) as endpoint:
+        model = Model("m", endpoint.url)
+        (reply,) = model.ask(say("x"), Note)
+        assert len(endpoint.requests) == 1
+    assert reply.failure.startswith("cut off while it still thought: set a larger max_tokens") and reply.thought == "hm"
+
+
+def test_a_thought_without_an_answer_is_no_answer_and_a_reply_taken_for_a_thought_is_one():
+    assert read(completion("", reasoning_content="hm"), Note)[2] == NO_ANSWER
+    assert read(completion("", reasoning_content='{"answer": "a"}'), Note)[1] == Note(answer="a")
+
+
+# --- choices ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "top_logprobs must be between 0 and 5",
+        "Input should be less than or equal to 5: top_logprobs",
+        "Requested sample logprobs of 20, which is greater than max allowed: 5",
+        "Invalid value for 'top_logprobs': must be in [0, 5]",
+    ],
+)
+def test_fewer_log_probabilities_are_asked_for_where_there_are_fewer(said):
+    few = lambda body: refuse(said) if body["top_logprobs"] > 5 else first_token(A=0.6, B=0.3)  # noqa: E731
+    with Endpoint(few) as endpoint:
+        model = Model("m", endpoint.url)
+        assert model.choose(say(*map(str, range(30)))).shape == (30, 2) and model.usage["failed"] == 0
+        assert [r["top_logprobs"] for r in endpoint.requests] == [20] + [5] * 30
+        assert model.identity["dialect"] == {"top_logprobs": 5}
+
+
+def test_a_choice_of_at_least_16_tokens_is_read_at_its_first():
+    said = "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16, but got 1 instead."
+
+    def answer_or_refuse(body: dict):
+        if body["max_tokens"] < 16:
+            return refuse(said)
+        reply = first_token(A=0.6, B=0.3)
+        reply["choices"][0]["logprobs"]["content"] += [{"token": ".", "logprob": 0.0, "top_logprobs": []}] * 15
+        return reply
+
+    with Endpoint(answer_or_refuse) as endpoint:
+        model = Model("m", endpoint.url)
+        assert model.choose(say("x", "y"))[:, 0] == pytest.approx([2 / 3] * 2)
+        assert [r["max_tokens"] for r in endpoint.requests] == [1, 16, 16]
+        assert model.store.counts() == {"replies": 3, "failed": 1}  # the refusal alone
+
+
+@pytest.mark.parametrize(
+    "reply", [completion("A"), refuse("logprobs are not supported", 404), refuse("no top_logprobs")]
+)
+def test_without_log_probabilities_one_line_says_so_before_the_second_call(reply):
+    with Endpoint(lambda body: reply) as endpoint:
+        for _ in range(2):
+            with pytest.raises(UserError, match="offers no log-probabilities for choices: set `samples`"):
+                Model("m", endpoint.url).choose(say(*map(str, range(100))))
+        assert len(endpoint.requests) == 1
+
+
+# --- what is wrong with all items ------------------------------------------------------------------------------------
+
+
+def test_the_first_twenty_items_that_are_all_refused_alike_stop_the_ask_and_what_was_answered_is_kept():
+    numbers = iter(range(10**6))
+    with Endpoint() as endpoint:
+        Model("m", endpoint.url).ask(say("before"))
+        endpoint.answer = lambda body: refuse(f"the moon is full (request req-{next(numbers)})")
+        with pytest.raises(
+            UserError, match=r"the first 20 items of 'asking' all fail at http.*moon.* are kept"
+        ) as caught:
+            Model("m", endpoint.url).ask(say(*map(str, range(1000))))
+        assert len(endpoint.requests) <= 22 and "\n" not in str(caught.value)
+    assert Store().counts()["replies"] - Store().counts()["failed"] == 1
+
+
+def test_fewer_items_that_are_all_refused_alike_stop_the_ask_too_and_a_single_one_is_a_row():
+    with Endpoint(lambda body: refuse("the moon is full")) as endpoint:
+        with pytest.raises(UserError, match="the first 3 items of 'asking' all fail"):
+            Model("m", endpoint.url).ask(say("a", "b", "c"))
+        assert "moon" in Model("m", endpoint.url).ask(say("d"))[0].failure
+
+
+def test_items_that_fail_in_their_own_ways_are_rows():
+    with Endpoint(lambda body: completion("", refusal="no")) as endpoint:
+        replies = Model("m", endpoint.url).ask(say(*map(str, range(50))))
+    assert all(reply.failure == "refusal: no" for reply in replies)
+    with Endpoint(lambda body: echo(body) if body["messages"][0]["content"] == "7" else refuse("too long")) as endpoint:
+        assert sum(bool(r.failure) for r in Model("m", endpoint.url).ask(say(*map(str, range(50))))) == 49
+
+
+def test_messages_of_another_form_are_refused_in_one_line_before_any_call():
+    with Endpoint() as endpoint:
+        for wrong in ("text", ["a", "b"], [{"role": "user", "content": "x"}]):
+            with pytest.raises(UserError, match="instead of a list of chat messages") as caught:
+                Model("m", endpoint.url).ask(wrong)
+            with pytest.raises(UserError, match="instead of a list of chat messages"):
+                Model("m", endpoint.url).choices(wrong)
+            assert "\n" not in str(caught.value)
+        assert not endpoint.requests
+
+
+def test_an_error_of_a_generator_is_raised_as_it_is():
+    def items():
+        yield say("x")[0]
+        raise KeyError("gone")
+
+    with Endpoint() as endpoint, pytest.raises(KeyError, match="gone"):
+        Model("m", endpoint.url).ask(items())
+
+
+def test_a_connection_that_fails_uses_up_no_call_of_a_budget():
+    budget = Budget(max_calls=2)
+    for _ in range(3):
+        with pytest.raises(UserError, match="no answer from"):
+            Model("m", "http://127.0.0.1:9/v1", budget=budget).ask(say("x"))
+    assert budget.calls == 0 and budget.in_flight == 0
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("listed", "name", "sent"),
+    [
+        (("models/gemini-x", "models/gemini-x-pro"), "gemini-x", "models/gemini-x"),
+        (("gemini-x",), "models/gemini-x", "gemini-x"),
+        (("meta/llama", "mistral/small"), "llama", "meta/llama"),
+        (("models/m", "m"), "m", "m"),
+    ],
+)
+def test_the_one_listed_model_of_a_name_is_taken(listed, name, sent):
+    with Endpoint(models=listed) as endpoint:
+        model = Model(name, endpoint.url)
+        model.ask(say("x"))
+        assert endpoint.requests[0]["model"] == sent and model.name == name
+
+
+def test_a_name_that_two_listed_models_have_is_refused_with_the_list():
+    refused = pytest.raises(UserError, match="has no model 'llama'; it has a/llama, b/llama")
+    with Endpoint(models=("a/llama", "b/llama")) as endpoint, refused:
+        Model("llama", endpoint.url).ask(say("x"))
+
+
+def test_an_address_may_be_pasted_whole():
+    assert address_of("http://h/v1/chat/completions/") == address_of(" http://h/v1/ ") == "http://h/v1"
+    with Endpoint() as endpoint:
+        model = Model("m", f"{endpoint.url}/chat/completions")
+        assert model.ask(say("x"))[0].text == "x" and model.base_url == endpoint.url
+
+
+AZURE = "https://mine.openai.azure.com"
+
+
+@pytest.mark.parametrize(
+    ("given", "address", "version"),
+    [
+        (f"{AZURE}/openai/deployments/d/chat/completions?api-version=2025-01-01", "d", "2025-01-01"),
+        (f"{AZURE}/openai/deployments/d/", "d", "2024-10-21"),
+        (AZURE, "m", "2024-10-21"),
+        (f"{AZURE}/?api-version=2025-01-01", "m", "2025-01-01"),
+        (f"{AZURE}/openai/v1", None, None),
+        ("https://api.deepseek.com", None, None),
+    ],
+)
+def test_an_address_at_azure_is_one_of_a_deployment(given, address, version):
+    expected = (f"{AZURE}/openai/deployments/{address}", version) if address else None
+    assert azure(address_of(given), "m") == expected
+
+
+class Azure(Endpoint):
+    """A deployment at Azure, which knows no other address and wants its own header."""
+
+    def routes(self, app: web.Application) -> None:
+        async def chat(request: web.Request) -> web.StreamResponse:
+            self.seen = dict(request.query), request.headers.get("api-key")
+            return await self._chat(request)
+
+        app.router.add_post("/v1/openai/deployments/d/chat/completions", chat)
+
+
+def test_azure_is_asked_with_its_own_client_and_key(monkeypatch, tmp_path):
+    with Azure(plain) as endpoint:
+        url = f"{endpoint.url}/openai/deployments/d/chat/completions?api-version=2025-01-01"
+        with pytest.raises(UserError, match=r"no API key for .*: set AZURE_OPENAI_API_KEY"):
+            Model("gpt-4.1-mini", url).ask(say("x"))
+        monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-secret-1")
+        (reply,) = Model("gpt-4.1-mini", url).ask(say("x"), Note)
+        assert reply.value and endpoint.seen == ({"api-version": "2025-01-01"}, "azure-secret-1")
+        endpoint.answer = lambda body: refuse("bad key azure-secret-1")
+        assert "azure-secret" not in Model("gpt-4.1-mini", url).ask(say("y"))[0].failure
+    assert b"azure-secret" not in b"".join(p.read_bytes() for p in Path(tmp_path).iterdir() if p.is_file())
+
+
+def test_max_tokens_goes_out_by_its_new_name_where_only_that_is_known():
+    said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    with Endpoint(lambda body: refuse(said) if "max_tokens" in body else echo(body)) as endpoint:
+        model = Model("m", endpoint.url)
+        assert not any(reply.failure for reply in model.ask(say("x", "y"), max_tokens=9))
+        assert [r.get("max_completion_tokens") for r in endpoint.requests] == [None, 9, 9]
+
+
+# --- lessons ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens",
+        "The response was filtered due to the prompt triggering Azure OpenAI's content management policy",
+        "prompt too long",
+        "temperature: Only the default (1) value is supported",
+        "Unsupported parameter: 'max_tokens' is not supported with this model.",
+    ],
+)
+def test_an_error_of_another_kind_teaches_nothing(said):
+    system = {"role": "system", "content": "x"}
+    request = {"model": {}, "messages": [system], "schema": {"name": "n", "schema": {}}, "top_logprobs": 3}
+    assert lesson(request, {"error": f"BadRequestError: Error code: 400 - {said}"}) == {}
+
+
+def test_a_limit_beyond_the_context_is_halved():
+    request = {"model": {}, "messages": [], "max_tokens": 4096}
+    told = {"error": "maximum context length is 2048 tokens. You requested 4500 (404 of messages, 4096 to complete)"}
+    assert lesson(request, told) == {"max_tokens": 2048}
+    assert lesson(request | {"max_tokens": 300}, told) == {}
+
+
+def test_what_is_said_of_a_dialect_names_each_difference():
+    every = Dialect("object", True, False, 4096, 16, True, 5)
+    assert len(every.said()) == len(every.differs) - 1 == 6 and not DEFAULT.said()
+
+
+def test_two_threads_find_a_dialect_side_by_side():
+    deepseek, _ = DIALECTS["DeepSeek"]
+    with Endpoint(deepseek, delay_s=0.01) as endpoint:
+        model = Model("m", endpoint.url)
+        asks = [threading.Thread(target=model.ask, args=(say(*(f"{t} {n}" for n in range(20))), Note)) for t in "ab"]
+        for thread in asks:
+            thread.start()
+        for thread in asks:
+            thread.join(30)
+        assert len(endpoint.requests) <= 42 and model.usage["failed"] == 0
