@@ -20,4 +20,8 @@ class UserError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in a notebook in place of a traceback."""
-        return [f"UserError: {self}"]
+        return [f"{type(self).__name__}: {self}"]
+
+
+class LimitError(UserError):
+    """An endpoint's limit is reached, such as calls a day; the same command goes on later. Commands exit with 3."""
