@@ -51,7 +51,8 @@ def draw(
         use: train (people and prompts to train on), seen_test (people to test on, prompts to train on), heldout_test
             (people and prompts to test on) or all.
         seed: of the draws.
-        classifier, templates: as in `questions`.
+        classifier, templates: as in `questions`. Name the judge: experiments that share it ask the same questions,
+            whichever model answers.
 
     Returns:
         People as `people` and prompts as `questions` returns them.
@@ -61,8 +62,8 @@ def draw(
     """
     side = sides(use)[1]
     found = people(personas, n_personas, seed, use, min_age)
-    table = _screened(prompts, classifier, templates)
-    return found, _of_side(table, side, n_prompts, seed, prompts, LOWER_PROMPTS)
+    drawn = _of_side(_candidates(prompts), side, n_prompts, seed, prompts, LOWER_PROMPTS, classifier, templates)
+    return found, drawn
 
 
 def people(
@@ -211,7 +212,9 @@ def questions(
 ) -> pd.DataFrame:
     """Return the prompts of a source, each with its topic and its side of the split.
 
-    PRISM's prompts pass the paper's filters; the bank and the user's own file are taken as they are.
+    PRISM's prompts pass the paper's filters; the bank and the user's own file are taken as they are. The order in which
+    prompts are drawn is fixed before the classifier is asked, so that classifiers that mostly agree get mostly the same
+    prompts, and the classifier is asked about no more prompts than it takes to find n.
 
     Args:
         source: as in `prompts.load`.
@@ -226,9 +229,12 @@ def questions(
     Raises:
         UserError: as `prompts.load`, or a side has fewer prompts than are asked for.
     """
-    table = _screened(source, classifier, templates)
+    table = _candidates(source)
     wanted = {"train": train, "heldout": heldout}
-    drawn = [_of_side(table, side, n, seed, source, f"lower {side}_prompts") for side, n in wanted.items()]
+    drawn = [
+        _of_side(table, side, n, seed, source, f"lower {side}_prompts", classifier, templates)
+        for side, n in wanted.items()
+    ]
     return pd.concat(drawn, ignore_index=True)
 
 
@@ -244,24 +250,38 @@ def available(source: str) -> dict[str, int]:
     return {side: int((table["prompt_split"] == side).sum()) for side in ("train", "heldout")}
 
 
-def _screened(source: str, classifier: LanguageModel | None, templates: str | None) -> pd.DataFrame:
-    """Return the prompts of a source that its filters keep."""
+def _candidates(source: str) -> pd.DataFrame:
+    """Return the prompts that may be drawn, with topics; those that a classifier may sort have the column `removed`."""
     table = bank.load(source)
     if not bank.is_prism(source):
         return table[bank.COLUMNS]
-    screened = bank.screening.formal(table)
-    if classifier:
-        screened = bank.screening.value_laden(screened, classifier, templates=templates)
-    return bank.topics.assign(bank.screening.passed(screened)[bank.COLUMNS])
+    formal = bank.screening.passed(bank.screening.formal(table))
+    return bank.topics.assign(formal)[[*bank.COLUMNS, "removed"]]
 
 
-def _of_side(table: pd.DataFrame, side: str | None, n: int | None, seed: int, source: str, remedy: str) -> pd.DataFrame:
+def _of_side(
+    table: pd.DataFrame,
+    side: str | None,
+    n: int | None,
+    seed: int,
+    source: str,
+    remedy: str,
+    classifier: LanguageModel | None,
+    templates: str | None,
+) -> pd.DataFrame:
     """Draw n prompts of one side; None: of both sides, or all prompts. `remedy` ends the error."""
     if side:
         table = table[table["prompt_split"] == side].reset_index(drop=True)
-    if not n:
-        return table if n is None else table.head(0)
-    if n > len(table):
+    if n == 0:
+        return table[bank.COLUMNS].head(0)
+    kept = ""
+    if classifier and "removed" in table and len(table):
+        ordered = table if n is None else bank.sample(table, len(table), seed)
+        found = bank.screening.first_value_laden(ordered, classifier, n, templates)
+        kept = f" that {classifier.name} finds value-laden"
+    else:
+        found = table if n is None or n > len(table) else bank.sample(table, n, seed)
+    if n is not None and len(found) < n:
         which = {"train": " to train on", "heldout": " held out"}.get(side or "", "")
-        raise UserError(f"{source} has {len(table)} prompts{which}, and {n} are asked for: {remedy}")
-    return bank.sample(table, n, seed)
+        raise UserError(f"{source} has {len(found)} prompts{which}{kept}, and {n} are asked for: {remedy}")
+    return found[bank.COLUMNS]

@@ -61,7 +61,7 @@ def make(
     judge = Model(settings.judge, settings.judge_base_url, store, budget=budget) if settings.judge else writer
     dataset.build(
         people(settings),
-        questions(settings, writer),
+        questions(settings, judge),
         writer,
         folder,
         train=settings.train,

@@ -1,9 +1,11 @@
 """People and prompts of an experiment or a data set: drawn or read from files, from the sides that are asked for."""
 
 import json
+import random
 from pathlib import Path
 
 import pandas as pd
+import prism
 import pytest
 
 from persona_lib import UserError, personas, prompts
@@ -169,6 +171,46 @@ def test_a_classifier_keeps_the_value_laden_prompts_of_prism(tmp_path):
     _, asked = ingredients.draw("sample", str(path), 2, 3, classifier=Sorter())
     assert set(asked["prompt"]) <= set(texts[:32]) and set(asked["prompt_split"]) == {"heldout"}
     assert sum(ingredients.available(str(path)).values()) == 33, "at most so many, before a model is asked"
+
+
+class Opinion(Sorter):
+    """A language model that keeps a share of the prompts by their text, and counts what it is asked."""
+
+    def __init__(self, share: float, salt: str = ""):
+        self.share, self.salt, self.asked = share, salt, []
+
+    def ask(self, messages, schema, **_):
+        texts = [str(message[-1]) for message in messages]
+        self.asked += texts
+        rng = [random.Random(text + self.salt).random() for text in texts]
+        said = ["yes" if drawn < self.share else "no" for drawn in rng]
+        return [Reply(json.dumps({"verdict": v}), schema(verdict=v), failure=None, cached=False) for v in said]
+
+
+def test_prism_is_sorted_on_the_side_that_is_used_and_no_further_than_needed(tmp_path):
+    source = prism.write(tmp_path / "prism.jsonl", 1_500)
+    two_thirds = Opinion(2 / 3)
+    _, asked = ingredients.draw("sample", source, 2, 100, classifier=two_thirds)
+    assert len(asked) == 100 and set(asked["prompt_split"]) == {"heldout"}
+    assert 120 < len(two_thirds.asked) < 190 and len(set(two_thirds.asked)) == len(two_thirds.asked)
+    few = Opinion(0.1)
+    with pytest.raises(UserError, match=r"prompts held out that sorter finds value-laden, and 300 are asked for"):
+        ingredients.draw("sample", source, 2, 300, classifier=few)
+    assert len(few.asked) == ingredients.available(source)["heldout"], "each prompt of the side once, no other"
+
+
+def test_classifiers_that_mostly_agree_give_mostly_the_same_questions_in_the_same_topics(tmp_path):
+    source = prism.write(tmp_path / "prism.jsonl", 1_500)
+    drawn = [
+        ingredients.draw("sample", source, 2, 100, classifier=sorter)[1].set_index("prompt_id")
+        for sorter in (None, Opinion(0.95), Opinion(0.95, "another"))
+    ]
+    ids = [set(table.index) for table in drawn]
+    assert len(ids[1] & ids[2]) > 80 and len(ids[0] & ids[1]) > 80
+    both = list(ids[1] & ids[2])
+    assert drawn[1].loc[both, "topic"].equals(drawn[2].loc[both, "topic"]), "topics do not depend on the classifier"
+    larger = ingredients.draw("sample", source, 2, 150, classifier=Opinion(0.95))[1]
+    assert ids[1] <= set(larger["prompt_id"]), "a larger draw keeps the smaller"
 
 
 def test_ids_and_attributes_are_found_in_any_spelling(tmp_path):
