@@ -2,7 +2,8 @@
 
 Nothing in this wing asks a model or reads a file. Items share personas and prompts, so all intervals are clustered by
 both. Notebooks 03, 04, 06, 08, 09 and 10 open it: `stats.rates`, `stats.paired_differences`,
-`stats.minimum_detectable`. The functions of pass@k are in their own module: `stats.passk.curves`.
+`stats.minimum_detectable`. The functions of pass@k are in their own module: `stats.passk.curves`. `share`, `points` and `number`
+write an estimate with its interval and n as text.
 """
 
 from . import agreement, intervals, passk
@@ -11,6 +12,7 @@ from .contrasts import length_controlled, logistic
 from .intervals import ITEM, corrected, effective, paired_differences, rate, rates
 from .passk import pass_at_k
 from .power import minimum_detectable, sample_size
+from .wording import number, points, share
 
 __all__ = [
     "ITEM",
@@ -25,11 +27,14 @@ __all__ = [
     "length_controlled",
     "logistic",
     "minimum_detectable",
+    "number",
     "paired_differences",
     "pass_at_k",
     "passk",
+    "points",
     "rate",
     "rates",
     "sample_size",
+    "share",
     "spread",
 ]

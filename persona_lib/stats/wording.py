@@ -1,0 +1,54 @@
+"""Write an estimate with its 95% interval and n as text: the one form that all pages, sentences and commands share."""
+
+import numpy as np
+
+
+def share(value: float, low: float = np.nan, high: float = np.nan, n: float | None = None) -> str:
+    """Return a share as text: '58% (95% interval 28% to 83%, n = 12)'.
+
+    Args:
+        value: from 0 to 1; missing if nothing was scored.
+        low, high: ends of its interval; missing without one.
+        n: how many items it rests on; None if the sentence says so elsewhere.
+    """
+    return _written("an unknown share", [f"{x:.0%}" for x in (value, low, high)], value, low, n)
+
+
+def points(difference: float, low: float = np.nan, high: float = np.nan, n: float | None = None) -> str:
+    """Return a difference of shares in percentage points: '+25 points (95% interval −85 to +100, n = 8)'.
+
+    Args:
+        difference: from -1 to 1; missing if nothing was scored.
+        low, high, n: as in `share`.
+    """
+    middle, *ends = (signed(100 * x, 0) for x in (difference, low, high))
+    return _written("an unknown difference", [f"{middle} points", *ends], difference, low, n)
+
+
+def number(value: float, low: float = np.nan, high: float = np.nan, n: float | None = None, digits: int = 2) -> str:
+    """Return a number such as a kappa: '0.17 (95% interval −0.39 to 0.64, n = 12)'.
+
+    Args:
+        value: missing if it is not estimable.
+        low, high, n: as in `share`.
+        digits: after the point.
+    """
+    texts = [signed(x, digits).removeprefix("+") for x in (value, low, high)]
+    return _written("not estimable", texts, value, low, n)
+
+
+def signed(value: float, digits: int) -> str:
+    """Return a number with its sign, a true minus; what rounds to zero has none."""
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−") if text.strip("+-0.") else text[1:]
+
+
+def _written(unknown: str, texts: list[str], value: float, low: float, n: float | None) -> str:
+    """Return the texts of a value and of its ends as one; `unknown` if the value is missing."""
+    middle, first, last = texts
+    notes = []
+    if not np.isnan(value):
+        notes.append("no interval" if np.isnan(low) else f"95% interval {first} to {last}")
+    if n is not None:
+        notes.append(f"n = {n:,.0f}")
+    return (unknown if np.isnan(value) else middle) + (f" ({', '.join(notes)})" if notes else "")

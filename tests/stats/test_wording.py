@@ -1,0 +1,28 @@
+"""An estimate, its interval and its n have one form in text."""
+
+import numpy as np
+import pytest
+
+from persona_lib import stats
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (stats.share(7 / 12, 0.28, 0.834, 12), "58% (95% interval 28% to 83%, n = 12)"),
+        (stats.share(0.5, 0.06, 0.94), "50% (95% interval 6% to 94%)"),
+        (stats.share(0.5, n=2), "50% (no interval, n = 2)"),
+        (stats.share(np.nan, n=0), "an unknown share (n = 0)"),
+        (stats.share(np.nan), "an unknown share"),
+        (stats.share(0.123, 0.1, 0.2, 528_523), "12% (95% interval 10% to 20%, n = 528,523)"),
+        (stats.points(0.25, -0.847, 1.0, 8), "+25 points (95% interval −85 to +100, n = 8)"),
+        (stats.points(-0.001, -0.2, 0.004, 8), "0 points (95% interval −20 to 0, n = 8)"),
+        (stats.points(np.nan, n=0), "an unknown difference (n = 0)"),
+        (stats.number(0.17, -0.39, 0.64, 12), "0.17 (95% interval −0.39 to 0.64, n = 12)"),
+        (stats.number(-0.0001), "0.00 (no interval)"),
+        (stats.number(1.4, 0, 2.68, 12, digits=1), "1.4 (95% interval 0.0 to 2.7, n = 12)"),
+        (stats.number(np.nan, n=3), "not estimable (n = 3)"),
+    ],
+)
+def test_an_estimate_has_one_form(written, said):
+    assert written == said
