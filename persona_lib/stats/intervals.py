@@ -89,8 +89,9 @@ def paired_differences(
         One row per pair: `minuend`, `subtrahend`, `n` (items scored in both), `failed` (items with a row in either
         group that are not scored in both), `difference` of the means, `low`, `high`, `p` (of no difference), `p_holm`
         (corrected over all rows), `note` as in `rates`. The interval is Bonett and Price's (2012) for paired
-        proportions, at the effective sample size: it keeps a width where all items agree. `p` is where such an interval
-        would touch 0, with a variance not below that of independent items, as tests of a family need the far tail.
+        proportions, at the effective sample size: it keeps a width where all items agree. `p` is where it would touch
+        0, so the interval excludes 0 exactly where `p` is below .05. The variance is not below that of independent
+        items.
 
     Raises:
         UserError: as `rates`; an item has two rows in a group; a pair names no group.
@@ -139,13 +140,12 @@ def difference(differences: pd.Series) -> dict:
     clusters = scored.index.to_frame(index=False)
     row = {"n": len(x), "failed": len(differences) - len(x), "difference": x.mean() if len(x) else np.nan}
     spread = x.var() if len(x) else np.nan
-    worth = effective(x, clusters, spread)
+    # Tests of a family need the far tail, so no variance is below that of independent items. The interval takes the
+    # same variance: it excludes 0 where p is below .05, and nowhere else.
+    worth = effective(x, clusters, spread, floor=1.0)
     middle, error = _bonett_price(x, worth.n)
     low, high = np.clip([middle - worth.t * error, middle + worth.t * error], -1, 1)
-    # The test takes no variance below that of independent items.
-    strict = effective(x, clusters, spread, floor=1.0)
-    middle, error = _bonett_price(x, strict.n)
-    p = 2 * stats.t.sf(abs(middle) / error, strict.df)
+    p = 2 * stats.t.sf(abs(middle) / error, worth.df)
     return row | {"low": low, "high": high, "p": p, "note": worth.note}
 
 
