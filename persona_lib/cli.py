@@ -116,10 +116,12 @@ def _planned(
     preset: str, only: list[str] | None, model: str | None, base_url: str | None, p: list[str] | None
 ) -> tuple["Preset", dict[str, dict]]:
     """Return a preset, and its notebooks with the parameters that the options of a command set."""
-    from .runs import presets
+    from .runs import parameters, presets
 
     chosen = presets.load(preset)
-    given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
+    given = parameters.read(p or []) | {
+        k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None
+    }
     return chosen, presets.plan(chosen, _stems(only), given)
 
 
@@ -130,9 +132,11 @@ def _stems(only: list[str] | None) -> list[str]:
 
 def _pairs(preset: str, model: str | None, base_url: str | None, p: list[str] | None, asks: bool = True) -> "Pairs":
     """Return what the options of a command say of a preset's data set, after the check that all is there."""
-    from .runs import preflight, presets
+    from .runs import parameters, preflight, presets
 
-    given = _given(p or []) | {k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None}
+    given = parameters.read(p or []) | {
+        k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None
+    }
     settings = presets.pairs(presets.load(preset), given)
     planned = {"pairs": settings.model_dump()}
     preflight.check(planned, asks)
@@ -144,20 +148,6 @@ def _note(lines: list[str]) -> None:
     """Show what a user should know before anything is asked."""
     for line in lines:
         typer.echo(f"note: {line}", err=True)
-
-
-def _given(pairs: list[str]) -> dict[str, Any]:
-    """Read parameters from KEY=VALUE, the values as YAML; None is null, as the notebooks write it."""
-    given = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise UserError(f"-p takes KEY=VALUE, not '{pair}'")
-        try:
-            given[name.strip()] = None if value.strip() == "None" else files.yaml_value(value)
-        except UserError as error:
-            raise UserError(f"-p {pair}: {error}; texts with signs take quotes") from None
-    return given
 
 
 def _summary(manifest: dict[str, Any]) -> str:
@@ -191,11 +181,11 @@ def rehearse(
     Nothing is sent to the preset's models, and the response store stays as it is. The exit code is 1 if a notebook
     fails.
     """
-    from .runs import presets, rehearse
+    from .runs import parameters, presets, rehearse
 
     chosen = presets.load(preset)
     folder = out or files.ROOT / "outputs" / "rehearsal" / chosen.name
-    done = rehearse.rehearse(chosen, _stems(only), _given(p or []), folder, seed)
+    done = rehearse.rehearse(chosen, _stems(only), parameters.read(p or []), folder, seed)
     typer.echo(f"{rehearse.text(done.table)}\n{(folder / 'index.html').absolute()}")
     if done.failed:
         raise typer.Exit(1)

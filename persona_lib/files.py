@@ -237,11 +237,6 @@ def parse_yaml(text: str, name: str) -> Any:
         raise unreadable(name, "YAML", error) from error
 
 
-def yaml_value(text: str) -> Any:
-    """Return the value of a parameter written as YAML, such as 060 (60), 1e-3 or [a, b]; see `parse_yaml`."""
-    return parse_yaml(text, f"'{text}'")
-
-
 def unreadable(path: Path | str, form: str, error: Exception) -> UserError:
     """Return the error for a file that can't be read as what its user says it is."""
     return UserError(f"{path} can't be read as {form}: {' '.join(str(error).split())[:200]}")

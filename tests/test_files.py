@@ -158,7 +158,7 @@ def test_yaml_that_cannot_be_read_is_said_in_one_line(tmp_path):
     ],
 )
 def test_scalars_are_those_of_yaml_1_2(text, value):
-    read = files.yaml_value(text)
+    read = files.parse_yaml(text, "a value")
     assert read == value and type(read) is type(value)
 
 
@@ -167,7 +167,7 @@ def test_scalars_are_those_of_yaml_1_2(text, value):
 )
 def test_a_value_that_is_no_finite_number_or_no_yaml_is_refused_in_one_line(text):
     with pytest.raises(UserError, match="can't be read as YAML") as error:
-        files.yaml_value(text)
+        files.parse_yaml(text, "a value")
     assert "\n" not in str(error.value)
 
 

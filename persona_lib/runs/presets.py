@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from .. import UserError, files, local
 from ..model import catalogue
-from . import notebooks
+from . import notebooks, parameters
 
 # Parameters that may name a file or folder of the user's. Some may also name something of the package's, such as a
 # source: only a value that passes this test is a path.
@@ -29,8 +29,6 @@ _PATHS: dict[str, Callable[[str], bool]] = {
     "prompts": os.path.isfile,
     "recording": os.path.isfile,
 }
-# Parameters whose default has a type and that may also be None: no length asked for, no filter, all of them.
-_NULLABLE = ("critique_words", "n_controls", "n_respondents", "recording", "where", "words", "working_words")
 
 
 class Pairs(BaseModel, extra="forbid", strict=True):
@@ -52,8 +50,8 @@ class Pairs(BaseModel, extra="forbid", strict=True):
     train_prompts: int | None = Field(None, ge=1)
     heldout_prompts: int | None = Field(None, ge=1)
     words: int | None = Field(120, ge=1)
-    seed: int = 0
-    min_age: int = 18
+    seed: int = Field(0, ge=0)
+    min_age: int = Field(18, ge=0)
     dense_personas: int = Field(0, ge=0)
     dense_prompts: int = Field(0, ge=0)
     shots: int = Field(8, ge=0)
@@ -118,8 +116,8 @@ def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | No
             endpoint (`base_url`, or an embedded model) that model also judges, unless a `judge` is given.
 
     Raises:
-        UserError: the preset has no notebooks, a notebook or parameter is unknown, a value has another type than its
-            default, or an address contains a password.
+        UserError: the preset has no notebooks, a notebook or parameter is unknown, a value is not what the parameter
+            takes, or an address contains a password.
     """
     given = given or {}
     _check_notebooks(preset, only)
@@ -215,20 +213,17 @@ def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]])
         declared: each notebook's parameters with their defaults.
 
     Raises:
-        UserError: no notebook declares a parameter, or its value has another type than the default.
+        UserError: no notebook declares a parameter, or its value is not what `parameters.check` takes.
     """
     _check_addresses(values)
     for name, value in values.items():
         if name == "out":
             raise UserError("a run sets 'out' itself: choose its folder with --out")
-        defaults = {stem: parameters[name] for stem, parameters in declared.items() if name in parameters}
+        defaults = {stem: own[name] for stem, own in declared.items() if name in own}
         if not defaults:
             raise _unknown("parameter", name, set().union(*declared.values()), f" of {', '.join(declared)}")
         for stem, default in defaults.items():
-            if not _fits(value, default) and not (value is None and name in _NULLABLE):
-                wanted = type(default).__name__
-                got = type(value).__name__
-                raise UserError(f"parameter '{name}' of {stem} takes {wanted}, not {got}: {value!r}")
+            parameters.check(stem, name, value, default)
 
 
 def _check_addresses(values: Mapping[str, Any]) -> None:
@@ -242,16 +237,6 @@ def _check_addresses(values: Mapping[str, Any]) -> None:
             continue
         if any("@" in address.split("?")[0] for address in addresses):
             raise UserError(f"{name} contains a password, which the results would keep: set OPENAI_API_KEY instead")
-
-
-def _fits(value: Any, default: Any) -> bool:
-    """Return whether a value has the type of a default: None allows any value, a float also a whole number."""
-    if default is None:
-        return True
-    if isinstance(value, bool) or isinstance(default, bool):
-        return type(value) is type(default)
-    also: dict[type, tuple[type, ...]] = {float: (int, float), tuple: (tuple, list)}
-    return isinstance(value, also.get(type(default), type(default)))
 
 
 def _unknown(kind: str, name: str, names: Iterable[str], where: str = "") -> UserError:

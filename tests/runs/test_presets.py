@@ -182,7 +182,7 @@ def test_none_is_no_length_and_no_filter():
     values = presets.plan(presets.load("smoke"), ["06"], {"words": None, "critique_words": None})["06_conditioning"]
     assert values["words"] is None and values["critique_words"] is None
     assert presets.plan(presets.load("smoke"), ["00"], {"where": None})["00_explore"]["where"] is None
-    with pytest.raises(UserError, match="parameter 'n_items' of 06_conditioning takes int, not NoneType"):
+    with pytest.raises(UserError, match="parameter 'n_items' of 06_conditioning takes a whole number from 1, not null"):
         presets.plan(presets.load("smoke"), ["06"], {"n_items": None})
 
 
