@@ -57,9 +57,7 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
     single = (table["attribute"] == table["other"]) & (table["value"] == table["other value"])
     n = table[single].groupby("attribute")["n"].sum().max() if len(table) else 0
     apart = sum(_apart(cell) for cell in table.itertuples(index=False))
-    text = (
-        "Coloured: share kept, shrunk towards the overall share, and its 95% interval. White: a "
-    )
+    text = "Coloured: share kept, shrunk towards the overall share, and its 95% interval. White: a "
     text += "group too small for an interval, with its raw share and n, its answers. none: nobody is in the group "
     text += f"({empty} of {len(table)}). ?: nothing scored. Framed ({apart}): differs from everybody else after "
     return style.caption(ax, text + f"correction for all groups. Diagonal: a single attribute, n = {n:,.0f} answers.")

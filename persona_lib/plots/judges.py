@@ -62,7 +62,7 @@ def controlled(table: pd.DataFrame, title: str) -> Axes:
         table: result of `contrasts.length_controlled`.
         title: of the figure.
     """
-    labels = [f"{style.words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
+    labels = [style.label(g, f"n = {r.n:.0f}, {r.failed:.0f} unscored") for g, r in table.iterrows()]
     ax = style.rows(labels, "share of pairs in which it is preferred", tall=0.5)
     _two(ax, table, "controlled", ("raw", "at equal length"))
     ax.axvline(0.5, color="0.3", linewidth=1, zorder=1)
@@ -77,9 +77,7 @@ def corrected(table: pd.DataFrame, title: str) -> Axes:
         table: result of `calibration.corrected_rates`.
         title: of the figure.
     """
-    labels = [
-        f"{style.words(g)}  (n = {r.n:.0f}, {r.positives + r.negatives:.0f} labelled)" for g, r in table.iterrows()
-    ]
+    labels = [style.label(g, f"n = {r.n:.0f}, {r.positives + r.negatives:.0f} labelled") for g, r in table.iterrows()]
     ax = style.rows(labels, "share kept", tall=0.5)
     _two(ax, table, "corrected", ("as the judge reports it", "corrected for its errors"))
     _finish(ax, table, title)
@@ -158,7 +156,7 @@ def chances(table: pd.DataFrame, title: str) -> Axes:
         table: an index of tasks; columns `n`, `failed`, `rate`, `low`, `high` as in `intervals.rates`, and `chance`.
         title: of the figure.
     """
-    labels = [f"{style.words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
+    labels = [style.label(g, f"n = {r.n:.0f}, {r.failed:.0f} unscored") for g, r in table.iterrows()]
     ax = style.rows(labels, "share right", tall=0.4)
     rows = range(len(table))
     ax.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)

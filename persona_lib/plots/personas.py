@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from . import style
+from . import fonts, style
 
 FEWEST = 10  # people in a row of `joint`; with fewer, its shares are mostly noise
 DPI = 86  # of large figures in a notebook: their 9 pt text is still 8 pt on a page of 96 dots per inch
@@ -36,7 +36,7 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
     figure = style.page(8, height, dpi=DPI)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
     caption = f"Bar: {reference}. Point: {n:,} personas; line: 95% interval of a random sample of this size."
-    figure.text(0.02, 1 - 0.55 / height, caption, color="0.35")
+    note = figure.text(0.02, 1 - 0.55 / height, caption, color="0.35")
     for left, column in zip((0.285, 0.785), columns, strict=True):
         top = height - 1.1
         for name in column:
@@ -44,6 +44,8 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
             ax = figure.add_axes((left, (top - tall) / height, 0.205, tall / height))
             _margin(ax, panels[name], labels[name], n).set_title(name, weight="bold", x=-1.3)
             top -= heights[name]
+    if boxes := fonts.cover(figure):
+        note.set_text(f"{caption}\n{boxes}")
     return figure.axes[0]
 
 

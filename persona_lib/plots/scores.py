@@ -22,8 +22,8 @@ def rates(table: pd.DataFrame, title: str, axis: str, mark: float | None = None,
         mark: a rate to compare with, such as chance or the paper's.
         beside: another score of the same groups, drawn below each rate: the names of both scores, and its table.
     """
-    labels = [f"{style.words(g)}  (n = {r.n:.0f}, {r.failed:.0f} unscored)" for g, r in table.iterrows()]
-    labels = _with_other_n(labels, table, beside)
+    counts = [f"n = {r.n:.0f}, {r.failed:.0f} unscored" for r in table.itertuples()]
+    labels = [style.label(g, n) for g, n in zip(table.index, _with_other_n(counts, table, beside), strict=True)]
     ax = _intervals(labels, table, "rate", title, axis, beside)
     ax.set_xlim(-0.02, 1.02)
     if mark is not None:
@@ -43,11 +43,11 @@ def differences(table: pd.DataFrame, title: str, axis: str, beside: Beside | Non
         beside: as in `rates`, with the same pairs of groups.
     """
     several = "model" in table and table["model"].nunique() > 1
-    labels = []
-    for row in table.to_dict("records"):
-        name = f"{style.words(row['minuend'])} − {style.words(row['subtrahend'])}  (n = {row['n']})"
-        labels.append(f"{row['model']}: {name}" if several else name)
-    labels = _with_other_n(labels, table, beside)
+    counts = _with_other_n([f"n = {n}" for n in table["n"]], table, beside)
+    labels = [
+        style.label((f"{row['model']}: " if several else "") + f"{row['minuend']} − {row['subtrahend']}", n)
+        for row, n in zip(table.to_dict("records"), counts, strict=True)
+    ]
     bold = table["primary"].tolist() if "primary" in table else [False] * len(table)
     ax = _intervals(labels, table, "difference", title, axis, beside)
     for label, primary in zip(ax.get_yticklabels() if len(table) else [], bold, strict=True):
@@ -57,14 +57,14 @@ def differences(table: pd.DataFrame, title: str, axis: str, beside: Beside | Non
     return style.caption(ax, text + " Bold: primary contrasts." * any(bold))
 
 
-def _with_other_n(labels: list[str], table: pd.DataFrame, beside: Beside | None) -> list[str]:
-    """Return the labels of rows, with the n of the score beside where it is another."""
+def _with_other_n(counts: list[str], table: pd.DataFrame, beside: Beside | None) -> list[str]:
+    """Return the counts of rows, with the n of the score beside where it is another."""
     if beside is None:
-        return labels
+        return counts
     others = beside[2]["n"].to_numpy()
     return [
-        label if n == other else f"{label[:-1]}; {beside[1]}: n = {other:.0f})"
-        for label, n, other in zip(labels, table["n"], others, strict=True)
+        count if n == other else f"{count}; {beside[1]}: n = {other:.0f}"
+        for count, n, other in zip(counts, table["n"], others, strict=True)
     ]
 
 
@@ -95,7 +95,8 @@ def _intervals(
     labels: Sequence[str], table: pd.DataFrame, value: str, title: str, axis: str, beside: Beside | None
 ) -> Axes:
     """Draw a point and its interval per row, the first row on top, and below each one that of another score."""
-    ax = style.axes(height=1.5 + (0.36 if beside is None else 0.5) * max(len(labels), 1))
+    lines = max((label.count("\n") for label in labels), default=0)  # beyond the first
+    ax = style.axes(height=1.5 + max(0.36 if beside is None else 0.5, 0.2 + 0.16 * lines) * max(len(labels), 1))
     series = [("", table, "o", "C0", 0.0)]
     if beside is not None:
         own, other, second = beside
@@ -107,7 +108,7 @@ def _intervals(
         for row in rows[drawn[value].isna()].tolist():  # an empty row must say why
             place = ax.get_yaxis_transform()
             ax.text(0.02, row, "not estimable", transform=place, va="center", fontsize=8.5, color="0.35")
-    ax.set_yticks(range(len(labels)), [style.plain(label) for label in labels])
+    ax.set_yticks(range(len(labels)), labels)
     ax.set_ylim(max(1, len(labels)) - 0.5, -0.5)
     if beside is None:
         style.title(ax, title)

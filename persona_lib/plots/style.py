@@ -5,7 +5,7 @@ Figures have a colour-blind palette, text of 8 pt or more, and a caption with n.
 """
 
 from collections.abc import Sequence
-from textwrap import fill
+from textwrap import fill, wrap
 from typing import Any, cast
 
 import matplotlib.pyplot as plt
@@ -14,6 +14,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from . import fonts
 
 MARKS = "os^vD"  # one per series in a panel; a sixth series gets the first mark again
 
@@ -58,8 +60,13 @@ def panels(n: int, tall: float) -> list[Axes]:
 
 
 def title(ax: Axes, text: str) -> None:
-    """Write the title above the whole figure, left-aligned."""
-    ax.figure.suptitle(plain(text), x=0.01, ha="left", fontsize=11)
+    """Write the title above the whole figure, left-aligned, in as many lines as it takes."""
+    ax.figure.suptitle(_headed(ax, text), x=0.01, ha="left", fontsize=11)
+
+
+def _headed(ax: Axes, text: str) -> str:
+    """Return a title broken into the lines that the figure's width takes: 11 letters of 11 pt per inch."""
+    return plain(fill(text, int(11 * cast(Figure, ax.figure).get_figwidth())))
 
 
 def legend(ax: Axes, text: str, columns: int = 3) -> None:
@@ -68,7 +75,7 @@ def legend(ax: Axes, text: str, columns: int = 3) -> None:
     found = dict(zip(labels, handles, strict=True))
     how: dict[str, Any] = {"ncols": columns, "fontsize": 9, "handlelength": 2.6, "columnspacing": 1.4}
     how |= {"alignment": "left", "loc": "outside upper left", "frameon": False, "borderpad": 0}
-    ax.figure.legend(list(found.values()), list(map(plain, found)), title=plain(text), title_fontsize=11, **how)
+    ax.figure.legend(list(found.values()), list(map(plain, found)), title=_headed(ax, text), title_fontsize=11, **how)
 
 
 def caption(ax: Axes, text: str) -> Axes:
@@ -76,6 +83,7 @@ def caption(ax: Axes, text: str) -> Axes:
     figure = cast(Figure, ax.figure)  # we make no subfigures
     for panel in figure.axes:
         sns.despine(ax=panel, left=True)
+    text = f"{text} {fonts.cover(figure)}".strip()
     text = fill(text, int(14.5 * figure.get_figwidth()))  # 14.5 letters of 9 pt per inch
     figure.supxlabel(text, fontsize=9, color="0.35", x=0.01, ha="left")
     return ax
@@ -95,6 +103,16 @@ def blank(ax: Axes, values: pd.Series | None = None) -> None:
     if values is None or not values.notna().any():
         text = "nothing to show" if values is None else "nothing could be scored"
         ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color="0.35")
+
+
+def label(name: object, n: str, letters: int = 40) -> str:
+    """Return the label of a row: its name, in lines of so many letters at most, and n in brackets.
+
+    A long name takes lines, not the width of the panel beside it.
+    """
+    lines = wrap(words(name), letters) or [""]
+    short = len(lines) == 1 and len(lines[0]) + len(n) <= letters
+    return plain(f"{lines[0]}  ({n})" if short else "\n".join([*lines, f"({n})"]))
 
 
 def words(name: object) -> str:
