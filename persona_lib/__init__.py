@@ -25,3 +25,7 @@ class UserError(Exception):
 
 class LimitError(UserError):
     """An endpoint's limit is reached, such as calls a day; the same command goes on later. Commands exit with 3."""
+
+
+class EndpointError(UserError):
+    """No call can succeed: the address, key or model is wrong, or nothing answers there. A run ends with it."""
