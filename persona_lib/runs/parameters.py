@@ -36,10 +36,16 @@ def _between(low: float, high: float) -> Kind:
     return Kind(Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)], f"a number from {low:g} to {high:g}")
 
 
-def _one_of(names: Iterable[str], kind: Any) -> Kind:
-    return Kind(kind, f"one of {', '.join(names)}")
+def _any_of(names: Iterable[str]) -> Any:
+    literal: Any = Literal  # for mypy, which takes no names in its brackets
+    return literal[tuple(names)]
 
 
+def _one_of(names: Iterable[str]) -> Kind:
+    return Kind(_any_of(names), f"one of {', '.join(names)}")
+
+
+_attribute: Any = _any_of(NAMES)
 _Name = Annotated[str, Field(min_length=1)]
 TEXT = Kind(_Name, "a text")
 TEXT_OR_NONE = Kind(_Name | None, "a text, or null")
@@ -63,16 +69,16 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("train_prompts", "heldout_prompts"), _whole(0, "all of this side")),
     "n_subtle": _whole(1, "n_items"),
     "ks": Kind(Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)], "a list of whole numbers from 1"),
-    "left_out": Kind(list[Literal[NAMES]], "a list of the paper's attributes, such as [age, marital status]"),
+    "left_out": Kind(list[_attribute], "a list of the paper's attributes, such as [age, marital status]"),
     "forms": Kind(Annotated[list[Form], Field(min_length=1)], f"a list of {', '.join(FORMS)}"),
-    "form": _one_of(FORMS, Form),
+    "form": _one_of(FORMS),
     "profiles": Kind(
         Annotated[list[tuple[Form, Annotated[int, Field(ge=0)] | None]], Field(min_length=1)],
         "a list of pairs of a form and a seed or null, such as [[list, 1], [prose, null]]",
     ),
     "groups": Kind(dict[str, dict[str, Any]], "groups by name, such as {women: {sex: Female}, old: {age: {from: 65}}}"),
-    "use": _one_of(USES, Literal[tuple(USES)]),
-    "survey": _one_of(SURVEYS, Literal[SURVEYS]),
+    "use": _one_of(USES),
+    "survey": _one_of(SURVEYS),
     "similarity": _between(0, 1),
     "temperature": _between(0, 2),
     "false_positive": Kind(Annotated[float, Field(ge=0, lt=1)], "a number from 0 to less than 1"),
