@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
-from ..stats import intervals
+from ..stats import intervals, wording
 
 # Does reasoning or summarizing help, and does the right persona do more than another one?
 PRIMARY = (("summary", "direct"), ("chain_of_thought", "direct"), ("direct", "other_persona"))
@@ -47,18 +46,11 @@ def contrasts(results: pd.DataFrame, value: str = "score") -> pd.DataFrame:
 
 
 def said(differences: pd.DataFrame) -> str:
-    """Return rows of `contrasts` as text: each difference in percentage points, with its interval."""
+    """Return rows of `contrasts` as text: each difference in percentage points, with its interval and n."""
     if differences.empty:
         return "no primary contrast was asked for"
     told = []
     for row in differences.itertuples():
         name = f"{row.minuend} − {row.subtrahend}".replace("_", " ")
-        points = "not estimable" if np.isnan(row.difference) else f"{_points(row.difference)} points"
-        interval = "" if np.isnan(row.low) else f" (95% interval {_points(row.low)} to {_points(row.high)})"
-        told.append(f"{name} {points}{interval}")
+        told.append(f"{name} {wording.points(row.difference, row.low, row.high, row.n)}")
     return "; ".join(told)
-
-
-def _points(difference: float) -> str:
-    """Return a difference of shares in whole percentage points, with its sign."""
-    return f"{round(100 * difference):+d}".replace("-", "−").replace("+0", "0")

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from .. import UserError
+from ..stats import wording
 from ..stats.intervals import ITEM, LEVEL, check, corrected, effective, rate, variance
 
 NOBODY = "nobody in this group"
@@ -161,15 +162,16 @@ def headline(table: pd.DataFrame, overall: dict, critic: str, what: str) -> str:
     """
     if not overall["n"]:
         return f"{what}: none of {overall['failed']} answers has a verdict of {critic}."
-    kept = f"{what}: {critic} keeps {overall['rate']:.0%} of {overall['n']} answers. "
+    share = wording.share(overall["rate"], overall["low"], overall["high"], overall["n"])
+    kept = f"{what}: {critic} keeps {share} of the answers. "
     ranked = worst(table)
     if ranked.empty:
         return kept + f"None of {table['rate'].notna().sum()} groups with answers has enough people for an interval."
     row = ranked.iloc[0]
     if not row["note"].startswith((LOWER, NOT_LOWER)):
         return kept + f"No single group is the lowest: {row['note']}."
+    raw = wording.share(row["rate"], row["low"], row["high"], row["n"])
     if pd.isna(row["shrunk"]):
-        return kept + f"The lowest group is '{row.name}': {row['rate']:.0%} of n = {row['n']}; {row['note']}."
-    share = f"{row['shrunk']:.0%} (95% interval {row['shrunk_low']:.0%} to {row['shrunk_high']:.0%})"
-    raw = f"raw {row['rate']:.0%} of n = {row['n']}"
-    return kept + f"By the shrunk share, the lowest group is '{row.name}': {share}, {raw}; {row['note']}."
+        return kept + f"The lowest group is '{row.name}': {raw}; {row['note']}."
+    shrunk = wording.share(row["shrunk"], row["shrunk_low"], row["shrunk_high"], row["n"])
+    return kept + f"By the shrunk share, the lowest group is '{row.name}': {shrunk}; raw {raw}; {row['note']}."

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .. import UserError, personas
-from ..stats import agreement, intervals
+from ..stats import agreement, intervals, wording
 from .baselines import LOGIT, MAJORITY
 from .designs import OWN
 
@@ -174,20 +174,19 @@ def headline(model: str, scores: pd.DataFrame, claims: pd.DataFrame, true: pd.Da
         title: of the survey, as in `respondents.Survey`.
     """
     said = "No choice between answers for two opposite people could be scored."
-    if (model, OWN) in true.index and (own := true.loc[(model, OWN)])["n"]:
+    if (model, OWN) in true.index and true.loc[(model, OWN)]["n"]:
         said = (
             f"Between answers for two opposite people, {model} chooses the one written for the person it plays in "
-            f"{_share(own)} of {own['n']:.0f} choices (chance: 50%)."
+            f"{_share(true.loc[(model, OWN)])} of its choices (chance: 50%)."
         )
-    right, majority, reach = (scores.loc[source] for source in (model, MAJORITY, LOGIT))
+    right, majority, reach = (_share(scores.loc[source]) for source in (model, MAJORITY, LOGIT))
     return (
-        f"{said} In the place of respondents of the {title} it is right in {_share(right)} of {right['n']:.0f} "
-        f"answers (majority {majority['rate']:.0%}, logit {reach['rate']:.0%}). Of {len(claims)} claims for it, "
+        f"{said} In the place of respondents of the {title} it is right in {right} of its answers; the majority's "
+        f"answer is in {majority}, a logit in {reach}. Of {len(claims)} claims for it, "
         f"{(claims['shown'] == 'yes').sum()} are supported and {(claims['shown'] == 'no').sum()} refuted."
-    ).replace("nan%", "an unknown share")
+    )
 
 
 def _share(row: pd.Series) -> str:
-    """Return a rate and its interval as text."""
-    interval = f" [{row['low']:.0%}, {row['high']:.0%}]" if pd.notna(row["low"]) else ""
-    return f"{row['rate']:.0%}{interval}"
+    """Return a rate as text, with its interval and n."""
+    return wording.share(row["rate"], row["low"], row["high"], row["n"])

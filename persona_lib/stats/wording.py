@@ -1,6 +1,9 @@
 """Write an estimate with its 95% interval and n as text: the one form that all pages, sentences and commands share."""
 
 import numpy as np
+import pandas as pd
+
+ALPHA = 0.05  # of a test, for intervals of 95%
 
 
 def share(value: float, low: float = np.nan, high: float = np.nan, n: float | None = None) -> str:
@@ -52,3 +55,28 @@ def _written(unknown: str, texts: list[str], value: float, low: float, n: float 
     if n is not None:
         notes.append(f"n = {n:,.0f}")
     return (unknown if np.isnan(value) else middle) + (f" ({', '.join(notes)})" if notes else "")
+
+
+def extremes(shares: pd.Series) -> str:
+    """Return the lowest and the highest of several shares with their names: '33% (baseline) to 70% (summary)'."""
+    known = shares.dropna()
+    if known.empty:
+        return "unknown shares"
+    low, high = (f"{known[name]:.0%}" for name in (known.idxmin(), known.idxmax()))
+    if low == high:
+        return low if len(known) == 1 else f"{low} (all {len(known)})"
+    return f"{low} ({_name(known.idxmin())}) to {high} ({_name(known.idxmax())})"
+
+
+def clear(tests: pd.DataFrame) -> str:
+    """Return how many tests of a family are significant after Holm's correction: '2 of 8'.
+
+    Args:
+        tests: with the column `p_holm`; tests without a p-value don't count.
+    """
+    return f"{(tests['p_holm'] < ALPHA).sum()} of {tests['p_holm'].notna().sum()}"
+
+
+def _name(key: object) -> str:
+    """Return a label of a table's index as a reader writes it."""
+    return ": ".join(map(str, key if isinstance(key, tuple) else [key])).replace("_", " ")

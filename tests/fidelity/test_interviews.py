@@ -365,9 +365,10 @@ def test_the_headline_says_n_intervals_and_what_is_missing():
     claims = pd.DataFrame({"shown": ["yes", "no", "open"]})
     true = pd.DataFrame({"n": 20, "rate": 0.75, "low": 0.5, "high": 0.9}, pd.MultiIndex.from_tuples([("m", OWN)]))
     said = evaluation.headline("m", scores(0.5), claims, true, "GSS 2018")
-    assert "written for the person it plays in 75% [50%, 90%] of 20 choices (chance: 50%)" in said
-    assert "respondents of the GSS 2018 it is right in 50% [40%, 60%] of 40 answers (majority 50%, logit 50%)" in said
+    assert "the person it plays in 75% (95% interval 50% to 90%, n = 20) of its choices (chance: 50%)" in said
+    half = "50% (95% interval 40% to 60%, n = 40)"
+    assert f"of the GSS 2018 it is right in {half} of its answers; the majority's answer is in {half}, a logit" in said
     assert said.endswith("Of 3 claims for it, 1 are supported and 1 refuted.")
     said = evaluation.headline("m", scores(np.nan, 0), claims, true.assign(n=0), "GSS 2018")
     assert said.startswith("No choice between answers for two opposite people could be scored. In the place")
-    assert "an unknown share of 0 answers" in said and "nan" not in said
+    assert "an unknown share (n = 0) of its answers" in said and "nan" not in said

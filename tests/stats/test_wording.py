@@ -1,6 +1,7 @@
 """An estimate, its interval and its n have one form in text."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from persona_lib import stats
@@ -26,3 +27,23 @@ from persona_lib import stats
 )
 def test_an_estimate_has_one_form(written, said):
     assert written == said
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ({"baseline": 0.33, "chain_of_thought": 0.7, "direct": 0.4}, "33% (baseline) to 70% (chain of thought)"),
+        ({("m", "direct"): 0.1, ("n", "direct"): 0.2, ("n", "summary"): np.nan}, "10% (m: direct) to 20% (n: direct)"),
+        ({"a": 0.5, "b": 0.501}, "50% (all 2)"),
+        ({"a": 0.5, "b": np.nan}, "50%"),
+        ({"a": np.nan}, "unknown shares"),
+        ({}, "unknown shares"),
+    ],
+)
+def test_the_ends_of_several_shares_are_named(shares, said):
+    assert stats.extremes(pd.Series(shares, dtype=float)) == said
+
+
+def test_tests_without_a_p_value_are_not_counted():
+    assert stats.clear(pd.DataFrame({"p_holm": [0.01, 0.05, 0.8, np.nan]})) == "1 of 3"
+    assert stats.clear(pd.DataFrame({"p_holm": np.array([], float)})) == "0 of 0"
