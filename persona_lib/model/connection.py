@@ -1,7 +1,7 @@
 """Send calls one by one, retried if that may help, at the pace that the endpoint allows.
 
 All requests to a language model are sent from here, or in bulk from `batches`. A call ends in a reply that is worth
-keeping, in an error that is not, or, if no further call can succeed, in a UserError.
+keeping, in an error that is not, or, if no further call can succeed, in an EndpointError.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 
 import openai
 
-from .. import UserError
+from .. import EndpointError, LimitError
 from .catalogue import LEFT_OUT, MODELS
 from .dialect import lesson
 from .endpoint import FINAL, TIMEOUT_S, Endpoint, is_completion, loaded, message
@@ -55,8 +55,9 @@ class Connection(Endpoint):
         """Send a request (see `Model`) until it is answered, or until trying again makes no sense.
 
         Raises:
-            UserError: no key, endpoint unreachable, key refused, model unknown, a field of all requests refused, 20
+            EndpointError: no key, endpoint unreachable, key refused, model unknown, a field of all requests refused, 20
                 calls in a row got no reply, or all calls were refused for five minutes.
+            LimitError: the key's quota is used up.
         """
         client = await self._client()
         body = self._body(request)
@@ -68,7 +69,7 @@ class Connection(Endpoint):
             except _FATAL as error:
                 if self._teaches(request, error):
                     return Outcome({"error": message(error)}, True, errors + refusals)
-                raise UserError(f"{self.base_url or self.name} refuses '{self.name}': {message(error)}") from None
+                raise EndpointError(f"{self.base_url or self.name} refuses '{self.name}': {message(error)}") from None
             except FINAL as error:
                 if not self._answered and not self._teaches(request, error):
                     self._check_fields(error, request["model"].get("settings", {}))
@@ -116,10 +117,11 @@ class Connection(Endpoint):
         """Return whether the endpoint refused a call because there are too many; slow down if so.
 
         Raises:
-            UserError: the key's quota is used up, or all calls were refused for too long.
+            LimitError: the key's quota is used up.
+            EndpointError: all calls were refused for too long.
         """
         if getattr(error, "code", None) == "insufficient_quota":
-            raise UserError(f"{self.base_url} has no more quota for this key: {message(error)}") from None
+            raise LimitError(f"{self.base_url} has no more quota for this key: {message(error)}") from None
         if getattr(error, "status_code", None) not in (429, 503):
             return False
         self._pace.refused()
@@ -135,7 +137,7 @@ class Connection(Endpoint):
         hints |= {field: "change it in" for field, value in own.items() if value is not None}
         for field, hint in hints.items():
             if re.search(rf"\b{re.escape(field)}\b", said):
-                raise UserError(
+                raise EndpointError(
                     f"{self.base_url or self.name} refuses '{field}' for '{self.name}': {said}; {hint} its settings "
                     f"(params/{MODELS})"
                 ) from None
@@ -145,7 +147,7 @@ class Connection(Endpoint):
         now = time.monotonic()
         self._refused_since = self._refused_since or now
         if now - self._refused_since > PATIENCE_S:
-            raise UserError(
+            raise EndpointError(
                 f"{self.base_url or self.name} has refused all calls for {PATIENCE_S:.0f} s: {message(error)}; "
                 "the replies so far are kept: run it again to continue"
             ) from None
@@ -154,7 +156,7 @@ class Connection(Endpoint):
         """Return the outcome of a call that got no reply; stop the ask if there are too many of them in a row."""
         self._failures += 1
         if self._failures >= FAILURES_IN_A_ROW:
-            raise UserError(
+            raise EndpointError(
                 f"{self._failures} calls in a row got no reply, the last: {message(error)}; the replies so far are "
                 "kept: run it again to continue"
             ) from None

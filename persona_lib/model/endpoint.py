@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import openai
 
-from .. import UserError, local
+from .. import EndpointError, local
 from ..store import canonical
 from . import keys
 
@@ -52,7 +52,7 @@ class Endpoint:
         deployment = azure(self.base_url, self.name)
         key = keys.api_key(keys.AZURE if deployment else keys.NAME)
         if not key and self.base_url == OPENAI_URL:
-            raise UserError(
+            raise EndpointError(
                 f"no API key for {self.name}: set OPENAI_API_KEY or write it into .env, give a base_url, or use the "
                 "model 'local'"
             )
@@ -62,7 +62,7 @@ class Endpoint:
         if deployment:
             if not key:
                 await http_client.aclose()
-                raise UserError(f"no API key for {self.base_url}: set {keys.AZURE} or write it into .env")
+                raise EndpointError(f"no API key for {self.base_url}: set {keys.AZURE} or write it into .env")
             address, version = deployment
             return openai.AsyncAzureOpenAI(base_url=address, api_version=version, api_key=key, **common)
         address = self.base_url or self._served()
@@ -85,9 +85,9 @@ class Endpoint:
             models = client.with_options(max_retries=2, timeout=30).models
             listed = [entry.model_dump() async for entry in models.list()]
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise UserError(f"{self.base_url} refuses: {message(error)}; check OPENAI_API_KEY") from None
+            raise EndpointError(f"{self.base_url} refuses: {message(error)}; check OPENAI_API_KEY") from None
         except openai.APIConnectionError as error:
-            raise UserError(
+            raise EndpointError(
                 f"no answer from {self.base_url} ({message(error)}): is the server running, is the address right?"
             ) from None
         except openai.APIError:
@@ -98,7 +98,7 @@ class Endpoint:
             self.name = alike[0]  # Gemini lists models/NAME, others OWNER/NAME
         elif names and self.name not in names:
             known = ", ".join(sorted(names)[:10])
-            raise UserError(f"{self.base_url} has no model '{self.name}'; it has {known}")
+            raise EndpointError(f"{self.base_url} has no model '{self.name}'; it has {known}")
 
     def _body(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the body that is sent for a request: its fields by the endpoint's names."""
