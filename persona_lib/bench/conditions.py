@@ -130,8 +130,9 @@ def answered(
 
     Returns:
         One row per item, condition, model and sample: the columns of `drawn`, `condition`, `model`, `sample`,
-        `template` (hash), `working`, `answer`, `answer_failure` (why there is no answer, or missing), and the words of
-        both texts, `working_words` and `answer_words` (missing without the text).
+        `template` (hash), `thought` (what a reasoning model wrote before its answer, if it was told), `working`,
+        `answer`, `answer_failure` (why there is no answer, or missing), and the words of the last two texts,
+        `working_words` and `answer_words` (missing without the text).
 
     Raises:
         UserError: two models have the same name, there is no condition, one needs another persona and there is only
@@ -190,6 +191,7 @@ def _answer(
         "condition": condition,
         "model": writer.name,
         "template": template.sha256,
+        "thought": [reply.thought for reply in replies],
         "working": workings,
         "answer": answers,
         "answer_failure": [reply.failure for reply in replies],

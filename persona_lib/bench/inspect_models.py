@@ -8,7 +8,6 @@ optional extra `inspect`.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import openai
 import pandas as pd
 from inspect_ai.model import (
@@ -25,7 +24,7 @@ from inspect_ai.util import JSONSchema
 from pydantic import BaseModel
 
 from ..model import Choices, Messages, Reply
-from ..model.choices import chances, normalized
+from ..model.choices import chances, from_rows
 from ..model.repair import REASKS, again
 from ..model.reply import INVALID, read
 
@@ -58,9 +57,7 @@ class Known:
         self, messages: Iterable[Messages], options: Sequence[str] = ("A", "B"), step: str = "choosing"
     ) -> Choices:
         """Return the probability of each option for each message list, as `Model.choices` does."""
-        rows = [chances(self._next(one, None), options) for one in messages]
-        mass = np.array([row for row, _ in rows])
-        return Choices(np.array([normalized(row) for row in mass]), mass.sum(axis=1), [why for _, why in rows])
+        return from_rows((chances(self._next(one, None), options) for one in messages), options)
 
     def _next(self, one: Messages, schema: type[BaseModel] | None) -> dict[str, Any]:
         """Note a message list and return the next known reply."""
@@ -105,7 +102,8 @@ def raw(output: ModelOutput, as_choice: bool = False) -> dict[str, Any]:
         logprobs = choice.logprobs.model_dump()
     elif as_choice:
         logprobs = {"content": [{"top_logprobs": [{"token": text.strip(), "logprob": 0.0}]}]}
-    message = {"content": text, "refusal": text if refused else None}
+    thought = "".join(getattr(part, "reasoning", None) or "" for part in parts)
+    message = {"content": text, "refusal": text if refused else None, "reasoning": thought or None}
     finish_reason = _FINISH.get(choice.stop_reason, choice.stop_reason)
     return {"choices": [{"message": message, "finish_reason": finish_reason, "logprobs": logprobs}]}
 

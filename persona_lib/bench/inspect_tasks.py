@@ -224,11 +224,13 @@ def _answer(schemas: dict[str, type[BaseModel]]) -> Solver:
         async def solve(state: TaskState, generate: Generate) -> TaskState:
             schema = schemas[state.metadata["condition"]]
             state.messages, state.output = await ask(get_model(), state.messages, schema)
-            _, value, failure = reply.read(raw(state.output), schema)
+            got = raw(state.output)
+            _, value, failure = reply.read(got, schema)
             texts: list[Any] = list(value.model_dump().values()) if value else [None]
             said = {"working": "\n".join(texts[:-1]) or None, "answer": texts[-1]}
             counts = {f"{name}_words": float(count(text)) for name, text in said.items() if text is not None}
-            state.metadata |= without_gaps(said | counts | {FAILED: failure and f"answer: {failure}"})
+            other = {"thought": reply.thought_of(got), FAILED: failure and f"answer: {failure}"}
+            state.metadata |= without_gaps(said | counts | other)
             return state
 
         return solve

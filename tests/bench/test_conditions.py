@@ -104,6 +104,13 @@ def test_an_answer_or_a_verdict_that_fails_is_an_unscored_row_with_its_reason():
     assert stats.rates(table, by="condition")["failed"].tolist() == [8] * 4
 
 
+def test_what_a_reasoning_model_thinks_is_a_column_and_no_part_of_its_answer():
+    table, _ = run(lambda body: completion("<think>hm</think>" + answer(body)["choices"][0]["message"]["content"]))
+    assert (table["thought"] == "hm").all() and table["score"].notna().all()
+    assert table["answer"].str.startswith("answer of").all()
+    assert run(answer)[0]["thought"].isna().all()
+
+
 def test_requests_that_share_a_profile_follow_each_other():
     drawn = bench.items(people(4), questions(8), 32, seed=3)
     assert (drawn["persona_id"] != drawn["persona_id"].shift()).sum() == 4
