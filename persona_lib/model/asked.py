@@ -19,8 +19,9 @@ class Asked:
     """The model that a session asks, and the limits.
 
     `name` is what tables show, `given` what the user gave, which differs for a model that runs here. `who` is the part
-    of the model's identity that replies are kept under, `settings` are the user's own request fields. `found` is, from
-    session to session, the dialect that the endpoint turned out to speak.
+    of the model's identity that replies are kept under, `settings` are the user's own request fields. `min_mass` is the
+    least probability of the options at a token that makes a choice. `found` is, from session to session, the dialect
+    that the endpoint turned out to speak.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Asked:
     max_in_flight: int
     price: Price | None
     budgets: tuple[Budget, ...]
+    min_mass: float
 
     @cached_property
     def dry(self) -> Dry:

@@ -74,11 +74,13 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     """An entry of params/models.yaml.
 
     `settings` are request fields, sent as they are; `samples` is the number of replies sampled for a choice, None if
-    choices use log-probabilities.
+    choices use log-probabilities. `min_mass` is the least probability of the options at a token that makes a choice;
+    None means `choices.MIN_MASS`.
     """
 
     settings: dict[str, Any] = {}
     samples: int | None = Field(default=None, ge=1)
+    min_mass: float | None = Field(default=None, ge=0, le=1)
 
 
 def settings(name: str) -> Settings:

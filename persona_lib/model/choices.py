@@ -2,16 +2,43 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, create_model
 
-from .reply import Reply, first_token, likely_tokens, read
+from .reply import CUT, CUT_OFF, OPENS, Reply, likely_tokens, read, thought_of, tokens
+
+MIN_MASS = 0.5  # of the options at a token, or it makes no choice
+SAMPLES = 8  # replies behind a choice that tokens do not show
+LEAD_TOKENS = 8  # of a reply, where the first ones only lead to an option
+THOUGHT_TOKENS = 4096  # of a reply that thinks first
 
 Row = tuple[list[float], str | None]  # each option's mass, and why there is no choice (or None)
+
+# What stands around an option in a token; \u0120 and \u010a are the blank and the line end of raw tokens.
+_SIGNS = re.compile(r"^[\W_\u0120\u010a]+|[\W_\u0120\u010a]+$")
+_SPECIAL = re.compile(r"\s*(?:<\|.*\|>|</s>|<\w+>|\[/?\w+\])\s*")  # ends of a turn, marks of a thought
+_LEADS = {"the", "my", "best", "final", "correct", "answer", "option", "choice", "letter", "person", "is", "i"}
+_LEADS |= {"choose", "pick", "select", "prefer", "would", "答案", "选项", "选择", "是", "选"}
+
+
+class Seen(NamedTuple):
+    """What a reply shows of a choice.
+
+    `mass` is each option's, NaN if the reply shows no tokens. `failure` is why it is no choice, or None. `needs` is the
+    number of tokens with which the same request may show one. `silent`: the endpoint sends no log-probabilities.
+    `low`: the model has answered, but its tokens show too little of the options; samples may.
+    """
+
+    mass: list[float]
+    failure: str | None
+    needs: int | None = None
+    silent: bool = False
+    low: bool = False
 
 
 class Choices(NamedTuple):
@@ -31,30 +58,124 @@ class Choices(NamedTuple):
         return [next(filter(None, own), None) for own in by_item]
 
 
-def from_rows(rows: Iterable[Row], options: Sequence[str]) -> Choices:
-    """Return the normalized choices from each item's masses of the options."""
+def from_rows(rows: Iterable[Row | Seen], options: Sequence[str]) -> Choices:
+    """Return the normalized choices from each item's masses of the options; a row with a failure is NaN."""
     rows = list(rows)
-    mass = np.array([row for row, _ in rows], dtype=np.float64).reshape(-1, len(options))  # items x options
-    shares = np.array([normalized(row) for row in mass]).reshape(-1, len(options))  # items x options
-    return Choices(shares, mass.sum(axis=1), [failure for _, failure in rows])
+    failures = [row[1] for row in rows]
+    mass = np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, len(options))  # items x options
+    probabilities = np.array([normalized(row) for row in mass]).reshape(-1, len(options))  # items x options
+    probabilities[[failure is not None for failure in failures]] = math.nan
+    return Choices(probabilities, mass.sum(axis=1), failures)
 
 
-def masses(reply: dict[str, Any], options: Sequence[str]) -> list[float]:
-    """Return the probability of each option as the first token; 0 for one that is not among the likeliest."""
-    likely = first_token(reply) or []
-    return [sum(math.exp(t["logprob"]) for t in likely if t["token"].strip() == option) for option in options]
+def chances(reply: dict[str, Any], options: Sequence[str], min_mass: float = MIN_MASS) -> Seen:
+    """Return what a reply shows of a choice, at its first tokens or at those behind a thought.
+
+    An option's mass is the probability of its token, whatever the signs around it ("A.", "(A"). Where the options have
+    too little, their case does not count either, and what only leads to an option ("**", "Option", a line end) is
+    looked past: such tokens at a place count as if all went on as the one that the reply has there.
+
+    Args:
+        reply: as the endpoint sent it.
+        options: what the answer may be.
+        min_mass: the least sum of the options' masses that makes a choice.
+    """
+    text, _, failure = read(reply)
+    places = tokens(reply) or []
+    nothing = [math.nan] * len(options)
+    start = 0
+    if thought_of(reply) or OPENS.match("".join(_texts(places[:LEAD_TOKENS]))):
+        found = _answer(places, text)
+        if found is None:
+            why = failure or "the answer behind its thought has no log-probabilities"
+            return Seen(nothing, why, needs=None if text else THOUGHT_TOKENS, low=bool(text))
+        start = found
+    if not places or not likely_tokens(places[start]):
+        # A refusal has no text: it does not show that the endpoint offers no log-probabilities.
+        return Seen(nothing, failure, silent=bool(text or failure in CUT))
+    return _at(places[start : start + LEAD_TOKENS], options, min_mass, None if failure == CUT_OFF else failure)
 
 
-def chances(reply: dict[str, Any], options: Sequence[str]) -> Row:
-    """Return each option's `masses` and why there is no choice (or None); NaN without log-probabilities."""
-    likely = first_token(reply)
-    failure = read(reply)[2]
-    if likely is None:
-        return [math.nan] * len(options), failure
-    mass = masses(reply, options)
+def _at(places: list[dict[str, Any]], options: Sequence[str], min_mass: float, failure: str | None) -> Seen:
+    """Return what the first tokens of an answer show of a choice; `failure` is why it is no answer, or None."""
+    first = likely_tokens(places[0])
+    written: dict[str, float] = {}
+    for token in first:
+        text = _bare(token["token"])
+        written[text] = written.get(text, 0.0) + math.exp(token["logprob"])
+    mass = [written.get(option, 0.0) for option in options]
+    if sum(mass) > 0 and sum(mass) >= min_mass:
+        return Seen(mass, None)
+    plain = {_plain(option): i for i, option in enumerate(options)}
+    needs = None
+    if len(plain.keys() - {""}) == len(options):
+        mass, needs = _along(places, plain, min_mass)
+    if sum(mass) > 0 and sum(mass) >= min_mass:
+        return Seen(mass, None)
+    why = f"none of {', '.join(options)} among the {len(first)} likeliest first tokens"
     if sum(mass) > 0:
-        return mass, None
-    return mass, failure or f"none of {', '.join(options)} among the {len(likely)} likeliest first tokens"
+        why = f"the options have {sum(mass):.2g} of the probability of the first token, below min_mass {min_mass:g}"
+    return Seen(mass, failure or why, needs, low=failure is None)
+
+
+def _along(places: list[dict[str, Any]], plain: Mapping[str, int], min_mass: float) -> tuple[list[float], int | None]:
+    """Return the options' masses along the tokens that lead to one, and how many tokens might show more, or None.
+
+    Args:
+        places: the answer's tokens, with the likeliest ones at each place.
+        plain: the place of each option, by its `_plain` text.
+        min_mass: the masses' sum at which to stop.
+    """
+    mass = [0.0] * len(plain)
+    whole = 1.0  # probability of the tokens before this place
+    for place in places:
+        ways = 0.0  # probability of the tokens here that lead on
+        for token in likely_tokens(place):
+            text = _plain(token["token"])
+            if text in plain:
+                mass[plain[text]] += whole * math.exp(token["logprob"])
+            elif _leads(token["token"], text):
+                ways += math.exp(token["logprob"])
+        taken = str(place.get("token", ""))
+        text = _plain(taken)
+        if sum(mass) >= max(min_mass, 1e-9) or text in plain or not _leads(taken, text):
+            return mass, None
+        whole *= min(1.0, ways)
+    return mass, LEAD_TOKENS
+
+
+def _bare(token: str) -> str:
+    """Return a token without the signs around it, in one width; a token of signs alone without blanks."""
+    text = token if token.isascii() else unicodedata.normalize("NFKC", token)
+    return _SIGNS.sub("", text) or text.strip()
+
+
+def _plain(token: str) -> str:
+    """Return a token without the signs around it, in one width and case; nothing of a token of signs alone."""
+    bare = _bare(token)
+    return bare.casefold() if any(map(str.isalnum, bare)) else ""
+
+
+def _leads(token: str, plain: str) -> bool:
+    """Return whether a token, or its `plain` text, only leads to an option: blanks, signs, or a word such as Option."""
+    return plain in _LEADS or (not plain and not _SPECIAL.fullmatch(token))
+
+
+def _texts(places: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the tokens' texts."""
+    return [str(place.get("token", "")) for place in places]
+
+
+def _answer(places: list[dict[str, Any]], text: str) -> int | None:
+    """Return the place of the answer `text` behind a thought; None if it is not at the end of the tokens."""
+    texts = _texts(places)
+    while texts and _SPECIAL.fullmatch(texts[-1]):
+        texts.pop()
+    whole, said = "".join(texts).rstrip(), text.strip()
+    if not said or not whole.endswith(said):
+        return None
+    ends = accumulate(map(len, texts))
+    return next(i for i, end in enumerate(ends) if end > len(whole) - len(said))
 
 
 def normalized(mass: Sequence[float] | np.ndarray) -> list[float]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ..store import canonical
 from ..templates import load as load_template
+from .choices import LEAD_TOKENS, SAMPLES
 
 Format = Literal["strict", "schema", "object", "none"]
 
@@ -49,6 +50,7 @@ class Dialect:
     JSON object) or "none". `words`: the schema stands in the messages too. `system`: it takes a system message.
     `max_tokens`: what is sent where we ask for none; None sends none. `least_tokens`: the smallest that it takes.
     `renamed`: it calls that field `max_completion_tokens`. `top_logprobs`: how many it gives; 0 for none.
+    `choice_tokens`: those of a reply that show a choice. `sampled`: some choices are sampled, as no tokens show them.
     """
 
     format: Format = "strict"
@@ -58,6 +60,8 @@ class Dialect:
     least_tokens: int = 1
     renamed: bool = False
     top_logprobs: int = MOST_LOGPROBS
+    choice_tokens: int = 1
+    sampled: bool = False
 
     @property
     def differs(self) -> dict[str, Any]:
@@ -79,7 +83,8 @@ class Dialect:
         if self.max_tokens and not {"max_tokens", "max_completion_tokens"} & (new.keys() | own.keys()):
             new["max_tokens"] = self.max_tokens
         if "max_tokens" in new:
-            new["max_tokens"] = max(new["max_tokens"], self.least_tokens)
+            least = max(self.least_tokens, self.choice_tokens if is_choice(request) else 1)
+            new["max_tokens"] = max(new["max_tokens"], least)
             if self.renamed:
                 new["max_completion_tokens"] = new.pop("max_tokens")
         if "top_logprobs" in new:
@@ -104,6 +109,11 @@ class Dialect:
             told.append("it offers no log-probabilities")
         elif self.top_logprobs < MOST_LOGPROBS:
             told.append(f"it gives the {self.top_logprobs} likeliest tokens")
+        if self.choice_tokens > LEAD_TOKENS:
+            told.append("it thinks before a choice, which is read behind the thought")
+        elif self.choice_tokens > 1:
+            told.append(f"a choice is looked for in its first {self.choice_tokens} tokens")
+        told.append(self.sampled and f"where no tokens show a choice, it is the share of {SAMPLES} sampled replies")
         return [text for text in told if isinstance(text, str)]
 
 
@@ -132,7 +142,7 @@ def lesson(request: Mapping[str, Any], reply: Mapping[str, Any]) -> dict[str, An
         return _of_error(request, str(reply["error"]))
     choices = reply.get("choices")
     first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-    if first.get("finish_reason") != "length" or _limit(request):
+    if first.get("finish_reason") != "length" or most_tokens(request):
         return {}
     return {"max_tokens": MAX_TOKENS} if _tokens(reply, first) <= SMALL else {}
 
@@ -167,7 +177,7 @@ def _of_error(request: Mapping[str, Any], said: str) -> dict[str, Any]:
 
 def _of_tokens(request: Mapping[str, Any], said: str) -> dict[str, Any]:
     """Return what an error teaches about max_tokens."""
-    limit = _limit(request)
+    limit = most_tokens(request)
     if limit and "max_tokens" in request and _RENAMED.search(said):
         return {"renamed": True}
     if limit and re.search(r"context (?:length|window|size)", said, re.I):
@@ -181,7 +191,7 @@ def _of_tokens(request: Mapping[str, Any], said: str) -> dict[str, Any]:
     return {}
 
 
-def _limit(request: Mapping[str, Any]) -> int | None:
+def most_tokens(request: Mapping[str, Any]) -> int | None:
     """Return the most tokens that a request allows, or None."""
     told = {**request, **request["model"].get("settings", {})}
     return told.get("max_completion_tokens") or told.get("max_tokens")

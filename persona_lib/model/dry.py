@@ -98,7 +98,9 @@ class Dry:
         text = text[: len(text) // 2] if again else text
         choice: dict[str, Any] = {"finish_reason": "stop", "message": {"role": "assistant", "content": text}}
         if "top_logprobs" in request:
-            likely = [{"token": token, "logprob": -5 * chance.random()} for token in _TOKENS]
+            first = chance.uniform(0.05, 0.95)
+            shares = [0.9 * first, 0.9 * (1 - first), *[0.1 / len(_TOKENS)] * (len(_TOKENS) - 2)]  # a choice: A or B
+            likely = [{"token": t, "logprob": math.log(p)} for t, p in zip(_TOKENS, shares, strict=True)]
             choice["logprobs"] = {"content": [{"top_logprobs": likely}]}
         tokens_in = round(_sent(request) / self._scale.chars_in)
         tokens_out = max(1, round(len(text) / self._scale.chars_out))

@@ -15,11 +15,12 @@ from . import catalogue, schemas
 from .asked import Asked
 from .batches import MOST_WAITING
 from .budget import Budget, of_run
-from .choices import Choices, choice_schema, from_rows, sampled
+from .choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled
 from .endpoint import OPENAI_URL, address_of
 from .protocol import Messages, no_twins
 from .reply import Reply
-from .session import Session, each, in_session
+from .session import Session
+from .sessions import each, in_session
 from .usage import Usage, total
 
 S = TypeVar("S")
@@ -51,6 +52,8 @@ class Model:
             also set is replaced. `temperature` or `max_tokens` as None is left out, for models that refuse it.
         samples: for models without log-probabilities: the number of replies, sampled at temperature 1, behind each
             choice; None means the model's entry in params/models.yaml, or else log-probabilities.
+        min_mass: the least probability that the options of a choice must have together, from 0 to 1; None means the
+            model's entry in params/models.yaml, or else 0.5.
         max_calls: the most calls to make; None means any number. A reply from the store takes no call.
         max_cost: the most USD to spend, by params/prices.yaml; None means any amount. The most that each call in
             flight can cost is held back, so that batches may have to go out one after the other.
@@ -68,6 +71,7 @@ class Model:
         max_cost: float | None = None,
         settings: Mapping[str, Any] | None = None,
         samples: int | None = None,
+        min_mass: float | None = None,
         budget: Budget | None = None,
     ):
         self.is_local = base_url is None and local.is_embedded(name)
@@ -76,6 +80,8 @@ class Model:
         known = catalogue.settings(name)
         self.settings = catalogue.checked(known.settings if settings is None else settings)
         self.samples = known.samples if samples is None else samples
+        given = known.min_mass if min_mass is None else min_mass
+        self.min_mass = MIN_MASS if given is None else given
         self.base_url = (
             None if self.is_local else address_of(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
         )
@@ -84,7 +90,7 @@ class Model:
         self.max_in_flight = 1 if self.is_local else MOST_WAITING if batch else max_in_flight
         self._price = catalogue.FREE if self.is_local else catalogue.price(name)
         self._budgets = (of_run(), Budget(max_calls, max_cost), budget or Budget())
-        _check(name, self.samples, batch and self.is_local, self._price, self._budgets)
+        _check(name, self.samples, self.min_mass, batch and self.is_local, self._price, self._budgets)
         self._steps: dict[str, list[Usage]] = {}
 
     @property
@@ -110,7 +116,8 @@ class Model:
         """Return what a session needs. Replies of local weights are kept under their hash, wherever the file is."""
         who = {k: v for k, v in self._who.items() if v and not (self.is_local and k == "name")}
         names = (self.name, self._given, self.base_url)
-        return Asked(*names, who, self.settings, self.store, self.batch, self.max_in_flight, self._price, self._budgets)
+        limits = (self._price, self._budgets, self.min_mass)
+        return Asked(*names, who, self.settings, self.store, self.batch, self.max_in_flight, *limits)
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -192,10 +199,11 @@ class Model:
             UserError: as in `ask`, or the endpoint offers no log-probabilities and the model has no `samples`.
         """
         samples = self.samples
-        if samples is None:
-            rows = self._each(messages, lambda session, one: session.chances(one, options, _FIRST_TOKEN), step)
-            return from_rows(rows, options)
         schema = choice_schema(options)
+        if samples is None:
+            else_ = [_settings(self.is_local, schema, 1, sample=k) for k in range(SAMPLES)]
+            look = lambda session, one: session.chances(one, options, _FIRST_TOKEN, else_)  # noqa: E731
+            return from_rows(self._each(messages, look, step), options)
         asked: Iterable[tuple[Messages, int]] = ((one, k) for one in messages for k in range(samples))
         if isinstance(messages, Sized):
             asked = list(asked)  # the number of items is then known
@@ -234,15 +242,23 @@ class Model:
 
 
 def _check(
-    name: str, samples: int | None, batch_here: bool, price: catalogue.Price | None, budgets: Sequence[Budget]
+    name: str,
+    samples: int | None,
+    min_mass: float,
+    batch_here: bool,
+    price: catalogue.Price | None,
+    budgets: Sequence[Budget],
 ) -> None:
     """Check what was given for a model.
 
     Raises:
-        UserError: it has no samples, runs here and is asked for batches, or has a limit of cost and no price.
+        UserError: it has no samples or no share as its least mass, runs here and is asked for batches, or has a limit
+            of cost and no price.
     """
     if samples is not None and samples < 1:
         raise UserError(f"a choice can't be made of {samples} samples: take 1 or more")
+    if not 0 <= min_mass <= 1:
+        raise UserError(f"min_mass is a probability, not {min_mass}: take 0 to 1")
     if batch_here:
         raise UserError(f"the model '{name}' runs here, where there is no Batch API: leave out batch=True")
     if price is None and any(budget.max_cost is not None for budget in budgets):

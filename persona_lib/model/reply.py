@@ -22,7 +22,7 @@ CUT = (CUT_OFF, IN_THOUGHT, NO_ANSWER)
 
 # How models mark what they think: <think>, <thinking>, [THINK], <seed:think> ... before the answer.
 _MARK = r"(?:<|\[|\u25c1){}(?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|reflection)(?:>|\]|\u25b7)"
-_OPENS = re.compile(rf"\s*{_MARK.format('')}", re.I)
+OPENS = re.compile(rf"\s*{_MARK.format('')}", re.I)
 _CLOSES = re.compile(_MARK.format("/"), re.I)
 _FINAL = re.compile(r"<\|channel\|>final\b.*?<\|message\|>", re.S)  # what gpt-oss writes where its server leaves it
 _DECODER = json.JSONDecoder(strict=False)  # models write line breaks into texts
@@ -147,7 +147,7 @@ def _apart(content: str) -> tuple[str, str]:
         return content, ""
     if final := _FINAL.search(content):
         return content[final.end() :].strip(), content[: final.start()]
-    opened = _OPENS.match(content)
+    opened = OPENS.match(content)
     closed = _CLOSES.search(content)
     if closed:  # the opening may stand in the prompt
         return content[closed.end() :].strip(), content[opened.end() if opened else 0 : closed.start()]

@@ -5,14 +5,11 @@ A `Model` has no state of a running ask, so that several threads may ask one mod
 
 import asyncio
 import json
-import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
-from contextlib import nullcontext
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
-from anyio.from_thread import start_blocking_portal
 from pydantic import BaseModel
 
 from .. import UserError
@@ -21,20 +18,17 @@ from .asked import Asked
 from .batches import Batches
 from .calling import Answer, Caller
 from .catalogue import MODELS
-from .choices import Row, chances
-from .dialect import kind, lesson
+from .choices import Row, Seen, chances, choice_schema, sampled
+from .dialect import kind, lesson, most_tokens
 from .found import Alike
 from .progress import Calls
 from .protocol import Messages
 from .repair import REASKS, again
-from .reply import CUT, INVALID, Reply, first_token, read, refuses, thought_of, tokens
+from .reply import INVALID, Reply, read, refuses, thought_of, tokens
 from .usage import Usage
 
 S = TypeVar("S")
 T = TypeVar("T")
-
-_RUNNING = threading.local()  # `asked`: the models that the session of this thread, and those around it, ask
-_BULK = threading.Lock()
 
 
 class Session:
@@ -119,30 +113,54 @@ class Session:
         self._note(reply.failure, refused)
         return reply
 
-    async def chances(self, one: Messages, options: Sequence[str], settings: Mapping[str, Any]) -> Row:
-        """Return each option's mass among the likeliest first tokens, and why there is no choice (or None)."""
+    async def chances(
+        self,
+        one: Messages,
+        options: Sequence[str],
+        settings: Mapping[str, Any],
+        samples: Sequence[Mapping[str, Any]],
+    ) -> Row:
+        """Return each option's mass, and why there is no choice (or None).
 
+        Args:
+            one: the messages.
+            options: what the answer may be.
+            settings: of the request whose tokens show the choice.
+            samples: settings of those to `choice_schema` that are made where no tokens show it.
+        """
         request = self._asked.request(one, settings)
 
-        async def asked() -> tuple[dict[str, Any], bool]:
+        async def asked() -> tuple[Seen, bool]:
             reply: dict[str, Any] = {}
-            silent = self._found.silent(request)
-            if not silent:
-                reply, _, _ = await self._outcome(request, {})
-                text, _, failure = read(reply)
-                # A refusal has no text: it does not show that the endpoint offers no log-probabilities.
-                silent = self._found.silent(request) or (first_token(reply) is None and bool(text or failure in CUT))
-            if silent:
+            seen = Seen([], None, silent=self._found.silent(request))
+            if not seen.silent:
+                reply, _, _ = await self._outcome(request, {}, options)
+                seen = chances(reply, options, self._asked.min_mass)
+            if seen.silent or self._found.silent(request):
                 raise UserError(
                     f"{self._asked.name} offers no log-probabilities for choices: set `samples` (several replies to "
                     f"each item) for it in params/{MODELS}, or use another model"
                 )
-            return reply, refuses(reply)
+            return seen, refuses(reply)
 
-        reply, refused = await self._first_alone(kind(request), asked)
-        mass, failure = chances(reply, options)
-        self._note(failure, refused)
-        return mass, failure
+        seen, refused = await self._first_alone(kind(request), asked)
+        if seen.low:
+            return await self._sampled(one, options, samples, seen)
+        self._note(seen.failure, refused)
+        return seen.mass, seen.failure
+
+    async def _sampled(
+        self, one: Messages, options: Sequence[str], samples: Sequence[Mapping[str, Any]], seen: Seen
+    ) -> Row:
+        """Return each option's share of sampled replies, or what was `seen` without them if the first is unusable."""
+        self._found.learn(self._found.present, {"sampled": True})
+        schema = choice_schema(options)
+        replies: list[Reply] = []
+        for settings in samples:
+            replies.append(await self.reply(one, schema, settings))
+            if why := replies[0].failure:
+                return seen.mass, f"{seen.failure}; sampled instead: {why}"
+        return sampled(replies, len(replies), options)[0]
 
     async def _first_alone(
         self, asks: tuple[bool, ...], work: Callable[[], Awaitable[tuple[T, bool]]]
@@ -202,7 +220,7 @@ class Session:
                 cost = self._used.count(json.loads(stored.reply), 0, self._asked.price)
                 self._used.booked += purse.correct(held, held if cost is None else cost)
 
-    async def _outcome(self, request: dict[str, Any], words: Mapping[str, int]) -> Answer:
+    async def _outcome(self, request: dict[str, Any], words: Mapping[str, int], options: Sequence[str] = ()) -> Answer:
         """Return the reply to a request, in the dialect that the endpoint turns out to speak.
 
         What was answered before the present dialect was found is not asked again.
@@ -210,12 +228,15 @@ class Session:
         Args:
             request: in the default dialect.
             words: how many words each text is asked for in, for a made-up reply.
+            options: of a choice.
         """
         asks = kind(request)
         for earlier in self._found.states[:-1]:
             written = earlier.written(request)
             key = key_of(canonical(written))
-            if (stored := self._store.get(key)) and not lesson(written, reply := json.loads(stored.reply)):
+            if (stored := self._store.get(key)) and not self._lesson(
+                written, reply := json.loads(stored.reply), options
+            ):
                 self._used.cached += 1
                 return reply, True, key
         while True:
@@ -225,11 +246,17 @@ class Session:
             self._used.cached += cached
             # An error of a request as they were answered before is the item's own.
             own = "error" in reply and asks in self._found.kinds and spoken == self._found.present
-            if self._asked.base_url is None or own:
-                return reply, cached, key
-            changes = lesson(written, reply)
+            changes = {} if own else self._lesson(written, reply, options)
             if not changes or not self._found.learn(spoken, changes) or self._found.silent(request):
                 return reply, cached, key
+
+    def _lesson(self, written: Mapping[str, Any], reply: dict[str, Any], options: Sequence[str]) -> dict[str, Any]:
+        """Return what a reply teaches about the dialect: for a choice, also how many tokens may show it."""
+        if options and "error" not in reply:
+            needs = chances(reply, options, self._asked.min_mass).needs or 0
+            if needs > (most_tokens(written) or needs):
+                return {"choice_tokens": max(needs, self._found.present.choice_tokens)}
+        return lesson(written, reply) if self._asked.base_url else {}
 
     def _away(self, done: int) -> None:
         """Show how many items are done at the endpoint, including requests sent ahead that have come back."""
@@ -237,42 +264,6 @@ class Session:
 
     def _end(self, n: int, _task: asyncio.Task[Any]) -> None:
         self._over += n
-
-
-def in_session(asked: Asked, step: str, items: int | None, used: Usage, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Do `work` in a new `Session` and close it; see there for the parameters.
-
-    It runs in a thread with an event loop of its own, because a notebook's event loop is already running. Asks through
-    the Batch API run one after the other: each finds the replies of the one before in the store.
-
-    Raises:
-        UserError: the messages come from a generator that asks the same model, whose session would wait for itself.
-    """
-    outer = getattr(_RUNNING, "asked", ())
-    if any(one is asked or (one.batch and asked.batch) for one in outer):
-        raise UserError(f"the messages for {asked.name} come from a generator that asks it: make a list of them first")
-
-    async def work_and_close() -> T:
-        _RUNNING.asked = (*outer, asked)
-        session = Session(asked, step, items, used)
-        try:
-            return await work(session)
-        finally:
-            await session.close()
-
-    with _BULK if asked.batch else nullcontext(), start_blocking_portal() as portal:
-        return portal.call(work_and_close)
-
-
-def each(
-    asked: Asked, step: str, items: Iterable[S], used: Usage, work: Callable[[Session, S], Awaitable[T]]
-) -> list[T]:
-    """Do `work` on every item in a new session, and return the results in the order of the items."""
-
-    def in_it(session: Session) -> Awaitable[list[T]]:
-        return session.each(items, lambda item: work(session, item))
-
-    return in_session(asked, step, len(items) if isinstance(items, Sized) else None, used, in_it)
 
 
 def first_of(errors: BaseExceptionGroup[Any]) -> BaseException:
