@@ -13,6 +13,7 @@ from pydantic import create_model
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from ..model import LanguageModel
+from ..stats import points
 from ..templates import load as load_template
 from . import words
 from .bank import normal, sample
@@ -199,7 +200,7 @@ def trust(screened: pd.DataFrame, controls: pd.DataFrame) -> Trust:
     name = pd.concat([screened, controls])["classifier"].dropna().iloc[0]
     text = (
         f"{name} calls {rates[0]:.0%} of {n[0]:,} prompts value-laden, and {rates[1]:.0%} of {n[1]:,} controls: "
-        f"a difference of {100 * difference:.0f} points (95% interval {100 * low:.0f} to {100 * high:.0f}). "
+        f"a difference of {points(difference, low, high)}. "
     )
     if low > 0:
         text += "It tells questions of values from questions of fact."
