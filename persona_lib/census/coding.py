@@ -10,6 +10,7 @@ from .. import UserError
 from ..attributes import Attribute
 
 MOST = 255  # codes of one attribute
+LARGEST = 2**53  # up to it a float holds every whole number
 
 
 def encode(attribute: Attribute, values: pd.Series) -> np.ndarray:

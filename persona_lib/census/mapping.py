@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, Valida
 from .. import UserError, files
 from ..attributes import Attribute
 from . import sources
-from .coding import MOST
+from .coding import LARGEST, MOST
 from .records import WEIGHT
 from .rules import Rule, rules_for
 
@@ -106,7 +106,7 @@ class Mapping(BaseModel, extra="forbid"):
     weight: str | None = None
     order: list[Label] = []
     rules: list[WrittenRule] = []
-    separator: str = ","
+    separator: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
 
     @model_validator(mode="after")
@@ -215,30 +215,20 @@ def _read(path: Path, mapping: Mapping) -> pd.DataFrame:
         elif files.is_table(path) and files.suffix(path) != ".csv":
             parts = [files.read_table(path).reset_index()]
         else:
-            parts = [_csv(stream, wanted, mapping) for stream in sources.streams(path, mapping.encoding)]
+            form = (mapping.separator, mapping.encoding)
+            parts = [sources.cells(stream, wanted, *form) for stream in sources.streams(path, mapping.encoding)]
     if lacking := [column for column in wanted if any(column not in part for part in parts)]:
         raise UserError(
-            f"{path} lacks the columns {', '.join(lacking)} that the mapping names: correct one of the two."
+            f"{path} lacks the columns {', '.join(lacking)} that the mapping names: correct one of the two, or the "
+            "mapping's separator."
         )
     table = pd.concat(parts, ignore_index=True)[wanted]
     if table.empty:
         raise UserError(f"{path} has no rows: name a file that has people.")
+    texts = table.columns[[kind == "object" for kind in table.dtypes]]
+    if nested := [name for name in texts if table[name].map(pd.api.types.is_list_like).any()]:
+        raise UserError(f"{path} has lists in the column {nested[0]}: write one code in each cell.")
     return table
-
-
-def _csv(stream: sources.Stream, wanted: list[str], mapping: Mapping) -> pd.DataFrame:
-    """Return those of the wanted columns that a CSV file has, each cell as text."""
-    # With a byte order mark the first column would have another name.
-    encoding = "utf-8-sig" if mapping.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else mapping.encoding
-    return pd.read_csv(
-        stream,  # type: ignore[arg-type]
-        sep=mapping.separator,
-        encoding=encoding,
-        usecols=lambda name: name in wanted,
-        dtype="str",
-        keep_default_na=False,
-        na_values=[""],
-    )
 
 
 @contextmanager
@@ -270,8 +260,10 @@ def _labelled(name: str, entry: Entry, cells: pd.Series) -> pd.Series:
 
 
 def _numbers(column: str, cells: pd.Series) -> pd.Series:
-    """Return cells as Float64. Raise UserError for cells that are not numbers."""
-    values = pd.to_numeric(cells, errors="coerce").astype("Float64")
+    """Return cells as Float64. Raise UserError for cells that are no numbers, or none of this world."""
+    written = cells.astype("str") if pd.api.types.is_datetime64_any_dtype(cells) else cells
+    values = pd.to_numeric(written, errors="coerce").astype("Float64")
+    values = values.mask(values.abs() > LARGEST)
     if (unreadable := cells[values.isna() & cells.notna()]).size:
         found = ", ".join(map(str, unreadable.unique()[:9]))
         raise UserError(f"column {column} has values that are not numbers ({found}): correct the file or the mapping.")

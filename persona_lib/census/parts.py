@@ -1,7 +1,7 @@
 """Read one of the Census Bureau's microdata files: its columns under their newest names, its codes as numbers.
 
-A file may be the Bureau's own CSV, zipped or not, what another program wrote from it (codes such as 1.0, blanks as
-" "), parquet, or an extract from the Bureau's API, which has codes of its own for 'not applicable'.
+A file may be the Bureau's own CSV, zipped or not, what another program wrote from it (codes such as 1.0, gaps as " " or
+"NA", semicolons), parquet, or an extract from the Bureau's API, which has codes of its own for 'not applicable'.
 """
 
 import csv
@@ -36,8 +36,10 @@ WANTED = {*PERSON, *HOUSEHOLD, WEIGHT, FACTOR, STATE, SERIAL, "SPORDER", *RELATE
 FIRST_YEAR = 2018  # before it, occupations and industries have other codes
 FIRST_SURVEY = 2005  # a year in a file's name that is before it is something else
 LOWEST_INCOME = -19_998
-# Blank cells, also as pandas and R write them, and as blanks of up to the longest column's width.
-BLANK = ["", "NA", "NaN", "nan", "<NA>", "None", *(" " * n for n in range(1, 14))]
+# Gaps as pandas, R, SAS, SPSS, spreadsheets and databases write them, and blanks of up to the longest column's width.
+GAPS = ("", "NA", "NaN", "nan", "<NA>", "None", ".", "#NULL!", "#N/A", "N/A", "NULL", "null", r"\N")
+BLANK = [*GAPS, *(" " * n for n in range(1, 14))]
+SEPARATORS = ",;\t|"
 # ArrowInvalid and UnicodeDecodeError are ValueErrors.
 UNREADABLE = (OSError, BadZipFile, zlib.error, EOFError, ValueError)
 
@@ -66,7 +68,7 @@ def check(path: Path) -> None:
     with _readable(path), ZipFile(path) as archive:
         if damaged := archive.testzip():
             raise BadZipFile(f"{damaged} is damaged")
-        heads = [(_header(stream), bool(stream.peek(1))) for stream in sources.streams(path)]
+        heads = [(_header(stream)[0], bool(stream.peek(1))) for stream in sources.streams(path)]
     names = {_now(name) for header, _ in heads for name in header}
     if not any(rows for _, rows in heads):
         raise UserError(f"{path} has no rows.")
@@ -81,8 +83,10 @@ def _now(name: str) -> str:
     return RENAMED.get(name, name)
 
 
-def read(path: Path) -> Part:
+def read(path: Path) -> list[Part]:
     """Read one file, and take its years from the serial numbers, or else from its name.
+
+    A zip may hold files of persons and of housing units: then there are two parts.
 
     Raises:
         UserError: it is unreadable, empty, from before 2018, of IPUMS, or has a column twice with different cells.
@@ -90,9 +94,16 @@ def read(path: Path) -> Part:
     form = files.suffix(path)
     with _readable(path):
         if form == ".parquet":
-            table = _parquet(path)
+            tables = [_parquet(path)]
         else:
-            table = _named(path, files.read_table(path)) if form in (".json", ".jsonl") else _csv(path)
+            tables = [_named(path, files.read_table(path))] if form in (".json", ".jsonl") else _csv(path)
+    return [_part(path, table) for table in tables]
+
+
+def _part(path: Path, table: pd.DataFrame) -> Part:
+    """Return one kind of a file's rows, without those that are all gaps, as a spreadsheet may add them."""
+    if (blank := table.isna().all(axis=1)).any():
+        table = table[~blank].reset_index(drop=True)
     if table.empty and len(table.columns):
         raise UserError(f"{path} has no rows: name a file that has people, or leave that state out.")
     if SERIAL in table:
@@ -203,15 +214,15 @@ def _numbers(column: pd.Series) -> pd.Series:
     """Return a column as numbers if all its codes are numbers; an empty text is missing."""
     if pd.api.types.is_numeric_dtype(column):
         return column
-    texts = column.astype("str").str.strip().replace(["", *BLANK[1:6]], None)
+    texts = column.astype("str").str.strip().replace(list(GAPS), None)
     try:
         return pd.to_numeric(texts)
     except (ValueError, TypeError):  # `persons` names the invalid codes
         return texts
 
 
-def _csv(path: Path) -> pd.DataFrame:
-    """Return the wanted columns of a CSV file, or of all CSV files in a zip, read in blocks.
+def _csv(path: Path) -> list[pd.DataFrame]:
+    """Return the wanted columns of a CSV file, or of all CSV files in a zip, of each kind, read in blocks.
 
     Whole numbers are read as such. A file that has others, such as 1.0 or N, is read once more, as text.
     """
@@ -219,13 +230,14 @@ def _csv(path: Path) -> pd.DataFrame:
         tables = [_table(path, stream, pa.int32()) for stream in sources.streams(path)]
     except pa.ArrowInvalid:
         tables = [_table(path, stream, pa.string()) for stream in sources.streams(path)]
-    tables = [table for table in tables if len(table.columns)]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    tables = [table for table in tables if len(table.columns)] or [pd.DataFrame()]
+    kinds = [[table for table in tables if is_housing(table.columns) == housing] for housing in (False, True)]
+    return [pd.concat(kind, ignore_index=True) for kind in kinds if kind]
 
 
 def _table(path: Path, stream: sources.Stream, kind: pa.DataType) -> pd.DataFrame:
     """Return the wanted columns of one CSV file, its codes read as `kind`."""
-    header = _header(stream)
+    header, separator = _header(stream)
     _check_not_ipums(path, header)
     placed = {f"{place} {name}": name for place, name in enumerate(header)}  # a name may stand there twice
     wanted = [at for at, name in placed.items() if _now(name) in WANTED]
@@ -237,9 +249,8 @@ def _table(path: Path, stream: sources.Stream, kind: pa.DataType) -> pd.DataFram
     convert = pa_csv.ConvertOptions(
         include_columns=wanted, column_types=types, null_values=BLANK, strings_can_be_null=True
     )
-    blocks = pa_csv.open_csv(
-        stream, read_options=pa_csv.ReadOptions(column_names=list(placed)), convert_options=convert
-    )
+    reading, parsing = pa_csv.ReadOptions(column_names=list(placed)), pa_csv.ParseOptions(delimiter=separator)
+    blocks = pa_csv.open_csv(stream, reading, parsing, convert)
     kinds = {pa.int32(): pd.Int32Dtype()}
     table = pa.Table.from_batches(blocks, blocks.schema).to_pandas(
         types_mapper=kinds.get, split_blocks=True, self_destruct=True
@@ -247,6 +258,8 @@ def _table(path: Path, stream: sources.Stream, kind: pa.DataType) -> pd.DataFram
     return _named(path, table.set_axis(names, axis=1))
 
 
-def _header(stream: sources.Stream) -> list[str]:
-    """Read the first line: the names of the columns."""
-    return next(csv.reader(io.StringIO(stream.readline().decode("utf-8-sig"))), [])
+def _header(stream: sources.Stream) -> tuple[list[str], str]:
+    """Read the first line; return the names of the columns and the sign between them."""
+    line = stream.readline().decode("utf-8-sig")
+    separator = max(SEPARATORS, key=line.count)
+    return next(csv.reader(io.StringIO(line), delimiter=separator), []), separator

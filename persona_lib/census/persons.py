@@ -11,6 +11,7 @@ from .. import UserError
 from ..attributes import BY_NAME, CENSUS, OLDEST, Attribute
 from . import mapping as mappings
 from . import pums
+from .coding import LARGEST
 from .mapping import Mapping
 from .records import WEIGHT
 
@@ -83,9 +84,10 @@ def _states(cells: pd.Series) -> pd.Series:
 def _labelled(attribute: Attribute, cells: pd.Series) -> pd.Series:
     """Return one PUMS column as numbers or as a categorical of the attribute's labels."""
     numbers = pd.to_numeric(cells, errors="coerce").astype("Float64")
+    numbers = numbers.mask((numbers.abs() > LARGEST).fillna(False))
     numbers = numbers.round() if attribute.name == "income" else numbers.mask((numbers % 1 != 0).fillna(False))
     values = numbers.astype("Int64")
-    known = values.notna() | cells.isna()
+    known = values.notna() | (cells.isna() if attribute.universe != "everyone" else False)
     if attribute.name == "age":
         known = values.between(0, OLDEST).fillna(False)
     elif attribute.grouped:
@@ -93,7 +95,7 @@ def _labelled(attribute: Attribute, cells: pd.Series) -> pd.Series:
     elif attribute.kind == "categorical":
         known &= values.isin(list(attribute.codes)) | values.isna()
     if not known.all():
-        found = ", ".join(sorted(map(str, cells[~known].unique()))[:9])
+        found = ", ".join(sorted("a gap" if pd.isna(cell) else str(cell) for cell in cells[~known].unique())[:9])
         raise UserError(
             f"PUMS column {attribute.pums} has codes that the dictionary lacks ({found}): correct the file."
         )

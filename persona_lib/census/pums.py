@@ -33,7 +33,7 @@ def read(paths: Sequence[Path]) -> pd.DataFrame:
     Raises:
         UserError: files are unreadable, do not belong together, are empty, or lack columns.
     """
-    parts = [read_part(path) for path in paths]
+    parts = [part for path in paths for part in read_part(path)]
     persons, housing = _sort(parts)
     _check_columns(persons, housing)
     table = pd.concat([part.table for part in persons], ignore_index=True)
@@ -60,7 +60,7 @@ def numbers(table: pd.DataFrame, column: str) -> pd.Series:
         UserError: a cell is no number.
     """
     values = pd.to_numeric(table[column], errors="coerce").astype("Float64")
-    if (wrong := values.isna() & table[column].notna()).any():
+    if (wrong := (values.isna() & table[column].notna()) | values.abs().eq(np.inf).fillna(False)).any():
         found = ", ".join(sorted(map(str, table.loc[wrong, column].unique()))[:9])
         raise UserError(f"PUMS column {column} has codes that the dictionary lacks ({found}): correct the file.")
     return values

@@ -8,6 +8,7 @@ codes, serial numbers, b's), ACS 2024 1-year PUMS User Guide and Overview, secti
 import gzip
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -202,7 +203,7 @@ def test_a_factor_that_is_none_or_a_gap_is_an_error(tmp_path, cell):
 # --- other programs
 
 
-@pytest.mark.parametrize("gap", ["", " ", "    ", "NA", "NaN", "nan", "<NA>"])
+@pytest.mark.parametrize("gap", ["", " ", "    ", "NA", "NaN", "nan", "<NA>", ".", "NULL", "#N/A", "#NULL!", r"\N"])
 def test_files_that_another_program_saved_are_read(tmp_path, want, gap):
     persons, housing = people()
     floats = [name for name in persons if name not in ("RT", "SERIALNO")]
@@ -210,6 +211,44 @@ def test_files_that_another_program_saved_are_read(tmp_path, want, gap):
         tmp_path, persons.astype(dict.fromkeys(floats, "Float64")), housing.astype({"HHT": "Float64"}), na_rep=gap
     )
     pd.testing.assert_frame_equal(census.read_pums(saved), want)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_files_with_another_separator_and_rows_of_gaps_at_the_end_are_read(tmp_path, want, separator):
+    persons, housing = people()
+    paths = both(tmp_path, persons, housing, sep=separator)
+    with paths[0].open("a") as file:  # as a spreadsheet saves them
+        file.write(2 * (separator * (len(persons.columns) - 1) + "\n"))
+    pd.testing.assert_frame_equal(census.read_pums(paths), want)
+
+
+def test_persons_and_housing_units_in_one_zip_are_read(tmp_path, want):
+    persons, housing = people()
+    path = zipped(tmp_path / "wyoming.zip", {"psam_p56.csv": persons, "psam_h56.csv": housing})
+    pd.testing.assert_frame_equal(census.read_pums(path), want)
+
+
+@pytest.mark.parametrize("column", ["AGEP", "SEX", "RAC1P", "HISP", "CIT"])
+def test_a_gap_is_an_error_where_everybody_has_a_value(tmp_path, column):
+    persons, housing = people()
+    persons[column] = persons[column].astype("Int64").where(persons.index > 0)
+    with pytest.raises(UserError, match=rf"PUMS column {column} has codes that the dictionary lacks \(a gap\)"):
+        census.read_pums(both(tmp_path, persons, housing))
+
+
+@pytest.mark.parametrize("column", ["PINCP", "PWGTP"])
+@pytest.mark.parametrize("number", ["inf", "-inf", "1e400"])
+def test_a_number_that_is_infinite_is_an_error(tmp_path, column, number):
+    persons, housing = people()
+    with pytest.raises(UserError, match=f"PUMS column {column} has codes that the dictionary lacks"):
+        census.read_pums(both(tmp_path, persons.assign(**{column: number}), housing))
+
+
+def test_a_spreadsheet_is_no_zip_of_microdata(tmp_path):
+    with ZipFile(tmp_path / "p.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    with pytest.raises(UserError, match=r"p\.xlsx can't be read as .*it has no CSV file in it"):
+        census.read_pums(tmp_path / "p.xlsx")
 
 
 def test_a_zip_from_a_mac_in_capitals_and_other_ends_of_lines_are_read(tmp_path, want):

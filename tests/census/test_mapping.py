@@ -289,6 +289,45 @@ def test_an_extract_is_read_packed_zipped_by_a_mac_in_capitals_and_with_a_byte_o
         pd.testing.assert_frame_equal(census.read_mapped(tmp_path / name, tmp_path / "m.yaml"), want)
 
 
+@pytest.mark.parametrize("number", ["inf", "-inf", "1e400", "99999999999999999999", "NaN", "9,999,999"])
+def test_a_cell_that_is_no_number_is_named(incomes, number):
+    with pytest.raises(UserError, match=rf"column INC has values that are not numbers \({number}\)"):
+        incomes(pd.DataFrame({"INC": [number, "1"], "SEX": "1", "M": "1"}))
+
+
+def test_a_date_is_no_number_and_a_list_no_code(incomes):
+    table = pd.DataFrame({"INC": pd.to_datetime(["2020-01-01"]), "SEX": 1, "M": 1})
+    with pytest.raises(UserError, match="column INC has values that are not numbers"):
+        incomes(table, "a.parquet")
+    with pytest.raises(UserError, match="has lists in the column SEX: write one code"):
+        incomes(pd.DataFrame({"INC": 1, "SEX": [[1]], "M": 1}), "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("INC,SEX,INC,M\n1,1,2,1\n", "has the column INC twice: keep one"),
+        ("INC,SEX,M\n1,1,1\n1,1,1,1\n", "Expected 3 columns, got 4"),
+        ("INC,SEX,M\n1,1,1,1\n", "Expected 3 columns, got 4"),
+        ("INC,SEX,M\n1,1\n", "Expected 3 columns, got 2"),
+        ("INC;SEX;M\n1;1;1\n", "lacks the columns INC, SEX, M that the mapping names: .*separator"),
+        ("", "lacks the columns INC, SEX, M"),
+    ],
+)
+def test_a_csv_file_whose_cells_may_stand_in_the_wrong_column_is_refused(incomes, tmp_path, text, said):
+    incomes(pd.DataFrame({"INC": ["1"], "SEX": "1", "M": "1"}))
+    (tmp_path / "b.csv").write_text(text)
+    with pytest.raises(UserError, match=said) as error:
+        census.read_mapped(tmp_path / "b.csv", tmp_path / "m.yaml")
+    assert "\n" not in str(error.value)
+
+
+def test_a_header_may_have_blanks_and_quotes_and_cells_line_breaks(incomes, tmp_path):
+    want = incomes(pd.DataFrame({"INC": ["1"], "SEX": "1", "M": "1"}))
+    (tmp_path / "b.csv").write_text('\n INC ,"SEX",note,M\n1,1,"two\nlines",1\n\n')
+    pd.testing.assert_frame_equal(census.read_mapped(tmp_path / "b.csv", tmp_path / "m.yaml"), want)
+
+
 def test_a_file_in_utf_16_is_named_or_read_if_the_mapping_says_so(incomes, tmp_path):
     want = incomes(pd.DataFrame({"INC": ["1"], "SEX": ["1"], "M": ["1"]}))
     (tmp_path / "u.csv").write_bytes((tmp_path / "a.csv").read_text().encode("utf-16"))
