@@ -8,6 +8,7 @@ import pandas as pd
 
 from .. import UserError
 from ..model import LanguageModel
+from ..prompts.words import count
 from ..stats import intervals
 from .verdicts import SAME, prefer, scored
 
@@ -61,7 +62,7 @@ def choose(
     judged = prefer(judge, pairs[not_asked.isna()], templates, step).drop(columns=["persona_id", "pair_id"])
     score = scored(judged["choice"])
     tied = judged["choice"].isna() & judged["p_chosen"].notna()
-    words = {side: pairs[side].str.count(r"\S+").astype(float) for side in ("chosen", "rejected")}
+    words = {side: pairs[side].map(count, na_action="ignore").astype(float) for side in ("chosen", "rejected")}
     table = pairs[["pair_id", *_KEYS, "condition"]].join(judged)
     table["longer"] = words["chosen"] - words["rejected"]
     table["score"] = score.mask(tied, 0.5).reindex(pairs.index)

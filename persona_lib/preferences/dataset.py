@@ -189,7 +189,7 @@ def _derive(folder: Path, people: pd.DataFrame, shots: int, seed: int, new: bool
 
 def _verify(folder: Path, people: pd.DataFrame, n: int, judge: LanguageModel, templates: str | None) -> None:
     """Let the judge choose on n pairs and write its verdicts."""
-    drawn = verification.draw(columns(folder, ["pair_id", "use", "failure"]), n)["pair_id"]
+    drawn = verification.draw(columns(folder, ["pair_id", "persona_id", "prompt_id", "use", "failure"]), n)["pair_id"]
     shown = pd.concat((part[part["pair_id"].isin(drawn)] for part in parts(folder)), ignore_index=True)
     _write(verification.judge(shown, people, judge, templates), folder / "verification.parquet")
 

@@ -17,6 +17,7 @@ from .. import seeds
 from ..attributes import NAMES
 from ..model import LanguageModel, Messages
 from ..personas import profiles
+from ..prompts.words import count
 from ..templates import Template, text
 from ..templates import load as load_template
 
@@ -66,8 +67,8 @@ def revise(
         prompts: columns `prompt_id`, `prompt`, `topic`, `prompt_split`.
         base: as returned by `base_answers`.
         writer: the model that criticizes and revises.
-        words: the most words asked for in a critique; None asks for no length. A revision is asked to be as long as
-            the base answer.
+        words: the most words asked for in a critique. A revision is asked to have about as many as the base answer.
+            None asks for no number of words in either.
         templates: folder with the user's own `critique.txt` and `revision.txt`.
 
     Returns:
@@ -175,11 +176,13 @@ def revision_requests(
     """Return the second requests of `refine`: for revisions by the critiques.
 
     A revision is asked for in as many words as the base answer has, so that length does not give the chosen answer
-    away. `words` is what the base answer was asked for in.
+    away. `words` is what the base answer was asked for in; None names no number to the reviser either.
     """
     known = {"persona": items["profile"], "question": items["prompt"], "answer": items["rejected"]}
     asked = _requests("revision", known | {"critique": critiques}, items.index, words, templates)
-    return asked._replace(values=asked.values.assign(words=asked.values["answer"].str.count(r"\S+")))
+    if words is None:
+        return asked
+    return asked._replace(values=asked.values.assign(words=asked.values["answer"].map(count)))
 
 
 def _requests(

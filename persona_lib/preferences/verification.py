@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from .. import seeds
 from ..judges import verdicts
 from ..judges.verdicts import won
 from ..model import LanguageModel
@@ -27,15 +28,19 @@ _AGES = {0: "under 18", 18: "18 to 29", 30: "30 to 44", 45: "45 to 64", 65: "65 
 
 
 def draw(pairs: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Draw up to n usable pairs, spread evenly over the uses, by the hash that is their id.
+    """Draw up to n usable pairs, spread evenly over the uses.
+
+    A hash of both ids orders the pairs, so that all writers and wordings are verified on the same people and prompts.
 
     Args:
-        pairs: columns `pair_id`, `use`, `failure`.
+        pairs: columns `persona_id`, `prompt_id`, `use`, `failure`.
         n: number of pairs.
     """
-    usable = pairs[pairs["failure"].isna()].sort_values("pair_id")
-    turn = usable.groupby("use").cumcount()
-    return usable.assign(turn=turn).sort_values(["turn", "use"], kind="stable").drop(columns="turn").head(n)
+    usable = pairs[pairs["failure"].isna()]
+    place = (usable["prompt_id"] + "|" + usable["persona_id"]).map(seeds.digest)
+    usable = usable.assign(place=place).sort_values("place", kind="stable")
+    turned = usable.assign(turn=usable.groupby("use").cumcount()).sort_values(["turn", "use"], kind="stable")
+    return turned.drop(columns=["place", "turn"]).head(n)
 
 
 def rivals(drawn: pd.DataFrame, pairs: pd.DataFrame, hard: pd.DataFrame) -> pd.DataFrame:

@@ -99,10 +99,10 @@ def test_two_answers_of_the_same_text_are_no_choice_and_nobody_is_asked():
 
 def test_how_much_longer_an_answer_is_is_counted_in_words():
     pairs = rankings.pairs(results(["baseline", "direct"], ["m"])).head(2)
-    pairs["chosen"], pairs["rejected"] = ["one two\nthree", "direct"], ["one", "two  words"]
+    pairs["chosen"], pairs["rejected"] = ["one two\nthree", "我们今天去北京"], ["one", "two  words"]
     with Endpoint(lambda body: likely(0.9)) as endpoint:
         found = rankings.choose(Model("m", endpoint.url), pairs)
-        assert found["longer"].tolist() == [2.0, -1.0]
+        assert found["longer"].tolist() == [2.0, 2.0]
         nothing = rankings.choose(Model("m", endpoint.url), pairs.assign(rejected=pd.Series(None, dtype="str")))
     assert nothing["longer"].isna().all() and nothing["score"].isna().all()
     assert (nothing["failure"] == "no answer on one side").all() and len(endpoint.requests) == 4

@@ -59,6 +59,17 @@ def test_the_base_answer_knows_no_persona_and_the_revision_sees_the_critique():
     assert "<critique>" in asked["revision"] and "about as long as the answer (4 words)" in asked["revision"]
 
 
+def test_a_revision_is_asked_to_have_the_base_answers_words_counted_in_its_script():
+    said = {"answer": "今天天气很好。", "critique": "好", "revision": "好"}
+
+    def writes(body: dict) -> dict:
+        (field,) = body["response_format"]["json_schema"]["schema"]["properties"]
+        return completion(json.dumps({field: said[field]}))
+
+    _, requests = build(writes)
+    assert all("about as long as the answer (3 words)" in str(r["messages"]) for r in requests[-4:])
+
+
 def test_a_revision_may_be_as_long_as_an_answer_that_is_longer_than_asked_and_no_length_need_be_asked():
     long = {"answer": "word " * 70, "critique": "why " * 90, "revision": "new " * 80}
 
@@ -74,7 +85,8 @@ def test_a_revision_may_be_as_long_as_an_answer_that_is_longer_than_asked_and_no
         assert table["failure"].isna().all() and (table["chosen"] == long["revision"]).all()
         assert len(endpoint.requests) == writer.usage["calls"] == 3 + 2 * 4
         sent = [str(r["messages"]) for r in endpoint.requests]
-        assert all("about as long as the answer (70 words)" in said for said in sent[-4:])
+        length = " (70 words)" if words else ""
+        assert all(f"be about as long as the answer{length}, and never name" in said for said in sent[-4:])
         assert all(asked in said and ("at most" in said) == bool(asked) for said in sent[:-4])
 
 

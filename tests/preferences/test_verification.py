@@ -76,6 +76,12 @@ def test_the_pairs_to_verify_are_spread_over_the_uses_and_usable():
     assert len(verification.draw(some, 100)) == 11
 
 
+def test_all_writers_and_wordings_are_verified_on_the_same_people_and_prompts():
+    one, other = pairs(), pairs()[::-1].assign(pair_id=[f"other {i}" for i in range(12)])
+    first, second = (verification.draw(table, 5)[["persona_id", "prompt_id"]] for table in (one, other))
+    assert first.to_numpy().tolist() == second.to_numpy().tolist()
+
+
 def hard(found: pd.DataFrame) -> pd.DataFrame:
     """Two negatives per pair, the revisions of the next pairs; the first has no most opposite person."""
     other = found.assign(kind="other", negative_id=found["pair_id"].shift(-1, fill_value="00"))
@@ -92,8 +98,9 @@ def test_own_revision_stands_against_others_in_the_place_of_the_base_answer():
         "another's revision": 4,
         "opposite's revision": 4 - ("00" in set(drawn["pair_id"])),
     }
-    row = shown[(shown["pair_id"] == "01") & (shown["comparison"] == "another's revision")].iloc[0]
-    assert row["chosen"] == "text 1" and row["rejected"] == "text 2"
+    row = shown[(shown["pair_id"] < "10") & (shown["comparison"] == "another's revision")].iloc[0]
+    own = int(row["pair_id"])
+    assert row["chosen"] == f"text {own}" and row["rejected"] == f"text {own + 1}"
 
 
 def compared(p_good: float, p_place: float = 0.0) -> pd.DataFrame:
