@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, WithJsonSchema, create_model
 from .. import UserError
 from ..model import LanguageModel, Reply
 from ..model.choices import field_masses, normalized
+from ..prompts.words import count
 from ..templates import Template, text
 from ..templates import load as load_template
 
@@ -49,9 +50,9 @@ def critic(
         template: name of another wording of the critic.
 
     Returns:
-        The index of `answers`; `judge`, `judge_template` (hash), `critique`, `verdict` (keep or revise, missing if
-        invalid), `judge_failure` (why there is no score, or missing), `grade` (1 to 5), `score` (1 for keep, 0 for
-        revise, or missing), `p_score` and `graded`. `p_score` is the probability of keep after this critique,
+        The index of `answers`; `judge`, `judge_template` (hash), `critique`, `critique_words` (how many it has),
+        `verdict` (keep or revise, missing if invalid), `judge_failure` (why there is no score, or missing), `grade`
+        (1 to 5), `score` (1 for keep, 0 for revise, or missing), `p_score` and `graded`. `p_score` is the probability of keep after this critique,
         normalized over keep and revise; an option outside the likeliest tokens counts as 0. It is missing if not asked
         for, not offered or not scored. `graded` is a score with degrees, from 0 to 1: `p_score` if every scored answer
         has one, else (grade - 1) / 4. Mixed or incomplete, it would be selected by the verdict.
@@ -153,6 +154,8 @@ def _verdicts(
         index=answers.index,
         dtype="str",
     )
+    words = table["critique"].map(count, na_action="ignore").astype(float)
+    table.insert(table.columns.get_loc("critique") + 1, "critique_words", words)
     grades = [getattr(value, "grade", None) for value in values]
     score = table["verdict"].map({one: 1.0, zero: 0.0}).astype(float)
     table["grade"] = pd.Series(grades, table.index, dtype=float)

@@ -29,6 +29,7 @@ def test_a_verdict_is_a_score_with_the_critique_and_what_it_was_asked_with():
     assert list(table.index) == [7, 3]
     assert table["score"].tolist() == [1.0, 1.0] and table["judge_failure"].isna().all()
     assert set(table["judge_template"]) == {templates.load("critic").sha256}
+    assert table["critique_words"].tolist() == [1, 1] and judged("hm")[0]["critique_words"].isna().all()
     assert judged(json.dumps({"critique": "bad", "grade": 2, "verdict": "revise"}))[0]["score"].tolist() == [0.0, 0.0]
     schema = requests[0]["response_format"]["json_schema"]["schema"]["properties"]
     assert list(schema) == ["critique", "grade", "verdict"] and schema["verdict"]["enum"] == ["keep", "revise"]
