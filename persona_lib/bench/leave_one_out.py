@@ -16,7 +16,7 @@ from .. import UserError, personas, preferences, seeds
 from ..attributes import BY_NAME, NAMES
 from ..judges import verdicts
 from ..model import LanguageModel
-from ..stats import agreement, intervals
+from ..stats import agreement, intervals, wording
 from .hiding import NOTHING, hide, known, losses
 
 __all__ = [
@@ -246,13 +246,16 @@ def _welch(one: pd.Series, other: pd.Series) -> float:
 
 
 def _alike(pairs: pd.DataFrame) -> str:
-    """Return the share of equal choices among all choices, and their number: a person with more of them counts more."""
-    n = pairs["n"].sum()
-    return f"{(pairs['raw'] * pairs['n']).sum() / n:.0%} of {n}"
+    """Return the share of equal choices among all choices as text, clustered by person: each choice counts the same."""
+    equal = (pairs["raw"].fillna(0) * pairs["n"]).round().astype(int)
+    parts = [np.arange(n) < same for same, n in zip(equal, pairs["n"], strict=True)]
+    people = pairs[["persona_id"]].loc[pairs.index.repeat(pairs["n"])].reset_index(drop=True)
+    found = intervals.rate(pd.Series(np.concatenate(parts), dtype=float), people)
+    return wording.share(found["rate"], found["low"], found["high"], found["n"])
 
 
 def headline(pairs: pd.DataFrame, summed: pd.DataFrame, lost: pd.DataFrame) -> str:
-    """Return the finding in one sentence, also if parts of it are missing.
+    """Return the finding in two sentences, also if parts of it are missing.
 
     Args:
         pairs, summed, lost: as returned by `influence`, `by_attribute` and `losses`.
@@ -261,16 +264,26 @@ def headline(pairs: pd.DataFrame, summed: pd.DataFrame, lost: pd.DataFrame) -> s
     own = pairs[pairs["attribute"] != PLACEBO]
     said = "No choice could be compared"
     if own["n"].sum():
-        said = f"Told one more attribute, the same person chose alike in {_alike(own)} choices"
+        said = f"Told one more attribute, the same person chooses alike in {_alike(own)} of choices"
         placebo = pairs[pairs["attribute"] == PLACEBO]
         if placebo["n"].sum():
-            said += f" ({_alike(placebo)} where it was the placebo)"
-    if n := summed["p_holm"].notna().sum():
-        said += f", clearly unlike the placebo for {(summed['p_holm'] < 0.05).sum()} of {n} attributes"
+            said += f", told the placebo in {_alike(placebo)}"
+    if summed["p_holm"].notna().any():
+        said += f", clearly unlike the placebo for {wording.clear(summed)} attributes"
     said += f"; {pairs['kappa'].isna().sum()} of {len(pairs)} kappas are undefined"
-    kappas = real["kappa"].dropna()
-    if len(kappas):
-        said += f", and the lowest mean kappa is {kappas.min():.2f} ({kappas.idxmin()})"
-    clear, tested = (lost["p_holm"] < 0.05).sum(), lost["p"].notna().sum()
-    items = f" on {lost['n'].max()} items" if len(lost) and lost["n"].max() else ""
-    return f"{said}; hiding an attribute from the writer{items} clearly changed the score for {clear} of {tested}."
+    if real["kappa"].notna().any():
+        low = real.loc[real["kappa"].idxmin()]
+        kappa = wording.number(low["kappa"], low["low"], low["high"], low["people"])
+        said += f", and the lowest mean kappa is that of {low.name}, {kappa}"
+    return f"{said}. {_lost(lost)}"
+
+
+def _lost(lost: pd.DataFrame) -> str:
+    """Return what hiding attributes from the writer changed, in a sentence."""
+    known = lost.dropna(subset="difference")
+    if known.empty:
+        return "No change of the score by hiding an attribute could be measured."
+    most = known.iloc[0]
+    change = wording.points(most["difference"], most["low"], most["high"], most["n"])
+    said = f"Hiding an attribute from the writer clearly changes the score for {wording.clear(lost)} attributes"
+    return f"{said}; the greatest loss is that of {most['hidden']}, {change}."

@@ -19,7 +19,7 @@ from .. import UserError, files, personas
 from ..attributes import NAMES
 from ..model import LanguageModel
 from ..personas import personality
-from ..stats import agreement, intervals
+from ..stats import agreement, intervals, wording
 from ..templates import Template
 from ..templates import load as load_template
 
@@ -244,7 +244,7 @@ def copying(lengths: pd.DataFrame) -> str:
     """Return what `lengths` found, a line per model."""
     lines = []
     for model, row in lengths.iterrows():
-        line = f"{model}: {row['repeats']} of {row['n']} summaries repeat their profile{_interval(row)}."
+        line = f"{model}: {row['repeats']} of {row['n']} summaries repeat their profile, {_share(row)}."
         if row["n"]:
             line += f" The median summary has {row['summary_words']:.0f} words, the median profile "
             line += f"{row['profile_words']:.0f}."
@@ -269,20 +269,20 @@ def headline(table: pd.DataFrame, agreed: pd.DataFrame, lengths: pd.DataFrame) -
     known = rates.dropna(subset="rate")
     if known.empty:
         return f"No summary could be judged: {rates['failed'].sum()} attributes of summaries are without a verdict."
-    shares = [f"{model} drop {row['rate']:.0%}{_interval(row)}" for model, row in known.iterrows()]
-    raw = agreed.loc["raw agreement", "estimate"]
-    kappa = agreed.loc["Cohen's kappa", "estimate"]
+    shares = [f"{model} drop {_share(row)}" for model, row in known.iterrows()]
+    repeats = [f"{_share(row)} by {model}" for model, row in lengths.iterrows()]
+    raw, kappa = (agreed.loc[name] for name in ("raw agreement", "Cohen's kappa"))
     return (
         f"According to {table['judge'].iloc[0]}, summaries by {', by '.join(shares)} of a persona's attributes, "
-        f"{_most(dropped(table))}. {lengths['repeats'].sum()} of {lengths['n'].sum()} summaries repeat their profile. "
-        f"Judge and lexical match agree on {raw:.0%} of the attributes "
-        f"(kappa {'undefined' if pd.isna(kappa) else format(kappa, '.2f')})."
+        f"{_most(dropped(table))}. Summaries that repeat their profile: {', '.join(repeats)}. Judge and lexical match "
+        f"agree on {wording.share(raw['estimate'], raw['low'], raw['high'], raw['n'])} of the attributes, kappa "
+        f"{wording.number(kappa['estimate'], kappa['low'], kappa['high'])}."
     )
 
 
-def _interval(row: pd.Series) -> str:
-    """Return an interval in brackets, nothing if it is missing."""
-    return "" if pd.isna(row["low"]) else f" (95% interval {row['low']:.0%} to {row['high']:.0%})"
+def _share(row: pd.Series) -> str:
+    """Return a rate as text, with its interval and n."""
+    return wording.share(row["rate"], row["low"], row["high"], row["n"])
 
 
 def _most(rates: pd.DataFrame) -> str:

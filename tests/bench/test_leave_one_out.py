@@ -168,20 +168,27 @@ def test_a_model_that_gives_one_answer_to_everything_leaves_nothing_to_choose_an
     assert (table["failure"] == leave_one_out.SAME).all() and all("response_format" in r for r in endpoint.requests)
     pairs = leave_one_out.influence(table)
     said = leave_one_out.headline(pairs, leave_one_out.by_attribute(pairs), leave_one_out.losses(hidden([])))
-    assert said.startswith("No choice could be compared; 2 of 2 kappas are undefined;") and "nan" not in said
+    assert said.startswith("No choice could be compared; 2 of 2 kappas are undefined.") and "nan" not in said
+    assert said.endswith("No change of the score by hiding an attribute could be measured.")
 
 
 def test_the_headline_holds_the_attributes_against_the_placebo_and_does_not_average_it_in():
-    rows = [["age", 10, 0.8, 0.5], ["sex", 30, 0.6, 0.2], [leave_one_out.PLACEBO, 10, 0.1, np.nan]]
-    pairs = pd.DataFrame(rows, columns=["attribute", "n", "raw", "kappa"])
-    summed = pairs.set_index("attribute").assign(p_holm=[0.01, 0.2, np.nan])
+    rows = [["age", "a", 10, 0.8, 0.5], ["sex", "b", 30, 0.6, 0.2], [leave_one_out.PLACEBO, "c", 10, 0.1, np.nan]]
+    pairs = pd.DataFrame(rows, columns=["attribute", "persona_id", "n", "raw", "kappa"])
+    summed = pairs.set_index("attribute").assign(p_holm=[0.01, 0.2, np.nan], low=-0.1, high=0.4, people=9)
     lost = leave_one_out.losses(hidden([]))
     said = leave_one_out.headline(pairs, summed, lost)
-    assert said.startswith("Told one more attribute, the same person chose alike in 65% of 40 choices (10% of 10 wh")
-    assert "unlike the placebo for 1 of 2 attributes" in said and "the lowest mean kappa is 0.20 (sex)" in said
-    found = lost.reindex([0]).assign(n=24, p=0.01, p_holm=0.01)
+    assert said.startswith("Told one more attribute, the same person chooses alike in 65% (no interval, n = 40) of ")
+    assert "told the placebo in 10% (no interval, n = 10), clearly unlike the placebo for " in said
+    assert "for 1 of 2 attributes" in said
+    assert "the lowest mean kappa is that of sex, 0.20 (95% interval −0.10 to 0.40, n = 9). " in said
+    change = {"hidden": "age", "difference": -0.125, "low": -0.3, "high": -0.05}
+    found = lost.reindex([0, 1]).assign(n=24, p=0.01, p_holm=[0.01, 0.2], **change)
     said = leave_one_out.headline(pairs, summed, found)
-    assert said.endswith("hiding an attribute from the writer on 24 items clearly changed the score for 1 of 1.")
+    assert said.endswith(
+        "clearly changes the score for 1 of 2 attributes; the greatest loss is that of age, "
+        "−12 points (95% interval −30 to −5, n = 24)."
+    )
 
 
 def schema(body: dict) -> list[str]:
@@ -236,8 +243,9 @@ def test_lengths_are_asked_for_as_told_or_not_at_all():
 
 
 def test_the_headline_weighs_attributes_and_placebo_alike():
-    rows = {"persona_id": ["a", "b"], "n": [10, 2], "failed": 0, "raw": [0.9, 0.0], "kappa": 0.1}
+    rows = {"persona_id": ["a", "b", "c"], "n": [10, 2, 2], "failed": 0, "raw": [0.9, 0.0, 0.5], "kappa": 0.1}
     pairs = pd.concat([pd.DataFrame({"attribute": name, **rows}) for name in ("age", "placebo")], ignore_index=True)
-    lost = pd.DataFrame({"p_holm": [np.nan], "p": [np.nan], "n": [0]})
+    lost = pd.DataFrame({"p_holm": [np.nan], "p": [np.nan], "n": [0], "difference": [np.nan]})
     said = leave_one_out.headline(pairs, leave_one_out.by_attribute(pairs), lost)
-    assert "alike in 75% of 12 choices (75% of 12 where it was the placebo)" in said
+    share = "71% (95% interval"
+    assert f"chooses alike in {share}" in said and f"told the placebo in {share}" in said and said.count("n = 14") == 2

@@ -141,9 +141,10 @@ def test_a_summary_that_repeats_its_profile_is_counted_and_short_ones_are_measur
     none = summaries.lengths(results(*["An old widow.", "A man."] * 3)).loc["m"]
     assert none["repeats"] == 0 and none["low"] == 0 and none["high"] > 0, "none of six does not prove that none does"
     assert summaries.copying(found) == (
-        "m: 1 of 3 summaries repeat their profile. The median summary has 3 words, the median profile 9."
+        "m: 1 of 3 summaries repeat their profile, 33% (no interval, n = 3). "
+        "The median summary has 3 words, the median profile 9."
     )
-    assert "m: 0 of 6 summaries repeat their profile (95% interval 0% to" in summaries.copying(none.to_frame().T)
+    assert "m: 0 of 6 summaries repeat their profile, 0% (95% interval 0% to" in summaries.copying(none.to_frame().T)
     assert summaries.copying(summaries.lengths(results(None, None))) == "m: 0 of 0 summaries repeat their profile."
     assert summaries.lengths(results(None, None)).loc["m", ["repeats", "n", "failed"]].tolist() == [0, 0, 2]
     assert summaries.lengths(results("71 Female", "30")).loc["m", "repeats"] == 0
@@ -179,11 +180,13 @@ def test_a_judge_that_is_never_valid_and_one_of_a_single_verdict_leave_a_headlin
     said = finding(one, results("x", "y"))
     start = "According to m, summaries by m drop 0%"
     assert said.startswith(start) and said[len(start) :].split(" of a", 1)[1] == (
-        " persona's attributes, all equally often. 0 of 2 summaries repeat their profile. Judge and lexical match "
-        "agree on 0% of the attributes (kappa 0.00)."
+        " persona's attributes, all equally often. Summaries that repeat their profile: 0% (no interval, n = 2) by m. "
+        "Judge and lexical match agree on 0% (no interval, n = 9) of the attributes, kappa 0.00 (no interval)."
     )
     silent = one.assign(lexical="kept")
-    assert finding(silent, results("x", "y")).endswith("agree on 100% of the attributes (kappa undefined).")
+    assert finding(silent, results("x", "y")).endswith(
+        "agree on 100% (no interval, n = 9) of the attributes, kappa not estimable."
+    )
 
 
 def test_the_headline_names_each_writer_with_its_interval_and_no_more_than_three_attributes():
