@@ -244,10 +244,11 @@ def copying(lengths: pd.DataFrame) -> str:
     """Return what `lengths` found, a line per model."""
     lines = []
     for model, row in lengths.iterrows():
-        line = f"{model}: {row['repeats']} of {row['n']} summaries repeat their profile, {_share(row)}."
+        line = f"{model}: {row['repeats']} of {row['n']} summaries repeat their profile"
         if row["n"]:
-            line += f" The median summary has {row['summary_words']:.0f} words, the median profile "
-            line += f"{row['profile_words']:.0f}."
+            line += f", {_share(row)}. The median summary has {row['summary_words']:.0f} words, the median profile "
+            line += f"{row['profile_words']:.0f}"
+        line += "."
         lines.append(line)
     return "\n".join(lines)
 
