@@ -52,10 +52,11 @@ def critic(
     Returns:
         The index of `answers`; `judge`, `judge_template` (hash), `critique`, `critique_words` (how many it has),
         `verdict` (keep or revise, missing if invalid), `judge_failure` (why there is no score, or missing), `grade`
-        (1 to 5), `score` (1 for keep, 0 for revise, or missing), `p_score` and `graded`. `p_score` is the
-        probability of keep after this critique, normalized over keep and revise; an option outside the likeliest tokens
-        counts as 0. It is missing if not asked for, not offered or not scored. `graded` is a score with degrees, from 0 to 1: `p_score` if every scored answer
-        has one, else (grade - 1) / 4. Mixed or incomplete, it would be selected by the verdict.
+        (1 to 5), `score` (1 for keep, 0 for revise, or missing), `p_score` and `graded`. `p_score` is the probability
+        of keep after this critique, normalized over keep and revise; an option outside the likeliest tokens counts as
+        0. It is missing if not asked for, not offered or not scored. `graded` is a score with degrees, from 0 to 1:
+        `p_score` if every scored answer has one, else (grade - 1) / 4. Mixed or incomplete, it would be selected by the
+        verdict.
 
     Raises:
         UserError: the template asks for other fields than these.
