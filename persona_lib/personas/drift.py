@@ -47,8 +47,9 @@ def read(people: pd.DataFrame, reader: LanguageModel, templates: str | None = No
 
     Returns:
         One row per person, step and measure: `persona_id`, `step`, `measure`, `reader`, `value`, `failure` (why the
-        value is missing). `value` is from -1 (left or sad) to 1 (right or happy): the mean over the options'
-        probabilities and over both orders.
+        value is missing), `mass`. `value` is from -1 (left or sad) to 1 (right or happy): the mean over the options'
+        probabilities and over both orders. `mass` is the options' share of the probability of the reply's first token,
+        the lower of the two orders (see `model.choices`).
     """
     template = load_template("impression", templates)
     shown = _profiles(people)
@@ -65,7 +66,8 @@ def read(people: pd.DataFrame, reader: LanguageModel, templates: str | None = No
     # In the reversed order each letter stands for minus its value: hence the difference, over two orders.
     value = (chances[:, 0] - chances[:, 1]) @ VALUES / 2
     table = pd.DataFrame(rows, columns=[ID, "step", "measure", "reader"]).assign(value=value)
-    return table.assign(failure=pd.Series(got.why(orders=2), table.index, dtype="str"))
+    table["failure"] = pd.Series(got.why(orders=2), table.index, dtype="str")
+    return table.assign(mass=got.mass.reshape(-1, 2).min(axis=1))
 
 
 def _profiles(people: pd.DataFrame) -> dict[str, pd.Series]:
@@ -135,15 +137,16 @@ def summary(table: pd.DataFrame, reader: str) -> str:
         table: as returned by `drift`.
         reader: name of the model that read the people.
     """
+    from .. import stats  # takes a second, and `persona sample` does not need it
+
     last = table[table["step"] == list(LADDER)[-1]].set_index("measure")
     if last["difference"].isna().all():
         return f"{reader} gave no impression of the same people at both ends of the ladder."
     ends = {"politics": "above 0: to the right", "tone": "above 0: happier"}
     said = []
     for measure, row in last.dropna(subset="difference").iterrows():
-        known = pd.notna(row["low"])
-        interval = f"95% interval {row['low']:+.2f} to {row['high']:+.2f}" if known else "no interval"
-        said.append(f"{row['difference']:+.2f} in {measure} ({ends[measure]}; {interval}; n = {row['n']})")
+        shift = stats.number(row["difference"], row["low"], row["high"], row["n"])
+        said.append(f"{shift} in {measure} ({ends[measure]})")
     return f"From the census core to the full profile, people shift by {' and by '.join(said)}, as {reader} rates them."
 
 
