@@ -138,28 +138,39 @@ def card(source: str | Path, form: str, seed: int = 0) -> str:
     generator = about["generator"]
     embedded = generator.get("weights_sha256") == local.GGUF_SHA256
     terms = licences.of(prompts, about)
+    dense = sum(len(part) for part in dataset.parts(source, ["pair_id"], "dense"))
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(DATA), trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"percent": _percent, "interval": _interval}
     return environment.get_template("card.md.j2").render(
         form=form,
+        columns=_columns(form, dense),
         about=about,
         terms=terms,
         licence=licences.head(terms),
         writer=local.real_name("local") if embedded else generator["name"],
         embedded=embedded,
         sizes=usable["use"].value_counts().reindex([TRAIN, CONTEXT, SEEN, HELDOUT], fill_value=0),
-        dense=sum(len(part) for part in dataset.parts(source, ["pair_id"], "dense")),
+        dense=dense,
         people=people,
         prompts=prompts,
         failures=pairs["failure"].str.replace(r":.*", "", regex=True).value_counts(),
         checks={name: usable[name].astype(float).mean() for name in ("longer", "identical", "refuses")}
         | {"quotes an attribute": usable["quotes"].notna().mean()},
         gates=_gates(source, pairs["pair_id"], seed),
+        matched=gates.MATCHED,
+        far=gates.FAR,
         verified=None if verified is None else verification.rates(verified, people, ()),
         readings=None if verified is None else verification.readings(verified),
         judge=None if verified is None else verified["judge"].iloc[0],
         adults=(people["age"] >= 18).mean() if "age" in people else None,
     )
+
+
+def _columns(form: str, dense: int) -> dict[str, dict[str, str]]:
+    """Return what the columns of an export's tables mean: by the tables' names, and by column."""
+    told = files.read_yaml(DATA / "columns.yaml")
+    of_pairs = "the splits, and `dense`" if dense else "the splits"
+    return {of_pairs: told[form] | told["ids"]} | {f"`{name}`": told[name] for name in ("negatives", "contexts")}
 
 
 def _verified(path: Path) -> pd.DataFrame | None:

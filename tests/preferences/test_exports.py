@@ -62,6 +62,21 @@ def test_the_card_names_the_files_of_each_split_and_tells_sizes_checks_and_gates
     assert "100.0% of the personas are adults" in text and "a step failed: none" in text
 
 
+@pytest.mark.parametrize("form", ["published", "trl"])
+def test_the_card_explains_every_column_of_every_table(source, tmp_path, form):
+    folder = exports.write(source, tmp_path / "hub", form)
+    _, *tables = (folder / "README.md").read_text().split("| column of ")
+    told = {
+        table.partition(" |")[0]: [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines()[2:] if line]
+        for table in (part.partition("\n\n")[0] for part in tables)
+    }
+    assert told == {
+        "the splits, and `dense`": list(pd.read_parquet(folder / "train-00000.parquet")),
+        "`negatives`": list(pd.read_parquet(folder / "negatives.parquet")),
+        "`contexts`": list(pd.read_parquet(folder / "contexts.parquet")),
+    }
+
+
 def test_trl_rows_are_chats_with_the_profile_as_system_message(source, tmp_path):
     row = pd.read_parquet(exports.write(source, tmp_path / "trl", "trl") / "train-00000.parquet").iloc[0]
     assert [m["role"] for m in row["prompt"]] == ["system", "user"] and "age: " in row["prompt"][0]["content"]
@@ -129,7 +144,9 @@ def test_the_card_reports_what_a_judge_prefers_and_on_how_many_pairs(source, tmp
     text = exports.card(with_verdicts, "trl")
     assert "How often does j, in the role of the persona," in text and "| all pairs | 5 | 1 | 80.0% |" in text
     assert "| all pairs |" in text.split("## Verification")[1] and "20.0% |" in text
-    assert "| one order, shown first | 100.0% |" in text and "| mean probability | 85.0% |" in text
+    assert "| one order, shown first | 6 | 0 | 100.0% |" in text and "| mean probability | 6 | 0 | 85.0% |" in text
+    rows = [line.split(" |")[0] for line in text.split("## Verification")[1].splitlines() if line.startswith("| ")]
+    assert len(set(rows)) == len(rows) and "| train" in rows, "no group is listed twice"
 
 
 def test_nothing_on_the_card_is_nan(source, tmp_path):
@@ -145,7 +162,7 @@ def test_nothing_on_the_card_is_nan(source, tmp_path):
     assert "nan" not in text.lower().replace("finance", "")
     assert "| are identical to it | not estimable |" in text
     assert "| all pairs | 0 | 4 | not estimable | not estimable | not estimable | not estimable |" in text
-    assert "| mean probability | not estimable | not estimable |" in text
+    assert "| mean probability | 0 | 4 | not estimable | not estimable |" in text
 
 
 EMBEDDED = {"name": "SmolLM2-135M-Instruct", "base_url": None, "weights_sha256": local.GGUF_SHA256}
