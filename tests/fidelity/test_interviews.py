@@ -210,6 +210,7 @@ def test_a_model_that_only_sees_the_place_gives_no_answer(made):
     table = interviews.ask(made, StandIn(lambda *_: [0.9, 0.1]))
     assert table["answer"].isna().all() and table["score"].isna().all() and table["flip"].all()
     assert table["failure"].eq("tie: no option is the likeliest").all() and (table["p_first"] == 0.9).all()
+    assert table["mass"].tolist() == pytest.approx([1.0] * len(table))
 
 
 @pytest.fixture(scope="module")
