@@ -1,17 +1,19 @@
 """Kernels: execute one notebook with papermill in a kernel of this interpreter."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import papermill
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import DeadKernelError
 
-from .. import store
+from .. import files, store
 from ..model import keys, progress
 from . import forks, notebooks
 from .progress import Progress
@@ -54,7 +56,30 @@ def execute(
             return {"name": error.ename, "message": _one_line(error.evalue)}
         except (DeadKernelError, RuntimeError) as error:
             return {"name": type(error).__name__, "message": _one_line(str(error))}
+        finally:
+            if target.is_file():
+                _hide_paths(target, stem)
     return None
+
+
+def _hide_paths(executed: Path, stem: str) -> None:
+    """Rewrite an executed notebook without the paths of this machine: of the project, and of its user's home.
+
+    Its parameter `out` becomes the folder beside it in which its results will lie.
+    """
+    notebook = nbformat.read(executed, as_version=4)
+    told = notebook.metadata.get("papermill", {})
+    told |= {"input_path": f"notebooks/{stem}.ipynb", "output_path": f"{stem}.ipynb"}
+    if "out" in told.get("parameters", {}):
+        told["parameters"]["out"] = stem
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.source = re.sub(r"(?m)^out = .*$", f'out = "{stem}"', cell.source)
+    text = nbformat.writes(notebook)
+    for folder, shown in ((files.ROOT, ""), (files.ROOT.resolve(), ""), (Path.home(), "~/")):
+        if folder != folder.parent:
+            text = text.replace(json.dumps(f"{folder}/", ensure_ascii=False)[1:-1], shown)
+    files.write_text(executed, text + "\n")
 
 
 def _kernel(environment: Mapping[str, str]) -> type:

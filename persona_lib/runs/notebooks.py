@@ -1,6 +1,7 @@
 """Notebooks of the project: where each is, its title and its parameters. Each file is read once into one object."""
 
 import ast
+import os
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,21 @@ class Notebook:
 def folder() -> Path:
     """Return the folder of the project's notebooks."""
     return files.ROOT / "notebooks"
+
+
+def as_seen(message: str) -> str:
+    """Return a message with files as its reader sees them: from the current folder, or whole if they lie elsewhere.
+
+    Kernels, and parameters of notebooks, name a user's files as seen from the folder of the notebooks.
+    """
+
+    def seen(found: re.Match[str]) -> str:
+        path = os.path.normpath(folder() / found[1])
+        near = os.path.relpath(path)
+        return path if near.startswith(os.pardir) else near
+
+    before = re.escape(f"{folder()}{os.sep}")
+    return re.sub(rf"(?:{before}|(?<![\w/.]))(\.\./[^\s'\",;:()]*)", seen, message)
 
 
 def stems() -> list[str]:

@@ -80,8 +80,12 @@ def index(manifest: Mapping[str, Any]) -> str:
     templates = environment()
     templates.filters |= {"figure": _figure, "cost": usage.cost_text, "span": _span, "day": _day}
     embedded = [m["name"] for m in manifest["models"] if m.get("weights_sha256") == local.GGUF_SHA256]
-    trust = {CRITIC: (AUDITS, manifest["notebooks"].get(AUDITS, {}).get("headline"))}
-    return templates.get_template("index.html.j2").render(run=manifest, embedded=embedded, trust=trust)
+    audits = manifest["notebooks"].get(AUDITS, {})
+    trust = {CRITIC: (AUDITS, audits.get("kept", audits).get("headline"))}
+    before = manifest["before"]
+    used = usage.total([manifest["usage"], before["usage"]]) if before else manifest["usage"]
+    shown = {"run": manifest, "embedded": embedded, "trust": trust, "used": used}
+    return templates.get_template("index.html.j2").render(shown)
 
 
 def _figure(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Record: write what a notebook found into its folder in a run. The last cell of every notebook calls it."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 
 from .. import files
 
+VARIABLE = "PERSONA_RECORD"  # the folder in which a run's kernel writes instead: it then takes the place of `out`
 MARGIN = 0.1  # inches around a figure
 DPI = 160
 
@@ -37,7 +39,7 @@ def record(
         The metrics as a small table to show: index `metric`, column `value`.
     """
     if out is not None:
-        folder = Path(out)
+        folder = Path(os.environ.get(VARIABLE, out))
         for kind in ("tables", "figures"):
             (folder / kind).mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():

@@ -2,18 +2,23 @@
 
 import json
 import os
-import tempfile
+import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .. import files
+from .. import EndpointError, LimitError, UserError, files
 from ..model import budget, progress
+from ..model.usage import counted
 from ..store.store import utc_now
-from . import kernels, notebooks, pages
-from .manifests import Manifest, clear
+from . import folders, kernels, manifests, notebooks, pages
+from .manifests import Manifest
 from .presets import Preset
+from .record import VARIABLE as RECORD
+
+ENDING = (LimitError.__name__, EndpointError.__name__)  # every later notebook would fail in the same way
 
 
 def run(
@@ -23,12 +28,13 @@ def run(
     max_calls: int | None = None,
     max_cost: float | None = None,
 ) -> dict[str, Any]:
-    """Execute notebooks into a folder; if one fails, the others run all the same.
+    """Execute notebooks into a folder; if one fails, the others run all the same, unless they would fail alike.
 
     Args:
         preset: gives the run its name and says what it is for.
         planned: each notebook with all its parameters, from `presets.plan`.
-        folder: where the run goes; it replaces an earlier run there.
+        folder: where the run goes. A notebook of an earlier run there is replaced once the new one is done; those that
+            are not planned stay.
         max_calls: the most model calls of all notebooks together; a notebook that needs more fails.
         max_cost: the most USD that they may spend together.
 
@@ -36,36 +42,54 @@ def run(
         The content of the manifest. The folder then has manifest.json and index.html.
 
     Raises:
-        UserError: the folder contains something other than an earlier run.
+        UserError: the folder contains something other than an earlier run, or another run uses it.
         KeyboardInterrupt: Ctrl-C; the kernel has ended and the manifest says so.
     """
     limits = {"max_calls": max_calls, "max_cost": max_cost}
     folder = folder.absolute()
-    clear(folder)
-    entries = {
-        stem: {"title": notebooks.find(stem).title, "parameters": _with_out(values, folder / stem)}
+    manifests.read(folder)  # refuses a folder of something else, before anything is written there
+    with folders.alone(folder), folders.watched(folder):
+        earlier = manifests.read(folder)
+        if earlier:
+            manifests.correct(earlier, folder)
+        manifest = Manifest(folder, preset.name, preset.about, _entries(planned), limits, earlier)
+        with folders.beside(folder):
+            return _executed(manifest, limits)
+
+
+def _entries(planned: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return title and parameters of each notebook; `out` is as seen from the executed notebook, beside its results."""
+    return {
+        stem: {"title": notebooks.find(stem).title, "parameters": values | ({"out": stem} if "out" in values else {})}
         for stem, values in planned.items()
     }
-    manifest = Manifest(folder, preset.name, preset.about, entries, limits)
+
+
+def _executed(manifest: Manifest, limits: Mapping[str, float | None]) -> dict[str, Any]:
+    """Execute the notebooks of a manifest and return its content."""
+    status = "failed"
     try:
         _run_notebooks(manifest, limits)
-        failed = any(entry["status"] == "failed" for entry in manifest.notebooks.values())
-        manifest.content["status"] = "failed" if failed else "done"
-    except BaseException as error:
-        manifest.content["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        fine = all(entry["status"] == "done" and not entry["lost"] for entry in manifest.planned.values())
+        status = "done" if fine else "failed"
+    except KeyboardInterrupt:
+        status = "interrupted"
         raise
     finally:
-        manifest.content["ended"] = utc_now()
+        manifest.close(status)
         _save(manifest)
     return manifest.content
 
 
-def _with_out(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return parameters with the notebook's own folder as `out`, if it has that parameter.
-
-    The path is relative to notebooks/, so that a mailed notebook does not reveal the user's home folder.
-    """
-    return values | ({"out": os.path.relpath(folder, notebooks.folder())} if "out" in values else {})
+def correct(folder: Path) -> None:
+    """Correct manifest and index of a run whose process was killed, unless another run is in the folder by now."""
+    with suppress(UserError), folders.alone(folder):
+        content = manifests.read(folder)
+        if content and content["status"] == "running":
+            manifests.correct(content, folder)
+            shutil.rmtree(folder / folders.NEW, ignore_errors=True)
+            files.write_json(folder / manifests.NAME, content)
+            files.write_text(folder / "index.html", pages.index(content))
 
 
 def _save(manifest: Manifest) -> None:
@@ -77,33 +101,56 @@ def _save(manifest: Manifest) -> None:
 def _run_notebooks(manifest: Manifest, limits: Mapping[str, float | None]) -> None:
     """Execute the notebooks one after the other; each may use what the earlier ones left of the limits."""
     spent = 0.0  # USD as booked by budgets: also counts calls whose cost no endpoint told
-    with tempfile.TemporaryDirectory() as temporary:
-        for stem, entry in manifest.notebooks.items():
-            entry["status"] = "running"
-            _save(manifest)
-            used = {"calls": manifest.content["usage"]["calls"], "cost": spent}
-            environment = {budget.VARIABLE: json.dumps({**limits, **used})}
-            steps = Path(temporary) / f"{stem}.jsonl"
-            _run_notebook(stem, manifest, steps, environment)
-            spent += progress.booked(steps) if steps.exists() else 0.0
+    for stem, entry in manifest.planned.items():
+        entry |= {"status": "running", "started": utc_now()}
+        _save(manifest)
+        used = {"calls": manifest.content["usage"]["calls"], "cost": spent}
+        environment = {budget.VARIABLE: json.dumps({**limits, **used})}
+        steps = manifest.folder / folders.NEW / f"{stem}.jsonl"
+        _run_notebook(stem, manifest, steps, environment)
+        spent += progress.booked(steps) if steps.exists() else 0.0
+        if entry["error"] and entry["error"]["name"] in ENDING:
+            break
 
 
 def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[str, str]) -> None:
     """Execute a notebook, write its page, and enter its results, status and usage in its entry of the manifest."""
-    entry = manifest.notebooks[stem]
-    entry["started"] = utc_now()
+    entry = manifest.planned[stem]
     began = time.monotonic()
-    executed = manifest.folder / f"{stem}.ipynb"
-    recorded = manifest.folder / stem / "record.json"
+    new = manifest.folder / folders.NEW
+    out = os.path.relpath(manifest.folder / stem, notebooks.folder())
+    parameters = entry["parameters"] | ({"out": out} if "out" in entry["parameters"] else {})
     try:
-        entry["error"] = kernels.execute(stem, entry["parameters"], executed, steps, environment)
-        entry["status"] = "failed" if entry["error"] else "done"
-        if recorded.is_file():
+        told = environment | {RECORD: str(new / stem)}
+        entry["error"] = kernels.execute(stem, parameters, new / f"{stem}.ipynb", steps, told)
+        recorded = new / stem / "record.json"
+        if recorded.is_file() and not entry["error"]:
             entry |= json.loads(recorded.read_text("utf-8"))
-        pages.export(executed, entry["title"], manifest.notebooks)
+        pages.export(new / f"{stem}.ipynb", entry["title"], manifest.notebooks)
+        entry["status"] = "failed" if entry["error"] else "done"
+        _place(manifest.folder, stem, entry)
     except BaseException as error:
         entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         raise
     finally:
         entry["steps"] = progress.used(steps) if steps.exists() else {}
+        entry["lost"] = _lost(steps) if steps.exists() else []
         entry["seconds"] = round(time.monotonic() - began, 1)
+
+
+def _place(folder: Path, stem: str, entry: dict[str, Any]) -> None:
+    """Put what a notebook left in its place; a failed one goes beside older results."""
+    if entry["error"] and "kept" in entry:
+        folders.place_failed(folder, stem)
+        return
+    folders.place(folder, stem)
+    entry.pop("kept", None)
+
+
+def _lost(steps: Path) -> list[str]:
+    """Return the steps of a notebook more than half of whose items failed, such as 'judging: 48 of 48 items failed'."""
+    counts: dict[str, list[int]] = {}
+    for ask in progress.asks(steps):
+        done, failed = counts.setdefault(ask["step"], [0, 0])
+        counts[ask["step"]] = [done + ask["done"], failed + ask["usage"]["failed"]]
+    return [f"{step}: {min(f, n)} of {counted(n, 'item')} failed" for step, (n, f) in counts.items() if 2 * f > n]

@@ -72,7 +72,7 @@ def test_the_manifest_tells_parameters_versions_models_and_usage(manifest):
     given = manifest["notebooks"]["01_good"]["parameters"]
     assert given == {
         "seed": 3, "n_items": 4, "share": 0.5, "model": "local", "base_url": None, "recording": None,
-        "out": "../outputs/smoke/01_good",
+        "out": "01_good",
     }  # fmt: skip
     assert manifest["seeds"] == {"01_good": {"seed": 3}, "02_bad": {"seed": 3}}
     assert manifest["versions"]["pandas"] == pd.__version__ and "python" in manifest["versions"]
@@ -167,7 +167,7 @@ def test_the_index_tells_the_run(done, manifest):
     assert (
         "$0.00" in text and '<th scope="row">answering</th><td>5</td><td>3</td><td>0</td><td>2</td><td>1</td>' in text
     )
-    assert "2 of the calls asked again" in text
+    assert "5 of them in earlier runs; 3 found in the store by the last; 4 of the calls asked again" in text
 
 
 def empty(folder: Path = Path()) -> manifests.Manifest:
@@ -179,7 +179,8 @@ def index_of(**changed) -> str:
     """An index page without notebooks, from a manifest with some entries changed."""
     used = dict.fromkeys(usage.COUNTS, 0) | {"cost": None}
     begun = empty().content
-    return " ".join(pages.index(begun | {"models": [], "usage": used, "seconds": 130.0} | changed).split())
+    filled = {"models": [], "usage": used, "before": None, "seconds": 130.0, "ended": begun["started"]}
+    return " ".join(pages.index(begun | filled | changed).split())
 
 
 def test_the_index_of_another_model_has_no_notice_and_an_unknown_cost_is_said():
@@ -190,7 +191,7 @@ def test_the_index_of_another_model_has_no_notice_and_an_unknown_cost_is_said():
         and "no price known" in text
         and "02:10 min" in text
     )
-    assert "Stopped by hand" in text and "0123456<" in text and "uncommitted changes" in text
+    assert "Stopped before its end" in text and "0123456<" in text and "uncommitted changes" in text
 
 
 def test_a_link_to_a_notebook_leads_to_its_page_and_is_plain_text_where_the_run_has_none(project):
@@ -211,7 +212,7 @@ def test_the_index_says_beside_06_what_10_found_about_its_critic():
         "headline": "Six.",
         "figure": None,
     }
-    entry |= {"metrics": {}}
+    entry |= {"metrics": {}, "run": "2026-01-02T10:00:00+00:00", "usage": dict.fromkeys(usage.COUNTS, 0)}
     both = {"06_conditioning": entry, "10_judges": entry | {"headline": "It flips <often>."}}
     said = 'can be trusted: <a href="10_judges.html">It flips &lt;often&gt;.</a>'
     assert index_of(notebooks=both).count(said) == 1
@@ -223,8 +224,8 @@ def test_cost_is_unknown_only_where_calls_were_made_at_no_known_price():
         return {"steps": {"answers": dict.fromkeys(usage.COUNTS, 0) | {"calls": calls, "cost": cost}}}
 
     def cost(tmp, *entries):
-        begun = empty(tmp)
-        begun.notebooks.update(enumerate(entries))
+        named = {f"{i:02}_x": {"parameters": {}, **entry} for i, entry in enumerate(entries)}
+        begun = manifests.Manifest(tmp, "p", "About.", named, {})
         begun.save()
         return begun.content["usage"]["cost"]
 
@@ -534,4 +535,4 @@ def test_ctrl_c_ends_in_one_line_and_leaves_no_kernel(tmp_path):
         os.kill(int(pid.read_text()), 0)
     told = json.loads((root / "outputs/sleep/manifest.json").read_text())
     assert told["status"] == "interrupted"
-    assert [entry["status"] for entry in told["notebooks"].values()] == ["interrupted", "waiting"]
+    assert [entry["status"] for entry in told["notebooks"].values()] == ["interrupted", "not run"]
