@@ -1,36 +1,85 @@
 """The command `persona`: run notebooks, estimate their cost, draw personas, make preference data, check the set-up.
 
 Each command imports what it needs itself, so that `persona --help` answers at once.
+
+Exit codes: 0 done; 1 a notebook failed, nothing was scored, or more than half of a step's items failed; 2 what the user
+gave can't be used; 3 an endpoint's limit, and the same command goes on later; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
+import errno
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from . import UserError, files, store
+from . import EndpointError, LimitError, UserError, files, store
 
 if TYPE_CHECKING:
     from .runs.presets import Pairs, Preset
+
+
+FAILED, UNUSABLE, LIMITED = 1, 2, 3  # exit codes
+_BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # nothing that the user gave: the disk
 
 
 class _OneLine(TyperGroup):
     """Show a UserError as one line; anything else is a bug and keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        ends: list[int] = []  # signals that stopped the command
         try:
-            return super().invoke(ctx)
+            with _as_ctrl_c(ends):
+                return super().invoke(ctx)
         except UserError as error:
-            typer.echo(f"error: {error}", err=True)
+            code = LIMITED if isinstance(error, LimitError) else UNUSABLE
+            typer.echo(f"error: {_as_seen(str(error))}", err=True)
         except OSError as error:
+            code = FAILED if error.errno in _BROKEN else UNUSABLE
             where = f": {error.filename}" if error.filename else ""
             typer.echo(f"error: {error.strerror or error}{where}", err=True)
         except KeyboardInterrupt:
+            code = 128 + (ends[0] if ends else signal.SIGINT)
+            by = signal.Signals(ends[0]).name if ends else "Ctrl-C"
             kept = f"everything answered so far is kept in {store.default_path()}"
-            typer.echo(f"\nstopped by Ctrl-C; {kept}; run it again to continue", err=True)
-            raise typer.Exit(130) from None
-        raise typer.Exit(1)
+            typer.echo(f"\nstopped by {by}; {kept}; run it again to continue", err=True)
+        raise typer.Exit(code)
+
+
+@contextmanager
+def _as_ctrl_c(ends: list[int]) -> Iterator[None]:
+    """Let signals that would end this process at once, with its work half done, stop it as Ctrl-C does; note them."""
+
+    def stop(number: int, frame: Any) -> None:
+        ends.append(number)
+        interrupt = signal.getsignal(signal.SIGINT)  # asyncio has one of its own
+        if not callable(interrupt):  # a process in the background ignores Ctrl-C
+            raise KeyboardInterrupt
+        interrupt(signal.SIGINT, frame)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has one
+    ours = [n for n in numbers if signal.getsignal(n) is signal.SIG_DFL]  # nohup ignores SIGHUP
+    if threading.current_thread() is not threading.main_thread():
+        ours = []
+    try:
+        for number in ours:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _as_seen(message: str) -> str:
+    """Return a message with files as seen from the caller's folder, where they are named from the notebooks' folder."""
+    from .runs import notebooks  # takes a moment, after an error only
+
+    return notebooks.as_seen(message) if re.search(r"notebooks/\.\./", message) else message
 
 
 app = typer.Typer(
@@ -65,23 +114,25 @@ def run(
 ) -> None:
     """Run the notebooks of a preset.
 
-    A run that is already in the folder is replaced. A second run asks the model nothing again. After a budget has
-    stopped a run, the same command with a larger one continues it.
+    Notebooks of an earlier run in the folder are replaced one by one, each when the new one is done; those that are not
+    chosen stay. A second run asks the model nothing again. After a budget has stopped a run, the same command with a
+    larger one continues it. The exit code is 1 if a notebook failed or most items of a step did, 2 if something given
+    can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
     from .runs import preflight
     from .runs.run import run as execute
 
     chosen, planned = _planned(preset, only, model, base_url, p)
-    preflight.check(planned)
-    _note(preflight.notes(planned))
+    _note(preflight.check(planned, max_cost=max_cost))
     if retry_failed:
-        typer.echo(f"{store.Store().forget_failed()} failed replies will be asked again")
+        n = store.Store().forget_failed()
+        typer.echo(f"{n} failed {'reply' if n == 1 else 'replies'} will be asked again")
     folder = out or files.ROOT / "outputs" / chosen.name
     manifest = execute(chosen, planned, folder, max_calls, max_cost)
     typer.echo(_summary(manifest))
     typer.echo((folder / "index.html").absolute())
-    if manifest["status"] != "done":
-        raise typer.Exit(1)
+    if code := _code(manifest):
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -100,29 +151,33 @@ def estimate(
     from .runs import estimate, preflight
 
     if pairs:
-        settings = _pairs(preset, model, base_url, p, asks=False)
+        settings = _pairs(preset, _given(model, base_url, p), asks=False)
         table, notes = estimate.of_pairs(settings)
     else:
         planned = _planned(preset, only, model, base_url, p)[1]
-        preflight.check(planned, asks=False)
-        _note(preflight.notes(planned))
+        _note(preflight.check(planned, asks=False))
         table, notes = estimate.of(planned)
     typer.echo("\n".join([estimate.text(table), *notes]))
     if table["failure"].notna().any():
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _planned(
     preset: str, only: list[str] | None, model: str | None, base_url: str | None, p: list[str] | None
 ) -> tuple["Preset", dict[str, dict]]:
     """Return a preset, and its notebooks with the parameters that the options of a command set."""
-    from .runs import parameters, presets
+    from .runs import presets
 
     chosen = presets.load(preset)
-    given = parameters.read(p or []) | {
-        k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None
-    }
-    return chosen, presets.plan(chosen, _stems(only), given)
+    return chosen, presets.plan(chosen, _stems(only), _given(model, base_url, p))
+
+
+def _given(model: str | None, base_url: str | None, p: list[str] | None) -> dict[str, Any]:
+    """Return the parameters that the options of a command set."""
+    from .runs import parameters
+
+    named = {"model": model, "base_url": base_url}
+    return parameters.read(p or []) | {name: value for name, value in named.items() if value is not None}
 
 
 def _stems(only: list[str] | None) -> list[str]:
@@ -130,17 +185,12 @@ def _stems(only: list[str] | None) -> list[str]:
     return [name.strip() for part in only or [] for name in part.split(",") if name.strip()] or only or []
 
 
-def _pairs(preset: str, model: str | None, base_url: str | None, p: list[str] | None, asks: bool = True) -> "Pairs":
-    """Return what the options of a command say of a preset's data set, after the check that all is there."""
-    from .runs import parameters, preflight, presets
+def _pairs(preset: str, given: dict[str, Any], **checks: Any) -> "Pairs":
+    """Return what a preset and the options of a command say of its data set; `checks` are for `preflight.check`."""
+    from .runs import preflight, presets
 
-    given = parameters.read(p or []) | {
-        k: v for k, v in {"model": model, "base_url": base_url}.items() if v is not None
-    }
     settings = presets.pairs(presets.load(preset), given)
-    planned = {"pairs": settings.model_dump()}
-    preflight.check(planned, asks)
-    _note(preflight.notes(planned))
+    _note(preflight.check({preflight.PAIRS: settings.model_dump()}, **checks))
     return settings
 
 
@@ -150,20 +200,39 @@ def _note(lines: list[str]) -> None:
         typer.echo(f"note: {line}", err=True)
 
 
+def _code(manifest: dict[str, Any]) -> int:
+    """Return the exit code of a run."""
+    errors = [entry["error"]["name"] for entry in _own(manifest).values() if entry["error"]]
+    if LimitError.__name__ in errors:
+        return LIMITED
+    if EndpointError.__name__ in errors:
+        return UNUSABLE
+    return 0 if manifest["status"] == "done" else FAILED
+
+
+def _own(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the notebooks of a run itself, without those that are left in its folder by earlier ones."""
+    return {stem: entry for stem, entry in manifest["notebooks"].items() if entry["run"] == manifest["started"]}
+
+
 def _summary(manifest: dict[str, Any]) -> str:
     """Return a line for each notebook, and one for what the run used."""
-    from .model.usage import cost_text
+    from .model.usage import cost_text, counted
+    from .runs import notebooks
 
     lines = []
-    for stem, entry in manifest["notebooks"].items():
-        error = entry.get("error")
-        what = f"{error['name']}: {error['message']}" if error else entry.get("headline", "nothing recorded")
-        lines.append(f"{entry['status']:8}{stem}  {entry['seconds']:.0f} s  {what}")
+    for stem, entry in _own(manifest).items():
+        error = entry["error"]
+        what = f"{error['name']}: {notebooks.as_seen(error['message'])}" if error else entry.get("headline", "")
+        if entry.get("lost"):
+            what = f"most items failed ({'; '.join(entry['lost'])})  {what}"
+        lines.append(f"{entry['status']:8}{stem}  {entry['seconds']:.0f} s  {what}".rstrip())
     used = manifest["usage"]
     again = f" ({used['reasked']} of them asked again)" if used["reasked"] else ""
     lines.append(
-        f"{manifest['seconds']:.0f} s, {used['calls']} model calls{again}, {used['cached']} found in the store, "
-        f"{used['failed']} failed items, {used['tokens_in'] + used['tokens_out']} tokens, {cost_text(used['cost'])}"
+        f"{manifest['seconds']:.0f} s, {counted(used['calls'], 'model call')}{again}, {used['cached']:,} found in the "
+        f"store, {counted(used['failed'], 'failed item')}, {counted(used['tokens_in'] + used['tokens_out'], 'token')}, "
+        f"{cost_text(used['cost'])}"
     )
     return "\n".join(lines)
 
@@ -188,7 +257,7 @@ def rehearse(
     done = rehearse.rehearse(chosen, _stems(only), parameters.read(p or []), folder, seed)
     typer.echo(f"{rehearse.text(done.table)}\n{(folder / 'index.html').absolute()}")
     if done.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -214,7 +283,7 @@ def sample(
     filters = [f"({part})" for part in (personas.ADULTS if adults else None, where) if part]
     drawn = personas.sample(n, seed, population, " and ".join(filters) or None, False if random else None)
     personas.save(drawn, out)
-    typer.echo(f"{n} personas, seed {seed}: {out}")
+    typer.echo(f"{n} {'persona' if n == 1 else 'personas'}, seed {seed}: {out}")
 
 
 @app.command()
@@ -232,13 +301,17 @@ def pairs(
     """Make the preference data set of a preset: answers, each revised after the criticism of a persona.
 
     You may stop it at any time: the same command continues. The limits hold for all its models together. People and
-    prompts of your own: -p personas=FILE -p prompts=FILE.
+    prompts of your own: -p personas=FILE -p prompts=FILE. The exit code is 1 if more than half of the pairs failed.
     """
-    from .runs import pairs
+    from .preferences import dataset
+    from .runs import folders, pairs
 
-    settings = _pairs(preset, model, base_url, p)
-    typer.echo(pairs.make(settings, out, batch, retry_failed, max_calls, max_cost))
+    settings = _pairs(preset, _given(model, base_url, p), max_cost=max_cost)
+    with folders.alone(out):
+        typer.echo(pairs.make(settings, out, batch, retry_failed, max_calls, max_cost))
     typer.echo(f"{out.absolute()}\nto publish it: persona export {out} --out FOLDER")
+    if dataset.columns(out, ["failure"])["failure"].notna().mean() > 0.5:
+        raise typer.Exit(FAILED)
 
 
 @app.command("export")
@@ -294,6 +367,8 @@ def export_study(
         Path | None, typer.Option(help="what to rate: a .parquet, .csv or .jsonl file, or a folder of preference data")
     ] = None,
     preset: Annotated[str, typer.Option(help="whose model makes the pairs, where none are given")] = "smoke",
+    model: _Model = None,
+    base_url: _BaseUrl = None,
     personas: Annotated[
         str | None, typer.Option(help="who: sample, a file or the folder of a data set; with --pairs, their personas")
     ] = None,
@@ -325,10 +400,10 @@ def export_study(
     from . import annotation
     from .annotation import assignments, items
 
-    named = {"personas": personas, "prompts": prompts, "use": use}
+    named = {"personas": personas, "prompts": prompts, "use": use, "model": model, "base_url": base_url}
     if pairs:
-        if other := [f"--{name}" for name in ("prompts", "use") if named[name]]:
-            raise UserError(f"{' and '.join(other)} choose what a model writes about: leave them out with --pairs")
+        if other := [f"--{name.replace('_', '-')}" for name in named if name != "personas" and named[name]]:
+            raise UserError(f"{' and '.join(other)} say what a model writes: leave them out with --pairs")
         table = items.read(pairs, personas)
     else:
         table = _made(preset, n_personas, items.SPARE * questions, seed, named, templates)
@@ -354,7 +429,7 @@ def export_study(
 
 
 def _made(preset: str, n: int, questions: int, seed: int, named: dict[str, str | None], templates: Path | None) -> Any:
-    """Let the model of a preset write items; `named` overrides the preset's prompts, personas and use."""
+    """Let the model of a preset write items; `named` overrides the preset's model, prompts, personas and use."""
     from .model import Model
     from .runs import pairs, presets
 
@@ -396,7 +471,7 @@ def import_(
     )
     typer.echo(out.absolute())
     if not submitted["counted"].any():
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 @app.command("compare")
@@ -429,7 +504,7 @@ def doctor(
         typer.echo(f"{'ok     ' if check.fine else 'MISSING' if check.needed else 'no     '} {check.what}")
         fine &= check.fine or not check.needed
     if not fine:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 if __name__ == "__main__":

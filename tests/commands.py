@@ -10,8 +10,8 @@ def persona(*arguments):
     return CliRunner().invoke(cli.app, [str(a) for a in arguments])
 
 
-def one_line(result) -> str:
-    """Check that a command failed with one line for the user, and return that line."""
-    assert result.exit_code == 1 and result.stdout == ""
+def one_line(result, code: int = 2) -> str:
+    """Check that a command ended with one line for the user and an exit code, and return that line."""
+    assert result.exit_code == code and result.stdout == ""
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     return result.stderr

@@ -9,7 +9,7 @@ import pytest
 from commands import one_line, persona
 from projects import write_project
 
-from persona_lib import UserError, census, cli, files, local, store
+from persona_lib import EndpointError, LimitError, UserError, census, cli, files, local, store
 from persona_lib.runs import presets
 
 
@@ -27,11 +27,15 @@ def started(monkeypatch):
 
     def run(preset, planned, folder, max_calls, max_cost):
         told.update(preset=preset.name, planned=planned, folder=folder, max_calls=max_calls, max_cost=max_cost)
-        entry = {"status": told["status"], "seconds": 2.0, "error": None, "headline": "Half of it."}
-        if told["status"] == "failed":
-            entry["error"] = {"name": "ValueError", "message": "no such thing"}
+        entry = {"status": told["status"], "seconds": 2.0, "error": None, "headline": "Half of it.", "run": "now"}
+        entry |= told.get("entry", {})
+        if told["status"] == "failed" and not entry.get("lost"):
+            entry["error"] = {"name": told.get("error", "ValueError"), "message": "no such thing"}
         usage = {"calls": 5, "reasked": 0, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
-        return {"status": told["status"], "notebooks": {"01_good": entry}, "usage": usage, "seconds": 3.0}
+        of_before = entry | {"run": "before", "status": "failed", "error": {"name": "LimitError", "message": "x"}}
+        notebooks = {"01_good": entry, "09_kept": of_before}
+        begun = {"status": told["status"], "started": "now", "seconds": 3.0}
+        return begun | {"notebooks": notebooks, "usage": usage}
 
     monkeypatch.setattr("persona_lib.runs.run.run", run)
     return told
@@ -42,13 +46,46 @@ def test_a_run_ends_with_its_summary_and_the_path_of_the_index(project, started)
     lines = result.stdout.splitlines()
     assert result.exit_code == 0 and lines[-1] == str(project / "outputs" / "smoke" / "index.html")
     assert lines[0] == "done    01_good  2 s  Half of it."
-    assert lines[1] == "3 s, 5 model calls, 3 found in the store, 1 failed items, 49 tokens, no price known"
+    assert lines[1] == "3 s, 5 model calls, 3 found in the store, 1 failed item, 49 tokens, no price known"
 
 
 def test_a_failed_run_exits_with_1_and_names_the_error(project, started):
     started["status"] = "failed"
     result = persona("run")
     assert result.exit_code == 1 and "failed  01_good  2 s  ValueError: no such thing" in result.stdout
+    assert "09_kept" not in result.stdout  # an earlier run left it there
+
+
+@pytest.mark.parametrize(("error", "code"), [("LimitError", 3), ("EndpointError", 2), ("UserError", 1)])
+def test_an_exit_code_says_why_a_run_ended(project, started, error, code):
+    started.update(status="failed", error=error)
+    assert persona("run").exit_code == code
+
+
+def test_a_run_most_of_whose_items_failed_exits_with_1_and_names_the_step(project, started):
+    started.update(status="failed", entry={"status": "done", "lost": ["judging: 3 of 4 items failed"]})
+    result = persona("run")
+    assert result.exit_code == 1 and "most items failed (judging: 3 of 4 items failed)" in result.stdout
+
+
+@pytest.mark.parametrize(("error", "code"), [(LimitError, 3), (EndpointError, 2), (UserError, 2)])
+def test_an_error_that_ends_a_command_has_its_exit_code(project, monkeypatch, error, code):
+    def wrong(*_):
+        raise error("it rains: take an umbrella")
+
+    monkeypatch.setattr(presets, "load", wrong)
+    assert one_line(persona("run"), code) == "error: it rains: take an umbrella\n"
+
+
+def test_a_file_named_from_the_notebooks_is_shown_as_the_caller_sees_it(project, monkeypatch, tmp_path):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def wrong(*_):
+        raise UserError(f"no file {project}/notebooks/../../here/mine.csv, nor {project}/notebooks/../../other.csv")
+
+    monkeypatch.setattr(presets, "load", wrong)
+    assert one_line(persona("run")) == f"error: no file mine.csv, nor {tmp_path}/other.csv\n"
 
 
 def test_options_become_parameters_of_the_notebooks_that_declare_them(project, started, tmp_path):
@@ -99,7 +136,7 @@ def test_a_full_disk_is_one_line(project, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device", "outputs/x")
 
     monkeypatch.setattr("persona_lib.runs.run.run", full)
-    assert one_line(persona("run")) == "error: No space left on device: outputs/x\n"
+    assert one_line(persona("run"), 1) == "error: No space left on device: outputs/x\n"
 
 
 def test_a_bug_keeps_its_traceback(project, monkeypatch):
@@ -121,7 +158,7 @@ def test_retry_failed_forgets_what_got_no_usable_reply(project, started):
     with_failure = store.Stored("k1", "{}", "{}", "refused"), store.Stored("k2", "{}", "{}", None)
     store.Store().put(with_failure)
     assert "planned" not in started
-    assert "1 failed replies will be asked again" in persona("run", "--retry-failed").stdout
+    assert "1 failed reply will be asked again" in persona("run", "--retry-failed").stdout
     assert store.Store().counts() == {"replies": 1, "failed": 0}
 
 
@@ -265,14 +302,6 @@ def test_help_needs_none_of_the_heavy_libraries():
     assert shown.stdout.strip() == "set()"
 
 
-def test_a_user_error_in_a_command_is_its_message(monkeypatch):
-    def wrong(*_):
-        raise UserError("it rains: take an umbrella")
-
-    monkeypatch.setattr(presets, "load", wrong)
-    assert one_line(persona("run")) == "error: it rains: take an umbrella\n"
-
-
 def test_fit_fetches_the_states_that_it_is_told(project, monkeypatch, tmp_path):
     asked = {}
 
@@ -301,6 +330,6 @@ def test_what_a_run_lacks_is_one_line_before_it_starts(project, started, monkeyp
 
 def test_calls_that_asked_again_are_in_the_summary():
     usage = {"calls": 5, "reasked": 2, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
-    assert cli._summary({"notebooks": {}, "usage": usage, "seconds": 3.0}).startswith(
+    assert cli._summary({"started": "now", "notebooks": {}, "usage": usage, "seconds": 3.0}).startswith(
         "3 s, 5 model calls (2 of them asked again), 3 found in the store"
     )
