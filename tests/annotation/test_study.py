@@ -100,7 +100,7 @@ def test_a_negative_seed_is_refused_in_one_line(tmp_path):
     items().to_parquet(tmp_path / "pairs.parquet")
     drawn = ["--n-personas", 2, "--questions", 8, "--seed", -1, "--out", tmp_path / "study"]
     result = persona("annotate", "export", "--pairs", tmp_path / "pairs.parquet", *drawn)
-    assert result.exit_code == 1 and result.stderr == "error: seed must be a whole number, 0 or more; it is -1.\n"
+    assert result.exit_code == 2 and result.stderr == "error: seed must be a whole number, 0 or more; it is -1.\n"
     with pytest.raises(UserError, match="seed must be a whole number"):
         annotation.export(items(), tmp_path / "study", seed=-1)
     assert not (tmp_path / "study").exists()
@@ -655,7 +655,7 @@ def test_an_import_of_which_nothing_counts_exits_with_1_and_says_why(tmp_path, f
     result = persona("annotate", "import", tmp_path / "x.json", "--study", folder, "--out", tmp_path / "r")
     assert result.exit_code == 1 and "unreadable" in result.stdout
     result = persona("annotate", "import", tmp_path / "y.json", "--study", folder, "--out", tmp_path / "r")
-    assert result.exit_code == 1 and result.stderr == f"error: no file {tmp_path / 'y.json'}\n"
+    assert result.exit_code == 2 and result.stderr == f"error: no file {tmp_path / 'y.json'}\n"
 
 
 def test_a_reason_that_a_spreadsheet_would_run_gets_an_apostrophe_in_the_csv(folder, study, tmp_path):
