@@ -9,6 +9,7 @@ from . import assignments, tables
 PAGES = (".json", ".jsonl")
 RESULTS = ("submissions", "votes", "majority", "reliability")  # the tables that an import writes
 ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz")
+SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".sav", ".dta", ".sas7bdat", ".rds")
 
 
 def is_table(path: Path) -> bool:
@@ -56,6 +57,8 @@ def _why_not(path: Path, named: bool) -> str | None:
     form = files.suffix(path)
     if form in ARCHIVES:
         return f"not read: unpack the {form} and import what is in it"
+    if form in SHEETS:
+        return f"not read: save the {form} as .csv, with the columns persona, question, rater, choice"
     if path.stem.split(".")[0] in RESULTS and all((path.parent / f"{name}.parquet").is_file() for name in RESULTS):
         return "not read: a table that an import wrote"
     if named or form in PAGES or is_table(path):

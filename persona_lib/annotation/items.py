@@ -15,6 +15,12 @@ from ..personas import profiles
 from ..preferences import dataset, ingredients
 
 ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
+# Chat messages, as different programs write them.
+_ROLES = ("role", "from")
+_TEXTS = ("content", "value", "text", "parts")
+_CONVERSATIONS = ("messages", "conversations")
+_SPEAKERS = {"human": "user"} | dict.fromkeys(("gpt", "model", "bot", "ai"), "assistant")
+_BEHIND = ("system", "developer", "tool", "function")
 SPARE = 2  # questions written for each one rated, as in the paper, because some get no answer
 
 
@@ -136,37 +142,66 @@ def checked(items: pd.DataFrame) -> pd.DataFrame:
 def told(cell: Any) -> str:
     """Return a cell as the text that a rater reads; empty if it is missing.
 
-    Of chat messages (a list of objects with `role` and `content`, or such a list as text) that end with the assistant,
-    it is what the assistant said after the user's last words: an answer. Else it is the whole conversation without the
-    system's words: a question.
+    Of chat messages (a list of objects with `role` and `content`, or `from` and `value`, alone, as text or inside an
+    object as `messages`) that end with the assistant, it is what the assistant said after the user's last words: an
+    answer. Else it is the whole conversation: a question. What is neither the user's nor the assistant's is left out.
+
+    Raises:
+        UserError: it is an object without a text.
     """
     if isinstance(cell, str):
-        return told(found) if (found := _messages(cell)) else cell
+        return told(found) if (found := _chat(cell)) else cell
     if isinstance(cell, Mapping):
-        return told(cell["content"] if "content" in cell else cell.get("text"))
+        return _said(cell)
     if not isinstance(cell, list | tuple | np.ndarray):
         return "" if pd.isna(cell) else str(cell)
-    if not all(isinstance(part, Mapping) and "role" in part for part in cell):
+    if not all(isinstance(part, Mapping) and _speaker(part) for part in cell):
         return "\n".join(filter(None, map(told, cell)))  # the parts of one content
-    turns = [turn for turn in cell if turn["role"] != "system"]
-    roles = [turn["role"] for turn in turns]
-    if "user" in roles and roles[-1] != "user":
-        turns = turns[len(roles) - roles[::-1].index("user") :]
-    if len({turn["role"] for turn in turns}) < 2:
-        return "\n\n".join(filter(None, map(told, turns)))
-    return "\n\n".join(f"{str(turn['role']).capitalize()}: {told(turn)}" for turn in turns)
+    turns = [(speaker, turn) for turn in cell if (speaker := _speaker(turn)) not in _BEHIND]
+    speakers = [speaker for speaker, _ in turns]
+    if "user" in speakers and speakers[-1] != "user":
+        turns = turns[len(speakers) - speakers[::-1].index("user") :]
+    if len({speaker for speaker, _ in turns}) < 2:
+        return "\n\n".join(filter(None, (_said(turn) for _, turn in turns)))
+    return "\n\n".join(f"{speaker.capitalize()}: {_said(turn)}" for speaker, turn in turns)
 
 
-def _messages(text: str) -> list[Any] | None:
+def _said(part: Mapping[str, Any]) -> str:
+    """Return the text of a message, of a part of one, or of an object that holds a conversation."""
+    if inside := [part[name] for name in (*_CONVERSATIONS, *_TEXTS) if part.get(name) is not None]:
+        return told(inside[0])
+    if part and not {"type", *_ROLES} & set(part):  # a part of another type, such as a picture, has no text
+        names = ", ".join(map(str, part))
+        raise UserError(f"a cell holds an object with {names}: give a text, or messages with role and content")
+    return ""
+
+
+def _speaker(part: Mapping[str, Any]) -> str:
+    """Return who says a message, 'user' or 'assistant' for whatever means them; empty if the object has no role."""
+    role = str(next((part[name] for name in _ROLES if part.get(name)), "")).strip().lower()
+    return _SPEAKERS.get(role, role)
+
+
+def _chat(text: str) -> list[Any] | Mapping[str, Any] | None:
     """Return the chat messages that a text holds as JSON, or as Python or numpy write them; None if it holds none."""
-    if not re.match(r"\s*\[\s*\{\s*['\"](role|content)['\"]", text):
+    if not re.match(r"\s*(\[\s*)?\{", text) or not re.search(
+        rf"['\"]({'|'.join((*_CONVERSATIONS, *_ROLES))})['\"]", text
+    ):
         return None
     for read in (json.loads, lambda cell: ast.literal_eval(re.sub(r"\}\s+\{", "}, {", cell))):
         try:
-            return read(text)
+            found = read(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
+        parts = found if isinstance(found, list) else [found]
+        return found if all(isinstance(part, Mapping) and _is_message(part) for part in parts) else None
     return None
+
+
+def _is_message(part: Mapping[str, Any]) -> bool:
+    return any(isinstance(part.get(name), list) for name in _CONVERSATIONS) or (
+        bool(_speaker(part)) and any(name in part for name in _TEXTS)
+    )
 
 
 def _require(items: pd.DataFrame) -> None:

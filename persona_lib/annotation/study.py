@@ -132,7 +132,7 @@ def read(
             raise UserError(f"{min(pages)} needs the folder that `persona annotate export` wrote: name it (--study)")
         reader = submissions.Reader(assignments.load(folder), words_per_minute)
         rows += [row for path, name in pages.items() for row in reader.rows(path, name)]
-    rows += [row for path, name in read.items() if inbox.is_table(path) for row in tables.table_rows(path, name)]
+    rows += tables.rows({path: name for path, name in read.items() if inbox.is_table(path)})
     rows += [submissions.outcome(name, [("unreadable", why)]) for name, why in left_out.items()]
     table = pd.DataFrame(rows, columns=list(_SUBMISSION))
     for moment in ("started", "finished"):

@@ -1,6 +1,6 @@
 """Read tables of ratings that were collected elsewhere, without this kit's pages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +17,37 @@ _NAMES = {"persona": "persona_id", "question": "prompt_id", "prompt": "prompt_id
 _COLUMNS = ["persona_id", "prompt_id", "rater", "choice"]
 
 
-def table_rows(path: Path, named: str) -> Iterator[dict[str, Any]]:
-    """Yield the submissions in a table of ratings collected elsewhere, one per rater and persona.
+def rows(named: Mapping[Path, str]) -> Iterator[dict[str, Any]]:
+    """Yield the submissions in tables of ratings collected elsewhere, one per table, rater and persona.
 
     Args:
-        path: a .csv or .parquet file with the columns persona, question, rater, choice. Ratings are taken as they are.
-        named: name of the file, as the rows have it.
+        named: .csv or .parquet files with the columns persona, question, rater, choice, and the names that the rows
+            have of them. Ratings are taken as they are.
 
     Raises:
         UserError: the codes of the choices may mean either answer, such as 0 and 1. Other content never raises.
     """
+    found = {path: _read(path) for path in named}
+    _check_coding({path: table["choice"] for path, table in found.items() if isinstance(table, pd.DataFrame)})
+    for path, table in found.items():
+        if not isinstance(table, pd.DataFrame):
+            yield submissions.outcome(named[path], [table])
+            continue
+        for (persona, rater), own in table.groupby(["persona_id", "rater"], sort=False):
+            yield _row(named[path], persona, rater, own)
+
+
+def _read(path: Path) -> pd.DataFrame | tuple[str, str]:
+    """Return a table of ratings, or the status and the reason of a file that is none."""
     try:
         table = files.read_table(path).reset_index()
     except UserError as error:
-        yield submissions.outcome(named, [("unreadable", f"no table ({str(error).removeprefix(f'{path} ')})")])
-        return
+        return "unreadable", f"no table ({str(error).removeprefix(f'{path} ')})"
     table.columns = [_NAMES.get(name, name) for name in table.columns.astype("str").str.strip().str.lower()]
     if sorted(c for c in table.columns if c in _COLUMNS) != sorted(_COLUMNS):
-        wanted = "a table of ratings has the columns persona, question, rater, choice, each once"
-        yield submissions.outcome(named, [("foreign", wanted)])
-        return
+        return "foreign", "a table of ratings has the columns persona, question, rater, choice, each once"
     table[_COLUMNS] = table[_COLUMNS].map(_written)
-    _check_coding(path, table["choice"])
-    for (persona, rater), own in table.groupby(["persona_id", "rater"], sort=False):
-        yield _table_row(named, persona, rater, own)
+    return table
 
 
 def _written(cell: Any) -> str:
@@ -55,19 +62,24 @@ def _coded(choices: pd.Series) -> pd.Series:
     return choices.str.strip().str.lower().str.replace(r"^([+-]?\d+)\.0*$", r"\1", regex=True)
 
 
-def _check_coding(path: Path, choices: pd.Series) -> None:
-    """Raise UserError for codes of which nobody knows which answer they mean: 0 and 1, -1 and 1, true and false."""
-    codes = set(_coded(choices))
-    unclear = {code for code in codes - {"1", "2"} if code in _TRUTHS or pd.notna(pd.to_numeric(code, errors="coerce"))}
-    if unclear:
-        named = ", ".join(sorted(unclear | codes & {"1", "2"})[:5])
-        raise UserError(
-            f"{path} codes the choices as {named}, which may mean either answer: write first and second, A and B, "
-            "or 1 and 2"
-        )
+def _check_coding(choices: Mapping[Path, pd.Series]) -> None:
+    """Raise UserError for codes of which nobody knows which answer they mean: 0 and 1, -1 and 1, true and false.
+
+    So it is where all tables together have no other code than 1: it may be that of 0 and 1, without any 0.
+    """
+    codes = {path: set(_coded(own)) - {""} for path, own in choices.items()}
+    alone = set().union(*codes.values()) == {"1"}
+    for path, own in codes.items():
+        numbers = {code for code in own - {"1", "2"} if pd.notna(pd.to_numeric(code, errors="coerce"))}
+        if unclear := numbers | own & {*_TRUTHS} | (own if alone else set()):
+            named = ", ".join(sorted(unclear | own & {"1", "2"})[:5])
+            raise UserError(
+                f"{path} codes the choices as {named}{' alone' * alone}, which may mean either answer: write first and "
+                "second, A and B, or 1 and 2"
+            )
 
 
-def _table_row(name: str, persona: str, rater: str, own: pd.DataFrame) -> dict[str, Any]:
+def _row(name: str, persona: str, rater: str, own: pd.DataFrame) -> dict[str, Any]:
     """Return the row of one rater's ratings of one persona."""
     own = own.assign(choice=_coded(own["choice"]).map(_CHOICES))
     if "seconds" in own:

@@ -109,6 +109,8 @@ def ratings(choices: list, **more: object) -> pd.DataFrame:
         (["true", "FALSE"], "false, true"),
         (["Yes", "no"], "no, yes"),
         (["A", "B", "0"], "0"),
+        (["1", "1", ""], "1 alone"),
+        (["1.0"], "1 alone"),
     ],
 )
 def test_codes_that_may_mean_either_answer_are_refused_in_one_line(tmp_path, choices, named):
@@ -129,6 +131,19 @@ def test_codes_of_which_all_know_what_they_mean_are_read_in_any_form(tmp_path, f
     path.write_bytes(gzip.compress(raw) if form.endswith("gz") else raw)
     read = annotation.read([path])
     assert annotation.votes(read)["choice"].fillna("-").tolist() == ["first", "second", "-"]
+
+
+def test_a_table_of_one_rater_whose_choices_are_all_1_is_read_beside_one_with_a_2(tmp_path):
+    ratings(["1", "1"]).to_csv(tmp_path / "a.csv", index=False)
+    ratings(["2", "1"], rater="s").to_csv(tmp_path / "b.csv", index=False)
+    votes = annotation.votes(annotation.read([tmp_path]))
+    assert votes.groupby("rater")["choice"].agg(list).to_dict() == {"r": ["first"] * 2, "s": ["second", "first"]}
+
+
+def test_a_spreadsheet_is_named_with_what_to_do(tmp_path):
+    (path := tmp_path / "t.XLSX").write_bytes(b"PK\3\4")
+    for given in (path, tmp_path):
+        assert annotation.read([given])["reason"][0].startswith("not read: save the .xlsx as .csv")
 
 
 def test_numbers_in_a_parquet_file_are_the_codes_and_ids_that_they_are(tmp_path):
@@ -163,6 +178,19 @@ PARTS = [{"role": "assistant", "content": [{"type": "text", "text": "Because\n\n
         ([*CHAT, CHAT[0], {"role": "assistant", "content": "No."}], "No."),
         ([{"role": "assistant", "content": None}], ""),
         (CHAT[0], "Why?"),
+        ([{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "Because\n\nof it."}], "Because\n\nof it."),
+        (json.dumps([{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "Because."}]), "Because."),
+        ([{"role": "user", "content": "Why?"}, {"role": "model", "parts": [{"text": "Because."}]}], "Because."),
+        ([{"role": "User", "content": "Why?"}, {"role": "Assistant", "content": "Because."}], "Because."),
+        ([{"role": "developer", "content": "Be brief."}, *CHAT[:1]], "Why?"),
+        ([*CHAT[:1], {"role": "tool", "content": "42"}, CHAT[1]], "Because\n\nof it."),
+        ({"messages": CHAT}, "Because\n\nof it."),
+        (json.dumps({"messages": CHAT}), "Because\n\nof it."),
+        (json.dumps(CHAT[1]), "Because\n\nof it."),
+        (json.dumps([{"id": 1, **CHAT[1]}]), "Because\n\nof it."),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": {}}, {"text": "Why?"}]}], "Why?"),
+        ('{"from": "Paris", "to": "Rome"}', '{"from": "Paris", "to": "Rome"}'),
+        ('{"role": "a part in a play"}', '{"role": "a part in a play"}'),
         ([], ""),
         (None, ""),
         (np.nan, ""),
@@ -173,6 +201,13 @@ PARTS = [{"role": "assistant", "content": [{"type": "text", "text": "Because\n\n
 )
 def test_chat_messages_are_the_text_that_they_say(cell, text):
     assert stimuli.told(cell) == text
+
+
+def test_an_object_without_a_text_is_named_and_not_left_out():
+    with pytest.raises(
+        UserError, match="a cell holds an object with score, length: give a text, or messages with role"
+    ):
+        stimuli.rateable(items(1, 2).assign(first=[{"score": 1, "length": 2}] * 2))
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl", "csv"])

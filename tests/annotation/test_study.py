@@ -187,15 +187,17 @@ def test_people_prompts_and_use_of_the_study_are_those_named(tmp_path):
     with Endpoint(
         lambda body: completion(json.dumps(dict.fromkeys(fields_of(body), str(body["messages"]))))
     ) as endpoint:
-        preset = {"about": "x", "all": {"model": "m", "base_url": endpoint.url, "words": 20, "prompts": "builtin"}}
+        preset = {"about": "x", "all": {"model": "x", "base_url": "http://127.0.0.1:9/v1", "words": 20}}
         (tmp_path / "mine.yaml").write_text(json.dumps(preset))
-        result = persona("annotate", "export", "--preset", tmp_path / "mine.yaml", *options)
+        named = ["--preset", tmp_path / "mine.yaml", "--model", "m", "--base-url", endpoint.url]
+        result = persona("annotate", "export", *named, *options)
     assert result.exit_code == 0, result.stderr
+    assert {body["model"] for body in endpoint.requests} == {"m"}
     made = pd.DataFrame(assignments.load(tmp_path / "s").items)
     assert set(made["persona_id"]) == {"ann", "bob"} and set(made["prompt"]) <= {f"Why {i}?" for i in range(8)}
     (tmp_path / "p.csv").touch()
     result = persona("annotate", "export", "--pairs", tmp_path / "p.csv", *options)
-    assert "--prompts and --use choose what a model writes about: leave them out with --pairs" in result.stderr
+    assert "--prompts and --use say what a model writes: leave them out with --pairs" in result.stderr
 
 
 def fields_of(body: dict) -> list[str]:
