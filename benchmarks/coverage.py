@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
+from scipy.special import expit, logit
 
-from persona_lib.stats import intervals, power
+from persona_lib.stats import clustering, intervals, power
 
 SIZES = {  # personas, prompts, items (all pairs if items is their product)
     "4 x 2": (4, 2, 8),
@@ -87,9 +88,9 @@ def bootstrap(
     estimate = float(statistic(np.ones((1, n)))[0])
     first, second, alone = spreads
     numbers = tuple(n * n / (np.bincount(code) ** 2).sum() for code in codes[:2])
-    error, df = intervals._floored(first + second - alone, first, second, intervals.FLOOR * alone, numbers)
-    half = stats.t.ppf((1 + intervals.LEVEL) / 2, df) * np.sqrt(error) if df and error else np.nan
-    note = "one cluster: no interval" if not df else "too few clusters" if min(numbers) < intervals.FEW else ""
+    error, df = clustering._floored(first + second - alone, first, second, clustering.FLOOR * alone, numbers)
+    half = stats.t.ppf((1 + clustering.LEVEL) / 2, df) * np.sqrt(error) if df and error else np.nan
+    note = "one cluster: no interval" if not df else "too few clusters" if min(numbers) < clustering.FEW else ""
     return {"n": n, "estimate": estimate, "low": estimate - half, "high": estimate + half} | {
         "undefined": undefined,
         "note": note,
@@ -131,6 +132,82 @@ def bootstraps(size: tuple[int, int, int], effects: tuple[float, float], studies
         low, high = pigeonhole(scores, items, rng)
         hits += held(row, "rate"), low <= BASE <= high
     return dict(zip(["bootstrap", "pigeonhole"], hits / studies, strict=True))
+
+
+def logits(rate: float, icc: tuple[float, float]) -> np.ndarray:
+    """Return intercept and standard deviations (persona, prompt) of the logits with this rate and these shares.
+
+    Persona and prompt effects are normal on the logits. `icc` is the share of an answer's variance (0 or 1) that
+    personas and prompts account for.
+    """
+    x, w = np.polynomial.hermite_e.hermegauss(40)
+    w = w / w.sum()
+
+    def found(given: np.ndarray) -> np.ndarray:
+        middle, *scales = given
+        chance = expit(middle + scales[0] * x[:, None] + scales[1] * x)  # persona x prompt effects
+        mean = w @ chance @ w
+        shares = [(w @ (along @ w) ** 2 - mean**2) / (mean * (1 - mean)) for along in (chance, chance.T)]
+        return np.array([mean - rate, *(np.array(shares) - icc)]) if min(scales) >= 0 else np.full(3, 1.0)
+
+    asked = np.array([i > 0 for i in (1.0, *icc)])
+
+    def solve(free: np.ndarray) -> np.ndarray:
+        whole = np.zeros(3)
+        whole[asked] = free
+        return found(whole)[asked]
+
+    start = np.array([logit(rate) * (1 + 2 * sum(icc)), *(np.sqrt(12 * i) for i in icc)])[asked]
+    result = np.zeros(3)
+    result[asked] = optimize.root(solve, start, tol=1e-9).x
+    return result
+
+
+def places(size: tuple[int, int] | tuple[int, int, int], heavy: bool, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the items of one study: `layout`'s, or if heavy a sample in which personas weigh 1 / rank."""
+    personas, prompts, *items = size
+    if not heavy:
+        return layout(personas, prompts, items[0] if items else personas * prompts)
+    weight = np.repeat(1 / np.arange(1, personas + 1), prompts)
+    chosen = rng.choice(personas * prompts, items[0], replace=False, p=weight / weight.sum())
+    return pd.DataFrame(dict(zip(intervals.ITEM, np.divmod(chosen, prompts), strict=True)))
+
+
+def extremes(
+    size: tuple[int, int] | tuple[int, int, int],
+    rate: float,
+    icc: tuple[float, float],
+    studies: int,
+    heavy: bool = False,
+    seed: int = 6,
+) -> dict:
+    """Compute how often the interval of a rate covers it, by its note, where answers are clustered on the logits.
+
+    Args:
+        size: personas, prompts and, if not all pairs, items.
+        rate: the true rate.
+        icc: as in `logits`.
+        studies: how many.
+        heavy: personas weigh 1 / rank.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng([seed, *size, *(round(1000 * r) for r in (rate, *icc))])
+    middle, *scales = logits(rate, icc)
+    covered, noted, width = np.zeros((3, studies))
+    for i in range(studies):
+        items = places(size, heavy, rng)
+        own = [rng.normal(0, s, n)[items[c]] for s, n, c in zip(scales, size, intervals.ITEM, strict=False)]
+        row = intervals.rate(pd.Series((rng.random(len(items)) < expit(middle + sum(own))).astype(float)), items)
+        covered[i], noted[i] = row["low"] <= rate <= row["high"], row["note"] != ""
+        width[i] = row["high"] - row["low"]
+    unsaid = covered[noted == 0]
+    return {
+        "covered": covered.mean(),
+        "noted": noted.mean(),
+        "covered without note": unsaid.mean() if len(unsaid) >= 20 else np.nan,
+        "missed unsaid": ((covered == 0) & (noted == 0)).mean(),
+        "width": width.mean(),
+    }
 
 
 def false_alarms(studies: int, attributes: int = 33, seed: int = 2) -> pd.Series:

@@ -11,7 +11,8 @@ from scipy import stats
 
 from .. import UserError
 from ..stats import wording
-from ..stats.intervals import ITEM, LEVEL, check, corrected, effective, rate, variance
+from ..stats.clustering import LEVEL, effective, variance
+from ..stats.intervals import ITEM, check, corrected, rate
 
 NOBODY = "nobody in this group"
 LOWER = "lower than everybody else after correction"

@@ -10,7 +10,8 @@ import pandas as pd
 from scipy import stats
 
 from .. import UserError
-from ..stats.intervals import ITEM, corrected, difference, effective, rate
+from ..stats.clustering import effective
+from ..stats.intervals import ITEM, corrected, difference, rate
 
 
 def error_rates(labelled: pd.DataFrame) -> dict[str, Any]:

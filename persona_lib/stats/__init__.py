@@ -8,8 +8,9 @@ and `number` write an estimate with its interval and n as text; `extremes` and `
 
 from . import agreement, intervals, passk
 from .agreement import among, coefficients, cohen_kappa, kappa_matrix, spread
+from .clustering import effective
 from .contrasts import length_controlled, logistic
-from .intervals import ITEM, corrected, effective, paired_differences, rate, rates
+from .intervals import ITEM, corrected, paired_differences, rate, rates
 from .passk import pass_at_k
 from .power import minimum_detectable, sample_size
 from .wording import clear, extremes, number, points, share

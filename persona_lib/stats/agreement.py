@@ -13,7 +13,8 @@ import pandas as pd
 
 from .. import UserError
 from .choices import alike, coded
-from .intervals import effective, rate
+from .clustering import effective
+from .intervals import rate
 
 TINY = 1e-12
 UNDEFINED = "undefined: one option leaves nothing to agree about"

@@ -6,7 +6,8 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from .. import UserError
-from .intervals import ITEM, check, corrected, effective, rate
+from .clustering import effective
+from .intervals import ITEM, check, corrected, rate
 
 Cell = tuple  # a condition and a model
 
@@ -28,7 +29,7 @@ def logistic(
         (for the intercept: the odds), `low`, `high`, `p` (of a ratio of 1), `p_holm` (corrected over all terms but the
         intercept), `n` (scored rows in the cells that the term compares), `failed` (unscored rows there), `note`. The
         model has all interactions, so its estimates equal those of `statsmodels.Logit`; the covariance is two-way
-        clustered (see `intervals.variance`). A term has no finite odds if all answers in one of its cells score the
+        clustered (see `clustering.variance`). A term has no finite odds if all answers in one of its cells score the
         same: it is missing, and the note says so.
 
     Raises:

@@ -6,28 +6,23 @@ Several answers share a persona and several share a prompt, so items are cluster
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.special import betaincinv, stdtrit
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
 from .. import UserError
+from .clustering import LEVEL, Effective, cluster_codes, effective, worth_of
 
 ITEM = ["persona_id", "prompt_id"]
-LEVEL = 0.95
-FEW = 8  # clusters of equal weight; with fewer, the coverage of the intervals departs from 95%
-# No estimated variance may fall below this share of the variance of independent items. The value comes from
-# simulation: with a smaller one, intervals are too short where neither persona nor prompt matters; with a larger one,
-# they are too long there.
-FLOOR = 0.5
+FEW_HOLDERS = 5  # effective clusters that hold the rarer answer; with fewer, a rate's interval may be too short
 _DIFFERENCE = ["n", "failed", "difference", "low", "high", "p", "note"]
 
 
 def rates(table: pd.DataFrame, by: str | list[str], value: str = "score") -> pd.DataFrame:
-    """Return the mean of `value` in each group, with a Wilson interval at the effective sample size.
+    """Return the mean of `value` in each group, with a Clopper-Pearson interval at the effective sample size.
 
     Args:
         table: one row per item, with `persona_id`, `prompt_id`, the columns `by`, and `value`: 0 to 1, or missing if
@@ -42,8 +37,11 @@ def rates(table: pd.DataFrame, by: str | list[str], value: str = "score") -> pd.
     Raises:
         UserError: the table lacks a column, or a score lies outside 0 to 1.
 
-    The Wilson interval with n / design effect and Student's t is Korn and Graubard's (1998) proposal for clustered
-    proportions as modified by Dean and Pagano (2015).
+    The interval is Korn and Graubard's (1998) for clustered proportions. `benchmarks/coverage.py` prints how often it
+    covers the truth, by rate and by the shares of variance of personas and prompts. Where few clusters hold the rarer
+    answer, the design effect is known badly, the worse the nearer the rate is to 0 or 1: each end takes its degrees of
+    freedom from the clusters that hold the answer whose share it bounds, counts one such cluster more, and the note
+    says where they are too few for that.
     """
     check(table, by, value)
     if table.empty:
@@ -60,15 +58,48 @@ def rate(values: pd.Series, clusters: pd.DataFrame) -> dict:
     scored = values.notna().to_numpy()
     x = values.to_numpy(float)[scored]
     row = {"n": len(x), "failed": len(values) - len(x), "rate": x.mean() if len(x) else np.nan}
-    worth = effective(x, clusters[scored], row["rate"] * (1 - row["rate"]))
-    low, high = wilson(row["rate"], worth.n, worth.t)
-    return row | {"low": low, "high": high, "note": worth.note}
+    codes = cluster_codes(clusters[scored])
+    worth = worth_of(x, codes, row["rate"] * (1 - row["rate"]), floor=1.0)
+    if not worth.n:
+        return row | {"low": np.nan, "high": np.nan, "note": worth.note}
+    ones = _holders(x, codes)
+    zeros = _holders(1 - x, codes)
+    low = 1 - _upper_end(1 - row["rate"], len(x), worth, zeros)
+    high = _upper_end(row["rate"], len(x), worth, ones)
+    few = min(ones, zeros) < FEW_HOLDERS - 1e-9
+    return row | {"low": low, "high": high, "note": worth.note or ("few clusters hold the rarer answer" if few else "")}
 
 
-def wilson(share: float, n: float, t: float) -> tuple[float, float]:
-    """Return Wilson's interval of a share of n effective items, t standard errors to each side; missing for n = 0."""
-    alpha = 2 * stats.norm.sf(t)
-    return proportion_confint(share * n, n, alpha=alpha, method="wilson") if n > 0 else (np.nan, np.nan)
+def _holders(held: np.ndarray, codes: list[np.ndarray]) -> float:
+    """Return the effective number of clusters that hold an answer: the smaller of personas and of prompts.
+
+    It is the squared sum over the sum of squares of what each cluster holds: the number of clusters if a few hold the
+    same and the others nothing. It is 0 if none holds any.
+
+    Args:
+        held: array (n,) of how far each item is this answer, from 0 to 1.
+        codes: as returned by `cluster_codes`.
+    """
+    sums = [np.bincount(code, held) for code in codes]
+    return min(s.sum() ** 2 / max(s @ s, 1e-12) for s in sums)
+
+
+def _upper_end(share: float, size: int, worth: Effective, holders: float) -> float:
+    """Return the upper end of Korn and Graubard's interval of a share.
+
+    Args:
+        share: of the answer, from 0 to 1.
+        size: number of items.
+        worth: what they are worth.
+        holders: effective number of clusters that hold the answer.
+    """
+    n = worth.n
+    if 1e-9 < share < 1 - 1e-9:  # equal scores tell no design effect: they count as clusters, and need no t
+        few = max(holders, FEW_HOLDERS)
+        tail = (1 + LEVEL) / 2
+        t = stdtrit(min(worth.df, few - 1), tail)
+        n = min(n * few / (few + 1) * (stdtrit(size - 1, tail) / t) ** 2, size)
+    return float(betaincinv(n * share + 1, n * (1 - share), (1 + LEVEL) / 2)) if share < 1 - 1e-9 else 1.0
 
 
 def paired_differences(
@@ -170,120 +201,6 @@ def corrected(p: pd.Series, method: str = "holm") -> pd.Series:
     if known.empty:
         return p.astype(float)
     return pd.Series(multipletests(known, method=method)[1], known.index).reindex(p.index)
-
-
-class Effective(NamedTuple):
-    """What clustered items are worth: `n` independent items, `df` degrees of freedom, and a `note` on problems."""
-
-    n: float
-    df: float
-    note: str
-
-    @property
-    def t(self) -> float:
-        """Half the width of a 95% interval in standard errors; missing if no interval is estimable."""
-        return stats.t.ppf((1 + LEVEL) / 2, self.df) if self.df else np.nan
-
-
-def effective(values: np.ndarray, clusters: pd.DataFrame, spread: float, floor: float = FLOOR) -> Effective:
-    """Return how many independent items would have a mean as uncertain as the mean of these clustered items.
-
-    Args:
-        values: array (n,) of scores.
-        clusters: as in `variance`.
-        spread: variance of a single item.
-        floor: as in `variance`.
-
-    Returns:
-        n is 0 if no interval is estimable. If all values are equal, n is the smaller number of clusters: such values
-        do not tell the design effect.
-    """
-    if len(values) == 0:
-        return Effective(0.0, 0.0, "nothing scored")
-    error, df, fewest = variance(values, clusters, floor)
-    if fewest < 1 + 1e-9:
-        return Effective(0.0, 0.0, "one item: no interval" if len(values) == 1 else "one cluster: no interval")
-    if df < 1 - 1e-9:  # one of two clusters holds nearly all items: Student's t has no finite width
-        return Effective(0.0, 0.0, "too few clusters: no interval")
-    notes = {"too few clusters": fewest < FEW - 1e-9, "all scores equal": error == 0}
-    note = "; ".join(text for text, true in notes.items() if true)
-    return Effective(spread / error if error else fewest, df, note)
-
-
-def variance(values: np.ndarray, clusters: pd.DataFrame, floor: float = FLOOR) -> tuple[float, float, float]:
-    """Estimate the variance of the mean of clustered values.
-
-    It is the two-way variance of Cameron, Gelbach and Miller (2011), V = V_G + V_H - V_GH: clustered by G, by H, and by
-    their intersection. The bias from the estimated mean is removed: half the squared differences of items that share a
-    cluster are compared with those of items that share none. In balanced tables V is the one from the analysis of
-    variance. Degrees of freedom are Satterthwaite's, but not below the number of clusters less one.
-
-    Args:
-        values: array (n,).
-        clusters: n rows of labels, in no column (independent items), one column, or two columns that cross.
-        floor: lower bound, as a share of the variance for independent items.
-
-    Returns:
-        The variance; its degrees of freedom; the smaller of the two effective numbers of clusters, which is the number
-        of clusters if all have one size, and smaller otherwise.
-    """
-    n = len(values)
-    x = np.asarray(values, float) - np.mean(values)
-    x = x if np.ptp(x) > 1e-9 else np.zeros(n)  # a smaller range is rounding error
-    in_g, in_h = _cluster_codes(clusters)  # n each
-    in_gh = pd.factorize(in_g * (n + 1) + in_h)[0]
-    spread_g, pairs_g = _within(x, in_g)
-    spread_h, pairs_h = _within(x, in_h)
-    spread_gh, pairs_gh = _within(x, in_gh)
-    total = float(n * (x @ x))  # of all n x n ordered pairs
-
-    def estimate(spread: float, pairs: int) -> float:
-        """Return the sum of the covariances of all pairs that share a cluster, over n squared."""
-        # The covariance of a pair is the mean half squared difference of pairs that share no cluster, less its own.
-        apart = n * n - pairs
-        return (pairs / apart * (total - spread) - spread) / n**2 if apart else 0.0
-
-    v_g = estimate(spread_g, pairs_g)
-    v_h = estimate(spread_h, pairs_h)
-    v = estimate(spread_g + spread_h - spread_gh, pairs_g + pairs_h - pairs_gh)
-    numbers = n * n / pairs_g, n * n / pairs_h  # of clusters, effective
-    value, df = _floored(v, v_g, v_h, floor * total / n**3, numbers)
-    return value, df, min(numbers)
-
-
-def _cluster_codes(clusters: pd.DataFrame) -> list[np.ndarray]:
-    """Return two arrays (n,) of cluster numbers; where a column is absent, each item is a cluster of its own."""
-    n = len(clusters)
-    codes = [pd.factorize(clusters[column])[0] for column in clusters]
-    return codes + [np.arange(n)] * (2 - len(codes))
-
-
-def _within(x: np.ndarray, code: np.ndarray) -> tuple[float, int]:
-    """Return the sum of half squared differences over all ordered pairs that share a code, and their number."""
-    counts = np.bincount(code)  # per cluster, as the next two
-    sums = np.bincount(code, x)
-    squares = np.bincount(code, x**2)
-    return float(counts @ squares - sums @ sums), int(counts @ counts)
-
-
-def _floored(v: float, v_g: float, v_h: float, least: float, clusters: tuple[float, float]) -> tuple[float, float]:
-    """Return a two-way variance not below `least`, and its degrees of freedom.
-
-    Args:
-        v: two-way variance.
-        v_g: one-way variance, clustered by G.
-        v_h: one-way variance, clustered by H.
-        least: lower bound of the variance.
-        clusters: effective numbers of clusters of G and of H.
-    """
-    df_g, df_h = (number - 1 for number in clusters)
-    fewest = min(df_g, df_h)
-    value = max(v, least)
-    if value <= 0 or fewest <= 0:
-        return 0.0, max(fewest, 0.0)
-    v_gh = v_g + v_h - v
-    satterthwaite = v_g**2 / df_g + v_h**2 / df_h + v_gh**2 / (df_g * df_h)
-    return value, max(value**2 / satterthwaite if satterthwaite else 0.0, fewest)
 
 
 def check(table: pd.DataFrame, by: str | list[str], value: str) -> None:

@@ -128,7 +128,7 @@ def _detectable(
     """Return the difference that is detected with 80% power; missing if none is.
 
     All variances below are in units of `spread`, the variance of one item's difference. Degrees of freedom are those of
-    `intervals.variance`.
+    `clustering.variance`.
 
     Args:
         personas: personas that take part.
