@@ -5,7 +5,7 @@ Nothing is sent to the preset's models, and the user's response store is left al
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import files
-from . import pages, planted, preflight, presets
+from . import folders, pages, planted, preflight, presets
 from .planted import truth
 from .planted.endpoint import JUDGE, MODEL
 from .presets import Preset
@@ -47,17 +47,22 @@ def rehearse(preset: Preset, only: Sequence[str], given: Mapping[str, Any], fold
         planned = presets.plan(preset, only, given)
         endpoint.models = tuple(sorted(_with_stand_ins(planned, endpoint.url)))
         preflight.check(planned)
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.glob(f"{STORE}*"):  # an earlier rehearsal's replies may be those of another seed
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        with _own_store(folder / STORE):
+        with folders.alone(folder), _own_store(folder / STORE):
+            for path in folder.glob(f"{STORE}*"):  # an earlier rehearsal's replies may be those of another seed
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
             manifest = run(preset, planned, folder / RUN)
-    parameters = {stem: entry["parameters"] for stem, entry in manifest["notebooks"].items()}
-    table = truth.compared(tables(folder / RUN), parameters)
+            return _written(manifest, planned, folder, preset.name)
+
+
+def _written(manifest: dict[str, Any], planned: Collection[str], folder: Path, preset: str) -> Rehearsal:
+    """Compare what a run found with what is planted, and write table and page; an earlier run's notebooks are left."""
+    failed = [stem for stem in planned if manifest["notebooks"][stem]["status"] != "done"]
+    parameters = {stem: manifest["notebooks"][stem]["parameters"] for stem in planned if stem not in failed}
+    found = {stem: own for stem, own in tables(folder / RUN).items() if stem in parameters}
+    table = truth.compared(found, parameters)
     files.write(folder / f"{TABLE}.parquet", table.to_parquet)
     files.write(folder / f"{TABLE}.csv", lambda half: table.to_csv(half, index=False))
-    failed = [stem for stem, entry in manifest["notebooks"].items() if entry["status"] != "done"]
-    files.write_text(folder / PAGE, page(table, preset.name, failed))
+    files.write_text(folder / PAGE, page(table, preset, failed))
     return Rehearsal(table, manifest, failed)
 
 
