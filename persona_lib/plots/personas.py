@@ -161,6 +161,12 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
     axes = style.grid(2, 1, 2.4 + 0.5 * kept.sum() + letters, sharex=True)
     figure = axes[0].figure
     figure.set_dpi(DPI)
+    if not kept.any():
+        for side in axes:
+            side.set(xticks=[], yticks=[])
+            style.blank(side)
+        style.title(axes[0], title)
+        return style.caption(axes[0], f"{_few(kept)} n = {n:,} personas: take more.")
     norm = PowerNorm(0.5, 0, max(panel.max().max() for panel in panels))
     for side, panel, name in zip(axes, panels, (source, f"{n:,} personas"), strict=True):
         names = [[shorten(label, 34, placeholder=" …") for label in labels] for labels in (panel.columns, panel.index)]
@@ -172,8 +178,13 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
     bar: dict[str, Any] = {"format": PercentFormatter(1, decimals=0), "label": "share of the row", "shrink": 0.7}
     figure.colorbar(axes[0].collections[0], ax=axes, **bar)
     style.title(axes[0], title)
-    left = f" Rows with fewer than {FEWEST} expected people are left out: {(~kept).sum()}." if not kept.all() else ""
-    return style.caption(axes[0], f"Each row is one group; its shares sum to 1 in each panel.{left}")
+    return style.caption(axes[0], f"Each row is one group; its shares sum to 1 in each panel. {_few(kept)}".strip())
+
+
+def _few(kept: pd.Series) -> str:
+    """Return how many rows of `joint` are left out, as text."""
+    left = (~kept).sum()
+    return f"Rows with fewer than {FEWEST} expected people are left out: {left} of {len(kept)}." if left else ""
 
 
 def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:

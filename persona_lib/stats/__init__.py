@@ -3,7 +3,7 @@
 Nothing in this wing asks a model or reads a file. Items share personas and prompts, so all intervals are clustered by
 both. Notebooks 03, 04, 06, 08, 09 and 10 open it: `stats.rates`, `stats.paired_differences`,
 `stats.minimum_detectable`. The functions of pass@k are in their own module: `stats.passk.curves`. `share`, `points`
-and `number` write an estimate with its interval and n as text; `extremes` and `clear` sum a table up.
+and `number` write an estimate with its interval and n as text; `extremes`, `span` and `clear` sum a table up.
 """
 
 from . import agreement, intervals, passk
@@ -13,7 +13,7 @@ from .contrasts import length_controlled, logistic
 from .intervals import ITEM, corrected, paired_differences, rate, rates
 from .passk import pass_at_k
 from .power import minimum_detectable, sample_size
-from .wording import clear, extremes, number, points, share
+from .wording import clear, extremes, listed, number, percent, points, share, span
 
 __all__ = [
     "ITEM",
@@ -28,16 +28,19 @@ __all__ = [
     "intervals",
     "kappa_matrix",
     "length_controlled",
+    "listed",
     "logistic",
     "minimum_detectable",
     "number",
     "paired_differences",
     "pass_at_k",
     "passk",
+    "percent",
     "points",
     "rate",
     "rates",
     "sample_size",
     "share",
+    "span",
     "spread",
 ]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 ALPHA = 0.05  # of a test, for intervals of 95%
+UNKNOWN = "an unknown share"
 
 
 def share(value: float, low: float = np.nan, high: float = np.nan, n: float | None = None) -> str:
@@ -14,7 +15,7 @@ def share(value: float, low: float = np.nan, high: float = np.nan, n: float | No
         low, high: ends of its interval; missing without one.
         n: how many items it rests on; None if the sentence says so elsewhere.
     """
-    return _written("an unknown share", [f"{x:.0%}" for x in (value, low, high)], value, low, n)
+    return _written(UNKNOWN, [f"{x:.0%}" for x in (value, low, high)], value, low, n)
 
 
 def points(difference: float, low: float = np.nan, high: float = np.nan, n: float | None = None) -> str:
@@ -57,12 +58,32 @@ def _written(unknown: str, texts: list[str], value: float, low: float, n: float 
     return (unknown if np.isnan(value) else middle) + (f" ({', '.join(notes)})" if notes else "")
 
 
-def extremes(shares: pd.Series) -> str:
-    """Return the lowest and the highest of several shares with their names: '33% (baseline) to 70% (summary)'."""
-    known = shares.dropna()
+def listed(rates: pd.DataFrame) -> str:
+    """Return each row of `intervals.rates` with its name: 'direct 50% (95% interval 6% to 94%, n = 8), ...'."""
+    rows = [f"{_name(key)} {share(r['rate'], r['low'], r['high'], r['n'])}" for key, r in rates.iterrows()]
+    return ", ".join(rows)
+
+
+def percent(value: float) -> str:
+    """Return a share without its interval, for a figure that shows it: '58%'."""
+    return UNKNOWN if np.isnan(value) else f"{value:.0%}"
+
+
+def span(values: pd.Series, digits: int = 2) -> str:
+    """Return the smallest and the largest of several numbers: '−0.20 to 0.75', or the one that they all are."""
+    known = values.dropna()
     if known.empty:
-        return "unknown shares"
-    low, high = (f"{known[name]:.0%}" for name in (known.idxmin(), known.idxmax()))
+        return "not estimable"
+    low, high = (signed(value, digits).removeprefix("+") for value in (known.min(), known.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+def extremes(values: pd.Series, form: str = ".0%") -> str:
+    """Return the smallest and the largest of several values with their names: '33% (baseline) to 70% (summary)'."""
+    known = values.dropna()
+    if known.empty:
+        return UNKNOWN
+    low, high = (format(known[name], form) for name in (known.idxmin(), known.idxmax()))
     if low == high:
         return low if len(known) == 1 else f"{low} (all {len(known)})"
     return f"{low} ({_name(known.idxmin())}) to {high} ({_name(known.idxmax())})"

@@ -73,3 +73,8 @@ def test_each_row_of_two_attributes_sums_to_one_and_rows_of_few_people_are_count
 def test_a_step_is_as_far_from_the_census_core_as_the_table_says():
     ax = FULL["drift"]()
     assert list(ax.lines[0].get_xdata()) == [0.1, 0.1] and "written detail  (n = 12, 1 unscored)" in figures.said(ax)
+
+
+def test_too_few_personas_for_any_row_of_a_joint_figure_leave_a_figure_that_says_so():
+    shown = " ".join(figures.said(plots.personas.joint(JOINT, 1, "census", "A title")).split())
+    assert "nothing to show" in shown and "n = 1 personas: take more" in shown

@@ -36,8 +36,8 @@ def test_an_estimate_has_one_form(written, said):
         ({("m", "direct"): 0.1, ("n", "direct"): 0.2, ("n", "summary"): np.nan}, "10% (m: direct) to 20% (n: direct)"),
         ({"a": 0.5, "b": 0.501}, "50% (all 2)"),
         ({"a": 0.5, "b": np.nan}, "50%"),
-        ({"a": np.nan}, "unknown shares"),
-        ({}, "unknown shares"),
+        ({"a": np.nan}, "an unknown share"),
+        ({}, "an unknown share"),
     ],
 )
 def test_the_ends_of_several_shares_are_named(shares, said):
@@ -47,3 +47,13 @@ def test_the_ends_of_several_shares_are_named(shares, said):
 def test_tests_without_a_p_value_are_not_counted():
     assert stats.clear(pd.DataFrame({"p_holm": [0.01, 0.05, 0.8, np.nan]})) == "1 of 3"
     assert stats.clear(pd.DataFrame({"p_holm": np.array([], float)})) == "0 of 0"
+
+
+def test_several_values_are_summed_up():
+    rows = {"rate": [0.5, np.nan], "low": [0.06, np.nan], "high": [0.94, np.nan], "n": [8, 0]}
+    said = "chain of thought 50% (95% interval 6% to 94%, n = 8), direct an unknown share (n = 0)"
+    assert stats.listed(pd.DataFrame(rows, index=["chain_of_thought", "direct"])) == said
+    assert stats.span(pd.Series([0.751, -0.2, np.nan])) == "−0.20 to 0.75" and stats.span(pd.Series([0.4])) == "0.40"
+    assert stats.span(pd.Series([np.nan])) == "not estimable"
+    assert stats.percent(0.584) == "58%" and stats.percent(np.nan) == "an unknown share"
+    assert stats.extremes(pd.Series({"a_b": 0.1, "c": 0.36}), ".2f") == "0.10 (a b) to 0.36 (c)"
