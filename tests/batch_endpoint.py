@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+from itertools import product
 from typing import Any
 
 import pytest
 from aiohttp import web
 from endpoint import Endpoint
+
+from persona_lib.store import Store, canonical
 
 ALIVE = ("validating", "in_progress", "finalizing")
 
@@ -17,7 +20,8 @@ class BatchEndpoint(Endpoint):
     A batch takes a step towards `ends` (completed, expired or failed) each time its state is asked for, but no further
     than in_progress while `hold` is set. `lose` is the number of creations that are answered by an error although the
     batch is made; `hold_create` delays the answer, and `create_s` is how long a creation takes. `sent` are the requests
-    submitted, in order. A `status` other than 0 makes uploads of files fail with it.
+    submitted, in order. A `status` other than 0 makes uploads of files fail with it. `known` endpoints have answered
+    before, so that no first call goes ahead of the files.
     """
 
     def __init__(
@@ -27,6 +31,7 @@ class BatchEndpoint(Endpoint):
         hold: bool = False,
         lose: int = 0,
         create_s: float = 0.0,
+        known: bool = True,
         **settings: Any,
     ):
         super().__init__(*args, **settings)
@@ -34,11 +39,19 @@ class BatchEndpoint(Endpoint):
         self.hold = hold
         self.lose = lose
         self.create_s = create_s
+        self.known = known
         self.hold_create = False
         self.status = 0
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.away = 0  # how many of the next questions for a batch get no answer
+
+    def __enter__(self) -> "BatchEndpoint":
+        super().__enter__()
+        for name in self.models if self.known else ():
+            found = {"dialects": [], "kinds": list(product([False, True], repeat=4))}
+            Store().note_endpoint(canonical({"name": name, "base_url": self.url}), json.dumps(found))
+        return self
 
     @property
     def sent(self) -> list[dict[str, Any]]:

@@ -38,15 +38,27 @@ class Caller:
         if asked.batch and asked.base_url:
             self.connection = Batches(asked.name, asked.base_url, self._store, report)
         else:
-            self.connection = Connection(asked.given, asked.base_url, asked.max_in_flight)
+            self.connection = self._connection()
+        self._single: Connection | None = None
         self._under_way: dict[str, asyncio.Task[tuple[dict[str, Any], bool]]] = {}
 
-    async def close(self) -> None:
-        """Close the connection."""
-        await self.connection.close()
+    def _connection(self) -> Connection:
+        return Connection(self._asked.given, self._asked.base_url, self._asked.max_in_flight)
 
-    async def reply(self, request: dict[str, Any], words: Mapping[str, int]) -> Answer:
-        """Return the reply to a request: that of a call under way, one in the store, or that of a new call."""
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.connection.close()
+        if self._single:
+            await self._single.close()
+
+    async def reply(self, request: dict[str, Any], words: Mapping[str, int], now: bool = False) -> Answer:
+        """Return the reply to a request: that of a call under way, one in the store, or that of a new call.
+
+        Args:
+            request: in the dialect of the endpoint.
+            words: how many words each text is asked for in, for a made-up reply.
+            now: make the call by itself, even if others go into batches.
+        """
         text = canonical(request)
         key = key_of(text)
         if under_way := self._under_way.get(key):
@@ -58,7 +70,7 @@ class Caller:
             raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
         if self._store.scratch:
             return *self._made_up(key, request, words), key
-        return *await self._call_once(key, text, request), key
+        return *await self._call_once(key, text, request, now), key
 
     def _made_up(self, key: str, request: dict[str, Any], words: Mapping[str, int]) -> tuple[dict[str, Any], bool]:
         """Make a reply up, and return it and whether it was made up before; texts have the `words` asked for."""
@@ -69,35 +81,39 @@ class Caller:
         self._used.count(reply, 0, self._asked.price)
         return reply, False
 
-    async def _call_once(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    async def _call_once(self, key: str, text: str, request: dict[str, Any], now: bool) -> tuple[dict[str, Any], bool]:
         """Make a call that equal requests of this session wait for; its reply is committed when this returns.
 
         Returns:
             The reply, and whether another session or process that shares the store made the call.
         """
         self._progress.show()
-        self._under_way[key] = asyncio.ensure_future(self._call_alone(key, text, request))
+        self._under_way[key] = asyncio.ensure_future(self._call_alone(key, text, request, now))
         try:
             return await self._under_way[key]
         finally:
             del self._under_way[key]
 
-    async def _call_alone(self, key: str, text: str, request: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    async def _call_alone(self, key: str, text: str, request: dict[str, Any], now: bool) -> tuple[dict[str, Any], bool]:
         """Make a call, unless another session or process that shares the store makes it; returns as `_call_once`."""
-        if self._asked.batch:  # `Batches` has a lock of its own, for a file at a time
-            return await self._call(key, text, request), False
+        if self._asked.batch and not now:  # `Batches` has a lock of its own, for a file at a time
+            return await self._call(key, text, request, self.connection), False
+        if self._asked.batch:
+            self._single = self._single or self._connection()
         async with self._store.locks.alone(key):
             if stored := self._store.get(key):
                 return json.loads(stored.reply), True
-            return await self._call(key, text, request), False
+            return await self._call(key, text, request, self._single or self.connection), False
 
-    async def _call(self, key: str, text: str, request: dict[str, Any]) -> dict[str, Any]:
+    async def _call(
+        self, key: str, text: str, request: dict[str, Any], connection: Connection | Batches
+    ) -> dict[str, Any]:
         """Make a call within the budgets, and commit the reply."""
         held = await self.purse.start(request)
         cost = None
         sent = True
         try:
-            reply, keep, retries = await self.connection.call(request)
+            reply, keep, retries = await connection.call(request)
             if keep:
                 # A commit takes 0.04 ms. Committing in groups was tried: it synchronizes the workers, which costs a
                 # sixth of the throughput at 64 in flight.

@@ -16,7 +16,9 @@ from .dialect import DEFAULT, Dialect, is_choice
 
 
 class Found:
-    """The dialects in which a model was asked: `states`, the present one last; `kinds` of requests are answered.
+    """The dialects in which a model was asked: `states`, the present one last.
+
+    `kinds` of requests are answered in this process, `ever` also in those before it.
 
     Args:
         store: keeps what is found; `forget_failed` forgets it.
@@ -30,6 +32,7 @@ class Found:
         self._name = name
         self.states = [DEFAULT]
         self.kinds: set[tuple[bool, ...]] = set()
+        self.ever: set[tuple[bool, ...]] = set()
 
     @property
     def present(self) -> Dialect:
@@ -42,9 +45,23 @@ class Found:
 
     def recall(self) -> None:
         """Take over what an earlier session, of this process or of another, has noted in the store."""
-        noted = self._store.dialects(self._who)
-        if noted and len(kept := json.loads(noted)) >= len(self.states):
-            self.states = [DEFAULT, *(Dialect(**fields) for fields in kept)]
+        if noted := self._store.endpoint(self._who):
+            kept = json.loads(noted)
+            self.ever |= {tuple(asks) for asks in kept["kinds"]}
+            if len(kept["dialects"]) >= len(self.states):
+                self.states = [DEFAULT, *(Dialect(**fields) for fields in kept["dialects"])]
+
+    def note(self, asks: tuple[bool, ...]) -> None:
+        """Note that a request of this kind is answered."""
+        self.kinds.add(asks)
+        if asks not in self.ever:
+            self.ever.add(asks)
+            self._keep()
+
+    def _keep(self) -> None:
+        """Note in the store what is found."""
+        dialects = [state.differs for state in self.states[1:]]
+        self._store.note_endpoint(self._who, json.dumps({"dialects": dialects, "kinds": sorted(self.ever)}))
 
     def learn(self, spoken: Dialect, changes: Mapping[str, Any]) -> bool:
         """Take over what a reply taught, and return whether there is another dialect to try than the one spoken.
@@ -57,7 +74,7 @@ class Found:
         if new in self.states:
             return new == self.present != spoken
         self.states.append(new)
-        self._store.note_dialects(self._who, json.dumps([state.differs for state in self.states[1:]]))
+        self._keep()
         added = [text for text in new.said() if text not in spoken.said()]
         print(f"{self._name}: {'; '.join(added)}", file=sys.stderr, flush=True)
         return True

@@ -165,25 +165,19 @@ class Model:
         return self._each(messages, lambda session, one: session.reply(one, schema, settings), step)
 
     def choose(
-        self,
-        messages: Iterable[Messages],
-        options: Sequence[str] = ("A", "B"),
-        step: str = "choosing",
+        self, messages: Iterable[Messages], options: Sequence[str] = ("A", "B"), step: str = "choosing"
     ) -> np.ndarray:
         """Return the probabilities of `choices` alone: array (items x options), each row sums to 1 or is NaN."""
         return self.choices(messages, options, step).probabilities
 
     def choices(
-        self,
-        messages: Iterable[Messages],
-        options: Sequence[str] = ("A", "B"),
-        step: str = "choosing",
+        self, messages: Iterable[Messages], options: Sequence[str] = ("A", "B"), step: str = "choosing"
     ) -> Choices:
         """Return the probability that each option is the first token of the reply, normalized over the options.
 
-        Only the 20 likeliest first tokens are known. An option outside of them counts as 0 (it has at most the
-        probability of the 20th); if all options are outside, the row is NaN. `mass` is the sum of the options'
-        probabilities before normalization: a choice with little mass says little.
+        Only the 20 likeliest tokens are known; an option outside of them counts as 0. `mass` is the sum of the options'
+        probabilities before normalization. Below `min_mass` the first token is no choice: the tokens that follow it
+        or a thought may show one (see `choices.chances`), else 8 samples; else the row is NaN.
 
         A model with `samples` is asked that many times at temperature 1 for one of the options, in a JSON schema. An
         option's probability is its share of the valid replies, in steps of 1 / samples; `mass` is the valid share.
@@ -198,18 +192,16 @@ class Model:
         Raises:
             UserError: as in `ask`, or the endpoint offers no log-probabilities and the model has no `samples`.
         """
-        samples = self.samples
         schema = choice_schema(options)
-        if samples is None:
-            else_ = [_settings(self.is_local, schema, 1, sample=k) for k in range(SAMPLES)]
-            look = lambda session, one: session.chances(one, options, _FIRST_TOKEN, else_)  # noqa: E731
+        settings = [_settings(self.is_local, schema, 1, sample=k) for k in range(self.samples or SAMPLES)]
+        if self.samples is None:
+            look = lambda session, one: session.chances(one, options, _FIRST_TOKEN, settings)  # noqa: E731
             return from_rows(self._each(messages, look, step), options)
-        asked: Iterable[tuple[Messages, int]] = ((one, k) for one in messages for k in range(samples))
+        asked: Iterable[tuple[Messages, int]] = ((one, k) for one in messages for k in range(len(settings)))
         if isinstance(messages, Sized):
             asked = list(asked)  # the number of items is then known
-        settings = [_settings(self.is_local, schema, 1, sample=k) for k in range(samples)]
         replies = self._each(asked, lambda session, one: session.reply(one[0], schema, settings[one[1]]), step)
-        return from_rows(sampled(replies, samples, options), options)
+        return from_rows(sampled(replies, self.samples, options), options)
 
     def send(self, messages: Iterable[Messages], schema: type[BaseModel] | None = None, step: str = "sending") -> None:
         """Send through the Batch API what the store lacks, all at once, and wait until the replies are in the store.

@@ -8,23 +8,25 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn, TypeGuard, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel
 
-from .. import UserError
+from .. import EndpointError, UserError
 from ..store import canonical, key_of
 from .asked import Asked
 from .batches import Batches
-from .calling import Answer, Caller
+from .calling import Caller
 from .catalogue import MODELS
 from .choices import Row, Seen, chances, choice_schema, sampled
-from .dialect import kind, lesson, most_tokens
+from .dialect import kind
+from .errors import first_of
 from .found import Alike
 from .progress import Calls
 from .protocol import Messages
 from .repair import REASKS, again
 from .reply import INVALID, Reply, read, refuses, thought_of, tokens
+from .speaking import Speaker
 from .usage import Usage
 
 S = TypeVar("S")
@@ -49,8 +51,7 @@ class Session:
         self._progress = Calls(step, items, used, model=asked.who, name=asked.name)
         self._caller = Caller(asked, used, self._progress, self._away)
         self._found = asked.found
-        self._found.recall()
-        self._alone = asyncio.Lock()
+        self._speaker = Speaker(asked, self._caller, used)
         self._alike = Alike()
 
     async def close(self) -> None:
@@ -96,7 +97,7 @@ class Session:
             current, cached, invalid = one, True, {}
             for tries in range(1 + REASKS):
                 request = self._asked.request(current, settings)
-                got, known, key = await self._outcome(request, settings.get("words", {}))
+                got, known, key = await self._speaker.outcome(request, settings.get("words", {}))
                 text, value, failure = read(got, schema)
                 cached &= known
                 self._used.reasked += bool(tries) and not known
@@ -109,7 +110,7 @@ class Session:
             probable = tokens(got) if "top_logprobs" in settings else None
             return Reply(text, value, failure, cached, probable, thought_of(got)), refuses(got)
 
-        reply, refused = await self._first_alone(kind(self._asked.request(one, settings)), asked)
+        reply, refused = await self._speaker.first_alone(kind(self._asked.request(one, settings)), asked)
         self._note(reply.failure, refused)
         return reply
 
@@ -134,7 +135,7 @@ class Session:
             reply: dict[str, Any] = {}
             seen = Seen([], None, silent=self._found.silent(request))
             if not seen.silent:
-                reply, _, _ = await self._outcome(request, {}, options)
+                reply, _, _ = await self._speaker.outcome(request, {}, options)
                 seen = chances(reply, options, self._asked.min_mass)
             if seen.silent or self._found.silent(request):
                 raise UserError(
@@ -143,7 +144,7 @@ class Session:
                 )
             return seen, refuses(reply)
 
-        seen, refused = await self._first_alone(kind(request), asked)
+        seen, refused = await self._speaker.first_alone(kind(request), asked)
         if seen.low:
             return await self._sampled(one, options, samples, seen)
         self._note(seen.failure, refused)
@@ -162,39 +163,18 @@ class Session:
                 return seen.mass, f"{seen.failure}; sampled instead: {why}"
         return sampled(replies, len(replies), options)[0]
 
-    async def _first_alone(
-        self, asks: tuple[bool, ...], work: Callable[[], Awaitable[tuple[T, bool]]]
-    ) -> tuple[T, bool]:
-        """Do `work`, alone if no request of its kind is answered yet: what the endpoint refuses is found by one call.
-
-        Args:
-            asks: the kind of the request.
-            work: returns a result, and whether the endpoint gave an error instead of a reply; both are returned.
-        """
-        known = self._found.kinds
-        if asks in known or self._asked.batch or self._asked.base_url is None:
-            return await work()
-        async with self._alone:
-            if asks not in known:
-                result, refused = await work()
-                # An error that is not kept is no refusal, and where all are refused, `_note` stops the ask.
-                if not refused:
-                    known.add(asks)
-                return result, refused
-        return await work()
-
     def _note(self, failure: str | None, refused: bool) -> None:
         """Count a failed item; stop the ask if the endpoint has refused all of the first ones in the same way.
 
         Raises:
-            UserError: it has.
+            EndpointError: it has.
         """
         self._used.failed += failure is not None
         if self._asked.base_url and self._alike.note(failure if refused else None):
             self._stop()
 
     def _stop(self) -> NoReturn:
-        raise UserError(self._alike.said(self._progress.step, f"{self._asked.base_url} for '{self._asked.name}'"))
+        raise EndpointError(self._alike.said(self._progress.step, f"{self._asked.base_url} for '{self._asked.name}'"))
 
     async def send(self, requests: Iterable[dict[str, Any]]) -> None:
         """Put requests that the store lacks into batches, wait for the end of these, and count what they used."""
@@ -202,9 +182,13 @@ class Session:
         assert isinstance(batches, Batches)
         sent: dict[str, float] = {}  # by key: the USD held for each request
         ends: Counter[asyncio.Task[Any]] = Counter()  # the number of requests that each task waits for
-        for request in requests:
+        for asked_for in requests:
+            if kind(asked_for) not in self._found.ever:
+                await self._find_out(asked_for)
+                continue
+            request = self._found.present.written(asked_for)
             key = key_of(canonical(request))
-            if key in sent or self._store.get(key):
+            if key in sent or self._speaker.answered(asked_for) or self._store.get(key):
                 continue
             self._progress.show()
             held = await purse.start(request)
@@ -220,43 +204,20 @@ class Session:
                 cost = self._used.count(json.loads(stored.reply), 0, self._asked.price)
                 self._used.booked += purse.correct(held, held if cost is None else cost)
 
-    async def _outcome(self, request: dict[str, Any], words: Mapping[str, int], options: Sequence[str] = ()) -> Answer:
-        """Return the reply to a request, in the dialect that the endpoint turns out to speak.
+    async def _find_out(self, request: dict[str, Any]) -> None:
+        """Make one call by itself, whose reply says how the endpoint is to be asked, before a file of them is sent.
 
-        What was answered before the present dialect was found is not asked again.
-
-        Args:
-            request: in the default dialect.
-            words: how many words each text is asked for in, for a made-up reply.
-            options: of a choice.
+        Raises:
+            EndpointError: the endpoint has refused all of the first requests in the same way.
         """
-        asks = kind(request)
-        for earlier in self._found.states[:-1]:
-            written = earlier.written(request)
-            key = key_of(canonical(written))
-            if (stored := self._store.get(key)) and not self._lesson(
-                written, reply := json.loads(stored.reply), options
-            ):
-                self._used.cached += 1
-                return reply, True, key
-        while True:
-            spoken = self._found.present
-            written = spoken.written(request)
-            reply, cached, key = await self._caller.reply(written, words)
-            self._used.cached += cached
-            # An error of a request as they were answered before is the item's own.
-            own = "error" in reply and asks in self._found.kinds and spoken == self._found.present
-            changes = {} if own else self._lesson(written, reply, options)
-            if not changes or not self._found.learn(spoken, changes) or self._found.silent(request):
-                return reply, cached, key
 
-    def _lesson(self, written: Mapping[str, Any], reply: dict[str, Any], options: Sequence[str]) -> dict[str, Any]:
-        """Return what a reply teaches about the dialect: for a choice, also how many tokens may show it."""
-        if options and "error" not in reply:
-            needs = chances(reply, options, self._asked.min_mass).needs or 0
-            if needs > (most_tokens(written) or needs):
-                return {"choice_tokens": max(needs, self._found.present.choice_tokens)}
-        return lesson(written, reply) if self._asked.base_url else {}
+        async def asked() -> tuple[str | None, bool]:
+            reply, _, _ = await self._speaker.outcome(request, {})
+            return reply.get("error"), refuses(reply)
+
+        refusal, refused = await self._speaker.first_alone(kind(request), asked)
+        if self._alike.note(refusal if refused else None):
+            self._stop()
 
     def _away(self, done: int) -> None:
         """Show how many items are done at the endpoint, including requests sent ahead that have come back."""
@@ -264,13 +225,3 @@ class Session:
 
     def _end(self, n: int, _task: asyncio.Task[Any]) -> None:
         self._over += n
-
-
-def first_of(errors: BaseExceptionGroup[Any]) -> BaseException:
-    """Return the error in a group that says most: a UserError if there is one, else the first."""
-    singles = [e for error in errors.exceptions for e in ([first_of(error)] if _is_group(error) else [error])]
-    return next((error for error in singles if isinstance(error, UserError)), singles[0])
-
-
-def _is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[Any]]:
-    return isinstance(error, BaseExceptionGroup)

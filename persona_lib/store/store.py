@@ -17,14 +17,14 @@ from .requests import Stored, canonical, packed, plain
 
 # Requests are zlib-compressed, since they repeat themselves; older stores have text, which is read as well.
 # `batches` and `submitted` have the requests that wait in a file at the endpoint, until their replies are fetched.
-# `dialects` has what endpoints turned out to take, so that only one process has to find it.
+# `endpoints` has what endpoints turned out to take, so that only one process has to find it.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, request BLOB NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, id TEXT);
 CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request BLOB NOT NULL, number INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS dialects (model TEXT PRIMARY KEY, found TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS endpoints (model TEXT PRIMARY KEY, found TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
 """
 _SCRATCH = "CREATE TABLE IF NOT EXISTS asked (key TEXT PRIMARY KEY) WITHOUT ROWID"
@@ -152,18 +152,18 @@ class Store:
         with self.transaction():
             self.db.executemany("UPDATE replies SET failure = ?2 WHERE key = ?1", failures.items())
 
-    def dialects(self, model: str) -> str | None:
+    def endpoint(self, model: str) -> str | None:
         """Return what is noted of the endpoint of a model (its part of a request, as canonical text), or None."""
         for path, layer in self._layers.items():
             with self.errors(path), suppress(sqlite3.OperationalError):  # an older file has no such table
-                if row := layer.execute("SELECT found FROM dialects WHERE model = ?", (model,)).fetchone():
+                if row := layer.execute("SELECT found FROM endpoints WHERE model = ?", (model,)).fetchone():
                     return row[0]
         return None
 
-    def note_dialects(self, model: str, found: str) -> None:
+    def note_endpoint(self, model: str, found: str) -> None:
         """Note what is found of the endpoint of a model; it replaces an earlier note."""
         with self.errors():
-            self.db.execute("INSERT OR REPLACE INTO dialects VALUES (?, ?)", (model, found))
+            self.db.execute("INSERT OR REPLACE INTO endpoints VALUES (?, ?)", (model, found))
 
     def forget_failed(self) -> int:
         """Delete the outcomes that are no answers, and what endpoints refused, so that they are asked again.
@@ -172,7 +172,7 @@ class Store:
             The number of outcomes.
         """
         with self.errors():
-            self.db.execute("DELETE FROM dialects")
+            self.db.execute("DELETE FROM endpoints")
             return self.db.execute("DELETE FROM replies WHERE failure IS NOT NULL").rowcount
 
     def counts(self) -> dict[str, int]:

@@ -375,3 +375,42 @@ def test_two_threads_with_the_same_work_submit_and_count_it_once():
             both = [threads.submit(asked.ask, say(*map(str, range(20)), own)) for own in "ab"]
             assert [len(one.result(60)) for one in both] == [21, 21]
         assert len(endpoint.sent) == 22 == asked.usage["calls"] and asked.usage["cached"] == 20
+
+
+# --- which dialect an endpoint speaks is found before a file goes off ----------------------------------------------
+
+
+def only_objects(body: dict):
+    """An endpoint that takes no JSON schema."""
+    if body.get("response_format", {}).get("type") == "json_schema":
+        return 400, {"error": {"message": "This response_format type is unavailable now"}}
+    return completion('{"score": 3}')
+
+
+def test_one_call_finds_the_dialect_and_the_files_speak_it():
+    with BatchEndpoint(only_objects, known=False) as endpoint:
+        asked = model(endpoint).ask(say(*"01234"), schema=Verdict)
+        assert [reply.value.score for reply in asked] == [3] * 5
+        assert len(endpoint.requests) == 2 + 4 and len(endpoint.sent) == 4
+        forms = [item["body"]["response_format"]["type"] for item in endpoint.sent]
+        assert forms == ["json_object"] * 4
+        model(endpoint).ask(say(*"56789"), schema=Verdict)  # as another process: it is known
+        assert len(endpoint.sent) == 4 + 5
+
+
+def test_what_is_sent_ahead_speaks_the_dialect_too():
+    with BatchEndpoint(only_objects, known=False) as endpoint:
+        model(endpoint).send(say(*"01234"), schema=Verdict)
+        assert len(endpoint.sent) == 4
+        direct = Model("m", endpoint.url)
+        assert all(reply.cached for reply in direct.ask(say(*"01234"), schema=Verdict))
+        assert len(endpoint.requests) == 2 + 4
+
+
+def test_an_endpoint_that_refuses_all_requests_gets_no_file():
+    refuse = 400, {"error": {"message": "the moon is full"}}
+    with BatchEndpoint(lambda body: refuse, known=False) as endpoint:
+        for ask in (model(endpoint).ask, model(endpoint).send):
+            with pytest.raises(UserError, match=r"the first 20 items of '.*' all fail"):
+                ask(say(*map(str, range(100))))
+        assert not endpoint.files and len(endpoint.requests) == 20

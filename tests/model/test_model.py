@@ -275,8 +275,8 @@ def test_in_a_notebook_an_error_for_the_user_is_the_cells_error_in_one_line():
     notebook.cells = [nbformat.v4.new_code_cell(code)]
     nbclient.NotebookClient(notebook, timeout=60, allow_errors=True, kernel_name="python3").execute()
     (error,) = (output for output in notebook.cells[0].outputs if output.output_type == "error")
-    assert error.ename == "UserError" and error.evalue.startswith("no answer from http://127.0.0.1:9/v1")
-    assert error.traceback == [f"UserError: {error.evalue}"]
+    assert error.ename == "EndpointError" and error.evalue.startswith("no answer from http://127.0.0.1:9/v1")
+    assert error.traceback == [f"EndpointError: {error.evalue}"]
 
 
 def test_an_interrupt_stops_the_ask_and_keeps_what_was_answered(tmp_path):
