@@ -18,7 +18,6 @@ from typing import Any
 from .. import UserError, files
 from ..model import progress
 from ..model.usage import COUNTS, total
-from ..store.store import utc_now
 from . import folders
 
 NAME = "manifest.json"
@@ -70,9 +69,18 @@ def correct(content: dict[str, Any], folder: Path) -> None:
                 entry["steps"] = progress.used(steps)
                 entry["usage"] = total(entry["steps"].values())
             entry["seconds"] = round(max(0.0, seen - datetime.fromisoformat(entry["started"]).timestamp()), 1)
-    _close(content, "killed", datetime.fromtimestamp(seen, UTC).isoformat(timespec="seconds"))
+    _close(content, "killed", _text(datetime.fromtimestamp(seen, UTC)))
     own = [entry for entry in content["notebooks"].values() if entry["run"] == content["started"]]
     content["usage"] = total(entry["usage"] for entry in own)
+
+
+def _now() -> str:
+    """Return the time; the start of a run also is its name, so it takes more than seconds."""
+    return _text(datetime.now(UTC))
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
 
 
 def _close(content: dict[str, Any], status: str, ended: str) -> None:
@@ -114,7 +122,7 @@ class Manifest:
         earlier: Mapping[str, Any] | None = None,
     ):
         self.folder = folder
-        started = utc_now()
+        started = _now()
         there = dict(earlier["notebooks"]) if earlier else {}
         self.planned = {stem: _begun(entry, started, there.get(stem)) for stem, entry in notebooks.items()}
         self.notebooks: dict[str, dict[str, Any]] = dict(sorted((there | self.planned).items()))
@@ -149,7 +157,7 @@ class Manifest:
 
     def close(self, status: str) -> None:
         """Enter how the run ended."""
-        _close(self.content, status, utc_now())
+        _close(self.content, status, _now())
 
 
 def _begun(entry: Mapping[str, Any], started: str, old: Mapping[str, Any] | None) -> dict[str, Any]:
