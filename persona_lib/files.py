@@ -171,6 +171,21 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object, such as we write beside our tables.
+
+    Raises:
+        UserError: the file is missing, damaged, or no JSON object.
+    """
+    try:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise unreadable(path, "JSON", error) from error
+    if not isinstance(content, dict):
+        raise unreadable(path, "JSON", ValueError("it is no object"))
+    return content
+
+
 def read_bytes(path: Path) -> bytes:
     """Return what a file holds, unpacked if it is packed with gzip, whatever its name says.
 

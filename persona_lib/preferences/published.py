@@ -44,9 +44,7 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
         UserError: the file can't be read or lacks columns, a row lacks persona or instruction, or a persona's text has
             no line `attribute: value`.
     """
-    table = _table(path)
-    if missing := [name for name in ("persona", "instruction", "original", "data") if name not in table]:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}: it is not published PERSONA data")
+    table = _pairs_table(path)
     if (gaps := table[["persona", "instruction"]].isna().any(axis=1)).any():
         first = f"such as row {gaps.argmax() + 1}: fill them in or leave them out"
         raise UserError(f"{path} has {gaps.sum()} rows without persona or instruction, {first}")
@@ -59,6 +57,23 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
     pairs = pairs.join(checks(pairs, people))
     prompts = pairs[["prompt_id", "prompt", "topic", "prompt_split"]].drop_duplicates("prompt_id", ignore_index=True)
     return pairs, people, prompts.assign(source="published")
+
+
+def check(path: str | Path) -> None:
+    """Look whether a file has the columns of the published PERSONA data.
+
+    Raises:
+        UserError: the file can't be read or lacks columns.
+    """
+    _pairs_table(path)
+
+
+def _pairs_table(path: str | Path) -> pd.DataFrame:
+    """Return the table of published pairs, after a look at its columns."""
+    table = _table(path)
+    if missing := [name for name in ("persona", "instruction", "original", "data") if name not in table]:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}: it is not published PERSONA data")
+    return table
 
 
 def _persona_ids(table: pd.DataFrame) -> pd.Series:

@@ -1,16 +1,15 @@
-"""Every preset can run: sizes fit what there is, what it needs is said beforehand, and no notebook fails."""
+"""Every preset can run: its sizes fit what there is, and no notebook fails."""
 
 import unicodedata
 from importlib.util import find_spec
 
 import prism
 import pytest
-from commands import one_line, persona
 
 from persona_lib import UserError, prompts
 from persona_lib.model import catalogue
 from persona_lib.preferences import dataset, ingredients, splits
-from persona_lib.runs import estimate, pairs, preflight, presets
+from persona_lib.runs import estimate, pairs, preflight, presets, sizes
 from persona_lib.runs.presets import Pairs
 
 PRESETS = ("smoke", "small", "paper")
@@ -33,7 +32,7 @@ def own(name: str, conversations: str) -> dict:
 
 @pytest.fixture
 def everything_installed(monkeypatch):
-    monkeypatch.setattr(preflight, "find_spec", lambda name: name)
+    monkeypatch.setattr(sizes, "find_spec", lambda name: name)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -68,101 +67,6 @@ def test_the_paper_has_the_papers_sizes_and_texts_with_room():
     assert (
         paper.notebooks["06_conditioning"].items() >= {"n_personas": 1000, "n_prompts": 700, "n_subtle": 3000}.items()
     )
-
-
-# --- what is needed
-
-
-def lacking(planned: dict, **more) -> str:
-    with pytest.raises(UserError) as caught:
-        preflight.check(planned, **more)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-@pytest.fixture
-def bare(monkeypatch, tmp_path):
-    """A machine with no key and without the optional packages."""
-    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
-    monkeypatch.setattr(preflight.keys, "api_key", lambda: None)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
-def test_all_that_the_paper_lacks_is_one_line_before_anything_is_asked(bare):
-    said = lacking(presets.plan(presets.load("paper")))
-    for part in ("PRISM, pip install -e '.[hub]' (or -p prompts=FILE", "persona pairs --out outputs/pairs", "GSS"):
-        assert said.count(part) == 1, said
-    assert said.startswith("this run lacks 4 things: ") and "a key: set OPENAI_API_KEY" in said
-    assert "a key" not in lacking(presets.plan(presets.load("paper")), asks=False), "an estimate asks nobody"
-    assert "PRISM" in one_line(persona("run", "--preset", "paper"))
-    assert "PRISM" in one_line(persona("estimate", "--preset", "paper"))
-    assert "PRISM" in one_line(persona("pairs", "--preset", "paper", "--out", "x"))
-    assert "PRISM" in one_line(persona("estimate", "--pairs", "--preset", "paper"))
-
-
-@pytest.mark.parametrize(
-    ("given", "fine"),
-    [
-        ({}, False),
-        ({"base_url": "http://127.0.0.1:1/v1"}, True),
-        ({"base_url": "http://127.0.0.1:1/v1", "judge": "gpt-4.1"}, False),
-        ({"base_url": "http://127.0.0.1:1/v1", "judge": "j", "judge_base_url": "http://127.0.0.1:2/v1"}, True),
-        ({"model": "local"}, True),
-        ({"recording": "smoke"}, True),
-    ],
-)
-def test_a_key_is_needed_where_openai_is_asked(bare, given, fine):
-    planned = presets.plan(presets.load("small"), ["02", "05", "06"], given)
-    if fine:
-        preflight.check(planned)
-    else:
-        assert "a key: set OPENAI_API_KEY, or name your own endpoint with --base-url" in lacking(planned)
-
-
-def test_files_people_prompts_and_sizes_that_do_not_fit_are_named_together(tmp_path):
-    (tmp_path / "who.csv").write_text("persona_id,age,persona_split\na,30,test\nb,30,train\n")
-    given = {"personas": str(tmp_path / "who.csv"), "templates": "nowhere", "n_prompts": 700, "n_items": 9000}
-    said = lacking(presets.plan(presets.load("smoke"), ["06"], given))
-    assert "templates: no file nowhere" in said
-    assert "06_conditioning: 700 heldout prompts are asked for, and builtin has" in said
-    assert "n_items 9000 exceeds the 4 x 700 pairs of personas and prompts: lower n_items" in said
-    assert "who.csv has 1 people of at least 18 on the test side, and 4 are asked for: lower n_personas" in said
-    for name in ("prompts", "personas"):
-        gone = {name: str(tmp_path / "gone.csv")}
-        assert "gone.csv" in lacking(presets.plan(presets.load("smoke"), ["06"], gone))
-    assert "there is no use 'x'" in lacking(presets.plan(presets.load("smoke"), ["06"], {"use": "x"}))
-    said = lacking(presets.plan(presets.load("smoke"), ["08"], {"ks": [1, 9]}))
-    assert "ks reaches 9, and there are 3 samples" in said
-
-
-@pytest.mark.parametrize(
-    ("stem", "given", "said"),
-    [
-        ("06", {"n_items": 0}, "n_items is 0: take 1 or more"),
-        ("06", {"n_personas": -1}, "n_personas is -1: take 1 or more"),
-        ("04", {"n_questions": 0}, "n_questions is 0: take 1 or more"),
-        ("06", {"conditions": []}, "there is no condition: name at least one template"),
-        ("09", {"groups": {}, "crossed": [], "single": []}, "there is no group: name attributes"),
-        ("02", {"n_prompts": 0}, None),
-    ],
-)
-def test_what_leaves_nothing_to_ask_is_refused_before_anything_is_asked(stem, given, said):
-    planned = presets.plan(presets.load("smoke"), [stem], given)
-    if said is None:
-        preflight.check(planned)
-    else:
-        with pytest.raises(UserError, match=said):
-            preflight.check(planned)
-
-
-def test_columns_of_people_that_no_model_is_told_are_named_before_anything_is_asked(tmp_path):
-    own = tmp_path / "people.csv"
-    own.write_text("persona_id,Age,sex,political_views,party_i_like,hobby\n" + "a,40,Female,Democrat,x,chess\n")
-    planned = presets.plan(presets.load("smoke"), ["06"], {"personas": str(own)})
-    (said,) = preflight.notes(planned)
-    assert said.endswith("no attributes, so no model is told them: party_i_like, hobby")
-    assert preflight.notes(presets.plan(presets.load("smoke"), ["06"])) == []
 
 
 def test_a_presets_further_models_are_left_out_where_they_would_be_asked_at_openai(tmp_path):

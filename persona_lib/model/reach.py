@@ -1,0 +1,83 @@
+"""Reach: would an endpoint answer? Nothing is generated, and nothing is paid.
+
+A run tries its endpoints with it before the first notebook starts.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import openai
+
+from .. import UserError
+from ..store import Store, default_path
+from . import catalogue
+from .endpoint import OPENAI_URL, Endpoint, address_of, azure, message
+
+PATIENCE_S = 15.0  # with all endpoints together; they are tried at once
+
+
+class _Tried(Endpoint):
+    """An endpoint that is opened and checked, and then asked nothing."""
+
+    async def problem(self) -> str | None:
+        """Return why no call can succeed here, or None."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._look(await self._client())
+        except UserError as error:
+            return str(error)
+        except TimeoutError:
+            return f"no answer from {self.base_url} within {PATIENCE_S:.0f} s: is the server running?"
+        finally:
+            await self.close()
+        return None
+
+    async def _look(self, client: openai.AsyncOpenAI) -> None:
+        """Raise UserError if nothing here answers chats, as far as that can be told without one."""
+        if azure(self.base_url, self.name):
+            return
+        try:
+            await client.models.list()
+        except openai.NotFoundError:
+            await self._look_for_chats(client)
+        except openai.APIError:
+            return  # an endpoint need not list its models
+
+    async def _look_for_chats(self, client: openai.AsyncOpenAI) -> None:
+        try:
+            await client.chat.completions.create(model=self.name, messages=[])  # without messages it is refused
+        except openai.NotFoundError as error:
+            raise UserError(f"{self.base_url} answers no chats ({message(error)}): many addresses end in /v1") from None
+        except openai.APIError:
+            return
+
+
+def address(base_url: str | None) -> str:
+    """Return the address that a model without an address of this machine is asked at."""
+    return address_of(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
+
+
+def problems(asked: Iterable[tuple[str, str]]) -> list[str | None]:
+    """Try models at their endpoints, all at once.
+
+    Args:
+        asked: name and address of each model.
+
+    Returns:
+        For each model one line that says why no call can succeed (no key, no answer, the key refused, the model
+        unknown there), or None.
+    """
+
+    async def all_of() -> list[str | None]:
+        return list(await asyncio.gather(*(_Tried(name, where).problem() for name, where in asked)))
+
+    return asyncio.run(all_of())
+
+
+def has_replies(name: str, where: str) -> bool:
+    """Return whether the response store has a reply of a model at an address: a run may then find all it needs."""
+    own = catalogue.settings(name).settings
+    who: dict[str, Any] = {"name": name, "base_url": where} | ({"settings": own} if own else {})
+    return default_path().is_file() and bool(Store().latest(who, 1))

@@ -1,0 +1,127 @@
+"""Endpoints: which models a planned run asks and where, and why a call could not succeed there: seconds, no cost."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .. import UserError, local, store
+from ..model import catalogue, keys
+from . import notebooks
+
+# The parameter that gives each role its address, and how else to give one.
+_AT = {"judge": "-p judge_base_url=ADDRESS", "more_models": "NAME@ADDRESS", "embedder": "NAME@ADDRESS"}
+
+
+class Asked(NamedTuple):
+    """A model that is asked: as which parameter, its name, its address (None: this machine, or OpenAI)."""
+
+    role: str
+    name: str
+    base_url: str | None
+    elsewhere: bool = False
+    """The run's model has an address of its own, so that OpenAI is hardly meant."""
+
+
+def asked(values: Mapping[str, Any]) -> Iterator[Asked]:
+    """Yield the models that a notebook, or the data set, asks."""
+    if "model" not in values:
+        return
+    main, at = str(values["model"]), values.get("base_url")
+    elsewhere = bool(at) or local.is_embedded(main)
+    yield Asked("model", main, at)
+    if values.get("judge"):
+        yield Asked("judge", str(values["judge"]), values.get("judge_base_url"), elsewhere)
+    for role, names in (("more_models", values.get("more_models") or ()), ("embedder", [values.get("embedder")])):
+        for given in filter(None, names):
+            if role != "embedder" or not (notebooks.folder() / given).is_dir():
+                name, _, address = str(given).partition("@")
+                yield Asked(role, name, address or None, elsewhere)
+
+
+def problems(
+    planned: Mapping[str, Mapping[str, Any]], max_cost: float | None = None, seeks: bool = True
+) -> tuple[list[str], list[str]]:
+    """Look for what keeps a run from asking its models.
+
+    Args:
+        planned: as in `preflight.check`.
+        max_cost: a limit in USD, which takes a price of every model.
+        seeks: whether endpoints are tried.
+
+    Returns:
+        What ends the run, and what it should know: where the store has replies of a model that can't be asked, a run
+        may still find all that it needs.
+    """
+    models = list(dict.fromkeys(one for values in planned.values() if _asks(values) for one in asked(values)))
+    here = [one for one in models if not one.base_url and local.is_embedded(one.name)]
+    there = [one for one in models if one not in here]
+    wrong = [line for one in here for line in _file(one)] + _unpriced(there, max_cost)
+    if not models or not seeks or os.environ.get("PERSONA_OFFLINE") or os.environ.get("PERSONA_SCRATCH"):
+        return wrong, []
+    wrong += _of_store()
+    fatal, notes = _unreachable(there)
+    return wrong + fatal, notes
+
+
+def _asks(values: Mapping[str, Any]) -> bool:
+    """Return whether a notebook asks its models: a recording has its replies."""
+    return values.get("recording") is None
+
+
+def _file(one: Asked) -> Iterator[str]:
+    """Yield what is wrong with the file of a model of this machine."""
+    if one.name.endswith(".gguf"):
+        try:
+            local.gguf(str(notebooks.folder() / Path(one.name).expanduser()))
+        except UserError as error:
+            yield f"{one.role}: {error}"
+
+
+def _unpriced(models: list[Asked], max_cost: float | None) -> list[str]:
+    """Return a line if a file on models is malformed, or a limit in USD lacks the price of a model."""
+    try:
+        catalogue.read_settings()
+        unknown = [one.name for one in models if max_cost is not None and catalogue.price(one.name) is None]
+    except UserError as error:
+        return [str(error)]
+    names = ", ".join(dict.fromkeys(unknown))
+    return [f"max_cost takes a price of {names}: add it to params/{catalogue.PRICES}"] if names else []
+
+
+def _of_store() -> list[str]:
+    """Return a line if replies can't be kept."""
+    try:
+        store.Store()
+    except UserError as error:
+        return [str(error)]
+    return []
+
+
+def _unreachable(models: list[Asked]) -> tuple[list[str], list[str]]:
+    """Return a line for each endpoint or model that takes no call: those that end the run, and those that may not."""
+    from ..model import reach  # openai takes a second, and a run with the embedded model needs none
+
+    places = list(dict.fromkeys((one.name, reach.address(one.base_url)) for one in models))
+    no_key = [place for place in places if place[1] == reach.OPENAI_URL and not keys.api_key()]
+    tried = [place for place in places if place not in no_key]
+    found = {place: line for place, line in zip(tried, reach.problems(tried), strict=True) if line}
+    kept = {place for place in [*no_key, *found] if reach.has_replies(*place)}
+    fatal = _without_key([one for one in models if (one.name, reach.address(one.base_url)) in {*no_key} - kept])
+    fatal += [line for place, line in found.items() if place not in kept]
+    notes = [f"{name} at {where} can't be asked; the store has replies of it" for name, where in kept]
+    return fatal, notes
+
+
+def _without_key(models: list[Asked]) -> list[str]:
+    """Return lines for models asked at OpenAI without a key: by mistake, where the run's model is elsewhere."""
+    strayed = [one for one in models if one.elsewhere]
+    lines = [
+        f"{one.role} '{one.name}' has no address, so that OpenAI is asked, which takes a key: give {_AT[one.role]}, or "
+        f"set {keys.NAME}"
+        for one in strayed
+    ]
+    names = ", ".join(dict.fromkeys(one.name for one in models if not one.elsewhere))
+    if names:
+        lines.insert(0, f"a key for {names}: set {keys.NAME}, or name your own endpoint with --base-url")
+    return lines

