@@ -175,6 +175,7 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
         side.set_title(name, fontsize=10)
         side.set(xlabel="", ylabel="")
         side.tick_params(labelsize=9)
+        side.tick_params(axis="y", labelrotation=0)
     bar: dict[str, Any] = {"format": PercentFormatter(1, decimals=0), "label": "share of the row", "shrink": 0.7}
     figure.colorbar(axes[0].collections[0], ax=axes, **bar)
     style.title(axes[0], title)

@@ -65,8 +65,8 @@ def title(ax: Axes, text: str) -> None:
 
 
 def _headed(ax: Axes, text: str) -> str:
-    """Return a title broken into the lines that the figure's width takes: 11 letters of 11 pt per inch."""
-    return plain(fill(text, int(11 * cast(Figure, ax.figure).get_figwidth())))
+    """Return a title broken into the lines that the figure's width takes: 12 letters of 11 pt per inch."""
+    return plain(fill(text, int(12 * cast(Figure, ax.figure).get_figwidth())))
 
 
 def legend(ax: Axes, text: str, columns: int = 3) -> None:
