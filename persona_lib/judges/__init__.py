@@ -8,7 +8,7 @@ them). A verdict is one of the options offered, or missing with a reason.
 
 from . import audits, calibration, labels, rankings
 from .control_items import controls, placed, threshold
-from .verdicts import critic, graded_by, prefer, subtlety
+from .verdicts import critic, graded_by, options_told, prefer, subtlety
 
 __all__ = [
     "audits",
@@ -17,6 +17,7 @@ __all__ = [
     "critic",
     "graded_by",
     "labels",
+    "options_told",
     "placed",
     "prefer",
     "rankings",

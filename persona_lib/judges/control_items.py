@@ -9,12 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from .. import UserError, files
 from ..model import LanguageModel
-from ..stats import intervals
+from ..stats import intervals, points, share
 from .verdicts import critic
 
 ITEMS = Path(__file__).parent / "data" / "control_items.yaml"
@@ -85,11 +84,11 @@ def placed(table: pd.DataFrame, judge: str) -> str:
         return f"{judge} gave no verdicts by which the control items could place it."
     apart = table.loc[APART]
     items = "item" if apart["n"] == 1 else "items"
-    low, middle, high = (100 * apart[["low", "rate", "high"]]).astype(float)
-    interval = "" if np.isnan(low) else f", 95% interval {low:+.0f} to {high:+.0f}"
+    ends = ["rate", "low", "high"]
+    suited, unsuited = (share(*table.loc[kind, ends]) for kind in (SUITABLE, UNSUITABLE))
     return (
-        f"On {apart['n']} control {items}, {judge} keeps {rates[SUITABLE]:.0%} of the answers written to suit the "
-        f"person and {rates[UNSUITABLE]:.0%} of those written not to (difference {middle:+.0f} points{interval})."
+        f"On {apart['n']} control {items}, {judge} keeps {suited} of the answers written to suit the person and "
+        f"{unsuited} of those written not to: a difference of {points(*apart[ends])}."
     )
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, WithJsonSchema, create_model
 
 from .. import UserError
 from ..model import LanguageModel, Reply
-from ..model.choices import field_masses, normalized
+from ..model.choices import MIN_MASS, field_masses, normalized
 from ..prompts.words import count
 from ..templates import Template, text
 from ..templates import load as load_template
@@ -54,9 +54,9 @@ def critic(
         `verdict` (keep or revise, missing if invalid), `judge_failure` (why there is no score, or missing), `grade`
         (1 to 5), `score` (1 for keep, 0 for revise, or missing), `p_score` and `graded`. `p_score` is the probability
         of keep after this critique, normalized over keep and revise; an option outside the likeliest tokens counts as
-        0. It is missing if not asked for, not offered or not scored. `graded` is a score with degrees, from 0 to 1:
-        `p_score` if every scored answer has one, else (grade - 1) / 4. Mixed or incomplete, it would be selected by the
-        verdict.
+        0. It is missing if not asked for, not offered or not scored, or if both options together have less than half of
+        the probability. `graded` is a score with degrees, from 0 to 1: `p_score` if every scored answer has one, else
+        (grade - 1) / 4. Mixed or incomplete, it would be selected by the verdict.
 
     Raises:
         UserError: the template asks for other fields than these.
@@ -179,11 +179,11 @@ def _schema(template: Template, critique_words: int | None, options: tuple[str, 
 
 
 def _p_verdict(replies: Sequence[Reply], one: str, zero: str) -> np.ndarray:
-    """Return each reply's probability of the verdict `one`, normalized over `one` and `zero`; NaN if not known."""
+    """Return each reply's probability of the verdict `one`, normalized over both; NaN if unknown or of little mass."""
     chances = []
     for reply in replies:
         mass = field_masses(reply.logprobs if reply.value else None, "verdict", (one, zero))
-        chances.append(normalized(mass)[0])
+        chances.append(normalized(mass)[0] if sum(mass) >= MIN_MASS else np.nan)
     return np.array(chances, dtype=float)
 
 
@@ -235,6 +235,21 @@ def prefer(
     why = pd.Series(got.why(orders=2), table.index, dtype="str").fillna("tie")
     table["failure"] = why.where(table["choice"].isna())
     return table
+
+
+def options_told(judged: pd.DataFrame) -> str:
+    """Return a sentence on the `mass` of choices: how much of the judge's probability the options have at all.
+
+    Args:
+        judged: the columns of `prefer`.
+    """
+    mass = judged["mass"].dropna()
+    if mass.empty:
+        return "The judge gave no option a probability."
+    return (
+        f"Before they are normalized, the options have {mass.median():.0%} of the judge's probability in the median "
+        f"choice, and {mass.min():.0%} in the one with the least (n = {len(mass):,})."
+    )
 
 
 def scored(choices: pd.Series) -> pd.Series:

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from .. import UserError, personas, seeds
+from ..prompts.bank import SPLITS
 
-SPLITS = ("train", "heldout")  # of prompts
 TRAIN, SEEN, HELDOUT, DENSE = "train", "seen_test", "heldout_test", "dense"
 CONTEXT = "context"  # train pairs of test personas, which a method may be shown but must not train on
 CELLS = ("train", CONTEXT, "seen_seen", "seen_unseen", "unseen_seen", "unseen_unseen")

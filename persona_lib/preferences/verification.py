@@ -15,7 +15,7 @@ from ..judges import verdicts
 from ..judges.verdicts import won
 from ..model import LanguageModel
 from ..personas import profiles
-from ..stats import intervals, length_controlled
+from ..stats import intervals, length_controlled, share
 from . import gates, negatives
 from .splits import cells
 
@@ -24,6 +24,7 @@ REVISION, BASE, ORDER = "revision", "base answer", "order decides"
 RIVALS = {negatives.OTHER: "another's revision", negatives.OPPOSITE: "opposite's revision"}
 FIRST, SECOND, BOTH, MEAN = "one order, shown first", "one order, shown second", "both orders", "mean probability"
 GROUPS = ("age", "sex", "race", "education", "ideology", "political views", "religion")
+_SHARE = ["rate", "low", "high", "n"]  # what is said of a share
 _AGES = {0: "under 18", 18: "18 to 29", 30: "30 to 44", 45: "45 to 64", 65: "65 or older"}
 
 
@@ -105,7 +106,8 @@ def rates(verdicts: pd.DataFrame, people: pd.DataFrame, groups: Iterable[str] = 
 
     Returns:
         Index `by` and `group`; columns `n`, `failed`, `rate`, `low`, `high`, `note` as in `intervals.rates`, and the
-        shares `base` (the base answer is preferred in both orders) and `order` (the order decides).
+        shares `base` (the base answer is preferred in both orders) and `order` (the order decides), missing if nothing
+        is scored.
     """
     table = verdicts.assign(score=verdicts["outcome"].eq(REVISION).astype(float).where(verdicts["outcome"].notna()))
     kinds = {"all": pd.Series("all pairs", table.index)} | {name: table[name] for name in ("use", "cell", "topic")}
@@ -119,7 +121,7 @@ def rates(verdicts: pd.DataFrame, people: pd.DataFrame, groups: Iterable[str] = 
         shares = rows.groupby("group")["outcome"].value_counts(normalize=True).unstack()
         shares = shares.reindex(columns=[BASE, ORDER], fill_value=0).fillna(0)
         found = intervals.rates(rows.sort_values("group", kind="stable"), by="group")
-        parts[name] = found.join(shares.set_axis(["base", "order"], axis=1))
+        parts[name] = found.join(shares.set_axis(["base", "order"], axis=1).where(found["n"] > 0))
     return pd.concat(parts, names=["by"])
 
 
@@ -148,7 +150,7 @@ def readings(verdicts: pd.DataFrame) -> pd.DataFrame:
     return intervals.rates(pd.concat(rows), by=by).reindex(order)
 
 
-def lengths(verdicts: pd.DataFrame) -> pd.DataFrame:
+def length_control(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Return how much longer the revision is than each rival, and how likely it is preferred at equal length.
 
     Args:
@@ -171,7 +173,6 @@ def told(table: pd.DataFrame) -> str:
         if np.isnan(mean["rate"]):
             lines.append(f"Against {_article(rival)}: nothing could be scored.")
             continue
-        text = f"Against {_article(rival)}: mean probability {mean['rate']:.0%}"
         if np.isnan(mean["low"]):
             reads = "no interval is estimable, so nothing follows"
         elif mean["low"] > 0.5:
@@ -180,9 +181,28 @@ def told(table: pd.DataFrame) -> str:
             reads = "the rival is preferred"
         else:
             reads = "this run shows no preference"
-        span = "" if np.isnan(mean["low"]) else f" (95% interval {mean['low']:.0%} to {mean['high']:.0%})"
-        lines.append(f"{text}{span}, preferred in both orders {both['rate']:.0%}, n = {mean['n']:.0f}: {reads}.")
+        lines.append(
+            f"Against {_article(rival)}: mean probability {share(*mean[_SHARE])}, preferred in both orders "
+            f"{share(*both[_SHARE])}: {reads}."
+        )
     return "\n".join(lines)
+
+
+def headline(judge: str, table: pd.DataFrame, total: pd.Series) -> str:
+    """Return the result in a sentence: how often the revision is preferred, and its mean probability by rival.
+
+    Args:
+        judge: its name.
+        table: as returned by `readings`.
+        total: the row of all pairs of `rates`, against the base answer.
+    """
+    means = table.xs(MEAN, level="reading")
+    against = ", ".join(f"{share(*mean[_SHARE])} against {_article(rival)}" for rival, mean in means.iterrows())
+    decides = f"the order decides in {total['order']:.0%}; " if total["n"] else ""
+    return (
+        f"{judge} prefers the revision to the base answer in both orders in {share(*total[_SHARE])} of pairs (paper: "
+        f"96%, order not reported); {decides}mean probability of the own revision: {against}."
+    )
 
 
 def _article(rival: str) -> str:

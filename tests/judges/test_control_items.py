@@ -71,12 +71,11 @@ def test_fewer_items_are_asked_where_fewer_are_wanted_and_more_than_there_are_ar
 def test_the_result_is_one_sentence_that_says_what_is_missing():
     _, table, _ = placed(knowing)
     said = judges.placed(table, "m")
-    assert said.startswith(
-        f"On {len(ITEMS)} control items, m keeps 100% of the answers written to suit the person and 0%"
-    )
-    assert "(difference +100 points, 95% interval +" in said
+    assert said.startswith(f"On {len(ITEMS)} control items, m keeps 100% (95% interval ")
+    assert "of the answers written to suit the person and 0% (95% interval 0% to " in said
+    assert "a difference of +100 points (95% interval +" in said
     _, table, _ = placed(knowing, n=1)
-    assert judges.placed(table, "m").endswith("(difference +100 points).")
+    assert judges.placed(table, "m").endswith("of those written not to: a difference of +100 points (no interval).")
     rows, table, _ = placed(lambda answer: None)
     assert rows["score"].isna().all() and table["failed"].tolist() == [len(ITEMS)] * 3
     assert judges.placed(table, "m") == "m gave no verdicts by which the control items could place it."

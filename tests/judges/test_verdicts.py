@@ -65,6 +65,25 @@ def test_a_verdict_has_a_probability_where_it_is_asked_for_and_offered():
             assert ("probability that m gives" in said) == asked and ("grade of m, 1 to 5" in said) != asked
 
 
+@pytest.mark.parametrize(("p", "expected"), [(0.3, 0.6), (0.2, math.nan)])
+def test_a_verdict_of_little_mass_has_no_probability(p, expected):
+    tokens = ('{"critique": "so", "grade": 3, "verdict": "', "keep", '"}')
+    likely = [{"token": t, "logprob": math.log(p)} for t, p in (("keep", p), ("revise", 0.2), ("no", 0.8 - p))]
+    reply = completion("".join(tokens))
+    content = [{"token": t, "logprob": 0, "top_logprobs": likely if t == "keep" else []} for t in tokens]
+    reply["choices"][0]["logprobs"] = {"content": content}
+    with Endpoint(lambda body: reply) as endpoint:
+        table = verdicts.critic(Model("m", endpoint.url), ANSWERS, probabilities=True)
+    np.testing.assert_allclose(table["p_score"], [expected] * 2)
+    assert table["graded"].tolist() == [0.5 if math.isnan(expected) else expected] * 2
+
+
+def test_how_much_probability_the_options_have_is_told():
+    said = verdicts.options_told(pd.DataFrame({"mass": [0.98, 0.6, 0.9, math.nan]}))
+    assert "have 90% of the judge's probability in the median choice, and 60% in the one with the least (n = 3)" in said
+    assert verdicts.options_told(pd.DataFrame({"mass": [math.nan]})) == "The judge gave no option a probability."
+
+
 def test_a_graded_score_that_is_missing_has_a_reason():
     said = verdicts.graded_by(judged('{"critique": "x", "grade": 4, "verdict": "keep"}')[0].assign(graded=math.nan))
     assert said.endswith("2 scored answers have none: the critic's template asks for no grade.")

@@ -1,5 +1,7 @@
 """Does a judge prefer the revision? Both orders count, and a failure stays a row with its reason."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,6 +53,7 @@ def test_a_judge_that_says_neither_leaves_the_pair_unscored_with_the_reason():
     assert table["outcome"].isna().all() and table["failure"].str.contains("none of A, B among").all()
     found = verification.rates(table, PEOPLE)
     assert found.loc[("all", "all pairs"), ["n", "failed"]].tolist() == [0, 12]
+    assert found[["rate", "base", "order"]].isna().all(axis=None), "what nobody scored has no share"
 
 
 def test_rates_are_told_by_use_cell_topic_and_the_attributes_that_are_there():
@@ -134,30 +137,53 @@ def test_the_rival_that_wins_is_named_and_an_equal_one_wins_half():
 @pytest.mark.parametrize(
     ("rate", "low", "high", "said"),
     [
-        (0.9, 0.8, 0.95, "90% (95% interval 80% to 95%), preferred in both orders 30%, n = 12: the revision is"),
+        (
+            0.9,
+            0.8,
+            0.95,
+            "90% (95% interval 80% to 95%, n = 12), preferred in both orders 30% (no interval",
+        ),
         (0.2, 0.1, 0.4, "the rival is preferred."),
         (0.6, 0.4, 0.8, "this run shows no preference."),
-        (0.6, np.nan, np.nan, "mean probability 60%, preferred in both orders 30%, n = 12: no interval is estimable"),
+        (
+            0.6,
+            np.nan,
+            np.nan,
+            "60% (no interval, n = 12), preferred in both orders 30% (no interval, n = 12): no",
+        ),
         (np.nan, np.nan, np.nan, "nothing could be scored."),
     ],
 )
 def test_the_sentence_follows_the_interval(rate, low, high, said):
     table = verification.readings(compared(0.9))
     reading = table.index.get_level_values("reading")
-    table.loc[reading == "both orders", "rate"] = 0.3
+    table.loc[reading == "both orders", ["rate", "low", "high"]] = 0.3, np.nan, np.nan
     table.loc[reading == "mean probability", ["rate", "low", "high"]] = rate, low, high
     told = verification.told(table).split("\n")
     assert told[0].startswith("Against the base answer: ") and told[1].startswith("Against another's revision: ")
     assert all(said in line and "nan" not in line for line in told)
 
 
+def test_the_headline_gives_each_share_its_interval_and_n():
+    table = compared(0.6, p_place=0.2)
+    total = verification.rates(table[table["comparison"] == "base answer"], PEOPLE).loc[("all", "all pairs")]
+    said = verification.headline("m", verification.readings(table), total)
+    assert re.search(
+        r"both orders in 0% \(95% interval 0% to \d+%, n = 12\) of pairs .* the order decides in 100%;", said
+    )
+    assert re.search(r"60% \([^)]+, n = 12\) against the base answer, 60% \(.+\) against another's revision\.$", said)
+    unscored = table.assign(outcome=None, p_first=np.nan, p_second=np.nan, p_chosen=np.nan).astype({"outcome": "str"})
+    nobody = verification.headline("m", verification.readings(unscored), verification.rates(unscored, PEOPLE).iloc[0])
+    assert "an unknown share (n = 0) of pairs" in nobody and "decides" not in nobody and "nan" not in nobody
+
+
 def test_length_gaps_are_shown_with_the_preference_at_equal_length():
     table = compared(0.7)
-    found = verification.lengths(table)
+    found = verification.length_control(table)
     assert found.loc["base answer", "gap"] == pytest.approx((8 - 9) / 9) and found.loc["base answer", "longer"] == 0
     assert found.loc["base answer", "note"] == "all scores equal: nothing for length to explain"
     assert found.loc["another's revision", "n"] == 12
     varied = table.assign(length_gap=[i / 24 - 0.25 for i in range(24)])
     varied["p_chosen"] = (0.7 + varied["length_gap"]).clip(0, 1)  # a judge that prefers length
-    found = verification.lengths(varied)
+    found = verification.length_control(varied)
     assert found.loc["base answer", "controlled"] > found.loc["base answer", "rate"], "its revisions are shorter here"
