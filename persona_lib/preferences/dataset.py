@@ -234,7 +234,7 @@ def _check_same(folder: Path, about: dict[str, Any]) -> None:
         if other := [name for name in about if name != "personas_from" and before.get(name) != about[name]]:
             raise UserError(f"{folder} holds a data set that differs in {', '.join(other)}: choose another folder")
         return
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):  # such as a lock
         raise UserError(f"{folder} holds something else, not a preference data set: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     files.write_text(path, json.dumps(about, indent=1) + "\n")
