@@ -41,7 +41,7 @@ def read(folder: Path) -> dict[str, Any] | None:
             entry.setdefault("run", content["started"])
             entry["steps"] = {step: _COUNTED | used for step, used in entry["steps"].items()}
             entry["usage"] = total(entry["steps"].values())
-        return content | {"versions": dict(content["versions"]), "notebooks": entries}
+        return content | {"status": str(content["status"]), "versions": dict(content["versions"]), "notebooks": entries}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{folder} contains something other than an earlier run: choose a folder with --out") from None
 
@@ -68,7 +68,9 @@ def correct(content: dict[str, Any], folder: Path) -> None:
                 seen = max(seen, steps.stat().st_mtime)
                 entry["steps"] = progress.used(steps)
                 entry["usage"] = total(entry["steps"].values())
-            entry["seconds"] = round(max(0.0, seen - datetime.fromisoformat(entry["started"]).timestamp()), 1)
+            entry["seconds"] = round(
+                max(0.0, seen - datetime.fromisoformat(entry.get("started", content["started"])).timestamp()), 1
+            )
     _close(content, "killed", _text(datetime.fromtimestamp(seen, UTC)))
     own = [entry for entry in content["notebooks"].values() if entry["run"] == content["started"]]
     content["usage"] = total(entry["usage"] for entry in own)
