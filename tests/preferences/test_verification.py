@@ -171,7 +171,7 @@ def test_the_headline_gives_each_share_its_interval_and_n():
     assert re.search(
         r"both orders in 0% \(95% interval 0% to \d+%, n = 12\) of pairs .* the order decides in 100%;", said
     )
-    assert re.search(r"60% \([^)]+, n = 12\) against the base answer, 60% \(.+\) against another's revision\.$", said)
+    assert re.search(r"60% \([^)]+, n = 12\) against the base answer, 50% \(.+\) against another's revision\.$", said)
     unscored = table.assign(outcome=None, p_first=np.nan, p_second=np.nan, p_chosen=np.nan).astype({"outcome": "str"})
     nobody = verification.headline("m", verification.readings(unscored), verification.rates(unscored, PEOPLE).iloc[0])
     assert "an unknown share (n = 0) of pairs" in nobody and "decides" not in nobody and "nan" not in nobody
