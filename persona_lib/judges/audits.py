@@ -231,6 +231,23 @@ def shifts(judged: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def altered(judged: pd.DataFrame) -> pd.Series:
+    """Compute the share of verdicts that change if the critic is asked otherwise, over all ways and conditions.
+
+    Args:
+        judged: as returned by `critics`, of one writer.
+
+    Returns:
+        `n` (verdicts in both ways), `failed`, `rate`, `low`, `high`, `note` as in `stats.rates`.
+    """
+    if judged.empty:
+        return pd.Series(intervals.rate(judged["score"].astype(float), judged[ITEM]))
+    wide = judged.pivot(index=[*ITEM, "condition"], columns="way", values="score")  # answers x ways
+    moved = wide.drop(columns=AS_RUN).sub(wide[AS_RUN], axis=0)
+    changed = moved.ne(0).astype(float).where(moved.notna()).melt(ignore_index=False)["value"].reset_index()
+    return pd.Series(intervals.rate(changed["value"], changed[ITEM]))
+
+
 def padded(pairs: pd.DataFrame, filler: str = FILLER) -> pd.DataFrame:
     """Pair each base answer with itself plus a filler without content, which a judge should not prefer."""
     return pairs.assign(chosen=pairs["rejected"] + " " + filler, pair_id=pairs["pair_id"] + "|padded")

@@ -220,6 +220,9 @@ def test_a_critic_that_hangs_on_its_instruction_shows_by_condition():
         assert table.loc[(way, "good"), ["changed", "difference"]].tolist() == [0, 0]
     assert (table.loc["profile as prose", "changed"] == 0).all()
     assert "p_holm" in table and table["note"].eq("").sum() == 0
+    found = audits.altered(rows)
+    assert found["n"] == 3 * 4 and found["rate"] == pytest.approx(4 / 12) and found["low"] < 4 / 12 < found["high"]
+    assert audits.altered(rows.head(0))["n"] == 0
 
 
 def test_other_wordings_of_a_critic_of_the_users_own_must_be_the_users_too(tmp_path):
@@ -234,6 +237,7 @@ def test_other_wordings_of_a_critic_of_the_users_own_must_be_the_users_too(tmp_p
     assert set(unasked["judge_failure"]) == {"no critic_revise_first.txt beside the critic.txt of your own"}
     table = audits.shifts(rows).set_index(["way", "condition"])
     assert table.loc["revise named first", "failed"].tolist() == [2, 2]
+    assert audits.altered(rows)["failed"] == 4
 
 
 def test_both_orders_of_the_verdicts_differ_in_nothing_else():
