@@ -485,8 +485,8 @@ def compare_runs(
     """Compare two runs on the items that both have."""
     from .runs import compare
 
-    typer.echo(f"{second} minus {first}: {value} of {table}")
-    typer.echo(compare.runs(first, second, table, by, value).round(3).to_string())
+    found = compare.runs(first, second, table, by, value)
+    typer.echo(f"{second} minus {first}: {value} of {table}\n{found.round(3).to_string()}")
 
 
 @app.command()

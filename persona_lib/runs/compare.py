@@ -1,11 +1,10 @@
 """Compare two runs: paired differences of the same scores on the same persona x prompt items."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
-from .. import UserError
+from .. import UserError, files
 from ..stats import intervals
 from . import manifests
 
@@ -29,7 +28,8 @@ def runs(first: str | Path, second: str | Path, table: str = TABLE, by: str = BY
         `p_holm`, `note` as in `intervals.paired_differences`.
 
     Raises:
-        UserError: a folder has no run, or the run lacks the table or its columns, or the runs share no item.
+        UserError: a folder has no run, the run lacks the table or its columns, they are damaged or hold no scores, or
+            the runs share no item.
     """
     a, b = (_means(_read(folder, table), by, value, f"{folder}/{table}") for folder in (first, second))
     if a.index.intersection(b.index).empty:
@@ -45,21 +45,27 @@ def _read(folder: str | Path, table: str) -> pd.DataFrame:
     """Read a table of a run."""
     notebook, _, name = table.partition("/")
     path = Path(folder) / notebook / "tables" / f"{name}.parquet"
-    try:
-        manifest = json.loads((Path(folder) / manifests.NAME).read_text("utf-8"))
-    except (OSError, ValueError):
-        raise UserError(f"{folder} is not the folder of a run: it has no readable {manifests.NAME}") from None
+    manifest = Path(folder) / manifests.NAME
+    if not manifest.is_file():
+        raise UserError(f"{folder} is not the folder of a run: it has no {manifests.NAME}")
+    entries = files.read_json(manifest).get("notebooks")
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise UserError(f"{manifest} is not the manifest of a run: it lists no notebooks")
     if not path.is_file():
-        known = [f"{stem}/{t}" for stem, entry in manifest["notebooks"].items() for t in entry.get("tables", ())]
+        known = [f"{stem}/{t}" for stem, entry in entries.items() for t in entry.get("tables", ())]
         raise UserError(f"{folder} has no table {table}: it has {', '.join(known) or 'none'}")
-    return pd.read_parquet(path)
+    return files.read_table(path)
 
 
 def _means(table: pd.DataFrame, by: str, value: str, name: str) -> pd.Series:
     """Return the score of each item in each group, the mean over models and samples."""
+    if by in (*intervals.ITEM, value):
+        raise UserError(f"--by {by} is no column of groups: choose another, such as {BY}")
     keys = [*intervals.ITEM, by]
     if missing := [column for column in (*keys, value) if column not in table]:
         raise UserError(f"{name} lacks the columns {', '.join(missing)}: choose another --table, --by or --value")
+    if not pd.api.types.is_numeric_dtype(table[value]):
+        raise UserError(f"{value} of {name} is no number: choose a score with --value")
     return table.groupby(keys, sort=False)[value].mean()
 
 

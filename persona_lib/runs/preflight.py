@@ -149,6 +149,6 @@ def _made_otherwise(stem: str, values: Mapping[str, Any], path: Path) -> Iterato
     about = files.read_json(path / dataset.ABOUT)
     model = str(values["model"])
     ours = {"model": local.real_name(model) if local.is_embedded(model) else model, "words": values["words"]}
-    made = {"model": about["generator"]["name"], "words": about["words"]}
+    made = {"model": (about.get("generator") or {}).get("name"), "words": about.get("words")}
     if other := [f"{name} {made[name]}, not {ours[name]}" for name in ours if made[name] != ours[name]]:
         yield f"{_named([stem])}: the data set {values['data']} was made with {' and '.join(other)}"

@@ -28,6 +28,8 @@ _PATHS: dict[str, Callable[[str], bool]] = {
     "personas": os.path.exists,
     "prompts": os.path.isfile,
     "recording": os.path.isfile,
+    "model": lambda name: name.endswith(".gguf") and os.path.isfile(name),
+    "judge": lambda name: name.endswith(".gguf") and os.path.isfile(name),
 }
 
 
@@ -90,8 +92,13 @@ def load(name: str) -> Preset:
         name: its name in params/, or the path of a YAML file.
 
     Raises:
-        UserError: there is no such preset, or the file is not a preset.
+        UserError: there is no such preset, the file is not a preset, or the package is installed without the checkout.
     """
+    if not (files.ROOT / "params").is_dir() or not notebooks.folder().is_dir():
+        raise UserError(
+            f"{files.ROOT} has no params/ and notebooks/, which lie in the project's checkout: install the package "
+            "there, with `pip install -e .`"
+        )
     path = Path(name) if name.endswith((".yaml", ".yml")) else files.ROOT / "params" / f"{name}.yaml"
     if not path.is_file():
         raise _unknown("preset", name, known())

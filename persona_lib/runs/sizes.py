@@ -84,6 +84,9 @@ def _prompts(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
         page = f"https://huggingface.co/datasets/{PRISM}"
         yield f"PRISM: pip install -e '.[hub]' (or -p prompts=FILE, conversations.jsonl from {page})"
         return
+    if files.is_table(source) and not (folder / source).is_file():
+        yield f"prompts: no file {source}"
+        return
     if source == "prism" and not _hub_answers():
         os.environ["HF_HUB_OFFLINE"] = "1"  # a copy of an earlier download is taken, or fails at once, not in minutes
     try:
@@ -158,6 +161,10 @@ def _people(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
     n = next((values[name] for name in PEOPLE if name in values), None)
     drawn = source == ingredients.SAMPLE
     if drawn and "crossed" not in values:
+        return
+    if not drawn and not (folder / source).exists():
+        kinds = ", ".join(files.TABLES)
+        yield f"personas: no {source}: choose '{ingredients.SAMPLE}', a file ({kinds}), or the folder of a data set"
         return
     use, youngest = values.get("use", "all"), values.get("min_age", 18)
     try:

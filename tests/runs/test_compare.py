@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 import pytest
+from commands import one_line, persona
 
 from persona_lib import UserError
 from persona_lib.runs import compare
@@ -11,7 +12,13 @@ from persona_lib.runs import compare
 
 def run(folder, scores: dict[str, list[float | None]], start: int = 0):
     rows = [
-        {"persona_id": f"p{i % 12}", "prompt_id": f"q{(i + start) // 3}", "condition": condition, "score": score}
+        {
+            "persona_id": f"p{i % 12}",
+            "prompt_id": f"q{(i + start) // 3}",
+            "condition": condition,
+            "template": "x",
+            "score": score,
+        }
         for condition, column in scores.items()
         for i, score in enumerate(column)
     ]
@@ -43,3 +50,31 @@ def test_what_cannot_be_compared_is_said(tmp_path):
         compare.runs(one, one, by="mood")
     with pytest.raises(UserError, match="is not the folder of a run"):
         compare.runs(tmp_path, one)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "manifest.json can't be read as JSON"),
+        ("[]", "manifest.json can't be read as JSON: it is no object"),
+        ("{}", "manifest.json is not the manifest of a run: it lists no notebooks"),
+        ('{"notebooks": [1]}', "it lists no notebooks"),
+        ('{"notebooks": {"06_conditioning": 1}}', "it lists no notebooks"),
+    ],
+)
+def test_a_damaged_manifest_is_one_line(tmp_path, text, said):
+    one = run(tmp_path / "a", {"direct": [1.0] * 6})
+    (one / "manifest.json").write_text(text)
+    (line,) = one_line(persona("compare", one, one)).splitlines()
+    assert said in line
+
+
+def test_a_damaged_table_and_columns_that_hold_no_scores_are_one_line(tmp_path):
+    one = run(tmp_path / "a", {"direct": [1.0] * 6})
+    for by in ("persona_id", "score"):
+        with pytest.raises(UserError, match=f"--by {by} is no column of groups"):
+            compare.runs(one, one, by=by)
+    with pytest.raises(UserError, match=r"condition of .* is no number: choose a score with --value"):
+        compare.runs(one, one, by="template", value="condition", table="06_conditioning/results")
+    (one / "06_conditioning" / "tables" / "results.parquet").write_bytes(b"PAR1 and no more")
+    assert "results.parquet can't be read as parquet" in one_line(persona("compare", one, one))

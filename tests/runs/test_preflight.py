@@ -212,8 +212,9 @@ def test_files_people_prompts_and_sizes_that_do_not_fit_are_named_together(tmp_p
     assert "06: n_items 9000 exceeds the 4 x 700 pairs of personas and prompts: lower n_items" in found
     of_people = "who.csv has 1 people of at least 18 on the test side, and 4 are asked for: lower n_personas"
     assert any(of_people in line for line in found)
-    for name in ("prompts", "personas"):
-        assert "gone.csv" in lines(planned(**{name: str(tmp_path / "gone.csv")}))[0]
+    for name, said in (("prompts", "06: prompts: no file gone.csv"), ("personas", "06: personas: no gone.csv: choose")):
+        (found,) = lines(planned(**{name: "gone.csv"}))
+        assert found.startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from importlib.util import find_spec
 import prism
 import pytest
 
-from persona_lib import UserError, prompts
+from persona_lib import UserError, files, prompts
 from persona_lib.model import catalogue
 from persona_lib.preferences import dataset, ingredients, splits
-from persona_lib.runs import estimate, pairs, preflight, presets, sizes
+from persona_lib.runs import estimate, notebooks, pairs, preflight, presets, sizes
 from persona_lib.runs.presets import Pairs
 
 PRESETS = ("smoke", "small", "paper")
@@ -80,6 +80,22 @@ def test_a_presets_further_models_are_left_out_where_they_would_be_asked_at_open
     assert more() == more(model="k") == ["a", "b@http://x/v1"]
     assert more(model="a") == more(base_url="http://y/v1") == more(model="local") == ["b@http://x/v1"]
     assert more(more_models=["a", "j"]) == ["a", "j"], "what is given is taken as it is"
+
+
+def test_an_installation_without_the_checkout_says_where_the_presets_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    for name in ("smoke", "mine.yaml"):
+        with pytest.raises(UserError, match="has no params/ and notebooks/, which lie in the project's checkout"):
+            presets.load(name)
+
+
+def test_a_gguf_file_is_named_from_the_callers_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
+    given = {"model": "tiny.gguf", "judge": "tiny.gguf"}
+    for name in given:
+        planned = presets.plan(presets.load("smoke"), ["06"], given)["06_conditioning"][name]
+        assert (notebooks.folder() / planned).resolve() == tmp_path / "tiny.gguf"
 
 
 def test_none_is_no_length_and_no_filter():
