@@ -167,14 +167,14 @@ def _base(
     path = folder / BASE
     if not path.is_file():
         _write(base_answers(prompts, writer, words, templates), path)
-    return pd.read_parquet(path)
+    return table(path)
 
 
 def _drop_failed(folder: Path) -> None:
     """Remove the parts that contain failures."""
     for path in [folder / BASE, *folder.glob("pairs/part-*"), *folder.glob("dense/part-*")]:
         failure = "base_failure" if path.name == BASE else "failure"
-        if path.is_file() and pd.read_parquet(path, columns=[failure])[failure].notna().any():
+        if path.is_file() and table(path, [failure])[failure].notna().any():
             path.unlink()
 
 
@@ -229,7 +229,7 @@ def _check_same(folder: Path, about: dict[str, Any]) -> None:
     """Write dataset.json into a new folder, or check that it says the same as before."""
     path = folder / ABOUT
     if path.is_file():
-        before = json.loads(path.read_text("utf-8"))
+        before = made(folder)
         # The same personas may come by another path; whether they are the same, their hash tells.
         if other := [name for name in about if name != "personas_from" and before.get(name) != about[name]]:
             raise UserError(f"{folder} holds a data set that differs in {', '.join(other)}: choose another folder")
@@ -254,17 +254,41 @@ def parts(folder: str | Path, names: list[str] | None = None, kind: str = "pairs
         kind: 'pairs', or 'dense' for the dense block.
 
     Raises:
-        UserError: there are no pairs in the folder.
+        UserError: there are no pairs in the folder, or a part is damaged.
     """
     paths = sorted(Path(folder).glob(f"{kind}/part-*.parquet"))
     if not paths and kind == "pairs":
         raise UserError(f"{folder} holds no pairs: make some with `persona pairs --out {folder}`")
-    return (pd.read_parquet(path, columns=names) for path in paths)
+    return (table(path, names) for path in paths)
 
 
 def read(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return all pairs, personas and prompts of a data set."""
     pairs = pd.concat(parts(folder), ignore_index=True)
-    people = pd.read_parquet(Path(folder) / "personas.parquet")
-    prompts = pd.read_parquet(Path(folder) / "prompts.parquet")
-    return pairs, people, prompts
+    return pairs, table(Path(folder) / "personas.parquet"), table(Path(folder) / "prompts.parquet")
+
+
+def table(path: Path, names: list[str] | None = None) -> pd.DataFrame:
+    """Read one of the tables in a data set's folder, or some of its columns.
+
+    Raises:
+        UserError: the table is missing, damaged, or lacks a column.
+    """
+    try:
+        return pd.read_parquet(path, columns=names)
+    except (OSError, ValueError) as error:  # the errors of pyarrow are subclasses
+        wrong = files.unreadable(path, "a table", error)
+        raise UserError(f"{wrong}. Remove it, and `persona pairs` makes it again from the stored replies") from error
+
+
+def made(folder: str | Path) -> dict[str, Any]:
+    """Return how a data set was made: what its dataset.json says.
+
+    Raises:
+        UserError: it is missing or damaged, or names no model.
+    """
+    about = files.read_json(Path(folder) / ABOUT)
+    generator = about.get("generator")
+    if not isinstance(generator, dict) or "name" not in generator:
+        raise UserError(f"{Path(folder) / ABOUT} names no generator: it is not what `persona pairs` writes")
+    return about

@@ -50,10 +50,10 @@ def write(source: str | Path, target: str | Path, form: str = "published", seed:
     needed = [dataset.ABOUT, *(f"{name}.parquet" for name in ("personas", "prompts", "negatives", "contexts"))]
     if missing := [name for name in needed if not (source / name).is_file()]:
         raise UserError(f"{source} is not finished, {missing[0]} is not there yet: finish it with `persona pairs`")
-    people = pd.read_parquet(source / "personas.parquet")
+    people = dataset.table(source / "personas.parquet")
     target.mkdir(parents=True, exist_ok=True)
     if form == "users":
-        _write_users(parts, people, pd.read_parquet(source / "contexts.parquet"), target)
+        _write_users(parts, people, dataset.table(source / "contexts.parquet"), target)
         return target
     columns = {"published": published, "trl": trl}[form]
     for number, part in enumerate([*parts, *dataset.parts(source, kind="dense")]):
@@ -131,10 +131,10 @@ def card(source: str | Path, form: str, seed: int = 0) -> str:
     checked = ["longer", "identical", "refuses", "quotes"]
     pairs = dataset.columns(source, ["pair_id", "persona_id", *IDS[3:], "failure", *checked])
     usable = _apart(pairs[pairs["failure"].isna()])
-    people = pd.read_parquet(source / "personas.parquet")
+    people = dataset.table(source / "personas.parquet")
     verified = _verified(source / "verification.parquet")
-    about = json.loads((source / dataset.ABOUT).read_text("utf-8"))
-    prompts = pd.read_parquet(source / "prompts.parquet")
+    about = dataset.made(source)
+    prompts = dataset.table(source / "prompts.parquet")
     generator = about["generator"]
     embedded = generator.get("weights_sha256") == local.GGUF_SHA256
     terms = licences.of(prompts, about)
@@ -175,7 +175,7 @@ def _columns(form: str, dense: int) -> dict[str, dict[str, str]]:
 
 def _verified(path: Path) -> pd.DataFrame | None:
     """Return the verdicts, or None without any; older ones lack `comparison`: they are all against the base answer."""
-    table = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+    table = dataset.table(path) if path.is_file() else pd.DataFrame()
     if table.empty:
         return None
     return table if "comparison" in table else table.assign(comparison=verification.BASE)

@@ -25,6 +25,22 @@ def read(source: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     return dataset.read(source) if (Path(source) / dataset.ABOUT).is_file() else read_published(source)
 
 
+def origin(source: str | Path) -> str:
+    """Return a sentence on who made the pairs that `read` reads, and how, as far as the data tell.
+
+    Raises:
+        UserError: the data set's dataset.json is damaged.
+    """
+    if not (Path(source) / dataset.ABOUT).is_file():
+        return f"The pairs come from {Path(source).name}: the data do not tell which model made them."
+    about = dataset.made(source)
+    words = f"asked for at most {about['words']} words" if about.get("words") else "asked for no length"
+    name = about["generator"]["name"]
+    return (
+        f"The pairs come from the data set {Path(source).name}: written by {name}, {words}, seed {about.get('seed')}."
+    )
+
+
 def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Read the published PERSONA data (SynthLabsAI/PERSONA) into tables like those of `dataset.read`.
 

@@ -32,6 +32,20 @@ def test_parts_hold_every_pair_once_and_a_second_build_asks_nothing(tmp_path):
     assert len(persons) == 60 and set(persons["persona_split"]) == {"train", "test"} and len(prompts) == 20
 
 
+@pytest.mark.parametrize("name", ["pairs/part-00000.parquet", "personas.parquet", "prompts.parquet", "dataset.json"])
+@pytest.mark.parametrize("content", [b"no table", b""])
+def test_a_damaged_data_set_is_one_line_that_names_the_file(tmp_path, name, content):
+    with Endpoint(write) as endpoint:
+        folder = build(endpoint.url, tmp_path / "set", n=2)
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name} can't be read as") as error:
+        exports.write(folder, tmp_path / "hub")
+    assert "\n" not in str(error.value)
+    (folder / "dataset.json").write_text("{}")
+    with pytest.raises(UserError, match="dataset.json names no generator"):
+        dataset.made(folder)
+
+
 def test_another_data_set_is_not_mixed_in(tmp_path):
     with Endpoint(write) as endpoint:
         folder = build(endpoint.url, tmp_path / "set", n=3)

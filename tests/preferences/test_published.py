@@ -152,3 +152,11 @@ def test_personas_of_a_file_keep_the_ids_and_sides_that_it_names(source, tmp_pat
     table = people[["age", "sex"]].assign(race="White alone", education="None", religion="None", persona_split="train")
     table.to_csv(tmp_path / "no_ids.csv", index=False)
     assert set(published.read_personas(tmp_path / "no_ids.csv")["persona_split"]) == {"train"}
+
+
+def test_the_page_says_who_made_the_pairs_that_it_reads(tmp_path):
+    with Endpoint(write) as endpoint:
+        folder = build(endpoint.url, tmp_path / "set", n=2, words=40)
+    said = published.origin(folder)
+    assert said == "The pairs come from the data set set: written by m, asked for at most 40 words, seed 0."
+    assert published.origin(tmp_path / "hub.csv").endswith("the data do not tell which model made them.")
