@@ -42,7 +42,7 @@ def test_a_damaged_data_set_is_one_line_that_names_the_file(tmp_path, name, cont
         exports.write(folder, tmp_path / "hub")
     assert "\n" not in str(error.value)
     (folder / "dataset.json").write_text("{}")
-    with pytest.raises(UserError, match="dataset.json names no generator"):
+    with pytest.raises(UserError, match=r"dataset\.json names no generator"):
         dataset.made(folder)
 
 
