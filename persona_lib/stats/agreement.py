@@ -4,8 +4,7 @@ Raters are compared on the items where both chose. Where chance agreement is tot
 and counted.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,28 +12,10 @@ import pandas as pd
 
 from .. import UserError
 from .choices import alike, coded
-from .clustering import effective
+from .delta import Coefficient, Formula, estimates
 from .intervals import rate
 
-TINY = 1e-12
-UNDEFINED = "undefined: one option leaves nothing to agree about"
-LINEAR = ("raw agreement", "PABAK")  # their expected disagreement is a constant
-ORDER = (*LINEAR[:1], "Cohen's kappa", "AC1", "PABAK", "Krippendorff's alpha", "Fleiss' kappa")
 COLUMNS = ["estimate", "low", "high", "n", "failed", "note"]
-
-Formula = Callable[[np.ndarray], Any]  # of the means m of the items' columns; m may be complex (see `_delta`)
-
-
-@dataclass(frozen=True)
-class Coefficient:
-    """A chance-corrected coefficient, 1 - (1 - p_o) / d_e, as a formula of the means m."""
-
-    agreed: Formula  # p_o: observed agreement
-    expected: Formula  # d_e: disagreement expected by chance
-
-    def __call__(self, m: np.ndarray) -> Any:
-        """Return the coefficient for the means m."""
-        return 1 - (1 - self.agreed(m)) / self.expected(m)
 
 
 def cohen_kappa(a: Sequence, b: Sequence) -> float:
@@ -138,7 +119,8 @@ def coefficients(
         number of options), Krippendorff's nominal alpha, Fleiss' kappa; with two options also the indices of Byrt,
         Bishop and Carlin (1993): prevalence (share of both first less share of both second) and bias (share of first
         by `a` less that by `b`). Columns `estimate`, `low`, `high`, `n` (items both chose on), `failed` (other items),
-        `note`. Intervals are analytic: by the delta method; Wilson's for raw agreement and PABAK, and if all agree.
+        `note`. Intervals are `intervals.rate`'s for raw agreement and PABAK, and if all agree, and by the delta method
+        for the others (see `delta.with_interval`).
 
     Raises:
         UserError: the raters have different numbers of items, or a choice is not among the options.
@@ -168,8 +150,9 @@ def coefficients(
         indices = {"prevalence index": lambda m: m[0] - m[3], "bias index": lambda m: m[1] - m[2]}
     frame = pd.DataFrame(index=range(len(codes))) if clusters is None else clusters
     agree = cells @ np.eye(k).ravel()  # 1 on the diagonal of the table of choices
-    table = _estimates(cells, agree, found, indices, frame[known])
-    return table.assign(failed=int((~known).sum()))[COLUMNS]
+    raw = rate(pd.Series(agree), frame[known])
+    table = estimates(cells, np.eye(k * k), raw, found, indices, frame[known])
+    return table.assign(n=len(cells), failed=int((~known).sum()))[COLUMNS]
 
 
 def among(ratings: pd.DataFrame, clusters: pd.DataFrame | None = None, options: Sequence | None = None) -> pd.DataFrame:
@@ -190,29 +173,49 @@ def among(ratings: pd.DataFrame, clusters: pd.DataFrame | None = None, options: 
     codes, options = coded(ratings, options)  # items x raters
     k = len(options)
     counts = np.stack([(codes == code).sum(1) for code in range(k)], axis=1).astype(float)  # items x options
-    known = counts.sum(1) > 1
-    counts = counts[known]
-    many = counts.sum(1)[:, None]  # items x 1: raters of each item
-    total = many.sum()
-    pairs = (counts * (counts - 1)).sum(1, keepdims=True) / (many * (many - 1))  # items x 1: share that agrees
-    # The delta method differentiates functions of the means of these 2 k + 3 columns: agreement and shares of each
-    # item, then both times its number of raters, and that number.
-    columns = np.hstack([pairs, counts / many, pairs * many, counts, many])
+    rated = counts.sum(1) > 0
+    counts = counts[rated]
+    many = counts.sum(1)[:, None]  # items x 1: raters of each item, as the next two
+    paired = (many > 1).astype(float)
+    agree = (counts * (counts - 1)).sum(1, keepdims=True) / (many * np.maximum(many - 1, 1))  # share of equal pairs
+    total = (many * paired).sum()
+    columns = _per_item(paired, agree, counts / many, many)
+    one, other = np.divmod(np.arange(k * k), max(k, 1))  # all pairs of options
+    alike = (one == other).astype(float)[:, None]
+    each = np.full_like(alike, total / max(paired.sum(), 1))
+    added = _per_item(np.ones_like(alike), alike, (np.eye(k)[one] + np.eye(k)[other]) / 2, each)
+
+    def agreed(m: np.ndarray) -> Any:
+        return m[1] / m[0]
 
     def shares(m: np.ndarray) -> np.ndarray:
-        return m[1 : k + 1]  # each item counts the same
+        return m[4 : k + 4]  # each item counts the same, also one that was rated once (Gwet 2014)
 
     def weighted(m: np.ndarray) -> np.ndarray:
-        return m[k + 2 : 2 * k + 2] / m[-1]  # each rating counts the same
+        return m[k + 4 :] / m[2]  # each rating counts the same
 
-    found = {name: Coefficient(lambda m: m[0], formula) for name, formula in _chance(k, shares).items()}
+    found = {name: Coefficient(agreed, formula) for name, formula in _chance(k, shares).items()}
     found["Krippendorff's alpha"] = Coefficient(
-        agreed=lambda m: m[k + 1] / m[-1],
+        agreed=lambda m: m[3] / m[2],
         expected=lambda m: (1 - weighted(m) @ weighted(m)) * total / max(total - 1, 1),
     )
-    frame = pd.DataFrame(index=range(len(codes))) if clusters is None else clusters
-    table = _estimates(columns, pairs[:, 0], found, {}, frame[known])
-    return table.assign(failed=int((~known).sum()))[COLUMNS]
+    frame = (pd.DataFrame(index=range(len(codes))) if clusters is None else clusters)[rated]
+    several = paired[:, 0] > 0
+    raw = rate(pd.Series(agree[several, 0]), frame[several])
+    table = estimates(columns[: len(columns) if several.any() else 0], added, raw, found, {}, frame)
+    return table.assign(n=raw["n"], failed=len(codes) - raw["n"])[COLUMNS]
+
+
+def _per_item(paired: np.ndarray, agree: np.ndarray, shares: np.ndarray, many: np.ndarray) -> np.ndarray:
+    """Return the columns of items (items x (4 + 2 options)) of whose means the coefficients of many raters are made.
+
+    Args:
+        paired: items x 1: 1 with two ratings or more, else 0.
+        agree: items x 1: share of pairs of raters that agree.
+        shares: items x options: share of the raters that chose each.
+        many: items x 1: number of raters.
+    """
+    return np.hstack([paired, agree * paired, many * paired, agree * many * paired, shares, shares * many * paired])
 
 
 def _chance(k: int, shares: Formula) -> dict[str, Formula]:
@@ -223,65 +226,3 @@ def _chance(k: int, shares: Formula) -> dict[str, Formula]:
         "PABAK": lambda m: 1 - 1 / k if k else 0.0,
         "Fleiss' kappa": lambda m: 1 - shares(m) @ shares(m),
     }
-
-
-def _estimates(
-    x: np.ndarray,
-    agree: np.ndarray,
-    found: dict[str, Coefficient],
-    indices: dict[str, Formula],
-    clusters: pd.DataFrame,
-) -> pd.DataFrame:
-    """Return a row per coefficient and per index: `estimate`, `low`, `high`, `note`, `n`.
-
-    Args:
-        x: array (items x columns) whose means m are the argument of all formulas.
-        agree: array (items,): share of agreeing pairs of raters.
-        found: the coefficients by name.
-        indices: other functions of m.
-        clusters: labels of the items.
-    """
-    mean = x.mean(0) if len(x) else np.full(x.shape[1], np.nan)
-    raw = rate(pd.Series(agree), clusters)
-    rows = {}
-    for name in [n for n in ORDER if n in found]:
-        coefficient = found[name]
-        chance = coefficient.expected(mean)
-        if not (len(x) and chance > TINY):
-            rows[name] = _missing(UNDEFINED if len(x) else raw["note"])
-        elif name in LINEAR or np.ptp(agree) < TINY:
-            # Linear in raw agreement, or all items agree equally: its Wilson interval carries over.
-            low, high = np.clip([1 - (1 - raw[end]) / chance for end in ("low", "high")], -1, 1)
-            rows[name] = {"estimate": coefficient(mean), "low": low, "high": high, "note": raw["note"]}
-        else:
-            rows[name] = _delta(coefficient, x, mean, clusters)
-    rows |= {name: _delta(index, x, mean, clusters) for name, index in indices.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("coefficient").assign(n=len(x))
-
-
-def _missing(note: str, estimate: float = np.nan) -> dict:
-    return {"estimate": estimate, "low": np.nan, "high": np.nan, "note": note}
-
-
-def _delta(formula: Formula, x: np.ndarray, mean: np.ndarray, clusters: pd.DataFrame) -> dict:
-    """Return a function of means with its interval by the delta method, from the clustered variance of its linear part.
-
-    Args:
-        formula: of the means.
-        x: array (items x columns).
-        mean: array (columns,), the means of x.
-        clusters: labels of the items.
-    """
-    if not len(x):
-        return _missing("nothing scored")
-    # Derivatives by complex step: exact to rounding for any formula of sums and ratios.
-    slope = np.array([formula(mean + 1e-30j * unit).imag / 1e-30 for unit in np.eye(len(mean))])  # columns
-    linear = x @ slope  # items
-    estimate = float(formula(mean))
-    worth = effective(linear, clusters, linear.var())
-    if not worth.n or linear.var() < TINY:
-        return _missing(worth.note or "all scores equal", estimate)
-    # On Fisher's scale, which is unbounded: near 1 a symmetric interval would be too short on the side of chance.
-    half = worth.t * np.sqrt(linear.var() / worth.n) / (1 - estimate**2)
-    low, high = np.tanh(np.arctanh(estimate) + np.array([-half, half]))
-    return {"estimate": estimate, "low": low, "high": high, "note": worth.note}
