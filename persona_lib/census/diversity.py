@@ -27,7 +27,7 @@ def compare(people: pd.DataFrame, groups: tuple[str, ...] = GROUPS) -> pd.DataFr
 
     Returns:
         One row per grouping attribute and kind of pair: `attribute`, `pair` ('same group' or 'different groups'),
-        `personas`, `census` (0 to 1).
+        `personas`, `census` (0 to 1). Missing where no two people share a group, or none are of different ones.
     """
     drawn = distances.pair_shares(people)
     census = distances.census_pair_shares()
@@ -58,12 +58,14 @@ def _of_pair(part: pd.DataFrame, n: int, group: str) -> dict[str, float]:
     same_value = _same(share.groupby(of_other).sum(), n)
     same_both = _same(share.groupby([of_group, of_other]).sum(), n)
     return {
-        WITHIN: 1 - same_both / same_group,
-        BETWEEN: 1 - (same_value - same_both) / (1 - same_group),
+        WITHIN: 1 - same_both / same_group if same_group > 0 else np.nan,
+        BETWEEN: 1 - (same_value - same_both) / (1 - same_group) if same_group < 1 else np.nan,
     }
 
 
 def _same(shares: pd.Series, n: int) -> float:
-    """Return the probability that two of n people are in the same category (Simpson 1949)."""
+    """Return the probability that two of n people are in the same category (Simpson 1949); NaN for one person."""
+    if n < 2:
+        return np.nan
     counts = np.rint(shares.to_numpy() * n)
     return float((counts * (counts - 1)).sum() / (n * (n - 1)))

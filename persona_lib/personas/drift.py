@@ -98,8 +98,9 @@ def drift(table: pd.DataFrame) -> pd.DataFrame:
         three people.
     """
     rows: list[dict[str, Any]] = []
-    for measure, own in table.groupby("measure", sort=False):
-        wide = own.pivot(index=ID, columns="step", values="value")  # people x steps
+    for measure in MEASURES:
+        own = table[table["measure"] == measure]
+        wide = own.pivot(index=ID, columns="step", values="value").reindex(columns=list(LADDER))  # people x steps
         for step in list(LADDER)[1:]:
             moved = (wide[step] - wide[CORE]).dropna()
             low, high, p = _student(moved)

@@ -37,3 +37,10 @@ def test_a_group_of_copies_has_no_diversity():
     copies = first.loc[people["sex"]].reset_index()[list(people.columns)]
     found = diversity.compare(pd.DataFrame(copies), ("sex",)).set_index("pair")["personas"]
     assert found[diversity.WITHIN] == pytest.approx(0) and np.isfinite(found[diversity.BETWEEN])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_few_people_who_share_no_group_have_a_missing_chance(n):
+    people = Population.load().sample(60, seed=2).drop_duplicates("race").head(n)
+    found = diversity.compare(people, ("race",)).set_index("pair")["personas"]
+    assert np.isnan(found[diversity.WITHIN]) and np.isnan(found[diversity.BETWEEN]) == (n == 1)

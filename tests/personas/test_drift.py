@@ -84,3 +84,10 @@ def test_a_reader_without_valid_replies_gives_rows_that_say_why(people):
     assert table["failure"].str.startswith("none of A, B, C among the 1 likeliest first tokens").all()
     found = drift.drift(table)
     assert (found["failed"] == 2).all() and found["difference"].isna().all()
+
+
+def test_where_nobody_is_read_the_tables_are_empty_and_the_sentence_says_so(people):
+    with Endpoint(swayed) as endpoint:
+        found = drift.drift(drift.read(people.head(0), Model("m", endpoint.url)))
+    assert found["n"].tolist() == [0] * 6 and found["difference"].isna().all()
+    assert drift.summary(found, "m") == "m gave no impression of the same people at both ends of the ladder."
