@@ -25,7 +25,9 @@ def funnel(table: pd.DataFrame, title: str) -> Axes:
         ax.text(step.kept + step.out, row, f" {step.kept:,}{style.plain(out)}", va="center", fontsize=9)
     ax.set_yticks(rows, map(style.plain, table.index))
     ax.invert_yaxis()
-    ax.set_xlim(0, 1.9 * max(1, table["kept"].max()))  # room for the reasons
+    most = max(1, table["kept"].max())
+    ax.set_xlim(0, 1.9 * most)  # room for the reasons
+    ax.set_xticks([tick for tick in ax.get_xticks() if tick <= most])
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     style.title(ax, title)
     ax.set_xlabel("prompts")
@@ -58,7 +60,7 @@ def topics(table: pd.DataFrame, title: str) -> Axes:
         ax,
         f"Point: share of a topic's prompts (their number in brackets) that is held out; line: of all "
         f"{table['n'].sum():,} prompts. Grey: where 95 of 100 splits by chance put a topic of this size. "
-        f"Red: outside of it ({table['outside'].sum()} of {len(table)}; {table['p_outside'].sum():.1f} expected by "
+        f"Orange: outside of it ({table['outside'].sum()} of {len(table)}; {table['p_outside'].sum():.1f} expected by "
         "chance).",
     )
 

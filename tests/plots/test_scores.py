@@ -121,6 +121,7 @@ def test_a_table_without_rows_makes_a_figure_that_says_so(figure):
 def test_bars_are_as_long_as_what_is_counted():
     ax = FULL["funnel"]()
     assert [bar.get_width() for bar in ax.patches] == [8011, 5000, 3868, 0, 3011, 1132]
+    assert max(ax.get_xticks()) <= 8011, "no number of prompts that nobody has"
     assert "−1,132 a \\$5 question" in figures.said(ax)
 
 
