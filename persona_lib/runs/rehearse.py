@@ -168,5 +168,5 @@ def summary(table: pd.DataFrame) -> str:
     return (
         f"{table['holds'].sum()} of {len(table)} intervals hold the planted value. At these sizes the run finds "
         f"{real['found'].sum()} of {len(real)} planted differences, and a difference where there is none in "
-        f"{none['found'].sum()} of {len(none)}."
+        f"{none['found'].sum()} of {len(none)}: after correction, where a notebook corrects for its number of tests."
     )

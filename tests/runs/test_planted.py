@@ -306,6 +306,16 @@ def test_a_table_that_is_off_is_noticed():
     assert found["holds"].tolist() == [True, False] and found["planted"].tolist() == [0.55, EFFECTS.keep["baseline"]]
 
 
+def test_an_effect_is_found_where_the_notebook_finds_it():
+    contrast = {"minuend": "direct", "subtrahend": "baseline", "n": 50, "difference": 0.3, "low": 0.02, "high": 0.58}
+    rows = pd.DataFrame([contrast | {"p_holm": p} for p in (0.03, 0.08, None)])
+    tables = {"06_conditioning": {"differences": rows, "subtlety_differences": rows.drop(columns="p_holm")}}
+    table = truth.compared(tables, {"06_conditioning": {}})
+    assert table["found"].tolist() == [True, False, False] + [True] * 3, "corrected, or else by the interval"
+    assert table["p"].tolist()[:3] == [0.03, 0.08, 1] and table["p"].iloc[3:].isna().all()
+    assert "finds 4 of 6 planted differences" in rehearse.summary(table)
+
+
 def test_the_planted_model_stands_in_for_a_model_without_a_server():
     world = World(1)
     writer, judge = Planted("planted-1", world), Planted("planted-2", world)

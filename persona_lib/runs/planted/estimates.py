@@ -11,7 +11,11 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 class Found(NamedTuple):
-    """An estimate and its planted value; `null` is the value of no effect, None for a rate that has none."""
+    """An estimate and its planted value.
+
+    `null` is the value of no effect, None for a rate that has none. `p` is the p-value of no effect, as the notebook
+    corrects it for its number of tests: 1 where it is not estimable, None where the notebook corrects nothing.
+    """
 
     effect: str
     planted: float
@@ -20,6 +24,7 @@ class Found(NamedTuple):
     high: float
     n: int
     null: float | None = None
+    p: float | None = None
 
 
 class Setting(NamedTuple):
@@ -53,7 +58,8 @@ def rows(
         value = planted(row)
         if value is not None:
             estimate, low, high = (row[names[end]] for end in ("estimate", "low", "high"))
-            yield Found(name(row), value, estimate, low, high, row.get("n", 0), null)
+            p = None if null is None or "p_holm" not in row else 1.0 if pd.isna(row["p_holm"]) else row["p_holm"]
+            yield Found(name(row), value, estimate, low, high, row.get("n", 0), null, p)
 
 
 DIFFERENCE = {"estimate": "difference", "null": 0.0}

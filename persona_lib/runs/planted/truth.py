@@ -13,7 +13,8 @@ from . import of_bench, of_others
 from .effects import EFFECTS, Effects
 from .estimates import Found, Setting, Tables
 
-COLUMNS = ["notebook", "effect", "planted", "estimate", "low", "high", "n", "holds", "null", "found", "detectable"]
+COLUMNS = ["notebook", "effect", "planted", "estimate", "low", "high", "n", "holds", "null", "p", "found", "detectable"]
+ALPHA = 0.05
 POWER = 1 + 0.8416 / 1.96  # half widths of an interval that an effect must have to be found in 80 of 100 runs
 READERS: Mapping[str, Callable[[Tables, Setting], Iterator[Found]]] = {
     "01": of_others.of_01,
@@ -42,8 +43,10 @@ def compared(
     Returns:
         One row per estimate with an interval: `notebook`, `effect`, `planted`, `estimate`, `low`, `high` (95%
         interval), `n`, `holds` (the interval holds the planted value), `null` (the value of no effect; missing for a
-        rate), `found` (the interval does not hold it; missing without a null), `detectable`: the smallest difference
-        from the null that 80 of 100 such runs would find, missing without a null. It is read off the interval's width.
+        rate), `p` (of no effect, corrected as in the notebook; missing where it corrects nothing), `found`: as in the
+        notebook, p is below .05, or where it corrects nothing, the interval does not hold the null; missing without a
+        null. `detectable`: the smallest difference from the null that 80 of 100 such runs would find before any
+        correction, missing without a null. It is read off the interval's width.
     """
     rows = []
     for stem, own in tables.items():
@@ -53,11 +56,12 @@ def compared(
         setting = Setting(effects, parameters[stem])
         rows += [{"notebook": stem, **found._asdict()} for found in of_notebook(own, setting)]
     table = pd.DataFrame(rows, columns=["notebook", *Found._fields])
-    table = table.astype({"planted": float, "estimate": float, "low": float, "high": float, "null": float})
+    table = table.astype({"planted": float, "estimate": float, "low": float, "high": float, "null": float, "p": float})
     table = table[table["low"].notna() & table["high"].notna()].reset_index(drop=True)
     rounding = 1e-9
     holds = table["planted"].between(table["low"] - rounding, table["high"] + rounding)
     null = table["null"].notna()
-    found = ((table["low"] > table["null"]) | (table["high"] < table["null"])).astype("boolean").where(null)
+    outside = (table["low"] > table["null"]) | (table["high"] < table["null"])
+    found = outside.where(table["p"].isna(), table["p"] < ALPHA).astype("boolean").where(null)
     detectable = (table["high"] - table["low"]) / 2 * POWER
     return table.assign(holds=holds, found=found, detectable=detectable.where(null))[COLUMNS]
