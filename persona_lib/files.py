@@ -5,8 +5,6 @@ packed with gzip or not, with or without a byte order mark, with any ends of lin
 at all: a reader, or a run that was killed, never meets half a file.
 """
 
-import codecs
-import gzip
 import io
 import json
 import math
@@ -15,9 +13,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zlib import error as ZlibError
 
 from . import UserError
+from .texts import check_encoding as check_encoding  # census reads its files by parts
+from .texts import check_twice, json_value, read_bytes, read_text, unreadable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,13 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent  # of the checkout: notebooks/, params/, outputs/
 TABLES = (".parquet", ".csv", ".jsonl", ".json")
 PACKED = ".gz"
-
-_MARKS = {  # a longer mark stands before one that it begins with
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
+SEPARATORS = ",;\t|"  # of a CSV file: the one that its header has most of
 
 
 def suffix(path: Path | str) -> str:
@@ -68,7 +61,7 @@ def read_table(path: Path | str) -> "pd.DataFrame":
             return _csv(read_text(path))
         if form == ".parquet":
             return _parquet(io.BytesIO(read_bytes(path)) if path.suffix.lower() == PACKED else path)
-        rows = list(read_lines(path)) if form == ".jsonl" else _objects(json.loads(read_text(path)))
+        rows = list(read_lines(path)) if form == ".jsonl" else _objects(json_value(read_text(path)))
         table = pd.DataFrame(rows)
         # From the rows: pandas would make 7 a 7.0 where another row has no id.
         return table.assign(**{name: _texts([row.get(name) for row in rows]) for name in table if is_id(name)})
@@ -79,9 +72,11 @@ def read_table(path: Path | str) -> "pd.DataFrame":
 def _csv(text: str) -> "pd.DataFrame":
     import pandas as pd  # saves half a second in commands without tables
 
-    names = pd.read_csv(io.StringIO(text), dtype="str", header=None, nrows=1, keep_default_na=False)
-    _check_twice([str(name) for name in names.iloc[0] if name])
-    table = pd.read_csv(io.StringIO(text), dtype="str", keep_default_na=False)
+    first = re.sub(r'"[^"]*"', "", text[: re.search(r"[\r\n]|$", text).start()])  # type: ignore[union-attr]
+    form: dict[str, Any] = {"dtype": "str", "keep_default_na": False, "sep": max(SEPARATORS, key=first.count)}
+    names = pd.read_csv(io.StringIO(text), header=None, nrows=1, **form)
+    check_twice([str(name) for name in names.iloc[0] if name])
+    table = pd.read_csv(io.StringIO(text), **form)
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much as an index
         raise ValueError("rows have more fields than the header: put texts with commas in quotes")
     return table
@@ -93,7 +88,7 @@ def _parquet(source: Path | io.BytesIO) -> "pd.DataFrame":
 
     file = pq.ParquetFile(source)
     names = file.schema_arrow.names
-    _check_twice(names)
+    check_twice(names)
     table = file.read().to_pandas()
     # From arrow: pandas makes whole numbers with gaps 7.0.
     ids = file.read(columns=[name for name in names if is_id(name)]).to_pydict()
@@ -107,17 +102,12 @@ def _objects(content: Any) -> list[dict[str, Any]]:
     """Return the rows of a JSON array of objects, or of an array of arrays whose first one has the columns' names."""
     rows: list[Any] = content if isinstance(content, list) else [None]
     if len(rows) > 1 and all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows):
-        _check_twice([str(name) for name in rows[0]])
+        check_twice([str(name) for name in rows[0]])
         rows = [dict(zip(map(str, rows[0]), row, strict=True)) for row in rows[1:]]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError('it is no array of objects: write [{"prompt": ...}, ...]')
     json.dumps(rows, ensure_ascii=False).encode()  # half a character, written as an escape, can't be sent
     return rows
-
-
-def _check_twice(names: list[str]) -> None:
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"it has the column {twice[0]} twice: keep one")
 
 
 def is_id(name: object) -> bool:
@@ -161,12 +151,13 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         raise UserError(f"no file {path}: give the path of a file of JSON lines")
     for number, line in enumerate(re.split(r"\r\n|\r|\n", read_text(path)), 1):
         try:
-            row = json.loads(line) if line.strip() else None
+            row = json_value(line) if line.strip() else None
             json.dumps(row, ensure_ascii=False).encode()  # half a character, written as an escape, can't be sent
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path} line {number} is not JSON ({error}): correct it or leave it out") from error
         if row is not None and not isinstance(row, dict):
-            raise UserError(f'{path} line {number} is not a JSON object: write {{"prompt": ...}} on each line')
+            remedy = "name it .json" if isinstance(row, list) else 'write {"prompt": ...} on each line'
+            raise UserError(f"{path} line {number} is not a JSON object: {remedy}")
         if row is not None:
             yield row
 
@@ -178,49 +169,12 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: the file is missing, damaged, or no JSON object.
     """
     try:
-        content = json.loads(read_text(path))
+        content = json_value(read_text(path))
     except (ValueError, RecursionError) as error:
         raise unreadable(path, "JSON", error) from error
     if not isinstance(content, dict):
         raise unreadable(path, "JSON", ValueError("it is no object"))
     return content
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return what a file holds, unpacked if it is packed with gzip, whatever its name says.
-
-    Raises:
-        OSError: it can't be opened, or is packed and damaged.
-    """
-    raw = path.read_bytes()
-    try:
-        return gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
-    except (EOFError, ZlibError) as error:
-        raise OSError(f"the packed file is damaged: {error}") from error
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a file in UTF-8, without a byte order mark.
-
-    Raises:
-        UserError: it can't be opened, or is in another encoding, which the error names where it can be known.
-    """
-    try:
-        raw = read_bytes(path)
-        check_encoding(path, raw[:1000])
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise UserError(f"{path} is not in UTF-8 (line {line}): save it in that encoding") from error
-    except OSError as error:
-        raise unreadable(path, "text", error) from error
-
-
-def check_encoding(path: Path, start: bytes) -> None:
-    """Raise UserError if a file that starts with these bytes is in UTF-16 or UTF-32."""
-    name = next((name for mark, name in _MARKS.items() if start.startswith(mark)), "UTF-16" if b"\0" in start else None)
-    if name:
-        raise UserError(f"{path} is in {name}: save it in UTF-8")
 
 
 def read_yaml(path: Path) -> Any:
@@ -250,11 +204,6 @@ def parse_yaml(text: str, name: str) -> Any:
         return yaml12.load(text)
     except ValueError as error:
         raise unreadable(name, "YAML", error) from error
-
-
-def unreadable(path: Path | str, form: str, error: Exception) -> UserError:
-    """Return the error for a file that can't be read as what its user says it is."""
-    return UserError(f"{path} can't be read as {form}: {' '.join(str(error).split())[:200]}")
 
 
 def first_error(error: "ValidationError", whole: str = "the file") -> str:

@@ -133,6 +133,50 @@ def test_yaml_that_cannot_be_read_is_said_in_one_line(tmp_path):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
+def test_a_csv_file_is_read_by_the_sign_that_its_header_has_most_of(tmp_path, sign):
+    (tmp_path / "a.csv").write_text(
+        f'prompt{sign}"a,;b"{sign}id\nWhy, or how?{sign}"x;y{sign}|"{sign}01\n'.replace(
+            "Why, or how?", "Why; or how?" if sign == "," else "Why, or how?"
+        )
+    )
+    read = files.read_table(tmp_path / "a.csv").iloc[0]
+    assert read["id"] == "01" and read["a,;b"] == f"x;y{sign}|" and read["prompt"].startswith("Why")
+
+
+def test_a_csv_file_with_one_column_may_have_any_sign_in_its_cells(tmp_path):
+    (tmp_path / "a.csv").write_text("prompt\nWhy; or how?\n")
+    assert files.read_table(tmp_path / "a.csv")["prompt"].tolist() == ["Why; or how?"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", b"PK\x03\x04 and more", "is no text, but a zip, a spreadsheet or the like: save it as CSV in UTF-8"),
+        ("a.csv", b"$FL2@(#)\x00\x00\x00\x02\x00\x00\x00\x00\x09" * 9, "is no text, but a zip, a spreadsheet"),
+        ("a.csv", "prompt,id\n为什么,1\n".encode("utf-16-le"), "is in UTF-16: save it in UTF-8"),
+        ("a.jsonl", b'{"prompt": "a", "prompt": "b"}', "it has prompt twice"),
+        ("a.json", b'[{"prompt": {"x": 1, "x": 2}}]', "it has x twice"),
+        ("a.json", b'{"prompt": "a"}\n{"prompt": "b"}', "it holds an object in each line: name it .jsonl"),
+        ("a.jsonl", b'[{"prompt": "a"}]', "line 1 is not a JSON object: name it .json"),
+    ],
+)
+def test_a_file_of_another_form_is_named_in_one_line(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as error:
+        files.read_table(tmp_path / name)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_object_of_ours_is_read_whole_or_not_at_all(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": [1]}')
+    assert files.read_json(tmp_path / "a.json") == {"a": [1]}
+    for text in ("[1]", "{", '{"a": 1, "a": 2}', None):
+        (tmp_path / "a.json").write_text(text) if text else (tmp_path / "a.json").unlink()
+        with pytest.raises(UserError, match=r"a\.json can't be read as"):
+            files.read_json(tmp_path / "a.json")
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

@@ -94,7 +94,7 @@ def load(name: str) -> Preset:
     Raises:
         UserError: there is no such preset, the file is not a preset, or the package is installed without the checkout.
     """
-    if not (files.ROOT / "params").is_dir() or not notebooks.folder().is_dir():
+    if not (files.ROOT / "params").is_dir() and not notebooks.folder().is_dir():
         raise UserError(
             f"{files.ROOT} has no params/ and notebooks/, which lie in the project's checkout: install the package "
             "there, with `pip install -e .`"
