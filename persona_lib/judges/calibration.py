@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.special import betainc
 
 from .. import UserError
-from ..stats.clustering import effective
+from ..stats.clustering import Effective, effective
 from ..stats.intervals import ITEM, corrected, difference, rate
 
 
@@ -151,7 +152,8 @@ def alternative_annotator(
     Each annotator is left out in turn: who agrees more with the remaining annotators, the judge or the one left out?
 
     Args:
-        judge: its label by item, or missing.
+        judge: its label by item, or missing. Levels `persona_id` and `prompt_id` of its index are the items' clusters,
+            each if it has several values; without them, items are independent.
         humans: items x annotators: labels or missing. Two annotators are enough, three are better.
         epsilon: how much worse than a human the judge may be, since it costs less (0.2 for experts, 0.15 for trained,
             0.1 for untrained annotators in the paper).
@@ -163,15 +165,17 @@ def alternative_annotator(
         - `n`: items labelled by the judge, this annotator and another one; `failed`: this annotator's other items;
         - `judge`: share of the n items where the judge agrees with the others at least as much as this annotator does;
         - `annotator`: the same share for this annotator against the judge (a tie counts in both shares);
-        - `p` of the hypothesis that the annotator's share exceeds the judge's by epsilon or more (one-sided t test; if
-          all items are the same, the largest probability of such a sample);
+        - `epsilon`: as given;
+        - `p` of the hypothesis that the annotator's share exceeds the judge's by epsilon or more (one-sided t test with
+          the two-way clustered variance of `stats.effective`; where the judge alone is never right, not below the
+          binomial probability of so few items where the annotator alone is);
         - `p_by`: corrected over annotators after Benjamini and Yekutieli;
         - `wins`: `p_by` is below `level`, so the judge beats this annotator;
         - `note`: empty, or why there is no test or what to mind.
 
-    `winning_rate` sums the table up. The paper advises Wilcoxon's test below 30 items. That test takes the differences
-    to be symmetric, which they are not after epsilon is subtracted: for judges exactly epsilon worse, it is significant
-    in a third to a half of simulations with 10 to 29 items, the t test in up to a tenth.
+    `winning_rate` sums the table up. The paper takes items as independent: where they share personas, a judge exactly
+    epsilon worse would then win against more annotators than `level` says. It advises Wilcoxon's test below 30 items.
+    That test takes the differences to be symmetric, which they are not after epsilon is subtracted.
 
     Raises:
         UserError: there are fewer than two annotators, or an item has several rows.
@@ -183,6 +187,7 @@ def alternative_annotator(
     judge = judge.reindex(humans.index)
     rows = {name: _left_out(judge, humans[name], humans.drop(columns=name), epsilon) for name in humans}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("annotator")
+    table.insert(table.columns.get_loc("p"), "epsilon", epsilon)
     p_by = corrected(table["p"], "fdr_by")
     table.insert(table.columns.get_loc("note"), "p_by", p_by)
     table.insert(table.columns.get_loc("note"), "wins", p_by < level)
@@ -202,15 +207,40 @@ def _left_out(judge: pd.Series, one: pd.Series, others: pd.DataFrame, epsilon: f
     by_judge = (same_as_judge >= same_as_one).astype(float)
     by_one = (same_as_one >= same_as_judge).astype(float)
     row |= {"judge": by_judge.mean(), "annotator": by_one.mean()}
-    worse = by_one - by_judge - epsilon
-    if np.ptp(worse) == 0:
-        # The null hypothesis is E[D] >= epsilon, where D = by_one - by_judge is at most 1. Here D = d on all items. If
-        # P(D = d) = q, then epsilon <= E[D] <= q d + (1 - q). For d < epsilon, q is at most (1 - epsilon) / (1 - d).
-        d = by_one[0] - by_judge[0]
-        share = (1 - epsilon) / (1 - d) if worse[0] < 0 else 1.0
-        return row | {"p": share**n, "note": "the same on all items"}
-    p = float(stats.ttest_1samp(worse, 0, alternative="less").pvalue)
-    return row | {"p": p, "note": "under 30 items" if n < 30 else ""}
+    lost = by_one - by_judge  # items: 1 where the annotator alone agrees best with the others, -1 where the judge does
+    labels = judge.index[known].to_frame(index=False)
+    shared = [name for name in ITEM if name in labels and labels[name].nunique() > 1]
+    worth = effective(lost, labels[shared], lost.var(), floor=1.0)
+    if not worth.n:
+        return row | {"note": worth.note.replace("interval", "test")}
+    if np.ptp(lost) == 0:
+        note = "the same on all items"
+    elif shared and worth.note:
+        note = worth.note
+    else:
+        note = "under 30 items" if n < 30 else ""
+    return row | {"p": _p_worse(lost, worth, epsilon), "note": note}
+
+
+def _p_worse(lost: np.ndarray, worth: Effective, epsilon: float) -> float:
+    """Return the p-value of the hypothesis that E[D] is epsilon or more.
+
+    Args:
+        lost: D, the annotator's agreement less the judge's: 1, 0 or -1 by item.
+        worth: what the items are worth.
+        epsilon: as in `alternative_annotator`.
+    """
+    if np.ptp(lost) == 0:
+        # Here D = d on all items. If P(D = d) = q, then epsilon <= E[D] <= q d + (1 - q), as D is at most 1. For
+        # d < epsilon, q is at most (1 - epsilon) / (1 - d).
+        d = lost[0]
+        return ((1 - epsilon) / (1 - d)) ** worth.n if d < epsilon else 1.0
+    p = float(stats.t.cdf((lost.mean() - epsilon) / np.sqrt(lost.var() / worth.n), worth.df))
+    if lost.min() < 0:
+        return p
+    # D is 0 or 1, and rarely 1: the t test is too sure. P(X <= x) of a binomial X, n and x as many as items are worth.
+    x = lost.mean() * worth.n
+    return max(p, float(betainc(worth.n - x, x + 1, 1 - epsilon)))
 
 
 def winning_rate(table: pd.DataFrame) -> pd.DataFrame:

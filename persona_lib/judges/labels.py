@@ -34,16 +34,24 @@ def read(path: str | Path | None, models: Sequence[str] = ()) -> pd.DataFrame:
     if lacking := [name for name in COLUMNS if name not in table]:
         raise UserError(f"{path} lacks {', '.join(lacking)}: it needs the columns {', '.join(COLUMNS)}")
     _check_models(path, table, models)
-    labels = table["label"].replace({"NA": None, "True": 1, "False": 0})
-    label = pd.to_numeric(labels, errors="coerce")
-    wrong = labels.notna() & ~label.isin([0, 1])
-    if wrong.any():
-        raise UserError(f"{path} has the label {str(table.loc[wrong, 'label'].iloc[0])!r}: write 1, 0 or nothing")
+    label = table["label"].map({cell: _number(path, cell) for cell in table["label"].unique()}).astype(float)
     if (blank := table[[*_keys(table), "annotator"]].isna().any()).any():
         raise UserError(f"{path} has a row without {blank.idxmax()}: fill it in or leave the row out")
     if table.duplicated([*_keys(table), "annotator"]).any():
         raise UserError(f"{path}: an annotator labels an answer twice: leave one of the rows out")
-    return table.assign(label=label.astype(float))
+    return table.assign(label=label)
+
+
+def _number(path: str | Path, cell: object) -> float:
+    """Return a cell of the column `label` as 1, 0 or missing."""
+    refusal = UserError(f"{path} has the label {str(cell)!r}: write 1, 0 or nothing")
+    try:
+        number = float(files.as_numbers(pd.Series([cell], dtype=object)).iloc[0])
+    except ValueError:
+        raise refusal from None
+    if number not in (0, 1) and not pd.isna(number):
+        raise refusal
+    return number
 
 
 def _check_models(path: str | Path, table: pd.DataFrame, models: Sequence[str]) -> None:
@@ -99,15 +107,15 @@ def stand_in(results: pd.DataFrame, labels: pd.DataFrame, epsilon: float = 0.2) 
         epsilon: as in `calibration.alternative_annotator`.
 
     Returns:
-        The table of `calibration.alternative_annotator`, one row per annotator. If fewer than two annotators labelled
-        answers of the run, one row `none` whose `note` says so.
+        The table of `calibration.alternative_annotator`, a row per annotator, clustered by persona and prompt over all
+        conditions. If fewer than two annotators labelled answers of the run, one row `none` whose `note` says so.
 
     Raises:
         UserError: as in `beside`.
     """
     judge, humans = _side_by_side(results, labels)
     if len(humans.columns) < 2:
-        columns = ["n", "failed", "judge", "annotator", "p", "p_by", "wins", "note"]
+        columns = ["n", "failed", "judge", "annotator", "epsilon", "p", "p_by", "wins", "note"]
         note = f"{len(humans.columns)} annotators of these answers: the test takes two or more"
         return pd.DataFrame([{"note": note}], columns=columns, index=pd.Index(["none"], name="annotator"))
     return calibration.alternative_annotator(judge, humans, epsilon)
@@ -133,6 +141,7 @@ def winning_rates(
 
         - `n`: answers that the test rests on, with a score of the critic and labels of two annotators or more;
         - `annotators`: annotators with a test;
+        - `epsilon`: as given;
         - `winning_rate`: share of them that the critic beats, from 0 to 1, missing without a test;
         - `advantage`: share of answers, averaged over annotators, on which the critic agrees with the others at least
           as well as the annotator does, from 0 to 1 (Calderon's average advantage probability), missing without a test;
@@ -152,10 +161,10 @@ def winning_rates(
         scored = humans.index.isin(judge.dropna().index)
         n = int((scored & (humans.notna().sum(axis=1) > 1)).sum())
         note = "; ".join(dict.fromkeys(text for text in tests["note"] if text))
-        rows.append(calibration.winning_rate(tests).assign(n=n, note=note))
+        rows.append(calibration.winning_rate(tests).assign(n=n, note=note, epsilon=epsilon))
     table = pd.concat(rows, ignore_index=True).set_axis(pd.Index(groups, name=by or "answers"))
     passes = table["passes"].astype("boolean").where(table["annotators"] > 0)
-    columns = ["n", "annotators", "winning_rate", "advantage", "passes", "note"]
+    columns = ["n", "annotators", "epsilon", "winning_rate", "advantage", "passes", "note"]
     return table.assign(passes=passes)[columns]
 
 

@@ -135,9 +135,38 @@ def test_of_few_items_a_judge_just_epsilon_worse_seldom_beats_an_annotator_eithe
     assert np.mean(np.array(p) < 0.05) < 0.15, "Wilcoxon's test has a third to a half"
 
 
+def test_a_judge_that_only_ever_loses_beats_an_annotator_no_more_often_than_the_level():
+    # The t test alone does so in .20 of samples of 29 items: wherever the judge loses once or never.
+    rng, humans = np.random.default_rng(1), pd.DataFrame({"a": np.zeros(29), "b": np.zeros(29)})
+    judge = [pd.Series(rng.random(29) < 0.1, dtype=float) for _ in range(200)]
+    p = np.array([alternative_annotator(own, humans, epsilon=0.1)["p"]["a"] for own in judge])
+    assert np.mean(p < 0.05) <= 0.10
+
+
+@pytest.mark.parametrize("conditions", [1, 3])
+def test_items_that_share_personas_and_conditions_do_not_make_a_judge_just_epsilon_worse_pass(conditions):
+    rng, grid = np.random.default_rng(2), pd.MultiIndex.from_product([range(10), range(10), range(conditions)])
+    index = grid.set_names(["persona_id", "prompt_id", "condition"])
+    persona, prompt = (index.get_level_values(level) for level in (0, 1))
+    p = []
+    for _ in range(100):
+        # Annotators are right in .8, and D is .6 x (.8 - the judge's share) on average, here .2.
+        right = 0.8 - 0.2 / 0.6 + rng.uniform(-0.3, 0.3, 10)[persona] + rng.uniform(-0.16, 0.16, 10)[prompt]
+        humans = pd.DataFrame((rng.random((len(index), 3)) < 0.8).astype(float), index, list("abc"))
+        judge = pd.Series((rng.random(len(index)) < right).astype(float), index)
+        p += [*alternative_annotator(judge, humans)["p"]]
+    # An annotator's three tests are of the same judge: 100 studies, so chance adds .065 to a level of .05.
+    assert np.mean(np.array(p) < 0.05) <= 0.105
+    assert alternative_annotator(judge, humans)["note"].eq("").all()
+    together = alternative_annotator(judge, humans)
+    apart = alternative_annotator(judge.reset_index(drop=True), humans.reset_index(drop=True))
+    assert (together["p"] != apart["p"]).all()
+
+
 def test_a_judge_that_is_the_same_on_all_items_beats_nobody_with_few():
     humans = pd.DataFrame({"a": ["x"] * 12, "b": ["x"] * 12, "c": ["x"] * 12})
-    for n in (1, 3, 12):
+    assert alternative_annotator(humans["a"].head(1), humans.head(1))["note"].eq("one item: no test").all()
+    for n in (3, 12):
         alike = alternative_annotator(humans["a"].head(n), humans.head(n), epsilon=0.2)
         assert alike["p"].tolist() == pytest.approx([0.8**n] * 3) and (alike["note"] == "the same on all items").all()
     ahead = alternative_annotator(humans["a"], humans.assign(c="y"), epsilon=0.2).loc["c"]

@@ -30,6 +30,25 @@ def test_labels_are_read_as_they_are_written_and_names_stay_text(tmp_path):
     assert list(labels.read(None).columns) == labels.COLUMNS and labels.read(None).empty
 
 
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("TRUE", 1),
+        ("true", 1),
+        (" FALSE", 0),
+        ("1 ", 1),
+        ("1.0", 1),
+        ("0", 0),
+        (" ", None),
+        ("NA", None),
+        ("nan", None),
+    ],
+)
+def test_a_label_is_read_as_spreadsheets_write_it(cell, value, tmp_path):
+    found = labels.read(write(tmp_path, [["p", "q", "direct", "ann", cell], ["p", "q", "direct", "bo", 0]]))
+    assert found["label"].fillna(-1).tolist() == [-1 if value is None else value, 0]
+
+
 FULL = ["p", "q", "direct", "ann", 1]
 FAULTS = {
     "a column is lacking": ([["p", "q", 1]], ["persona_id", "prompt_id", "label"], "lacks condition, annotator"),
@@ -166,7 +185,7 @@ def test_the_winning_rate_is_that_of_the_test_overall_and_in_each_condition():
     table = pd.concat([made([(i, who, wide.loc[i, who]) for i in wide.index]) for who in wide], ignore_index=True)
     table["condition"] = table["persona_id"].astype(int).gt(29).map({False: "direct", True: "summary"})
     found = labels.winning_rates(run, table.sample(frac=1, random_state=0))
-    assert list(found.columns) == ["n", "annotators", "winning_rate", "advantage", "passes", "note"]
+    assert list(found.columns) == ["n", "annotators", "epsilon", "winning_rate", "advantage", "passes", "note"]
     expected = {
         "all answers": by_hand(run, wide, slice(None)),
         "direct": by_hand(run, wide, slice(30)),
