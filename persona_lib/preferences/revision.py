@@ -17,7 +17,7 @@ from .. import seeds
 from ..attributes import NAMES
 from ..model import LanguageModel, Messages
 from ..personas import profiles
-from ..prompts.words import count
+from ..prompts.words import count, split
 from ..templates import Template, text
 from ..templates import load as load_template
 
@@ -80,8 +80,8 @@ def revise(
     table = refined(table, writer, words, templates)
     keys = table["persona_id"] + table["prompt_id"] + f"|{writer.name}|{words}|" + table["templates"]
     table["pair_id"] = [seeds.digest(key, 16) for key in keys]
-    split = people["persona_split"] if "persona_split" in people else pd.Series(None, people.index, dtype="str")
-    table["persona_split"] = table["persona_id"].map(split).astype("str")
+    side = people["persona_split"] if "persona_split" in people else pd.Series(None, people.index, dtype="str")
+    table["persona_split"] = table["persona_id"].map(side).astype("str")
     return table.join(checks(table, people))[list(COLUMNS)]
 
 
@@ -242,7 +242,7 @@ def similarity(pairs: pd.DataFrame) -> pd.Series:
         The index of `pairs`; missing for a pair that lacks an answer.
     """
     there = pairs.dropna(subset=["chosen", "rejected"])
-    words = zip(*(there[column].str.lower().str.split() for column in ("rejected", "chosen")), strict=True)
+    words = zip(*(there[column].str.lower().map(split) for column in ("rejected", "chosen")), strict=True)
     ratios = [SequenceMatcher(None, before, after, autojunk=False).ratio() for before, after in words]
     return pd.Series(ratios, there.index, dtype=float).reindex(pairs.index)
 

@@ -1,4 +1,4 @@
-"""Count the words of a text in any script, by Unicode's segmentation (UAX #29), as ICU does it.
+"""Find the words of a text in any script, by Unicode's segmentation (UAX #29), as ICU does it.
 
 Chinese, Japanese, Thai, Lao, Khmer and Burmese write no blanks between words; ICU finds them by its dictionaries.
 """
@@ -6,7 +6,12 @@ Chinese, Japanese, Thai, Lao, Khmer and Burmese write no blanks between words; I
 from icu4py.breakers import WordBreaker
 
 
-def count(text: str) -> int:
-    """Return the number of words: segments with a letter or a digit. "isn't" is one, "e-mail" two."""
+def split(text: str) -> list[str]:
+    """Return the words: segments with a letter or a digit. "isn't" is one, "e-mail" two."""
     whole = text.encode(errors="replace").decode()  # ICU takes no half of a character
-    return sum(any(map(str.isalnum, segment)) for segment in WordBreaker(whole, "en"))
+    return [segment for segment in WordBreaker(whole, "en") if any(map(str.isalnum, segment))]
+
+
+def count(text: str) -> int:
+    """Return the number of words."""
+    return len(split(text))

@@ -141,3 +141,5 @@ def test_similarity_is_the_share_of_words_in_order_and_missing_without_a_pair():
     )
     assert preferences.similarity(pair).round(2).tolist()[:2] == [1.0, 0.5]
     assert preferences.similarity(pair).isna().tolist() == [False, False, True]
+    chinese = pd.DataFrame({"rejected": ["今天天气很好。"], "chosen": ["明天天气很好！"]})
+    assert 0.3 < preferences.similarity(chinese).iloc[0] < 1, "words are found without blanks between them"

@@ -24,5 +24,9 @@ def test_words_are_counted_in_any_script(text, n):
     assert prompts.words.count(text) == n
 
 
+def test_words_come_in_their_order_without_signs():
+    assert prompts.words.split("Isn't it 3.5, 我应该? E-mail!") == ["Isn't", "it", "3.5", "我", "应该", "E", "mail"]
+
+
 def test_a_long_text_is_counted_at_once():
     assert prompts.words.count("我应该投票给谁？ Who should I vote for? " * 2000) == 20_000
