@@ -226,7 +226,8 @@ def _summary(manifest: dict[str, Any]) -> str:
         what = f"{error['name']}: {notebooks.as_seen(error['message'])}" if error else entry.get("headline", "")
         if entry.get("lost"):
             what = f"most items failed ({'; '.join(entry['lost'])})  {what}"
-        lines.append(f"{entry['status']:8}{stem}  {entry['seconds']:.0f} s  {what}".rstrip())
+        took = f"{entry['seconds']:.0f} s" if entry["status"] != "not run" else ""
+        lines.append(f"{entry['status']:8}{stem}  {took}  {what}".rstrip())
     used = manifest["usage"]
     again = f" ({used['reasked']} of them asked again)" if used["reasked"] else ""
     lines.append(

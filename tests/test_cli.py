@@ -10,7 +10,7 @@ from commands import one_line, persona
 from projects import write_project
 
 from persona_lib import EndpointError, LimitError, UserError, census, cli, files, local, store
-from persona_lib.runs import presets
+from persona_lib.runs import folders, presets
 
 
 @pytest.fixture
@@ -334,3 +334,41 @@ def test_calls_that_asked_again_are_in_the_summary():
     assert cli._summary({"started": "now", "notebooks": {}, "usage": usage, "seconds": 3.0}).startswith(
         "3 s, 5 model calls (2 of them asked again), 3 found in the store"
     )
+
+
+@pytest.fixture
+def made(project, monkeypatch, tmp_path):
+    """What `persona pairs` does in place of a data set: two of three pairs are made, or the given ones."""
+    told = {"failures": [None, None, "x"]}
+
+    def make(settings, out, *_):
+        with pytest.raises(UserError, match="in use by process"), folders.alone(out):
+            pass
+        return "made"
+
+    table = {"columns": lambda *_: pd.DataFrame({"failure": told["failures"]}, dtype=object)}
+    monkeypatch.setattr(cli, "_pairs", lambda *_, **__: None)
+    monkeypatch.setattr("persona_lib.runs.pairs.make", make)
+    monkeypatch.setattr("persona_lib.preferences.dataset.columns", table["columns"])
+    return told
+
+
+def test_pairs_hold_their_folder_and_most_of_them_failed_is_an_exit_code(made, tmp_path):
+    assert persona("pairs", "--out", tmp_path / "pairs").exit_code == 0
+    made["failures"] = [None, "x", "x"]
+    assert persona("pairs", "--out", tmp_path / "pairs").exit_code == 1
+
+
+def test_a_study_may_name_the_model_that_writes_its_pairs(monkeypatch, tmp_path):
+    asked = {}
+
+    def items(n, questions, writer, seed, **own):
+        asked.update(name=writer.name, address=writer.base_url)
+        raise UserError("no more")
+
+    monkeypatch.setattr("persona_lib.runs.pairs.items_to_rate", items)
+    options = ["annotate", "export", "--out", tmp_path / "study", "--model", "m", "--base-url", "http://127.0.0.1:9/v1"]
+    assert one_line(persona(*options)) == "error: no more\n"
+    assert asked == {"name": "m", "address": "http://127.0.0.1:9/v1"}
+    given = one_line(persona(*options, "--pairs", tmp_path / "x.csv"))
+    assert "--model and --base-url say what a model writes: leave them out with --pairs" in given

@@ -102,3 +102,12 @@ def test_a_file_is_read_once_and_anew_when_it_has_changed(root):
 def test_a_notebook_that_is_missing_is_named():
     with pytest.raises(UserError, match=r"no notebook .*99_none.ipynb: choose one of 00_explore"):
         notebooks.find("99_none")
+
+
+def test_a_message_names_files_as_its_reader_sees_them(root, monkeypatch):
+    here = root / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    said = f"no file ../here/a b.csv, '../data/x.csv'; {root}/notebooks/../here/y.csv: see https://a.example/../b"
+    seen = f"no file a b.csv, '{root}/data/x.csv'; y.csv: see https://a.example/../b"
+    assert notebooks.as_seen(said) == seen
