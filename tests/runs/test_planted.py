@@ -118,7 +118,6 @@ def test_where_nothing_is_planted_nearly_nothing_is_found(found):
         ("01_personas", "tone and texts", 1),
         ("06_conditioning", "direct − baseline", 1),
         ("06_conditioning", "summary − baseline", 1),
-        ("06_conditioning", "direct − other_persona", 1),
         ("06_conditioning", "graded, direct − baseline", 1),
         ("06_conditioning", "too much, direct − baseline", 1),
         ("10_judges", "chosen, summary", 1),
