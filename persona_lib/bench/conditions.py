@@ -18,10 +18,16 @@ from ..model import LanguageModel, no_twins
 from ..personas import profiles
 from ..prompts.words import count
 from ..stats import intervals
+from ..templates import Step, check, text
 from ..templates import load as load_template
-from ..templates import text
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
+FILLED = frozenset({"persona", "other_persona", "question", "words", "working_words"})  # variables of their templates
+
+
+def use(condition: str) -> Step:
+    """Return what the template of a condition may have: any fields of the reply, of which the last is the answer."""
+    return Step(condition, FILLED, fields=None)
 
 
 def items(
@@ -135,8 +141,8 @@ def answered(
         `working_words` and `answer_words` (missing without the text).
 
     Raises:
-        UserError: two models have the same name, there is no condition, one needs another persona and there is only
-            one, or several samples are asked for at temperature 0.
+        UserError: two models have the same name, there is no condition, the template of one is not complete, one needs
+            another persona and there is only one, or several samples are asked for at temperature 0.
     """
     no_twins(writers)
     if not conditions:
@@ -145,10 +151,9 @@ def answered(
         raise UserError(f"{samples} samples at temperature 0 would be one and the same: set a temperature above 0")
     if len(set(conditions)) < len(conditions):
         raise UserError(f"a condition is named twice among {', '.join(conditions)}: name each once")
-    # Before anything is asked: are there the templates, an answer, and another persona where one is shown?
-    if unanswered := [c for c in conditions if not load_template(c, templates).reply]:
-        raise UserError(f"the template '{unanswered[0]}' asks for no answer: name its fields in `reply:`")
-    if any("other_persona" in load_template(condition, templates).variables for condition in conditions):
+    # Before anything is asked: are all templates complete, and is there another persona where one is shown?
+    shown = [check(use(condition), templates).variables for condition in conditions]
+    if any("other_persona" in variables for variables in shown):
         others(drawn)
     wanted = {"words": words, "working_words": working_words}
     parts = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from string import Template as Text
-from typing import Annotated, cast
+from typing import Annotated, NamedTuple, cast
 
 from .. import UserError, files, seeds, yaml12
 
@@ -131,3 +131,38 @@ def load(name: str, folder: str | Path | None = None) -> Template:
         raise UserError(
             f"{files.unreadable(path, 'a template', error)}: see {FOLDER / 'direct.txt'} for the form"
         ) from error
+
+
+class Step(NamedTuple):
+    """A use of a template: its name, the `variables` that are filled in, and the fields that its reply has.
+
+    `fields` may be in the reply, and `needed` must be. None: any, of which the last is the answer.
+    """
+
+    template: str
+    variables: frozenset[str]
+    fields: frozenset[str] | None = frozenset()
+    needed: frozenset[str] = frozenset()
+
+
+def check(step: Step, folder: str | Path | None = None) -> Template:
+    """Return the template of a step, after a look whether it can be filled in and its reply has the fields it needs.
+
+    Raises:
+        UserError: as `load`, or the template asks for what there is not; the message says what there is.
+    """
+    template = load(step.template, folder)
+    if unknown := sorted(template.variables - step.variables):
+        marked = ", ".join(f"${name}" for name in unknown)
+        known = ", ".join(f"${name}" for name in sorted(step.variables))
+        raise UserError(f"template '{step.template}': nothing fills {marked}; it may use {known}")
+    fields = set(template.reply)
+    if step.fields is None and not fields:
+        raise UserError(f"template '{step.template}' asks for no answer: name its fields in `reply:`")
+    if step.fields is not None and not step.needed <= fields <= step.fields:
+        allowed = ", ".join(sorted(step.fields)) or "no fields"
+        needs = f", and needs {', '.join(sorted(step.needed))}" if step.needed else ""
+        raise UserError(
+            f"template '{step.template}' has `reply: [{', '.join(template.reply)}]`: it may have {allowed}{needs}"
+        )
+    return template

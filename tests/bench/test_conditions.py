@@ -241,6 +241,9 @@ def test_a_condition_named_twice_or_without_an_answer_is_refused_before_anything
         model = Model("m", endpoint.url)
         with pytest.raises(UserError, match="a condition is named twice among direct, direct"):
             bench.conditioning(drawn, [model], model, ["direct", "direct"])
-        with pytest.raises(UserError, match="the template 'mute' asks for no answer"):
+        with pytest.raises(UserError, match="template 'mute' asks for no answer"):
             bench.conditioning(drawn, [model], model, ["direct", "mute"], templates=str(tmp_path))
+        (tmp_path / "typo.txt").write_text("reply: [answer]\n[user]\n$qestion\n")
+        with pytest.raises(UserError, match=r"template 'typo': nothing fills \$qestion; it may use \$other_persona, "):
+            bench.conditioning(drawn, [model], model, ["direct", "typo"], templates=str(tmp_path))
         assert not endpoint.requests

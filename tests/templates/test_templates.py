@@ -134,3 +134,13 @@ def test_fields_of_a_reply_are_a_list_of_different_names(tmp_path, reply):
     (tmp_path / "mine.txt").write_text(f"reply: {reply}\n[user]\n$question\n")
     with pytest.raises(UserError, match="lists the fields of the reply, different names"):
         templates.load("mine", tmp_path)
+
+
+def test_a_use_of_a_template_says_what_it_may_ask_for(tmp_path):
+    (tmp_path / "mine.txt").write_text("reply: [why, answer]\n[user]\n$question $more\n")
+    question, more = frozenset({"question"}), frozenset({"question", "more"})
+    assert templates.check(templates.Step("mine", more, None), tmp_path).reply == ("why", "answer")
+    with pytest.raises(UserError, match=r"template 'mine': nothing fills \$more; it may use \$question"):
+        templates.check(templates.Step("mine", question, None), tmp_path)
+    with pytest.raises(UserError, match=r"`reply: \[why, answer\]`: it may have why, and needs why"):
+        templates.check(templates.Step("mine", more, frozenset({"why"}), frozenset({"why"})), tmp_path)
