@@ -7,6 +7,7 @@ that it can be mailed and printed. The templates are data/notebook.html.j2 and d
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from html import escape as html_escape
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,29 @@ from . import notebooks
 
 DATA = Path(__file__).parent / "data"
 CRITIC, AUDITS = "06_conditioning", "10_judges"  # the second says how far the critic of the first can be trusted
+TRUST = "trust"  # the metric of the second that says so, in a sentence
+SAME = ("model", "base_url", "judge", "judge_base_url")  # parameters that name the critic
 
 
-def export(notebook: Path, heading: str, run: Collection[str] = ()) -> Path:
+def trust(entries: Mapping[str, Any]) -> str | None:
+    """Return how far the critic of 06 can be trusted as 10 found it; None without it, or if it audited another critic.
+
+    Args:
+        entries: the notebooks in a run's manifest.
+    """
+    critic, audits = (entry.get("kept", entry) for entry in (entries.get(stem, {}) for stem in (CRITIC, AUDITS)))
+    named = [{name: entry.get("parameters", {}).get(name) for name in SAME} for entry in (critic, audits)]
+    return audits.get("metrics", {}).get(TRUST) if named[0] == named[1] else None
+
+
+def export(notebook: Path, heading: str, run: Collection[str] = (), found: str | None = None) -> Path:
     """Write an executed notebook as HTML beside it, with its pictures embedded.
 
     Args:
         notebook: the executed notebook's file.
         heading: the page's title.
         run: the notebooks of its run; a link to one of them leads to its page, a link to another becomes plain text.
+        found: what `trust` returns, to stand beside a link to 10.
 
     Returns:
         The path of the page.
@@ -46,15 +61,22 @@ def export(notebook: Path, heading: str, run: Collection[str] = ()) -> Path:
     resources = {"metadata": {"name": heading, "path": str(notebooks.folder())}}
     html, _ = exporter.from_notebook_node(executed, resources)
     page = notebook.with_suffix(".html")
-    files.write_text(page, _linked(html, run))
+    files.write_text(page, _linked(html, run, {AUDITS: found} if found else {}))
     return page
 
 
-def _linked(html: str, run: Collection[str]) -> str:
-    """Return a page whose links to notebooks lead to the pages of these, or are plain text if the run has none."""
+def _linked(html: str, run: Collection[str], found: Mapping[str, str]) -> str:
+    """Return a page whose links to notebooks lead to the pages of these, or are plain text if the run has none.
+
+    Args:
+        html: the page.
+        run: the notebooks of the run.
+        found: what some of them found, to be told behind a link to them.
+    """
 
     def there(link: re.Match[str]) -> str:
-        return f'<a href="{link[1]}.html{link[2]}"{link[3]}>{link[4]}</a>' if link[1] in run else link[4]
+        said = f": {html_escape(found[link[1]].rstrip('.'))}" if link[1] in found else ""
+        return (f'<a href="{link[1]}.html{link[2]}"{link[3]}>{link[4]}</a>' if link[1] in run else link[4]) + said
 
     known = "|".join(map(re.escape, notebooks.stems()))
     return re.sub(rf'<a href="({known})\.ipynb(#[^"]*|)"([^>]*)>(.*?)</a>', there, html) if known else html
@@ -80,11 +102,14 @@ def index(manifest: Mapping[str, Any]) -> str:
     templates = environment()
     templates.filters |= {"figure": _figure, "cost": usage.cost_text, "span": _span, "day": _day}
     embedded = [m["name"] for m in manifest["models"] if m.get("weights_sha256") == local.GGUF_SHA256]
-    audits = manifest["notebooks"].get(AUDITS, {})
-    trust = {CRITIC: (AUDITS, audits.get("kept", audits).get("headline"))}
     before = manifest["before"]
     used = usage.total([manifest["usage"], before["usage"]]) if before else manifest["usage"]
-    shown = {"run": manifest, "embedded": embedded, "trust": trust, "used": used}
+    shown = {
+        "run": manifest,
+        "embedded": embedded,
+        "trust": {CRITIC: (AUDITS, trust(manifest["notebooks"]))},
+        "used": used,
+    }
     return templates.get_template("index.html.j2").render(shown)
 
 

@@ -126,9 +126,11 @@ def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[
         recorded = new / stem / "record.json"
         if recorded.is_file() and not entry["error"]:
             entry |= json.loads(recorded.read_text("utf-8"))
-        pages.export(new / f"{stem}.ipynb", entry["title"], manifest.notebooks)
+        _page(new, stem, manifest)
         entry["status"] = "failed" if entry["error"] else "done"
         _place(manifest.folder, stem, entry)
+        if stem == pages.AUDITS and (manifest.folder / f"{pages.CRITIC}.ipynb").exists():
+            _page(manifest.folder, pages.CRITIC, manifest)  # it tells what has just been found of its critic
     except BaseException as error:
         entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         raise
@@ -136,6 +138,13 @@ def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[
         entry["steps"] = progress.used(steps) if steps.exists() else {}
         entry["lost"] = _lost(steps) if steps.exists() else []
         entry["seconds"] = round(time.monotonic() - began, 1)
+
+
+def _page(folder: Path, stem: str, manifest: Manifest) -> None:
+    """Write the page of a notebook that was executed into a folder."""
+    entries = manifest.notebooks
+    found = pages.trust(entries) if stem == pages.CRITIC else None
+    pages.export(folder / f"{stem}.ipynb", entries[stem]["title"], entries, found)
 
 
 def _place(folder: Path, stem: str, entry: dict[str, Any]) -> None:

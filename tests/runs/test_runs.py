@@ -202,6 +202,30 @@ def test_a_link_to_a_notebook_leads_to_its_page_and_is_plain_text_where_the_run_
     assert '<a href="02_bad.html#how">its <em>audit</em></a>, another, <a href="x.ipynb">site</a>' in text
 
 
+def test_what_10_found_stands_in_one_line_of_06_also_if_it_runs_later(tmp_path, monkeypatch):
+    cell = "from persona_lib import runs\n"
+    cell += "runs.record(out, headline='x', metrics={'trust': f'{judge} flips <often>.'}, tables={}, figures={})"
+    for stem in ("06_conditioning", "10_judges"):
+        write_notebook(tmp_path, stem, cell, parameters='judge = "m"\nout = None')
+    path = tmp_path / "notebooks" / "06_conditioning.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(v4.new_markdown_cell("Trust: [10](10_judges.ipynb)."))
+    nbformat.write(notebook, path)
+    write_preset(tmp_path, "smoke", "about: Tries.\nnotebooks: {06_conditioning: , 10_judges: }")
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    preset, folder = presets.load("smoke"), tmp_path / "outputs"
+
+    def page(only: list[str], **given) -> str:
+        run(preset, presets.plan(preset, only, given), folder)
+        return (folder / "06_conditioning.html").read_text()
+
+    line = '<a href="10_judges.html">10</a>: m flips &lt;often&gt;.</p>'
+    assert line not in page(["06"])
+    assert line in page(["10"])
+    assert line in page(["06"]), "an audit that is there already counts too"
+    assert line not in page(["10"], judge="n"), "another critic was audited"
+
+
 def test_the_index_says_beside_06_what_10_found_about_its_critic():
     entry = {
         "status": "done",
@@ -213,9 +237,11 @@ def test_the_index_says_beside_06_what_10_found_about_its_critic():
         "figure": None,
     }
     entry |= {"metrics": {}, "run": "2026-01-02T10:00:00+00:00", "usage": dict.fromkeys(usage.COUNTS, 0)}
-    both = {"06_conditioning": entry, "10_judges": entry | {"headline": "It flips <often>."}}
+    audit = entry | {"metrics": {pages.TRUST: "It flips <often>."}, "parameters": {"judge": "m"}}
+    both = {"06_conditioning": entry | {"parameters": {"judge": "m"}}, "10_judges": audit}
     said = 'can be trusted: <a href="10_judges.html">It flips &lt;often&gt;.</a>'
     assert index_of(notebooks=both).count(said) == 1
+    assert "can be trusted" not in index_of(notebooks=both | {"06_conditioning": entry}), "10 audited another critic"
     assert "can be trusted" not in index_of(notebooks={"06_conditioning": entry})
 
 
