@@ -43,7 +43,7 @@ class Caller:
         self._under_way: dict[str, asyncio.Task[tuple[dict[str, Any], bool]]] = {}
 
     def _connection(self) -> Connection:
-        return Connection(self._asked.given, self._asked.base_url, self._asked.max_in_flight)
+        return Connection(self._asked.given, self._asked.base_url, self._asked.max_in_flight, self._store)
 
     async def close(self) -> None:
         """Close the connections."""

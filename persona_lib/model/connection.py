@@ -5,27 +5,31 @@ keeping, in an error that is not, or, if no further call can succeed, in an Endp
 """
 
 import asyncio
+import math
 import random
 import re
+import sys
 import time
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 from typing import Any
 
 import openai
 
 from .. import EndpointError, LimitError
+from ..store import Store
+from . import quota
 from .catalogue import LEFT_OUT, MODELS
 from .dialect import lesson
 from .endpoint import FINAL, TIMEOUT_S, Endpoint, is_completion, loaded, message
-from .pace import Pace
+from .pace import of_endpoint
 from .reply import Outcome
 
 RETRIES = 4  # of a call, after errors of transport and of the server
 REFUSALS = 20  # of a call, because there are too many calls
 FAILURES_IN_A_ROW = 20  # calls without any reply, after which the rest would fail too
 MOST_BYTES = 4_000_000  # of a reply; a longer one answers nothing that is asked here
-LONGEST_WAIT_S = 120.0
+LONGEST_WAIT_S = 900.0  # that an endpoint may ask for; a longer wait ends the run, which goes on later
+TOLD_S = 30.0  # a longer wait is told
 PATIENCE_S = 300.0  # with an endpoint that refuses every call because there are too many
 
 # Errors that all requests would meet: stop at the first.
@@ -42,11 +46,14 @@ class Connection(Endpoint):
         name: of the model.
         base_url: the endpoint's address; None means the embedded server.
         max_in_flight: the most requests that may wait for their reply at once.
+        store: keeps the endpoint's pace.
     """
 
-    def __init__(self, name: str, base_url: str | None, max_in_flight: int):
+    def __init__(self, name: str, base_url: str | None, max_in_flight: int, store: Store):
         super().__init__(name, base_url)
-        self._pace = Pace(max_in_flight)
+        self._store = store
+        self._pace = of_endpoint(name, base_url, max_in_flight, store)
+        self._tokens = 0.0  # of a call, in the mean
         self._failures = 0  # calls in a row without any reply
         self._answered = False
         self._refused_since: float | None = None
@@ -56,8 +63,8 @@ class Connection(Endpoint):
 
         Raises:
             EndpointError: no key, endpoint unreachable, key refused, model unknown, a field of all requests refused, 20
-                calls in a row got no reply, or all calls were refused for five minutes.
-            LimitError: the key's quota is used up.
+                calls in a row got no reply.
+            LimitError: the key's quota is used up, or the endpoint allows no call for long.
         """
         client = await self._client()
         body = self._body(request)
@@ -83,9 +90,12 @@ class Connection(Endpoint):
                     errors += 1
                 if errors > RETRIES or refusals > REFUSALS:
                     return self._failed(error, errors + refusals - 1)
-                await asyncio.sleep(wait(error, errors + refusals))
+                pause = self._held(error, wait(error, errors + refusals))
             else:
                 return Outcome(reply, True, errors + refusals)
+            finally:
+                self._pace.over()
+            await asyncio.sleep(pause)
 
     def _teaches(self, request: dict[str, Any], error: openai.APIStatusError) -> bool:
         """Return whether an error says that the endpoint does not take a field of a request, in whatever status."""
@@ -103,12 +113,20 @@ class Connection(Endpoint):
             # `extra_body` goes out as it is: the client's own walk through a request takes a third of a call's CPU.
             raw = await client.chat.completions.with_raw_response.create(model=self.name, messages=[], extra_body=body)
         reply = _parsed(raw.text)
-        self._note_answer(time.monotonic() - began)
+        self._note_answer(time.monotonic() - began, raw.headers, reply.get("usage"))
         return reply
 
-    def _note_answer(self, seconds: float) -> None:
-        """Note that a call was answered after so many seconds."""
-        self._pace.accepted(seconds)
+    async def close(self) -> None:
+        """Close the connection, and keep the pace for the next process."""
+        await super().close()
+        self._pace.keep(self._store)
+
+    def _note_answer(self, seconds: float, headers: Mapping[str, str], usage: Any) -> None:
+        """Note that a call was answered after so many seconds, and what the reply says of limits."""
+        told = usage.get("total_tokens") if isinstance(usage, dict) else None
+        if isinstance(told, int | float) and 0 <= told < math.inf:
+            self._tokens += (0.1 if self._tokens else 1.0) * (told - self._tokens)
+        self._pace.accepted(seconds, quota.per_second(headers, self._pace.most, self._tokens))
         self._failures = 0
         self._refused_since = None
         self._answered = True
@@ -117,16 +135,36 @@ class Connection(Endpoint):
         """Return whether the endpoint refused a call because there are too many; slow down if so.
 
         Raises:
-            LimitError: the key's quota is used up.
-            EndpointError: all calls were refused for too long.
+            LimitError: the key's quota is used up, the endpoint allows no call for long, or all were refused for long.
         """
         if getattr(error, "code", None) == "insufficient_quota":
             raise LimitError(f"{self.base_url} has no more quota for this key: {message(error)}") from None
         if getattr(error, "status_code", None) not in (429, 503):
             return False
+        self._check_limit(error)
         self._pace.refused()
         self._check_patience(error)
         return True
+
+    def _held(self, error: Exception, seconds: float) -> float:
+        """Hold all calls for so many seconds if the endpoint asks for a wait, and return the seconds."""
+        if getattr(error, "status_code", None) in (429, 503) and quota.told(error) is not None:
+            if self._pace.hold(seconds) and seconds > TOLD_S:
+                print(f"{self.base_url} asks to wait until {quota.when(seconds)}", file=sys.stderr, flush=True)
+            self._refused_since = (self._refused_since or time.monotonic()) + seconds  # no patience is lost in it
+        return seconds
+
+    def _check_limit(self, error: Exception) -> None:
+        """Stop the ask if a limit is reached that no short wait ends, and say when the endpoint goes on."""
+        span, said = quota.told(error), message(error)
+        is_daily = quota.is_daily(said)
+        if not is_daily and (span is None or span <= LONGEST_WAIT_S):
+            return
+        goes_on = f"it goes on at {quota.when(span)}" if span is not None and span > TOLD_S else "it does not say when"
+        raise LimitError(
+            f"{self.base_url} has reached a limit{' per day' if is_daily else ''} and allows no more calls, {goes_on}: "
+            f"{said}; the replies so far are kept: run the same command again then"
+        ) from None
 
     def _check_fields(self, error: Exception, own: dict[str, Any]) -> None:
         """Stop the ask if the endpoint refuses a field that is in every request, and say what to do about it."""
@@ -147,7 +185,7 @@ class Connection(Endpoint):
         now = time.monotonic()
         self._refused_since = self._refused_since or now
         if now - self._refused_since > PATIENCE_S:
-            raise EndpointError(
+            raise LimitError(
                 f"{self.base_url or self.name} has refused all calls for {PATIENCE_S:.0f} s: {message(error)}; "
                 "the replies so far are kept: run it again to continue"
             ) from None
@@ -178,11 +216,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def wait(error: Exception, tries: int) -> float:
-    """Return the seconds until the next try: Retry-After if given, else half a second doubled per try, up to eight."""
-    said = error.response.headers.get("retry-after") if isinstance(error, openai.APIStatusError) else None
-    if said is not None:
-        with suppress(ValueError):
-            return min(LONGEST_WAIT_S, max(0.0, float(said)))
-        with suppress(TypeError, ValueError):
-            return min(LONGEST_WAIT_S, max(0.0, parsedate_to_datetime(said).timestamp() - time.time()))
+    """Return the seconds until the next try: as the endpoint says, else half a second doubled per try, up to eight."""
+    if (told := quota.told(error)) is not None:
+        return min(LONGEST_WAIT_S, told)
     return min(8.0, 0.5 * 2 ** (tries - 1)) * random.uniform(0.75, 1.25)

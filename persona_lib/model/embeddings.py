@@ -127,7 +127,7 @@ class _Vectors(Connection):
     """Calls for embeddings, at the pace and with the retries of other calls."""
 
     def __init__(self, asked: Asked):
-        super().__init__(asked.given, asked.base_url, IN_FLIGHT)
+        super().__init__(asked.given, asked.base_url, IN_FLIGHT, asked.store)
 
     def _served(self) -> str:
         return local.serve(local.gguf(self.name), embeddings=True).base_url
@@ -146,7 +146,7 @@ class _Vectors(Connection):
                 raise
             return {"error": message(error)}  # it would be the same each time
         reply = _read(loaded(raw.text), len(body["input"]))
-        self._note_answer(time.monotonic() - began)
+        self._note_answer(time.monotonic() - began, raw.headers, reply["usage"])
         return reply
 
 

@@ -1,72 +1,165 @@
-"""Find the pace at which an endpoint accepts requests, from its refusals (429, 503), and keep it.
+"""Find the pace at which an endpoint accepts requests, from its refusals (429, 503) and headers, and keep it.
 
-At first only the number of requests in flight is limited. A refusal lowers that limit to a little less than what the
-endpoint has been accepting. Without refusals the limit grows again, faster the longer ago the last refusal was. The
-limit is kept by spacing the requests, which works for any latency.
+At first requests start a few at a time, until enough are answered: an endpoint that allows little refuses few of them.
+Then only the number in flight is limited. A refusal sets a rate, a little less than what the endpoint has been
+accepting, and one that says when to try again holds all requests until then. Without refusals the rate grows again,
+faster the more answers came since.
+
+All asks of a process share an endpoint's pace, and the store keeps it for the processes after it.
 """
 
 import asyncio
+import json
+import math
+import threading
 import time
 from collections import deque
+from contextlib import suppress
+from weakref import WeakKeyDictionary
 
-CUT = 0.97  # of what was accepted, after a refusal
-GROWTH = 0.05  # per second, times the seconds since the last refusal ...
-MOST_GROWTH = 1.0  # ... up to this
-FAST_PER_S = 30.0  # calls a second; slower paces grow more slowly, as a refusal is a greater share of their calls ...
-SLOWEST_GROWTH = 0.15  # ... but at least by this factor
+from ..store import Store
+
+CUT = 0.94  # of what was accepted, after a refusal
+MOST_CUT = 0.8  # the least that one refusal leaves of the rate, as a pause between two asks looks like a slow endpoint
+GROWTH, GROWTH_N, GROWTH_S = 0.05, 200, 14.0  # it grows by GROWTH x (answers / GROWTH_N, or seconds / GROWTH_S) cubed
+FAST_GROWTH = 0.12  # per second, where a refusal told little about what would be accepted
 WINDOW_S = 1.0  # over which accepted requests are counted, or one latency if that is longer
 SLOWEST_S = 2.0  # the longest time between two requests, even after an endpoint was away for long
 CATCH_UP_S = 0.05  # a request that starts late by less than this lets the next one start early
+FIRST = 4  # requests in flight at first ...
+FIRST_ANSWERED = 12  # ... and for each answer after so many, two more ...
+FIRST_PER_S = 10.0  # ... and so many more a second
+KEPT_S = 3600.0  # for which a pace that the store has is taken over
 
 
 class Pace:
-    """Delays requests so that an endpoint accepts nearly all of them; `limit` is the target number in flight."""
+    """Delays requests so that an endpoint accepts nearly all of them.
 
-    def __init__(self, most_in_flight: int):
-        self.most = self.limit = float(most_in_flight)
+    `per_s` is the most requests that start in a second, without end as long as only `most` in flight limit them;
+    `answered` and `refusals` count requests. Several threads, each with an event loop of its own, may share a pace.
+    """
+
+    def __init__(self, most_in_flight: int, name: str = "", base_url: str | None = None):
+        self.name = name
+        self.base_url = base_url
+        self.most = most_in_flight
+        self.per_s = math.inf
         self.refusals = 0
-        self._latency = 0.1
+        self.opening = True  # no refusal yet, and too few answers to know that none will come
+        self._guessed = False  # `per_s` comes from a refusal that told little
+        self._base, self._since = math.inf, 0  # the rate after the last refusal, and the answers since
+        self._latency = 0.0
         self._accepted: deque[float] = deque()
-        self._began = self._refused_at = self._grown_at = time.monotonic()
+        self._refused_at = self._grown_at = time.monotonic()
+        self._began: float | None = None  # when the first request started
+        self._in_flight = self.answered = 0
         self._due = 0.0  # when the next request may start
-        self._gate = asyncio.Lock()
+        self._held_until = -math.inf
+        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._guard = threading.RLock()
 
     async def turn(self) -> None:
         """Wait until the next request may start; at full pace this returns at once."""
-        if self.limit >= self.most:
-            return
-        async with self._gate:  # one at a time: each waits by the pace at its turn
-            now = time.monotonic()
-            self._due = max(self._due + self._latency / self.limit, now - CATCH_UP_S)
-            if self._due > now:
-                await asyncio.sleep(self._due - now)
+        if self.opening or self.per_s < math.inf or self._held_until > time.monotonic():
+            gate = self._gates.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+            async with gate:  # one at a time: each waits by the pace at its turn
+                await asyncio.sleep(self._until_due())
+                while (left := self._held_until - time.monotonic()) > 0:  # a refusal may have come meanwhile
+                    await asyncio.sleep(left)
+                self._begin()
+        else:
+            self._begin()
 
-    def accepted(self, latency: float) -> None:
-        """Note that a request was answered after `latency` seconds, and speed up."""
-        now = time.monotonic()
-        self._latency += 0.1 * (latency - self._latency)
-        self._accepted.append(now)
-        self._recent(now)
-        if self.limit < self.most:
-            careful = min(1.0, max(SLOWEST_GROWTH, self.limit / self._latency / FAST_PER_S))
-            per_s = min(MOST_GROWTH, careful * GROWTH * (now - self._refused_at))
-            growth = per_s * (now - self._grown_at)
-            self.limit = min(self.most, self.limit * (1 + growth))
-            self._grown_at = now
+    def _begin(self) -> None:
+        """Note that a request starts."""
+        with self._guard:
+            self._in_flight += 1
+
+    def over(self) -> None:
+        """Note that a request has ended, in whatever way."""
+        with self._guard:
+            self._in_flight -= 1
+
+    def _until_due(self) -> float:
+        """Take the next place in the order of requests, and return the seconds until it may start."""
+        with self._guard:
+            now = time.monotonic()
+            space = 1 / self.per_s
+            if self.opening:
+                self._began = self._began or now
+                free = FIRST + 2 * max(0, self.answered - FIRST_ANSWERED) + FIRST_PER_S * (now - self._began)
+                space = 0.0 if self._in_flight < free else 1 / FIRST_PER_S
+            self._due = max(self._due + space, now - CATCH_UP_S)
+            return max(0.0, self._due - now)
+
+    def accepted(self, latency: float, per_s: float | None = None) -> None:
+        """Note that a request was answered after `latency` seconds, and speed up.
+
+        Args:
+            latency: in seconds.
+            per_s: the calls a second that the endpoint says it allows from now on, if it does.
+        """
+        with self._guard:
+            now = time.monotonic()
+            self.answered += 1
+            self._latency += (0.1 if self._latency else 1.0) * (latency - self._latency)
+            self._accepted.append(now)
+            self._recent(now)
+            if self.answered >= min(self.most, FIRST_ANSWERED + self.most / 2):
+                self.opening = False
+            self._grow(now)
+            if per_s is not None and per_s < self.per_s:
+                self._set(max(per_s, 1 / SLOWEST_S))
+                self.opening = False
+
+    def _grow(self, now: float) -> None:
+        """Raise the rate after an answer, up to where it no longer limits anything."""
+        self._since += 1
+        if self._guessed:
+            self.per_s *= 1 + FAST_GROWTH * max(0.0, now - self._grown_at) / self._window()
+        else:
+            passed = max(self._since / GROWTH_N, (now - max(self._refused_at, self._held_until)) / GROWTH_S)
+            self.per_s = self._base * (1 + GROWTH * max(0.0, passed) ** 3)
+        self._grown_at = max(now, self._grown_at)
+        if self.per_s * self._latency >= self.most:
+            self._guessed = False
+            self._set(math.inf)
+
+    def _set(self, per_s: float) -> None:
+        """Set the rate from which it grows."""
+        self.per_s = self._base = per_s
+        self._since = 0
 
     def refused(self) -> None:
         """Note that a request was refused because there are too many, and slow down, once for all then in flight."""
-        now = time.monotonic()
-        self.refusals += 1
-        if now - self._refused_at > max(self._latency, WINDOW_S / 4):
-            if now - self._began > 2 * self._window():
-                # The requests accepted, as a number in flight (Little's law).
-                sustained = self._recent(now) / self._window() * self._latency
-                limit = CUT * min(self.limit, max(sustained, self.limit / 4))
-            else:  # too few requests were accepted to judge by
-                limit = self.limit / 2
-            self.limit = max(limit, self._latency / SLOWEST_S)
-            self._refused_at = self._grown_at = now
+        with self._guard:
+            now = time.monotonic()
+            self.refusals += 1
+            settled = self._window() if self._guessed else max(self._latency, WINDOW_S / 4)
+            if self.opening or now - self._refused_at > settled:
+                sustained = self._recent(now) / self._window()
+                present = min(self.per_s, self.most / max(self._latency, 0.001))
+                least = FIRST_PER_S / 4 if self.opening else present * MOST_CUT
+                if self._guessed:  # while it grew, more has started than has been answered
+                    sustained = math.sqrt(sustained * present)
+                if self.per_s < math.inf and now - self._held_until < 2 * self._window():
+                    # Too little was asked before to tell what would be accepted.
+                    sustained = max(sustained, present * CUT)
+                # At first a burst was accepted, which says little: the rate grows fast up to the next refusal.
+                self._guessed = self.opening or not sustained
+                self._set(max(CUT * min(present, max(sustained, least)), 1 / SLOWEST_S))
+                self._refused_at = self._grown_at = now
+                self.opening = False
+
+    def hold(self, seconds: float) -> bool:
+        """Start no request for so many seconds, as the endpoint asks; return whether they were not held before."""
+        with self._guard:
+            now = time.monotonic()
+            until = now + seconds
+            new = self._held_until <= now
+            self._held_until = max(self._held_until, until)
+            self._grown_at = max(self._grown_at, until)
+            return new
 
     def _window(self) -> float:
         return max(WINDOW_S, self._latency)
@@ -76,3 +169,50 @@ class Pace:
         while self._accepted and self._accepted[0] < now - self._window():
             self._accepted.popleft()
         return len(self._accepted)
+
+    def keep(self, store: Store) -> None:
+        """Keep the pace in the store, for the processes after this one."""
+        told = {"name": self.name, "per_s": self.per_s if self.per_s < math.inf else None, "at": time.time()}
+        if self.base_url and self.answered:
+            store.note_endpoint(self._key, json.dumps(told))
+
+    @property
+    def _key(self) -> str:
+        return f"pace of {self.base_url}"
+
+    def recall(self, store: Store) -> None:
+        """Take over what the store keeps, unless it is old, or of another model that nothing limited."""
+        with suppress(ValueError, KeyError, TypeError):
+            told = json.loads(store.endpoint(self._key) or "")
+            if not 0 <= time.time() - told["at"] < KEPT_S:
+                return
+            if told["per_s"] is not None:
+                self._set(max(float(told["per_s"]), 1 / SLOWEST_S))
+                self.opening = False
+            elif told["name"] == self.name:
+                self.opening = False
+
+
+_PACES: dict[tuple[str, str], Pace] = {}
+_KNOWN = threading.Lock()
+
+
+def of_endpoint(name: str, base_url: str | None, most_in_flight: int, store: Store) -> Pace:
+    """Return the pace of a model at an endpoint: this process's, or what the store keeps of another's.
+
+    Args:
+        name: of the model; one that was not asked before begins at the pace of the endpoint's last one.
+        base_url: the endpoint's address; None means the embedded server, which refuses nothing.
+        most_in_flight: requests that may wait for their reply at once.
+        store: has the pace of processes before.
+    """
+    if base_url is None:
+        pace = Pace(most_in_flight)
+        pace.opening = False
+        return pace
+    with _KNOWN:
+        pace = _PACES.setdefault((name, base_url), Pace(most_in_flight, name, base_url))
+        if not pace.answered:
+            pace.recall(store)
+        pace.most = most_in_flight
+        return pace

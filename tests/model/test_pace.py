@@ -35,7 +35,7 @@ class Limited:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, per_s: float, latency: float):
         self.loop, self.per_s, self.latency = loop, per_s, latency
-        self.room, self.since, self.dice = 0.0, 0.0, random.Random(0)
+        self.room, self.since, self.dice = max(1.0, per_s / 2), 0.0, random.Random(0)
         self.calls: list[tuple[float, bool]] = []
 
     async def call(self) -> bool:
@@ -65,7 +65,9 @@ def simulate(monkeypatch, per_s: float, latency: float, seconds: float, changes=
             while True:
                 await held.turn()
                 began = loop.time()
-                if await endpoint.call():
+                fine = await endpoint.call()
+                held.over()
+                if fine:
                     break
                 held.refused()
                 tries += 1
@@ -103,9 +105,10 @@ def test_the_pace_follows_a_limit_that_rises_and_falls(monkeypatch):
     assert used >= 0.9 and refused < 0.05
 
 
-def test_without_refusals_nothing_is_held_back(monkeypatch):
+def test_without_refusals_only_the_first_second_is_held_back(monkeypatch):
     endpoint = simulate(monkeypatch, 1e9, 0.2, 5, in_flight=64)
-    assert len(endpoint.calls) >= 0.95 * 64 / 0.2 * 5
+    assert len(endpoint.calls) >= 0.95 * 64 / 0.2 * (5 - 0.8)
+    assert endpoint.shares(1, 5)[0] * endpoint.per_s >= 0.95 * 64 / 0.2
 
 
 def test_a_real_endpoint_is_asked_without_a_storm_of_refusals():
@@ -113,3 +116,61 @@ def test_a_real_endpoint_is_asked_without_a_storm_of_refusals():
 
     found = measure(allowed=20, seconds=8, first_s=4, in_flight=32)
     assert found["used"] > 0.2 and found["refused"] < 0.2
+
+
+@pytest.mark.parametrize("hint", [None, 6.2])
+@pytest.mark.parametrize("kind", ["bucket", "fixed", "sliding"])
+@pytest.mark.parametrize("latency", [0.005, 0.05, 0.2])
+def test_of_480_calls_in_8_steps_at_an_endpoint_of_10_a_second_few_are_refused(monkeypatch, kind, latency, hint):
+    loop = VirtualTime()
+    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=loop.time))
+    held, dice, seen = pace.Pace(64), random.Random(1), []
+
+    def allowed() -> bool:
+        """Whether a limiter accepts a call now: 10 in a bucket, in each second, or in any second."""
+        now = loop.time()
+        seen.append((now, False))
+        if kind == "bucket":
+            room, since = 10.0, 0.0
+            for moment, fine in seen[:-1]:
+                room, since = min(10.0, room + 10 * (moment - since)) - fine, moment
+            fine = min(10.0, room + 10 * (now - since)) >= 1
+        else:
+            start = int(now) if kind == "fixed" else now - 1
+            fine = sum(fine and moment >= start for moment, fine in seen) < 10
+        seen[-1] = (now, fine)
+        return fine
+
+    async def one() -> None:
+        tries = 0
+        while True:
+            await held.turn()
+            began = loop.time()
+            fine = allowed()
+            await asyncio.sleep(latency * dice.uniform(0.7, 1.3) if fine else 0.01)
+            held.over()
+            if fine:
+                return held.accepted(loop.time() - began)
+            held.refused()
+            tries += 1
+            pause = hint or min(8, 0.5 * 2 ** (tries - 1))
+            if hint:
+                held.hold(hint)
+            await asyncio.sleep(pause)
+
+    async def main() -> None:
+        for _ in range(8):
+            items = iter(range(60))
+
+            async def worker(items=items) -> None:
+                for _ in items:
+                    await one()
+
+            await asyncio.gather(*(worker() for _ in range(64)))
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(loop.run_until_complete, main()).result()
+    refused = held.refusals / len(seen)
+    assert len(seen) - held.refusals == 480 and refused <= 0.03
+    assert loop.time() < (70 if hint is None else 130)
+    loop.close()
