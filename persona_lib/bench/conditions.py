@@ -206,23 +206,28 @@ def _answer(
     return table
 
 
-def lengths(results: pd.DataFrame, words: int | None = None, working_words: int | None = None) -> pd.DataFrame:
+def lengths(
+    results: pd.DataFrame,
+    words: int | None = None,
+    working_words: int | None = None,
+    critique_words: int | None = None,
+) -> pd.DataFrame:
     """Summarize how long the texts are, and how many are longer than asked for.
 
     Args:
         results: as returned by `conditioning` or `answered`.
-        words, working_words: the lengths that were asked for; None if none was.
+        words, working_words, critique_words: the lengths that were asked for; None if none was.
 
     Returns:
-        Index `model`, `condition`, `text` (answer, and working where there is any); `n` (texts), `failed` (answers that
-        failed), `median` (words), `asked` (words; missing if no length was asked for), and of the share of texts that
-        are longer `above`, `low`, `high`, `note` as in `stats.rates`.
+        Index `model`, `condition`, `text` (answer; working and critique where there is any); `n` (texts), `failed`
+        (answers that failed), `median` (words), `asked` (words; missing if no length was asked for), and of the share
+        of texts that are longer `above`, `low`, `high`, `note` as in `stats.rates`.
     """
     rows = {}
     for (model, condition), part in results.groupby(["model", "condition"], sort=False):
-        for name, asked in (("working", working_words), ("answer", words)):
-            counts = part[f"{name}_words"]
-            if name == "working" and counts.isna().all():
+        for name, asked in (("working", working_words), ("answer", words), ("critique", critique_words)):
+            counts = part.get(f"{name}_words", pd.Series(np.nan, part.index))
+            if name != "answer" and counts.isna().all():
                 continue
             longer = counts.gt(asked).astype(float) if asked else counts * np.nan
             share = intervals.rate(longer.where(counts.notna()), part[intervals.ITEM])

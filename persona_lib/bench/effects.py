@@ -46,11 +46,13 @@ def contrasts(results: pd.DataFrame, value: str = "score") -> pd.DataFrame:
 
 
 def said(differences: pd.DataFrame) -> str:
-    """Return rows of `contrasts` as text: each difference in percentage points, with its interval and n."""
+    """Return rows of `contrasts` as text: differences in points, with interval and n, and if they hold after Holm."""
     if differences.empty:
         return "no primary contrast was asked for"
     told = []
     for row in differences.itertuples():
         name = f"{row.minuend} − {row.subtrahend}".replace("_", " ")
-        told.append(f"{name} {wording.points(row.difference, row.low, row.high, row.n)}")
+        text = f"{name} {wording.points(row.difference, row.low, row.high, row.n)}"
+        known = pd.notna(row.p_holm)
+        told.append(f"{text}, {'' if row.p_holm < wording.ALPHA else 'not '}clear after correction" if known else text)
     return "; ".join(told)

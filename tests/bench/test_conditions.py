@@ -192,7 +192,11 @@ def test_a_text_longer_than_was_asked_for_is_an_answer_and_its_words_are_counted
     asked = [r["messages"][0]["content"] for r in endpoint.requests if "verdict" not in str(r["response_format"])]
     assert sum("in at most 10 words, then write" in text for text in asked) == 4
     assert all("at most 20 words long" in text for text in asked) and "maxLength" not in str(endpoint.requests)
-    found = bench.lengths(table, words=20, working_words=10)
+    found = bench.lengths(table, words=20, working_words=10, critique_words=1)
+    critiques = found.xs("critique", level="text")
+    assert critiques.index.tolist() == [("m", "direct"), ("m", "summary")] and critiques["asked"].eq(1).all()
+    assert critiques["median"].tolist() == table.groupby("condition")["critique_words"].median().tolist()
+    found = found.drop("critique", level="text")
     assert found.index.tolist() == [
         ("m", "direct", "answer"),
         ("m", "summary", "working"),

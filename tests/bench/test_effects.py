@@ -69,6 +69,15 @@ def test_contrasts_read_as_text_with_their_intervals():
     assert bench.said(found.head(0)) == "no primary contrast was asked for"
     assert bench.said(bench.contrasts(results().assign(score=np.nan)).head(1)).startswith("summary − direct an unknown")
     rows = pd.DataFrame(
-        {"minuend": ["a"], "subtrahend": ["b"], "difference": [-0.2], "low": [-0.35], "high": [-0.001], "n": 9}
+        {
+            "minuend": ["a"],
+            "subtrahend": ["b"],
+            "difference": [-0.2],
+            "low": [-0.35],
+            "high": [-0.001],
+            "n": 9,
+            "p_holm": 0.07,
+        }
     )
-    assert bench.said(rows) == "a − b −20 points (95% interval −35 to 0, n = 9)"
+    assert bench.said(rows) == "a − b −20 points (95% interval −35 to 0, n = 9), not clear after correction"
+    assert bench.said(rows.assign(p_holm=0.01)).endswith(", n = 9), clear after correction")
