@@ -6,7 +6,7 @@ to a judge), `rankings` (what an audit does to a ranking), `labels` (human label
 them). A verdict is one of the options offered, or missing with a reason.
 """
 
-from . import audits, calibration, labels, rankings
+from . import audits, calibration, corrections, labels, rankings
 from .control_items import controls, placed, threshold
 from .verdicts import critic, graded_by, options_told, prefer, subtlety
 
@@ -14,6 +14,7 @@ __all__ = [
     "audits",
     "calibration",
     "controls",
+    "corrections",
     "critic",
     "graded_by",
     "labels",

@@ -62,12 +62,28 @@ def rate(values: pd.Series, clusters: pd.DataFrame) -> dict:
     worth = worth_of(x, codes, row["rate"] * (1 - row["rate"]), floor=1.0)
     if not worth.n:
         return row | {"low": np.nan, "high": np.nan, "note": worth.note}
-    ones = _holders(x, codes)
-    zeros = _holders(1 - x, codes)
-    low = 1 - _upper_end(1 - row["rate"], len(x), worth, zeros)
-    high = _upper_end(row["rate"], len(x), worth, ones)
+    low, high, note = share_interval(row["rate"], len(x), worth, x, codes)
+    return row | {"low": low, "high": high, "note": note}
+
+
+def share_interval(
+    share: float, size: int, worth: Effective, held: np.ndarray, codes: list[np.ndarray]
+) -> tuple[float, float, str]:
+    """Return the interval of a share as `rates` describes it, and its note.
+
+    Args:
+        share: from 0 to 1.
+        size: number of items.
+        worth: what they are worth; an interval must be estimable.
+        held: array (n,) of the scores that tell which clusters hold the answer.
+        codes: their clusters, as returned by `clustering.cluster_codes`.
+    """
+    ones = _holders(held, codes)
+    zeros = _holders(1 - held, codes)
+    low = 1 - _upper_end(1 - share, size, worth, zeros)
+    high = _upper_end(share, size, worth, ones)
     few = min(ones, zeros) < FEW_HOLDERS - 1e-9
-    return row | {"low": low, "high": high, "note": worth.note or ("few clusters hold the rarer answer" if few else "")}
+    return low, high, worth.note or ("few clusters hold the rarer answer" if few else "")
 
 
 def _holders(held: np.ndarray, codes: list[np.ndarray]) -> float:

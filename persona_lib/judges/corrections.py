@@ -1,0 +1,91 @@
+"""Rates as people would give them, from a judge's verdicts on all answers and human labels of some of these.
+
+Tables in, tables out: nothing here asks a model or reads a file. Labels of other answers than the judged ones correct a
+judge by `calibration.corrected_rates`.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..stats.clustering import Effective, cluster_codes, effective, worth_of
+from ..stats.intervals import ITEM, rate, share_interval
+from .calibration import error_rates
+
+LEAST = 10  # labels of the rarer kind; with fewer, they do not tell how labels follow verdicts
+BOTH, ALONE = "judge and labels", "labels alone"
+
+
+def human_rates(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Estimate in each group the rate that people would give, from all verdicts of a judge and the labels of some.
+
+    Args:
+        table: one row per item: `persona_id`, `prompt_id`, `by`, `judge` and `human`, each 0, 1 or missing, as returned
+            by `labels.beside`. The labelled items must be a random part of all.
+        by: column of the groups.
+
+    Returns:
+        Index `by`; `n`, `failed`, `rate`, `low`, `high` of the judge's verdicts as in `stats.rates`; `sensitivity`,
+        `specificity`, `positives`, `negatives` as in `calibration.error_rates`; `labelled` (items); `corrected`,
+        `corrected_low`, `corrected_high`: the humans' rate; `bias`: the judge's rate less the humans'; `method`: 'judge
+        and labels', 'labels alone' (fewer than LEAST labels of one kind, or the judge's verdicts on them are all the
+        same), or empty; `note`.
+
+        With a judge it is the difference estimator, which regresses labels on verdicts (Cochran 1977, chapters 7 and
+        12; PPI++, Angelopoulos et al. 2023, arXiv 2311.01453). Its variance is clustered by persona and prompt. If all
+        items are labelled, rate and interval are those of the labels.
+
+    Raises:
+        UserError: a label is not 0, 1 or missing.
+    """
+    rows = {group: _row(items) for group, items in table.groupby(by, sort=False, dropna=False)}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
+
+
+def _row(items: pd.DataFrame) -> dict[str, Any]:
+    """Return one row of `human_rates`."""
+    raw = rate(items["judge"], items[ITEM])
+    row = {name: raw[name] for name in ("n", "failed", "rate", "low", "high")} | error_rates(items)
+    labels = items["human"].dropna()
+    row |= {"labelled": len(labels), "corrected": np.nan, "corrected_low": np.nan, "corrected_high": np.nan}
+    row |= {"bias": np.nan, "method": "", "note": "no labelled items: no correction"}
+    if labels.empty:
+        return row
+    judged = items.dropna(subset="judge")
+    human = judged["human"].to_numpy(float)
+    verdicts = judged.loc[judged["human"].notna(), "judge"]
+    fewest = min((human == 1).sum(), (human == 0).sum())
+    if fewest < LEAST or verdicts.nunique() < 2:
+        own = rate(labels, items.loc[labels.index, ITEM])
+        found = own["rate"], own["low"], own["high"], own["note"]
+    else:
+        found = _difference_estimate(human, judged["judge"].to_numpy(float), judged[ITEM])
+    row |= dict(zip(["corrected", "corrected_low", "corrected_high", "note"], found, strict=True))
+    row["method"] = ALONE if fewest < LEAST or verdicts.nunique() < 2 else BOTH
+    return row | {"bias": row["rate"] - row["corrected"]}
+
+
+def _difference_estimate(y: np.ndarray, f: np.ndarray, clusters: pd.DataFrame) -> tuple[float, float, float, str]:
+    """Return the difference estimate of the mean of y, the ends of its interval, and a note.
+
+    Args:
+        y: array (n,) of labels, some missing.
+        f: array (n,) of verdicts.
+        clusters: labels of the items' clusters.
+    """
+    known = ~np.isnan(y)
+    n, m = len(y), known.sum()
+    weight = np.cov(y[known], f[known])[0, 1] / f[known].var(ddof=1)  # lambda of PPI++
+    rest = y[known] - weight * f[known]
+    theta = float(np.clip(weight * f.mean() + rest.mean(), 0, 1))
+    psi = weight * (f - f.mean())
+    psi[known] += n / m * (rest - rest.mean())
+    codes = cluster_codes(clusters)
+    worth = worth_of(psi, codes, psi.var(), floor=1.0)
+    own = effective(y[known], clusters[known], y[known].var(), floor=1.0)
+    if not (worth.n and own.n):
+        return theta, np.nan, np.nan, worth.note or own.note
+    variance = psi.var() / worth.n
+    worth = Effective(theta * (1 - theta) / variance, min(worth.df, own.df), own.note)
+    return theta, *share_interval(theta, n, worth, y[known], [code[known] for code in codes])

@@ -1,0 +1,71 @@
+"""Rates as people would give them, from a judge's verdicts and some labels: against labels alone, and by simulation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from persona_lib import UserError, plots
+from persona_lib.judges import corrections
+from persona_lib.stats import intervals
+
+
+def study(rng: np.random.Generator, labelled: int, rate: float = 0.5, right: float = 0.8) -> pd.DataFrame:
+    """Return 200 answers of 40 people and 100 questions, judged, and some of them labelled; people's rates differ."""
+    step = np.arange(200)
+    items = pd.DataFrame({"persona_id": step % 40, "prompt_id": step % 100, "condition": "direct"})
+    chance = rate + min(rate, 1 - rate) * rng.uniform(-0.6, 0.6, 40)[items["persona_id"]]
+    human = (rng.random(200) < chance).astype(float)
+    judge = np.where(rng.random(200) < right, human, 1 - human)
+    return items.assign(judge=judge, human=pd.Series(human)[rng.choice(200, labelled, replace=False)])
+
+
+def test_with_all_items_labelled_rate_and_interval_are_those_of_the_labels():
+    table = study(np.random.default_rng(0), 200)
+    row = corrections.human_rates(table, "condition").loc["direct"]
+    labels = intervals.rate(table["human"], table[intervals.ITEM])
+    assert row[["corrected", "corrected_low", "corrected_high"]].tolist() == pytest.approx(
+        [labels["rate"], labels["low"], labels["high"]]
+    )
+    assert row["method"] == "judge and labels" and row["labelled"] == 200
+    assert row["bias"] == pytest.approx(row["rate"] - labels["rate"])
+
+
+def test_a_judge_adds_to_the_labels_as_far_as_it_knows_them():
+    table = study(np.random.default_rng(1), 60)
+    known = table["human"].notna()
+    weight = np.polyfit(table.loc[known, "judge"], table.loc[known, "human"], 1)[0]
+    row = corrections.human_rates(table, "condition").loc["direct"]
+    expected = weight * table["judge"].mean() + (table["human"] - weight * table["judge"]).mean()
+    assert row["corrected"] == pytest.approx(expected)
+    labels = intervals.rate(table["human"][known], table.loc[known, intervals.ITEM])
+    assert row["corrected_high"] - row["corrected_low"] < labels["high"] - labels["low"]
+
+
+@pytest.mark.parametrize(("labelled", "rate"), [(50, 0.5), (100, 0.9), (200, 0.9)])
+def test_the_interval_covers_the_humans_rate_in_about_95_of_100_simulated_studies(labelled, rate):
+    rng, hits = np.random.default_rng(2), 0
+    for _ in range(150):
+        row = corrections.human_rates(study(rng, labelled, rate), "condition").loc["direct"]
+        hits += row["corrected_low"] <= rate <= row["corrected_high"]
+    assert hits / 150 >= 0.90, "chance alone moves a coverage of 0.95 by 0.035"
+
+
+def test_labels_stand_alone_where_they_are_few_or_the_judge_is_always_of_one_mind():
+    table = study(np.random.default_rng(3), 12)
+    always = study(np.random.default_rng(3), 60).assign(judge=1.0)
+    unjudged = study(np.random.default_rng(3), 60).assign(judge=np.nan)
+    for own in (table, always, unjudged):
+        row = corrections.human_rates(own, "condition").loc["direct"]
+        labels = intervals.rate(own["human"].dropna(), own.loc[own["human"].notna(), intervals.ITEM])
+        assert row["method"] == "labels alone"
+        assert row[["corrected", "corrected_low"]].tolist() == [labels["rate"], labels["low"]]
+
+
+def test_groups_without_labels_and_labels_that_are_none_are_said():
+    table = pd.concat([study(np.random.default_rng(4), 60), study(np.random.default_rng(4), 0).assign(condition="x")])
+    found = corrections.human_rates(table, "condition")
+    assert found.loc["x", "note"] == "no labelled items: no correction" and np.isnan(found.loc["x", "corrected"])
+    assert found.loc["x", ["labelled", "method"]].tolist() == [0, ""]
+    assert plots.judges.corrected(found, "A title")
+    with pytest.raises(UserError, match="0, 1 or missing"):
+        corrections.human_rates(table.assign(human=5.0), "condition")
