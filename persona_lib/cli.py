@@ -119,6 +119,7 @@ def run(
     larger one continues it. The exit code is 1 if a notebook failed or most items of a step did, 2 if something given
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
+    from .model.usage import counted
     from .runs import preflight
     from .runs.run import run as execute
 
@@ -126,7 +127,7 @@ def run(
     _note(preflight.check(planned, max_cost=max_cost))
     if retry_failed:
         n = store.Store().forget_failed()
-        typer.echo(f"{n} failed {'reply' if n == 1 else 'replies'} will be asked again")
+        typer.echo(f"{counted(n, 'failed reply', 'failed replies')} will be asked again")
     folder = out or files.ROOT / "outputs" / chosen.name
     manifest = execute(chosen, planned, folder, max_calls, max_cost)
     typer.echo(_summary(manifest))
@@ -284,7 +285,7 @@ def sample(
     filters = [f"({part})" for part in (personas.ADULTS if adults else None, where) if part]
     drawn = personas.sample(n, seed, population, " and ".join(filters) or None, False if random else None)
     personas.save(drawn, out)
-    typer.echo(f"{n} {'persona' if n == 1 else 'personas'}, seed {seed}: {out}")
+    typer.echo(f"{n} persona{'' if n == 1 else 's'}, seed {seed}: {out}")
 
 
 @app.command()
@@ -400,6 +401,7 @@ def export_study(
     """
     from . import annotation
     from .annotation import assignments, items
+    from .model.usage import counted
 
     named = {"personas": personas, "prompts": prompts, "use": use, "model": model, "base_url": base_url}
     if pairs:
@@ -423,7 +425,8 @@ def export_study(
     }
     written = annotation.export(drawn, out, raters, seed, **options, templates=templates)
     typer.echo(
-        f"{len(written)} pages of {questions} questions and {checks} checks, {raters} for each persona, seed {seed}"
+        f"{counted(len(written), 'page')} of {counted(questions, 'question')} and {counted(checks, 'check')}, "
+        f"{raters} for each persona, seed {seed}"
     )
     typer.echo(f"publish: {(out / 'pages').absolute()}")
     typer.echo(f"keep for yourself: {(out / assignments.MANIFEST).absolute()}")
@@ -453,6 +456,7 @@ def import_(
     The exit code is 1 if no submission counts.
     """
     from . import annotation
+    from .model.usage import counted
 
     submitted = annotation.read(files, study)
     tables = annotation.write(submitted, out, kept, seed)
@@ -466,7 +470,8 @@ def import_(
     won, overall = tables["majority"], tables["reliability"].loc["all"]
     kappa = overall.loc["Fleiss' kappa"]
     typer.echo(
-        f"{len(tables['votes'])} votes, {won['choice'].notna().sum()} of {len(won)} questions with a majority; "
+        f"{counted(len(tables['votes']), 'vote')}, {won['choice'].notna().sum()} of {counted(len(won), 'question')} "
+        "with a majority; "
         f"raters agree in {overall.loc['raw agreement', 'estimate']:.2f} of pairs, "
         f"Fleiss' kappa {kappa['estimate']:.2f} [{kappa['low']:.2f}, {kappa['high']:.2f}]"
     )

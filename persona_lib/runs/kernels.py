@@ -1,6 +1,7 @@
 """Kernels: execute one notebook with papermill in a kernel of this interpreter."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,7 +77,7 @@ def _hide_paths(executed: Path, stem: str) -> None:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.source = re.sub(r"(?m)^out = .*$", f'out = "{stem}"', cell.source)
     text = nbformat.writes(notebook)
-    for folder, shown in ((files.ROOT, ""), (files.ROOT.resolve(), ""), (Path.home(), "~/")):
+    for folder, shown in ((files.ROOT, ""), (files.ROOT.resolve(), ""), (Path(os.path.expanduser("~")), "~/")):
         if folder != folder.parent:
             text = text.replace(json.dumps(f"{folder}/", ensure_ascii=False)[1:-1], shown)
     files.write_text(executed, text + "\n")
