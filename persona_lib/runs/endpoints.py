@@ -72,8 +72,12 @@ def _asks(values: Mapping[str, Any]) -> bool:
 def _file(one: Asked) -> Iterator[str]:
     """Yield what is wrong with the file of a model of this machine."""
     if one.name.endswith(".gguf"):
+        path = notebooks.folder() / Path(one.name).expanduser()
+        if not path.is_file():
+            yield f"{one.role}: no file {one.name}"
+            return
         try:
-            local.gguf(str(notebooks.folder() / Path(one.name).expanduser()))
+            local.gguf(str(path))
         except UserError as error:
             yield f"{one.role}: {error}"
 

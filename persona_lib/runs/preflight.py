@@ -119,7 +119,7 @@ def _data(path: Path) -> None:
     if not (path / dataset.ABOUT).is_file():
         published.check(path)
         return
-    files.read_json(path / dataset.ABOUT)
+    dataset.made(path)
     dataset.columns(path, ["failure"])
     for name in ("personas.parquet", "prompts.parquet"):
         files.read_table(path / name)
@@ -146,9 +146,9 @@ def _made_otherwise(stem: str, values: Mapping[str, Any], path: Path) -> Iterato
     """Yield a line if a data set was made by another model, or in other lengths, than the run has."""
     if not (path / dataset.ABOUT).is_file():
         return
-    about = files.read_json(path / dataset.ABOUT)
+    about = dataset.made(path)
     model = str(values["model"])
     ours = {"model": local.real_name(model) if local.is_embedded(model) else model, "words": values["words"]}
-    made = {"model": (about.get("generator") or {}).get("name"), "words": about.get("words")}
+    made = {"model": about["generator"]["name"], "words": about.get("words")}
     if other := [f"{name} {made[name]}, not {ours[name]}" for name in ours if made[name] != ours[name]]:
         yield f"{_named([stem])}: the data set {values['data']} was made with {' and '.join(other)}"

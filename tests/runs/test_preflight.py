@@ -193,7 +193,7 @@ def test_a_file_that_is_no_model_and_a_store_that_cannot_be_written_are_named(tm
     (tmp_path / "x.gguf").write_text("no model")
     (said,) = lines(planned(model=str(tmp_path / "x.gguf")))
     assert "is no GGUF model file" in said
-    assert "no model file" in lines(planned(model=str(tmp_path / "gone.gguf")))[0]
+    assert lines(planned(model="gone.gguf")) == ["model: no file gone.gguf"]
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PERSONA_STORE", str(tmp_path / "file" / "responses.sqlite"))
     (said,) = lines(planned())
