@@ -83,6 +83,8 @@ def _executed(manifest: Manifest, limits: Mapping[str, float | None]) -> dict[st
 
 def correct(folder: Path) -> None:
     """Correct manifest and index of a run whose process was killed, unless another run is in the folder by now."""
+    if not folder.is_dir():
+        return
     with suppress(UserError), folders.alone(folder):
         content = manifests.read(folder)
         if content and content["status"] == "running":
