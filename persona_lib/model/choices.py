@@ -136,7 +136,8 @@ def _along(places: list[dict[str, Any]], plain: Mapping[str, int], min_mass: flo
                 mass[plain[text]] += whole * math.exp(token["logprob"])
             elif _leads(token["token"], text):
                 ways += math.exp(token["logprob"])
-        taken = str(place.get("token", ""))
+        likeliest = max(likely_tokens(place), key=lambda token: token["logprob"], default={})
+        taken = str(place.get("token", likeliest.get("token", "x")))  # without any token, nothing leads on
         text = _plain(taken)
         if sum(mass) >= max(min_mass, 1e-9) or text in plain or not _leads(taken, text):
             return mass, None

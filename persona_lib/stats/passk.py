@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import hypergeom
 
 from .. import UserError
+from . import wording
 from .intervals import ITEM, rates
 
 
@@ -201,40 +202,61 @@ def known_truths(
     return table.assign(true=1 - (1 - table["share"]) ** table["k"], reported=1 - (1 - seen) ** table["k"])
 
 
-def headline(table: pd.DataFrame, texts: pd.DataFrame, critic: str = "the critic") -> str:
-    """Return the finding in a sentence per group, also if parts are missing.
+def headline(
+    samples: pd.DataFrame,
+    texts: pd.DataFrame,
+    ks: Sequence[int],
+    critic: str = "the critic",
+    value: str = "score",
+) -> str:
+    """Return the finding in a sentence per group, also if parts are missing; its shares are of the same items.
+
+    Those are the items with as many scored samples as the largest k that at least half of a group's items reach.
 
     Args:
-        table: result of `curves`.
-        texts: result of `distinct`, of the same groups.
+        samples: as in `curves`.
+        texts: result of `distinct`, by the groups.
+        ks: numbers of samples looked at.
         critic: name of the judge.
+        value: as in `curves`.
     """
     by = list(texts.index.names)
-    most, least = table["k"].max(), table["k"].min()
-    last = table[table["k"] == most].dropna(subset="rate")
-    if last.empty:
-        return f"pass@{most} is not estimable: no item has as many samples with a verdict."
+    counts = _passed(samples, by, value)
     said = []
-    for group, own in table.groupby(by, sort=False):
-        rows = own.set_index(["measure", "k"])
-        one, any_, all_ = (_share(rows.loc[key]) for key in (("pass@k", least), ("pass@k", most), ("pass^k", most)))
-        n = rows.loc[("pass@k", most), "n"]
+    for group, own in counts.groupby(by, sort=False):
         name = ", ".join(str(part).replace("_", " ") for part in group)
-        share = texts["rate"][group if len(by) > 1 else group[0]]
-        distinct_ = "an unknown share" if pd.isna(share) else f"{share:.0%}"
-        said.append(
-            f"{name}: over {n} items, {critic} would keep {one} of answers at k = {least}, at least one of {most} for "
-            f"{any_} of items and all {most} for {all_}; {distinct_} of an item's samples are distinct."
-        )
-    return " ".join(said)
+        row = texts.loc[[group if len(by) > 1 else group[0]]].iloc[0]
+        distinct_ = wording.share(row["rate"], row["low"], row["high"], row["n"])
+        said.append(f"{name}: {_of_group(own, by, ks, critic)}; {distinct_} of an item's samples are distinct.")
+    return " ".join(said) or "There are no samples."
 
 
-def _share(row: pd.Series) -> str:
-    """Return a share with its interval as text."""
-    if pd.isna(row["rate"]):
-        return "an unknown share"
-    known = pd.notna(row["low"])
-    return f"{row['rate']:.0%}" + (f" (95% interval {row['low']:.0%} to {row['high']:.0%})" if known else "")
+def _of_group(items: pd.DataFrame, by: list[str], ks: Sequence[int], critic: str) -> str:
+    """Return what pass@k and pass^k of one group's items say.
+
+    Args:
+        items: a row per item, as `_passed` returns them.
+        by: columns of the group.
+        ks: numbers of samples looked at.
+        critic: name of the judge.
+    """
+    reached = [k for k in ks if (items["n"] >= k).mean() >= 0.5]
+    if not reached:
+        enough = (items["n"] >= min(ks)).sum()
+        return f"pass@{min(ks)} is not estimable, as {enough} of {len(items)} items have so many verdicts"
+    least, most = min(reached), max(reached)
+    same = items[items["n"] >= most]
+    parts = [
+        same.assign(part=part, value=function(same["n"], same["c"], k))
+        for part, (function, k) in enumerate([(pass_at_k, least), (pass_at_k, most), (pass_all_k, most)])
+    ]
+    table = rates(pd.concat(parts), "part", "value")
+    one, any_, all_ = (wording.share(row["rate"], row["low"], row["high"], row["n"]) for _, row in table.iterrows())
+    of = "" if len(same) == len(items) else f" of {len(items)}, those with {most} verdicts or more"
+    text = f"over {len(same)} items{of}, {critic} would keep {one} of answers at k = {least}"
+    text += f", at least one of {most} for {any_} of items and all {most} for {all_}" if most > least else ""
+    beyond = [f"{(items['n'] >= k).sum()} at k = {k}" for k in ks if k > most]
+    return text + (f" (fewer than half of the items have more verdicts: {', '.join(beyond)})" if beyond else "")
 
 
 def _passed(samples: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:

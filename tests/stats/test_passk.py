@@ -29,7 +29,7 @@ def samples(personas: int, prompts: int, n: int, chance: float, seed: int = 0) -
     items = grid.to_frame(index=False).assign(
         condition="direct", chance=rng.beta(4 * chance, 4 * (1 - chance), len(grid))
     )
-    table = items.loc[items.index.repeat(n)].reset_index(drop=True)
+    table = items.loc[items.index.repeat(n)].reset_index(drop=True).assign(sample=np.tile(range(n), len(items)))
     return table.assign(score=(rng.random(len(table)) < table["chance"]).astype(float))
 
 
@@ -103,7 +103,8 @@ def test_a_critic_that_is_never_valid_leaves_curves_of_failed_items_and_a_headli
     table = samples(3, 2, 4, 0.5).assign(score=np.nan, answer=None)
     found = curves(table, ["condition"], ks=[1, 4])
     assert found["n"].eq(0).all() and found["failed"].eq(6).all() and found["rate"].isna().all()
-    assert headline(found, distinct(table, ["condition"])).startswith("pass@4 is not estimable")
+    said = headline(table, distinct(table, ["condition"]), [1, 4])
+    assert said.startswith("direct: pass@1 is not estimable, as 0 of 6 items have so many verdicts; an unknown share")
     assert corrected(table, ["condition"], 0.05, ks=[1, 4])["n"].eq(0).all()
 
 
@@ -112,13 +113,41 @@ def test_the_share_of_distinct_samples_tells_a_model_that_gives_one_answer_to_ev
     same, other = distinct(table.assign(answer="yes"), ["condition"]), table.assign(answer=table.index.astype(str))
     assert same["rate"].tolist() == [0.25] and same["n"].tolist() == [6]
     assert distinct(other, ["condition"])["rate"].tolist() == [1.0]
-    said = headline(curves(other, ["condition"], ks=[1, 4]), distinct(other, ["condition"]), "gpt")
-    assert said.startswith("direct: over 6 items, gpt would keep ") and "(95% interval " in said
-    assert said.endswith("; 100% of an item's samples are distinct.")
+    said = headline(other, distinct(other, ["condition"]), [1, 4], "gpt")
+    assert said.startswith("direct: over 6 items, gpt would keep ") and said.count("n = 6)") == 4
+    assert "(95% interval " in said and said.endswith(" of an item's samples are distinct.")
     both = pd.concat([other.assign(model="m"), other.assign(model="n", score=1.0)])
     by = ["model", "condition"]
-    said = headline(curves(both, by, ks=[1, 4]), distinct(both, by))
+    said = headline(both, distinct(both, by), [1, 4])
     assert "m, direct: over 6 items" in said and "n, direct: over 6 items, the critic would keep 100%" in said
+
+
+def test_an_item_with_an_unscored_sample_leaves_only_the_ks_that_it_does_not_reach():
+    table = samples(5, 4, 6, 0.5).assign(answer="x")
+    table.loc[table["sample"].eq(0) & table["persona_id"].eq(table["persona_id"].iloc[0]), "score"] = np.nan
+    found = curves(table, ["condition"], ks=[1, 5, 6]).query("measure == 'pass@k'").set_index("k")
+    assert found["n"].to_dict() == {1: 20, 5: 20, 6: 16} and found["failed"].to_dict() == {1: 0, 5: 0, 6: 4}
+    n, c = table.groupby(["persona_id", "prompt_id"])["score"].agg(["count", "sum"]).to_numpy().T
+    assert found.loc[5, "rate"] == pytest.approx(np.mean([pass_at_k(*item, 5) for item in zip(n, c, strict=True)]))
+
+
+def test_the_estimate_is_unbiased_whichever_samples_are_unscored():
+    table = samples(60, 60, 6, 0.3)
+    some = table.assign(score=table["score"].mask(np.random.default_rng(2).random(len(table)) < 0.2))
+    whole, part = (curves(t, ["condition"], ks=[1, 3]).set_index(["measure", "k"])["rate"] for t in (table, some))
+    assert part.to_dict() == pytest.approx(whole.to_dict(), abs=0.02)
+
+
+def test_the_headline_compares_the_same_items_and_leaves_out_a_k_that_few_reach():
+    table = samples(10, 4, 4, 0.5).assign(answer="x")
+    few = table.assign(score=table["score"].mask(table["sample"].eq(3) & (np.arange(len(table)) // 4 >= 2)))
+    said = headline(few, distinct(few, ["condition"]), [1, 3, 4])
+    assert said.startswith("direct: over 40 items, ") and "at least one of 3" in said and said.count("n = 40)") == 4
+    assert "(fewer than half of the items have more verdicts: 2 at k = 4)" in said
+    lost = table.assign(score=table["score"].mask(np.arange(len(table)) < 40))
+    lost.loc[lost["sample"].eq(0), "score"] = table["score"]  # 10 of 40 items have a single verdict
+    said = headline(lost, distinct(lost, ["condition"]), [1, 4])
+    assert "over 30 items of 40, those with 4 verdicts or more, " in said and said.count("n = 30)") == 3
 
 
 def test_samples_that_are_all_one_of_three_leave_an_interval_of_some_width():
