@@ -40,7 +40,7 @@ def run(tmp_path_factory) -> Path:
         command = [sys.executable, "-m", "persona_lib.cli", "run", "--only", ",".join(s[:2] for s in STEMS)]
         command += ["--model", "m", "--base-url", endpoint.url, "--out", str(folder / "run")]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 1 and done.stdout.count("most items failed") == len(STEMS), done.stdout + done.stderr
     return folder / "run"
 
 
@@ -52,14 +52,14 @@ def test_every_notebook_ends_with_a_headline_that_says_what_is_missing(run):
     records = {stem: json.loads((run / stem / "record.json").read_text()) for stem in STEMS}
     said = {stem[:2]: record["headline"] for stem, record in records.items()}
     assert said["04"].startswith("No choice could be compared; 6 of 6 kappas are undefined")
-    assert said["04"].endswith("clearly changed the score for 0 of 0.")
+    assert said["04"].endswith("No change of the score by hiding an attribute could be measured.")
     assert said["07"].startswith("No summary could be judged: ") and said["07"].endswith("are without a verdict.")
-    assert said["08"].startswith("pass@3 is not estimable")
+    assert said["08"].startswith("m, chain of thought: pass@1 is not estimable")
     assert said["05"].endswith("Of 5 claims for it, 0 are supported and 0 refuted.")
-    assert "an unknown share" in said["05"]
+    assert "it is right in an unknown share (n = 0) of its answers" in said["05"]
     assert said["09"].startswith("m, chain of thought: none of 8 answers has a verdict of m. 54 of 96 groups have no")
     assert said["10"].startswith("m gave no verdicts by which the control items could place it.")
-    assert "The order of the answers decides an unknown share of 0 choices;" in said["10"]
+    assert "The order of the answers decides an unknown share (n = 0) of its choices;" in said["10"]
     assert "nan" not in " ".join(said.values()).lower()
     drawn = [run / stem / "figures" / f"{name}.png" for stem in STEMS for name in records[stem]["figures"]]
     assert len(drawn) > 20 and all(path.stat().st_size > 10_000 for path in drawn)
