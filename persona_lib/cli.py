@@ -455,7 +455,7 @@ def import_(
 
     The exit code is 1 if no submission counts.
     """
-    from . import annotation
+    from . import annotation, stats
     from .model.usage import counted
 
     submitted = annotation.read(files, study)
@@ -468,12 +468,13 @@ def import_(
     if noted > 20:
         typer.echo(f"... and {noted - 20} more with a reason: see submissions.csv")
     won, overall = tables["majority"], tables["reliability"].loc["all"]
-    kappa = overall.loc["Fleiss' kappa"]
+    shown = ["estimate", "low", "high", "n"]
+    alike = stats.share(*overall.loc["raw agreement", shown])
+    kappa = stats.number(*overall.loc["Fleiss' kappa", shown])
     typer.echo(
         f"{counted(len(tables['votes']), 'vote')}, {won['choice'].notna().sum()} of {counted(len(won), 'question')} "
         "with a majority; "
-        f"raters agree in {overall.loc['raw agreement', 'estimate']:.2f} of pairs, "
-        f"Fleiss' kappa {kappa['estimate']:.2f} [{kappa['low']:.2f}, {kappa['high']:.2f}]"
+        f"raters agree in {alike} of pairs, Fleiss' kappa {kappa}"
     )
     typer.echo(out.absolute())
     if not submitted["counted"].any():
@@ -497,16 +498,21 @@ def compare_runs(
 
 @app.command()
 def doctor(
-    base_url: Annotated[str | None, typer.Option(help="an OpenAI-compatible endpoint to try")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="an OpenAI-compatible endpoint to try with one call of each kind")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="the model to try there; default: the first of a few that it lists")
+    ] = None,
 ) -> None:
     """Show what is installed, reachable or missing.
 
-    The exit code is 1 if something is missing that `make run` needs.
+    The exit code is 1 if something is missing that `make run` needs, or a run at the endpoint.
     """
     from .runs import doctor
 
     fine = True
-    for check in doctor.all_of(base_url):
+    for check in doctor.all_of(base_url, model):
         typer.echo(f"{'ok     ' if check.fine else 'MISSING' if check.needed else 'no     '} {check.what}")
         fine &= check.fine or not check.needed
     if not fine:

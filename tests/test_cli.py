@@ -287,16 +287,6 @@ def test_doctor_without_a_fetched_model_or_a_store_says_what_will_come(project, 
     assert not store.default_path().exists()  # looking makes nothing
 
 
-def test_doctor_tries_an_endpoint_when_asked(project, model_file):
-    from endpoint import Endpoint
-
-    with Endpoint(models=("m1", "m2")) as endpoint:
-        assert f"endpoint {endpoint.url}: m1, m2" in persona("doctor", "--base-url", endpoint.url).stdout
-    result = persona("doctor", "--base-url", "http://127.0.0.1:9/v1")
-    assert "no      endpoint http://127.0.0.1:9/v1: APIConnectionError" in result.stdout
-    assert result.exit_code == 0  # a run on the embedded model works all the same
-
-
 def test_help_needs_none_of_the_heavy_libraries():
     program = "import sys; from persona_lib import cli; print({'pandas', 'papermill', 'openai'} & set(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
