@@ -645,7 +645,7 @@ def test_a_study_goes_out_and_comes_back_by_two_commands(tmp_path):
     lines = back.stdout.splitlines()
     assert lines[0].split() == ["7", "ok"] and lines[1].split() == ["1", "no_consent"]
     assert lines[2] == "7.json: no_consent: the consent was not given"
-    assert lines[3].startswith("70 votes, 20 of 20 questions with a majority; raters agree in 0.75 of pairs")
+    assert lines[3].startswith("70 votes, 20 of 20 questions with a majority; raters agree in 75% (95% interval ")
     votes = pd.read_parquet(tmp_path / "r" / "votes.parquet")
     assert len(votes) == 70 and {p.name for p in (tmp_path / "r").iterdir()} == {
         f"{n}.{kind}" for n in ("submissions", "votes", "majority", "reliability") for kind in ("parquet", "csv")
