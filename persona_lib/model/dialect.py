@@ -5,17 +5,20 @@ otherwise is read from its first refusals (`lesson`): a message that names the f
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ..store import canonical
 from ..templates import load as load_template
 from .choices import LEAD_TOKENS, SAMPLES
+from .reply import read
 
 Format = Literal["strict", "schema", "object", "none"]
 
 MOST_LOGPROBS = 20  # the most that the API gives
+FEW_LOGPROBS = 5  # that many endpoints give at most
+LEAST_CHOICE = 16  # tokens that some endpoints want to write at least
 MAX_TOKENS = 4096  # of a reply, where an endpoint wants a number, or its own is too small for an answer
 SMALL = 1024  # tokens: a reply that ends there without a limit of ours was cut at the endpoint's own default
 LEAST = 256  # tokens: below this we no longer try whether a smaller limit fits
@@ -38,6 +41,11 @@ _REQUIRED_BEFORE = re.compile(rf"(?:required|missing|specify|provide)\b.{{0,60}}
 _LIMIT = rf"{_TOKENS}.{{0,80}}?(?:%s)\D{{0,40}}(\d+)"
 _AT_LEAST = re.compile(_LIMIT % r"at least|>=|greater than or equal to|minimum(?: value)?", re.I)
 _AT_MOST = re.compile(_LIMIT % r"at most|<=|less than or equal to|maximum(?: value)?|up to", re.I)
+_OF_ITEM = re.compile(
+    r"content.{0,20}(?:filter|polic|management)|moderation|safety|flagged|inappropriate|sensitive|risk|"
+    r"(?:context|prompt|input|message).{0,30}(?:length|long|large|tokens)|exceed",
+    re.I,
+)
 _NUMBER = re.compile(r"(?<![\w.-])\d+(?![\w.-]*\w)")
 _RENAMED = re.compile(r"use\W+max_completion_tokens|max_completion_tokens\W+instead", re.I)
 
@@ -100,7 +108,8 @@ class Dialect:
             "object": "it takes no JSON schema: it is asked for a JSON object, and the schema is part of the message",
             "none": "it takes no response_format: the JSON schema is part of the message",
         }
-        told: list[str | bool | None] = [form.get(self.format)]
+        ignored = "its replies do not keep to a JSON schema, which is therefore part of the message"
+        told: list[str | bool | None] = [form.get(self.format) or (self.words and ignored)]
         told.append(not self.system and "it takes no system message: that text stands before the user's")
         told.append(self.max_tokens is not None and f"max_tokens is {self.max_tokens:,} where none is asked for")
         told.append(self.least_tokens > 1 and f"max_tokens is at least {self.least_tokens}")
@@ -145,6 +154,50 @@ def lesson(request: Mapping[str, Any], reply: Mapping[str, Any]) -> dict[str, An
     if first.get("finish_reason") != "length" or most_tokens(request):
         return {}
     return {"max_tokens": MAX_TOKENS} if _tokens(reply, first) <= SMALL else {}
+
+
+def guesses(request: Mapping[str, Any], proven: Sequence[bool]) -> list[dict[str, Any]]:
+    """Return what to try after a refusal that does not say what is refused, one after the other.
+
+    Args:
+        request: as it was written, in whatever dialect.
+        proven: the fields, in the order of `kind`, with which a request was answered.
+    """
+    tries: list[dict[str, Any]] = []
+    schema, logprobs, limit, system = (has and not known for has, known in zip(kind(request), proven, strict=True))
+    how = request.get("format", "strict") if schema else "none"
+    if how in ("strict", "schema"):
+        tries.append({"format": "object", "words": True})
+    if how != "none":
+        tries.append({"format": "none", "words": True})
+    if logprobs and request["top_logprobs"] > FEW_LOGPROBS:
+        tries.append({"top_logprobs": FEW_LOGPROBS})
+    if system:
+        tries.append({"system": False})
+    if not most_tokens(request):
+        tries.append({"max_tokens": MAX_TOKENS})
+    elif limit and request["max_tokens"] < LEAST_CHOICE:
+        tries.append({"least_tokens": LEAST_CHOICE})
+    whole = {name: value for changes in tries for name, value in changes.items()}
+    return [*tries, whole] if len(tries) > 1 else tries
+
+
+def ignores_schema(request: Mapping[str, Any], reply: dict[str, Any]) -> bool:
+    """Return whether a reply names none of the fields asked for, though the messages do not say the schema yet.
+
+    Args:
+        request: as it was written, in whatever dialect.
+        reply: a completion.
+    """
+    if "schema" not in request or request["messages"][-1]["content"].endswith(_words(request["schema"]["schema"])):
+        return False
+    text, _, failure = read(reply)
+    return failure is None and not any(f'"{field}"' in text for field in request["schema"]["schema"]["properties"])
+
+
+def is_about_item(error: str) -> bool:
+    """Return whether an error is about what an item says, so that the next item may fare otherwise."""
+    return bool(_OF_ITEM.search(error))
 
 
 def _tokens(reply: Mapping[str, Any], choice: Mapping[str, Any]) -> float:
@@ -199,9 +252,13 @@ def most_tokens(request: Mapping[str, Any]) -> int | None:
 
 def _in_words(messages: list[dict[str, str]], schema: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return messages of which the last one says the schema."""
-    words = load_template("in_words").messages({"schema": canonical(schema)})[-1]["content"]
     *before, last = messages
-    return [*before, last | {"content": f"{last['content']}\n\n{words}"}]
+    return [*before, last | {"content": f"{last['content']}\n\n{_words(schema)}"}]
+
+
+def _words(schema: Mapping[str, Any]) -> str:
+    """Return a sentence that says a schema."""
+    return load_template("in_words").messages({"schema": canonical(schema)})[-1]["content"]
 
 
 def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -18,7 +18,8 @@ from .dialect import DEFAULT, Dialect, is_choice
 class Found:
     """The dialects in which a model was asked: `states`, the present one last.
 
-    `kinds` of requests are answered in this process, `ever` also in those before it.
+    `kinds` of requests are answered in this process, `ever` also in those before it; for `guessed` ones it was tried in
+    vain what a refusal might mean.
 
     Args:
         store: keeps what is found; `forget_failed` forgets it.
@@ -33,6 +34,7 @@ class Found:
         self.states = [DEFAULT]
         self.kinds: set[tuple[bool, ...]] = set()
         self.ever: set[tuple[bool, ...]] = set()
+        self.guessed: set[tuple[bool, ...]] = set()
 
     @property
     def present(self) -> Dialect:

@@ -3,13 +3,15 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..store import canonical, key_of
 from .asked import Asked
 from .calling import Answer, Caller
 from .choices import chances
-from .dialect import kind, lesson, most_tokens
+from .dialect import guesses, ignores_schema, is_about_item, kind, lesson, most_tokens
+from .endpoint import FINAL
 from .usage import Usage
 
 T = TypeVar("T")
@@ -33,6 +35,11 @@ class Speaker:
         self._found.recall()
         self._alone = asyncio.Lock()
 
+    @property
+    def _known(self) -> set[tuple[bool, ...]]:
+        """The kinds of requests that were answered; as a batch takes a day, in other processes too."""
+        return self._found.ever if self._asked.batch else self._found.kinds
+
     async def first_alone(
         self, asks: tuple[bool, ...], work: Callable[[], Awaitable[tuple[T, bool]]]
     ) -> tuple[T, bool]:
@@ -42,8 +49,7 @@ class Speaker:
             asks: the kind of the request.
             work: returns a result, and whether the endpoint gave an error instead of a reply; both are returned.
         """
-        # A batch takes a day: there it counts what other processes found.
-        known = self._found.ever if self._asked.batch else self._found.kinds
+        known = self._known
         if asks in known or self._store.scratch or self._asked.base_url is None:
             return await work()
         async with self._alone:
@@ -74,11 +80,32 @@ class Speaker:
             written = spoken.written(request)
             reply, cached, key = await self._caller.reply(written, words, asks not in self._found.ever)
             self._used.cached += cached
+            new = asks not in self._known
             # An error of a request as they were answered before is the item's own.
-            own = "error" in reply and asks in self._found.kinds and spoken == self._found.present
-            changes = {} if own else self._lesson(written, reply, options)
+            own = "error" in reply and not new and spoken == self._found.present
+            # A reply that was there before stays, unless the request with the schema in words was made as well.
+            may_ignore = new and (not cached or self._is_kept(replace(spoken, words=True).written(request)))
+            changes = {} if own else self._lesson(written, reply, options, may_ignore)
+            if not changes and new and asks not in self._found.guessed and _is_opaque(reply):
+                self._found.guessed.add(asks)
+                return await self._guess(request, words, options) or (reply, cached, key)
             if not changes or not self._found.learn(spoken, changes) or self._found.silent(request):
                 return reply, cached, key
+
+    async def _guess(self, request: dict[str, Any], words: Mapping[str, int], options: Sequence[str]) -> Answer | None:
+        """Write a refused request in other ways until one is answered, and return that reply, or None."""
+        spoken = self._found.present
+        proven = tuple(any(has) for has in zip(*self._known, strict=True)) or (False,) * 4
+        for changes in guesses(spoken.written(request), proven):
+            written = replace(spoken, **changes).written(request)
+            reply, cached, key = await self._caller.reply(written, words, now=True)
+            if "error" not in reply and not self._lesson(written, reply, options, True):
+                self._found.learn(spoken, changes)
+                return reply, cached, key
+        return None
+
+    def _is_kept(self, written: Mapping[str, Any]) -> bool:
+        return self._store.get(key_of(canonical(written))) is not None
 
     def answered(self, request: dict[str, Any], options: Sequence[str] = ()) -> Answer | None:
         """Return the reply that a request got in an earlier dialect than the present one, or None."""
@@ -87,14 +114,31 @@ class Speaker:
             key = key_of(canonical(written))
             if stored := self._store.get(key):
                 reply = json.loads(stored.reply)
-                if not self._lesson(written, reply, options):
+                if not _is_opaque(reply) and not self._lesson(written, reply, options, True):
                     return reply, True, key
         return None
 
-    def _lesson(self, written: Mapping[str, Any], reply: dict[str, Any], options: Sequence[str]) -> dict[str, Any]:
-        """Return what a reply teaches about the dialect: for a choice, also how many tokens may show it."""
+    def _lesson(
+        self, written: Mapping[str, Any], reply: dict[str, Any], options: Sequence[str], may_ignore: bool
+    ) -> dict[str, Any]:
+        """Return what a reply teaches about the dialect: for a choice, also how many tokens may show it.
+
+        Args:
+            written: the request, in some dialect.
+            reply: to it.
+            options: of a choice.
+            may_ignore: a structured reply may show that the endpoint ignores the schema.
+        """
         if options and "error" not in reply:
             needs = chances(reply, options, self._asked.min_mass).needs or 0
             if needs > (most_tokens(written) or needs):
                 return {"choice_tokens": max(needs, self._found.present.choice_tokens)}
-        return lesson(written, reply) if self._asked.base_url else {}
+        if self._asked.base_url is None:
+            return {}
+        return lesson(written, reply) or ({"words": True} if may_ignore and ignores_schema(written, reply) else {})
+
+
+def _is_opaque(reply: Mapping[str, Any]) -> bool:
+    """Return whether a reply is a refusal of a request that says nothing about the item."""
+    error = str(reply.get("error", ""))
+    return error.startswith(tuple(kind.__name__ for kind in FINAL)) and not is_about_item(error)

@@ -131,6 +131,11 @@ def all_at_once(body: dict):
     return completion("```json\n" + answer(body) + "\n```")
 
 
+def only_in_words(body: dict):
+    """An endpoint that ignores response_format, with a model that writes JSON only where it reads a schema."""
+    return plain(body) if "JSON schema: {" in body["messages"][-1]["content"] else completion("Here is my answer.")
+
+
 DIALECTS = {
     "OpenAI": (plain, {}),
     "no strict": (no_strict("Unknown parameter: 'response_format.json_schema.strict'."), {"format": "schema"}),
@@ -170,6 +175,12 @@ DIALECTS = {
         formats("json_object", said='Invalid JSON payload: Unknown name "additionalProperties" at the schema'),
         {"format": "object", "words": True},
     ),
+    "refused without a reason": (formats("json_object", said="Bad Request"), {"format": "object", "words": True}),
+    "refused in another language": (
+        formats("text", said="API 调用参数有误,请检查文档。", status=422),
+        {"format": "none", "words": True},
+    ),
+    "prose unless the message has the schema": (only_in_words, {"words": True}),
     "Claude, a code fence": (ignoring(lambda text: completion(f"```json\n{text}\n```")), {}),
     "words around it": (ignoring(lambda text: completion(f"Sure! Here it is:\n{text}\nAnything else, {{name}}?")), {}),
     "the same object twice": (ignoring(lambda text: completion(f"{text}\n\nSo: {text}")), {}),
@@ -233,6 +244,37 @@ def test_a_request_in_the_default_dialect_is_as_it_was():
         form = endpoint.requests[0]["response_format"]
     assert form["type"] == "json_schema" and form["json_schema"]["strict"] is True
     assert endpoint.requests[0].keys() == {"model", "messages", "temperature", "response_format"}
+
+
+def test_a_refusal_of_everything_without_a_reason_is_found_out_too():
+    """No system message, no response_format, and a limit of tokens: the message says nothing of it."""
+
+    def opaque(body: dict):
+        return refuse("Bad Request") if has_system(body) or kind_of(body) or "max_tokens" not in body else plain(body)
+
+    items = [[{"role": "system", "content": "you"}, *one] for one in say(*map(str, range(50)))]
+    with Endpoint(opaque) as endpoint:
+        model = Model("m", endpoint.url)
+        assert not any(reply.failure for reply in model.ask(items, Note))
+        assert len(endpoint.requests) == 50 + 5
+        dialect = {"format": "none", "words": True, "system": False, "max_tokens": 4096}
+        assert model.identity["dialect"] == dialect
+
+
+def test_an_item_that_is_refused_for_what_it_says_changes_no_dialect():
+    said = "The response was filtered due to the prompt triggering our content management policy"
+    with Endpoint(lambda body: refuse(said) if body["messages"][0]["content"] == "0" else plain(body)) as endpoint:
+        model = Model("m", endpoint.url)
+        assert [bool(reply.failure) for reply in model.ask(say(*"0123"), Note)] == [True, False, False, False]
+        assert len(endpoint.requests) == 4 and "dialect" not in model.identity
+
+
+def test_a_recording_of_an_endpoint_that_ignores_schemas_is_replayed(tmp_path):
+    with Endpoint(only_in_words) as endpoint:
+        Model("m", endpoint.url).ask(say(*"abc"), Note)
+        Store().write_recording(tmp_path / "r.jsonl")
+    recorded = Store(tmp_path / "other.sqlite", recording=tmp_path / "r.jsonl", offline=True)
+    assert all(reply.value and reply.cached for reply in Model("m", endpoint.url, recorded).ask(say(*"abc"), Note))
 
 
 def test_what_was_answered_before_the_dialect_was_found_is_not_asked_again():

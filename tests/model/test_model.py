@@ -91,7 +91,7 @@ def test_what_can_change_the_text_makes_another_request():
             {"schema": Verdict},
         ):
             model.ask(say("x"), **settings)
-        assert len(endpoint.requests) == 5 + 2  # an echo is no verdict: asked again, twice
+        assert len(endpoint.requests) == 5 + 3  # an echo is no verdict: asked in words, and again, twice
         assert endpoint.requests[3]["max_tokens"] == 5
 
 
