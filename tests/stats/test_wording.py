@@ -1,8 +1,11 @@
 """An estimate, its interval and its n have one form in text."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from places import ROOT
 
 from persona_lib import stats
 
@@ -57,3 +60,11 @@ def test_several_values_are_summed_up():
     assert stats.span(pd.Series([np.nan])) == "not estimable"
     assert stats.percent(0.584) == "58%" and stats.percent(np.nan) == "an unknown share"
     assert stats.extremes(pd.Series({"a_b": 0.1, "c": 0.36}), ".2f") == "0.10 (a b) to 0.36 (c)"
+
+
+def test_nobody_else_writes_an_interval_or_patches_a_missing_one():
+    other = re.compile(r"interval \{|\[\{[^}]*low['\"]?\]?:|replace\(.?.nan")
+    files = [path for path in (ROOT / "persona_lib").rglob("*.py") if path.name != "wording.py"]
+    files += (ROOT / "notebooks").glob("*.ipynb")
+    lines = [f"{path.name}: {line.strip()}" for path in files for line in path.read_text("utf-8").splitlines()]
+    assert not [line for line in lines if len(line) < 300 and other.search(line)]
