@@ -6,7 +6,7 @@ A run tries its endpoints with it before the first notebook starts.
 import asyncio
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import openai
 
@@ -18,8 +18,20 @@ from .endpoint import OPENAI_URL, Endpoint, address_of, azure, message
 PATIENCE_S = 15.0  # with all endpoints together; they are tried at once
 
 
+class Place(NamedTuple):
+    """A model by its name and address; `chats`: it is asked for chats, not for embeddings alone."""
+
+    name: str
+    base_url: str
+    chats: bool = True
+
+
 class _Tried(Endpoint):
     """An endpoint that is opened and checked, and then asked nothing."""
+
+    def __init__(self, place: Place):
+        super().__init__(place.name, place.base_url)
+        self._chats = place.chats
 
     async def problem(self) -> str | None:
         """Return why no call can succeed here, or None."""
@@ -36,7 +48,7 @@ class _Tried(Endpoint):
 
     async def _look(self, client: openai.AsyncOpenAI) -> None:
         """Raise UserError if nothing here answers chats, as far as that can be told without one."""
-        if azure(self.base_url, self.name):
+        if azure(self.base_url, self.name) or not self._chats:
             return
         try:
             await client.models.list()
@@ -59,11 +71,8 @@ def address(base_url: str | None) -> str:
     return address_of(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
 
 
-def problems(asked: Iterable[tuple[str, str]]) -> list[str | None]:
+def problems(asked: Iterable[Place]) -> list[str | None]:
     """Try models at their endpoints, all at once.
-
-    Args:
-        asked: name and address of each model.
 
     Returns:
         For each model one line that says why no call can succeed (no key, no answer, the key refused, the model
@@ -71,13 +80,13 @@ def problems(asked: Iterable[tuple[str, str]]) -> list[str | None]:
     """
 
     async def all_of() -> list[str | None]:
-        return list(await asyncio.gather(*(_Tried(name, where).problem() for name, where in asked)))
+        return list(await asyncio.gather(*(_Tried(place).problem() for place in asked)))
 
     return asyncio.run(all_of())
 
 
-def has_replies(name: str, where: str) -> bool:
-    """Return whether the response store has a reply of a model at an address: a run may then find all it needs."""
-    own = catalogue.settings(name).settings
-    who: dict[str, Any] = {"name": name, "base_url": where} | ({"settings": own} if own else {})
+def has_replies(place: Place) -> bool:
+    """Return whether the response store has a reply of a model at its address: a run may then find all it needs."""
+    own = catalogue.settings(place.name).settings
+    who: dict[str, Any] = {"name": place.name, "base_url": place.base_url} | ({"settings": own} if own else {})
     return default_path().is_file() and bool(Store().latest(who, 1))

@@ -106,14 +106,17 @@ def _unreachable(models: list[Asked]) -> tuple[list[str], list[str]]:
     """Return a line for each endpoint or model that takes no call: those that end the run, and those that may not."""
     from ..model import reach  # openai takes a second, and a run with the embedded model needs none
 
-    places = list(dict.fromkeys((one.name, reach.address(one.base_url)) for one in models))
-    no_key = [place for place in places if place[1] == reach.OPENAI_URL and not keys.api_key()]
+    at = {one: (one.name, reach.address(one.base_url)) for one in models}
+    chat = {at[one] for one in models if one.role != "embedder"}
+    places = [reach.Place(*where, where in chat) for where in dict.fromkeys(at.values())]
+    no_key = [place for place in places if place.base_url == reach.OPENAI_URL and not keys.api_key()]
     tried = [place for place in places if place not in no_key]
     found = {place: line for place, line in zip(tried, reach.problems(tried), strict=True) if line}
-    kept = {place for place in [*no_key, *found] if reach.has_replies(*place)}
-    fatal = _without_key([one for one in models if (one.name, reach.address(one.base_url)) in {*no_key} - kept])
+    kept = [place for place in [*no_key, *found] if reach.has_replies(place)]
+    missing = {place[:2] for place in no_key if place not in kept}
+    fatal = _without_key([one for one in models if at[one] in missing])
     fatal += [line for place, line in found.items() if place not in kept]
-    notes = [f"{name} at {where} can't be asked; the store has replies of it" for name, where in kept]
+    notes = [f"{place.name} at {place.base_url} can't be asked; the store has replies of it" for place in kept]
     return fatal, notes
 
 

@@ -136,7 +136,8 @@ def check(stem: str, name: str, value: Any, default: Any) -> None:
     wrong = _misfit(kind, value) if kind else not (_fits(value, default) and _finite(value))
     if wrong:
         takes = kind.said if kind else _TYPES.get(type(default), "a value without infinite numbers")
-        raise UserError(f"parameter '{name}' of {stem} takes {takes}, not {_shown(value)}")
+        quotes = ": write it in quotes" if kind in _TEXTS and isinstance(value, int | float) else ""
+        raise UserError(f"parameter '{name}' of {stem} takes {takes}, not {_shown(value)}{quotes}")
     texts = [item for item in value if isinstance(item, str)] if isinstance(value, list | tuple) else []
     if again := [text for text in texts if texts.count(text) > 1]:
         raise UserError(f"parameter '{name}' of {stem} names {again[0]} twice: name it once")

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -234,16 +235,28 @@ def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]])
 
 
 def _check_addresses(values: Mapping[str, Any]) -> None:
-    """Raise UserError if an address, also one of NAME@ADDRESS, contains a password. The message does not show it."""
+    """Raise UserError if an address, also one of NAME@ADDRESS, is none or contains a password, which is not shown."""
     for name, value in values.items():
         if name.endswith("base_url"):
-            addresses = [str(value)]
-        elif name == "more_models" and isinstance(value, list | tuple):
-            addresses = [str(model).partition("@")[2] for model in value]
+            addresses = [value]
+        elif name in ("more_models", "embedder"):
+            several = value if isinstance(value, list | tuple) else [value]
+            addresses = [str(model).partition("@")[2] for model in several]
         else:
             continue
-        if any("@" in address.split("?")[0] for address in addresses):
-            raise UserError(f"{name} contains a password, which the results would keep: set OPENAI_API_KEY instead")
+        for address in filter(None, addresses):
+            if "@" in str(address).split("?")[0]:
+                raise UserError(f"{name} contains a password, which the results would keep: set OPENAI_API_KEY instead")
+            if not _is_address(str(address)):
+                raise UserError(f"{name} takes an address such as http://localhost:8000/v1, not {str(address)!r}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in text
+    except ValueError:
+        return False
 
 
 def _unknown(kind: str, name: str, names: Iterable[str], where: str = "") -> UserError:

@@ -50,7 +50,7 @@ def test_a_parameter_that_takes_a_text_is_taken_as_it_is_written_and_others_by_y
 @pytest.mark.parametrize(
     ("stem", "name", "value", "takes"),
     [
-        ("06_conditioning", "judge", 4.1, "a text, or null, not 4.1"),
+        ("06_conditioning", "judge", 4.1, "a text, or null, not 4.1: write it in quotes"),
         ("03_preferences", "data", ["a"], "a text, or null, not .'a'."),
         ("06_conditioning", "model", "", "a text, not ''"),
         ("06_conditioning", "n_items", 0, "a whole number from 1, not 0"),

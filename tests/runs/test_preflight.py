@@ -160,6 +160,8 @@ def test_an_address_without_its_last_part_answers_no_chats():
         (said,) = lines(planned(model="m", base_url=endpoint.url.removesuffix("/v1")))
         assert said.startswith(f"{endpoint.url.removesuffix('/v1')} answers no chats (NotFoundError: ")
         assert said.endswith("many addresses end in /v1")
+        embedder = {"embedder": f"e@{endpoint.url.removesuffix('/v1')}"}
+        assert preflight.check(planned("02", **embedder)) == [], "it may offer embeddings alone"
 
 
 def test_a_finished_run_finds_its_replies_though_the_endpoint_is_gone():
@@ -328,4 +330,4 @@ def test_a_data_set_that_its_prompts_or_people_do_not_suffice_for_is_refused(giv
 
 
 def test_the_store_is_where_replies_are_looked_for():
-    assert not reach.has_replies("m", "http://x/v1") and not store.default_path().exists()
+    assert not reach.has_replies(reach.Place("m", "http://x/v1")) and not store.default_path().exists()

@@ -89,6 +89,28 @@ def test_an_installation_without_the_checkout_says_where_the_presets_are(tmp_pat
             presets.load(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("base_url", "localhost:8000/v1"),
+        ("base_url", "http://"),
+        ("judge_base_url", "ftp://x/v1"),
+        ("base_url", "http://[::1"),
+        ("base_url", "http://a b/v1"),
+        ("base_url", "http://127.0.0.1:99999/v1"),
+        ("more_models", ["m@x"]),
+        ("embedder", "m@x"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(name, address):
+    stem = "02" if name == "embedder" else "06"
+    with pytest.raises(UserError, match=f"{name} takes an address such as http://localhost:8000/v1, not "):
+        presets.plan(presets.load("smoke"), [stem], {name: address})
+    if "base_url" in name:
+        with pytest.raises(UserError, match=f"{name} takes an address such as"):
+            presets.pairs(presets.load("smoke"), {name: address})
+
+
 def test_a_gguf_file_is_named_from_the_callers_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
