@@ -210,7 +210,7 @@ def per_summary(table: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     return found.merge(results[[*key, "verdict"]], how="left", on=key)
 
 
-def lengths(results: pd.DataFrame) -> pd.DataFrame:
+def copies(results: pd.DataFrame) -> pd.DataFrame:
     """Compare summaries with the profiles they were made from: does any repeat its profile, and how long are they?
 
     A summary repeats its profile if it has all of the profile's words in their order, whatever the case, the
@@ -240,10 +240,10 @@ def lengths(results: pd.DataFrame) -> pd.DataFrame:
     return found.join(by_model[["summary_words", "profile_words", "ratio"]].median())
 
 
-def copying(lengths: pd.DataFrame) -> str:
-    """Return what `lengths` found, a line per model."""
+def copying(copies: pd.DataFrame) -> str:
+    """Return what `copies` found, a line per model."""
     lines = []
-    for model, row in lengths.iterrows():
+    for model, row in copies.iterrows():
         line = f"{model}: {row['repeats']} of {row['n']} summaries repeat their profile"
         if row["n"]:
             line += f", {_share(row)}. The median summary has {row['summary_words']:.0f} words, the median profile "
@@ -258,20 +258,20 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-def headline(table: pd.DataFrame, agreed: pd.DataFrame, lengths: pd.DataFrame) -> str:
+def headline(table: pd.DataFrame, agreed: pd.DataFrame, copies: pd.DataFrame) -> str:
     """Return the finding in a few sentences, also if parts of it are missing.
 
     Args:
         table: as returned by `attributes`.
         agreed: as returned by `with_lexical`.
-        lengths: as returned by `lengths`.
+        copies: as returned by `copies`.
     """
     rates = intervals.rates(table, "model")
     known = rates.dropna(subset="rate")
     if known.empty:
         return f"No summary could be judged: {rates['failed'].sum()} attributes of summaries are without a verdict."
     shares = [f"{model} drop {_share(row)}" for model, row in known.iterrows()]
-    repeats = [f"{_share(row)} by {model}" for model, row in lengths.iterrows()]
+    repeats = [f"{_share(row)} by {model}" for model, row in copies.iterrows()]
     raw, kappa = (agreed.loc[name] for name in ("raw agreement", "Cohen's kappa"))
     return (
         f"According to {table['judge'].iloc[0]}, summaries by {', by '.join(shares)} of a persona's attributes, "

@@ -134,8 +134,9 @@ def pass_curves(table: pd.DataFrame, by: Sequence[str], title: str) -> Axes:
     style.legend(ax, title, columns=2)
     n = table.groupby("k")["n"].min()
     items = f"{n.max()}" if n.nunique() == 1 else ", ".join(f"{count} at k = {k}" for k, count in n.items())
+    items += " item" if items == "1" else " items"
     style.blank(ax, table["rate"])
-    text = f"pass@k: at least one of k answers would be kept; pass^k: all of them. n = {items} items. "
+    text = f"pass@k: at least one of k answers would be kept; pass^k: all of them. n = {items}. "
     return style.caption(ax, text + "Line through a point: 95% interval, clustered by persona and prompt.")
 
 

@@ -47,7 +47,7 @@ def judged(table: pd.DataFrame, answer=says, people: pd.DataFrame = PEOPLE) -> t
 
 
 def finding(table: pd.DataFrame, written: pd.DataFrame) -> str:
-    return summaries.headline(table, summaries.with_lexical(table), summaries.lengths(written))
+    return summaries.headline(table, summaries.with_lexical(table), summaries.copies(written))
 
 
 def test_everybody_is_asked_for_the_attributes_they_have_in_one_call_a_summary():
@@ -134,20 +134,20 @@ def test_the_judge_is_told_what_kept_means():
 def test_a_summary_that_repeats_its_profile_is_counted_and_short_ones_are_measured():
     whole = personas.describe(PEOPLE.loc["p"])
     texts = results(f"In short: {whole.upper().replace(': ', ' - ')}!", "A man.", "An old widow", None)
-    found = summaries.lengths(texts)
+    found = summaries.copies(texts)
     row = found.loc["m"]
     assert row["repeats"] == 1 and row["n"] == 3 and row["failed"] == 1 and row["rate"] == pytest.approx(1 / 3)
     assert row["summary_words"] == 3 and row["profile_words"] == len(whole.replace(":", "").split())
-    none = summaries.lengths(results(*["An old widow.", "A man."] * 3)).loc["m"]
+    none = summaries.copies(results(*["An old widow.", "A man."] * 3)).loc["m"]
     assert none["repeats"] == 0 and none["low"] == 0 and none["high"] > 0, "none of six does not prove that none does"
     assert summaries.copying(found) == (
         "m: 1 of 3 summaries repeat their profile, 33% (no interval, n = 3). "
         "The median summary has 3 words, the median profile 9."
     )
     assert "m: 0 of 6 summaries repeat their profile, 0% (95% interval 0% to" in summaries.copying(none.to_frame().T)
-    assert summaries.copying(summaries.lengths(results(None, None))) == "m: 0 of 0 summaries repeat their profile."
-    assert summaries.lengths(results(None, None)).loc["m", ["repeats", "n", "failed"]].tolist() == [0, 0, 2]
-    assert summaries.lengths(results("71 Female", "30")).loc["m", "repeats"] == 0
+    assert summaries.copying(summaries.copies(results(None, None))) == "m: 0 of 0 summaries repeat their profile."
+    assert summaries.copies(results(None, None)).loc["m", ["repeats", "n", "failed"]].tolist() == [0, 0, 2]
+    assert summaries.copies(results("71 Female", "30")).loc["m", "repeats"] == 0
 
 
 def test_attributes_are_ranked_by_how_often_they_are_dropped_and_those_nobody_has_are_rows():
