@@ -404,11 +404,20 @@ def export_study(
     from .model.usage import counted
 
     named = {"personas": personas, "prompts": prompts, "use": use, "model": model, "base_url": base_url}
+    options: dict[str, Any] = {
+        "checks": checks,
+        "post_to": post_to,
+        "participant": participant,
+        "contact": contact,
+        "title": title,
+        "templates": templates,
+    }
     if pairs:
         if other := [f"--{name.replace('_', '-')}" for name in named if name != "personas" and named[name]]:
             raise UserError(f"{' and '.join(other)} say what a model writes: leave them out with --pairs")
         table = items.read(pairs, personas)
     else:
+        _try_export(out, questions, raters, seed, options)
         table = _made(preset, n_personas, items.SPARE * questions, seed, named, templates)
     whole = items.rateable(table)
     if len(whole) < len(table):
@@ -416,20 +425,29 @@ def export_study(
             f"{len(table) - len(whole)} of {len(table)} pairs give no choice: an answer is missing, or both are alike"
         )
     drawn = items.draw(whole, n_personas, questions, seed)
-    options: dict[str, Any] = {
-        "checks": checks,
-        "post_to": post_to,
-        "participant": participant,
-        "contact": contact,
-        "title": title,
-    }
-    written = annotation.export(drawn, out, raters, seed, **options, templates=templates)
+    written = annotation.export(drawn, out, raters, seed, **options)
     typer.echo(
         f"{counted(len(written), 'page')} of {counted(questions, 'question')} and {counted(checks, 'check')}, "
         f"{raters} for each persona, seed {seed}"
     )
     typer.echo(f"publish: {(out / 'pages').absolute()}")
     typer.echo(f"keep for yourself: {(out / assignments.MANIFEST).absolute()}")
+
+
+def _try_export(out: Path, questions: int, raters: int, seed: int, options: dict[str, Any]) -> None:
+    """Find out what is wrong with a study's options and wording by an export elsewhere, before a model is asked."""
+    import tempfile  # the rest, as for any command, when it is needed
+
+    import pandas as pd
+
+    from . import annotation
+    from .annotation import study
+
+    study.check_new(out)
+    shown = {"persona_id": "x", "profile": "age: 40", "prompt": "?", "first": "yes", "second": "no"}
+    table = pd.DataFrame([shown | {"prompt_id": str(i)} for i in range(questions)])
+    with tempfile.TemporaryDirectory() as folder:
+        annotation.export(table, Path(folder) / "study", raters, seed, **options)
 
 
 def _made(preset: str, n: int, questions: int, seed: int, named: dict[str, str | None], templates: Path | None) -> Any:

@@ -362,3 +362,20 @@ def test_a_study_may_name_the_model_that_writes_its_pairs(monkeypatch, tmp_path)
     assert asked == {"name": "m", "address": "http://127.0.0.1:9/v1"}
     given = one_line(persona(*options, "--pairs", tmp_path / "x.csv"))
     assert "--model and --base-url say what a model writes: leave them out with --pairs" in given
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--raters", "0"], "take at least 1 rater"),
+        (["--seed", "-1"], "seed must be"),
+        (["--post-to", "nowhere"], "nowhere"),
+        (["--questions", "0"], ""),
+    ],
+)
+def test_what_is_wrong_with_a_study_is_said_before_a_model_writes_for_it(monkeypatch, tmp_path, options, said):
+    monkeypatch.setattr("persona_lib.runs.pairs.items_to_rate", lambda *_, **__: pytest.fail("a model was asked"))
+    assert said in one_line(persona("annotate", "export", "--out", tmp_path / "study", *options))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    assert "full is not empty" in one_line(persona("annotate", "export", "--out", tmp_path / "full"))

@@ -24,6 +24,12 @@ _SUBMISSION = (
 )
 
 
+def check_new(folder: Path) -> None:
+    """Raise UserError if a study's folder has something in it, or is no folder."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not empty: give a new folder, or the pages of two studies would be mixed")
+
+
 def export(
     items: pd.DataFrame,
     folder: str | Path,
@@ -65,8 +71,7 @@ def export(
     folder = Path(folder)
     if raters < 1 or checks < 0:
         raise UserError(f"take at least 1 rater and 0 checks, not {raters} and {checks}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} is not empty: give a new folder, or the pages of two studies would be mixed")
+    check_new(folder)
     study = assignments.Study(
         format=assignments.FORMAT,
         seed=seed,
