@@ -145,7 +145,8 @@ def _distributions(rows: pd.DataFrame, title: str, people: int, baseline: pd.Ser
     ax.set_ylim(len(parts) - 0.5, -0.5)
     _kappa_scale(ax, "agreement")
     style.legend(ax, title)
-    return style.caption(ax, f"n = {people} people; a kappa is of a person's questions. Box: quartiles and median.")
+    n = style.counted(people, "person", "people")
+    return style.caption(ax, f"n = {n}; a kappa is of a person's questions. Box: quartiles and median.")
 
 
 def _kappa_scale(ax: Axes, label: str) -> None:
@@ -164,7 +165,7 @@ def _largest(kappas: Mapping[str, pd.DataFrame]) -> int:
 def _people(kappas: Mapping[str, pd.DataFrame]) -> str:
     """Return how many people and pairs the matrices have, as text."""
     n = _largest(kappas)
-    return f"{n} people, {n * (n - 1) // 2} pairs"
+    return f"{style.counted(n, 'person', 'people')}, {style.counted(n * (n - 1) // 2, 'pair')}"
 
 
 def _undefined(kappas: Mapping[str, pd.DataFrame]) -> str:

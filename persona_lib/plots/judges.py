@@ -51,7 +51,8 @@ def orders(judged: pd.DataFrame, title: str) -> Axes:
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     style.title(ax, title)
     style.blank(ax, known["p_first"])
-    n = f"n = {len(known)} pairs of answers, {len(judged) - len(known)} without a choice"
+    pairs = style.counted(len(known), "pair of answers", "pairs of answers")
+    n = f"n = {pairs}, {len(judged) - len(known)} without a choice"
     return style.caption(ax, f"{n}. Shaded: the order decides. Above the diagonal: bias towards the first position.")
 
 

@@ -35,7 +35,9 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
     height = 1.1 + max(sum(heights[name] for name in column) for column in columns)
     figure = style.page(8, height, dpi=DPI)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
-    caption = f"Bar: {reference}. Point: {n:,} personas; line: 95% interval of a random sample of this size."
+    caption = (
+        f"Bar: {reference}. Point: {style.counted(n, 'persona')}; line: 95% interval of a random sample of this size."
+    )
     note = figure.text(0.02, 1 - 0.55 / height, caption, color="0.35")
     for left, column in zip((0.285, 0.785), columns, strict=True):
         top = height - 1.1
@@ -109,7 +111,7 @@ def distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     style.title(ax, title)
     ax.set_xlabel("total variation distance to the census")
     ax.grid(axis="y", visible=False)
-    caption = f"Point: {n:,} personas. Bar: {n:,} real people drawn at random; dark: mean, light: 95th percentile. "
+    caption = f"Point: {style.counted(n, 'persona')}. Bar: {style.counted(n, 'real person', 'real people')} drawn at random; dark: mean, light: 95th percentile. "
     return style.caption(ax, caption + "In brackets: number of categories.")
 
 
@@ -135,7 +137,7 @@ def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     sns.heatmap(square, cmap="rocket_r", vmin=0, square=True, linewidths=0.5, cbar_kws=bar, ax=ax)
     style.title(ax, title)
     ax.set(xlabel="", ylabel="")
-    below = f"Below the diagonal: {n:,} personas, mean {table['personas'].mean():.3f}."
+    below = f"Below the diagonal: {style.counted(n, 'persona')}, mean {table['personas'].mean():.3f}."
     above = f"Above: as many real people drawn at random, mean {table['real people'].mean():.3f}."
     return style.caption(ax, f"{below} {above}")
 
@@ -166,9 +168,9 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
             side.set(xticks=[], yticks=[])
             style.blank(side)
         style.title(axes[0], title)
-        return style.caption(axes[0], f"{_few(kept)} n = {n:,} personas: take more.")
+        return style.caption(axes[0], f"{_few(kept)} n = {style.counted(n, 'persona')}: take more.")
     norm = PowerNorm(0.5, 0, max(panel.max().max() for panel in panels))
-    for side, panel, name in zip(axes, panels, (source, f"{n:,} personas"), strict=True):
+    for side, panel, name in zip(axes, panels, (source, style.counted(n, "persona")), strict=True):
         names = [[shorten(label, 34, placeholder=" …") for label in labels] for labels in (panel.columns, panel.index)]
         looks = {"xticklabels": names[0], "yticklabels": names[1], "cbar": False}
         sns.heatmap(panel, cmap="rocket_r", norm=norm, linewidths=0.3, ax=side, **looks)
@@ -210,7 +212,9 @@ def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax.set_xlabel("probability that two people differ in another attribute")
     ax.grid(axis="y", visible=False)
     ax.legend(title="two people from", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-    return style.caption(ax, f"Bar: census. Point: {n:,} personas. Mean over the other census attributes.")
+    return style.caption(
+        ax, f"Bar: census. Point: {style.counted(n, 'persona')}. Mean over the other census attributes."
+    )
 
 
 def drift(table: pd.DataFrame, title: str) -> Axes:

@@ -125,6 +125,11 @@ def plain(text: object) -> str:
     return str(text).replace("$", r"\$")
 
 
+def counted(n: float, one: str, several: str | None = None) -> str:
+    """Return a number with its noun: '1 person', '1,586 people'; without `several` the noun takes an s."""
+    return f"{n:,.0f} {one if n == 1 else several or f'{one}s'}"
+
+
 def span(low: float, high: float) -> str:
     """Return a range of numbers as text: '8', or '8 to 10'."""
     return f"{low}" if low == high else f"{low} to {high}"

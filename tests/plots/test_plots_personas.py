@@ -77,4 +77,4 @@ def test_a_step_is_as_far_from_the_census_core_as_the_table_says():
 
 def test_too_few_personas_for_any_row_of_a_joint_figure_leave_a_figure_that_says_so():
     shown = " ".join(figures.said(plots.personas.joint(JOINT, 1, "census", "A title")).split())
-    assert "nothing to show" in shown and "n = 1 personas: take more" in shown
+    assert "nothing to show" in shown and "n = 1 persona: take more" in shown
