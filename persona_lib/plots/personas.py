@@ -111,7 +111,8 @@ def distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     style.title(ax, title)
     ax.set_xlabel("total variation distance to the census")
     ax.grid(axis="y", visible=False)
-    caption = f"Point: {style.counted(n, 'persona')}. Bar: {style.counted(n, 'real person', 'real people')} drawn at random; dark: mean, light: 95th percentile. "
+    real = style.counted(n, "real person", "real people")
+    caption = f"Point: {style.counted(n, 'persona')}. Bar: {real} drawn at random; dark: mean, light: 95th percentile. "
     return style.caption(ax, caption + "In brackets: number of categories.")
 
 
