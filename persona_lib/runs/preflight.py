@@ -33,7 +33,8 @@ def check(
 
     Returns:
         What the user should know, one line each: columns of people that no model is told, a data set made otherwise
-        than the run would, endpoints that can't be asked although the store has replies of theirs.
+        than the run would, templates that nothing asks with, endpoints that can't be asked although the store has
+        replies of theirs.
 
     Raises:
         UserError: something is missing or does not fit: one line, or one that says how many things, and one for each.
@@ -50,7 +51,8 @@ def check(
         lines = of_models + lines
     if lines:
         raise UserError(_said(lines))
-    return notes + list(dict.fromkeys(note for stem, values in planned.items() for note in _notes(stem, values)))
+    notes += dict.fromkeys(note for stem, values in planned.items() for note in _notes(stem, values))
+    return notes + list(wording.unused(planned, _folder(next(iter(planned), PAIRS))))
 
 
 def _said(lines: list[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from .. import UserError
 from ..bench.conditions import use as condition
 from ..prompts import bank
-from ..templates import Step, check
+from ..templates import FOLDER, Step, check
 
 _PERSON = frozenset({"persona", "question", "answer"})
 _CRITIC = _PERSON | {"keep", "revise", "words"}
@@ -77,6 +77,16 @@ def problems(stem: str, values: Mapping[str, Any], folder: Path) -> Iterator[str
             yield str(error)
     if shows_others and values.get("n_personas") == 1:
         yield "the profile of another persona takes two personas at least: raise n_personas"
+
+
+def unused(planned: Mapping[str, Mapping[str, Any]], folder: Path) -> Iterator[str]:
+    """Yield a line for each folder of the user's with templates that nothing in a run asks with: misspelt ones."""
+    used = {step.template for stem, values in planned.items() for step in steps(stem, values, folder)}
+    for own in dict.fromkeys(values.get("templates") for values in planned.values()):
+        there = {path.stem for path in (folder / str(own)).glob("*.txt")} if own else set()
+        built_in = {path.stem for path in FOLDER.glob("*.txt")}
+        if strange := sorted(there - used - built_in):
+            yield f"{own}: nothing in this run asks with {', '.join(f'{name}.txt' for name in strange)}"
 
 
 def steps(stem: str, values: Mapping[str, Any], folder: Path) -> Iterator[Step]:

@@ -51,7 +51,9 @@ def test_what_fills_each_template_of_a_notebook_is_what_is_declared(stem, monkey
     declared = {step.template: step.variables for step in wording.steps(stem, values, notebooks.folder())}
     # The profile of another person is filled in only where a template shows it.
     other = {"other_persona"}
-    assert {name: used - other for name, used in filled.items()} == {n: set(v) - other for n, v in declared.items()}
+    of_model_layer = {"repair", "in_words"}
+    asked = {name: used - other for name, used in filled.items() if name not in of_model_layer}
+    assert asked == {n: set(v) - other for n, v in declared.items()}
 
 
 @pytest.mark.parametrize("preset", ["smoke", "small", "paper"])
@@ -109,6 +111,14 @@ def test_a_template_of_ones_own_that_is_complete_is_taken(tmp_path):
     )
     given = {"templates": folder, "conditions": ["direct", "mine"]}
     preflight.check(presets.plan(presets.load("smoke"), ["06"], given), seeks=False)
+
+
+def test_a_template_that_nothing_asks_with_is_noted(tmp_path):
+    text = "reply: [answer]\n[user]\n$question\n"
+    folder = written(tmp_path, mine=text, crtic=text, critique=text.replace("answer", "critique"))
+    given = {"templates": folder, "conditions": ["direct", "mine"]}
+    (note,) = preflight.check(presets.plan(presets.load("smoke"), ["06", "07"], given), seeks=False)
+    assert note.endswith(": nothing in this run asks with crtic.txt")
 
 
 def test_a_file_like_prisms_is_sorted_with_a_template_that_is_looked_at_too(tmp_path):
