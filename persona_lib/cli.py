@@ -309,6 +309,7 @@ def pairs(
     from .runs import folders, pairs
 
     settings = _pairs(preset, _given(model, base_url, p), max_cost=max_cost)
+    dataset.check_folder(out)
     with folders.alone(out):
         typer.echo(pairs.make(settings, out, batch, retry_failed, max_calls, max_cost))
     typer.echo(f"{out.absolute()}\nto publish it: persona export {out} --out FOLDER")

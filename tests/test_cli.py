@@ -347,6 +347,8 @@ def test_pairs_hold_their_folder_and_most_of_them_failed_is_an_exit_code(made, t
     assert persona("pairs", "--out", tmp_path / "pairs").exit_code == 0
     made["failures"] = [None, "x", "x"]
     assert persona("pairs", "--out", tmp_path / "pairs").exit_code == 1
+    (tmp_path / "pairs" / "thesis.txt").touch()
+    assert "holds something else, not a preference data set" in one_line(persona("pairs", "--out", tmp_path / "pairs"))
 
 
 def test_a_study_may_name_the_model_that_writes_its_pairs(monkeypatch, tmp_path):

@@ -225,6 +225,13 @@ def _begin(folder: Path, about: dict[str, Any], people: pd.DataFrame, prompts: p
     _write(prompts, folder / "prompts.parquet")
 
 
+def check_folder(folder: Path) -> None:
+    """Raise UserError if it holds something else than a data set; hidden files, such as a lock, count for nothing."""
+    is_set = (folder / ABOUT).is_file()
+    if not is_set and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise UserError(f"{folder} holds something else, not a preference data set: choose another folder")
+
+
 def _check_same(folder: Path, about: dict[str, Any]) -> None:
     """Write dataset.json into a new folder, or check that it says the same as before."""
     path = folder / ABOUT
@@ -234,8 +241,7 @@ def _check_same(folder: Path, about: dict[str, Any]) -> None:
         if other := [name for name in about if name != "personas_from" and before.get(name) != about[name]]:
             raise UserError(f"{folder} holds a data set that differs in {', '.join(other)}: choose another folder")
         return
-    if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):  # such as a lock
-        raise UserError(f"{folder} holds something else, not a preference data set: choose another folder")
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files.write_text(path, json.dumps(about, indent=1) + "\n")
 

@@ -1,6 +1,5 @@
 """What a preset's data set is made of, and the commands that make and export it."""
 
-
 import pandas as pd
 import pytest
 import yaml
@@ -171,7 +170,7 @@ def test_prompts_and_personas_of_ones_own(made, tmp_path):
     pairs, people, _ = dataset.read(tmp_path / "own")
     assert set(people.index) == {"ann", "bob", "cay"} and len(pairs) == 12
     assert set(pairs["persona_split"]) <= {"train", "test"} and "Who <b>pays</b>?" in set(pairs["prompt"])
-    assert "9 train prompts per persona" in one_line(
+    assert "train + seen is 9 prompts per persona, and there are 3" in one_line(
         persona("pairs", *options, *files, "--out", tmp_path / "more", "-p", "train=8")
     )
 
