@@ -73,11 +73,15 @@ def assign(prompts: pd.DataFrame, n_topics: int = 30, seed: int = 0, vectors: Ve
     bare = prompts["topic"] == NO_TOPIC
     if not bare.any():
         return prompts
-    labels = cluster(prompts["prompt"][bare], n_topics, seed, vectors)
+    labels = cluster(
+        prompts["prompt"][bare], n_topics, seed, vectors, tries=1
+    )  # as strata these are as good as the best
     return prompts.assign(topic=prompts["topic"].mask(bare, labels))
 
 
-def cluster(texts: pd.Series, n_topics: int = 30, seed: int = 0, vectors: Vectors | None = None) -> pd.Series:
+def cluster(
+    texts: pd.Series, n_topics: int = 30, seed: int = 0, vectors: Vectors | None = None, tries: int = 10
+) -> pd.Series:
     """Return the label of each text's cluster: the terms that are strongest in it compared to all texts.
 
     Args:
@@ -85,6 +89,7 @@ def cluster(texts: pd.Series, n_topics: int = 30, seed: int = 0, vectors: Vector
         n_topics: how many clusters; two with the same strongest terms count as one.
         seed: of the clustering.
         vectors: a function from a list of texts to an array with one row per text (see `embedder`); None for TF-IDF.
+        tries: how often the clustering begins anew; the best result counts.
 
     Raises:
         UserError: fewer different texts than clusters, or no words in the texts.
@@ -98,7 +103,7 @@ def cluster(texts: pd.Series, n_topics: int = 30, seed: int = 0, vectors: Vector
         raise UserError(
             f"cannot form {n_topics} topics of {different} different prompts: choose a number from 1 to {different}"
         )
-    found = KMeans(n_topics, n_init=10, random_state=seed).fit_predict(points)
+    found = KMeans(n_topics, n_init=tries, random_state=seed).fit_predict(points)
     usual = weights.mean(axis=0)
     labels = {}
     for number in set(found):
