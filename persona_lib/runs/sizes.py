@@ -10,10 +10,12 @@ from urllib.request import urlopen
 
 import pandas as pd
 
-from .. import UserError, files
+from .. import UserError, files, local
+from ..attributes import NAMES
 from ..bench import groups, leave_one_out
 from ..judges import control_items
 from ..personas import respondents
+from ..personas.sampling import fits
 from ..preferences import ingredients
 from ..prompts import PRISM
 
@@ -35,6 +37,8 @@ def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
         yield from _prompts(values, folder)
     if "personas" in values:
         yield from _people(values, folder)
+    if "more_models" in values:
+        yield from _twins(values)
 
 
 def forget() -> None:
@@ -160,15 +164,17 @@ def _people(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
     source = str(values["personas"])
     n = next((values[name] for name in PEOPLE if name in values), None)
     drawn = source == ingredients.SAMPLE
-    if drawn and "crossed" not in values:
+    if drawn and not ("crossed" in values or values.get("where")):
         return
     if not drawn and not (folder / source).exists():
         kinds = ", ".join(files.TABLES)
         yield f"personas: no {source}: choose '{ingredients.SAMPLE}', a file ({kinds}), or the folder of a data set"
         return
-    use, youngest = values.get("use", "all"), values.get("min_age", 18)
+    use, youngest = values.get("use", "all"), values.get("min_age", 0 if "where" in values else 18)
     try:
         who = people(source if drawn else str(folder / source), min(n or ENOUGH, ENOUGH) if drawn else n, use, youngest)
+        if values.get("where"):
+            fits(who.reindex(columns=list(dict.fromkeys([*NAMES, *who]))), values["where"])
         if "crossed" in values:
             _grouped(who, values)
         if "left_out" in values and not drawn:
@@ -176,6 +182,15 @@ def _people(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
             leave_one_out.annotators(who, studied, 1, values["n_others"], values["seed"])
     except UserError as error:
         yield str(error)
+
+
+def _twins(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line if two models that write, or of 05 play, have one name, by which their rows are told apart."""
+    first = (values["judge"] if "forms" in values else None) or values["model"]
+    names = [str(first), *(str(name).partition("@")[0] for name in values["more_models"])]
+    names = [local.real_name(name) if local.is_embedded(name) else name for name in names]
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        yield f"more_models: two models are named {', '.join(twins)}, so that their rows would be one: leave one out"
 
 
 @cache

@@ -285,6 +285,9 @@ def test_columns_of_people_that_no_model_is_told_are_named_before_anything_is_as
         ("09", {"groups": {"x": {"shoe size": 43}}}, "group 'x': personas have no 'shoe size'"),
         ("09", {"groups": {"x": {}}}, "group 'x' names no attribute, so that everybody is in it"),
         ("09", {"crossed": ["sex", "star sign"]}, "personas have no star sign"),
+        ("00", {"where": "agee > 3"}, "the filter 'agee > 3' can't be read"),
+        ("06", {"more_models": ["local"]}, "two models are named SmolLM2-135M-Instruct, so that their rows would be"),
+        ("05", {"more_models": ["m@http://x/v1"], "judge": "m", "judge_base_url": "http://y/v1"}, "are named m"),
         (
             "06",
             {"n_personas": 1, "n_items": 2},
@@ -293,8 +296,17 @@ def test_columns_of_people_that_no_model_is_told_are_named_before_anything_is_as
     ],
 )
 def test_numbers_and_groups_that_do_not_fit_are_refused_before_anything_is_asked(stem, given, said):
-    (found,) = lines(planned(stem, **given))
+    (found,) = lines(planned(stem, **given), seeks=False)
     assert found.startswith(f"{stem}: ") and said in found
+
+
+def test_a_filter_is_tried_on_a_file_that_is_read_whole(tmp_path):
+    own = tmp_path / "people.csv"
+    own.write_text("persona_id,age,hobby\na,3,chess\n")
+    given = {"personas": str(own), "where": "age < 5 and religion != 'x'"}
+    assert [note for note in preflight.check(planned("00", **given)) if "hobby" not in note] == []
+    (found,) = lines(planned("00", **given | {"where": "hobby == 'chess'"}))
+    assert "can't be read: name 'hobby' is not defined" in found
 
 
 def test_groups_are_checked_against_the_attributes_of_a_file_of_people(tmp_path):
