@@ -165,7 +165,7 @@ def test_usage_counts_every_call_that_the_endpoint_saw():
         return good(body) if "verdict" in fields(body) or len(body["messages"]) > 2 else completion("no JSON")
 
     _, requests, model = run(again)
-    assert len(requests) == 12 * 3 == model.usage["calls"]
+    assert len(requests) == model.usage["calls"] in (12 * 3, 12 * 3 + 1), "one call more may say the schema in words"
     assert model.usage["tokens_in"] == 10 * len(requests) and model.usage["tokens_out"] == 3 * len(requests)
 
 
