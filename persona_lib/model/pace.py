@@ -89,7 +89,8 @@ class Pace:
                 self._began = self._began or now
                 free = FIRST + 2 * max(0, self.answered - FIRST_ANSWERED) + FIRST_PER_S * (now - self._began)
                 space = 0.0 if self._in_flight < free else 1 / FIRST_PER_S
-            self._due = max(self._due + space, now - CATCH_UP_S)
+            late = CATCH_UP_S if space < CATCH_UP_S else 0.0  # at a slow pace two at once are already too many
+            self._due = max(self._due + space, now - late)
             return max(0.0, self._due - now)
 
     def accepted(self, latency: float, per_s: float | None = None) -> None:

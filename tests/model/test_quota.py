@@ -142,3 +142,13 @@ def test_a_quota_that_is_used_up_is_a_limit():
     with Endpoint(lambda body: spent) as endpoint, pytest.raises(LimitError, match="no more quota"):
         Model("m", endpoint.url).ask(say("x"))
     assert issubclass(LimitError, UserError)
+
+
+def test_headers_of_answers_set_the_pace_before_anything_is_refused():
+    told = {f"x-ratelimit-{of}-requests": value for of, value in (("limit", "60"), ("remaining", "10"))}
+    headers = told | {"x-ratelimit-reset-requests": "2s"}  # 25 calls a second
+    with Endpoint(lambda body: (200, completion("fine"), headers)) as endpoint:
+        began = time.monotonic()
+        Model("m", endpoint.url).ask(say(*map(str, range(30))))
+        assert time.monotonic() - began > 0.7
+        assert pace.of_endpoint("m", endpoint.url, 64, Store()).per_s == pytest.approx(25, rel=0.05)
