@@ -18,6 +18,7 @@ from . import published
 # What to do where there are too few, in words that hold in all notebooks.
 LOWER_PEOPLE = "lower n_personas (04: pool, 05: n_people)"
 LOWER_PROMPTS = "lower n_prompts (04, 05: n_questions)"
+OLDEST = 120  # years: no person of a file is older
 SAMPLE = "sample"  # the source of people that draws them
 # For each use the sides of people and prompts; None: all.
 USES: dict[str, tuple[str | None, str | None]] = {
@@ -190,15 +191,17 @@ def _numbers(path: Path, values: pd.Series, ids: pd.Series) -> pd.Series:
     """Return a column as numbers.
 
     Raises:
-        UserError: a value is not a number.
+        UserError: a value is not a whole number, or nobody's age.
     """
     numbers = pd.to_numeric(values, errors="coerce")
     numbers = numbers.where(np.isfinite(numbers.astype(float)) & (numbers % 1 == 0))
-    if (wrong := numbers.isna() & values.notna()).any():
-        first = f"{values[wrong].iloc[0]!r} of {ids[wrong].iloc[0]}"
-        raise UserError(
-            f"{path} has {wrong.sum()} values of {values.name} that are not numbers, such as {first}: correct them"
-        )
+    kinds = {"that are not numbers": numbers.isna() & values.notna()}
+    if values.name == "age":
+        kinds[f"below 0 or above {OLDEST}"] = (numbers < 0) | (numbers > OLDEST)
+    for kind, wrong in kinds.items():
+        if wrong.any():
+            first = f"{values[wrong].iloc[0]!r} of {ids[wrong].iloc[0]}"
+            raise UserError(f"{path} has {wrong.sum()} values of {values.name} {kind}, such as {first}: correct them")
     return numbers
 
 

@@ -28,6 +28,8 @@ NO_TOPIC = "no topic"  # until `topics.assign` gives one
 SPLITS = ("train", "heldout")
 HELDOUT_NAMES = ("heldout", "held-out", "held out", "test", "unseen")  # how others' files name the held-out side
 
+NO_WIDTH = dict.fromkeys([0x200B, 0x2060, 0xFEFF])  # signs that nobody sees, for str.translate
+
 HELDOUT_SHARE = 868 / 3868  # the paper's (section 3.2)
 
 # The hash of a prompt's own text decides its side, so the prompt keeps its side when others join, leave or are
@@ -83,8 +85,11 @@ def is_prism(source: str | Path) -> bool:
 
 
 def normal(prompt: str) -> str:
-    """Return a prompt's text as its id sees it: Unicode's composed form (NFC), each run of white space one blank."""
-    return unicodedata.normalize("NFC", " ".join(prompt.split()))
+    """Return a prompt's text as its id sees it: Unicode's composed form (NFC), each run of white space one blank.
+
+    Signs of no width (zero-width space, word joiner, byte order mark) do not count.
+    """
+    return unicodedata.normalize("NFC", " ".join(prompt.translate(NO_WIDTH).split()))
 
 
 def sample(prompts: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
@@ -209,7 +214,17 @@ def _own(path: Path) -> pd.DataFrame:
     if wrong := sorted(set(table.loc[~table["prompt_split"].isin(SPLITS), "prompt_split"])):
         raise UserError(f"{path} has prompt_split {', '.join(wrong[:5])}: it takes {' or '.join(SPLITS)}")
     _check_ids(table, str(path))
+    _check_texts(table, str(path))
     return table
+
+
+def _check_texts(table: pd.DataFrame, where: str) -> None:
+    """Raise UserError for a text that is on both sides of the split, under ids of the user's own."""
+    text = table["prompt"].map(normal)
+    both = table.groupby(text)["prompt_split"].nunique() > 1
+    if both.any():
+        same = np.flatnonzero(text == both.index[both][0]) + 1
+        raise UserError(f"{where}: {_rows(list(same))} hold one text, to train and held out: leave all but one out")
 
 
 def _check_ids(table: pd.DataFrame, where: str) -> None:
@@ -219,6 +234,10 @@ def _check_ids(table: pd.DataFrame, where: str) -> None:
         return
     first = table.loc[repeats, "prompt_id"].iloc[0]
     same = np.flatnonzero(table["prompt_id"] == first) + 1
+    if table["prompt"].iloc[same - 1].map(normal).nunique() == 1:
+        raise UserError(
+            f"{where}: {_rows(list(same))} hold one text (white space does not count): leave all but one out"
+        )
     raise UserError(
         f"{where}: {_rows(list(same))} have the same prompt_id '{first}', and {repeats.sum()} rows in all share "
         "an id: give each prompt its own (without a column prompt_id, the id is a hash of the text)"

@@ -220,6 +220,12 @@ def test_ids_and_attributes_are_found_in_any_spelling(tmp_path):
     assert people["marital status"].tolist() == ["Never married"]
 
 
+def test_an_age_that_nobody_has_is_refused(tmp_path):
+    (tmp_path / "p.csv").write_text("persona_id,age,sex\na,40,Male\nb,-5,Male\nc,1000000000,Male\n")
+    with pytest.raises(UserError, match=r"2 values of age below 0 or above 120, such as '-5' of b: correct them"):
+        ingredients.people(str(tmp_path / "p.csv"), min_age=0)
+
+
 @pytest.mark.parametrize("age", ["thirty", "34.5", "inf"])
 def test_a_published_persona_whose_age_is_not_a_whole_number_is_refused(tmp_path, age):
     (tmp_path / "p.csv").write_text(f"age,sex,race,education,religion\n{age},Male,White alone,None,None\n")

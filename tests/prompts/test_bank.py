@@ -312,7 +312,14 @@ def test_what_a_file_leaves_open_is_filled_in(tmp_path):
     [
         ("question,topic\nWhy?,x\n", r"no column 'prompt': it has question, topic"),
         ("prompt,topic\nWhy so?,x\n,x\n \t,x\n", r"no text as prompt in rows 2, 3: fill it in"),
-        ("prompt\nWhy so?\nHow so?\nWhy so?\n", r"rows 1, 3 have the same prompt_id 'q[0-9a-f]{8}', and 2 rows"),
+        (
+            "prompt\nWhy so?\nHow so?\nWhy  so?\u200b\n",
+            r"rows 1, 3 hold one text \(white space does not count\): leave",
+        ),
+        (
+            "prompt_id,prompt,prompt_split\na,Why?,train\nb,Why? ,heldout\n",
+            r"rows 1, 2 hold one text, to train and held",
+        ),
         ("prompt_id,prompt\na,Why?\na,How?\nb,Who?\n", r"rows 1, 2 have the same prompt_id 'a', and 2 rows in all"),
         ("prompt,prompt_split\nWhy?,both\n", r"has prompt_split both: it takes train or heldout"),
         ("", r"bad.csv can't be read as csv: No columns"),
