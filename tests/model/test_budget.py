@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 
 import pytest
 from batch_endpoint import (
@@ -155,6 +156,7 @@ def project(tmp_path, monkeypatch):
         parameters = f'model = "m"\nbase_url = None\nword = "{stem}"\nout = None'
         write_notebook(root, stem, ASK, parameters=parameters)
     write_preset(root, "smoke", "about: Asks.\nnotebooks: {01_ask: , 02_more: }")
+    shutil.copy(files.ROOT / "params" / "prices.yaml", root / "params")
     monkeypatch.setattr(files, "ROOT", root)
     return root
 

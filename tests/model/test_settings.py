@@ -170,7 +170,9 @@ def test_the_file_that_comes_along_leaves_out_what_reasoning_models_refuse():
 def test_an_option_outside_the_likeliest_tokens_has_no_mass_and_the_mass_of_the_others_is_told():
     def answer(body: dict) -> dict:
         likely = {"both": {"A": 0.3, " B": 0.1}, "one": {"A": 0.02, "The": 0.9}, "none": {"The": 0.9, "An": 0.1}}
-        return with_tokens("A", likely={0: likely[body["messages"][0]["content"]]}, finish_reason="length")
+        return with_tokens(
+            "A", likely={0: likely[body["messages"][0]["content"].split("\n")[0]]}, finish_reason="length"
+        )
 
     with Endpoint(answer) as endpoint:
         model = Model("m", endpoint.url, min_mass=0)
