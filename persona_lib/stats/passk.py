@@ -253,7 +253,8 @@ def _of_group(items: pd.DataFrame, by: list[str], ks: Sequence[int], critic: str
     table = rates(pd.concat(parts), "part", "value")
     one, any_, all_ = (wording.share(row["rate"], row["low"], row["high"], row["n"]) for _, row in table.iterrows())
     of = "" if len(same) == len(items) else f" of {len(items)}, those with {most} verdicts or more"
-    text = f"over {len(same)} item{'s' if len(same) > 1 else ''}{of}, {critic} would keep {one} of answers at k = {least}"
+    noun = "item" if len(same) == 1 else "items"
+    text = f"over {len(same)} {noun}{of}, {critic} would keep {one} of answers at k = {least}"
     text += f", at least one of {most} for {any_} of items and all {most} for {all_}" if most > least else ""
     beyond = [f"{(items['n'] >= k).sum()} at k = {k}" for k in ks if k > most]
     return text + (f" (fewer than half of the items have more verdicts: {', '.join(beyond)})" if beyond else "")
