@@ -2,7 +2,7 @@
 
 Three questions for each group: how near are the simulated answers, do they flatten the group (too little variety within
 it), and do they exaggerate (too much difference between groups)? Tables in, tables out; no model is asked. Intervals
-are 2.5% and 97.5% quantiles of a bootstrap over respondents.
+are by the jackknife over respondents.
 """
 
 import warnings
@@ -11,86 +11,86 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from .. import seeds
 from ..personas import ID
 
-DRAWS = 200
-DEALS = 50  # random assignments of respondents to groups
-ENDS = (0.025, 0.975)
+DEALS = 50  # random swaps of said and real answers, and random assignments of respondents to groups
+TAIL = 0.975
 
 
-def distributions(table: pd.DataFrame, by: str, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+def distributions(table: pd.DataFrame, by: str, seed: int = 0) -> pd.DataFrame:
     """Compare the distribution of each group's simulated answers with that of its real ones.
 
     Args:
         table: columns `persona_id`, `prompt_id`, `source`, `answer` (simulated), `truth` (real), and `by`.
         by: the column with the groups, an attribute of the respondents.
-        draws: resamples of the respondents; 0 for no intervals.
-        seed: of the resamples.
+        seed: of the random swaps.
 
     Returns:
         Index `source`, `by`; columns `people`, `n` (answers), `failed`, `distance` (total variation distance, 0 to 1,
         between the simulated and the real distribution of answers, mean over questions; with few people it is above 0
-        by chance) with `distance_low`, `distance_high`, and `variety` (Gini-Simpson diversity of the simulated answers
-        within the group over that of the real ones, each a mean over questions; below 1 the model flattens the group;
-        missing if all real answers are the same) with `variety_low`, `variety_high`.
+        by chance) with `distance_low`, `distance_high`, `chance` (the mean distance if, for each respondent, said and
+        real answers were swapped at random), and `variety` (Gini-Simpson diversity of the simulated answers within the
+        group over that of the real ones, each a mean over questions; below 1 the model flattens the group; missing if
+        all real answers are the same) with `variety_low`, `variety_high`. Noise adds to a distance; its lower end takes
+        off the most that noise can add, so the interval is wide where people are few.
     """
     parts = []
     for source, own in table.groupby("source", sort=False):
         codes = _Codes(own, by)
-        portraits = np.array([_portrait(codes, weights) for weights in _weights(codes, draws, seed)])
-        found = portraits[0]  # (2, groups)
-        low, high = _interval(portraits[1:])
-        columns: dict[str, np.ndarray] = {}
-        for i, name in enumerate(("distance", "variety")):
-            columns |= {name: found[i], f"{name}_low": low[i], f"{name}_high": high[i]}
+        rows = [_portrait(codes, group, seed) for group in range(len(codes.groups))]
         groups = own.groupby(by, sort=False)
         n = groups["answer"].count()
         counts = pd.DataFrame({"people": groups[ID].nunique(), "n": n, "failed": groups["answer"].size() - n})
-        parts.append(counts.join(pd.DataFrame(columns, index=codes.groups)).assign(source=source))
+        parts.append(counts.join(pd.DataFrame(rows, codes.groups, PORTRAIT)).assign(source=source))
     if not parts:
-        parts = [pd.DataFrame(columns=["source", "people", "n", "failed", "distance", "variety"])]
+        parts = [pd.DataFrame(columns=["source", "people", "n", "failed", *PORTRAIT])]
     return pd.concat(parts).rename_axis(by).set_index("source", append=True).swaplevel()
 
 
-def caricature(table: pd.DataFrame, by: str, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+PORTRAIT = ["distance", "distance_low", "distance_high", "chance", "variety", "variety_low", "variety_high"]
+
+
+def caricature(table: pd.DataFrame, by: str, seed: int = 0) -> pd.DataFrame:
     """Compare how far groups lie apart in the simulated answers and in the real ones: individuation and exaggeration.
 
     The two are the axes of CoMPosT (Cheng et al. 2023, arXiv 2310.11501), which measures them with a classifier.
 
     Args:
-        table, by, draws, seed: as in `distributions`.
+        table, by, seed: as in `distributions`.
 
     Returns:
-        Index `source`; columns `people`, `n`, `groups`; `real` and `simulated` (total variation distance between two
-        groups' distributions of answers, 0 to 1, mean over pairs of groups and questions; 0 if they can't be told
-        apart), `chance` (what `real` would be if respondents were assigned to the groups at random: small groups differ
-        by chance alone) and `exaggeration` (simulated over real; above 1 the model draws groups further apart than they
-        are) with `low`, `high`.
+        Index `source`; columns `people`, `n`, `groups`; `real` and `simulated` (distance between two groups'
+        distributions of answers: root of half the unbiased squared Euclidean distance, the mean over pairs of groups
+        and questions; for two options it is the total variation distance, and it is 0 where the answers show no
+        difference), `chance` and `simulated_chance` (the distance that 95 in 100 random assignments of respondents to
+        groups stay below) and `exaggeration` (simulated over real; above 1 the model draws groups further apart than
+        they are; missing where the real answers show no difference) with `low`, `high`.
+
+    The squared distances are free of the noise of small groups (Simpson 1949); plain ones pull the ratio towards 1.
     """
     rows = {}
     for source, own in table.groupby("source", sort=False):
         codes = _Codes(own, by)
-        distances = np.array(
-            [
-                (_between_groups(codes, codes.truth, weights), _between_groups(codes, codes.said, weights))
-                for weights in _weights(codes, draws, seed)
-            ]
-        )  # (1 + resamples, 2)
-        real, simulated = distances[0]
-        exaggeration = _ratio(distances[:, 1], distances[:, 0])
-        low, high = _interval(exaggeration[1:])
+        squares = np.array([_between(codes.counts(a)) for a in (codes.truth, codes.said)])
+        real, simulated = np.sqrt(np.maximum(squares, 0) / 2)
+        ratio = float(_ratio(simulated, real))
+        left_out = np.array([[_between(c) for c in codes.without(a)] for a in (codes.truth, codes.said)])  # 2 x people
+        low, high = _jackknife(np.log(ratio) if ratio > 0 else np.nan, _log_root_ratio(left_out))
+        chances = [_by_chance(codes, a, seed) for a in (codes.truth, codes.said)]
         rows[source] = {
             "people": own[ID].nunique(),
             "n": len(codes.person),
             "groups": len(codes.groups),
             "real": real,
+            "chance": chances[0],
             "simulated": simulated,
-            "chance": _by_chance(codes, seed),
-            "exaggeration": float(exaggeration[0]),
-            "low": float(low),
-            "high": float(high),
+            "simulated_chance": chances[1],
+            "exaggeration": ratio,
+            "low": float(np.exp(low)),
+            "high": float(np.exp(high)),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("source")
 
@@ -115,79 +115,128 @@ class _Codes:
         self.people = len(people)
         self.shape = (len(groups), len(questions), len(options))
 
-    def shares(self, answers: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return the share of each answer: groups x questions x options, missing if nobody of a group was asked.
-
-        Args:
-            answers: codes of the answers, `said` or `truth`.
-            weights: how often each row counts.
-        """
+    def counts(self, answers: np.ndarray) -> np.ndarray:
+        """Return how many of each group gave each answer, from codes of answers: groups x questions x options."""
         cell = np.ravel_multi_index((self.group, self.question, answers), self.shape)
-        counts = np.bincount(cell, weights, np.prod(self.shape)).reshape(self.shape)
-        return _ratio(counts, counts.sum(axis=2, keepdims=True))
+        return np.bincount(cell, minlength=np.prod(self.shape)).reshape(self.shape).astype(float)
+
+    def without(self, answers: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield these counts without each respondent in turn."""
+        counts = self.counts(answers)
+        rows = np.argsort(self.person, kind="stable")
+        for own in np.split(rows, np.searchsorted(self.person[rows], np.arange(1, self.people))):
+            less = counts.copy()
+            np.subtract.at(less, (self.group[own], self.question[own], answers[own]), 1.0)
+            yield less
 
 
-def _weights(codes: _Codes, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield how often each row counts: once, then as often as each resample has drawn its respondent."""
-    yield np.ones(len(codes.person))
-    rng = seeds.rng("caricature", seed)
-    for _ in range(draws if codes.people > 1 else 0):
-        drawn = rng.integers(codes.people, size=codes.people)
-        times = np.bincount(drawn, minlength=codes.people)  # (people,)
-        yield times[codes.person].astype(float)
+def _between(counts: np.ndarray) -> float:
+    """Return the unbiased squared Euclidean distance of two groups, the mean over pairs of groups and questions.
 
-
-def _interval(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lower and upper end of the middle 95% of resamples, the array's first axis.
-
-    An end is missing if half of the resamples or more have no value.
+    Args:
+        counts: groups x questions x options.
     """
-    if not len(resampled):
-        missing = np.full(resampled.shape[1:], np.nan)
-        return missing, missing
-    low, high = _quietly(np.nanquantile, resampled, ENDS, axis=0)
-    too_few = np.isnan(resampled).mean(axis=0) >= 0.5
-    return np.where(too_few, np.nan, low), np.where(too_few, np.nan, high)
+    n = counts.sum(axis=2)  # groups x questions
+    shares = _ratio(counts, n[..., None])
+    noise = _ratio(1 - (shares**2).sum(axis=2), n - 1)  # missing for fewer than two people
+    one, other = np.triu_indices(len(counts), 1)
+    squares = ((shares[one] - shares[other]) ** 2).sum(axis=2) - noise[one] - noise[other]
+    return float(_quietly(np.nanmean, squares))
 
 
-def _portrait(codes: _Codes, weights: np.ndarray) -> np.ndarray:
-    """Return the distance and the variety of each group, array (2, groups)."""
-    said = codes.shares(codes.said, weights)  # groups x questions x options
-    truth = codes.shares(codes.truth, weights)
-    distance = _quietly(np.nanmean, _total_variation(said, truth), axis=1)
-    return np.stack([distance, _ratio(_diversity(said), _diversity(truth))])
+def _log_root_ratio(squares: np.ndarray) -> np.ndarray:
+    """Return the log of the root of simulated over real squared distances, missing if one is not above 0.
+
+    Args:
+        squares: (real and simulated, people).
+    """
+    known = (squares > 0).all(axis=0)
+    real, simulated = np.where(known, squares, np.nan)
+    return (np.log(simulated) - np.log(real)) / 2
 
 
-def _total_variation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the total variation distance between distributions over the last axis."""
-    return np.abs(one - other).sum(axis=-1) / 2
-
-
-def _diversity(shares: np.ndarray) -> np.ndarray:
-    """Return the Gini-Simpson diversity of each group's answers, mean over questions."""
-    return _quietly(np.nanmean, 1 - (shares**2).sum(axis=2), axis=1)
-
-
-def _between_groups(codes: _Codes, answers: np.ndarray, weights: np.ndarray) -> float:
-    """Return the mean total variation distance between two groups, over pairs of groups and questions."""
-    shares = codes.shares(answers, weights)
-    one, other = np.triu_indices(len(shares), 1)
-    return float(_quietly(np.nanmean, _total_variation(shares[one], shares[other])))
-
-
-def _by_chance(codes: _Codes, seed: int) -> float:
-    """Return the mean distance of groups between real answers if people were assigned to the groups at random."""
+def _by_chance(codes: _Codes, answers: np.ndarray, seed: int) -> float:
+    """Return the distance of groups that 95 in 100 random assignments of people to the groups stay below."""
     rng = seeds.rng("caricature by chance", seed)
-    everybody = np.ones(len(codes.person))
     own_groups = codes.group
     group_of_person = np.zeros(codes.people, dtype=int)
     group_of_person[codes.person] = own_groups
-    distances = []
+    squares = []
     for _ in range(DEALS):
         codes.group = rng.permutation(group_of_person)[codes.person]
-        distances.append(_between_groups(codes, codes.truth, everybody))
+        squares.append(_between(codes.counts(answers)))
     codes.group = own_groups
-    return float(_quietly(np.nanmean, np.array(distances)))
+    return float(np.sqrt(max(_quietly(np.nanquantile, np.array(squares), 0.95), 0) / 2))
+
+
+def _portrait(codes: _Codes, group: int, seed: int) -> list[float]:
+    """Return the columns PORTRAIT of one group."""
+    rows = codes.group == group
+    person = pd.factorize(codes.person[rows])[0]
+    people = int(person.max()) + 1
+    shape = (people, *codes.shape[1:])
+    said = np.zeros(shape)  # people x questions x options: 1 where this is the answer
+    truth = np.zeros(shape)
+    said[person, codes.question[rows], codes.said[rows]] = 1
+    truth[person, codes.question[rows], codes.truth[rows]] = 1
+    asked = truth.sum(axis=(0, 2)) > 0  # questions
+    said, truth = said[:, asked], truth[:, asked]
+    rng = seeds.rng("caricature", seed)
+    turns = rng.choice([-1.0, 1.0], (DEALS, people))
+    distance, low, high = _distance(said - truth, truth.sum(axis=(0, 2)))
+    chance = np.abs(np.einsum("dp,pqk->dqk", turns, said - truth)).sum(axis=2) / 2 / truth.sum(axis=(0, 2))
+    said_left, truth_left = (answers.sum(axis=0) - answers for answers in (said, truth))
+    left_out = _quietly(np.log, _ratio(_diversity(said_left), _diversity(truth_left)))
+    variety = float(_ratio(_diversity(said.sum(axis=0)), _diversity(truth.sum(axis=0))))
+    ends = np.exp(
+        _jackknife(np.log(variety) if variety > 0 else np.nan, np.where(np.isfinite(left_out), left_out, np.nan))
+    )
+    return [distance, low, high, float(chance.mean()), variety, *ends]
+
+
+def _distance(delta: np.ndarray, n: np.ndarray) -> tuple[float, float, float]:
+    """Return the total variation distance, mean over questions, and the ends of its interval.
+
+    Noise adds to a distance, by at most what it would be if there were none. The lower end takes that off.
+
+    Args:
+        delta: said less real answers, people x questions x options: -1, 0 or 1.
+        n: people who were asked, by question.
+    """
+    people, questions, _ = delta.shape
+    mean = delta.sum(axis=0) / n[:, None]  # questions x options
+    distance = float(np.abs(mean).sum() / 2 / questions)
+    if people < 2:
+        return distance, np.nan, np.nan
+    noise = ((delta**2).sum(axis=0) / n[:, None] - mean**2) / np.maximum(n - 1, 1)[:, None]  # variance of mean
+    most = np.sqrt(2 / np.pi * noise).sum() / 2 / questions  # the mean of absolute normal noise
+    # Each respondent's part in the distance: the jackknife's values, with two respondents more who decide all the other
+    # way, so that few people who agree do not look certain.
+    part = (np.where(mean < 0, -1.0, 1.0) * delta / n[:, None]).sum(axis=(1, 2)) * people / 2 / questions
+    spread = (((part - part.mean()) ** 2).sum() + 2 / questions) / (people + 1)
+    half = special.stdtrit(people - 1, TAIL) * np.sqrt(spread / (people + 2))
+    return distance, max(distance - most - half, 0.0), min(distance + half, 1.0)
+
+
+def _diversity(counts: np.ndarray) -> np.ndarray:
+    """Return the unbiased Gini-Simpson diversity of counts (... x questions x options), mean over questions."""
+    n = counts.sum(axis=-1)
+    return _quietly(np.nanmean, _ratio(n * n - (counts**2).sum(axis=-1), n * (n - 1)), axis=-1)
+
+
+def _jackknife(whole: float, left_out: np.ndarray) -> np.ndarray:
+    """Return the ends of a 95% interval by the jackknife; missing if a value without one respondent is.
+
+    Args:
+        whole: the statistic.
+        left_out: its value without each respondent in turn.
+    """
+    n = len(left_out)
+    if n < 2 or np.isnan(left_out).any() or np.isnan(whole):
+        return np.full(2, np.nan)
+    values = n * whole - (n - 1) * left_out
+    half = special.stdtrit(n - 1, TAIL) * values.std(ddof=1) / np.sqrt(n)
+    return np.array([whole - half, whole + half])
 
 
 def _ratio(part: np.ndarray | float, whole: np.ndarray | float) -> np.ndarray:

@@ -53,7 +53,7 @@ def groups(table: pd.DataFrame, title: str) -> Axes:
     sns.despine(ax=panels[1], left=True)
     style.legend(panels[0], title, columns=2)
     text = "n: respondents. Left: 0 means the group's own answers. Right: 1 means the group's own variety; below 1 the "
-    text += "group is too uniform. Line: 95% interval, bootstrap over respondents. No line or point: not estimable."
+    text += "group is too uniform. Line: 95% interval, jackknife over respondents. No line or point: not estimable."
     if len(table) and (table["variety"] > WIDEST).any():
         text += " Arrow: beyond the edge, at the value written."
     return style.caption(panels[0], text)
