@@ -56,8 +56,8 @@ def estimates(
         chance = coefficient.expected(mean)
         if not (len(x) and chance > TINY):
             rows[name] = _missing(UNDEFINED if len(x) else raw["note"])
-        elif name in LINEAR or "all scores equal" in raw["note"]:
-            # Linear in raw agreement, or all items agree equally: its interval carries over.
+        elif name in LINEAR or ("all scores equal" in raw["note"] and raw["rate"] > TINY):
+            # Linear in raw agreement, or all items agree equally, and at all: its interval carries over.
             low, high = np.clip([1 - (1 - raw[end]) / chance for end in ("low", "high")], -1, 1)
             rows[name] = {"estimate": coefficient(mean), "low": low, "high": high, "note": raw["note"]}
         else:
@@ -88,7 +88,7 @@ def with_interval(formula: Formula, x: np.ndarray, added: np.ndarray, codes: lis
     means = x.mean(0)
     extra = added.mean(0)
     estimate = float(formula(means))
-    ends = []
+    ends = [estimate]
     for more in (0.0, ADDED):
         slope = _slope(formula, (len(x) * means + more * extra) / (len(x) + more))  # columns
         linear = x @ slope  # items

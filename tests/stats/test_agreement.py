@@ -140,6 +140,11 @@ def test_items_that_share_a_persona_widen_the_interval():
     assert wide > 2.5 * narrow and wide == pytest.approx(right, rel=0.05)
 
 
+def test_where_raters_never_agree_kappa_may_be_below_chance():
+    row = coefficients(["a"] * 8, ["b"] * 8).loc["Cohen's kappa"]
+    assert row["estimate"] == 0 and row["low"] < -0.2 and row["high"] > 0
+
+
 def test_what_cannot_be_estimated_is_a_row_that_says_so():
     same = coefficients(["A"] * 10, ["A"] * 10, options="AB")
     assert same["estimate"].isna().tolist() == [False, True, False, False, True, True, False, False]
