@@ -10,6 +10,9 @@ from .clustering import effective
 from .intervals import ITEM, check, corrected, rate
 
 Cell = tuple  # a condition and a model
+# Least share of answers longer than their rival, and of shorter ones, for a rate at equal length. With fewer the rate
+# is an extrapolation: in simulations it then depends on the assumed curve, and its interval on nothing that was seen.
+LEAST_SIDE = 0.02
 
 
 def logistic(
@@ -108,7 +111,8 @@ def length_controlled(
         Index `by`; `n`, `failed`, `rate`, `low`, `high` as in `intervals.rates`; `controlled`, `controlled_low`,
         `controlled_high`: the rate at a difference of 0; `per_sd`: log odds that one standard deviation of length adds;
         `note`. A logistic model in tanh(difference / standard deviation), group by group, after length-controlled
-        AlpacaEval (Dubois et al. 2024).
+        AlpacaEval (Dubois et al. 2024). There is no rate at equal length where fewer than LEAST_SIDE of a group's
+        answers are longer than their rivals, or shorter: equal length then lies outside the data.
 
     Raises:
         UserError: as `intervals.rates`, or a scored comparison lacks its length.
@@ -154,6 +158,9 @@ def _obstacle(gap: np.ndarray, won: np.ndarray) -> str:
         return "all scores equal: nothing for length to explain"
     if np.ptp(gap) == 0:
         return "all answers differ by the same length: no control"
+    for side, name in ((gap <= 0, "longer"), (gap >= 0, "shorter")):
+        if side.mean() < LEAST_SIDE:
+            return f"over {1 - LEAST_SIDE:.0%} of answers are {name}: equal length is outside the data"
     # Where every win is longer than every loss, or shorter, the model's estimates are infinite.
     wins = gap[won > 0]
     losses = gap[won < 1]

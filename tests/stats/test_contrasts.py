@@ -55,11 +55,11 @@ def test_a_cell_with_one_answer_only_is_a_row_that_says_so():
     assert logistic(same).loc["direct", "note"].startswith("the same scores")
 
 
-def comparisons(per_word: float, fair: float, seed: int = 0) -> pd.DataFrame:
-    """A writer whose answers are 40 words longer, and win by length as well as by merit."""
+def comparisons(per_word: float, fair: float, seed: int = 0, gap: tuple[float, float] = (40, 40)) -> pd.DataFrame:
+    """A writer whose answers are longer by `gap` (mean, sd) words, and win by length as well as by merit."""
     rng = np.random.default_rng(seed)
     grid = pd.MultiIndex.from_product([range(30), range(20)], names=["persona_id", "prompt_id"]).to_frame(index=False)
-    words = rng.normal(40, 40, len(grid))
+    words = rng.normal(*gap, len(grid))
     chance = 1 / (1 + np.exp(-(np.log(fair / (1 - fair)) + per_word * np.tanh(words / words.std()))))
     return grid.assign(writer="long", length_difference=words, score=(rng.random(len(grid)) < chance).astype(float))
 
@@ -74,6 +74,21 @@ def test_a_win_rate_bought_with_length_is_taken_back_and_a_fair_one_is_left():
 def test_the_controlled_rate_covers_the_truth_in_about_95_of_100_simulated_studies():
     rows = [length_controlled(comparisons(1.0, 0.6, seed), "writer").iloc[0] for seed in range(100)]
     assert 0.9 <= np.mean([row.controlled_low <= 0.6 <= row.controlled_high for row in rows]) <= 0.99
+
+
+@pytest.mark.parametrize(("sign", "side"), [(1, "longer"), (-1, "shorter")])
+def test_there_is_no_rate_at_equal_length_where_all_answers_are_longer_or_all_are_shorter(sign, side):
+    found = length_controlled(comparisons(0.0, 0.7, gap=(60 * sign, 15)), "writer").iloc[0]
+    assert found["note"] == f"over 98% of answers are {side}: equal length is outside the data"
+    assert found[["controlled", "controlled_low", "controlled_high", "per_sd"]].isna().all()
+    assert found["low"] < 0.7 < found["high"]
+
+
+def test_a_few_answers_of_the_other_side_give_a_rate_at_equal_length_that_covers_the_truth():
+    rows = [length_controlled(comparisons(1.0, 0.6, seed, (35, 20)), "writer").iloc[0] for seed in range(100)]
+    known = pd.DataFrame(rows).dropna(subset="controlled")
+    assert len(known) == 100 and known["controlled"].mean() == pytest.approx(0.6, abs=0.015)
+    assert np.mean((known["controlled_low"] <= 0.6) & (known["controlled_high"] >= 0.6)) >= 0.89
 
 
 @pytest.mark.parametrize(
