@@ -22,6 +22,7 @@ AS_RUN = "as in the run"
 WORDINGS = {"critic_revise_first": "revise named first", "critic_reworded": "criteria in other words"}
 # Words without content, which should win nothing.
 FILLER = "This is an important question, and much can be said about it. I hope that this answer is of some help to you."
+ALIKE = "two drawn verdicts"  # of one critic on one answer, at one temperature
 FIRST_ONLY, TIES, BOTH = "first order only", "both orders, a flip is a tie", "both orders, mean probability"
 
 
@@ -59,15 +60,20 @@ def orders(judged: pd.DataFrame, by: str) -> pd.DataFrame:
     Returns:
         Index `by`; columns (way of counting, `n` / `failed` / `rate` / `low` / `high` / `rank`).
     """
-    straight = won(judged["p_first"])
-    swapped = won(judged["p_second"])
-    ways = {FIRST_ONLY: straight, TIES: (straight + swapped) / 2, BOTH: won(judged["p_chosen"])}
     tables = {}
-    for way, score in ways.items():
-        rates = intervals.rates(judged[[*ITEM, by]].assign(score=score), by=by)
+    for way, counted in ways(judged, by).items():
+        rates = intervals.rates(counted, by=by)
         rates = rates[["n", "failed", "rate", "low", "high"]]
         tables[way] = rates.assign(rank=rates["rate"].rank(ascending=False, method="min"))
     return pd.concat(tables, axis=1)
+
+
+def ways(judged: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
+    """Return for each way of counting that `orders` compares the score of each choice: `persona_id`, ..., `score`."""
+    straight = won(judged["p_first"])
+    swapped = won(judged["p_second"])
+    scores = {FIRST_ONLY: straight, TIES: (straight + swapped) / 2, BOTH: won(judged["p_chosen"])}
+    return {way: judged[[*ITEM, by]].assign(score=score) for way, score in scores.items()}
 
 
 def self_preference(scored: pd.DataFrame) -> pd.DataFrame:
@@ -107,27 +113,48 @@ def matrix(scored: pd.DataFrame) -> pd.DataFrame:
 
 
 def repeated(
-    judge: LanguageModel, answers: pd.DataFrame, times: int = 3, temperature: float = 1.0, **settings: Any
+    judge: LanguageModel, answers: pd.DataFrame, times: int = 2, temperature: float = 1.0, **settings: Any
 ) -> pd.DataFrame:
-    """Put the same answers to the critic several times.
+    """Put the same answers to the critic several times at one temperature, and once more as in a run.
 
     Args:
         judge: the critic.
         answers: as in `judges.critic`, with `persona_id` and `prompt_id`.
-        times: how often; the first time at temperature 0 as in a run. Once leaves nothing to compare.
-        temperature: of the other times.
+        times: how often at this temperature, beside the run's own verdict at temperature 0. Once leaves no two alike
+            verdicts to compare.
+        temperature: of these verdicts.
         settings: `templates` and `probabilities` of `judges.critic`.
 
     Returns:
-        One row per answer: `persona_id`, `prompt_id`, `first` (the first score), `mean` (of the other scores), `score`
-        (share of the other scores that equal the first, from 0 to 1; missing with nothing to compare).
+        One row per answer: `persona_id`, `prompt_id`, `first` (the run's score), `mean` (of the scores at this
+        temperature), `alike` (the share of pairs of these scores that are equal, from 0 to 1: like compared with like),
+        `as_run` (the share of them that equal the run's score: a likeliest verdict against a drawn one, which is equal
+        more often). Both are missing with nothing to compare.
     """
     first = critic(judge, answers, sample=0, temperature=0, **settings)["score"]
-    others = [critic(judge, answers, sample=k, temperature=temperature, **settings) for k in range(1, times)]
-    scores = [verdicts["score"] for verdicts in others]
-    again = pd.concat(scores, axis=1) if scores else pd.DataFrame(index=answers.index)  # answers x other times
-    same = again.eq(first, axis=0).where(again.notna()).mean(axis=1).where(first.notna())
-    return answers[ITEM].assign(first=first, mean=again.mean(axis=1), score=same.astype(float))
+    drawn = [critic(judge, answers, sample=k, temperature=temperature, **settings) for k in range(1, times + 1)]
+    scores = [verdicts["score"] for verdicts in drawn]
+    again = pd.concat(scores, axis=1) if scores else pd.DataFrame(index=answers.index)  # answers x times
+    as_run = again.eq(first, axis=0).where(again.notna()).mean(axis=1).where(first.notna())
+    n = again.count(axis=1)
+    ones = again.sum(axis=1)
+    equal = (ones * (ones - 1) + (n - ones) * (n - ones - 1)) / (n * (n - 1)).where(n > 1)
+    table = answers[ITEM].assign(first=first, mean=again.mean(axis=1))
+    return table.assign(alike=equal.astype(float), as_run=as_run.astype(float))
+
+
+def steadiness(repeated: pd.DataFrame) -> pd.DataFrame:
+    """Compute how often a critic repeats its verdict.
+
+    Args:
+        repeated: as returned by `repeated`.
+
+    Returns:
+        Index `compared`: ALIKE, then 'a drawn verdict with the run's'; columns of `stats.rates`.
+    """
+    names = {"alike": ALIKE, "as_run": "a drawn verdict with the run's"}
+    parts = [repeated[ITEM].assign(compared=name, score=repeated[column]) for column, name in names.items()]
+    return intervals.rates(pd.concat(parts, ignore_index=True), by="compared")
 
 
 def forms(

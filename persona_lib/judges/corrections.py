@@ -43,6 +43,36 @@ def human_rates(table: pd.DataFrame, by: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
 
+def contributions(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return what each item contributes to the humans' rate of its group; see `contrasts.at_equal_length`.
+
+    Args:
+        table, by: as in `human_rates`.
+
+    Returns:
+        The rows of `table` as `persona_id`, `prompt_id`, `by` and `score`, whose mean in a group is `corrected`.
+    """
+    scores = pd.Series(np.nan, table.index)
+    for _, items in table.groupby(by, sort=False, dropna=False):
+        used = items.dropna(subset="human")
+        if _method(items) == BOTH:
+            used = items.dropna(subset="judge")
+            theta, psi = _influence(used["human"].to_numpy(float), used["judge"].to_numpy(float))
+            scores[used.index] = theta + psi
+        else:
+            scores[used.index] = used["human"]
+    return table[[*ITEM, by]].assign(score=scores)
+
+
+def _method(items: pd.DataFrame) -> str:
+    """Return how a group's rate is estimated."""
+    if items["human"].notna().sum() == 0:
+        return ""
+    both = items.dropna(subset=["human", "judge"])
+    few = min((both["human"] == 1).sum(), (both["human"] == 0).sum()) < LEAST
+    return ALONE if few or both["judge"].nunique() < 2 else BOTH
+
+
 def _row(items: pd.DataFrame) -> dict[str, Any]:
     """Return one row of `human_rates`."""
     raw = rate(items["judge"], items[ITEM])
@@ -50,20 +80,17 @@ def _row(items: pd.DataFrame) -> dict[str, Any]:
     labels = items["human"].dropna()
     row |= {"labelled": len(labels), "corrected": np.nan, "corrected_low": np.nan, "corrected_high": np.nan}
     row |= {"bias": np.nan, "method": "", "note": "no labelled items: no correction"}
-    if labels.empty:
+    method = _method(items)
+    if not method:
         return row
-    judged = items.dropna(subset="judge")
-    human = judged["human"].to_numpy(float)
-    verdicts = judged.loc[judged["human"].notna(), "judge"]
-    fewest = min((human == 1).sum(), (human == 0).sum())
-    if fewest < LEAST or verdicts.nunique() < 2:
+    if method == ALONE:
         own = rate(labels, items.loc[labels.index, ITEM])
         found = own["rate"], own["low"], own["high"], own["note"]
     else:
-        found = _difference_estimate(human, judged["judge"].to_numpy(float), judged[ITEM])
+        judged = items.dropna(subset="judge")
+        found = _difference_estimate(judged["human"].to_numpy(float), judged["judge"].to_numpy(float), judged[ITEM])
     row |= dict(zip(["corrected", "corrected_low", "corrected_high", "note"], found, strict=True))
-    row["method"] = ALONE if fewest < LEAST or verdicts.nunique() < 2 else BOTH
-    return row | {"bias": row["rate"] - row["corrected"]}
+    return row | {"bias": row["rate"] - row["corrected"], "method": method}
 
 
 def _difference_estimate(y: np.ndarray, f: np.ndarray, clusters: pd.DataFrame) -> tuple[float, float, float, str]:
@@ -75,12 +102,7 @@ def _difference_estimate(y: np.ndarray, f: np.ndarray, clusters: pd.DataFrame) -
         clusters: labels of the items' clusters.
     """
     known = ~np.isnan(y)
-    n, m = len(y), known.sum()
-    weight = np.cov(y[known], f[known])[0, 1] / f[known].var(ddof=1)  # lambda of PPI++
-    rest = y[known] - weight * f[known]
-    theta = float(np.clip(weight * f.mean() + rest.mean(), 0, 1))
-    psi = weight * (f - f.mean())
-    psi[known] += n / m * (rest - rest.mean())
+    theta, psi = _influence(y, f)
     codes = cluster_codes(clusters)
     worth = worth_of(psi, codes, psi.var(), floor=1.0)
     own = effective(y[known], clusters[known], y[known].var(), floor=1.0)
@@ -88,4 +110,14 @@ def _difference_estimate(y: np.ndarray, f: np.ndarray, clusters: pd.DataFrame) -
         return theta, np.nan, np.nan, worth.note or own.note
     variance = psi.var() / worth.n
     worth = Effective(theta * (1 - theta) / variance, min(worth.df, own.df), own.note)
-    return theta, *share_interval(theta, n, worth, y[known], [code[known] for code in codes])
+    return theta, *share_interval(theta, len(y), worth, y[known], [code[known] for code in codes])
+
+
+def _influence(y: np.ndarray, f: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the difference estimate of the mean of y, and each item's influence on it, n times; both as above."""
+    known = ~np.isnan(y)
+    weight = np.cov(y[known], f[known])[0, 1] / f[known].var(ddof=1)  # lambda of PPI++
+    rest = y[known] - weight * f[known]
+    psi = weight * (f - f.mean())
+    psi[known] += len(y) / known.sum() * (rest - rest.mean())
+    return float(np.clip(weight * f.mean() + rest.mean(), 0, 1)), psi

@@ -1,4 +1,4 @@
-"""Conditions ranked by a judge that chooses as the persona would, and what an audit changes in a ranking."""
+"""Conditions ranked by a judge that chooses as the persona would; what audits change in a ranking, and what noise."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,16 @@ from .. import UserError
 from ..model import LanguageModel
 from ..prompts.words import count
 from ..stats import intervals
+from ..stats.clustering import FEW
 from .verdicts import SAME, prefer, scored
 
 ITEM = intervals.ITEM
 _KEYS = [*ITEM, "model"]
 NO_ANSWER = "no answer on one side"
+RUNS = 1000  # resampled runs
+CLEAR = 0.95  # share of resampled runs that reverse a pair, from which on noise is an unlikely reason
+FEW_NOTE = f"fewer than {FEW} personas or prompts: noise is unknown"
+Ways = Mapping[str, pd.DataFrame]  # by name, scores as in `standings`
 
 
 def pairs(results: pd.DataFrame, against: str = "baseline") -> pd.DataFrame:
@@ -94,69 +99,90 @@ def changes(told: pd.DataFrame, by: str = "form") -> pd.DataFrame:
     return intervals.rates(pd.concat(parts, ignore_index=True), by=by)
 
 
-def without_own(scored: pd.DataFrame) -> pd.DataFrame:
-    """Compute each writer's mean score by all judges, and by the judges other than the writer.
+def without_own(scored: pd.DataFrame) -> Ways:
+    """Return the scores of writers by all judges, and by the judges other than the writer, as ways of ranking them.
 
     Args:
         scored: as in `audits.self_preference`.
 
     Returns:
-        Index `model` (the writer); `all judges` and `judges but itself`, the mean of the judges' mean scores, missing
-        without such a judge.
+        'all judges' and 'judges but itself': `persona_id`, `prompt_id`, `model` (the writer), `judge`, `score`. Each
+        writer's mean is the mean of the judges' mean scores, so a judge that scored fewer answers weighs as much.
     """
-    by_judge = scored.groupby(["model", "judge"])["score"].mean().reset_index()
-    others = by_judge[by_judge["model"] != by_judge["judge"]]
-    parts = {"all judges": by_judge, "judges but itself": others}
-    means = {way: part.groupby("model")["score"].mean() for way, part in parts.items()}
-    return pd.DataFrame(means, index=scored["model"].unique()).rename_axis("model")
+    return {"all judges": _alike(scored), "judges but itself": _alike(scored[scored["judge"] != scored["model"]])}
 
 
-def standings(ways: Mapping[str, pd.Series]) -> pd.DataFrame:
+def _alike(scored: pd.DataFrame) -> pd.DataFrame:
+    """Return scores whose mean by writer is the mean of the judges' means; see `contrasts.at_equal_length`."""
+    known = scored[[*ITEM, "model", "judge", "score"]].dropna(subset="score")
+    cell = known.groupby(["model", "judge"])["score"]
+    means = cell.mean()
+    of_writer = means.groupby("model").mean()
+    rows = known.groupby("model")["score"].transform("size")
+    judges = known["model"].map(means.groupby("model").size())
+    weight = rows / (judges * cell.transform("size"))
+    return known.assign(score=known["model"].map(of_writer) + weight * (known["score"] - cell.transform("mean")))
+
+
+def standings(ways: Ways, by: str = "condition") -> pd.DataFrame:
     """Rank the same groups in several ways, the first of which is the reference.
 
     Args:
-        ways: by name, the rates by group; a missing group or rate has no rank.
+        ways: by name, the scores that rank the groups: `persona_id`, `prompt_id`, `by`, `score`. A group's rate is the
+            mean of its scores; a group without one has no rank.
+        by: column of the groups.
 
     Returns:
         One row per way and group of the reference: `reference` (name of the first way), `way`, `group`, `rate`, `rank`
         (1 is best, equal rates share the better rank, missing without a rate).
     """
     reference, first = next(iter(ways.items()))
+    groups = first[by].unique()
     parts = []
-    for way, rates in ways.items():
-        rates = rates.astype(float).reindex(first.index)
-        rank = rates.round(9).rank(ascending=False, method="min")
+    for way, items in ways.items():
+        rates = items.groupby(by)["score"].mean().astype(float).reindex(groups).round(9)
+        rank = rates.rank(ascending=False, method="min")
         parts.append(
-            pd.DataFrame({"way": way, "group": first.index.astype("str"), "rate": rates.values, "rank": rank.values})
+            pd.DataFrame({"way": way, "group": groups.astype("str"), "rate": rates.values, "rank": rank.values})
         )
     table = pd.concat(parts, ignore_index=True)
     table.insert(0, "reference", reference)
     return table
 
 
-def reversals(table: pd.DataFrame) -> pd.DataFrame:
-    """Count the pairs of groups whose order changes from the reference ranking to each other one.
+def reversals(ways: Ways, by: str = "condition", seed: int = 0) -> pd.DataFrame:
+    """Count the pairs of groups whose order changes from the reference ranking to each other one, and how far by noise.
+
+    Two groups that are equal in truth change their order by noise alone, in up to half of all runs. So RUNS runs are
+    drawn, with replacement, from the personas and from the prompts of this one (Owen 2007); each is ranked in all ways.
 
     Args:
-        table: as returned by `standings`, or several of them together.
+        ways, by: as in `standings`.
+        seed: of the resampled runs.
 
     Returns:
-        One row per reference and other way: `reference`, `way`, `pairs` (of groups that have a rate in both),
-        `reversed` (the other group is ahead), `tied` (ahead in one ranking, equal in the other), `leader` (the best
-        group of that way, several if they tie), `note`.
+        One row per other way: `reference`, `way`, `pairs` (of groups that have a rate in both), `reversed` (the other
+        group is ahead), `tied` (ahead in one ranking, equal in the other), `leader` (the best group of that way,
+        several if they tie); `resampled` (share of the pairs that are reversed in a resampled run), `by_chance` (share
+        of the pairs whose order differs between two resampled runs of the reference alone), `clear` (pairs that are
+        reversed in at least CLEAR of the resampled runs); `note`. The last three are missing with fewer than FEW
+        personas or prompts.
     """
+    table = standings(ways, by)
+    reference, *others = ways
+    rates = table.pivot(index="group", columns="way", values="rate").reindex(table["group"].unique())  # groups x ways
+    drawn = _resampled(ways, by, seed)
     rows = []
-    for reference, own in table.groupby("reference", sort=False):
-        rates = own.pivot(index="group", columns="way", values="rate")  # groups x ways
-        rates = rates.reindex(own["group"].unique()).round(9)
-        for way in own["way"].unique():
-            if way != reference:
-                rows.append({"reference": reference, "way": way, **_order(rates[reference], rates[way])})
-    return pd.DataFrame(rows, columns=["reference", "way", "pairs", "reversed", "tied", "leader", "note"])
+    for way in others:
+        row = {"reference": reference, "way": way, **_order(rates[reference], rates[way])}
+        noise = _noise(drawn[reference], drawn[way], row["note"]) if drawn else {"note": row["note"] or FEW_NOTE}
+        rows.append(row | noise)
+    columns = ["reference", "way", "pairs", "reversed", "tied", "leader", "resampled", "by_chance", "clear", "note"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _order(one: pd.Series, other: pd.Series) -> dict[str, Any]:
-    """Return one row of `reversals` from the rates of both rankings, by group."""
+    """Return the observed part of a row of `reversals` from the rates of both rankings, by group."""
     known = one.notna() & other.notna()
     before = _signs(one[known].to_numpy())
     after = _signs(other[known].to_numpy())
@@ -170,7 +196,62 @@ def _order(one: pd.Series, other: pd.Series) -> dict[str, Any]:
     }
 
 
+def _noise(one: np.ndarray, other: np.ndarray, note: str) -> dict[str, Any]:
+    """Return the part of a row of `reversals` that tells noise.
+
+    Args:
+        one, other: arrays (runs, groups) of rates in resampled runs.
+        note: why there is no pair, or empty.
+    """
+    before = _signs(one)  # runs x pairs, as the next
+    after = _signs(other)
+    known = ~np.isnan(before) & ~np.isnan(after)
+    seen = known.any(axis=0)
+    if note or not seen.any():
+        return {"resampled": np.nan, "by_chance": np.nan, "clear": np.nan}
+    runs = known.sum(axis=0)[seen]
+    turned = (before * after < 0).sum(axis=0)[seen] / runs  # by pair
+    up, down = ((known & (sign * before > 0)).sum(axis=0)[seen] / runs for sign in (1, -1))
+    return {"resampled": turned.mean(), "by_chance": (2 * up * down).mean(), "clear": int((turned >= CLEAR).sum())}
+
+
+def _resampled(ways: Ways, by: str, seed: int) -> dict[str, np.ndarray]:
+    """Return for each way the rates in resampled runs, an array (runs, groups); nothing if clusters are too few."""
+    every = pd.concat([items[ITEM] for items in ways.values()])
+    labels = [pd.Index(every[name].unique()) for name in ITEM]
+    if min(map(len, labels)) < FEW:
+        return {}
+    rng = np.random.default_rng(seed)
+    times = [rng.multinomial(len(own), np.full(len(own), 1 / len(own)), RUNS) for own in labels]  # runs x clusters
+    groups = next(iter(ways.values()))[by].unique()
+    drawn = {}
+    for way, items in ways.items():
+        rates = np.full((RUNS, len(groups)), np.nan)
+        for i, group in enumerate(groups):
+            own = items[items[by] == group].dropna(subset="score")
+            codes = [of.get_indexer(own[name]) for of, name in zip(labels, ITEM, strict=True)]
+            weights = times[0][:, codes[0]] * times[1][:, codes[1]]  # runs x items
+            total = weights.sum(axis=1)
+            rates[total > 0, i] = (weights @ own["score"].to_numpy(float))[total > 0] / total[total > 0]
+        drawn[way] = rates.round(9)
+    return drawn
+
+
 def _signs(rates: np.ndarray) -> np.ndarray:
-    """Return for each unordered pair of groups the sign of the first group's rate less the second group's."""
-    signs = np.sign(np.subtract.outer(rates, rates))  # groups x groups
-    return signs[np.triu_indices(len(rates), 1)]
+    """Return for each pair of groups, the last axis, the sign of the first group's rate less the second group's."""
+    one, other = np.triu_indices(rates.shape[-1], 1)
+    return np.sign(rates[..., one] - rates[..., other])
+
+
+def said(turned: pd.DataFrame) -> str:
+    """Return rows of `reversals` in a clause: how many pairs of groups are reversed, and how many by noise."""
+    pairs = int(turned["pairs"].sum())
+    text = f"audits reverse {int(turned['reversed'].sum())} of {pairs} pairwise rankings"
+    known = turned.dropna(subset="resampled")
+    if known.empty:
+        return f"{text} (fewer than {FEW} people or questions: what noise alone reverses is unknown)"
+    chance, turn = (np.average(known[name], weights=known["pairs"]) for name in ("by_chance", "resampled"))
+    return (
+        f"{text}, {int(known['clear'].sum())} of them in at least {CLEAR:.0%} of resampled runs (a resampled run "
+        f"reverses {turn:.0%} of pairs; two resampled runs, judged alike, differ in {chance:.0%} by noise alone)"
+    )

@@ -9,7 +9,7 @@ and `number` write an estimate with its interval and n as text; `extremes`, `spa
 from . import agreement, intervals, passk
 from .agreement import among, coefficients, cohen_kappa, kappa_matrix, spread
 from .clustering import effective
-from .contrasts import length_controlled, logistic
+from .contrasts import at_equal_length, length_controlled, logistic
 from .intervals import ITEM, corrected, paired_differences, rate, rates
 from .passk import pass_at_k
 from .power import minimum_detectable, sample_size
@@ -19,6 +19,7 @@ __all__ = [
     "ITEM",
     "agreement",
     "among",
+    "at_equal_length",
     "clear",
     "coefficients",
     "cohen_kappa",

@@ -126,10 +126,33 @@ def length_controlled(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
 
+def at_equal_length(
+    table: pd.DataFrame, by: str, value: str = "score", length: str = "length_difference"
+) -> pd.DataFrame:
+    """Return what each comparison contributes to its group's rate at equal length.
+
+    Args:
+        table, by, value, length: as in `length_controlled`.
+
+    Returns:
+        The rows of `table` as `persona_id`, `prompt_id`, `by` and `score`: the group's rate `controlled` plus n times
+        the comparison's influence on it, which may lie outside 0 to 1. The mean in a group is the rate; means over
+        resampled comparisons are those of resampled runs, to first order. Missing where `value` or the rate is.
+    """
+    scores = pd.Series(np.nan, table.index)
+    for _, items in table.groupby(by, sort=False, dropna=False):
+        scored = items.dropna(subset=value)
+        gap = scored[length].to_numpy(float)
+        won = scored[value].to_numpy(float)
+        if not _obstacle(gap, won):
+            (constant, _), influence = _fit(gap, won)
+            share = expit(constant)
+            scores[scored.index] = share + len(won) * share * (1 - share) * influence
+    return table[[*ITEM, by]].assign(score=scores)
+
+
 def _controlled(items: pd.DataFrame, value: str, length: str) -> dict:
     """Return one row of `length_controlled`."""
-    import statsmodels.api as sm  # takes about a second, and few commands need it
-
     raw = rate(items[value], items[ITEM])
     scored = items.dropna(subset=value)
     gap = scored[length].to_numpy(float)
@@ -138,16 +161,28 @@ def _controlled(items: pd.DataFrame, value: str, length: str) -> dict:
     row |= dict.fromkeys(["controlled", "controlled_low", "controlled_high", "per_sd"], np.nan)
     if obstacle := _obstacle(gap, won):
         return row | {"note": obstacle}
+    (constant, slope), influence = _fit(gap, won)
+    error, t, _, note = _error(scored[ITEM].assign(influence=influence))
+    ends = expit([constant, constant - t * error, constant + t * error])
+    row |= dict(zip(["controlled", "controlled_low", "controlled_high"], ends, strict=True))
+    return row | {"per_sd": slope * np.tanh(1), "note": note}
+
+
+def _fit(gap: np.ndarray, won: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the constant and the slope of the logistic model, and each comparison's influence on the constant.
+
+    Args:
+        gap: array (n,) of differences of length.
+        won: array (n,) of scores.
+    """
+    import statsmodels.api as sm  # takes about a second, and few commands need it
+
     x = sm.add_constant(np.tanh(gap / gap.std()))  # comparisons x (constant, length)
     fit = sm.GLM(won, x, family=sm.families.Binomial()).fit()
     weights = fit.mu * (1 - fit.mu)
     residuals = (won - fit.mu)[:, None]
     influence = (x * residuals) @ np.linalg.inv(x.T @ (x * weights[:, None]))  # comparisons x coefficients
-    error, t, _, note = _error(scored[ITEM].assign(influence=influence[:, 0]))
-    constant = fit.params[0]
-    ends = expit([constant, constant - t * error, constant + t * error])
-    row |= dict(zip(["controlled", "controlled_low", "controlled_high"], ends, strict=True))
-    return row | {"per_sd": fit.params[1] * np.tanh(1), "note": note}
+    return fit.params, influence[:, 0]
 
 
 def _obstacle(gap: np.ndarray, won: np.ndarray) -> str:

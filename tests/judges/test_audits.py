@@ -4,6 +4,7 @@ import json
 import math
 import random
 
+import numpy as np
 import pandas as pd
 import pytest
 from endpoint import Endpoint, completion
@@ -102,15 +103,32 @@ def test_a_judge_is_asked_again_at_a_temperature_and_a_changed_mind_shows():
         return completion(json.dumps({"critique": "x", "grade": 3, "verdict": said}))
 
     with Endpoint(moody) as endpoint:
-        table = audits.repeated(Model("m", endpoint.url), ANSWERS, times=3)
+        table = audits.repeated(Model("m", endpoint.url), ANSWERS, times=2)
     assert len(endpoint.requests) == 6
-    assert table["first"].tolist() == [1, 1] and table["score"].tolist() == [1, 0] and table["mean"].tolist() == [1, 0]
+    assert table["first"].tolist() == [1, 1] and table["mean"].tolist() == [1, 0]
+    assert table["alike"].tolist() == [1, 1] and table["as_run"].tolist() == [1, 0]
 
 
 def test_a_judge_that_says_nothing_readable_repeats_nothing():
     with Endpoint(lambda body: completion("hm")) as endpoint:
         table = audits.repeated(Model("m", endpoint.url), ANSWERS, times=2)
-    assert table["score"].isna().all() and table["first"].isna().all()
+    assert table[["alike", "as_run", "first"]].isna().all(axis=None)
+
+
+def test_drawn_verdicts_are_compared_with_drawn_ones_and_not_with_the_likeliest():
+    rng = np.random.default_rng(0)
+    keeps = rng.beta(2, 2, 3000)
+
+    def critic(_, answers, sample, temperature, **settings):
+        kept = rng.random(3000) < keeps if temperature else keeps > 0.5
+        return pd.DataFrame({"score": kept.astype(float)})
+
+    grid = pd.MultiIndex.from_product([range(100), range(30)], names=["persona_id", "prompt_id"]).to_frame(index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audits, "critic", critic)
+        found = audits.steadiness(audits.repeated(None, grid, times=3))
+    assert found.loc[audits.ALIKE, "rate"] == pytest.approx(0.6, abs=0.02)
+    assert found.loc["a drawn verdict with the run's", "rate"] == pytest.approx(0.6875, abs=0.02)
 
 
 def test_each_writers_mean_by_each_judge_stands_in_the_matrix():
@@ -147,10 +165,12 @@ def test_how_often_the_same_verdict_comes_again_leaves_out_what_was_not_said():
         return completion(whole if verdict != "?" else "hm")
 
     with Endpoint(moody) as endpoint:
-        table = audits.repeated(Model("m", endpoint.url), ANSWERS.head(1), times=4)
-        assert table[["first", "mean", "score"]].squeeze().tolist() == [1, 0.5, 0.5]
+        table = audits.repeated(Model("m", endpoint.url), ANSWERS.head(1), times=3)
+        assert table[["first", "mean", "alike", "as_run"]].squeeze().tolist() == [1, 0.5, 0, 0.5]
         once = audits.repeated(Model("m", endpoint.url), ANSWERS.head(1), times=1)
-    assert once["first"].tolist() == [1] and once[["mean", "score"]].isna().all(axis=None), "nothing to compare"
+        never = audits.repeated(Model("m", endpoint.url), ANSWERS.head(1), times=0)
+    assert once["mean"].tolist() == [1] and once["alike"].isna().all(), "no two to compare"
+    assert never["first"].tolist() == [1] and never[["mean", "alike", "as_run"]].isna().all(axis=None)
 
 
 PEOPLE = pd.DataFrame(

@@ -69,3 +69,13 @@ def test_groups_without_labels_and_labels_that_are_none_are_said():
     assert plots.judges.corrected(found, "A title")
     with pytest.raises(UserError, match="0, 1 or missing"):
         corrections.human_rates(table.assign(human=5.0), "condition")
+
+
+def test_the_mean_of_what_items_contribute_is_the_corrected_rate():
+    both, alone = study(np.random.default_rng(4), 60), study(np.random.default_rng(5), 8).assign(condition="summary")
+    none = study(np.random.default_rng(6), 0).assign(condition="none")
+    table = pd.concat([both, alone, none], ignore_index=True).sample(frac=1, random_state=0)
+    means = corrections.contributions(table, "condition").groupby("condition")["score"].mean()
+    found = corrections.human_rates(table, "condition")
+    assert found["method"].to_dict() == {"direct": "judge and labels", "summary": "labels alone", "none": ""}
+    assert means.to_dict() == pytest.approx(found["corrected"].to_dict(), nan_ok=True)

@@ -134,58 +134,100 @@ def test_with_one_form_nothing_can_have_changed():
     assert list(found.columns) == ["n", "failed", "rate", "low", "high", "note"]
 
 
+ITEM = ["persona_id", "prompt_id"]
+
+
+def way(rates: dict[str, float]) -> pd.DataFrame:
+    """Two items of each group, with these rates."""
+    rows = [(p, "q", group, rate) for group, rate in rates.items() for p in ("p1", "p2")]
+    return pd.DataFrame(rows, columns=[*ITEM, "condition", "score"])
+
+
 def test_writers_are_scored_with_and_without_their_own_verdicts_each_judge_alike():
     rows = [("a", "a", 1), ("a", "a", 1), ("a", "a", 1), ("a", "b", 0), ("a", "c", 1), ("a", "c", 0), ("b", "b", 1)]
-    found = rankings.without_own(pd.DataFrame(rows, columns=["model", "judge", "score"]))
-    assert found.index.tolist() == ["a", "b"]
+    table = pd.DataFrame(rows, columns=["model", "judge", "score"]).assign(persona_id="p", prompt_id=range(7))
+    ways = rankings.without_own(table.astype({"score": float}))
+    found = rankings.standings(ways, by="model").pivot(index="group", columns="way", values="rate")
     assert found.loc["a"].to_dict() == pytest.approx({"all judges": (1 + 0 + 0.5) / 3, "judges but itself": 0.25})
     assert found.loc["b", "all judges"] == 1 and np.isnan(found.loc["b", "judges but itself"])
 
 
 def test_equal_rates_share_the_better_rank_and_a_missing_one_has_none():
-    first = pd.Series({"x": 0.3, "y": 0.9, "z": 0.1 + 0.2, "w": np.nan})
-    found = rankings.standings({"one": first, "other": pd.Series({"w": 0.5, "x": 0.7, "stranger": 0.9})})
+    first = way({"x": 0.3, "y": 0.9, "z": 0.1 + 0.2, "w": np.nan})
+    found = rankings.standings({"one": first, "other": way({"w": 0.5, "x": 0.7, "stranger": 0.9})})
     assert (found["reference"] == "one").all() and found["group"].tolist() == ["x", "y", "z", "w"] * 2
     ranks = found.pivot(index="group", columns="way", values="rank")
     assert ranks["one"].dropna().to_dict() == {"x": 2, "y": 1, "z": 2}, "0.1 + 0.2 is 0.3"
     assert ranks["other"].dropna().to_dict() == {"x": 1, "w": 2}
 
 
+SEEN = ["pairs", "reversed", "tied", "leader"]
+
+
 def test_reversed_and_tied_pairs_are_those_counted_by_hand():
-    one = pd.Series({"a": 0.9, "b": 0.5, "c": 0.5, "d": np.nan, "e": 0.1})
-    other = pd.Series({"a": 0.2, "b": 0.6, "c": 0.1, "d": 0.9, "e": 0.6})
-    found = rankings.reversals(rankings.standings({"one": one, "other": other, "same": one + 0.05}))
+    rates = {"a": 0.9, "b": 0.5, "c": 0.5, "d": np.nan, "e": 0.1}
+    one, same = way(rates), way({group: rate + 0.05 for group, rate in rates.items()})
+    other = way({"a": 0.2, "b": 0.6, "c": 0.1, "d": 0.9, "e": 0.6})
+    found = rankings.reversals({"one": one, "other": other, "same": same})
     # a-b and a-e turn round, and c-e; b-c was equal, b-e is; a-c stays.
-    assert found.loc[0].to_dict() == dict(
-        reference="one", way="other", pairs=6, reversed=3, tied=2, leader="d", note=""
-    )
-    assert found.loc[1, ["way", "pairs", "reversed", "tied", "leader"]].tolist() == ["same", 6, 0, 0, "a"]
-    swapped = rankings.reversals(rankings.standings({"other": other, "one": one})).loc[0]
-    assert swapped[["pairs", "reversed", "tied", "leader"]].tolist() == [6, 3, 2, "a"]
-    shared = rankings.reversals(rankings.standings({"other": other, "level": other * 0})).loc[0]
-    assert shared[["reversed", "tied", "leader"]].tolist() == [0, 9, "a, b, c, d, e"]
+    assert found["way"].tolist() == ["other", "same"] and (found["reference"] == "one").all()
+    assert found[SEEN].values.tolist() == [[6, 3, 2, "d"], [6, 0, 0, "a"]]
+    assert rankings.reversals({"other": other, "one": one})[SEEN].values.tolist() == [[6, 3, 2, "a"]]
+    shared = rankings.reversals({"other": other, "level": other.assign(score=0.0)})
+    assert shared[SEEN].values.tolist() == [[10, 0, 9, "a, b, c, d, e"]]
+    assert found["note"].str.startswith("fewer than 8 personas").all() and found["clear"].isna().all()
+    assert "3 of 12 pairwise rankings (fewer than 8 people or questions: " in rankings.said(found)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_of_ranks_without_ties_as_many_are_reversed_as_kendalls_tau_has_discordant(seed):
     one, other = (np.random.default_rng([seed, k]).permutation(9) / 10 for k in (0, 1))
     groups = list("abcdefghi")
-    ways = {"one": pd.Series(one, groups), "other": pd.Series(other, groups).sample(frac=1, random_state=seed)}
-    found = rankings.reversals(rankings.standings(ways)).loc[0]
+    ways = {"one": way(dict(zip(groups, one, strict=True))), "other": way(dict(zip(groups, other, strict=True)))}
+    ways["other"] = ways["other"].sample(frac=1, random_state=seed)
+    found = rankings.reversals(ways).loc[0]
     discordant = 36 * (1 - stats.kendalltau(one, other).statistic) / 2
     assert found["pairs"] == 36 and found["tied"] == 0 and found["reversed"] == pytest.approx(discordant)
     assert found["leader"] == groups[other.argmax()]
 
 
-def test_several_references_are_counted_each_for_itself_and_too_few_groups_are_said():
-    up, down = pd.Series({"a": 0.1, "b": 0.2}), pd.Series({"a": 0.2, "b": 0.1})
-    both = [rankings.standings({"x": up, "y": down}), rankings.standings({"z": up, "y": up, "w": up.head(1)})]
-    found = rankings.reversals(pd.concat(both)).set_index(["reference", "way"])
-    assert found["reversed"].to_dict() == {("x", "y"): 1, ("z", "y"): 0, ("z", "w"): 0}
-    assert found["pairs"].tolist() == [1, 1, 0]
-    assert found["note"].tolist() == ["", "", "fewer than two groups have a rate in both"]
-    alone = rankings.reversals(rankings.standings({"x": up}))
-    assert alone.empty and list(alone.columns) == ["reference", "way", "pairs", "reversed", "tied", "leader", "note"]
+def test_too_few_groups_are_said_and_one_way_alone_reverses_nothing():
+    up = way({"a": 0.1, "b": 0.2})
+    found = rankings.reversals({"z": up, "y": up, "w": way({"a": 0.1})})
+    assert found["reversed"].tolist() == [0, 0] and found["pairs"].tolist() == [1, 0]
+    assert found["note"].tolist()[1] == "fewer than two groups have a rate in both"
+    alone = rankings.reversals({"x": up})
+    assert alone.empty and list(alone.columns[:6]) == ["reference", "way", *SEEN]
+    assert rankings.said(alone).startswith("audits reverse 0 of 0 pairwise rankings (fewer than 8")
+
+
+def judged_twice(seed: int, first: float, second: float, people: int = 20, prompts: int = 10) -> dict:
+    """Two conditions judged in two ways, whose differences in truth are `first` and `second`; people differ."""
+    rng = np.random.default_rng(seed)
+    grid = pd.MultiIndex.from_product([range(people), range(prompts), ["a", "b"]], names=[*ITEM, "condition"])
+    table = grid.to_frame(index=False).astype({name: str for name in ITEM})
+    liking = rng.normal(0, 0.15, (people, 2))[
+        np.repeat(np.arange(people), 2 * prompts), np.tile([0, 1], len(table) // 2)
+    ]
+    sign = np.where(table["condition"] == "a", 0.5, -0.5)
+    chances = {"one": 0.5 + liking + sign * first, "other": 0.5 + liking + sign * second}
+    return {name: table.assign(score=(rng.random(len(table)) < p).astype(float)) for name, p in chances.items()}
+
+
+def test_conditions_that_are_equal_in_truth_reverse_often_and_hardly_ever_clearly():
+    found = pd.concat([rankings.reversals(judged_twice(seed, 0.0, 0.0)) for seed in range(60)])
+    assert 10 <= found["reversed"].sum() <= 40 and found["clear"].sum() <= 2
+    assert 0.2 < found["by_chance"].mean() < 0.45 and 0.2 < found["resampled"].mean() < 0.5
+
+
+def test_a_planted_reversal_is_clear_and_is_told_from_noise():
+    found = rankings.reversals(judged_twice(0, 0.4, -0.4))
+    assert found.loc[0, ["reversed", "clear"]].tolist() == [1, 1]
+    assert found.loc[0, "resampled"] > 0.95 and found.loc[0, "by_chance"] < 0.05 and found.loc[0, "note"] == ""
+    assert rankings.said(found).startswith("audits reverse 1 of 1 pairwise rankings, 1 of them in at least 95% of ")
+    kept = rankings.reversals(judged_twice(0, 0.4, 0.3))
+    assert kept.loc[0, ["reversed", "clear"]].tolist() == [0, 0] and kept.loc[0, "resampled"] < 0.05
+    pd.testing.assert_frame_equal(kept, rankings.reversals(judged_twice(0, 0.4, 0.3)))
 
 
 def test_no_choices_have_no_changes():

@@ -29,8 +29,8 @@ LENGTHS = second("controlled", rates(0.7, 0.4), [0.5, np.nan]).assign(note=["", 
 ERRORS = second("corrected", rates(0.7, 0.4), [0.8, 0.1]).assign(positives=10, negatives=5)
 MATRIX = pd.DataFrame([[0.9, 0.2], [0.4, np.nan]], ["gpt", LONG], ["gpt", LONG])
 WAYS = {
-    "as_judged": pd.Series({"direct": 0.8, "summary": 0.6, "baseline": np.nan}),
-    "length_controlled": pd.Series({"direct": 0.5, "summary": 0.7}),
+    "as_judged": pd.DataFrame({"condition": ["direct", "summary", "baseline"], "score": [0.8, 0.6, np.nan]}),
+    "length_controlled": pd.DataFrame({"condition": ["direct", "summary"], "score": [0.5, 0.7]}),
 }
 
 FULL = {

@@ -7,7 +7,7 @@ import statsmodels.formula.api as smf
 from statsmodels.stats.sandwich_covariance import cov_cluster_2groups
 
 from persona_lib import UserError
-from persona_lib.stats.contrasts import length_controlled, logistic
+from persona_lib.stats.contrasts import at_equal_length, length_controlled, logistic
 from persona_lib.stats.intervals import rates
 
 
@@ -74,6 +74,19 @@ def test_a_win_rate_bought_with_length_is_taken_back_and_a_fair_one_is_left():
 def test_the_controlled_rate_covers_the_truth_in_about_95_of_100_simulated_studies():
     rows = [length_controlled(comparisons(1.0, 0.6, seed), "writer").iloc[0] for seed in range(100)]
     assert 0.9 <= np.mean([row.controlled_low <= 0.6 <= row.controlled_high for row in rows]) <= 0.99
+
+
+def test_the_mean_of_what_comparisons_contribute_is_the_rate_at_equal_length_also_of_a_part_of_them():
+    table = comparisons(1.0, 0.6)
+    far = comparisons(0.0, 0.5, gap=(60, 15)).assign(writer="far")
+    parts = at_equal_length(pd.concat([table, far], ignore_index=True), "writer")
+    own = parts[parts["writer"] == "long"].reset_index(drop=True)
+    assert own["score"].mean() == pytest.approx(length_controlled(table, "writer")["controlled"].iloc[0])
+    assert parts.loc[parts["writer"] == "far", "score"].isna().all()
+    some = np.random.default_rng(0).integers(0, len(table), len(table))
+    assert own["score"][some].mean() == pytest.approx(
+        length_controlled(table.iloc[some].reset_index(drop=True), "writer")["controlled"].iloc[0], abs=0.005
+    )
 
 
 @pytest.mark.parametrize(("sign", "side"), [(1, "longer"), (-1, "shorter")])
