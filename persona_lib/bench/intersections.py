@@ -8,10 +8,12 @@ Tables in, tables out: nothing here asks a model or reads a file.
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.special import betainc
 
 from .. import UserError
 from ..stats import wording
-from ..stats.clustering import LEVEL, effective, variance
+from ..stats.clustering import LEVEL, cluster_codes, worth_of
+from ..stats.components import components, covariance_of_gaps
 from ..stats.intervals import ITEM, check, corrected, rate
 
 NOBODY = "nobody in this group"
@@ -22,8 +24,13 @@ NOT_LOWER = "not shown to be lower than everybody else after correction"
 def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> pd.DataFrame:
     """Compute each group's rate, shrunk towards the overall rate, and its difference from everybody else.
 
-    The distances of groups from the overall rate are taken as normal. Their standard deviation is averaged over all
-    values that the data allow (flat prior from 0 to 0.5): intervals keep a width even if groups may not differ at all.
+    The uncertainty of a group's distance from the overall rate comes from the variance components of the whole table
+    (`stats.components`): a few equal answers are not known exactly. It is not below that of the group's own answers,
+    which also tells whether the group's answers depend on the prompt in a way of their own.
+
+    The distances are taken as normal. Their standard deviation is averaged over all values that the data allow (flat
+    prior from 0 to 0.5): intervals keep a width even if groups may not differ at all. Groups that overlap tell less of
+    it than as many groups that do not, and count for less. `benchmarks/coverage.py` prints what the intervals cover.
 
     Args:
         table: one row per item, as in `stats.rates`.
@@ -34,7 +41,8 @@ def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> 
         Index `group`; `personas` (with an item), `n`, `failed`, `rate`, `low`, `high` as in `stats.rates`; `shrunk`,
         `shrunk_low`, `shrunk_high`: the estimate of a normal hierarchical model; `difference` from all outside the
         group; `difference_low`, `difference_high`: an interval that holds for all groups at once (Bonferroni), so also
-        for the group picked as the worst; `p` of no difference, `p_holm`; `note`.
+        for the group picked as the worst; `p` of no difference, `p_holm`; `error`: standard error of the group's rate
+        less the overall rate; `note`.
 
     Raises:
         UserError: the table lacks a column, or has a persona that `members` lacks.
@@ -48,82 +56,140 @@ def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> 
     rows = {}
     for place, group in enumerate(members):
         mine = table[inside[:, place]]
-        others = table[~inside[:, place]]
         row = rate(mine[value], mine[ITEM])
-        row |= {"personas": mine["persona_id"].nunique(), **_difference(mine, others, value, members.shape[1])}
-        rows[group] = row | {"note": row["note"] if len(mine) else NOBODY}
+        rows[group] = row | {"personas": mine["persona_id"].nunique(), "note": row["note"] if len(mine) else NOBODY}
     result = pd.DataFrame.from_dict(rows, orient="index").rename_axis("group")
     scored = table.dropna(subset=value)
-    result[["shrunk", "shrunk_low", "shrunk_high"]] = _shrunk(result, scored[value].to_numpy(float), scored[ITEM])
+    errors, independent = _errors(scored, members, value)
+    result = result.join(_tests(result, errors, scored, value))
+    overall = rate(scored[value], scored[ITEM])
+    result[["shrunk", "shrunk_low", "shrunk_high"]] = _shrunk(result, overall, independent)
     result["p_holm"] = corrected(result["p"])
     first = ["personas", "n", "failed", "rate", "low", "high", "shrunk", "shrunk_low", "shrunk_high"]
-    return result[[*first, "difference", "difference_low", "difference_high", "p", "p_holm", "note"]]
+    return result[[*first, "difference", "difference_low", "difference_high", "p", "p_holm", "error", "note"]]
 
 
-def _difference(mine: pd.DataFrame, others: pd.DataFrame, value: str, groups: int) -> dict[str, float]:
-    """Compute a group's rate less everybody else's, clustered by persona and by the prompts that both share.
+def _errors(scored: pd.DataFrame, members: pd.DataFrame, value: str) -> tuple[pd.Series, float]:
+    """Return the standard error of each group's rate less the overall rate, and how many independent groups these are.
 
     Args:
-        mine, others: the items of the group and of everybody else.
-        value: the score.
-        groups: number of groups that are looked at.
+        scored: the items that have a score.
+        members, value: as in `scores`.
 
     Returns:
-        `difference`, `difference_low`, `difference_high`, `p`; `error`: standard error of the group's rate less the
-        overall rate.
+        One error per group, missing if fewer than two personas are in it or outside. Groups count by the correlations
+        r of their distances from the overall rate: all groups squared over the sum of r squared.
     """
-    names = ["difference", "difference_low", "difference_high", "p", "error"]
-    mine = mine.dropna(subset=value)
-    others = others.dropna(subset=value)
-    if mine.empty or others.empty:
-        return dict.fromkeys(names, np.nan)
-    n = len(mine) + len(others)
-    difference = mine[value].mean() - others[value].mean()
-    # The difference is the mean of these influence values over all n items, up to a constant.
-    push_mine = (mine[value] - mine[value].mean()) * n / len(mine)
-    push_others = -(others[value] - others[value].mean()) * n / len(others)
-    push = pd.concat([push_mine, push_others])
-    spread = push.var(ddof=0)
-    worth = effective(push, pd.concat([mine[ITEM], others[ITEM]]), spread, floor=1.0)
-    df = min(worth.df, mine["persona_id"].nunique() - 1, others["persona_id"].nunique() - 1)
-    if df < 1 or spread < 1e-18:  # equal scores that differ by rounding
-        return dict.fromkeys(names, np.nan) | {"difference": difference}
-    error = np.sqrt(spread / worth.n)
-    half = stats.t.ppf(1 - (1 - LEVEL) / groups / 2, df) * error
-    low, high = np.clip([difference - half, difference + half], -1, 1)
-    p = 2 * stats.t.sf(abs(difference) / error, df)
-    # A group's rate less the overall rate is the difference times the share of items outside the group.
-    return dict(zip(names, [difference, low, high, p, error * len(others) / n], strict=True))
+    errors = pd.Series(np.nan, members.columns)
+    persona, names = pd.factorize(scored["persona_id"])
+    prompt = pd.factorize(scored["prompt_id"])[0]
+    inside = members.loc[names].to_numpy(bool)  # personas with a score x groups
+    able = (inside.sum(0) > 1) & ((~inside).sum(0) > 1)
+    values = scored[value].to_numpy(float)
+    if not able.any() or np.ptp(values) < 1e-9:  # equal scores may differ by rounding
+        return errors, np.nan
+    parts = components(values, persona, prompt)
+    if parts is None:
+        return errors, np.nan
+    pooled = covariance_of_gaps(parts, inside[:, able], persona, prompt)
+    clusters = cluster_codes(scored[ITEM])
+    own = np.array([_own(values, column[persona], clusters) for column in inside[:, able].T])
+    errors[able] = np.sqrt(np.maximum(pooled.diagonal(), own))
+    of_pooled = np.sqrt(np.maximum(pooled.diagonal(), 1e-12))  # 0 where the prompt alone decides and all share it
+    correlations = pooled / np.outer(of_pooled, of_pooled)
+    np.fill_diagonal(correlations, 1.0)
+    return errors, able.sum() ** 2 / (correlations**2).sum()
 
 
-def _shrunk(table: pd.DataFrame, values: np.ndarray, clusters: pd.DataFrame) -> np.ndarray:
+def _own(values: np.ndarray, inside: np.ndarray, clusters: list[np.ndarray]) -> float:
+    """Return the variance of a group's mean less the overall mean from the residuals of the group and of the others.
+
+    Args:
+        values: array (n,) of scores.
+        inside: array (n,) of whether an item is in the group.
+        clusters: as returned by `clustering.cluster_codes`.
+    """
+    residuals = values - np.where(inside, values[inside].mean(), values[~inside].mean())
+    share = inside.mean()
+    # The gap is the mean of these values over all items, up to a constant.
+    push = residuals * np.where(inside, (1 - share) / share, -1.0)
+    worth = worth_of(push, clusters, push.var(), floor=1.0)
+    return push.var() / worth.n if worth.n else 0.0
+
+
+def _tests(table: pd.DataFrame, errors: pd.Series, scored: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Compare each group's rate with everybody else's.
+
+    The p-value is the larger of two: that of Student's t, and twice the binomial tail at the effective sample size
+    (mid-p), which knows that few answers of a rare kind come in steps.
+
+    Args:
+        table: one row per group, with `n` and `rate`.
+        errors: as returned by `_errors`.
+        scored, value: as there.
+
+    Returns:
+        `difference`, `difference_low`, `difference_high`, `p`, `error`, one row per group.
+    """
+    overall, size = scored[value].mean(), len(scored)
+    outside = 1 - table["n"] / max(size, 1)  # share of the items
+    away = table["rate"] - overall
+    difference = (away / outside).where(outside > 0)
+    df = scored["persona_id"].nunique() - 2
+    if df < 1:
+        errors = errors * np.nan
+    p = 2 * stats.t.sf(away.abs() / errors, max(df, 1))
+    worth = overall * (1 - overall) / errors**2
+    p = np.fmax(p, _tails(table["rate"].to_numpy() * worth.to_numpy(), worth.to_numpy(), overall))
+    p = pd.Series(p, table.index).where(errors.notna()).clip(upper=1)
+    half = stats.t.ppf(1 - (1 - LEVEL) / len(table) / 2, max(df, 1)) * errors / outside
+    low, high = difference - half, difference + half
+    open_ = p * len(table) >= 1 - LEVEL  # not shown, so the interval reaches 0
+    low = low.mask(open_, np.minimum(low, 0)).clip(-1, 1)
+    high = high.mask(open_, np.maximum(high, 0)).clip(-1, 1)
+    found = {"difference": difference, "difference_low": low, "difference_high": high, "p": p, "error": errors}
+    return pd.DataFrame(found, table.index)
+
+
+def _tails(hits: np.ndarray, n: np.ndarray, share: float) -> np.ndarray:
+    """Return the two-sided mid-p of so many hits among n answers, neither of them whole numbers, if `share` is true."""
+    with np.errstate(invalid="ignore"):
+        at_least = np.where(hits > 1e-9, betainc(hits, n - hits + 1, share), 1.0)
+        more = np.where(n - hits >= 1, betainc(hits + 1, np.maximum(n - hits, 1e-9), share), 0.0)
+    middle = (at_least + more) / 2
+    return 2 * np.minimum(middle, 1 - middle)
+
+
+def _shrunk(table: pd.DataFrame, overall: dict, independent: float) -> np.ndarray:
     """Compute hierarchical estimates and 95% intervals: an array (groups, 3), NaN for groups without an interval.
 
     Shrinks a group's distance from the overall rate, since the prompts that all share move all groups alike. All rows
     are NaN if fewer than three groups have an interval.
 
     Args:
-        table: one row per group, with `rate` and `error` (as returned by `_difference`).
-        values: the scores of all items.
-        clusters: their labels, as in `stats.effective`.
+        table: one row per group, with `rate` and `error`.
+        overall: as returned by `stats.rate` of all items.
+        independent: how many independent groups these are, as returned by `_errors`.
     """
     known = (table["error"] > 0).to_numpy()
     found = np.full((len(table), 3), np.nan)
-    if known.sum() < 3:
+    if known.sum() < 3 or np.isnan(overall["low"]):
         return found
-    overall = values.mean()
-    away = (table["rate"].to_numpy() - overall)[known]  # k groups
+    away = (table["rate"].to_numpy() - overall["rate"])[known]  # k groups
     noise = table["error"].to_numpy()[known] ** 2  # k groups
     between = np.linspace(0, 0.5, 501)[:, None] ** 2  # 501 variances x 1
     log_likelihood = stats.norm.logpdf(away, scale=np.sqrt(noise + between)).sum(1)  # 501
+    log_likelihood *= min(independent / known.sum(), 1.0)
     likelihood = np.exp(log_likelihood - log_likelihood.max())
     posterior = likelihood / likelihood.sum()  # the prior is flat
     kept = between / (between + noise)  # 501 x k: share of its distance that a group keeps
     middle = posterior @ (kept * away)  # k
     within = kept * noise  # 501 x k: variance of a group's distance, given the variance between groups
-    doubt = posterior @ (within + (kept * away - middle) ** 2) + variance(values, clusters)[0]
+    doubt = posterior @ (within + (kept * away - middle) ** 2)
     half = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt(doubt)
-    found[known] = overall + np.stack([middle, middle - half, middle + half], axis=1)
+    centre = overall["rate"] + middle
+    low = centre - np.hypot(half, overall["rate"] - overall["low"])
+    found[known] = np.stack([centre, low, centre + np.hypot(half, overall["high"] - overall["rate"])], axis=1)
     return found.clip(0, 1)
 
 

@@ -87,9 +87,9 @@ def _variance(values: np.ndarray, codes: list[np.ndarray], floor: float) -> tupl
     x = x if np.ptp(x) > 1e-9 else np.zeros(n)  # a smaller range is rounding error
     in_g, in_h = codes
     in_gh = pd.factorize(in_g * (n + 1) + in_h)[0]
-    spread_g, pairs_g = _within(x, in_g)
-    spread_h, pairs_h = _within(x, in_h)
-    spread_gh, pairs_gh = _within(x, in_gh)
+    spread_g, pairs_g = half_squares(x, in_g)
+    spread_h, pairs_h = half_squares(x, in_h)
+    spread_gh, pairs_gh = half_squares(x, in_gh)
     total = float(n * (x @ x))  # of all n x n ordered pairs
 
     def estimate(spread: float, pairs: int) -> float:
@@ -113,7 +113,7 @@ def cluster_codes(clusters: pd.DataFrame) -> list[np.ndarray]:
     return codes + [np.arange(n)] * (2 - len(codes))
 
 
-def _within(x: np.ndarray, code: np.ndarray) -> tuple[float, int]:
+def half_squares(x: np.ndarray, code: np.ndarray) -> tuple[float, int]:
     """Return the sum of half squared differences over all ordered pairs that share a code, and their number."""
     counts = np.bincount(code)  # per cluster, as the next two
     sums = np.bincount(code, x)

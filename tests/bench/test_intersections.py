@@ -262,3 +262,82 @@ def test_the_headline_names_the_lowest_group_the_measure_and_whether_it_is_shown
 def test_a_group_without_an_attribute_is_refused_since_everybody_would_be_in_it():
     with pytest.raises(UserError, match="group 'x' names no attribute"):
         members(pd.DataFrame({"sex": ["Female"]}, index=pd.Index(["a"], name="persona_id")), {"x": {}})
+
+
+def sparse(rate: float, seed: int, size: int = 40, each: int = 5, prompts: int = 100) -> pd.DataFrame:
+    """Items of personas who each answer a few of many prompts; chances move with persona and prompt, groups do not."""
+    rng = np.random.default_rng([seed, 2])
+    persona = np.repeat(np.arange(size), each)
+    prompt = np.concatenate([rng.choice(prompts, each, replace=False) for _ in range(size)])
+    shift = rng.normal(0, 0.14, size)[persona] + rng.normal(0, 0.14, prompts)[prompt]
+    kept = rng.random(len(persona)) < np.clip(rate + shift * 4 * rate * (1 - rate), 0, 1)
+    return pd.DataFrame({"persona_id": persona, "prompt_id": prompt, "score": kept.astype(float)})
+
+
+def blocks(small: int, others: int = 5, size: int = 40) -> pd.DataFrame:
+    """A small group of the first personas, and the others in groups of about one size."""
+    parts = [range(small), *np.array_split(np.arange(small, size), others)]
+    found = {f"g{i}": np.isin(np.arange(size), list(part)) for i, part in enumerate(parts)}
+    return pd.DataFrame(found, index=pd.RangeIndex(size, name="persona_id"))
+
+
+@pytest.mark.parametrize(
+    ("rate", "small", "alike", "shrunk", "wide", "error", "p"),
+    [
+        (0.6, 2, 0.0, (0.3, 0.48), (0.55, 0.85), (0.16, 0.22), (0.0, 0.04)),
+        (0.9, 4, 1.0, (0.9, 0.96), (0.12, 0.25), (0.05, 0.08), (0.1, 0.35)),
+        (0.9, 6, 1.0, (0.92, 0.97), (0.1, 0.22), (0.04, 0.065), (0.06, 0.25)),
+    ],
+)
+def test_a_few_equal_answers_are_not_known_exactly(rate, small, alike, shrunk, wide, error, p):
+    rows = []
+    for seed in range(11):
+        table = sparse(rate, seed)
+        table["score"] = table["score"].mask(table["persona_id"] < small, alike)
+        rows.append(scores(table, blocks(small)).loc["g0", ["shrunk", "shrunk_low", "shrunk_high", "error", "p"]])
+    middle = pd.DataFrame(rows).astype(float).median()
+    assert shrunk[0] < middle["shrunk"] < shrunk[1] and error[0] < middle["error"] < error[1]
+    assert wide[0] < middle["shrunk_high"] - middle["shrunk_low"] < wide[1]
+    assert p[0] < middle["p"] < p[1]
+
+
+def test_the_lowest_of_alike_groups_is_covered_and_a_rare_answer_in_a_small_group_is_no_finding():
+    covered, small, tiny = [], [], []
+    for seed in range(60):
+        result = scores(sparse(0.9, seed), blocks(2, 10))
+        low, high = worst(result)[["shrunk_low", "shrunk_high"]].iloc[0]
+        covered.append(low <= 0.9 <= high)
+        small.extend(result["p"] < 0.05)
+        rare = scores(sparse(0.03, seed, each=2), blocks(2, 10)).loc["g0"]
+        tiny.append(rare["p"] < 0.05 and rare["rate"] < 0.4)
+    assert np.mean(covered) >= 0.93 - 3 * np.sqrt(0.93 * 0.07 / 60)
+    assert np.mean(small) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / len(small))
+    assert np.mean(tiny) == 0, "one of four answers says nothing"
+
+
+def test_an_interval_of_the_difference_excludes_0_only_where_p_holds_for_all_groups():
+    for seed in range(10):
+        table = sparse(0.9, seed, each=20)
+        table["score"] = table["score"].mask(table["persona_id"] < 5, 0.0, axis=0) if seed % 2 else table["score"]
+        result = scores(table, blocks(5)).dropna(subset="p")
+        apart = (result["difference_low"] > 0) | (result["difference_high"] < 0)
+        assert (apart == (result["p"] * 6 < 0.05)).all()
+        assert not seed % 2 or apart["g0"]
+
+
+def test_overlapping_groups_count_as_fewer_than_they_are():
+    table, once = sparse(0.6, 3), blocks(8, 4)
+    twice = pd.concat([once, once.add_suffix(" again")], axis=1)
+    one, two = scores(table, once), scores(table, twice)
+    columns = ["shrunk", "shrunk_low", "shrunk_high"]
+    assert np.allclose(one[columns], two[columns].head(5), atol=1e-9), "a copy of each group tells nothing new"
+
+
+@pytest.mark.parametrize("decides", ["prompt_id", "persona_id"])
+def test_answers_that_one_side_decides_alone_have_intervals(decides):
+    who = people(12)
+    table = answers(who, 0.5 + 0.0 * who["age"], 6)
+    table["score"] = pd.factorize(table[decides])[0] % 2 * 1.0
+    result = scores(table, crossings(who, ["sex", "race"], least=2))
+    assert (result["error"] > 0).all() and result["shrunk_low"].notna().all()
+    assert result["p"].gt(0.05).all()
