@@ -218,7 +218,7 @@ def worst(table: pd.DataFrame) -> pd.DataFrame:
     return ranked.assign(note=text + f" ({table['rate'].notna().sum()} groups looked at)")
 
 
-def headline(table: pd.DataFrame, overall: dict, critic: str, what: str) -> str:
+def headline(table: pd.DataFrame, overall: dict, critic: str, what: str, people: str = "") -> str:
     """Return the finding in one or two sentences, also if parts of it are missing.
 
     Args:
@@ -226,11 +226,12 @@ def headline(table: pd.DataFrame, overall: dict, critic: str, what: str) -> str:
         overall: as returned by `stats.rate` of the same answers.
         critic: name of the judge.
         what: the condition and the writer, in words.
+        people: what people would keep, from `judges.corrections.said`; empty without labels.
     """
     if not overall["n"]:
         return f"{what}: none of {overall['failed']} answers has a verdict of {critic}."
     share = wording.share(overall["rate"], overall["low"], overall["high"], overall["n"])
-    kept = f"{what}: {critic} keeps {share} of the answers. "
+    kept = f"{what}: {people or f'{critic} keeps {share} of the answers'}. "
     ranked = worst(table)
     if ranked.empty:
         return kept + f"None of {table['rate'].notna().sum()} groups with answers has enough people for an interval."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..stats import wording
 from ..stats.clustering import Effective, cluster_codes, effective, worth_of
 from ..stats.intervals import ITEM, rate, share_interval
 from .calibration import error_rates
@@ -62,6 +63,21 @@ def contributions(table: pd.DataFrame, by: str) -> pd.DataFrame:
         else:
             scores[used.index] = used["human"]
     return table[[*ITEM, by]].assign(score=scores)
+
+
+def said(row: pd.Series, critic: str) -> str:
+    """Return the rate that people would give as text, the judge's own beside it; empty without labels.
+
+    Args:
+        row: of `human_rates`.
+        critic: name of the judge.
+    """
+    if pd.isna(row["corrected"]):
+        return ""
+    people = wording.share(row["corrected"], row["corrected_low"], row["corrected_high"], row["labelled"])
+    own = wording.share(row["rate"], row["low"], row["high"], row["n"])
+    source = "labels alone" if row["method"] == ALONE else f"labels and all verdicts of {critic}"
+    return f"people would keep {people} of the answers, by {source}; {critic} itself keeps {own}"
 
 
 def _method(items: pd.DataFrame) -> str:

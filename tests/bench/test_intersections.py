@@ -252,6 +252,10 @@ def test_the_headline_names_the_lowest_group_the_measure_and_whether_it_is_shown
     assert low.startswith("direct, m: gpt keeps 5") and "By the shrunk share, the lowest group is " in low
     assert "(95% interval " in low and low.endswith("lower than everybody else after correction (14 groups looked at).")
     assert "not shown to be lower" in said(0.6 + 0.0 * who["age"])
+    table = answers(who, 0.6 + 0.0 * who["age"])
+    found = scores(table, crossings(who, ["sex", "race"]))
+    of_people = headline(found, rate(table["score"], table[ITEM]), "gpt", "direct, m", "people would keep 40%")
+    assert of_people.startswith("direct, m: people would keep 40%. By the shrunk share, the lowest group is ")
     alike = said(0.6 + 0.0 * who["age"], lambda table: table.assign(score=1.0))
     assert alike.endswith("No single group is the lowest: all groups score alike (14 groups looked at).")
     nothing = said(0.6 + 0.0 * who["age"], lambda table: table.assign(score=np.nan))

@@ -79,3 +79,14 @@ def test_the_mean_of_what_items_contribute_is_the_corrected_rate():
     found = corrections.human_rates(table, "condition")
     assert found["method"].to_dict() == {"direct": "judge and labels", "summary": "labels alone", "none": ""}
     assert means.to_dict() == pytest.approx(found["corrected"].to_dict(), nan_ok=True)
+
+
+def test_the_rate_of_people_comes_first_in_words_and_says_where_it_is_from():
+    table = study(np.random.default_rng(1), 60)
+    told = corrections.said(corrections.human_rates(table, "condition").loc["direct"], "gpt")
+    assert told.startswith("people would keep ") and "n = 60)" in told and "; gpt itself keeps " in told
+    assert "by labels and all verdicts of gpt" in told and told.endswith("n = 200)")
+    few = table.assign(human=table["human"].where(table["human"].eq(1)))
+    assert "by labels alone" in corrections.said(corrections.human_rates(few, "condition").loc["direct"], "gpt")
+    none = table.assign(human=np.nan)
+    assert corrections.said(corrections.human_rates(none, "condition").loc["direct"], "gpt") == ""
