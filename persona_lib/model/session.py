@@ -19,7 +19,7 @@ from .batches import Batches
 from .calling import Caller
 from .catalogue import MODELS
 from .choices import Row, Seen, chances, choice_schema, sampled
-from .dialect import kind
+from .dialect import is_about_item, kind
 from .errors import first_of
 from .found import Alike
 from .progress import Calls
@@ -170,7 +170,13 @@ class Session:
             EndpointError: it has.
         """
         self._used.failed += failure is not None
-        if self._asked.base_url and self._alike.note(failure if refused else None):
+        self._compare(failure if refused else None)
+
+    def _compare(self, refusal: str | None) -> None:
+        """Compare the error that an item got with those before it; one about what the item says tells nothing."""
+        if not self._asked.base_url or (refusal and is_about_item(refusal)):
+            return
+        if self._alike.note(refusal):
             self._stop()
 
     def _stop(self) -> NoReturn:
@@ -216,8 +222,7 @@ class Session:
             return reply.get("error"), refuses(reply)
 
         refusal, refused = await self._speaker.first_alone(kind(request), asked)
-        if self._alike.note(refusal if refused else None):
-            self._stop()
+        self._compare(refusal if refused else None)
 
     def _away(self, done: int) -> None:
         """Show how many items are done at the endpoint, including requests sent ahead that have come back."""

@@ -455,6 +455,22 @@ def test_fewer_items_that_are_all_refused_alike_stop_the_ask_too_and_a_single_on
         assert "moon" in Model("m", endpoint.url).ask(say("d"))[0].failure
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The response was filtered due to the prompt triggering Azure OpenAI's content management policy",
+        "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens",
+        "Your input was flagged by our safety system",
+    ],
+)
+def test_items_refused_for_what_they_say_are_rows_however_many(said):
+    """As few as an ask may have, and more than stop one that is refused in one way."""
+    with Endpoint(lambda body: refuse(said)) as endpoint:
+        for n in (2, 25):
+            assert all(said in reply.failure for reply in Model("m", endpoint.url).ask(say(*map(str, range(n))), Note))
+        assert len(endpoint.requests) == 25
+
+
 def test_items_that_fail_in_their_own_ways_are_rows():
     with Endpoint(lambda body: completion("", refusal="no")) as endpoint:
         replies = Model("m", endpoint.url).ask(say(*map(str, range(50))))
