@@ -10,13 +10,12 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import UserError
-from .texts import check_encoding as check_encoding  # census reads its files by parts
-from .texts import check_twice, json_value, read_bytes, read_text, unreadable
+from . import UserError, tables
+from .texts import json_value, read_bytes, read_head, read_text, unreadable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent  # of the checkout: notebooks/, params/, outputs/
 TABLES = (".parquet", ".csv", ".jsonl", ".json")
 PACKED = ".gz"
-SEPARATORS = ",;\t|"  # of a CSV file: the one that its header has most of
+_HEAD = 2**16  # bytes of a CSV file in which its header ends
 
 
 def suffix(path: Path | str) -> str:
@@ -39,89 +38,68 @@ def is_table(path: Path | str) -> bool:
     return suffix(path) in TABLES
 
 
-def read_table(path: Path | str) -> "pd.DataFrame":
+def read_table(path: Path | str, names: Collection[str] = (), texts: Collection[str] = ()) -> "pd.DataFrame":
     """Read a user's table: .parquet, .csv, .jsonl or .json (an array of objects, or of rows with the names first).
 
     Texts stay as they are written, also None and NA. Ids (columns and indexes named id or ..._id, in any spelling) are
-    text in every form, 007 as 007. In CSV every column is text and an empty cell an empty text: a caller who needs
-    numbers says so (`as_numbers`).
+    text in every form, 007 as 007, without blanks around them. In CSV every column is text and an empty cell an empty
+    text: a caller who needs numbers says so (`as_numbers`).
+
+    Args:
+        path: of the file.
+        names, texts: of the columns that the caller knows; they are found in any spelling (see `tables.spelt`). Cells
+            of `names` lose the blanks around them, cells of `texts` stay to the letter.
 
     Raises:
         UserError: the name ends otherwise, the file is missing, holds no such table, or names a column twice.
     """
-    import pandas as pd  # saves half a second in commands without tables
+    path, form = _table(path)
+    try:
+        if form == ".csv":
+            table = tables.csv(read_text(path))
+        elif form == ".parquet":
+            table = tables.parquet(io.BytesIO(read_bytes(path)) if path.suffix.lower() == PACKED else path)
+        else:
+            lines = form == ".jsonl"
+            table = tables.of_rows(list(read_lines(path)) if lines else tables.objects(json_value(read_text(path))))
+    except (OSError, ValueError, RecursionError) as error:  # the errors of pandas and pyarrow are subclasses
+        raise unreadable(path, form[1:], error) from error
+    return tables.spelt(path, table, names, texts) if names or texts else table
 
+
+def columns(path: Path | str) -> list[str]:
+    """Return the names of the columns of a user's table as they are written; only a .json file is read whole.
+
+    Raises:
+        UserError: as `read_table`, as far as the head of the file shows it.
+    """
+    path, form = _table(path)
+    try:
+        if form == ".parquet":
+            import pyarrow.parquet as pq  # saves half a second in commands without tables
+
+            packed = path.suffix.lower() == PACKED
+            return list(pq.read_schema(io.BytesIO(read_bytes(path)) if packed else path).names)
+        if form == ".json":
+            return list(dict.fromkeys(name for row in tables.objects(json_value(read_text(path))) for name in row))
+        head = read_head(path, _HEAD if form == ".csv" else None)
+        return tables.csv_names(head) if form == ".csv" else list(next(_parsed(path, head), {}))
+    except (OSError, ValueError, RecursionError) as error:
+        raise unreadable(path, form[1:], error) from error
+
+
+def _table(path: Path | str) -> tuple[Path, str]:
+    """Return the path of a table and its form, such as .csv.
+
+    Raises:
+        UserError: the name ends otherwise, or the file is missing.
+    """
     path, form = Path(path), suffix(path)
     if form not in TABLES:
         raise UserError(f"{path} must end in one of {', '.join(TABLES)} (or that and {PACKED})")
     if not path.is_file():
         raise UserError(f"no file {path}: give the path of a table ({', '.join(TABLES)})")
-    try:
-        if form == ".csv":
-            return _csv(read_text(path))
-        if form == ".parquet":
-            return _parquet(io.BytesIO(read_bytes(path)) if path.suffix.lower() == PACKED else path)
-        rows = list(read_lines(path)) if form == ".jsonl" else _objects(json_value(read_text(path)))
-        table = pd.DataFrame(rows)
-        # From the rows: pandas would make 7 a 7.0 where another row has no id.
-        return table.assign(**{name: _texts([row.get(name) for row in rows]) for name in table if is_id(name)})
-    except (OSError, ValueError, RecursionError) as error:  # the errors of pandas and pyarrow are subclasses
-        raise unreadable(path, form[1:], error) from error
-
-
-def _csv(text: str) -> "pd.DataFrame":
-    import pandas as pd  # saves half a second in commands without tables
-
-    first = re.sub(r'"[^"]*"', "", text[: re.search(r"[\r\n]|$", text).start()])  # type: ignore[union-attr]
-    form: dict[str, Any] = {"dtype": "str", "keep_default_na": False, "sep": max(SEPARATORS, key=first.count)}
-    names = pd.read_csv(io.StringIO(text), header=None, nrows=1, **form)
-    check_twice([str(name) for name in names.iloc[0] if name])
-    table = pd.read_csv(io.StringIO(text), **form)
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much as an index
-        raise ValueError("rows have more fields than the header: put texts with commas in quotes")
-    return table
-
-
-def _parquet(source: Path | io.BytesIO) -> "pd.DataFrame":
-    import pandas as pd  # saves half a second in commands without tables
-    import pyarrow.parquet as pq  # the same
-
-    file = pq.ParquetFile(source)
-    names = file.schema_arrow.names
-    check_twice(names)
-    table = file.read().to_pandas()
-    # From arrow: pandas makes whole numbers with gaps 7.0.
-    ids = file.read(columns=[name for name in names if is_id(name)]).to_pydict()
-    table = table.assign(**{name: _texts(ids[name]) for name in ids if name in table})
-    if table.index.name in ids:
-        table.index = pd.Index(_texts(ids[table.index.name]), name=table.index.name)
-    return table
-
-
-def _objects(content: Any) -> list[dict[str, Any]]:
-    """Return the rows of a JSON array of objects, or of an array of arrays whose first one has the columns' names."""
-    rows: list[Any] = content if isinstance(content, list) else [None]
-    if len(rows) > 1 and all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows):
-        check_twice([str(name) for name in rows[0]])
-        rows = [dict(zip(map(str, rows[0]), row, strict=True)) for row in rows[1:]]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError('it is no array of objects: write [{"prompt": ...}, ...]')
-    json.dumps(rows, ensure_ascii=False).encode()  # half a character, written as an escape, can't be sent
-    return rows
-
-
-def is_id(name: object) -> bool:
-    """Return whether a column of this name holds ids."""
-    return re.fullmatch(r"(.*[ _-])?id", str(name).strip().lower()) is not None
-
-
-def _texts(values: list[Any]) -> "pd.api.extensions.ExtensionArray":
-    """Return ids as text; a whole number that another program wrote with a decimal point loses it."""
-    import pandas as pd  # saves half a second in commands without tables
-
-    whole = [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
-    missing = pd.isna(pd.Series(whole, dtype=object))
-    return pd.array([None if none else str(v) for v, none in zip(whole, missing, strict=True)], dtype="str")
+    return path, form
 
 
 def as_numbers(cells: "pd.Series") -> "pd.Series":
@@ -149,7 +127,12 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """
     if not path.is_file():
         raise UserError(f"no file {path}: give the path of a file of JSON lines")
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", read_text(path)), 1):
+    yield from _parsed(path, read_text(path))
+
+
+def _parsed(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a text of JSON lines."""
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         try:
             row = json_value(line) if line.strip() else None
             json.dumps(row, ensure_ascii=False).encode()  # half a character, written as an escape, can't be sent

@@ -15,6 +15,7 @@ _MARKS = {  # a longer mark stands before one that it begins with
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
+_BLANK = codecs.BOM_UTF8 + b" \t\r\n"
 
 
 def read_bytes(path: Path) -> bytes:
@@ -45,6 +46,24 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path} is not in UTF-8 (line {line}): save it in that encoding") from error
     except OSError as error:
         raise unreadable(path, "text", error) from error
+
+
+def read_head(path: Path, size: int | None = None) -> str:
+    """Return the first bytes of a text, so many or, if None, its first line that is not blank.
+
+    Raises:
+        OSError: it can't be opened, or is packed and damaged.
+        UserError: it is in another encoding, as in `read_text`.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            start = stream.read(size) if size else next((line for line in stream if line.strip(_BLANK)), b"")
+    except (EOFError, ZlibError) as error:
+        raise OSError(f"the packed file is damaged: {error}") from error
+    check_encoding(path, start[:1000])
+    return start.decode("utf-8-sig", errors="ignore")
 
 
 def check_encoding(path: Path, start: bytes) -> None:

@@ -262,3 +262,61 @@ def test_cells_are_numbers_missing_or_an_error():
     for cell in ("abc", "inf", "-Infinity", "1e999"):
         with pytest.raises(ValueError, match=r"abc|infinite"):
             files.as_numbers(pd.Series([cell]))
+
+
+def test_lines_before_the_header_and_excels_own_are_no_part_of_a_table(tmp_path):
+    for head in ("\n", " \r\n\n", ";;\n", ",,\n\n", "sep=;\n", "SEP=;\r\n", '"sep=;"\n', "\nsep=;\n"):
+        (tmp_path / "a.csv").write_text(f'{head}id;"why, or how, or when";\n01;x;\n')
+        assert files.read_table(tmp_path / "a.csv").to_dict("records") == [{"id": "01", "why, or how, or when": "x"}]
+    (tmp_path / "a.csv").write_text("sep=^\nid^b\n01^x,y\n")
+    assert files.read_table(tmp_path / "a.csv").to_dict("records") == [{"id": "01", "b": "x,y"}]
+    (tmp_path / "a.csv").write_text("sep=,\n")
+    with pytest.raises(UserError, match="can't be read as csv"):
+        files.read_table(tmp_path / "a.csv")
+
+
+def test_a_blank_behind_each_separator_of_the_header_is_no_part_of_a_cell(tmp_path):
+    (tmp_path / "a.csv").write_text('prompt, Prompt ID, "note"\n" Why, or how?", 007, "a, b"\n')
+    assert files.read_table(tmp_path / "a.csv").to_dict("records") == [
+        {"prompt": " Why, or how?", "Prompt ID": "007", "note": "a, b"}
+    ]
+    (tmp_path / "a.csv").write_text("prompt,note\n Why?, x\n")
+    assert files.read_table(tmp_path / "a.csv").to_dict("records") == [{"prompt": " Why?", "note": " x"}]
+
+
+@pytest.mark.parametrize("suffix", files.TABLES)
+@pytest.mark.parametrize("spelt", ["prompt_id", "Prompt ID", " PROMPT-ID ", "prompt  id", "Prompt_Id"])
+def test_a_known_column_is_found_in_any_spelling_and_blanks_around_its_cells_go(tmp_path, suffix, spelt):
+    rows = pd.DataFrame({spelt: [" 007", "7 "], "SEX": ["Female ", ""], " Text": [" a ", "b"], "my Note": [" c", "d"]})
+    read = files.read_table(written(rows, tmp_path / f"t{suffix}"), ["prompt_id", "sex", "age"], ["text"])
+    assert read.to_dict("list") == {
+        "prompt_id": ["007", "7"],
+        "sex": ["Female", ""],
+        "text": [" a ", "b"],
+        "my Note": [" c", "d"],
+    }
+    assert read["prompt_id"].dtype == read["sex"].dtype == read["text"].dtype == "str"
+    twice = written(rows.assign(prompt__id="x"), tmp_path / f"twice{suffix}")
+    with pytest.raises(UserError, match=r"twice\.\w+ has the column prompt_id twice: keep one"):
+        files.read_table(twice, ["prompt_id"])
+
+
+def test_an_index_that_the_caller_knows_is_a_column(tmp_path):
+    pd.DataFrame({"a": [1, 2]}, index=pd.Index([8, 9], name="Persona ID")).to_parquet(tmp_path / "a.parquet")
+    read = files.read_table(tmp_path / "a.parquet", ["persona_id", "a"])
+    assert read.to_dict("list") == {"persona_id": ["8", "9"], "a": [1, 2]}
+
+
+@pytest.mark.parametrize("suffix", [*files.TABLES, *(f"{s}.gz" for s in files.TABLES)])
+def test_the_names_of_columns_come_from_the_head_of_a_file(tmp_path, suffix):
+    path = written(pd.DataFrame({"Prompt ID": ["1"] * 5, "b, c": ["x" * 30_000] * 5}), tmp_path / f"t{suffix}")
+    assert files.columns(path) == ["Prompt ID", "b, c"]
+    if suffix in (".csv", ".jsonl"):
+        path.write_bytes(b"\xef\xbb\xbf\n" + path.read_bytes()[:-40_000] + b'\n"{')
+        assert files.columns(path) == ["Prompt ID", "b, c"], "the rest is not read"
+    path.write_bytes(b"\x1f\x8b" if suffix.endswith(".gz") else b"")
+    if suffix == ".jsonl":
+        assert files.columns(path) == []
+    else:
+        with pytest.raises(UserError, match="can't be read as"):
+            files.columns(path)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .. import UserError, files
+from .. import UserError, files, texts
 from ..prompts import words
 from .assignments import Assignment, Question, Study
 
@@ -226,7 +226,7 @@ def content(path: Path) -> tuple[bytes, str | None]:
         if path.stat().st_size > MOST_BYTES and files.suffix(path) != ".jsonl":
             return b"", f"larger than {MOST_BYTES / 1e6:.0f} MB"
         raw = files.read_bytes(path)
-        files.check_encoding(path, raw[:1000])
+        texts.check_encoding(path, raw[:1000])
         return raw, None
     except OSError as error:
         return b"", f"can't be opened ({error.strerror or error})"

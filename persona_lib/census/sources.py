@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv as pa_csv
 
-from .. import files
+from .. import files, texts
 
 Stream = io.BufferedReader
 START = 1 << 16  # bytes looked at, for the encoding, the names of the columns and the ends of lines
@@ -52,7 +52,7 @@ def _is_csv(name: PurePosixPath) -> bool:
 def _checked(path: Path, stream: io.BufferedReader, encoding: str) -> Stream:
     start = stream.peek(START)
     if not encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32")):
-        files.check_encoding(path, start[:1000])
+        texts.check_encoding(path, start[:1000])
         if b"\r" in start and b"\n" not in start:
             return io.BufferedReader(io.BytesIO(stream.read().replace(b"\r", b"\n")))  # type: ignore[arg-type]
     return stream
