@@ -55,6 +55,8 @@ SIZE = _whole(1)
 SIZE_OR_ALL = _whole(1, "all")
 LENGTH = _whole(1, "no length is asked for")
 
+_BELOW_1 = Kind(Annotated[float, Field(ge=0, lt=1)], "a number from 0 to less than 1")
+
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(("model", "personas", "prompts", "by"), TEXT),
     **dict.fromkeys(("base_url", "judge", "judge_base_url", "data", "embedder", "humans", "judgments"), TEXT_OR_NONE),
@@ -81,7 +83,8 @@ KINDS: dict[str, Kind] = {
     "survey": _one_of(SURVEYS),
     "similarity": _between(0, 1),
     "temperature": _between(0, 2),
-    "false_positive": Kind(Annotated[float, Field(ge=0, lt=1)], "a number from 0 to less than 1"),
+    **dict.fromkeys(("false_positive", "false_negative"), _BELOW_1),
+    **dict.fromkeys(("epsilon", "error_correlation"), _between(0, 1)),
     "gap": Kind(Annotated[float, Field(gt=0, lt=1)], "a number between 0 and 1"),
 }
 # Where a notebook means something else by a name.

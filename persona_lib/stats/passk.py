@@ -1,6 +1,6 @@
 """Estimate pass@k (does one of k answers pass?) and pass^k (do all?), without bias, from n samples per item.
 
-Figure 12 of the paper.
+Figure 12 of the paper. What a judge's errors do to it: `judged`.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import hypergeom
 
 from .. import UserError
 from . import wording
@@ -34,60 +33,22 @@ def pass_all_k(n: ArrayLike, c: ArrayLike, k: int) -> np.ndarray:
 
     Arguments and errors are those of `pass_at_k`.
     """
-    samples, passed = _counts(n, c, k)
+    samples, kept = shared(n, c, k)
     drawn = np.arange(k)
     # Items x k: the share of passing samples among those left at each draw.
-    left = (passed[..., None] - drawn) / (samples[..., None] - drawn)
+    left = (kept[..., None] - drawn) / (samples[..., None] - drawn)
     return left.clip(min=0).prod(-1)
 
 
-def corrected_at_k(n: ArrayLike, c: ArrayLike, k: int, false_positive: float, false_negative: float) -> np.ndarray:
-    """Return the true pass@k, without bias, from the verdicts of a judge whose error rates are known.
-
-    A single item's value can lie outside 0 to 1, the more often the larger k and the error rates are. Only the mean
-    over many items is informative.
-
-    Args:
-        n: samples of each item.
-        c: samples that the judge passed.
-        k: samples looked at.
-        false_positive: probability that the judge passes a sample that should fail.
-        false_negative: probability that it fails a sample that should pass. Errors are independent between samples.
-
-    Raises:
-        UserError: as `pass_at_k`, or the judge is no better than chance.
-    """
-    skill = 1 - false_positive - false_negative
-    if skill <= 0:
-        raise UserError("a judge whose error rates sum to 1 or more is not informative: take another judge")
-    return 1 - _mix(n, c, k, -false_negative / skill, (1 - false_negative) / skill)
-
-
-def _mix(n: ArrayLike, c: ArrayLike, k: int, passing: float, failing: float) -> np.ndarray:
-    """Return the mean, over all choices of k samples, of the product of one factor per sample.
-
-    Args:
-        n: samples of each item.
-        c: samples that passed.
-        k: samples chosen.
-        passing: factor of a sample that passed.
-        failing: factor of any other sample.
-    """
-    samples, passed = _counts(n, c, k)
-    among = np.arange(k + 1)  # passed samples among the k
-    chance = hypergeom.pmf(among, samples[..., None], passed[..., None], k)  # items x (k + 1)
-    return (chance * float(passing) ** among * float(failing) ** (k - among)).sum(-1)
-
-
-def _counts(n: ArrayLike, c: ArrayLike, k: int) -> tuple[np.ndarray, np.ndarray]:
+def shared(n: ArrayLike, c: ArrayLike, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return n and c as arrays of one shape. Raise UserError for impossible counts."""
-    samples, passed = np.broadcast_arrays(np.asarray(n, float), np.asarray(c, float))
+    samples, kept = np.broadcast_arrays(np.asarray(n, float), np.asarray(c, float))
     if k < 1 or k != int(k) or (samples < k).any():
         fewest = f"{np.min(samples):.0f}"
         raise UserError(f"pass@{k} needs k from 1 to the smallest number of samples of an item: {fewest}")
-    if ((passed < 0) | (passed > samples)).any():
+    if ((kept < 0) | (kept > samples)).any():
         raise UserError("the number of samples that passed must lie between 0 and the number drawn: check the counts")
-    return samples, passed
+    return samples, kept
 
 
 def check(ks: Sequence[int], samples: int) -> None:
@@ -138,68 +99,14 @@ def curves(
     if samples.empty:
         raise UserError("there are no samples to draw a curve of: check the filter that made the table")
     check(ks, int(samples.groupby([*by, *ITEM]).size().max()))
-    counts = _passed(samples, by, value)
+    counts = counted(samples, by, value)
     measures = {"pass@k": pass_at_k, "pass^k": pass_all_k}
     parts = [
-        counts.assign(measure=name, k=k, value=_where_enough(function, counts, k))
+        counts.assign(measure=name, k=k, value=where_enough(function, counts, k))
         for name, function in measures.items()
         for k in ks
     ]
     return rates(pd.concat(parts), [*by, "measure", "k"], "value").reset_index()
-
-
-def corrected(
-    samples: pd.DataFrame,
-    by: list[str],
-    false_positive: float,
-    false_negative: float = 0.0,
-    ks: Sequence[int] = (1, 2, 4, 8, 16),
-    value: str = "score",
-) -> pd.DataFrame:
-    """Return pass@k corrected for a judge's errors, if the judge had these error rates.
-
-    Args:
-        samples: as in `curves`.
-        by: as in `curves`.
-        false_positive: as in `corrected_at_k`.
-        false_negative: as in `corrected_at_k`.
-        ks: as in `curves`.
-        value: as in `curves`.
-
-    Returns:
-        One row per group and k: `by`, `k`, `judged` (pass@k by the verdicts), `corrected` (without bias; a mean over
-        few items can lie outside 0 to 1), `n` (items with k scored samples).
-    """
-    counts = _passed(samples, by, value)
-
-    def true(n: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
-        return corrected_at_k(n, c, k, false_positive, false_negative)
-
-    parts = [
-        counts.assign(k=k, judged=_where_enough(pass_at_k, counts, k), corrected=_where_enough(true, counts, k))
-        for k in ks
-    ]
-    means = pd.concat(parts).groupby([*by, "k"], sort=False)
-    return means[["judged", "corrected"]].mean().assign(n=means["judged"].count()).reset_index()
-
-
-def known_truths(
-    shares: Sequence[float], false_positive: float, false_negative: float = 0.0, ks: Sequence[int] = (1, 2, 4, 8, 16)
-) -> pd.DataFrame:
-    """Compute what a judge would report of models of known quality.
-
-    Args:
-        shares: for each model, the share of its independent answers that pass.
-        false_positive: as in `corrected_at_k`.
-        false_negative: as in `corrected_at_k`.
-        ks: numbers of samples looked at.
-
-    Returns:
-        One row per share and k: `share`, `k`, `true` and `reported` pass@k.
-    """
-    table = pd.MultiIndex.from_product([shares, ks], names=["share", "k"]).to_frame(index=False)
-    seen = table["share"] * (1 - false_negative) + (1 - table["share"]) * false_positive
-    return table.assign(true=1 - (1 - table["share"]) ** table["k"], reported=1 - (1 - seen) ** table["k"])
 
 
 def headline(
@@ -221,7 +128,7 @@ def headline(
         value: as in `curves`.
     """
     by = list(texts.index.names)
-    counts = _passed(samples, by, value)
+    counts = counted(samples, by, value)
     said = []
     for group, own in counts.groupby(by, sort=False):
         name = ", ".join(str(part).replace("_", " ") for part in group)
@@ -235,7 +142,7 @@ def _of_group(items: pd.DataFrame, by: list[str], ks: Sequence[int], critic: str
     """Return what pass@k and pass^k of one group's items say.
 
     Args:
-        items: a row per item, as `_passed` returns them.
+        items: a row per item, as `counted` returns them.
         by: columns of the group.
         ks: numbers of samples looked at.
         critic: name of the judge.
@@ -260,14 +167,14 @@ def _of_group(items: pd.DataFrame, by: list[str], ks: Sequence[int], critic: str
     return text + (f" (fewer than half of the items have more verdicts: {', '.join(beyond)})" if beyond else "")
 
 
-def _passed(samples: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
+def counted(samples: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     """Return a row per item: scored samples n and passed samples c."""
     if not samples[value].dropna().isin([0, 1]).all():
         raise UserError(f"{value} of a sample must be 0, 1 or missing")
     return samples.groupby([*by, *ITEM], sort=False)[value].agg(n="count", c="sum").reset_index()
 
 
-def _where_enough(function: Callable, counts: pd.DataFrame, k: int) -> np.ndarray:
+def where_enough(function: Callable, counts: pd.DataFrame, k: int) -> np.ndarray:
     """Return the function's value for each item with k scored samples, and missing for the other items."""
     enough = (counts["n"] >= k).to_numpy()
     values = np.full(len(counts), np.nan)
