@@ -90,11 +90,12 @@ def _04(s: Study) -> Tables:
     drawn = leave_one_out.annotators(people, [*studied, leave_one_out.PLACEBO], s["n_people"], s["n_others"], s.seed)
     choices = leave_one_out.choices(drawn, questions, s.writer, s.judge, s["words"])
     s.rows.append(choices["choice"])
-    pairs = leave_one_out.influence(choices)
+    compared = leave_one_out.compared(choices)
     items = bench.items(people.head(s["n_personas"]), questions, s["n_items"], s.seed)
     hidden = leave_one_out.hide(items, people, studied, s.writer, s.judge, words=s["words"])
     s.rows.append(hidden["score"])
-    return {"summed": leave_one_out.by_attribute(pairs), "losses": leave_one_out.losses(hidden, studied)}
+    found = {"summed": leave_one_out.by_attribute(compared), "moved": leave_one_out.changes(compared)}
+    return found | {"losses": leave_one_out.losses(hidden, studied)}
 
 
 def _05(s: Study) -> Tables:

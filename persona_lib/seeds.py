@@ -27,6 +27,7 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "prompts dealt for testing": (32,),
     "order of the attributes": (33,),
     "attribute left out": (41,),
+    "placebo line": (42,),
     "answers with an owner": (51,),
     "candidates of a choice": (52,),
     "people who play": (61,),

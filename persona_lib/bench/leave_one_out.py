@@ -1,33 +1,35 @@
 """Which attributes of a persona matter? Leave each one out in turn and measure what changes.
 
 There are two experiments. In the paper's (section 4.1, Fig. 5), two annotators who differ by one attribute choose
-between the same answers: the less they agree, the more the attribute matters. In the published benchmark's, an
-attribute is hidden from the writer but not from the judge, and the score may fall.
+between the same answers: the less they agree, the more the attribute matters (`influences` measures it). In the
+published benchmark's, an attribute is hidden from the writer but not from the judge, and the score may fall (`hiding`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.stats.weightstats import DescrStatsW
 
 from .. import UserError, personas, preferences, seeds
 from ..attributes import BY_NAME, NAMES
 from ..judges import verdicts
 from ..model import LanguageModel
-from ..stats import agreement, intervals, wording
-from .hiding import NOTHING, hide, known, losses
+from .hiding import NOTHING, PLACEBO, hide, known, losses, with_placebo
+from .influences import BOTH, CELL, WITH, WITHOUT, by_attribute, changes, compared, headline, influence
 
 __all__ = [
+    "BOTH",
     "NOTHING",
     "PLACEBO",
     "SAME",
+    "SAME_BOTH",
     "WITH",
     "WITHOUT",
     "annotators",
     "by_attribute",
+    "changes",
     "choices",
+    "compared",
     "headline",
     "hide",
     "influence",
@@ -36,10 +38,8 @@ __all__ = [
     "selection",
 ]
 
-WITH, WITHOUT = "with", "without"
-PLACEBO = "placebo"  # a line without content, which moves choices as any further line does
-ROUNDING = 1e-9  # a smaller spread is rounding
 SAME = "revision: the same as the base answer, so that there is nothing to choose"
+SAME_BOTH = "revision: the same with and without the attribute, so that there is nothing to choose"
 
 
 def annotators(
@@ -47,9 +47,15 @@ def annotators(
 ) -> pd.DataFrame:
     """Draw for each attribute n people who have it, each as two short profiles that differ by that attribute alone.
 
+    People come in one random order, and each attribute takes the first n who have it: as many as possible are the same
+    for all attributes. Each of them gets the placebo too, so that every attribute is held against the placebo on the
+    same people. A person's other attributes are the first of one random order, so that most attributes of a person,
+    and the placebo, share the profile `without`.
+
     Args:
         people: personas, index `persona_id`.
-        attributes: the ones to leave out; `placebo` is a line with a random record number, given to anybody.
+        attributes: the ones to leave out; `placebo` is a line without content, one of several and at a random place,
+            given to everybody who is drawn for an attribute.
         n: people per attribute; all of them if fewer have it.
         others: number of other attributes in both profiles, drawn for each person among those that the person has.
         seed: of the draws.
@@ -61,20 +67,25 @@ def annotators(
     Raises:
         UserError: an attribute is unknown or nobody has it, or a person has too few others.
     """
+    wanted = list(dict.fromkeys(attributes))
+    order = people.index[seeds.rng("attribute left out", seed).permutation(len(people))]
+    having = {a: _having(people, a).index for a in wanted}
+    chosen = {a: order[order.isin(having[a])][:n] for a in wanted if a != PLACEBO}
+    everybody = set().union(*chosen.values()) if chosen else set(order[:n])
+    chosen = {a: chosen.get(a, order[order.isin(everybody)]) for a in wanted}
+    places = {persona: place for place, persona in enumerate(people.index)}
     rows = []
-    for attribute in attributes:
-        having = _having(people, attribute)
-        rng = seeds.rng("attribute left out", seed, [*NAMES, PLACEBO].index(attribute))
-        for i in np.sort(rng.choice(len(having), min(n, len(having)), replace=False)):
-            person = having.iloc[i]
-            kept = _kept(person, attribute, others, rng)
+    for attribute, drawn in chosen.items():
+        for persona in drawn:
+            person, place = people.loc[persona], places[persona]
+            kept = _kept(person, attribute, others, seeds.rng("attribute left out", seed, place))
             without = personas.describe(person[kept])
             if attribute == PLACEBO:
-                whole = f"{without}\nrecord number: {rng.integers(1000, 10000)}"
+                whole = with_placebo(without, seeds.rng("placebo line", seed, place))
             else:
                 whole = personas.describe(person[[attribute, *kept]])
-            who = {"attribute": attribute, "persona_id": having.index[i]}
-            selected = {"others": ", ".join(kept), "applies_to": len(having) / len(people)}
+            who = {"attribute": attribute, "persona_id": persona}
+            selected = {"others": ", ".join(kept), "applies_to": len(having[attribute]) / len(people)}
             rows.append(who | {"version": WITH, "profile": whole} | selected)
             rows.append(who | {"version": WITHOUT, "profile": without} | selected)
     return pd.DataFrame(rows)
@@ -92,12 +103,12 @@ def _having(people: pd.DataFrame, attribute: str) -> pd.DataFrame:
     return having
 
 
-def _kept(person: pd.Series, attribute: str, others: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the names of a person's other attributes."""
-    names = person.reindex(list(NAMES)).dropna().drop(attribute, errors="ignore").index
+def _kept(person: pd.Series, attribute: str, others: int, rng: np.random.Generator) -> list[str]:
+    """Return the names of a person's other attributes: the first in a random order of all that the person has."""
+    names = [name for name in rng.permutation(person.reindex(list(NAMES)).dropna().index) if name != attribute]
     if len(names) < others:
         raise UserError(f"{person.name} has no {others} attributes beside '{attribute}': lower `others`")
-    return rng.choice(names, others, replace=False)
+    return names[:others]
 
 
 def selection(drawn: pd.DataFrame, n: int, attributes: Sequence[str] = ()) -> pd.DataFrame:
@@ -130,9 +141,12 @@ def choices(
     words: int | None = 120,
     templates: str | None = None,
 ) -> pd.DataFrame:
-    """Let both annotators of each person choose between the base answer and each of their two refined ones.
+    """Let both annotators of each person choose between pairs of the same answers.
 
-    The writer is called four times per attribute, person and prompt: 105,600 calls at the paper's size of 33 x 40 x 20.
+    The pairs are the base answer against each of the two refined ones, as in the paper, and the one revision against
+    the other. What several attributes of a person share is asked once: the writer is called two times per different
+    profile and prompt, the annotator ten times per attribute, person and prompt, and two to four times less where
+    attributes share a profile.
 
     Args:
         drawn: as returned by `annotators`.
@@ -143,20 +157,27 @@ def choices(
 
     Returns:
         One row per annotator and pair of answers: `attribute`, `persona_id`, `prompt_id`, `prompt`, `rejected` (the
-        base answer), `refined_for` (the version whose revision is the answer `chosen`), `version` (of the annotator),
-        the columns of `judges.prefer`, and `failure` (why there is no choice; a revision that equals the base answer
-        gives none).
+        base answer), `refined_for` (the version whose revision is the answer `chosen`; both: `chosen` is the revision
+        made with the attribute, `rejected` the one without it), `version` (of the annotator), the columns of
+        `judges.prefer`, and `failure` (why there is no choice; two answers of the same text give none).
     """
-    key = ["attribute", "persona_id"]
     items = _refined(drawn, prompts, writer, words, templates)
-    # Both annotators of a person, `with` and `without`, get both pairs of answers: a join on the person.
-    answers = items.drop(columns="profile").rename(columns={"version": "refined_for"})
-    asked = drawn[[*key, "version", "profile"]].merge(answers, on=key)
-    there = asked[asked["chosen"].notna()]
-    chosen = verdicts.prefer(annotator, there, templates).drop(columns=["persona_id", "pair_id"])
-    table = asked[[*key, "prompt_id", "prompt", "pair_id", "rejected", "refined_for", "chosen", "version", "failure"]]
-    table = table.join(chosen.rename(columns={"failure": "judge_failure"}))
+    # Both annotators of a person, `with` and `without`, get all three pairs of answers: a join on the person.
+    asked = drawn[["attribute", "persona_id", "version", "profile"]].merge(
+        _pairs(items), on=["attribute", "persona_id"]
+    )
+    there = asked[asked["failure"].isna()]
+    same = ["profile", "prompt", "rejected", "chosen"]
+    chosen = _once(there, same, lambda rows: verdicts.prefer(annotator, rows, templates))
+    chosen = chosen.drop(columns=["persona_id", "pair_id"]).rename(columns={"failure": "judge_failure"})
+    table = asked[[*CELL, "prompt", "pair_id", "rejected", "refined_for", "chosen", "version", "failure"]].join(chosen)
     return table.assign(failure=table["failure"].fillna(table.pop("judge_failure")))
+
+
+def _once(table: pd.DataFrame, same: list[str], ask: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    """Ask about rows that are alike in some columns once, and return the replies for all rows."""
+    places = table.groupby(same, sort=False, dropna=False).ngroup()
+    return ask(table[~places.duplicated()]).iloc[places].set_axis(table.index)
 
 
 def _refined(
@@ -165,125 +186,23 @@ def _refined(
     """Return a row per version of a person and prompt, with the base answer and its revision for that version."""
     base = preferences.base_answers(prompts, writer, words, templates)
     items = drawn.merge(prompts[["prompt_id", "prompt"]], how="cross").join(base, on="prompt_id")
-    items = preferences.refined(items, writer, words, templates)
-    same = items["chosen"].str.strip() == items["rejected"].str.strip()
-    items.loc[same, ["chosen", "failure"]] = [None, SAME]
-    rest = items[["persona_id", "prompt_id", "version"]]
-    return items.assign(pair_id=items["attribute"].str.cat(rest, sep="|"))
+    same = ["profile", "prompt", "rejected"]
+    made = _once(items, same, lambda rows: preferences.refined(rows, writer, words, templates))
+    return items.drop(columns="base_failure").join(made[["chosen", "failure"]])
 
 
-def influence(table: pd.DataFrame) -> pd.DataFrame:
-    """Compute the agreement of each person's two annotators, with and without the attribute.
-
-    Args:
-        table: as returned by `choices`.
-
-    Returns:
-        One row per attribute and person: `attribute`, `persona_id`, `n` (pairs where both chose), `failed`, `raw`
-        (share of equal choices), `kappa` (Cohen's, missing where undefined).
-    """
-    wide = table.pivot(index=["attribute", "persona_id", "pair_id"], columns="version", values="choice")
-    rows = []
-    for (attribute, persona), own in wide.groupby(level=[0, 1], sort=False):
-        both = own.dropna()
-        kappa = agreement.cohen_kappa(both[WITH], both[WITHOUT]) if len(both) else np.nan
-        raw = (both[WITH] == both[WITHOUT]).mean()
-        rows.append([attribute, persona, len(both), len(own) - len(both), raw, kappa])
-    return pd.DataFrame(rows, columns=["attribute", "persona_id", "n", "failed", "raw", "kappa"])
-
-
-def by_attribute(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Compute mean kappa and raw agreement per attribute over people, the least agreement first.
-
-    Args:
-        pairs: as returned by `influence`.
-
-    Returns:
-        Index `attribute`; `people`, `n` (pairs of answers on which both annotators chose), `undefined` (people without
-        a kappa), `kappa`, `low`, `high`, `raw`, `raw_low`, `raw_high` (95% intervals of the means by Student's t,
-        missing below three people and where all are alike), `p_holm` (Welch's test that the raw agreement equals the
-        placebo's, corrected over attributes; missing without a placebo).
-    """
-    groups = dict(list(pairs.groupby("attribute", sort=False)))
-    placebo = groups.get(PLACEBO, pairs.head(0))["raw"]
-    rows = {}
-    for attribute, own in groups.items():
-        counts = [len(own), int(own["n"].sum()), int(own["kappa"].isna().sum())]
-        rows[attribute] = [*counts, *_mean(own["kappa"], -1), *_mean(own["raw"], 0)]
-    columns = ["people", "n", "undefined", "kappa", "low", "high", "raw", "raw_low", "raw_high"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    p = {attribute: _welch(own["raw"], placebo) for attribute, own in groups.items() if attribute != PLACEBO}
-    table["p_holm"] = intervals.corrected(pd.Series(p, table.index, dtype=float))
-    return table.rename_axis("attribute").sort_values(["kappa", "raw"])
-
-
-def _mean(values: pd.Series, least: float) -> tuple[float, float, float]:
-    """Return the mean over people and its interval, within `least` and 1; missing ends as `by_attribute` says."""
-    known = values.dropna()
-    if len(known) < 3 or _spread(known) == 0:
-        return known.mean(), np.nan, np.nan
-    low, high = np.clip(DescrStatsW(known).tconfint_mean(), least, 1)
-    return known.mean(), low, high
-
-
-def _spread(values: pd.Series) -> float:
-    """Return the standard deviation; 0 for values that differ by rounding alone."""
-    spread = values.std()
-    return spread if spread > ROUNDING else 0.0
-
-
-def _welch(one: pd.Series, other: pd.Series) -> float:
-    """Return the p-value of equal means, NaN with fewer than two people or if all are alike on both sides.
-
-    It is computed from means and spreads: people who are alike but for rounding have no spread, where scipy would warn
-    of lost precision and test the rounding errors.
-    """
-    one, other = one.dropna(), other.dropna()
-    if min(len(one), len(other)) < 2 or _spread(one) + _spread(other) == 0:
-        return np.nan
-    known = [(x.mean(), _spread(x), len(x)) for x in (one, other)]
-    return stats.ttest_ind_from_stats(*known[0], *known[1], equal_var=False).pvalue
-
-
-def _alike(pairs: pd.DataFrame) -> str:
-    """Return the share of equal choices among all choices as text, clustered by person: each choice counts the same."""
-    equal = (pairs["raw"].fillna(0) * pairs["n"]).round().astype(int)
-    parts = [np.arange(n) < same for same, n in zip(equal, pairs["n"], strict=True)]
-    people = pairs[["persona_id"]].loc[pairs.index.repeat(pairs["n"])].reset_index(drop=True)
-    found = intervals.rate(pd.Series(np.concatenate(parts), dtype=float), people)
-    return wording.share(found["rate"], found["low"], found["high"], found["n"])
-
-
-def headline(pairs: pd.DataFrame, summed: pd.DataFrame, lost: pd.DataFrame) -> str:
-    """Return the finding in two sentences, also if parts of it are missing.
-
-    Args:
-        pairs, summed, lost: as returned by `influence`, `by_attribute` and `losses`.
-    """
-    real = summed.drop(PLACEBO, errors="ignore")
-    own = pairs[pairs["attribute"] != PLACEBO]
-    said = "No choice could be compared"
-    if own["n"].sum():
-        said = f"Told one more attribute, the same person chooses alike in {_alike(own)} of choices"
-        placebo = pairs[pairs["attribute"] == PLACEBO]
-        if placebo["n"].sum():
-            said += f", told the placebo in {_alike(placebo)}"
-    if summed["p_holm"].notna().any():
-        said += f", clearly unlike the placebo for {wording.clear(summed)} attributes"
-    said += f"; {pairs['kappa'].isna().sum()} of {len(pairs)} kappas are undefined"
-    if real["kappa"].notna().any():
-        low = real.loc[real["kappa"].idxmin()]
-        kappa = wording.number(low["kappa"], low["low"], low["high"], low["people"])
-        said += f", and the lowest mean kappa is that of {low.name}, {kappa}"
-    return f"{said}. {_lost(lost)}"
-
-
-def _lost(lost: pd.DataFrame) -> str:
-    """Return what hiding attributes from the writer changed, in a sentence."""
-    known = lost.dropna(subset="difference")
-    if known.empty:
-        return "No change of the score by hiding an attribute could be measured."
-    most = known.iloc[0]
-    change = wording.points(most["difference"], most["low"], most["high"], most["n"])
-    said = f"Hiding an attribute from the writer clearly changes the score for {wording.clear(lost)} attributes"
-    return f"{said}; the greatest loss is that of {most['hidden']}, {change}."
+def _pairs(items: pd.DataFrame) -> pd.DataFrame:
+    """Return the three pairs of answers of each person and prompt, from the rows of `_refined`."""
+    columns = [*CELL, "prompt", "rejected", "chosen", "failure"]
+    own = items[[*columns, "version"]].rename(columns={"version": "refined_for"})
+    told, other = (items.loc[items["version"] == version, columns] for version in (WITH, WITHOUT))
+    both = told.drop(columns="rejected").merge(
+        other[[*CELL, "chosen", "failure"]].rename(columns={"chosen": "rejected", "failure": "other"}), on=CELL
+    )
+    both = both.assign(failure=both["failure"].fillna(both.pop("other")), refined_for=BOTH)
+    table = pd.concat([own, both], ignore_index=True)
+    alike = table["failure"].isna() & (table["chosen"].str.strip() == table["rejected"].str.strip())
+    table.loc[alike, "failure"] = table["refined_for"].map({BOTH: SAME_BOTH}).fillna(SAME)
+    table.loc[table["failure"].notna(), "chosen"] = None
+    ids = table[["persona_id", "prompt_id", "refined_for"]].astype("str")
+    return table.assign(pair_id=table["attribute"].str.cat(ids, sep="|"))

@@ -51,6 +51,43 @@ def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
     )
 
 
+def changes(table: pd.DataFrame, title: str) -> Axes:
+    """Draw how far one more line moves the probability of a choice, and how often its own revision is preferred.
+
+    Args:
+        table: result of `leave_one_out.changes`; its order is the figure's.
+        title: of the figure.
+    """
+    table = table.astype(dict.fromkeys(("change", "low", "high", "own", "own_low", "own_high", "p_holm"), float))
+    tall, _ = _rows_of(table)
+    left, right = style.grid(1, 2, 1.9 + tall * max(len(table), 1), sharey=True)
+    rows = pd.Series(range(len(table)), table.index, dtype=int)
+    left.set_yticks(rows, [f"{a}  (n = {r.n:.0f}, {r.own_n:.0f})" for a, r in table.iterrows()])
+    left.set_ylim(max(len(table), 1) - 0.5, -0.5)
+    clear = table["p_holm"] < 0.05
+    columns = ("change", "low", "high"), ("own", "own_low", "own_high")
+    for ax, (value, low, high) in zip((left, right), columns, strict=True):
+        ax.hlines(rows, table[low], table[high], color="C0", linewidth=2)
+        ax.plot(table[value], rows, "o", color="C0", markersize=7, markerfacecolor="white", label="not significant")
+        label = "more than the placebo: p < 0.05 after Holm"
+        ax.plot(table[value].where(clear), rows, "o", color="C0", markersize=7, label=label)
+        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ax.grid(axis="y", visible=False)
+    if PLACEBO in rows:
+        placebo = float(table["change"][PLACEBO])
+        left.axvline(placebo, color="C1", linewidth=1.5, linestyle=(0, (4, 2)), label="the placebo's")
+        left.get_yticklabels()[rows[PLACEBO]].set_fontweight("bold")
+    right.axvline(0.5, color="0.3", linewidth=1)
+    left.set_xlim(0, max(0.1, 1.1 * table[["change", "high"]].max(axis=None)) if table["change"].notna().any() else 1)
+    right.set_xlim(-0.03, 1.03)
+    left.set_xlabel("mean change of a choice's probability")
+    right.set_xlabel("prefers the revision made with it")
+    style.legend(left, title, columns=3)
+    style.blank(left, table["change"])
+    text = "n: pairs of answers, and choices between the two revisions by the annotator who is told the attribute. "
+    return style.caption(left, text + "Lines: 95% intervals, clustered by persona and prompt.")
+
+
 def _rows_of(table: pd.DataFrame) -> tuple[float, float]:
     """Return the height of a row and the width of a figure, in inches: dozens of attributes must fit a page."""
     return (0.25, 8.0) if len(table) > MANY else (0.3, 7.0)
@@ -67,6 +104,9 @@ def losses(table: pd.DataFrame, title: str) -> Axes:
     ax = style.rows(labels, "change in the share kept when the attribute is hidden", *_rows_of(table))
     rows = range(len(table))
     clear = table["p_holm"] < 0.05
+    if PLACEBO in table["hidden"].to_numpy():
+        place = table["hidden"].tolist().index(PLACEBO)
+        ax.get_yticklabels()[place].set_fontweight("bold")
     ax.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)
     ax.plot(table["difference"], rows, "o", color="C0", markersize=8, markerfacecolor="white", label="not significant")
     ax.plot(table["difference"].where(clear), rows, "o", color="C0", markersize=8, label="p < 0.05 after Holm")
@@ -74,7 +114,9 @@ def losses(table: pd.DataFrame, title: str) -> Axes:
     style.legend(ax, title)
     style.blank(ax, table["difference"])
     return style.caption(
-        ax, "Point: difference on the same items. Line: 95% interval, clustered by persona and prompt."
+        ax,
+        "Point: difference on the same items. Line: 95% interval, clustered by persona and prompt. Placebo: a line "
+        "that says nothing.",
     )
 
 
@@ -144,7 +186,7 @@ def judged_curves(table: pd.DataFrame, title: str, errors: str) -> Axes:
     """Draw the true pass@k of models of known quality, and what a judge with given error rates would report.
 
     Args:
-        table: result of `passk.known_truths`.
+        table: result of `judged.known_truths`.
         title: of the figure.
         errors: the judge's error rates in words, for the caption.
     """

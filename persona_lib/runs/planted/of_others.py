@@ -6,12 +6,13 @@ Estimates whose planted value depends on the sample are left out.
 from collections.abc import Iterator
 from typing import Any
 
+from ...bench.leave_one_out import PLACEBO
 from ...fidelity import BASE, OWN
 from ...personas import drift
 from ...preferences.verification import BASE as BASE_ANSWER
 from ...preferences.verification import FIRST, MEAN
 from .estimates import DIFFERENCE, Found, Setting, Tables, rows
-from .values import alike, kappa, mean_chance, preferred, survey_right
+from .values import alike, kappa, mean_chance, mean_change, preferred, survey_right
 
 
 def of_01(tables: Tables, s: Setting) -> Iterator[Found]:
@@ -87,6 +88,35 @@ def of_04(tables: Tables, s: Setting) -> Iterator[Found]:
             estimate="kappa",
             null=kappa(effects.line, pairs),
         )
+        yield from rows(
+            summed,
+            lambda row: None if row["attribute"] == PLACEBO else effects.line - changed(row["attribute"]),
+            lambda row: f"equal choices less the placebo's, {row['attribute']}",
+            estimate="gap",
+            low="gap_low",
+            high="gap_high",
+            null=0.0,
+        )
+    moved = tables.get("moved")
+    yield from rows(
+        moved,
+        lambda row: mean_change(changed(row["attribute"]), effects),
+        lambda row: f"change, {row['attribute']}",
+        estimate="change",
+    )
+    yield from rows(
+        moved,
+        lambda row: 0.5,
+        lambda row: f"own revision, {row['attribute']}",
+        **{"estimate": "own", "low": "own_low", "high": "own_high"},
+    )
+    line = mean_change(effects.line, effects)
+    yield from rows(
+        moved,
+        lambda row: None if row["attribute"] == PLACEBO else mean_change(changed(row["attribute"]), effects) - line,
+        lambda row: f"change beyond the placebo's, {row['attribute']}",
+        **{"estimate": "gap", "low": "gap_low", "high": "gap_high", "null": 0.0},
+    )
     yield from rows(
         tables.get("losses"),
         lambda row: effects.untold.get(row["hidden"], 0.0),

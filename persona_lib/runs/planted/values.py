@@ -63,6 +63,22 @@ def mean_chance(share: float, effects: Effects) -> float:
     return 0.5 + (2 * share - 1) * away
 
 
+@cache
+def mean_change(changed: float, effects: Effects) -> float:
+    """Return the mean absolute difference of the probabilities of two annotators who differ in a share of choices.
+
+    Args:
+        changed: the share.
+        effects: what is planted.
+    """
+    rng = np.random.default_rng(0)
+    # How far each one's probability, over both orders, lies from a half.
+    by_order = rng.random((2, 400_000)) < effects.order
+    one, other = np.where(by_order, rng.uniform(*TILT, by_order.shape), rng.uniform(*MARGIN, by_order.shape))
+    return float((1 - changed) * np.abs(one - other).mean() + changed * (one + other).mean())
+
+
+@cache
 def pass_at(k: int, condition: str, effects: Effects) -> tuple[float, float]:
     """Return the planted pass@k and pass^k of a condition."""
     rng = np.random.default_rng(0)
