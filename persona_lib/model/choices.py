@@ -73,7 +73,8 @@ def chances(reply: dict[str, Any], options: Sequence[str], min_mass: float = MIN
 
     An option's mass is the probability of its token, whatever the signs around it ("A.", "(A"). Where the options have
     too little, their case does not count either, and what only leads to an option ("**", "Option", a line end) is
-    looked past: such tokens at a place count as if all went on as the one that the reply has there.
+    looked past: such tokens at a place count as if all went on as the one that the reply has there. Behind a word the
+    case counts: "I would choose a balanced answer" has an article and no option A.
 
     Args:
         reply: as the endpoint sent it.
@@ -109,7 +110,7 @@ def _at(places: list[dict[str, Any]], options: Sequence[str], min_mass: float, f
     plain = {_plain(option): i for i, option in enumerate(options)}
     needs = None
     if len(plain.keys() - {""}) == len(options):
-        mass, needs = _along(places, plain, min_mass)
+        mass, needs = _along(places, options, plain, min_mass)
     if sum(mass) > 0 and sum(mass) >= min_mass:
         return Seen(mass, None)
     why = f"none of {', '.join(options)} among the {len(first)} likeliest first tokens"
@@ -118,30 +119,34 @@ def _at(places: list[dict[str, Any]], options: Sequence[str], min_mass: float, f
     return Seen(mass, failure or why, needs, low=failure is None)
 
 
-def _along(places: list[dict[str, Any]], plain: Mapping[str, int], min_mass: float) -> tuple[list[float], int | None]:
+def _along(
+    places: list[dict[str, Any]], options: Sequence[str], plain: Mapping[str, int], min_mass: float
+) -> tuple[list[float], int | None]:
     """Return the options' masses along the tokens that lead to one, and how many tokens might show more, or None.
 
     Args:
         places: the answer's tokens, with the likeliest ones at each place.
+        options: what the answer may be.
         plain: the place of each option, by its `_plain` text.
         min_mass: the masses' sum at which to stop.
     """
-    mass = [0.0] * len(plain)
+    mass = [0.0] * len(options)
     whole = 1.0  # probability of the tokens before this place
+    written, by = plain, _plain  # how options are looked up: whatever their case, until a word was written
     for place in places:
         ways = 0.0  # probability of the tokens here that lead on
         for token in likely_tokens(place):
-            text = _plain(token["token"])
-            if text in plain:
-                mass[plain[text]] += whole * math.exp(token["logprob"])
-            elif _leads(token["token"], text):
+            if (at := written.get(by(token["token"]))) is not None:
+                mass[at] += whole * math.exp(token["logprob"])
+            elif _leads(token["token"]):
                 ways += math.exp(token["logprob"])
         likeliest = max(likely_tokens(place), key=lambda token: token["logprob"], default={})
         taken = str(place.get("token", likeliest.get("token", "x")))  # without any token, nothing leads on
-        text = _plain(taken)
-        if sum(mass) >= max(min_mass, 1e-9) or text in plain or not _leads(taken, text):
+        if sum(mass) >= max(min_mass, 1e-9) or by(taken) in written or not _leads(taken):
             return mass, None
         whole *= min(1.0, ways)
+        if _plain(taken):
+            written, by = {_bare(option): i for i, option in enumerate(options)}, _bare
     return mass, LEAD_TOKENS
 
 
@@ -157,8 +162,9 @@ def _plain(token: str) -> str:
     return bare.casefold() if any(map(str.isalnum, bare)) else ""
 
 
-def _leads(token: str, plain: str) -> bool:
-    """Return whether a token, or its `plain` text, only leads to an option: blanks, signs, or a word such as Option."""
+def _leads(token: str) -> bool:
+    """Return whether a token only leads to an option: blanks, signs, or a word such as Option."""
+    plain = _plain(token)
     return plain in _LEADS or (not plain and not _SPECIAL.fullmatch(token))
 
 

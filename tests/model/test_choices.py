@@ -64,6 +64,22 @@ def test_a_lower_case_letter_may_be_an_article_and_counts_only_where_the_options
     assert chances(reply({"A": 0.3, "a": 0.3, "B": 0.1}), AB).mass == pytest.approx([0.6, 0.1])
 
 
+def sentence(text: str, option: float = 0.05) -> list[dict[str, float]]:
+    """The places of a sentence's tokens, a word each, with a little probability of an option at the first one."""
+    first, *others = text.split()
+    return [{first: 0.9, "A": option}, *({f" {word}": 0.95, " b": 0.01} for word in others)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I would choose a balanced answer", "The best answer is a mixed one", "My choice : a , b", "i prefer a dog"],
+)
+def test_an_article_in_a_sentence_is_no_option(text):
+    seen = chances(reply(*sentence(text)), AB)
+    assert seen.low and seen.mass == pytest.approx([0.05, 0])
+    assert chances(reply(*sentence(text.replace(" a ", " A "))), AB).mass[0] > 0.5
+
+
 @pytest.mark.parametrize("token", ["Neither", "<|im_end|>", "</s>", "Apple"])
 def test_too_little_mass_is_no_choice_and_the_row_says_how_much(token):
     seen = chances(reply({token: 0.9, "A": 0.02, "B": 0.01}), AB)
