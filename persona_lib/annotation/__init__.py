@@ -7,7 +7,18 @@
 """
 
 from . import assignments, items
-from .counting import as_judge, majority, reliability, votes
+from .counting import as_judge, each_rater, majority, reliability, votes
 from .study import export, read, write
 
-__all__ = ["as_judge", "assignments", "export", "items", "majority", "read", "reliability", "votes", "write"]
+__all__ = [
+    "as_judge",
+    "assignments",
+    "each_rater",
+    "export",
+    "items",
+    "majority",
+    "read",
+    "reliability",
+    "votes",
+    "write",
+]

@@ -30,6 +30,7 @@ from .roleplay import (
     judges_overall,
     play,
     repeatability,
+    retest,
     spread,
     synthetic_votes,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "opposites",
     "play",
     "repeatability",
+    "retest",
     "shared_pairs",
     "spread",
     "synthetic_votes",

@@ -28,7 +28,7 @@ def majority(survey: Survey) -> pd.DataFrame:
 
 
 def logit(survey: Survey, folds: int = 5, seed: int = 0) -> pd.DataFrame:
-    """Predict answers from the respondents' attributes: how much the attributes can tell at all.
+    """Predict answers from the respondents' attributes: how much they tell a model in which their effects add up.
 
     Each question has its own multinomial logit, cross-validated over people: nobody's answer is predicted from a model
     that was fitted to it.

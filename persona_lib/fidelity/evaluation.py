@@ -81,7 +81,10 @@ def differences(table: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def repeatability(table: pd.DataFrame) -> pd.DataFrame:
-    """Compute how far each model's answers depend on the order of the options: a ceiling for its agreement with people.
+    """Compute how far each model's answers depend on the order of the options.
+
+    This is of single orders and no ceiling: answers are made by the mean of all orders, from which a constant pull of a
+    place cancels.
 
     Args:
         table: rows of `interviews.compare`; baselines have no orders and are left out.

@@ -6,6 +6,7 @@ person had answers of their own, a kappa would compare choices on different ques
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ def play(
         judges: the models that play.
         templates: folder with a `prefer.txt` of the user's own.
         form: of the profile, as in `profiles.describe`. With a form other than list, the same model is a second judge,
-            named 'NAME, FORM': its agreement with itself is a ceiling for its agreement with others.
+            named 'NAME, FORM', and `retest` says how far the model repeats its choices.
 
     Returns:
         As `choose`.
@@ -166,7 +167,10 @@ def _jackknife(kappas: np.ndarray) -> dict[str, float]:
 
 
 def repeatability(table: pd.DataFrame) -> pd.DataFrame:
-    """Compute how far each judge agrees with itself when the two answers change places: a ceiling of any agreement.
+    """Compute how far each judge chooses alike in the two orders of the answers: how much their place decides.
+
+    This is no ceiling of its agreement with others: a choice is made by the mean of both orders, from which a constant
+    pull of a place cancels. `retest` is about these choices.
 
     Args:
         table: from `play`.
@@ -185,6 +189,30 @@ def repeatability(table: pd.DataFrame) -> pd.DataFrame:
     if not parts:
         return _no_coefficients(["judge", "coefficient"])
     return pd.concat(parts, names=["judge"]).loc[(slice(None), ["raw agreement", "Cohen's kappa"]), :]
+
+
+def retest(table: pd.DataFrame) -> pd.DataFrame:
+    """Compute how far a model repeats its choices, made by both orders, when the same people have another form.
+
+    By this reliability agreement with a truth is bounded: a correlation with it can't exceed the square root of the
+    reliability (Spearman 1904).
+
+    Args:
+        table: from `play`, of one design and of several forms of the profile.
+
+    Returns:
+        One row per model, pair of forms and coefficient (raw agreement, Cohen's kappa): index `first`, `second` (names
+        of judges), `coefficient`; columns of `agreement.coefficients`, clustered by person and prompt. No rows if no
+        model has several forms.
+    """
+    overall = judges_overall(table)
+    forms = {f", {form}" for form in get_args(profiles.Form)}
+    names = {
+        judge: next((judge.removesuffix(f) for f in forms if judge.endswith(f)), judge) for judge in table["judge"]
+    }
+    one, other, coefficient = (overall.index.get_level_values(level) for level in overall.index.names)
+    same = one.map(names) == other.map(names)
+    return overall[same & coefficient.isin(["raw agreement", "Cohen's kappa"])]
 
 
 def judges_overall(table: pd.DataFrame) -> pd.DataFrame:

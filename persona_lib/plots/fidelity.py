@@ -91,7 +91,7 @@ def by_person(tables: Mapping[str, pd.DataFrame], title: str, baseline: pd.Serie
         tables: pair of judges -> result of `fidelity.between_judges`. Each person has a row, as long as all rows fit a
             page; else the figure shows each pair's distribution.
         title: of the figure.
-        baseline: agreement among raters for each person, on the scale of kappa; its name says who they are.
+        baseline: a kappa for each person to compare with, such as one rater's; its name says what it is.
     """
     rows = pd.concat(tables, names=["pair"]).reset_index() if tables else pd.DataFrame(columns=["pair", "kappa"])
     people = list(dict.fromkeys(rows["persona_id"])) if tables else []
@@ -111,7 +111,7 @@ def by_person(tables: Mapping[str, pd.DataFrame], title: str, baseline: pd.Serie
     ax.plot([], [], "o", color="0.35", fillstyle="none", markersize=7, label="hollow: share of equal choices")
     if baseline is not None:
         look = {"color": "0.2", "markersize": 16, "markeredgewidth": 2}
-        ax.plot(baseline.reindex(people), range(len(people)), "|", label=f"{baseline.name} with each other", **look)
+        ax.plot(baseline.reindex(people), range(len(people)), "|", label=str(baseline.name), **look)
     n = rows.groupby("persona_id", sort=False)["n"].agg(["min", "max"]) if tables else pd.DataFrame()
     labels = [f"{person[:6]}  (n = {style.span(r['min'], r['max'])})" for person, r in n.iterrows()]
     ax.set_yticks(range(len(people)), labels)
@@ -130,7 +130,7 @@ def _distributions(rows: pd.DataFrame, title: str, people: int, baseline: pd.Ser
     """Draw the agreement in the roles of many people: a box, points and a mean share per pair of judges."""
     parts = [(pair, own["kappa"], own["raw"].mean()) for pair, own in rows.groupby("pair", sort=False)]
     if baseline is not None:
-        parts.append((f"{baseline.name} with each other", baseline, np.nan))
+        parts.append((str(baseline.name), baseline, np.nan))
     ax = style.axes(8.0, 1.9 + min(0.75, TALLEST / len(parts)) * len(parts))
     rng = np.random.default_rng(0)  # spreads the points; fixed, so that a figure is always the same
     for i, (_, kappas, raw) in enumerate(parts):

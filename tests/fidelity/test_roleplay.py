@@ -191,3 +191,24 @@ def test_ratings_of_other_items_are_refused_and_rated_items_can_be_put_to_models
         chosen = fidelity.choose(rated, [Model("m", endpoint.url)])
     first = table[table["judge"] == "m"]
     assert chosen["choice"].tolist() == first["choice"].tolist()
+
+
+def test_a_choice_by_both_orders_is_repeated_though_each_order_pulls():
+    rng = np.random.default_rng(0)
+    signal = rng.normal(0, 1, 400)
+    parts = []
+    for judge in ("m", "m, prose", "n"):
+        felt = signal + rng.normal(0, 0.2, 400) if judge != "n" else rng.normal(0, 1, 400)
+        first, second = (1 / (1 + np.exp(-(felt + pull))) for pull in (2, -2))
+        choice = np.where(first + second > 1, "chosen", "rejected")
+        ids = {
+            "persona_id": np.repeat([f"p{i}" for i in range(20)], 20),
+            "prompt_id": [f"q{i}" for i in range(20)] * 20,
+        }
+        parts.append(pd.DataFrame(ids | {"judge": judge, "choice": choice, "p_first": first, "p_second": second}))
+    table = pd.concat(parts, ignore_index=True)
+    orders = fidelity.repeatability(table).loc[("m", "raw agreement"), "estimate"]
+    again = fidelity.retest(table)
+    assert orders < 0.2 and again.loc[("m", "m, prose", "raw agreement"), "estimate"] > 0.85
+    assert again.index.tolist() == [("m", "m, prose", "raw agreement"), ("m", "m, prose", "Cohen's kappa")]
+    assert fidelity.retest(table[table["judge"] != "m, prose"]).empty and fidelity.retest(table.head(400)).empty

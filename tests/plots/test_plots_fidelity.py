@@ -73,7 +73,7 @@ def test_each_person_has_a_point_per_pair_of_judges_and_one_of_the_raters_named_
     ax = FULL["by_person"]()
     points = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
     assert points["kappa, local with people"] == [0.2] * 3 and np.isnan(points["kappa, local with gpt"][0])
-    assert points["synthetic raters with each other"] == [0.6] * 3
+    assert points["synthetic raters"] == [0.6] * 3
     shown = figures.said(ax).replace("\n", " ")
     assert "1 of 6 undefined" in shown and "human" not in shown
 
@@ -81,7 +81,7 @@ def test_each_person_has_a_point_per_pair_of_judges_and_one_of_the_raters_named_
 def test_many_people_are_shown_as_a_distribution_that_says_how_many_are_undefined():
     shown = figures.said(FULL["by_person, many"]()).replace("\n", " ")
     assert "n = 60 people" in shown and "local with gpt (2 undefined)" in shown
-    assert "synthetic raters with each other (0 undefined)" in shown
+    assert "synthetic raters (0 undefined)" in shown
 
 
 @pytest.mark.parametrize(
