@@ -24,9 +24,12 @@ CUT = (CUT_OFF, IN_THOUGHT, NO_ANSWER)
 _MARK = r"(?:<|\[|\u25c1){}(?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|reflection)(?:>|\]|\u25b7)"
 OPENS = re.compile(rf"\s*{_MARK.format('')}", re.I)
 _CLOSES = re.compile(_MARK.format("/"), re.I)
+_HEADING = re.compile(r"\s*\[(?!THINK\])")  # a mark such as [Reasoning], with which plain answers begin too
+_IN_JSON = re.compile(r"\s*(?:```\w*\s*)?\{")  # what looks like a mark in there belongs to a text
 _FINAL = re.compile(r"<\|channel\|>final\b.*?<\|message\|>", re.S)  # what gpt-oss writes where its server leaves it
-_DECODER = json.JSONDecoder(strict=False)  # models write line breaks into texts
-MOST_OBJECTS = 50  # places in a text where a JSON object might begin
+_IN_BRACES = re.compile(r"[{}]")
+_IS_OBJECT = re.compile(r"""\{\s*(?:["']|\w+\s*:)""")  # how an object begins, however badly it is written
+_PLACEHOLDER = re.compile(r"\W*(?:your|insert|put|write)\b.{0,40}\bhere\W*|\W*\.\.\.\W*|<[^<>]{1,40}>", re.I)
 
 
 class Outcome(NamedTuple):
@@ -62,7 +65,7 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
         return "", None, str(reply["error"])
     choice = _first(reply.get("choices"))
     message = _dict(choice.get("message"))
-    told = parts(message)
+    told = parts(message, _is_cut(choice))
     if told is None:
         return "", None, f"the reply's content is no text but a {type(message['content']).__name__}"
     text, thought = told
@@ -71,7 +74,7 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
     if choice.get("finish_reason") == "content_filter":
         return text, None, "stopped by a content filter"
     # A single token with log-probabilities is a choice: only one token was asked for, so it is not cut off.
-    if choice.get("finish_reason") == "length" and len(tokens(reply) or ()) != 1:
+    if _is_cut(choice) and len(tokens(reply) or ()) != 1:
         return text, None, IN_THOUGHT if thought and not text else CUT_OFF
     if not text and thought and schema is not None and thought.strip().startswith("{"):
         text = thought  # some servers take the whole reply for the thought, if the model did not think
@@ -83,40 +86,87 @@ def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[
 def _validated(text: str, schema: type[BaseModel]) -> tuple[str, BaseModel | None, str | None]:
     """Return a text, its object of the schema, and why there is none (or None)."""
     try:
+        _DECODER.decode(text)
+    except _TwoValues as error:
+        return text, None, f"{INVALID}: {error}"
+    except (ValueError, RecursionError):
+        pass  # it may have words around its object
+    try:
         return text, schema.model_validate_json(text), None
     except ValidationError as error:
         failure = f"{INVALID}: {files.first_error(error, 'JSON')}"
         if error.errors(include_url=False)[0]["loc"]:  # it is an object
             return text, None, failure
-    found = objects(text)
-    if len(found) != 1:
-        return text, None, f"{INVALID}: it has {len(found)} different JSON objects" if found else failure
+    found, broken = objects(text)
+    if len(found) != 1 or broken:
+        several = f"{INVALID}: it has {len(found)} different JSON objects"
+        return text, None, f"{INVALID}: {broken}" if broken else several if found else failure
+    if any(isinstance(value, str) and _PLACEHOLDER.fullmatch(value) for value in found[0].values()):
+        return text, None, f"{INVALID}: its JSON object only shows where the answer belongs"
     try:
         return text, schema.model_validate_json(json.dumps(found[0])), None
     except ValidationError as error:
         return text, None, f"{INVALID}: {files.first_error(error, 'JSON')}"
 
 
-def objects(text: str) -> list[dict[str, Any]]:
-    """Return the different JSON objects in a text that has words or a code fence around them."""
+class _TwoValues(ValueError):
+    """A JSON object gives one field two values, so that neither can be taken."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of a JSON object.
+
+    Raises:
+        _TwoValues: one has two different values.
+    """
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if fields.setdefault(name, value) != value:
+            raise _TwoValues(f"its field '{name}' has two values")
+    return fields
+
+
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_once)  # models write line breaks into texts
+
+
+def objects(text: str) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the different JSON objects in a text that has words or a code fence around them, and why one has none.
+
+    An object that stands inside of another, or of one that can't be read, is never taken for the reply.
+    """
     found: list[dict[str, Any]] = []
     at = text.find("{")
-    for _ in range(MOST_OBJECTS):
-        if at < 0:
-            break
+    while at >= 0:
         try:
             value, at = _DECODER.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            at += 1
+        except (ValueError, RecursionError) as error:
+            if _IS_OBJECT.match(text, at):
+                return found, str(error) if isinstance(error, _TwoValues) else "it has a JSON object that can't be read"
+            at = _closed(text, at)
         else:
             if value not in found:
                 found.append(value)
-        at = text.find("{", at)
-    return found
+        at = text.find("{", at) if at >= 0 else at
+    return found, None
 
 
-def parts(message: dict[str, Any]) -> tuple[str, str | None] | None:
-    """Return a message's text, and its thought or None; None if the content is no text."""
+def _closed(text: str, at: int) -> int:
+    """Return the place behind the brace that closes the one at a place of a text; -1 if none does."""
+    depth = 0
+    for brace in _IN_BRACES.finditer(text, at):
+        depth += 1 if brace[0] == "{" else -1
+        if not depth:
+            return brace.end()
+    return -1
+
+
+def parts(message: dict[str, Any], is_cut: bool) -> tuple[str, str | None] | None:
+    """Return a message's text, and its thought or None; None if the content is no text.
+
+    Args:
+        message: of the reply.
+        is_cut: the reply ended at its most tokens, maybe in a thought.
+    """
     content = message.get("content") or ""
     beside = message.get("reasoning_content") or message.get("reasoning")
     thought = beside if isinstance(beside, str) else ""
@@ -129,7 +179,7 @@ def parts(message: dict[str, Any]) -> tuple[str, str | None] | None:
         return None
     if not content and thought and (closed := _CLOSES.search(thought)):  # the server has found only the beginning
         thought, content = thought[: closed.start()], thought[closed.end() :]
-    text, before = _apart(content)
+    text, before = _apart(content, is_cut)
     return text, f"{thought}{before}".strip() or None
 
 
@@ -141,9 +191,9 @@ def _text_of(part: dict[str, Any]) -> str:
     return told if isinstance(told, str) else ""
 
 
-def _apart(content: str) -> tuple[str, str]:
+def _apart(content: str, is_cut: bool) -> tuple[str, str]:
     """Return the answer in a content, and the thought before it; the content itself if it marks none."""
-    if content[:1] == "{":
+    if _IN_JSON.match(content):
         return content, ""
     if final := _FINAL.search(content):
         return content[final.end() :].strip(), content[: final.start()]
@@ -151,7 +201,14 @@ def _apart(content: str) -> tuple[str, str]:
     closed = _CLOSES.search(content)
     if closed:  # the opening may stand in the prompt
         return content[closed.end() :].strip(), content[opened.end() if opened else 0 : closed.start()]
-    return ("", content[opened.end() :]) if opened else (content, "")
+    if opened and (is_cut or not _HEADING.match(content)):
+        return "", content[opened.end() :]
+    return content, ""
+
+
+def _is_cut(choice: dict[str, Any]) -> bool:
+    """Return whether a reply ended at its most tokens."""
+    return bool(choice.get("finish_reason") == "length")
 
 
 def tokens(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -181,7 +238,8 @@ def refuses(reply: dict[str, Any]) -> bool:
 
 def thought_of(reply: dict[str, Any]) -> str | None:
     """Return what a model thought before or beside its answer, or None."""
-    told = parts(_dict(_first(reply.get("choices")).get("message")))
+    choice = _first(reply.get("choices"))
+    told = parts(_dict(choice.get("message")), _is_cut(choice))
     return told[1] if told else None
 
 

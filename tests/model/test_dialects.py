@@ -4,18 +4,19 @@ import json
 import re
 import threading
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
 from aiohttp import web
 from endpoint import Endpoint, completion, echo, first_token, say
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from persona_lib import UserError, bench, personas, prompts, runs
 from persona_lib.model import Budget, Model
 from persona_lib.model.dialect import DEFAULT, Dialect, lesson
 from persona_lib.model.endpoint import address_of, azure
-from persona_lib.model.reply import NO_ANSWER, objects, read
+from persona_lib.model.reply import NO_ANSWER, read
 from persona_lib.store import Store
 
 ITEMS = 25
@@ -327,12 +328,33 @@ def test_a_run_that_follows_knows_the_dialect_and_so_does_an_estimate(tmp_path, 
         ('{"reply": "a"}', None),
         ("no JSON", None),
         ("{" * 100_000, None),
+        ('Two {curly {braces}} first: {"answer": "a"}', "a"),
+        ('{"final": {"answer": "draft"}, "answer": "cut o', None),
+        ('{"answer": "a"} or rather {"answer": "b", "why": "cut o', None),
+        ("{'draft': {\"answer\": \"draft\"}, 'answer': 'a'}", None),
+        ('{"draft": {"answer": "draft"}, "answer": "a"}', "a"),
+        ('{"answer": "a", "answer": "b"}', None),
+        ('So: {"answer": "a", "answer": "b"}', None),
+        ('{"answer": "a", "answer": "a"}', "a"),
+        ('I decline to answer. {"answer": "your answer here"}', None),
+        ('I decline to answer. {"answer": "<answer>"}', None),
     ],
 )
 def test_the_one_object_in_a_text_is_taken_and_no_field_is_guessed(text, value):
     _, read_value, failure = read(completion(text), Note)
     assert getattr(read_value, "answer", None) == value and bool(failure) == (value is None)
-    assert len(objects(text)) < 3
+
+
+def test_a_verdict_inside_of_a_reply_that_is_cut_off_is_none():
+    """What a critic drafts within its reply is not what it decides."""
+    Verdict = create_model("Verdict", critique=(str, ...), verdict=(Literal["keep", "revise"], ...))
+    text = '{"final": {"critique": "draft", "verdict": "keep"}, "verdict": "revise", "critique": "cut off he'
+    for said, why in (
+        (text, "a JSON object that can't be read"),
+        ('{"critique": "x", "verdict": "keep", "verdict": "revise"}', "its field 'verdict' has two values"),
+    ):
+        _, value, failure = read(completion(said), Verdict)
+        assert value is None and why in failure
 
 
 def test_two_different_objects_are_no_answer():
@@ -357,6 +379,11 @@ def test_two_different_objects_are_no_answer():
             "hm",
         ),
         ({"content": '{"answer": "close it by </think>"}'}, '{"answer": "close it by </think>"}', None),
+        ({"content": ' {"answer": "</think>"}'}, ' {"answer": "</think>"}', None),
+        ({"content": '```json\n{"answer": "</think>"}\n```'}, '```json\n{"answer": "</think>"}\n```', None),
+        ({"content": "[Reasoning] It rains, so take a coat."}, "[Reasoning] It rains, so take a coat.", None),
+        ({"content": "[Thoughts]\nTake a coat."}, "[Thoughts]\nTake a coat.", None),
+        ({"content": "[Reasoning]hm[/Reasoning] yes"}, "yes", "hm"),
         ({"content": "yes"}, "yes", None),
     ],
 )
@@ -368,7 +395,10 @@ def test_thoughts_are_kept_apart(message, text, thought):
     assert (reply.text, reply.thought, reply.failure) == (text, thought, None)
 
 
-@pytest.mark.parametrize("message", [{"content": "<think>hm"}, {"content": None, "reasoning_content": "hm"}])
+CUT_IN_THOUGHT = [{"content": c} for c in ("<think>hm", "[Reasoning]hm")] + [{"content": None, "reasoning": "hm"}]
+
+
+@pytest.mark.parametrize("message", CUT_IN_THOUGHT)
 def test_a_reply_cut_off_in_its_thought_says_so_and_what_to_set(message):
     cut = {"choices": [{"finish_reason": "length", "message": message}], "usage": {"completion_tokens": 4096}}
     with Endpoint(lambda body: cut) as endpoint:
