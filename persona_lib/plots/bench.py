@@ -64,13 +64,13 @@ def changes(table: pd.DataFrame, title: str) -> Axes:
     rows = pd.Series(range(len(table)), table.index, dtype=int)
     left.set_yticks(rows, [f"{a}  (n = {r.n:.0f}, {r.own_n:.0f})" for a, r in table.iterrows()])
     left.set_ylim(max(len(table), 1) - 0.5, -0.5)
-    clear = table["p_holm"] < 0.05
-    columns = ("change", "low", "high"), ("own", "own_low", "own_high")
-    for ax, (value, low, high) in zip((left, right), columns, strict=True):
-        ax.hlines(rows, table[low], table[high], color="C0", linewidth=2)
-        ax.plot(table[value], rows, "o", color="C0", markersize=7, markerfacecolor="white", label="not significant")
-        label = "more than the placebo: p < 0.05 after Holm"
-        ax.plot(table[value].where(clear), rows, "o", color="C0", markersize=7, label=label)
+    left.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)
+    left.plot(table["change"], rows, "o", color="C0", markersize=7, markerfacecolor="white", label="not significant")
+    clear = table["change"].where(table["p_holm"] < 0.05)
+    left.plot(clear, rows, "o", color="C0", markersize=7, label="more than the placebo: p < 0.05 after Holm")
+    right.hlines(rows, table["own_low"], table["own_high"], color="C2", linewidth=2)
+    right.plot(table["own"], rows, "s", color="C2", markersize=5)
+    for ax in (left, right):
         ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         ax.grid(axis="y", visible=False)
     if PLACEBO in rows:
@@ -80,11 +80,11 @@ def changes(table: pd.DataFrame, title: str) -> Axes:
     right.axvline(0.5, color="0.3", linewidth=1)
     left.set_xlim(0, max(0.1, 1.1 * table[["change", "high"]].max(axis=None)) if table["change"].notna().any() else 1)
     right.set_xlim(-0.03, 1.03)
-    left.set_xlabel("mean change of a choice's probability")
-    right.set_xlabel("prefers the revision made with it")
+    left.set_xlabel("mean change of\na choice's probability")
+    right.set_xlabel("choices for the\nrevision made with it")
     style.legend(left, title, columns=3)
     style.blank(left, table["change"])
-    text = "n: pairs of answers, and choices between the two revisions by the annotator who is told the attribute. "
+    text = "n: pairs of answers (left), and choices between the two revisions by the annotator who is told it (right). "
     return style.caption(left, text + "Lines: 95% intervals, clustered by persona and prompt.")
 
 

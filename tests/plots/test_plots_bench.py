@@ -8,7 +8,7 @@ import pytest
 
 from persona_lib import plots
 from persona_lib.attributes import NAMES
-from persona_lib.stats import passk
+from persona_lib.stats import judged
 
 LOSSES = ["hidden", "n", "failed", "difference", "low", "high", "p", "p_holm", "note"]
 DROPPED = ["attribute", "model", "n", "failed", "rate", "low", "high", "note", "lexical"]
@@ -28,6 +28,12 @@ def pairs(kappas: dict[str, list[float]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return table, summed.assign(**ends, raw_low=summed["raw"] - 0.1, raw_high=summed["raw"] + 0.1)
 
 
+def changes(*rows: tuple[str, float, float]) -> pd.DataFrame:
+    columns = ["attribute", "n", "own_n", "change", "low", "high", "own", "own_low", "own_high", "p_holm"]
+    made = [[a, 9, 3, x, x - 0.02, x + 0.02, 0.5 + x, 0.4 + x, 0.6 + x, p] for a, x, p in rows]
+    return pd.DataFrame(made, columns=columns).set_index("attribute")
+
+
 def losses(*rows: tuple) -> pd.DataFrame:
     return pd.DataFrame([[a, 8, 0, d, d - 0.1, d + 0.1, p, p, ""] for a, d, p in rows], columns=LOSSES)
 
@@ -45,11 +51,13 @@ def curves(rate: float, conditions: tuple[str, ...] = ("direct",)) -> pd.DataFra
 FULL = {
     "influence": lambda: plots.bench.influence(*pairs({"age": [0.0, 0.0, 0.5], "sex": [np.nan, 1.0]}), "A title"),
     "influence, all": lambda: plots.bench.influence(*pairs({a: [0.0, 0.5] for a in (*NAMES, "placebo")}), "A title"),
+    "changes": lambda: plots.bench.changes(changes(("age", 0.2, 0.01), ("placebo", 0.05, np.nan)), "A title"),
+    "changes, all": lambda: plots.bench.changes(changes(*((a, 0.1, 0.2) for a in (*NAMES, "placebo"))), "A title"),
     "losses, all": lambda: plots.bench.losses(losses(*((a, -0.04, 0.2) for a in NAMES)), "A title"),
     "losses": lambda: plots.bench.losses(losses(("age", -0.4, 0.01), ("sex", 0.1, 0.9)), "A title"),
     "dropped": lambda: plots.bench.dropped(dropped(("m", "n"), 0.6), "A title"),
     "pass_curves": lambda: plots.bench.pass_curves(curves(0.5, ("direct", "summary")), ["condition"], "A title"),
-    "judged_curves": lambda: plots.bench.judged_curves(passk.known_truths([0, 0.2], 0.05), "A title", "5% pass"),
+    "judged_curves": lambda: plots.bench.judged_curves(judged.known_truths([0, 0.2], 0.05), "A title", "5% pass"),
 }
 
 
@@ -74,6 +82,15 @@ def test_only_a_loss_that_is_clear_after_correction_is_filled():
     ax = FULL["losses"]()
     clear = next(line for line in ax.lines if line.get_label().startswith("p <"))
     assert np.nan_to_num(clear.get_xdata(), nan=9).tolist() == [-0.4, 9]
+    plt.close(ax.figure)
+
+
+def test_a_change_is_filled_only_if_it_is_clearly_more_than_the_placebos():
+    ax = FULL["changes"]()
+    clear = next(line for line in ax.lines if line.get_label().startswith("more than"))
+    assert np.nan_to_num(clear.get_xdata(), nan=9).tolist() == [0.2, 9]
+    (line,) = [line for line in ax.lines if line.get_label() == "the placebo's"]
+    assert set(line.get_xdata()) == {0.05}
     plt.close(ax.figure)
 
 
@@ -139,6 +156,8 @@ def test_curves_tell_n_where_it_differs_by_k():
     [
         lambda: plots.bench.influence(*pairs({"age": [np.nan, np.nan]}), "T"),
         lambda: plots.bench.influence(*(table.head(0) for table in pairs({"age": [np.nan]})), "T"),
+        lambda: plots.bench.changes(changes(("age", np.nan, np.nan)), "T"),
+        lambda: plots.bench.changes(changes(), "T"),
         lambda: plots.bench.losses(losses(("age", np.nan, np.nan)), "T"),
         lambda: plots.bench.losses(losses(), "T"),
         lambda: plots.bench.dropped(dropped(("m",), np.nan).assign(n=0, lexical=np.nan), "T"),
