@@ -12,7 +12,7 @@ from scipy.special import betainc
 
 from .. import UserError
 from ..stats import wording
-from ..stats.clustering import LEVEL, cluster_codes, worth_of
+from ..stats.clustering import FEW, LEVEL, cluster_codes, worth_of
 from ..stats.components import components, covariance_of_gaps
 from ..stats.intervals import ITEM, check, corrected, rate
 
@@ -25,8 +25,8 @@ def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> 
     """Compute each group's rate, shrunk towards the overall rate, and its difference from everybody else.
 
     The uncertainty of a group's distance from the overall rate comes from the variance components of the whole table
-    (`stats.components`): a few equal answers are not known exactly. It is not below that of the group's own answers,
-    which also tells whether the group's answers depend on the prompt in a way of their own.
+    (`stats.components`): a few equal answers are not known exactly. In groups of eight personas or more it is not below
+    that of the group's own answers, which also tells whether they depend on the prompt in a way of their own.
 
     The distances are taken as normal. Their standard deviation is averaged over all values that the data allow (flat
     prior from 0 to 0.5): intervals keep a width even if groups may not differ at all. Groups that overlap tell less of
@@ -93,8 +93,11 @@ def _errors(scored: pd.DataFrame, members: pd.DataFrame, value: str) -> tuple[pd
         return errors, np.nan
     pooled = covariance_of_gaps(parts, inside[:, able], persona, prompt)
     clusters = cluster_codes(scored[ITEM])
-    own = np.array([_own(values, column[persona], clusters) for column in inside[:, able].T])
-    errors[able] = np.sqrt(np.maximum(pooled.diagonal(), own))
+    many = np.minimum(inside.sum(0), (~inside).sum(0)) >= FEW
+    own = [
+        _own(values, column[persona], clusters) if often else 0.0 for column, often in zip(inside.T, many, strict=True)
+    ]
+    errors[able] = np.sqrt(np.maximum(pooled.diagonal(), np.array(own)[able]))
     of_pooled = np.sqrt(np.maximum(pooled.diagonal(), 1e-12))  # 0 where the prompt alone decides and all share it
     correlations = pooled / np.outer(of_pooled, of_pooled)
     np.fill_diagonal(correlations, 1.0)
