@@ -18,13 +18,13 @@ LEAST = 10  # labels of the rarer kind; with fewer, they do not tell how labels 
 BOTH, ALONE = "judge and labels", "labels alone"
 
 
-def human_rates(table: pd.DataFrame, by: str) -> pd.DataFrame:
+def human_rates(table: pd.DataFrame, by: str | list[str]) -> pd.DataFrame:
     """Estimate in each group the rate that people would give, from all verdicts of a judge and the labels of some.
 
     Args:
         table: one row per item: `persona_id`, `prompt_id`, `by`, `judge` and `human`, each 0, 1 or missing, as returned
             by `labels.beside`. The labelled items must be a random part of all.
-        by: column of the groups.
+        by: column or columns of the groups.
 
     Returns:
         Index `by`; `n`, `failed`, `rate`, `low`, `high` of the judge's verdicts as in `stats.rates`; `sensitivity`,
@@ -78,6 +78,25 @@ def said(row: pd.Series, critic: str) -> str:
     own = wording.share(row["rate"], row["low"], row["high"], row["n"])
     source = "labels alone" if row["method"] == ALONE else f"labels and all verdicts of {critic}"
     return f"people would keep {people} of the answers, by {source}; {critic} itself keeps {own}"
+
+
+def listed(table: pd.DataFrame, critic: str) -> str:
+    """Return the rates that people would give in a sentence; empty without labels.
+
+    Args:
+        table: as returned by `human_rates`.
+        critic: name of the judge.
+    """
+    known = table.dropna(subset="corrected")
+    if known.empty:
+        return ""
+    rates = known[["corrected", "corrected_low", "corrected_high", "labelled"]]
+    rates = rates.set_axis(["rate", "low", "high", "n"], axis=1)
+    with_judge = known["method"].eq(BOTH)
+    source = f"their labels and all verdicts of {critic}" if with_judge.all() else "their labels alone"
+    if with_judge.any() and not with_judge.all():
+        source = f"their labels and, where there are enough of them, all verdicts of {critic}"
+    return f"By {source}, people would keep: {wording.listed(rates)}."
 
 
 def _method(items: pd.DataFrame) -> str:

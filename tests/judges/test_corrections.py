@@ -90,3 +90,17 @@ def test_the_rate_of_people_comes_first_in_words_and_says_where_it_is_from():
     assert "by labels alone" in corrections.said(corrections.human_rates(few, "condition").loc["direct"], "gpt")
     none = table.assign(human=np.nan)
     assert corrections.said(corrections.human_rates(none, "condition").loc["direct"], "gpt") == ""
+
+
+def test_the_sentence_says_by_what_people_would_keep_how_much():
+    both, alone = study(np.random.default_rng(4), 60), study(np.random.default_rng(5), 8).assign(condition="summary")
+    none = study(np.random.default_rng(6), 0).assign(condition="none")
+    found = corrections.human_rates(pd.concat([both, alone, none], ignore_index=True), ["condition"])
+    said = corrections.listed(found, "gpt")
+    assert said.startswith(
+        "By their labels and, where there are enough of them, all verdicts of gpt, people would keep: "
+    )
+    assert "direct 4" in said and "n = 60)" in said and "summary " in said and "n = 8)." in said and "none" not in said
+    assert corrections.listed(found.head(1), "gpt").startswith("By their labels and all verdicts of gpt, people would ")
+    assert corrections.listed(found.iloc[[1]], "gpt").startswith("By their labels alone, people would keep: summary ")
+    assert corrections.listed(found.tail(1), "gpt") == ""
