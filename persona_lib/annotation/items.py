@@ -15,6 +15,8 @@ from ..personas import profiles
 from ..preferences import dataset, ingredients
 
 ITEM = ("persona_id", "profile", "prompt_id", "prompt", "first", "second")
+_IDS = ("persona_id", "prompt_id", "pair_id")
+_SHOWN = ("profile", "prompt", "first", "second", "rejected", "chosen")
 # Chat messages, as different programs write them.
 _ROLES = ("role", "from")
 _TEXTS = ("content", "value", "text", "parts")
@@ -41,8 +43,7 @@ def read(path: Path, people: str | None = None) -> pd.DataFrame:
     if path.is_dir():
         pairs, personas, _ = dataset.read(path)
         return of_pairs(pairs, personas)
-    table = files.read_table(path)
-    table = table.reset_index() if table.index.name else table
+    table = files.read_table(path, _IDS, _SHOWN)
     if people is None:
         return table
     return of_pairs(table, ingredients.people(people, min_age=0))

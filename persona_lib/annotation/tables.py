@@ -15,6 +15,7 @@ _CHOICES = {"first": "first", "a": "first", "1": "first", "second": "second", "b
 _TRUTHS = ("true", "false", "t", "f", "yes", "no", "y", "n")
 _NAMES = {"persona": "persona_id", "question": "prompt_id", "prompt": "prompt_id"}
 _COLUMNS = ["persona_id", "prompt_id", "rater", "choice"]
+_KNOWN = [*_NAMES, *_COLUMNS, "pair_id", "seconds"]
 
 
 def rows(named: Mapping[Path, str]) -> Iterator[dict[str, Any]]:
@@ -40,10 +41,10 @@ def rows(named: Mapping[Path, str]) -> Iterator[dict[str, Any]]:
 def _read(path: Path) -> pd.DataFrame | tuple[str, str]:
     """Return a table of ratings, or the status and the reason of a file that is none."""
     try:
-        table = files.read_table(path).reset_index()
+        table = files.read_table(path, _KNOWN, ["reason"])
     except UserError as error:
         return "unreadable", f"no table ({str(error).removeprefix(f'{path} ')})"
-    table.columns = [_NAMES.get(name, name) for name in table.columns.astype("str").str.strip().str.lower()]
+    table.columns = [_NAMES.get(str(name), str(name)) for name in table]
     if sorted(c for c in table.columns if c in _COLUMNS) != sorted(_COLUMNS):
         return "foreign", "a table of ratings has the columns persona, question, rater, choice, each once"
     table[_COLUMNS] = table[_COLUMNS].map(_written)

@@ -1,4 +1,4 @@
-"""Human labels of a run's answers, read from a CSV file: may an answer stand as it is for this person?"""
+"""Human labels of a run's answers, read from a table: may an answer stand as it is for this person?"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ ALL = "all answers"  # the first row of `winning_rates`
 
 
 def read(path: str | Path | None, models: Sequence[str] = ()) -> pd.DataFrame:
-    """Read labels from a CSV file with the columns COLUMNS, and `model` if there are several writers.
+    """Read labels from a table with the columns COLUMNS, in any spelling, and `model` if there are several writers.
 
     Args:
         path: of the file; None for no labels.
@@ -30,7 +30,7 @@ def read(path: str | Path | None, models: Sequence[str] = ()) -> pd.DataFrame:
     """
     if path is None:
         return pd.DataFrame({name: pd.Series(dtype="float" if name == "label" else "str") for name in COLUMNS})
-    table = files.read_table(path).replace("", None)
+    table = files.read_table(path, [*COLUMNS, "model"]).replace("", None)
     if lacking := [name for name in COLUMNS if name not in table]:
         raise UserError(f"{path} lacks {', '.join(lacking)}: it needs the columns {', '.join(COLUMNS)}")
     _check_models(path, table, models)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import UserError, files, seeds
+from .. import UserError, files, seeds, tables
 from .. import personas as persons
 from .. import prompts as bank
 from ..attributes import NAMES
@@ -27,6 +27,7 @@ USES: dict[str, tuple[str | None, str | None]] = {
     "heldout_test": ("test", "heldout"),
     "all": (None, None),
 }
+_COLUMNS = (persons.ID, "persona_split", "ideology label", *NAMES)  # that a file of people may have
 # A file without ids is read as published personas if it has at least so many attributes. With fewer, different people
 # would often look alike, and people who look alike are merged.
 FEWEST_ATTRIBUTES = 5
@@ -112,9 +113,11 @@ def people(
 
 def unused(source: str) -> list[str]:
     """Return the columns of a file of personas that nobody is told: no attributes, in whatever spelling."""
-    path = _file(source)
-    ours = {persons.ID, "persona_split", "ideology label", *NAMES}
-    return [str(name) for name in _spelt(path, files.read_table(path)) if name not in ours]
+    names = files.columns(_file(source))
+    ours = set(map(tables.spelling, _COLUMNS))
+    if tables.spelling(persons.ID) not in map(tables.spelling, names):
+        ours.add(published.SPLIT)  # of published personas
+    return [name for name in names if tables.spelling(name) not in ours and not name.startswith("__index_level_")]
 
 
 def sides(use: str) -> tuple[str | None, str | None]:
@@ -142,7 +145,7 @@ def _file(source: str) -> Path:
 
 def _read(path: Path) -> pd.DataFrame:
     """Read a file of personas in either form."""
-    table = _spelt(path, files.read_table(path)).replace("", None)
+    table = files.read_table(path, _COLUMNS).replace("", None)
     if persons.ID not in table and _is_published(table):
         known = table.assign(**{persons.ID: [f"row {number}" for number in range(1, len(table) + 1)]})
         for name in {"age", "income"} & set(table):
@@ -167,24 +170,9 @@ def _read(path: Path) -> pd.DataFrame:
     return own
 
 
-def _spelt(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose ids, attributes and auxiliary columns are named as ours, however the file spells them.
-
-    Raises:
-        UserError: two columns have one name.
-    """
-    table = table.drop(columns=table.index.names, errors="ignore").reset_index() if table.index.names[0] else table
-    ours = {published.spelling(name): name for name in (persons.ID, *NAMES, "persona_split", "ideology label")}
-    named = table.rename(columns={name: ours.get(published.spelling(name), name) for name in table})
-    if not named.columns.is_unique:
-        raise UserError(f"{path} has the column {named.columns[named.columns.duplicated()][0]} twice: keep one")
-    return named
-
-
 def _is_published(table: pd.DataFrame) -> bool:
-    """Return whether a table without ids has the columns of the published personas, in any spelling."""
-    columns = {published.spelling(name) for name in table}
-    return len(columns.intersection(NAMES)) >= FEWEST_ATTRIBUTES
+    """Return whether a table without ids has the columns of the published personas."""
+    return len(set(table) & set(NAMES)) >= FEWEST_ATTRIBUTES
 
 
 def _numbers(path: Path, values: pd.Series, ids: pd.Series) -> pd.Series:

@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import UserError, files, personas, seeds
+from .. import UserError, files, personas, seeds, tables
 from ..attributes import NAMES
 from ..personas import profiles
-from ..prompts.bank import hub, prompt_id
+from ..prompts.bank import HELDOUT_NAMES, hub, prompt_id
 from . import dataset
 from .revision import checks
 from .splits import HELDOUT, TRAIN
 
 NUMBERS = ["age", "income"]  # the attributes that are numbers; all others are text
+SPLIT = "split"  # of people, where there is no persona_split
+_TEXTS = ("instruction", "original", "data", "critique")
+_COLUMNS = (personas.ID, "persona_split", SPLIT, "question type", *NAMES)
 
 
 def read(source: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -48,8 +51,8 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
         path: a local parquet, JSONL or CSV file, or the name of a data set on the hub (needs the package `datasets`).
 
     Returns:
-        - Pairs: `use` is heldout_test for the question type 'test', else train; personas are split by hash. A row
-          without original or data is not a pair: `failure` gives the reason.
+        - Pairs: `use` is heldout_test for the question type 'test' (or a name of it, as in `prompts.load`), else train;
+          personas are split by hash. A row without original or data is not a pair: `failure` gives the reason.
         - Personas: the 33 attributes as far as the text names them, as text except age and income.
         - Prompts.
 
@@ -64,10 +67,10 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
     if (gaps := table[["persona", "instruction"]].isna().any(axis=1)).any():
         first = f"such as row {gaps.argmax() + 1}: fill them in or leave them out"
         raise UserError(f"{path} has {gaps.sum()} rows without persona or instruction, {first}")
-    table = table.assign(**{"persona id": _persona_ids(table)})
-    first = table.drop_duplicates("persona id").set_index("persona id")
+    table = table.assign(**{personas.ID: _persona_ids(table)})
+    first = table.drop_duplicates(personas.ID).set_index(personas.ID)
     people = _people(pd.DataFrame({i: parse(text) for i, text in first["persona"].items()}).T)
-    people["persona_split"] = personas.split(people.index, first.get("persona split"), path)
+    people["persona_split"] = personas.split(people.index, first.get("persona_split"), path)
     pairs = _pairs(table, generator=str(path))
     pairs["persona_split"] = pairs["persona_id"].map(people["persona_split"])
     pairs = pairs.join(checks(pairs, people))
@@ -95,13 +98,13 @@ def _pairs_table(path: str | Path) -> pd.DataFrame:
 def _persona_ids(table: pd.DataFrame) -> pd.Series:
     """Return each row's persona: the file's own id, as our exports have it, or else a hash of the persona's text."""
     by_text = table["persona"].map(_id)
-    return table["persona id"].astype("str").fillna(by_text) if "persona id" in table else by_text
+    return table[personas.ID].astype("str").fillna(by_text) if personas.ID in table else by_text
 
 
 def _pairs(table: pd.DataFrame, generator: str) -> pd.DataFrame:
     """Return the pairs of a published table, with our ids, names and splits."""
     question_type = table["question type"] if "question type" in table else pd.Series("", table.index)
-    heldout = question_type == "test"
+    heldout = question_type.astype("str").str.lower().isin(HELDOUT_NAMES)
     texts = table["persona"] + table["instruction"] + table["data"].fillna("")
     repeat = texts.groupby(texts).cumcount().astype("str").replace("0", "")
     no_base = table["original"].isna()
@@ -110,7 +113,7 @@ def _pairs(table: pd.DataFrame, generator: str) -> pd.DataFrame:
     reason = reason.mask(no_revision, "revision: not in the data").mask(no_base, "base answer: not in the data")
     pairs = {
         "pair_id": (texts + repeat).map(_id),
-        "persona_id": table["persona id"],
+        "persona_id": table[personas.ID],
         "prompt_id": table["instruction"].map(prompt_id),
         "prompt_split": np.where(heldout, "heldout", "train"),
         "use": np.where(heldout, HELDOUT, TRAIN),
@@ -145,7 +148,7 @@ def read_personas(path: str | Path) -> pd.DataFrame:
         raise UserError(f"{path} has none of the attributes as columns ({', '.join(NAMES[:3])}, ...)")
     people = _people(table[known])
     people.index = pd.Index([_id(text) for text in profiles.texts(people)], name=personas.ID)
-    given = table.get("persona split", table.get("split"))
+    given = table.get("persona_split", table.get(SPLIT))
     people["persona_split"] = personas.split(people.index, given, path)
     return people[~people.index.duplicated()]
 
@@ -184,9 +187,9 @@ def _id(text: str) -> str:
 
 
 def _table(path: str | Path) -> pd.DataFrame:
-    """Read a local file, or all splits of a data set on the hub with a column `split`; columns in our spelling."""
-    path = Path(path)
-    return _spelt(files.read_table(path)) if files.is_table(path) else _download(str(path))
+    """Read a local file, or all splits of a data set on the hub with a column `split`; blank values are missing."""
+    table = files.read_table(path) if files.is_table(path) else _download(str(path))
+    return tables.spelt(path, table, _COLUMNS, ("persona", *_TEXTS)).replace(r"^\s*$", None, regex=True)
 
 
 def _download(name: str) -> pd.DataFrame:
@@ -196,15 +199,4 @@ def _download(name: str) -> pd.DataFrame:
         needs=f"{name} from the hub needs `pip install datasets`",
         failed=lambda reason: f"{name} can't be fetched from the hub: {reason}",
     )
-    tables = [rows.to_pandas().assign(split=split) for split, rows in splits.items()]
-    return _spelt(pd.concat(tables, ignore_index=True))
-
-
-def spelling(column: object) -> str:
-    """Return a column's name as we spell attributes: lower case, blanks for underscores."""
-    return str(column).strip().lower().replace("_", " ").replace("-", " ")
-
-
-def _spelt(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with columns in our spelling and blank values as missing."""
-    return table.rename(columns=spelling).replace(r"^\s*$", None, regex=True)
+    return pd.concat([rows.to_pandas().assign(split=split) for split, rows in splits.items()], ignore_index=True)

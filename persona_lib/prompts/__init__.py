@@ -5,7 +5,7 @@ ask a model draw people and prompts together (`preferences.ingredients.draw`).
 """
 
 from . import screening, topics, words
-from .bank import COLUMNS, PRISM, balance, is_prism, load, normal, sample
+from .bank import COLUMNS, PRISM, balance, is_prism, load, normal, sample, unused
 from .dependence import persona_dependence
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "sample",
     "screening",
     "topics",
+    "unused",
     "words",
 ]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import UserError, files, seeds
+from .. import UserError, files, seeds, tables
 
 BANK = Path(__file__).with_name("data") / "prompts.csv"
 CONTROL = "control"  # the topic of the bank's control questions, and the source that loads them
@@ -50,7 +50,7 @@ def load(source: str | Path = "builtin") -> pd.DataFrame:
         source: 'builtin' (the bank without its controls), 'control' (20 questions of fact, where it should not matter
             who asks), 'prism' (downloaded from the Hugging Face hub), or a file that `files.read_table` reads: PRISM's
             conversations, in any of its forms, or any table with a column `prompt`, which keeps its own `prompt_id`,
-            `topic`, `source` and `prompt_split`, and all its other columns.
+            `topic`, `source` and `prompt_split`, in whatever spelling, and all its other columns.
 
     Returns:
         One row per prompt. PRISM has one row per conversation, with `conversation_id` and `conversation_type`. Some of
@@ -78,10 +78,21 @@ def is_prism(source: str | Path) -> bool:
     if source == PRISM_SOURCE:
         return True
     try:
-        lines = files.suffix(source) == ".jsonl"
-        return "opening_prompt" in (next(files.read_lines(Path(source)), {}) if lines else files.read_table(source))
+        return "opening prompt" in map(tables.spelling, files.columns(source))
     except UserError:
         return False  # the error is raised where the whole file is read
+
+
+def unused(source: str | Path) -> list[str]:
+    """Return the columns of a user's file of prompts that no experiment reads, as they are written there.
+
+    Raises:
+        UserError: as `files.columns`.
+    """
+    if not files.is_table(source) or is_prism(source):
+        return []
+    ours = set(map(tables.spelling, COLUMNS))
+    return [name for name in files.columns(source) if tables.spelling(name) not in ours]
 
 
 def normal(prompt: str) -> str:
@@ -164,7 +175,8 @@ def _table(rows: pd.DataFrame, source: str) -> pd.DataFrame:
 def _prism(path: Path | None) -> pd.DataFrame:
     """Return PRISM's conversations with their opening prompt as `prompt`, an empty text where it is missing."""
     fields = ["opening_prompt", "conversation_id", "conversation_type"]
-    rows = _download(fields) if path is None else files.read_table(path).reindex(columns=fields)
+    read = _download(fields) if path is None else files.read_table(path, fields[1:], fields[:1])
+    rows = read.reindex(columns=fields)
     return rows.rename(columns={"opening_prompt": "prompt"}).fillna({"prompt": ""})
 
 
@@ -202,7 +214,7 @@ def hub(fetch: Callable[[Callable[..., Any]], Any], needs: str, failed: Callable
 
 def _own(path: Path) -> pd.DataFrame:
     """Read a user's file; refuse one whose prompts could not be told apart by their ids later."""
-    rows = files.read_table(path)
+    rows = files.read_table(path, [name for name in COLUMNS if name != "prompt"], ["prompt"])
     if "prompt" not in rows:
         raise UserError(f"{path} has no column 'prompt': it has {', '.join(map(str, rows.columns)) or 'none'}")
     bad = [i for i, text in enumerate(rows["prompt"], 1) if not isinstance(text, str) or not text.strip()]

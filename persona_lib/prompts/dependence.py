@@ -42,7 +42,8 @@ def persona_dependence(judgments: pd.DataFrame | str | None, value: str = "p_cho
 def _judgments(judgments: pd.DataFrame | str, value: str) -> pd.DataFrame:
     """Return the judgments as a checked table."""
     if isinstance(judgments, str):
-        judgments = files.read_table(judgments).replace({"persona_id": {"": None}, "prompt_id": {"": None}})
+        columns = ["persona_id", "prompt_id", value]
+        judgments = files.read_table(judgments, columns).replace({"persona_id": {"": None}, "prompt_id": {"": None}})
     if missing := [name for name in ("persona_id", "prompt_id", value) if name not in judgments]:
         raise UserError(f"the judgments lack {', '.join(missing)}: they have {', '.join(map(str, judgments.columns))}")
     try:

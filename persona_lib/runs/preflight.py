@@ -10,10 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .. import UserError, annotation, files, local
+from .. import UserError, annotation, files, local, prompts
 from ..judges import labels
 from ..preferences import dataset, ingredients, published
-from ..prompts.dependence import persona_dependence
 from . import endpoints, notebooks, sizes, wording
 
 PAIRS = "pairs"  # in place of a notebook: the data set
@@ -32,9 +31,9 @@ def check(
         seeks: whether endpoints are tried.
 
     Returns:
-        What the user should know, one line each: columns of people that no model is told, a data set made otherwise
-        than the run would, templates that nothing asks with, endpoints that can't be asked although the store has
-        replies of theirs.
+        What the user should know, one line each: columns of people that no model is told and of prompts that nothing
+        reads, a data set made otherwise than the run would, templates that nothing asks with, endpoints that can't be
+        asked although the store has replies of theirs.
 
     Raises:
         UserError: something is missing or does not fit: one line, or one that says how many things, and one for each.
@@ -86,7 +85,7 @@ def _of_files(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
     names = [local.real_name(name) if local.is_embedded(name) else name for name in writers]
     readers: dict[str, Callable[[Path], object]] = {
         "humans": _humans,
-        "judgments": lambda path: persona_dependence(str(path)),
+        "judgments": lambda path: prompts.persona_dependence(str(path)),
         "labels": partial(labels.read, models=names),
         "rated": annotation.items.read,
         "data": _data,
@@ -140,8 +139,13 @@ def _notes(stem: str, values: Mapping[str, Any]) -> Iterator[str]:
     folder, source = _folder(stem), str(values.get("personas", ingredients.SAMPLE))
     if values.get("data"):
         yield from _made_otherwise(stem, values, folder / str(values["data"]))
-    elif source != ingredients.SAMPLE and (left_out := ingredients.unused(str(folder / source))):
+        return
+    if source != ingredients.SAMPLE and (left_out := ingredients.unused(str(folder / source))):
         yield f"{source}: these columns are no attributes, so no model is told them: {', '.join(left_out)}"
+    asked = str(values.get("prompts", ""))
+    if files.is_table(asked) and (left_out := prompts.unused(folder / asked)):
+        ours = ", ".join(prompts.COLUMNS)
+        yield f"{asked}: these columns are none of {ours}, so no experiment reads them: {', '.join(left_out)}"
 
 
 def _made_otherwise(stem: str, values: Mapping[str, Any], path: Path) -> Iterator[str]:

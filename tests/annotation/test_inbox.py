@@ -243,3 +243,26 @@ def test_the_time_that_a_page_announces_holds_where_no_blanks_are_written(tmp_pa
     assert announced["en"] > 20 and all(0.6 < n / announced["en"] < 1.6 for n in announced.values())
     reader = submissions.Reader(assignments.load(tmp_path / "zh"), 600)
     assert min(reader.least_ms) > 20_000
+
+
+def test_ratings_and_items_are_found_in_any_spelling_and_blanks_around_ids_go(tmp_path):
+    (tmp_path / "r.csv").write_text("Persona ID, Question, RATER, Choice\np , q1, r, first\n p, q2 ,r , B\n")
+    read = annotation.read([tmp_path / "r.csv"])
+    votes = annotation.votes(read)
+    assert votes[["persona_id", "prompt_id", "rater", "choice"]].to_numpy().tolist() == [
+        ["p", "q1", "r", "first"],
+        ["p", "q2", "r", "second"],
+    ]
+    row = {
+        "Persona-ID": " 007",
+        "PROFILE": "age: 67",
+        "Prompt ID": "n1 ",
+        "Prompt": " Dam it?",
+        "FIRST": "a",
+        "Second": "b",
+    }
+    pd.DataFrame([row]).to_csv(tmp_path / "i.csv", index=False)
+    found = annotation.items.read(tmp_path / "i.csv")
+    assert found.iloc[0].to_dict() == dict(
+        zip(annotation.items.ITEM, ["007", "age: 67", "n1", " Dam it?", "a", "b"], strict=True)
+    )

@@ -49,6 +49,16 @@ def test_a_label_is_read_as_spreadsheets_write_it(cell, value, tmp_path):
     assert found["label"].fillna(-1).tolist() == [-1 if value is None else value, 0]
 
 
+def test_columns_are_found_in_any_spelling_and_blanks_around_ids_go(tmp_path):
+    (tmp_path / "labels.csv").write_text(
+        "Persona ID, Prompt-ID, Condition, ANNOTATOR, Label, Model, note\n"
+        " 007, 1, direct , ann, 1, m, x\n007, 1, direct, bo, 0, m, x\n"
+    )
+    table = labels.read(tmp_path / "labels.csv", ["m", "n"])
+    assert set(table["persona_id"]) == {"007"} and set(table["condition"]) == {"direct"}
+    assert table["annotator"].tolist() == ["ann", "bo"] and table["label"].tolist() == [1, 0]
+
+
 FULL = ["p", "q", "direct", "ann", 1]
 FAULTS = {
     "a column is lacking": ([["p", "q", 1]], ["persona_id", "prompt_id", "label"], "lacks condition, annotator"),

@@ -220,6 +220,17 @@ def test_ids_and_attributes_are_found_in_any_spelling(tmp_path):
     assert people["marital status"].tolist() == ["Never married"]
 
 
+@pytest.mark.parametrize(
+    "named", ["Persona-ID, AGE, Sex, Persona Split, hobby", "persona_id,age,sex,persona_split,hobby"]
+)
+def test_blanks_around_ids_attributes_and_sides_are_no_part_of_them(tmp_path, named):
+    (tmp_path / "p.csv").write_text(f"{named}\n 007 , 34, Female , train, chess\n008,\t 40,Female, Test ,\n")
+    people = ingredients.people(str(tmp_path / "p.csv"))
+    assert people.index.tolist() == ["007", "008"] and people["age"].tolist() == [34, 40]
+    assert people["sex"].tolist() == ["Female"] * 2 and people["persona_split"].tolist() == ["train", "test"]
+    assert ingredients.unused(str(tmp_path / "p.csv")) == ["hobby"]
+
+
 def test_an_age_that_nobody_has_is_refused(tmp_path):
     (tmp_path / "p.csv").write_text("persona_id,age,sex\na,40,Male\nb,-5,Male\nc,1000000000,Male\n")
     with pytest.raises(UserError, match=r"2 values of age below 0 or above 120, such as '-5' of b: correct them"):

@@ -160,3 +160,16 @@ def test_the_page_says_who_made_the_pairs_that_it_reads(tmp_path):
     said = published.origin(folder)
     assert said == "The pairs come from the data set set: written by m, asked for at most 40 words, seed 0."
     assert published.origin(tmp_path / "hub.csv").endswith("the data do not tell which model made them.")
+
+
+def test_published_pairs_are_read_by_columns_in_whatever_spelling_and_sides_as_others_name_them(source, tmp_path):
+    row = {"Instruction": " Why? ", "PERSONA": "sex: Male ", "Original": " a ", "data": "b", "Question-Type": "Test "}
+    path = tmp_path / "p.csv"
+    pd.DataFrame([row | {"Persona ID": " 007", "persona_split": " Test"}]).to_csv(path, index=False)
+    pairs, people, _ = published.read(path)
+    assert people.index.tolist() == ["007"] and pairs["use"].tolist() == ["heldout_test"]
+    assert pairs["persona_split"].tolist() == ["test"], "the file's word, not the id's hash"
+    assert pairs[["prompt", "rejected"]].iloc[0].tolist() == [" Why? ", " a "], "texts stay to the letter"
+    pd.DataFrame([row | {"original": "c"}]).to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"p.csv has the column original twice: keep one"):
+        published.read(path)

@@ -354,3 +354,26 @@ def test_a_file_of_another_kind_or_none_is_named(tmp_path):
         prompts.load(str(tmp_path / "bad.parquet"))
     with pytest.raises(UserError, match=r"no file gone.csv"):
         prompts.load("gone.csv")
+
+
+@pytest.mark.parametrize("comma", [",", ", ", ";"])
+def test_the_users_ids_topics_and_split_are_found_in_any_spelling(tmp_path, comma):
+    names = ["prompt", "Prompt_Split", "Topic", "Prompt ID", "SOURCE", "Note"]
+    rows = [names, *([f"Is law {i} fair?", "train", "law ", f" 00{i}", "me", " kept"] for i in range(12))]
+    (tmp_path / "own.csv").write_text("".join(comma.join(row) + "\n" for row in rows))
+    table = prompts.load(tmp_path / "own.csv")
+    assert set(table["prompt_split"]) == {"train"} and set(table["topic"]) == {"law"} and set(table["source"]) == {"me"}
+    assert table["prompt_id"].tolist() == [f"00{i}" for i in range(12)]
+    assert list(table) == [*prompts.COLUMNS, "Note"] and prompts.unused(tmp_path / "own.csv") == ["Note"]
+    (tmp_path / "own.csv").write_text("prompt,topic,Topic\nWhy?,a,b\n")
+    with pytest.raises(UserError, match=r"own.csv has the column topic twice: keep one"):
+        prompts.load(tmp_path / "own.csv")
+
+
+def test_prism_is_told_by_the_head_of_a_file(tmp_path):
+    path = tmp_path / "conversations.jsonl"
+    path.write_text('{"Opening Prompt": "Why?"}\n' + "no JSON\n")
+    assert prompts.is_prism(path), "the rest is not read"
+    (tmp_path / "c.csv").write_text("opening_prompt,conversation_id\nWhy?,c1\n")
+    assert prompts.is_prism(tmp_path / "c.csv") and prompts.load(tmp_path / "c.csv")["source"].tolist() == ["prism"]
+    assert prompts.unused(tmp_path / "c.csv") == prompts.unused("builtin") == []

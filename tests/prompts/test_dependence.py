@@ -72,6 +72,9 @@ def test_judgments_come_from_a_file_or_not_at_all(tmp_path):
     expected = persona_dependence(made)
     for suffix in ("csv", "parquet"):
         pd.testing.assert_frame_equal(persona_dependence(str(tmp_path / f"j.{suffix}")), expected)
+    text = made.to_csv(index=False).replace("persona_id,prompt_id,p_chosen", "Persona ID, PROMPT-ID, P Chosen")
+    (tmp_path / "j.csv").write_text(text.replace("\n", " \n"))
+    pd.testing.assert_frame_equal(persona_dependence(str(tmp_path / "j.csv")), expected)
     nothing = persona_dependence(None)
     assert nothing.empty and list(nothing) == list(expected)
 

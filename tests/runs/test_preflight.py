@@ -263,6 +263,16 @@ def test_columns_of_people_that_no_model_is_told_are_named_before_anything_is_as
     assert said.endswith("no attributes, so no model is told them: party_i_like, hobby")
 
 
+def test_columns_of_prompts_that_nothing_reads_are_named_and_known_ones_found_in_any_spelling(tmp_path):
+    own = tmp_path / "questions.csv"
+    rows = "".join(f"Is law {i} fair?, heldout, n{i}, x, law\n" for i in range(9))
+    own.write_text("Prompt, Prompt_Split, Prompt-ID, Side, TOPIC\n" + rows)
+    (said,) = preflight.check(planned(prompts=str(own)))
+    assert said.startswith(str(own)) and said.endswith(", so no experiment reads them: Side")
+    own.write_text("prompt,topic\n" + "".join(f"Is law {i} fair?,law\n" for i in range(99)))
+    assert preflight.check(planned(prompts=str(own))) == []
+
+
 # --- sizes and groups
 
 
