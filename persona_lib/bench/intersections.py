@@ -91,14 +91,17 @@ def _errors(scored: pd.DataFrame, members: pd.DataFrame, value: str) -> tuple[pd
     parts = components(values, persona, prompt)
     if parts is None:
         return errors, np.nan
-    pooled = covariance_of_gaps(parts, inside[:, able], persona, prompt)
+    inside = inside[:, able]
+    pooled = covariance_of_gaps(parts, inside, persona, prompt)
+    variances = pooled.diagonal().clip(0)
     clusters = cluster_codes(scored[ITEM])
-    many = np.minimum(inside.sum(0), (~inside).sum(0)) >= FEW
+    # 0 where prompts that all share decide alone.
+    many = (np.minimum(inside.sum(0), (~inside).sum(0)) >= FEW) | (variances < 1e-12)
     own = [
         _own(values, column[persona], clusters) if often else 0.0 for column, often in zip(inside.T, many, strict=True)
     ]
-    errors[able] = np.sqrt(np.maximum(pooled.diagonal(), np.array(own)[able]))
-    of_pooled = np.sqrt(np.maximum(pooled.diagonal(), 1e-12))  # 0 where the prompt alone decides and all share it
+    errors[able] = np.sqrt(np.maximum(variances, own))
+    of_pooled = np.sqrt(np.maximum(variances, 1e-12))
     correlations = pooled / np.outer(of_pooled, of_pooled)
     np.fill_diagonal(correlations, 1.0)
     return errors, able.sum() ** 2 / (correlations**2).sum()
