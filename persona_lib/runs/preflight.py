@@ -49,9 +49,10 @@ def check(
         of_models, notes = endpoints.problems(planned, max_cost, seeks)
         lines = of_models + lines
     if lines:
-        raise UserError(_said(lines))
+        raise UserError(_said(list(map(notebooks.as_seen, lines))))
     notes += dict.fromkeys(note for stem, values in planned.items() for note in _notes(stem, values))
-    return notes + list(wording.unused(planned, _folder(next(iter(planned), PAIRS))))
+    notes += wording.unused(planned, _folder(next(iter(planned), PAIRS)))
+    return list(map(notebooks.as_seen, notes))
 
 
 def _said(lines: list[str]) -> str:

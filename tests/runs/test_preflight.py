@@ -212,10 +212,12 @@ def test_files_people_prompts_and_sizes_that_do_not_fit_are_named_together(tmp_p
     assert "06: templates: no folder nowhere" in found
     assert any(line.startswith("06: 700 heldout prompts are asked for, and builtin has ") for line in found)
     assert "06: n_items 9000 exceeds the 4 x 700 pairs of personas and prompts: lower n_items" in found
-    of_people = "who.csv has 1 people of at least 18 on the test side, and 4 are asked for: lower n_personas"
+    of_people = (
+        f"06: {tmp_path}/who.csv has 1 people of at least 18 on the test side, and 4 are asked for: lower n_personas"
+    )
     assert any(of_people in line for line in found)
-    for name, said in (("prompts", "06: prompts: no file gone.csv"), ("personas", "06: personas: no gone.csv: choose")):
-        (found,) = lines(planned(**{name: "gone.csv"}))
+    for name, said in (("prompts", "06: prompts: no file ../gone.csv"), ("personas", "06: personas: no ../gone.csv: ")):
+        (found,) = lines(planned(**{name: "../gone.csv"}))
         assert found.startswith(said)
 
 
