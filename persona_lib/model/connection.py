@@ -19,8 +19,8 @@ from .. import EndpointError, LimitError
 from ..store import Store
 from . import quota
 from .catalogue import LEFT_OUT, MODELS
-from .dialect import lesson
 from .endpoint import FINAL, TIMEOUT_S, Endpoint, is_completion, loaded, message
+from .lessons import lesson
 from .pace import of_endpoint
 from .reply import Outcome
 

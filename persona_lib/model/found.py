@@ -8,18 +8,21 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from ..store import Store, canonical
-from .dialect import DEFAULT, Dialect, is_choice
+from .dialect import DEFAULT, KINDS, Dialect, is_choice
 
 
 class Found:
     """The dialects in which a model was asked: `states`, the present one last.
 
-    `kinds` of requests are answered in this process, `ever` also in those before it; for `guessed` ones it was tried in
-    vain what a refusal might mean.
+    `kinds` of requests are answered in this process, `ever` also in those before it, `answered` are those of this
+    process with the dialect that each was in; for `guessed` ones it was tried in vain what a refusal might mean.
+    `keeps`: a reply had fields of its JSON schema; `tried` counts the items answered in prose for which the schema was
+    said in words.
 
     Args:
         store: keeps what is found; `forget_failed` forgets it.
@@ -35,6 +38,9 @@ class Found:
         self.kinds: set[tuple[bool, ...]] = set()
         self.ever: set[tuple[bool, ...]] = set()
         self.guessed: set[tuple[bool, ...]] = set()
+        self.answered: set[tuple[tuple[bool, ...], Dialect]] = set()
+        self.keeps = False
+        self.tried = 0
 
     @property
     def present(self) -> Dialect:
@@ -47,11 +53,13 @@ class Found:
 
     def recall(self) -> None:
         """Take over what an earlier session, of this process or of another, has noted in the store."""
-        if noted := self._store.endpoint(self._who):
-            kept = json.loads(noted)
-            self.ever |= {tuple(asks) for asks in kept["kinds"]}
-            if len(kept["dialects"]) >= len(self.states):
-                self.states = [DEFAULT, *(Dialect(**fields) for fields in kept["dialects"])]
+        with suppress(ValueError, KeyError, TypeError):  # none, or one of another version
+            kept = json.loads(self._store.endpoint(self._who) or "")
+            noted = [Dialect(**fields) for fields in kept["dialects"]]
+            kinds = {tuple(map(bool, asks)) for asks in kept["kinds"]}
+            self.ever |= {asks for asks in kinds if len(asks) == KINDS}
+            if len(noted) >= len(self.states):
+                self.states = [DEFAULT, *noted]
 
     def note(self, asks: tuple[bool, ...]) -> None:
         """Note that a request of this kind is answered."""

@@ -18,10 +18,11 @@ from .asked import Asked
 from .batches import Batches
 from .calling import Caller
 from .catalogue import MODELS
-from .choices import Row, Seen, chances, choice_schema, sampled
-from .dialect import is_about_item, kind
+from .choices import Seen, chances, choice_schema, sampled
+from .dialect import kind
 from .errors import first_of
 from .found import Alike
+from .lessons import is_about_item
 from .progress import Calls
 from .protocol import Messages
 from .repair import REASKS, again
@@ -92,6 +93,14 @@ class Session:
 
     async def reply(self, one: Messages, schema: type[BaseModel] | None, settings: Mapping[str, Any]) -> Reply:
         """Return the reply to one item, asked again if it does not validate; if no reply does, all count as failed."""
+        reply, refused = await self._read(one, schema, settings)
+        self._note(reply.failure, refused)
+        return reply
+
+    async def _read(
+        self, one: Messages, schema: type[BaseModel] | None, settings: Mapping[str, Any]
+    ) -> tuple[Reply, bool]:
+        """Return the reply as `reply` does, and whether the endpoint refuses the request; count no failure."""
 
         async def asked() -> tuple[Reply, bool]:
             current, cached, invalid = one, True, {}
@@ -110,9 +119,7 @@ class Session:
             probable = tokens(got) if "top_logprobs" in settings else None
             return Reply(text, value, failure, cached, probable, thought_of(got)), refuses(got)
 
-        reply, refused = await self._speaker.first_alone(kind(self._asked.request(one, settings)), asked)
-        self._note(reply.failure, refused)
-        return reply
+        return await self._speaker.first_alone(kind(self._asked.request(one, settings)), asked)
 
     async def chances(
         self,
@@ -120,8 +127,8 @@ class Session:
         options: Sequence[str],
         settings: Mapping[str, Any],
         samples: Sequence[Mapping[str, Any]],
-    ) -> Row:
-        """Return each option's mass, and why there is no choice (or None).
+    ) -> Seen:
+        """Return what one item's reply, or samples in its place, show of a choice.
 
         Args:
             one: the messages.
@@ -145,23 +152,29 @@ class Session:
             return seen, refuses(reply)
 
         seen, refused = await self._speaker.first_alone(kind(request), asked)
-        if seen.low:
-            return await self._sampled(one, options, samples, seen)
+        # A made-up reply shows every choice; what was sampled of this model before is counted as sampled again.
+        if seen.low or (self._store.scratch and self._found.present.sampled):
+            seen, refused = await self._sampled(one, options, samples, seen)
         self._note(seen.failure, refused)
-        return seen.mass, seen.failure
+        return seen
 
     async def _sampled(
         self, one: Messages, options: Sequence[str], samples: Sequence[Mapping[str, Any]], seen: Seen
-    ) -> Row:
-        """Return each option's share of sampled replies, or what was `seen` without them if the first is unusable."""
+    ) -> tuple[Seen, bool]:
+        """Return what samples show in place of what was `seen`, and whether the endpoint refuses the first of them.
+
+        If the first is unusable, no others are made.
+        """
         self._found.learn(self._found.present, {"sampled": True})
         schema = choice_schema(options)
         replies: list[Reply] = []
         for settings in samples:
-            replies.append(await self.reply(one, schema, settings))
+            reply, refused = await self._read(one, schema, settings)
+            replies.append(reply)
             if why := replies[0].failure:
-                return seen.mass, f"{seen.failure}; sampled instead: {why}"
-        return sampled(replies, len(replies), options)[0]
+                return seen._replace(failure=f"{seen.failure}; sampled instead: {why}"), refused
+        (row,) = sampled(replies, len(replies), options)
+        return row._replace(mass=seen.mass), False
 
     def _note(self, failure: str | None, refused: bool) -> None:
         """Count a failed item; stop the ask if the endpoint has refused all of the first ones in the same way.

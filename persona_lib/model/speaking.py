@@ -10,11 +10,16 @@ from ..store import canonical, key_of
 from .asked import Asked
 from .calling import Answer, Caller
 from .choices import chances
-from .dialect import guesses, ignores_schema, is_about_item, kind, lesson, most_tokens
+from .dialect import KINDS, kind, most_tokens
 from .endpoint import FINAL
+from .lessons import guesses, has_fields, ignores_schema, is_about_item, lesson
+from .repair import times
 from .usage import Usage
 
 T = TypeVar("T")
+
+IN_WORDS = {"words": True}  # what a reply in prose may mean
+TRIES = 3  # items that an endpoint answers in prose for which it is tried whether it does so in words too
 
 
 class Speaker:
@@ -82,10 +87,19 @@ class Speaker:
             self._used.cached += cached
             new = asks not in self._known
             # An error of a request as they were answered before is the item's own.
-            own = "error" in reply and not new and spoken == self._found.present
+            before = (asks, spoken) in self._found.answered or (self._asked.batch and not new)
+            own = "error" in reply and before and spoken == self._found.present
+            if "error" not in reply:
+                self._found.answered.add((asks, spoken))
+            self._found.keeps |= has_fields(written, reply)
             # A reply that was there before stays, unless the request with the schema in words was made as well.
-            may_ignore = new and (not cached or self._is_kept(replace(spoken, words=True).written(request)))
+            may_ignore = not times(request["messages"]) and (
+                not cached or self._is_kept(replace(spoken, **IN_WORDS).written(request))
+            )
             changes = {} if own else self._lesson(written, reply, options, may_ignore)
+            if changes == IN_WORDS:  # or it only declines this item, in a sentence
+                self._found.tried += 1
+                return await self._tried([IN_WORDS], request, words, options) or (reply, cached, key)
             if not changes and new and asks not in self._found.guessed and _is_opaque(reply):
                 self._found.guessed.add(asks)
                 return await self._guess(request, words, options) or (reply, cached, key)
@@ -94,12 +108,23 @@ class Speaker:
 
     async def _guess(self, request: dict[str, Any], words: Mapping[str, int], options: Sequence[str]) -> Answer | None:
         """Write a refused request in other ways until one is answered, and return that reply, or None."""
+        proven = tuple(any(has) for has in zip(*self._known, strict=True)) or (False,) * KINDS
+        return await self._tried(guesses(self._found.present.written(request), proven), request, words, options)
+
+    async def _tried(
+        self,
+        tries: Sequence[Mapping[str, Any]],
+        request: dict[str, Any],
+        words: Mapping[str, int],
+        options: Sequence[str],
+    ) -> Answer | None:
+        """Write a request in other dialects, learn the first in which it is answered as asked; return its reply."""
         spoken = self._found.present
-        proven = tuple(any(has) for has in zip(*self._known, strict=True)) or (False,) * 4
-        for changes in guesses(spoken.written(request), proven):
+        for changes in tries:
             written = replace(spoken, **changes).written(request)
             reply, cached, key = await self._caller.reply(written, words, now=True)
-            if "error" not in reply and not self._lesson(written, reply, options, True):
+            as_asked = changes != IN_WORDS or has_fields(written, reply)
+            if "error" not in reply and as_asked and not self._lesson(written, reply, options, True):
                 self._found.learn(spoken, changes)
                 return reply, cached, key
         return None
@@ -131,11 +156,13 @@ class Speaker:
         """
         if options and "error" not in reply:
             needs = chances(reply, options, self._asked.min_mass).needs or 0
+            needs = min(needs, self._found.present.most_choice or needs)
             if needs > (most_tokens(written) or needs):
                 return {"choice_tokens": max(needs, self._found.present.choice_tokens)}
         if self._asked.base_url is None:
             return {}
-        return lesson(written, reply) or ({"words": True} if may_ignore and ignores_schema(written, reply) else {})
+        may_ignore &= not self._found.keeps and self._found.tried < TRIES
+        return lesson(written, reply) or (IN_WORDS if may_ignore and ignores_schema(written, reply) else {})
 
 
 def _is_opaque(reply: Mapping[str, Any]) -> bool:

@@ -14,8 +14,9 @@ from pydantic import BaseModel, create_model
 
 from persona_lib import UserError, bench, personas, prompts, runs
 from persona_lib.model import Budget, Model
-from persona_lib.model.dialect import DEFAULT, Dialect, lesson
+from persona_lib.model.dialect import DEFAULT, Dialect
 from persona_lib.model.endpoint import address_of, azure
+from persona_lib.model.lessons import lesson
 from persona_lib.model.reply import NO_ANSWER, read
 from persona_lib.store import Store
 
@@ -629,6 +630,10 @@ def test_max_tokens_goes_out_by_its_new_name_where_only_that_is_known():
         "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens",
         "The response was filtered due to the prompt triggering Azure OpenAI's content management policy",
         "prompt too long",
+        "The system message is too long",
+        "Failed to validate JSON: invalid structured output",
+        "Your request was flagged: schema",
+        "temperature is not allowed when response_format is set",
         "temperature: Only the default (1) value is supported",
         "Unsupported parameter: 'max_tokens' is not supported with this model.",
     ],
@@ -639,11 +644,127 @@ def test_an_error_of_another_kind_teaches_nothing(said):
     assert lesson(request, {"error": f"BadRequestError: Error code: 400 - {said}"}) == {}
 
 
-def test_a_limit_beyond_the_context_is_halved():
+@pytest.mark.parametrize(
+    ("said", "fits"),
+    [
+        ("maximum context length is 2048 tokens. You requested 4500 (404 of messages, 4096 to complete)", 1024),
+        ("maximum context length is 2048 tokens. However, you requested 4500 tokens", 1024),
+        (
+            "`inputs` tokens + `max_new_tokens` must be <= 2048. Given: 404 `inputs` tokens and 4096 `max_new_tokens`",
+            1024,
+        ),
+        ("input length and `max_tokens` exceed context limit: 5000 + 4096 > 8000, decrease input length", 2048),
+        (
+            "max_tokens is too large: 4096. This model's maximum context length is 2048 tokens and your request has "
+            "404 input tokens (4096 > 2048 - 404)",
+            1024,
+        ),
+        ("maximum context length is 2048 tokens. You requested 9096 (5000 of messages, 4096 to complete)", None),
+        ("maximum context length is 2048 tokens. You requested 5996 (1900 of messages, 4096 to complete)", None),
+        ("maximum context length is 2048 tokens. However, your messages resulted in 5000 tokens", None),
+        ("the context window is full", None),
+    ],
+)
+def test_a_limit_is_halved_until_it_fits_the_context_unless_the_item_is_at_fault(said, fits):
     request = {"model": {}, "messages": [], "max_tokens": 4096}
-    told = {"error": "maximum context length is 2048 tokens. You requested 4500 (404 of messages, 4096 to complete)"}
-    assert lesson(request, told) == {"max_tokens": 2048}
+    told = {"error": f"BadRequestError: Error code: 400 - {{'error': {{'message': '{said}', 'code': 400}}}}"}
+    assert lesson(request, told) == ({"max_tokens": fits} if fits else {})
     assert lesson(request | {"max_tokens": 300}, told) == {}
+
+
+def test_an_item_beyond_the_context_changes_nothing_for_the_others():
+    said = "maximum context length is 4096 tokens. You requested 10096 (6000 of messages, 4096 to complete)"
+
+    def small(body: dict):
+        if "max_tokens" not in body:
+            return refuse("max_tokens: Field required")
+        return refuse(said) if body["messages"][0]["content"] == "long" else plain(body)
+
+    with Endpoint(small) as endpoint:
+        model = Model("m", endpoint.url)
+        assert [bool(reply.failure) for reply in model.ask(say("long", *"abc"), Note)] == [True, False, False, False]
+        assert model.identity["dialect"] == {"max_tokens": 4096} and len(endpoint.requests) == 5
+
+
+def test_a_critic_goes_without_log_probabilities_where_a_schema_excludes_them_and_choices_keep_them():
+    def either(body: dict):
+        if kind_of(body) and "logprobs" in body:
+            return refuse("{'message': 'logprobs are not supported with response_format json_schema', 'code': 3}")
+        return first_token(A=0.6, B=0.3) if "logprobs" in body else plain(body)
+
+    with Endpoint(either) as endpoint:
+        model = Model("m", endpoint.url)
+        assert all(reply.value for reply in model.ask(say(*"abc"), Note, logprobs=True))
+        assert model.choose(say(*"abc"))[:, 0] == pytest.approx([2 / 3] * 3)
+        assert len(endpoint.requests) == 1 + 3 + 3 and model.identity["dialect"] == {"beside_schema": False}
+        assert model.dialect == ["it gives no log-probabilities beside a JSON schema"]
+
+
+@pytest.mark.parametrize(
+    ("said", "learned"),
+    [
+        ("top_logprobs: 20 is not allowed", 5),
+        ("logprobs: the value is wrong, 'code': 3", 5),
+        ("logprobs are not supported, 'code': 3", 0),
+        ("Unknown parameter: top_logprobs", 0),
+    ],
+)
+def test_a_number_counts_only_beside_what_bounds_the_log_probabilities(said, learned):
+    request = {"model": {}, "messages": [], "top_logprobs": 20, "max_tokens": 1}
+    assert lesson(request, {"error": f"BadRequestError: Error code: 400 - {said}"}) == {"top_logprobs": learned}
+
+
+def test_a_first_item_that_is_declined_in_prose_changes_no_prompt():
+    def declines(body: dict):
+        return completion("I can't help with that.") if "bad" in str(body["messages"][0]) else plain(body)
+
+    with Endpoint(declines) as endpoint:
+        model = Model("m", endpoint.url)
+        replies = model.ask(say("bad", *map(str, range(10))), Note)
+        assert replies[0].failure and all(reply.value for reply in replies[1:])
+        assert "dialect" not in model.identity and len(endpoint.requests) == 4 + 10
+
+
+def test_a_first_item_that_is_declined_hides_no_schema_that_is_ignored():
+    def ignores(body: dict):
+        return completion("No.") if "bad" in str(body["messages"][0]) else only_in_words(body)
+
+    with Endpoint(ignores) as endpoint:
+        model = Model("m", endpoint.url, max_in_flight=1)
+        replies = model.ask(say("bad", *map(str, range(10))), Note)
+        assert all(reply.value for reply in replies[1:]) and model.identity["dialect"] == {"words": True}
+        assert len(endpoint.requests) == 4 + 1 + 10
+
+
+def test_a_note_of_another_version_is_forgotten():
+    store = Store()
+    with Endpoint(plain) as endpoint:
+        who = json.dumps({"base_url": endpoint.url, "name": "m"}, separators=(",", ":"))
+        for note in ('{"dialects": [{"gone": 1}], "kinds": [[true]]}', "[]", '{"kinds": 3}', "{"):
+            store.note_endpoint(who, note)
+            model = Model("m", endpoint.url, store)
+            assert model.ask(say("x"), Note)[0].value and "dialect" not in model.identity
+
+
+def test_a_thinking_model_of_few_tokens_is_asked_for_no_more_than_it_takes():
+    """Its first choices are quick; then it thinks, and may write 2,048 tokens."""
+
+    def thinks_late(body: dict):
+        if body["max_tokens"] > 2048:
+            return refuse("max_tokens is too large: 4096. This model supports at most 2048 completion tokens")
+        if body["messages"][0]["content"] < "5":
+            return first_token(A=0.6, B=0.3)
+        tokens = ["<think>", "Hm", "</think>", "A"][: body["max_tokens"]]
+        rows = [{"token": t, "logprob": 0.0, "top_logprobs": [{"token": t, "logprob": -0.01}]} for t in tokens]
+        reply = completion("".join(tokens), finish_reason="stop" if len(tokens) > 1 else "length")
+        reply["choices"][0]["logprobs"] = {"content": rows}
+        return reply
+
+    with Endpoint(thinks_late) as endpoint:
+        model = Model("m", endpoint.url, max_in_flight=1)
+        assert model.choose(say(*"0123456789"))[:, 0] == pytest.approx([2 / 3] * 5 + [1] * 5)
+        assert [r["max_tokens"] for r in endpoint.requests] == [1] * 6 + [4096] + [2048] * 5
+        assert Model("m", endpoint.url).choose(say("97"))[0, 0] == 1 and endpoint.requests[-1]["max_tokens"] == 2048
 
 
 def test_what_is_said_of_a_dialect_names_each_difference():
