@@ -1,24 +1,34 @@
-"""Measure in simulated studies how often 95% intervals cover the truth, and how often families of tests raise alarms.
+"""Measure in simulated studies how often 95% intervals cover the truth, and how often tests raise false alarms.
 
-    python benchmarks/coverage.py            # 1,000 studies per cell
-    python benchmarks/coverage.py 200        # fewer
+    python benchmarks/coverage.py                                  # all tables, 200 studies per cell, minutes
+    python benchmarks/coverage.py rates kappa --studies 1000       # some tables, more exactly
+    python benchmarks/coverage.py rates --sizes 30x12 60x40x500    # other sizes: personas x prompts (x items)
 
-The truth is known: each answer is kept with a probability that depends on the condition, the persona and the prompt.
-The effects are planted, so we can count how often an interval covers them. Sizes range from 4 personas x 2 prompts,
-where the functions themselves report 'too few clusters', to 700 items of 1,000 personas (the paper's Fig. 10).
+The truth is planted, so we can count how often an interval covers it. A cell says what was planted: the rate, and the
+intraclass correlations (ICC) of personas and prompts, which are the shares of an answer's variance that they account
+for. The last column marks cells in which more intervals miss without a note, or more tests raise a false alarm, than is
+promised, by more than chance: coverage below 0.93, or tests at the 5% level above 0.06.
 """
 
-import sys
+import argparse
+import multiprocessing
+import os
 import time
 from collections.abc import Callable
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 from scipy.special import expit, logit
 
-from persona_lib.stats import clustering, intervals, power
+from persona_lib.bench import groups, intersections, leave_one_out
+from persona_lib.fidelity import caricature
+from persona_lib.judges import calibration, corrections
+from persona_lib.stats import agreement, clustering, intervals, power
 
+LEAST, MOST = 0.93, 0.06  # coverage of 95% intervals, and level of 5% tests, that the workbench promises
 SIZES = {  # personas, prompts, items (all pairs if items is their product)
     "4 x 2": (4, 2, 8),
     "8 x 4": (8, 4, 32),
@@ -258,32 +268,330 @@ DESIGNS = [
 ]
 
 
-def grid(studies: int) -> pd.DataFrame:
-    rows = {(size, effect): cell(SIZES[size], EFFECTS[effect], studies) for size in SIZES for effect in EFFECTS}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["size", "effects"])
+def weak(size: str, effects: str, studies: int) -> dict:
+    """Compute `cell` of one of SIZES and EFFECTS."""
+    return cell(SIZES[size], EFFECTS[effects], studies)
 
 
-def main(studies: int = 1000) -> None:
-    start = time.perf_counter()
-    pd.options.display.width = 200
-    print(f"Share of {studies:,} simulated studies in which the 95% interval covers the truth (target: 0.93 to 0.97):")
-    found = grid(studies)
-    print(found.round(3).to_string(), f"\n{time.perf_counter() - start:.0f} s\n")
-    fewer = max(studies // 4, 20)
-    rows = {
-        (s, e): bootstraps(SIZES[s], EFFECTS[e], fewer)
-        for s in list(SIZES)
-        if SIZES[s][2] <= 800
-        for e in ("none", "both")
+def two_bootstraps(size: str, effects: str, studies: int) -> dict:
+    """Compute `bootstraps` of one of SIZES and EFFECTS."""
+    return bootstraps(SIZES[size], EFFECTS[effects], studies)
+
+
+def families(studies: int) -> dict:
+    """Compute `false_alarms` as a row."""
+    return false_alarms(studies).rename({"Holm": "level"}).to_dict()
+
+
+def differences(
+    size: tuple[int, ...], base: float, gap: float, icc: float, slopes: float, studies: int, heavy: bool = False
+) -> dict:
+    """Compute coverage and level of a paired difference, and how often its interval and its p-value disagree.
+
+    Args:
+        size, studies, heavy: as in `extremes`.
+        base, gap: the rate of the one condition, and by how much that of the other is higher.
+        icc: of personas, and of prompts, in both conditions.
+        slopes: standard deviation on the logits by which each persona and prompt moves one condition alone.
+    """
+    rng = np.random.default_rng([7, *size, *(round(1000 * x) for x in (base, gap, icc, slopes))])
+    scale = logits(base, (icc, icc))[1:]
+    middles = [_middle(rate, np.hypot(np.hypot(*scale), np.sqrt(2) * slopes)) for rate in (base, base + gap)]
+    rows = []
+    for _ in range(studies):
+        items = places(size, heavy, rng)
+        shared, own = np.zeros(len(items)), np.zeros((2, len(items)))
+        for s, n, c in zip(scale, size, intervals.ITEM, strict=False):
+            shared += rng.normal(0, s, n)[items[c]]
+            own += rng.normal(0, slopes, (2, n))[:, items[c]]
+        one, other = (rng.random(len(items)) < expit(m + shared + o) for m, o in zip(middles, own, strict=True))
+        change = pd.Series(other.astype(float) - one, pd.MultiIndex.from_frame(items))
+        rows.append(intervals.difference(change))
+    found = pd.DataFrame(rows)
+    excludes = (found["low"] > 0) | (found["high"] < 0)
+    row = covered(found["low"], found["high"], gap, found["note"]) | {
+        "interval against p": (excludes != (found["p"] < 0.05)).mean()
     }
-    print(f"The same for two bootstraps of the rate, {fewer} studies of 300 draws:")
-    print(pd.DataFrame.from_dict(rows, orient="index").round(3).to_string(), f"\n{time.perf_counter() - start:.0f} s\n")
-    print(f"Share of {studies:,} studies with a false alarm, for 33 attributes without effect:")
-    print(false_alarms(studies).round(3).to_string(), f"\n{time.perf_counter() - start:.0f} s\n")
-    print(f"Share of {studies:,} studies that find the difference which 0.8 of them should find:")
-    held = pd.DataFrame([power_held(design, studies) for design in DESIGNS])
-    print(held.round(3).to_string(index=False), f"\n{time.perf_counter() - start:.0f} s in total")
+    return row | {"level" if gap == 0 else "found": (found["p"] < 0.05).mean()}
+
+
+def _middle(rate: float, scale: float) -> float:
+    """Return the intercept at which normal effects of this standard deviation on the logits give the rate."""
+    x, w = np.polynomial.hermite_e.hermegauss(60)
+    return float(optimize.brentq(lambda m: w @ expit(m + scale * x) / w.sum() - rate, -30, 30))
+
+
+def covered(low: pd.Series, high: pd.Series, truth: Any, note: pd.Series | str = "") -> dict:
+    """Return how often intervals cover the truth, have a note, and miss without one; intervals may be missing."""
+    there = low.notna()
+    hit = ((low <= truth) & (truth <= high))[there]
+    noted = pd.Series(note, low.index).ne("")[there]
+    width = (high - low)[there].mean()
+    return {"covered": hit.mean(), "noted": noted.mean(), "missed unsaid": (~hit & ~noted).mean(), "width": width}
+
+
+def of_groups(rate: float, differ: float, studies: int, size: tuple[int, int, int] = (40, 100, 200)) -> dict:
+    """Compute coverage of the shrunk scores of all groups of four attributes and their pairs, and of the lowest group.
+
+    Args:
+        rate: the mean rate.
+        differ: standard deviation on the logits of the effect of an attribute's value.
+        studies: how many; each has its own people, whose attributes are drawn.
+        size: personas, prompts, items.
+    """
+    rng, items = np.random.default_rng([8, round(1000 * rate), round(1000 * differ)]), layout(*size)
+    middle = _middle(rate, np.hypot(np.sqrt(2) * 0.7, 2 * differ))
+    all_rows, lowest, alarms = [], [], []
+    for _ in range(studies):
+        values = rng.integers(0, [2, 3, 3, 4], (size[0], 4))
+        people = pd.DataFrame(values, columns=list("abcd")).astype("str").rename_axis("persona_id")
+        members = groups.crossings(people, list("abcd"), least=1)
+        own = rng.normal(0, differ, (4, 4))[np.arange(4), values].sum(1) + rng.normal(0, 0.7, size[0])
+        # To be covered is the mean over all prompts, for the people of the study; without differences, for all people.
+        x, w = np.polynomial.hermite_e.hermegauss(30)
+        person = expit(middle + own[:, None] + 0.7 * x) @ (w / w.sum())
+        truth = members.apply(lambda inside, p=person: p[inside.to_numpy()].mean() if differ else rate)
+        chance = expit(middle + own[items["persona_id"]] + rng.normal(0, 0.7, size[1])[items["prompt_id"]])
+        table = intersections.scores(items.assign(score=(rng.random(len(items)) < chance).astype(float)), members)
+        table = table.assign(truth=truth)
+        all_rows.append(table)
+        lowest.append(table.loc[intersections.worst(table).index])
+        alarms.append((table["p_holm"] < 0.05).any())
+    every, least = pd.concat(all_rows), pd.concat(lowest)
+    row = covered(every["shrunk_low"], every["shrunk_high"], every["truth"])
+    chosen = covered(least["shrunk_low"], least["shrunk_high"], least["truth"])
+    row |= {"covered lowest": chosen["covered"], "width lowest": chosen["width"]}
+    return row | ({} if differ else {"level": np.mean(alarms)})
+
+
+def attributes(size: tuple[int, int], tau: float, studies: int, count: int = 33) -> dict:
+    """Compute how often an attribute that matters on average no more than a placebo seems to matter.
+
+    Args:
+        size: people and questions.
+        tau: standard deviation on the logits by which an attribute matters on one question and not on another.
+        studies: how many.
+        count: number of attributes; choices differ in 10 in 100.
+    """
+    rng = np.random.default_rng([9, *size, round(1000 * tau)])
+    items, names = layout(*size, size[0] * size[1]), [leave_one_out.PLACEBO, *(f"a{i}" for i in range(count))]
+    own = pd.concat([items.assign(attribute=name, refined_for=leave_one_out.WITH) for name in names])
+    middle, rows = _middle(0.1, tau), []
+    for _ in range(studies):
+        question = rng.normal(0, tau, (count + 1, size[1]))
+        question[0] = 0.0
+        chance = expit(middle + question)[:, items["prompt_id"]]
+        chance[0] = 0.1
+        change = (rng.random(chance.shape) < chance).astype(float).ravel()
+        choice = {leave_one_out.WITH: None, leave_one_out.WITHOUT: None, "equal": 1 - change, "change": change}
+        found = leave_one_out.changes(own.assign(**choice)).drop(leave_one_out.PLACEBO)
+        rows.append([(found["p"] < 0.05).mean(), (found["p_holm"] < 0.05).any()])
+    single, level = np.mean(rows, axis=0)
+    return {"p < .05": single, "level": level}
+
+
+def portraits(people: int, questions: int, shift: float, studies: int) -> dict:
+    """Compute coverage of the distance of said from real answers of one group; three options, one moved by shift."""
+    rng, base = np.random.default_rng([10, people, questions, round(100 * shift)]), np.array([0.4, 0.35, 0.25])
+    moved, rows = base + np.array([shift, -shift, 0]), []
+    person, question = np.divmod(np.arange(people * questions), questions)
+    for _ in range(studies):
+        own = {"persona_id": person, "prompt_id": question, "source": "model", "group": "all"}
+        own |= {"truth": rng.choice(list("abc"), len(person), p=base)}
+        own |= {"answer": rng.choice(list("abc"), len(person), p=moved)}
+        rows.append(caricature.distributions(pd.DataFrame(own), "group").iloc[0])
+    found = pd.DataFrame(rows).astype({"distance_low": float, "distance_high": float})
+    row = covered(found["distance_low"].reset_index(drop=True), found["distance_high"].reset_index(drop=True), shift)
+    return row | {"mean": found["distance"].mean(), "by chance": found["chance"].mean()}
+
+
+def stand_ins(size: tuple[int, int], conditions: int, icc: float, studies: int, epsilon: float = 0.2) -> dict:
+    """Compute how often a judge exactly epsilon worse than an annotator may stand in for them.
+
+    Args:
+        size: personas and prompts; all pairs are items, in each condition.
+        conditions: number of answers per item.
+        icc: of personas, and of persona x prompt pairs, in what the judge loses.
+        studies: how many.
+        epsilon: as in `calibration.alternative_annotator`.
+    """
+    rng = np.random.default_rng([11, *size, conditions, round(100 * icc)])
+    n, passed = size[0] * size[1], []
+    index = pd.MultiIndex.from_product(
+        [range(size[0]), range(size[1]), range(conditions)], names=[*intervals.ITEM, "condition"]
+    )
+    for _ in range(studies):
+        # The judge alone is wrong with probability .3, the annotator alone with .1: exactly epsilon apart.
+        mixed = np.sqrt(icc) * np.repeat(rng.normal(size=size[0]), size[1]) + np.sqrt(icc) * rng.normal(size=n)
+        place = np.repeat(mixed, conditions) + np.sqrt(1 - 2 * icc) * rng.normal(size=n * conditions)
+        drawn = stats.norm.cdf(place)
+        truth = np.ones(n * conditions)
+        humans = pd.DataFrame({"one": np.where(drawn > 0.9, 0.0, truth), "two": truth}, index)
+        judge = pd.Series(np.where(drawn < 0.1 + epsilon, 0.0, truth), index)
+        passed.append(calibration.alternative_annotator(judge, humans, epsilon).loc["one", "p"] < 0.05)
+    return {"level": np.mean(passed)}
+
+
+def labels(labelled: int, rate: float, studies: int, size: tuple[int, int, int] = (40, 100, 200)) -> dict:
+    """Compute coverage of the humans' rate where a judge, right in 80 in 100, judged all and some are labelled."""
+    rng, items = np.random.default_rng([12, labelled, round(100 * rate)]), layout(*size)
+    middle, person, _ = logits(rate, (0.1, 0.0))
+    rows = []
+    for _ in range(studies):
+        chance = expit(middle + rng.normal(0, person, size[0]))[items["persona_id"]]
+        human = (rng.random(len(items)) < chance).astype(float)
+        judge = np.where(rng.random(len(items)) < 0.8, human, 1 - human)
+        known = pd.Series(human)[rng.choice(len(items), labelled, replace=False)]
+        table = items.assign(condition="direct", judge=judge, human=known)
+        rows.append(corrections.human_rates(table, "condition").iloc[0])
+    found = pd.DataFrame(rows).reset_index(drop=True)
+    return covered(found["corrected_low"].astype(float), found["corrected_high"].astype(float), rate, found["note"])
+
+
+def kappas(items: int, prevalence: float, flip: float, studies: int) -> dict:
+    """Compute coverage of the intervals of Cohen's kappa and AC1: two raters who flip a truth with this probability."""
+    rng, rows = np.random.default_rng([13, items, round(1000 * prevalence), round(1000 * flip)]), []
+    both = prevalence * (1 - flip) ** 2 + (1 - prevalence) * flip**2
+    share = prevalence * (1 - flip) + (1 - prevalence) * flip
+    same = 1 - 2 * flip * (1 - flip)
+    chances = {"Cohen's kappa": share**2 + (1 - share) ** 2, "AC1": 2 * share * (1 - share)}
+    for _ in range(studies):
+        truth = rng.random(items) < prevalence
+        a, b = (pd.Series(truth ^ (rng.random(items) < flip)) for _ in range(2))
+        rows.append(agreement.coefficients(a, b, options=[True, False]).loc[list(chances)])
+    assert both <= same
+    table, result = pd.concat(rows), {}
+    for name, chance in chances.items():
+        own = table.loc[[name]].reset_index(drop=True)
+        own = own[own["estimate"].notna()]
+        found = covered(own["low"], own["high"], (same - chance) / (1 - chance), own["note"])
+        kept = found if name == "Cohen's kappa" else {"AC1 covered": found["covered"]}
+        result |= kept | ({"defined": len(own) / studies} if name == "Cohen's kappa" else {})
+    return result
+
+
+class Table(NamedTuple):
+    """A table of the benchmark: what it shows, how a cell is computed, and the arguments of its cells."""
+
+    title: str
+    cell: Callable[..., dict]
+    cells: list[dict[str, Any]]
+    slow: int = 1  # one study takes this many times as long as elsewhere: so many times fewer are made
+
+
+GRID = [(8, 8), (10, 10), (20, 10), (40, 20), (100, 20, 300), (40, 100, 200), (1000, 700, 700)]
+RATES = [(0.5, icc) for icc in (0.0, 0.1, 0.4)] + list(product((0.9, 0.95, 0.03), (0.0, 0.1, 0.2, 0.4)))
+
+
+def tables(sizes: list[tuple[int, ...]] | None = None) -> dict[str, Table]:
+    """Return the tables by name; `sizes` replace those of rates and differences."""
+    clustered = [{"size": s, "rate": r, "icc": (0.0, i)} for s in sizes or GRID for r, i in RATES]
+    if not sizes:
+        heavy = {"size": (40, 40, 300), "heavy": True}
+        clustered += [heavy | {"rate": r, "icc": (i, 0.0)} for r, i in RATES]
+    pairs = [(0.5, 0.0), (0.5, 0.1), (0.03, 0.0), (0.9, 0.05)]
+    paired = [
+        {"size": s, "base": base, "gap": gap, "icc": 0.1, "slopes": slopes}
+        for s, (base, gap), slopes in product(sizes or [(5, 5), *GRID[1:]], pairs, (0.0, 0.5))
+    ]
+    few = [{"size": s, "effects": e} for s in SIZES if SIZES[s][2] <= 800 for e in ("none", "both")]
+    designs = [(10, 10, 1), (10, 10, 3), (20, 10, 4)]
+    return {
+        "rates": Table("Rates near 0, in the middle and near 1, by ICC (persona, prompt)", extremes, clustered),
+        "differences": Table("Paired differences, and their p-values", differences, paired),
+        "groups": Table(
+            "Shrunk scores of groups; differ: sd of attributes' effects on the logits, 0 for groups that are alike",
+            of_groups,
+            [{"rate": r, "differ": d} for r, d in product((0.6, 0.9), (0.0, 0.35, 0.5))],
+            slow=2,
+        ),
+        "attributes": Table(
+            "33 attributes left out that matter no more than the placebo; tau: attribute x question sd on the logits",
+            attributes,
+            [{"size": s, "tau": t} for s, t in product([(40, 20), (8, 5)], (0.0, 0.3, 0.6, 1.0))],
+            slow=4,
+        ),
+        "portraits": Table(
+            "Distance of said from real answers",
+            portraits,
+            [
+                {"people": n, "questions": q, "shift": s}
+                for (n, q), s in product([(10, 1), (30, 1), (100, 1), (30, 6)], (0.0, 0.1, 0.3))
+            ],
+        ),
+        "annotators": Table(
+            "Alternative-annotator test of a judge exactly epsilon worse",
+            stand_ins,
+            [{"size": (p, q), "conditions": c, "icc": i} for (p, q, c), i in product(designs, (0.0, 0.15, 0.3))],
+        ),
+        "labels": Table(
+            "Humans' rate from a judge and labels of some of 200 answers",
+            labels,
+            [{"labelled": m, "rate": r} for m, r in product((50, 100, 200), (0.1, 0.5, 0.9))],
+        ),
+        "kappa": Table(
+            "Cohen's kappa (and AC1) of two raters, where it is defined",
+            kappas,
+            [
+                {"items": n, "prevalence": p, "flip": f}
+                for n, (p, f) in product((10, 20, 60), ((0.5, 0.15), (0.85, 0.1), (0.95, 0.03)))
+            ],
+        ),
+        "weak": Table(
+            "Rates of .45 and differences of .10 with little clustering (ICC .024 and less)",
+            weak,
+            [{"size": s, "effects": e} for s, e in product(SIZES, EFFECTS)],
+        ),
+        "bootstraps": Table("The same rate, by two bootstraps", two_bootstraps, few),
+        "family": Table("33 attributes without effect: studies with a false alarm", families, [{}]),
+        "power": Table(
+            "Studies that find a difference which 0.8 of them should", power_held, [{"design": d} for d in DESIGNS]
+        ),
+    }
+
+
+def outside(row: dict, studies: int) -> str:
+    """Return what is wrong with a cell: more misses without a note, or false alarms, than promised and by chance."""
+    wrong = []
+    chance = 2 * np.sqrt(LEAST * (1 - LEAST) / studies)
+    if row.get("missed unsaid", 0) > 1 - LEAST + chance:
+        wrong.append("covers too little")
+    if row.get("level", 0) > MOST + 2 * np.sqrt(MOST * (1 - MOST) / studies):
+        wrong.append("false alarms")
+    return ", ".join(wrong)
+
+
+def computed(job: tuple[Callable[..., dict], dict[str, Any], int]) -> dict[str, Any]:
+    """Return a cell's arguments, what was measured, and what is wrong with it."""
+    function, given, studies = job
+    row = function(**given, studies=studies)
+    return {name: str(value) for name, value in given.items() if name != "design"} | row | {"": outside(row, studies)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Count in simulated studies what intervals cover and tests find.")
+    parser.add_argument("tables", nargs="*", help=f"which: {', '.join(tables())}; by default all")
+    parser.add_argument("--studies", type=int, default=200, help="per cell")
+    parser.add_argument("--sizes", nargs="+", help="of rates and differences, such as 20x10 or 40x100x200")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    given = parser.parse_args()
+    sizes = [tuple(map(int, size.split("x"))) for size in given.sizes or []]
+    known = tables(sizes or None)
+    if unknown := [name for name in given.tables if name not in known]:
+        parser.error(f"no table {unknown[0]}: {', '.join(known)}")
+    pd.options.display.width = 200
+    start = time.perf_counter()
+    error = np.sqrt(0.95 * 0.05 / given.studies)
+    print(f"Nominal coverage 0.95 ({given.studies:,} studies: chance moves it by {2 * error:.3f}), nominal level 0.05")
+    with multiprocessing.Pool(given.processes) as pool:
+        for name in given.tables or known:
+            table = known[name]
+            studies = max(given.studies // table.slow, 1)
+            rows = pool.map(computed, [(table.cell, own, studies) for own in table.cells], chunksize=1)
+            text = pd.DataFrame(rows).round(3).to_string(index=False, na_rep="")
+            print(f"\n{name}: {table.title} ({studies:,} studies)\n{text}")
+            print(f"{time.perf_counter() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()
