@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from places import ROOT
 
-from persona_lib import annotation, files, prompts, templates
+from persona_lib import annotation, files, prompts, tables, templates
 from persona_lib.annotation import items
 from persona_lib.attributes import NAMES
 from persona_lib.bench import groups
@@ -89,6 +90,25 @@ def test_the_page_names_every_parameter_that_takes_a_file():
     declared = {name: value for stem in notebooks.stems() for name, value in notebooks.find(stem).parameters.items()}
     assert takes <= set(declared)
     assert {name for name in takes if not re.search(rf"-p {name}=", PAGE)} == set()
+
+
+def test_every_separator_is_named_and_every_table_may_be_spelt_otherwise(example):
+    form = PAGE.split("- *Form.*")[1].split("- *Names")[0]
+    assert all(f"`{sign}`" in form or (sign == "\t" and "a tab" in form) for sign in tables.SEPARATORS)
+    readers = {
+        "People": lambda path: ingredients.people(str(path)),
+        "Questions": lambda path: prompts.load(path),
+        "Judgments of prompts": lambda path: prompts.persona_dependence(str(path)),
+        "Labels of answers": labels.read,
+        "Ratings of people": lambda path: annotation.votes(annotation.read([path])).drop(columns="id", errors="ignore"),
+    }
+    assert len(readers) == PAGE.count("```csv"), "every kind of table is here"
+    for section, read in readers.items():
+        asked = read(path := example(section))
+        names, *rows = path.read_text("utf-8").split("\n")
+        spelt = names.upper().replace("_", "-").replace(",", ", ")
+        path.write_text("\n".join(["", spelt, *rows]).replace("ann,", "ann ,").replace(",n1", ", n1"), "utf-8")
+        pd.testing.assert_frame_equal(read(path), asked)
 
 
 def test_examples_are_small_and_links_lead_to_sections():
