@@ -32,6 +32,7 @@ LONGEST_WAIT_S = 900.0  # that an endpoint may ask for; a longer wait ends the r
 TOLD_S = 30.0  # a longer wait is told
 PATIENCE_S = 300.0  # with an endpoint that refuses every call because there are too many
 
+PAYMENT = 402  # the status of an endpoint whose credit is used up
 # Errors that all requests would meet: stop at the first.
 _FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
 
@@ -137,7 +138,7 @@ class Connection(Endpoint):
         Raises:
             LimitError: the key's quota is used up, the endpoint allows no call for long, or all were refused for long.
         """
-        if getattr(error, "code", None) == "insufficient_quota":
+        if getattr(error, "code", None) == "insufficient_quota" or getattr(error, "status_code", None) == PAYMENT:
             raise LimitError(f"{self.base_url} has no more quota for this key: {message(error)}") from None
         if getattr(error, "status_code", None) not in (429, 503):
             return False
@@ -158,9 +159,9 @@ class Connection(Endpoint):
         """Stop the ask if a limit is reached that no short wait ends, and say when the endpoint goes on."""
         span, said = quota.told(error), message(error)
         is_daily = quota.is_daily(said)
-        if not is_daily and (span is None or span <= LONGEST_WAIT_S):
+        if span <= LONGEST_WAIT_S if span is not None else not is_daily:
             return
-        goes_on = f"it goes on at {quota.when(span)}" if span is not None and span > TOLD_S else "it does not say when"
+        goes_on = "it does not say when" if span is None else f"it goes on at {quota.when(span)}"
         raise LimitError(
             f"{self.base_url} has reached a limit{' per day' if is_daily else ''} and allows no more calls, {goes_on}: "
             f"{said}; the replies so far are kept: run the same command again then"

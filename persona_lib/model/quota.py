@@ -23,6 +23,7 @@ _AGAIN = re.compile(
     rf"(?:try|retry|again|wait|resets?|available)\b\D{{0,40}}?({_SPAN})|retry_?delay\W{{1,6}}({_SPAN})", re.I
 )
 _DAILY = re.compile(r"per[ _-]?day|\bdaily\b|\b[rt]pd\b|day'?s? (?:limit|quota)", re.I)
+_MORE = re.compile(r"\b(?:contact|increase|upgrade|raise|request)\b[^.;]*", re.I)
 _MOMENT = 1e9  # a larger number is a moment in seconds since 1970, and a thousand times that in milliseconds
 
 
@@ -85,8 +86,8 @@ def _reset(headers: Mapping[str, str]) -> float | None:
 
 
 def is_daily(text: str) -> bool:
-    """Return whether an error's message speaks of a limit per day: a wait of seconds would not help."""
-    return bool(_DAILY.search(text))
+    """Return whether an error's message says that a limit per day is reached; how to get a larger one says nothing."""
+    return bool(_DAILY.search(_MORE.sub("", text)))
 
 
 def per_second(headers: Mapping[str, str], most: float, tokens: float) -> float | None:

@@ -66,7 +66,7 @@ def test_a_limit_that_is_nearly_used_up_says_how_fast_it_refills():
     ("said", "headers", "goes_on"),
     [
         (
-            "Rate limit on requests per day (RPD): Limit 200. Please try again in 7m12s",
+            "Rate limit on requests per day (RPD): Limit 200. Please try again in 47m12s",
             {},
             r"per day .* goes on at \d\d:",
         ),
@@ -91,6 +91,36 @@ def test_a_limit_of_hours_ends_the_ask_says_when_it_goes_on_and_the_same_ask_res
         allowed = 100
         assert [r.text for r in Model("m", endpoint.url).ask(say(*map(str, range(10))))] == ["fine"] * 10
         assert len(endpoint.requests) == 4 + 7
+
+
+@pytest.mark.parametrize(
+    ("said", "headers"),
+    [
+        ("Rate limit reached on requests per day (RPD): Limit 10000. Please try again in 0.3s", {}),
+        ("Too many requests. Contact us to increase your daily quota", {"Retry-After": "0.3"}),
+        ("Too many requests. Contact us to increase your daily quota", {}),
+    ],
+)
+def test_a_limit_per_day_that_goes_on_in_seconds_is_waited_for(said, headers):
+    refused = iter([True])
+    answer = lambda body: (429, {"error": {"message": said}}, headers) if next(refused, False) else completion("fine")  # noqa: E731
+    with Endpoint(answer) as endpoint:
+        assert [r.text for r in Model("m", endpoint.url).ask(say("x", "y"))] == ["fine"] * 2
+        assert len(endpoint.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "daily"),
+    [
+        ("Rate limit on requests per day (RPD): Limit 200", True),
+        ("free-models-per-day exceeded. Add 10 credits to unlock 1000 requests per day", True),
+        ("daily quota reached, upgrade your plan", True),
+        ("slow down. Contact sales to raise your daily limit", False),
+        ("requests per minute", False),
+    ],
+)
+def test_only_a_limit_that_is_reached_is_one_per_day(said, daily):
+    assert quota.is_daily(said) == daily
 
 
 def test_a_wait_that_an_endpoint_asks_for_holds_all_calls_once(monkeypatch, capsys):
@@ -139,8 +169,12 @@ def test_an_old_pace_is_not_taken_over(monkeypatch, tmp_path):
 
 def test_a_quota_that_is_used_up_is_a_limit():
     spent = (429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}})
-    with Endpoint(lambda body: spent) as endpoint, pytest.raises(LimitError, match="no more quota"):
-        Model("m", endpoint.url).ask(say("x"))
+    unpaid = (402, {"error": {"message": "Insufficient Balance"}})
+    for refusal in (spent, unpaid):
+        with Endpoint(lambda body, refusal=refusal: refusal) as endpoint:
+            with pytest.raises(LimitError, match="no more quota"):
+                Model("m", endpoint.url).ask(say(*map(str, range(100))))
+            assert len(endpoint.requests) == 1
     assert issubclass(LimitError, UserError)
 
 
