@@ -147,8 +147,8 @@ def whose(
 
     Returns:
         One row per item: `persona_id`, `prompt_id`, `judge`, `place` (of the right person, from 0), `p_right` (the
-        probability given to that place), `mass` (unnormalized probability of all places), `score` (1 if the right
-        person is the likeliest, 0 if not, or missing), `failure`.
+        probability given to that place), `mass` (unnormalized probability of all places) and `samples` as in
+        `Model.choices`, `score` (1 if the right person is the likeliest, 0 if not, or missing), `failure`.
 
     Raises:
         UserError: there are too few people.
@@ -171,7 +171,7 @@ def whose(
         score = np.where(np.isnan(right), np.nan, is_likeliest)
     else:
         right = score = np.empty(0)
-    table = table.assign(p_right=right, mass=got.mass, score=score)
+    table = table.assign(p_right=right, mass=got.mass, samples=got.samples, score=score)
     return table.assign(failure=pd.Series(got.why(), table.index, dtype="str"))
 
 

@@ -48,7 +48,8 @@ def ask(
         option; missing on a tie), `confidence` (its probability), `flip` (whether the answer differs between orders),
         `in_first_order` and `in_last_order` (the answer in each; with one order the last and `flip` are missing),
         `p_first` (probability of the option shown first, mean over the orders; 1 / options if a place has no pull),
-        `mass` (unnormalized probability of all options as the reply's first token, the lowest of the orders), `truth`
+        `mass` (unnormalized probability of all options as the reply's first token, the lowest of the orders),
+        `samples` (sampled replies that it is the share of, the most of the orders; 0 where tokens show it), `truth`
         (the respondent's answer), `score` (1 right, 0 wrong, missing), `failure`.
 
     Raises:
@@ -70,7 +71,8 @@ def ask(
     probabilities = dict(zip(survey.options, chances.mean(axis=1).T, strict=True))
     table = items[ITEM].assign(source=source, **probabilities).join(answered)
     mass = replies.mass.reshape(-1, orders).min(axis=1)
-    table = table.assign(p_first=shown[:, :, 0].mean(axis=1), mass=mass, truth=items["answer"])
+    samples = replies.samples.reshape(-1, orders).max(axis=1)
+    table = table.assign(p_first=shown[:, :, 0].mean(axis=1), mass=mass, samples=samples, truth=items["answer"])
     return _scored(table, replies.why(orders))
 
 

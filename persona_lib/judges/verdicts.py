@@ -50,13 +50,15 @@ def critic(
         template: name of another wording of the critic.
 
     Returns:
-        The index of `answers`; `judge`, `judge_template` (hash), `critique`, `critique_words` (how many it has),
-        `verdict` (keep or revise, missing if invalid), `judge_failure` (why there is no score, or missing), `grade`
-        (1 to 5), `score` (1 for keep, 0 for revise, or missing), `p_score` and `graded`. `p_score` is the probability
-        of keep after this critique, normalized over keep and revise; an option outside the likeliest tokens counts as
-        0. It is missing if not asked for, not offered or not scored, or if both options together have less than half of
-        the probability. `graded` is a score with degrees, from 0 to 1: `p_score` if every scored answer has one, else
-        (grade - 1) / 4. Mixed or incomplete, it would be selected by the verdict.
+        The index of `answers`; `judge`, `judge_template` (hash), `judge_thought` (what a reasoning model wrote before
+        its reply, if it was told), `critique`, `critique_words` (how many it has), `verdict` (keep or revise, missing
+        if invalid), `judge_failure` (why there is no score, or missing), `grade` (1 to 5), `score` (1 for keep, 0 for
+        revise, or missing), `p_score`, `verdict_mass` and `graded`. `p_score` is the probability of keep after this
+        critique, normalized over keep and revise; an option outside the likeliest tokens counts as 0. `verdict_mass`
+        is that of both before they are normalized. Both are missing if not asked for, not offered or not scored, and
+        `p_score` also where the mass is below the judge's `min_mass`. `graded` is a score with degrees, from 0 to 1:
+        `p_score` if every scored answer has one, else (grade - 1) / 4. Mixed or incomplete, it would be selected by
+        the verdict.
 
     Raises:
         UserError: the template asks for other fields than these.
@@ -106,8 +108,11 @@ def graded_by(judged: pd.DataFrame) -> str:
     name = scored["judge"].iloc[0]
     if _has_probabilities(judged):
         return f"Graded score: the probability that {name} gives to '{KEEP}', from 0 to 1."
-    known = int(scored["p_score"].notna().sum())
-    told = f"log-probabilities for {known} of {len(scored)} verdicts" if known else "no log-probabilities"
+    seen = int(scored["verdict_mass"].notna().sum())
+    low = seen - int(scored["p_score"].notna().sum())
+    told = f"log-probabilities for {seen} of {len(scored)} verdicts" if seen else "no log-probabilities"
+    if low:
+        told += f", {low} of them with too little on '{KEEP}' and '{REVISE}' together"
     said = f"Graded score: the grade of {name}, {GRADES[0]} to {GRADES[1]} scaled to 0 to 1 ({told})."
     return f"{said} {lacking} scored answers have none: the critic's template asks for no grade." if lacking else said
 
@@ -148,6 +153,7 @@ def _verdicts(
         {
             "judge": judge.name,
             "judge_template": template.sha256,
+            "judge_thought": [reply.thought for reply in replies],
             "critique": [getattr(value, "critique", None) for value in values],
             "verdict": [getattr(value, "verdict", None) for value in values],
             "judge_failure": [reply.failure for reply in replies],
@@ -160,7 +166,9 @@ def _verdicts(
     grades = [getattr(value, "grade", None) for value in values]
     score = table["verdict"].map({one: 1.0, zero: 0.0}).astype(float)
     table["grade"] = pd.Series(grades, table.index, dtype=float)
-    return table.assign(score=score, p_score=_p_verdict(replies, one, zero))
+    # An experiment's stand-in has no `min_mass`: what the experiments need of a model is asking and choosing alone.
+    share, mass = _p_verdict(replies, one, zero, getattr(judge, "min_mass", MIN_MASS))
+    return table.assign(score=score, p_score=share, verdict_mass=mass)
 
 
 def _schema(template: Template, critique_words: int | None, options: tuple[str, str]) -> type[BaseModel]:
@@ -178,13 +186,17 @@ def _schema(template: Template, critique_words: int | None, options: tuple[str, 
     return create_model(template.name.title(), **{field: known[field] for field in template.reply})
 
 
-def _p_verdict(replies: Sequence[Reply], one: str, zero: str) -> np.ndarray:
-    """Return each reply's probability of the verdict `one`, normalized over both; NaN if unknown or of little mass."""
-    chances = []
-    for reply in replies:
-        mass = field_masses(reply.logprobs if reply.value else None, "verdict", (one, zero))
-        chances.append(normalized(mass)[0] if sum(mass) >= MIN_MASS else np.nan)
-    return np.array(chances, dtype=float)
+def _p_verdict(replies: Sequence[Reply], one: str, zero: str, min_mass: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return each reply's probability of the verdict `one` among both, and the mass of both; NaN if unknown.
+
+    The first is also NaN where the mass is 0 or below `min_mass`.
+    """
+    masses = [
+        field_masses(reply.logprobs, "verdict", (one, zero)) if reply.value and reply.logprobs else (np.nan, np.nan)
+        for reply in replies
+    ]
+    shares = [normalized(mass)[0] if sum(mass) >= min_mass else np.nan for mass in masses]
+    return np.array(shares, dtype=float), np.array(masses, dtype=float).reshape(-1, 2).sum(axis=1)
 
 
 def prefer(
@@ -205,8 +217,10 @@ def prefer(
         - `p_first`, `p_second`: probability of the answer `chosen` if it is shown first, and if it is shown second;
         - `p_chosen`: their mean, in which a constant pull towards either place cancels; a mean that differs from a half
           by rounding alone is a half;
-        - `mass`: unnormalized probability of A or B as the reply's first token, the lower of the two orders (see
-          `Model.choices`);
+        - `mass`: unnormalized probability of A or B as the tokens show it, the lower of the two orders; missing where
+          no tokens show it (see `Model.choices`);
+        - `samples`: the number of sampled replies that a choice is the share of, the higher of the two orders; 0 where
+          tokens show both;
         - `choice`: 'chosen' or 'rejected' by `p_chosen`, missing on a tie;
         - `flip`: the order decides, because each order has another likelier answer; a tie in one order is no flip;
         - `failure`: why there is no choice, or missing.
@@ -229,6 +243,7 @@ def prefer(
     table["p_second"] = p_second
     table["p_chosen"] = np.where(won(mean) == 0.5, 0.5, mean)
     table["mass"] = got.mass.reshape(-1, 2).min(axis=1)
+    table["samples"] = got.samples.reshape(-1, 2).max(axis=1)
     choice = np.select([table["p_chosen"] > 0.5, table["p_chosen"] < 0.5], ["chosen", "rejected"], "")
     table["choice"] = pd.Series(choice, table.index, dtype="str").replace("", None)
     table["flip"] = pd.Series(flip, table.index).astype("boolean").where(table["p_chosen"].notna())
@@ -238,17 +253,24 @@ def prefer(
 
 
 def options_told(judged: pd.DataFrame) -> str:
-    """Return a sentence on the `mass` of choices: how much of the judge's probability the options have at all.
+    """Return how much of the probability the options of choices have at all, and how many choices are sampled.
 
     Args:
-        judged: the columns of `prefer`.
+        judged: the columns `mass` and `samples` of `prefer`.
     """
     mass = judged["mass"].dropna()
-    if mass.empty:
-        return "The judge gave no option a probability."
+    drawn = judged.loc[judged["samples"] > 0, "samples"]
+    told = "No tokens show the options' probability."
+    if len(mass):
+        told = (
+            f"Before they are normalized, the options have {mass.median():.0%} of the model's probability in the "
+            f"median choice, and {mass.min():.0%} in the one with the least (n = {len(mass):,})."
+        )
+    if drawn.empty:
+        return told
     return (
-        f"Before they are normalized, the options have {mass.median():.0%} of the judge's probability in the median "
-        f"choice, and {mass.min():.0%} in the one with the least (n = {len(mass):,})."
+        f"{told} {len(drawn):,} of {len(judged):,} choices are shares of at most {drawn.max():.0f} sampled replies, as "
+        "tokens show too little of the options."
     )
 
 

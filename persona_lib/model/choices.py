@@ -17,8 +17,6 @@ SAMPLES = 8  # replies behind a choice that tokens do not show
 LEAD_TOKENS = 8  # of a reply, where the first ones only lead to an option
 THOUGHT_TOKENS = 4096  # of a reply that thinks first
 
-Row = tuple[list[float], str | None]  # each option's mass, and why there is no choice (or None)
-
 # What stands around an option in a token; \u0120 and \u010a are the blank and the line end of raw tokens.
 _SIGNS = re.compile(r"^[\W_\u0120\u010a]+|[\W_\u0120\u010a]+$")
 _SPECIAL = re.compile(r"\s*(?:<\|.*\|>|</s>|<\w+>|\[/?\w+\])\s*")  # ends of a turn, marks of a thought
@@ -31,7 +29,8 @@ class Seen(NamedTuple):
 
     `mass` is each option's, NaN if the reply shows no tokens. `failure` is why it is no choice, or None. `needs` is the
     number of tokens with which the same request may show one. `silent`: the endpoint sends no log-probabilities.
-    `low`: the model has answered, but its tokens show too little of the options; samples may.
+    `low`: the model has answered, but its tokens show too little of the options; samples may. `shares` are then the
+    options' in `samples` valid replies, and are the choice; the mass stays what the tokens show.
     """
 
     mass: list[float]
@@ -39,18 +38,23 @@ class Seen(NamedTuple):
     needs: int | None = None
     silent: bool = False
     low: bool = False
+    shares: list[float] | None = None
+    samples: int = 0
 
 
 class Choices(NamedTuple):
     """What `Model.choices` returns, a row per item.
 
     `probabilities` is an array (items x options), each row sums to 1 or is NaN. `mass` (items) is the sum of the
-    options' probabilities before that normalization, NaN without a reply. `failures` are None, or why a row is NaN.
+    options' probabilities before that normalization, as tokens show them; NaN without tokens. `failures` are None, or
+    why a row is NaN. `samples` (items) is the number of sampled replies that a row is the options' share of, 0 where
+    tokens show it.
     """
 
     probabilities: np.ndarray
     mass: np.ndarray
     failures: list[str | None]
+    samples: np.ndarray
 
     def why(self, orders: int = 1) -> list[str | None]:
         """Return why each item has no choice, or None: the first failure in its `orders` consecutive rows."""
@@ -58,14 +62,15 @@ class Choices(NamedTuple):
         return [next(filter(None, own), None) for own in by_item]
 
 
-def from_rows(rows: Iterable[Row | Seen], options: Sequence[str]) -> Choices:
-    """Return the normalized choices from each item's masses of the options; a row with a failure is NaN."""
-    rows = list(rows)
-    failures = [row[1] for row in rows]
-    mass = np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, len(options))  # items x options
-    probabilities = np.array([normalized(row) for row in mass]).reshape(-1, len(options))  # items x options
+def from_rows(seen: Iterable[Seen], options: Sequence[str]) -> Choices:
+    """Return the normalized choices from what is seen of each item; a row with a failure is NaN."""
+    rows = list(seen)
+    failures = [row.failure for row in rows]
+    mass = np.array([row.mass for row in rows], dtype=np.float64).reshape(-1, len(options))  # items x options
+    shares = [normalized(row.mass if row.shares is None else row.shares) for row in rows]
+    probabilities = np.array(shares, dtype=np.float64).reshape(-1, len(options))  # items x options
     probabilities[[failure is not None for failure in failures]] = math.nan
-    return Choices(probabilities, mass.sum(axis=1), failures)
+    return Choices(probabilities, mass.sum(axis=1), failures, np.array([row.samples for row in rows], dtype=np.int64))
 
 
 def chances(reply: dict[str, Any], options: Sequence[str], min_mass: float = MIN_MASS) -> Seen:
@@ -197,21 +202,22 @@ def choice_schema(options: Sequence[str]) -> type[BaseModel]:
     return create_model("Choice", **fields)
 
 
-def sampled(replies: Sequence[Reply], samples: int, options: Sequence[str]) -> list[Row]:
-    """Return each option's share of an item's samples, and why there is none (or None).
+def sampled(replies: Sequence[Reply], samples: int, options: Sequence[str]) -> list[Seen]:
+    """Return each option's share of an item's valid samples, or why there is none; no tokens show a mass.
 
     Args:
         replies: to `choice_schema`, `samples` consecutive ones per item; one that can't be read counts for no option.
         samples: the number of replies per item.
         options: the values of `choice`.
     """
-    rows: list[Row] = []
+    rows: list[Seen] = []
     for start in range(0, len(replies), samples):
         own = replies[start : start + samples]
         values: list[Any] = [reply.value for reply in own if reply.value]
         picks = [value.choice for value in values]
-        share = [picks.count(option) / samples for option in options]
-        rows.append((share, None if picks else own[0].failure))
+        shares = [float(picks.count(option)) for option in options]
+        failure = None if picks else own[0].failure
+        rows.append(Seen([math.nan] * len(options), failure, shares=normalized(shares), samples=len(picks)))
     return rows
 
 

@@ -180,14 +180,16 @@ class Model:
         or a thought may show one (see `choices.chances`), else 8 samples; else the row is NaN.
 
         A model with `samples` is asked that many times at temperature 1 for one of the options, in a JSON schema. An
-        option's probability is its share of the valid replies, in steps of 1 / samples; `mass` is the valid share.
+        option's probability is its share of the valid replies, in steps of 1 / samples; `mass` is NaN, as no tokens are
+        looked at.
 
         Args:
             messages, step: as in `ask`.
             options: what the reply may be.
 
         Returns:
-            See `choices.Choices`. In `usage`, rows of NaN count as failed, and so does each invalid sample.
+            See `choices.Choices`. In `usage`, rows of NaN count as failed; of a model with `samples`, whose items are
+            its samples, each invalid one.
 
         Raises:
             UserError: as in `ask`, or the endpoint offers no log-probabilities and the model has no `samples`.

@@ -47,9 +47,10 @@ def read(people: pd.DataFrame, reader: LanguageModel, templates: str | None = No
 
     Returns:
         One row per person, step and measure: `persona_id`, `step`, `measure`, `reader`, `value`, `failure` (why the
-        value is missing), `mass`. `value` is from -1 (left or sad) to 1 (right or happy): the mean over the options'
-        probabilities and over both orders. `mass` is the options' share of the probability of the reply's first token,
-        the lower of the two orders (see `model.choices`).
+        value is missing), `mass`, `samples`. `value` is from -1 (left or sad) to 1 (right or happy): the mean over the
+        options' probabilities and over both orders. `mass` is the options' share of the probability of the reply's
+        first token, the lower of the two orders; `samples` is the number of sampled replies where no tokens show the
+        choice, the higher of the two (see `model.choices`).
     """
     template = load_template("impression", templates)
     shown = _profiles(people)
@@ -67,7 +68,7 @@ def read(people: pd.DataFrame, reader: LanguageModel, templates: str | None = No
     value = (chances[:, 0] - chances[:, 1]) @ VALUES / 2
     table = pd.DataFrame(rows, columns=[ID, "step", "measure", "reader"]).assign(value=value)
     table["failure"] = pd.Series(got.why(orders=2), table.index, dtype="str")
-    return table.assign(mass=got.mass.reshape(-1, 2).min(axis=1))
+    return table.assign(mass=got.mass.reshape(-1, 2).min(axis=1), samples=got.samples.reshape(-1, 2).max(axis=1))
 
 
 def _profiles(people: pd.DataFrame) -> dict[str, pd.Series]:

@@ -95,7 +95,7 @@ def test_the_right_person_is_found_among_distractors_in_any_place():
     with Endpoint(lambda body: likely(A=0.7, B=0.1, C=0.1, D=0.1)) as endpoint:
         first = comparison.whose(items, PEOPLE, Model("m", endpoint.url), among=4)
     assert (first["score"] == (first["place"] == 0)).all()
-    assert first["mass"].tolist() == pytest.approx([1.0] * len(first))
+    assert first["mass"].tolist() == pytest.approx([1.0] * len(first)) and first["samples"].eq(0).all()
 
 
 def test_too_few_people_for_a_lineup_and_letters_that_do_not_come_are_said():

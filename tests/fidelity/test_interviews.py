@@ -26,7 +26,8 @@ class StandIn:
         rows = [self.says(m[0]["content"], m[-1]["content"], options) for m in messages]
         self.asked += len(rows)
         shares = np.array(rows, dtype=float).reshape(-1, len(options))
-        return Choices(shares, shares.sum(axis=1), ["no letter" if np.isnan(row).any() else None for row in rows])
+        failures = ["no letter" if np.isnan(row).any() else None for row in rows]
+        return Choices(shares, shares.sum(axis=1), failures, np.zeros(len(rows), int))
 
 
 def pick(text: str):
@@ -210,7 +211,7 @@ def test_a_model_that_only_sees_the_place_gives_no_answer(made):
     table = interviews.ask(made, StandIn(lambda *_: [0.9, 0.1]))
     assert table["answer"].isna().all() and table["score"].isna().all() and table["flip"].all()
     assert table["failure"].eq("tie: no option is the likeliest").all() and (table["p_first"] == 0.9).all()
-    assert table["mass"].tolist() == pytest.approx([1.0] * len(table))
+    assert table["mass"].tolist() == pytest.approx([1.0] * len(table)) and table["samples"].eq(0).all()
 
 
 @pytest.fixture(scope="module")

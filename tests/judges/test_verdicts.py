@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from endpoint import Endpoint, completion
+from endpoint import Endpoint, completion, first_token
 
 from persona_lib import UserError, templates
 from persona_lib.judges import verdicts
@@ -65,23 +65,56 @@ def test_a_verdict_has_a_probability_where_it_is_asked_for_and_offered():
             assert ("probability that m gives" in said) == asked and ("grade of m, 1 to 5" in said) != asked
 
 
-@pytest.mark.parametrize(("p", "expected"), [(0.3, 0.6), (0.2, math.nan)])
-def test_a_verdict_of_little_mass_has_no_probability(p, expected):
+@pytest.mark.parametrize(
+    ("p", "least", "expected"),
+    [(0.3, None, 0.6), (0.2, None, math.nan), (0.2, 0.2, 0.5), (0.3, 0.6, math.nan), (0, 0, 0)],
+)
+def test_a_verdict_of_less_mass_than_the_judges_least_has_no_probability(p, least, expected):
     tokens = ('{"critique": "so", "grade": 3, "verdict": "', "keep", '"}')
-    likely = [{"token": t, "logprob": math.log(p)} for t, p in (("keep", p), ("revise", 0.2), ("no", 0.8 - p))]
+    shares = {"keep": p, "revise": 0.2, "no": 0.8 - p}
+    likely = [{"token": t, "logprob": math.log(share)} for t, share in shares.items() if share]
     reply = completion("".join(tokens))
     content = [{"token": t, "logprob": 0, "top_logprobs": likely if t == "keep" else []} for t in tokens]
     reply["choices"][0]["logprobs"] = {"content": content}
     with Endpoint(lambda body: reply) as endpoint:
-        table = verdicts.critic(Model("m", endpoint.url), ANSWERS, probabilities=True)
+        table = verdicts.critic(Model("m", endpoint.url, min_mass=least), ANSWERS, probabilities=True)
     np.testing.assert_allclose(table["p_score"], [expected] * 2)
+    np.testing.assert_allclose(table["verdict_mass"], [p + 0.2] * 2)
+    too_little = "(log-probabilities for 2 of 2 verdicts, 2 of them with too little on 'keep' and 'revise' together)"
+    assert (too_little in verdicts.graded_by(table)) == math.isnan(expected)
     assert table["graded"].tolist() == [0.5 if math.isnan(expected) else expected] * 2
 
 
+def test_what_a_judge_thought_stands_beside_its_verdict():
+    reply = completion('{"critique": "so", "grade": 3, "verdict": "keep"}', reasoning_content="Is it fine?")
+    with Endpoint(lambda body: reply) as endpoint:
+        table = verdicts.critic(Model("m", endpoint.url), ANSWERS)
+    assert table["judge_thought"].eq("Is it fine?").all()
+    assert judged('{"critique": "x", "grade": 4, "verdict": "keep"}')[0]["judge_thought"].isna().all()
+
+
 def test_how_much_probability_the_options_have_is_told():
-    said = verdicts.options_told(pd.DataFrame({"mass": [0.98, 0.6, 0.9, math.nan]}))
-    assert "have 90% of the judge's probability in the median choice, and 60% in the one with the least (n = 3)" in said
-    assert verdicts.options_told(pd.DataFrame({"mass": [math.nan]})) == "The judge gave no option a probability."
+    table = pd.DataFrame({"mass": [0.98, 0.6, 0.9, math.nan], "samples": 0})
+    said = verdicts.options_told(table)
+    assert "have 90% of the model's probability in the median choice, and 60% in the one with the least (n = 3)" in said
+    assert "sampled" not in said
+    said = verdicts.options_told(table.assign(samples=[0, 8, 7, 0]))
+    assert said.endswith(
+        "2 of 4 choices are shares of at most 8 sampled replies, as tokens show too little of the options."
+    )
+    unknown = verdicts.options_told(table.assign(mass=math.nan))
+    assert unknown == "No tokens show the options' probability."
+
+
+def test_a_sampled_choice_keeps_the_mass_that_the_tokens_show():
+    def answer(body: dict) -> dict:
+        return completion('{"choice": "A"}') if "response_format" in body else first_token(A=0.2, B=0.1, The=0.6)
+
+    with Endpoint(answer) as endpoint:
+        table = verdicts.prefer(Model("m", endpoint.url), PAIRS)
+    assert table["mass"].round(6).eq(0.3).all() and table["samples"].eq(8).all() and table["p_first"].eq(1).all()
+    said = verdicts.options_told(table)
+    assert "the options have 30% of" in said and "2 of 2 choices are shares of at most 8 sampled replies" in said
 
 
 def test_a_graded_score_that_is_missing_has_a_reason():
@@ -92,6 +125,7 @@ def test_a_graded_score_that_is_missing_has_a_reason():
 
 def test_probabilities_grade_only_where_every_scored_answer_has_one():
     some = pd.DataFrame({"judge": "m", "score": 1.0, "p_score": [0.5, math.nan], "graded": [0.75, 0.5]})
+    some["verdict_mass"] = [0.9, math.nan]
     assert verdicts.graded_by(some).endswith("scaled to 0 to 1 (log-probabilities for 1 of 2 verdicts).")
     every = some.assign(p_score=[0.5, 0.9], graded=[0.5, 0.9])
     assert verdicts.graded_by(every) == "Graded score: the probability that m gives to 'keep', from 0 to 1."

@@ -87,6 +87,7 @@ def test_too_little_mass_is_no_choice_and_the_row_says_how_much(token):
     assert seen.failure == "the options have 0.03 of the probability of the first token, below min_mass 0.5"
     got = from_rows([seen, chances(reply(AT_A), AB)], AB)
     assert np.isnan(got.probabilities[0]).all() and got.mass == pytest.approx([0.03, 0.9])
+    assert got.samples.tolist() == [0, 0]
     assert chances(reply({token: 0.9, "A": 0.02, "B": 0.01}), AB, min_mass=0).failure is None
 
 
@@ -158,11 +159,36 @@ def test_where_no_token_shows_a_choice_it_is_the_share_of_samples():
         model = Model("m", endpoint.url, max_in_flight=1)
         got = model.choices(say("x", "y"))
         np.testing.assert_array_equal(got.probabilities, [[0.25, 0.75]] * 2)
-        assert got.failures == [None, None] and got.mass.tolist() == [1, 1]
+        assert got.failures == [None, None] and got.samples.tolist() == [SAMPLES] * 2
+        assert got.mass == pytest.approx([0.01] * 2)  # what the tokens show, not the share of valid samples
         assert len(endpoint.requests) == 2 * (1 + SAMPLES) and model.usage["failed"] == 0
         assert model.dialect == ["where no tokens show a choice, it is the share of 8 sampled replies"]
         np.testing.assert_array_equal(Model("m", endpoint.url).choose(say("x", "y")), got.probabilities)
         assert len(endpoint.requests) == 2 * (1 + SAMPLES)
+
+
+def test_samples_that_fail_are_no_failed_items_of_a_step_whose_choices_are_all_made():
+    replies = iter([completion('{"choice": "A"}'), *[completion("", refusal="no")] * (SAMPLES - 1)] * 10)
+
+    def answer(body: dict) -> dict:
+        return next(replies) if "response_format" in body else reply({"Well": 0.99, "A": 0.01}, finish="length")
+
+    with Endpoint(answer) as endpoint:
+        model = Model("m", endpoint.url, max_in_flight=1)
+        got = model.choices(say(*"abc"))
+    assert got.failures == [None] * 3 and got.samples.tolist() == [1] * 3 and model.usage["failed"] == 0
+
+
+def test_an_estimate_counts_samples_where_they_are_known_to_be_needed(tmp_path, monkeypatch):
+    def answer(body: dict) -> dict:
+        return completion('{"choice": "A"}') if "response_format" in body else reply({"Well": 1.0}, finish="length")
+
+    with Endpoint(answer) as endpoint:
+        Model("m", endpoint.url).choices(say("x"))
+        monkeypatch.setenv("PERSONA_SCRATCH", str(tmp_path / "scratch.sqlite"))
+        model = Model("m", endpoint.url)
+        assert model.choices(say("y", "z")).samples.tolist() == [SAMPLES] * 2
+        assert model.usage["calls"] == 2 * (1 + SAMPLES) and len(endpoint.requests) == 1 + SAMPLES
 
 
 def test_where_neither_tokens_nor_samples_show_a_choice_the_row_says_why_and_few_calls_are_lost():
@@ -172,10 +198,11 @@ def test_where_neither_tokens_nor_samples_show_a_choice_the_row_says_why_and_few
         return reply({"Well": 0.99, "A": 0.01}, finish="length")
 
     with Endpoint(answer) as endpoint:
-        got = Model("m", endpoint.url, max_in_flight=1).choices(say("x", "y"))
+        model = Model("m", endpoint.url, max_in_flight=1)
+        got = model.choices(say("x", "y"))
         assert np.isnan(got.probabilities).all() and got.mass == pytest.approx([0.01, 0.01])
         assert got.failures[0].endswith("below min_mass 0.5; sampled instead: refusal: no")
-        assert len(endpoint.requests) == 4
+        assert len(endpoint.requests) == 4 and model.usage["failed"] == 2
 
 
 def test_the_least_mass_is_that_of_the_call_of_the_models_entry_or_a_half(monkeypatch):

@@ -217,7 +217,7 @@ def test_sampled_choices_are_shares_of_independent_replies_that_fit_a_schema():
         model = Model("m", endpoint.url, max_in_flight=1, samples=4)
         got = model.choices(say("x", "y"))
         np.testing.assert_array_equal(got.probabilities, [[0.75, 0.25], [0, 1]])
-        assert got.mass.tolist() == [1, 1] and got.failures == [None, None]
+        assert np.isnan(got.mass).all() and got.samples.tolist() == [4, 4] and got.failures == [None, None]
         assert {r["temperature"] for r in endpoint.requests} == {1} and len(endpoint.requests) == 8
         again = Model("m", endpoint.url, samples=4).choose(iter(say("x", "y")))
         np.testing.assert_array_equal(again, got.probabilities)
@@ -234,7 +234,7 @@ def test_sampled_shares_come_near_the_chance_behind_them():
     assert abs(row[0] - 0.7) < 4 * math.sqrt(0.7 * 0.3 / 400)
 
 
-def test_samples_that_can_not_be_read_lower_the_mass_and_where_none_can_the_reason_is_told():
+def test_samples_that_can_not_be_read_are_left_out_and_where_none_can_the_reason_is_told():
     def answer(body: dict) -> dict:
         text = body["messages"][0]["content"]
         good = text == "x" and endpoint.requests.index(body) % 2 == 0
@@ -243,7 +243,7 @@ def test_samples_that_can_not_be_read_lower_the_mass_and_where_none_can_the_reas
     with Endpoint(answer) as endpoint:
         got = Model("m", endpoint.url, max_in_flight=1, samples=4).choices(say("x", "y"))
     assert got.probabilities[0].tolist() == [0, 1] and np.isnan(got.probabilities[1]).all()
-    assert 0 < got.mass[0] <= 1 and got.mass[1] == 0 and got.failures == [None, "refusal: no"]
+    assert 0 < got.samples[0] <= 4 and got.samples[1] == 0 and got.failures == [None, "refusal: no"]
 
 
 # --- log-probabilities of whole replies ----------------------------------------------------------------------------
@@ -316,7 +316,7 @@ def test_the_embedded_model_gives_log_probabilities_with_a_schema_and_sampled_ch
     assert model.identity["weights_sha256"] == local.GGUF_SHA256 and len(reply.logprobs) > 1
     assert reply.text.strip() in "".join(t["token"] for t in reply.logprobs)
     got = model.choices(say("Is ice cold? Reply with the letter only. A: yes, B: no."))
-    assert got.probabilities.sum() == pytest.approx(1) and got.mass.tolist() == [1] and got.failures == [None]
+    assert got.probabilities.sum() == pytest.approx(1) and got.samples.tolist() == [4] and got.failures == [None]
 
 
 def test_the_embedded_models_samples_differ_and_are_the_same_in_each_run(tmp_path):

@@ -38,6 +38,7 @@ def test_everybody_is_read_at_every_step_and_a_preference_for_a_letter_cancels(p
         table = drift.read(people, Model("m", endpoint.url))
     assert len(table) == 8 * 4 * 2 and table["failure"].isna().all()
     assert table.query("measure == 'politics'")["value"].abs().max() < 1e-9 and table["mass"].round(6).eq(1).all()
+    assert table["samples"].eq(0).all()
     known = table.query("measure == 'tone' and step == 'and quirks'").set_index("persona_id")["value"]
     assert known.round(6).eq(people["sex"].map({"Female": 0.3, "Male": 0.7}).astype(float)).all()
 
