@@ -236,3 +236,18 @@ def test_a_table_without_rows_has_rates_without_rows(by):
 def test_a_table_that_cannot_be_scored_is_refused_in_one_line(change, message):
     with pytest.raises(UserError, match=message):
         paired_differences(change(items(3, 3, ("a",)).assign(score=1.0)), "condition", pairs=[("b", "a")])
+
+
+def test_each_table_of_the_benchmark_is_made_and_a_cell_that_breaks_the_promise_is_marked(coverage):
+    made = coverage.tables([(12, 10)])
+    assert {"rates", "differences", "groups", "attributes", "portraits", "annotators", "labels", "kappa"} <= set(made)
+    for name in set(made) - {"bootstraps", "weak", "family", "power"}:
+        row = coverage.computed((made[name].cell, made[name].cells[0], 2))
+        assert row[""] == "" and {"covered", "level"} & set(row), name
+    assert [
+        coverage.outside(row, 400) for row in ({"missed unsaid": 0.2}, {"level": 0.1}, {"missed unsaid": 0.08})
+    ] == [
+        "covers too little",
+        "false alarms",
+        "",
+    ]
