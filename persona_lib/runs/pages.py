@@ -23,7 +23,8 @@ from . import notebooks
 DATA = Path(__file__).parent / "data"
 CRITIC, AUDITS = "06_conditioning", "10_judges"  # the second says how far the critic of the first can be trusted
 TRUST = "trust"  # the metric of the second that says so, in a sentence
-SAME = ("model", "base_url", "judge", "judge_base_url")  # parameters that name the critic
+# Parameters that make the critic: who it is, and what it is asked.
+SAME = ("model", "base_url", "judge", "judge_base_url", "templates", "critique_words")
 
 
 def trust(entries: Mapping[str, Any]) -> str | None:

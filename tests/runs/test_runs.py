@@ -243,6 +243,9 @@ def test_the_index_says_beside_06_what_10_found_about_its_critic():
     assert index_of(notebooks=both).count(said) == 1
     assert "can be trusted" not in index_of(notebooks=both | {"06_conditioning": entry}), "10 audited another critic"
     assert "can be trusted" not in index_of(notebooks={"06_conditioning": entry})
+    for name in ("templates", "critique_words"):
+        other = entry | {"parameters": {"judge": "m", name: "another"}}
+        assert "can be trusted" not in index_of(notebooks=both | {"06_conditioning": other}), f"10 had other {name}"
 
 
 def test_cost_is_unknown_only_where_calls_were_made_at_no_known_price():
