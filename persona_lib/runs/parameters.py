@@ -1,4 +1,4 @@
-"""Parameters: what each parameter of a notebook may be, checked before anything runs.
+"""Parameters: what each parameter of a notebook, or of the data set, may be, checked before anything runs.
 
 Its kind is declared here by its name, since a default of None tells no type and no default tells a range. Parameters of
 notebooks that are not declared take what has the type of their default.
@@ -87,8 +87,14 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("epsilon", "error_correlation"), _between(0, 1)),
     "gap": Kind(Annotated[float, Field(gt=0, lt=1)], "a number between 0 and 1"),
 }
-# Where a notebook means something else by a name.
-OWN: dict[tuple[str, str], Kind] = {("02_prompts", "n_prompts"): _whole(0)}  # 0 sorts all
+PAIRS = "pairs"  # in place of a notebook: the data set
+# Of the data set alone, or where a notebook or the data set means something else by a name.
+OWN: dict[tuple[str, str], Kind] = {
+    ("02_prompts", "n_prompts"): _whole(0),  # 0 sorts all
+    (PAIRS, "n_personas"): SIZE_OR_ALL,
+    **{(PAIRS, name): _whole(0) for name in ("train", "seen", "heldout", "shots", "verify")},
+    **{(PAIRS, name): _whole(0) for name in ("dense_personas", "dense_prompts")},
+}
 _TEXTS = (TEXT, TEXT_OR_NONE)
 # Of a parameter that is not declared, by the type of its default.
 _TYPES = {
@@ -130,7 +136,7 @@ def _value(pair: str, value: str, is_text: bool) -> Any:
 
 
 def check(stem: str, name: str, value: Any, default: Any) -> None:
-    """Check the value of a notebook's parameter against its declared kind, or else against its default.
+    """Check a parameter of a notebook, or of PAIRS, against its declared kind, or else against its default.
 
     Raises:
         UserError: it is something else, out of its range, no finite number, or a list that names something twice.

@@ -13,9 +13,9 @@ from typing import Any
 from .. import UserError, annotation, files, local, prompts
 from ..judges import labels
 from ..preferences import dataset, ingredients, published
-from . import endpoints, notebooks, sizes, wording
+from . import endpoints, notebooks, parameters, sizes, wording
 
-PAIRS = "pairs"  # in place of a notebook: the data set
+PAIRS = parameters.PAIRS
 
 
 def check(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from .. import UserError, files, local
 from ..model import catalogue
@@ -34,31 +34,31 @@ _PATHS: dict[str, Callable[[str], bool]] = {
 }
 
 
-class Pairs(BaseModel, extra="forbid", strict=True):
+class Pairs(BaseModel, extra="forbid"):
     """The section `pairs` of a preset: size and ingredients of the preference data set of `persona pairs`.
 
     `personas`, `n_personas` and `min_age` say who (`ingredients.people`; None: all of a file), `prompts`,
     `train_prompts` and `heldout_prompts` what is asked (`ingredients.questions`; None: all of the side). `train`,
     `seen` and `heldout` are pairs per persona (`splits.deal`). The dense block has `dense_personas` x `dense_prompts`
     pairs. `shots` are pairs per few-shot context; `verify` is how many pairs the judge sees. Models, prompts and
-    personas default to those of the preset's section `all`.
+    personas default to those of the preset's section `all`. What each may be is declared in `parameters`.
     """
 
     personas: str = "sample"
-    n_personas: int | None = Field(None, ge=1)
-    train: int = Field(100, ge=0)
-    seen: int = Field(50, ge=0)
-    heldout: int = Field(50, ge=0)
+    n_personas: int | None = None
+    train: int = 100
+    seen: int = 50
+    heldout: int = 50
     prompts: str = "builtin"
-    train_prompts: int | None = Field(None, ge=1)
-    heldout_prompts: int | None = Field(None, ge=1)
-    words: int | None = Field(120, ge=1)
-    seed: int = Field(0, ge=0)
-    min_age: int = Field(18, ge=0)
-    dense_personas: int = Field(0, ge=0)
-    dense_prompts: int = Field(0, ge=0)
-    shots: int = Field(8, ge=0)
-    verify: int = Field(0, ge=0)
+    train_prompts: int | None = None
+    heldout_prompts: int | None = None
+    words: int | None = 120
+    seed: int = 0
+    min_age: int = 18
+    dense_personas: int = 0
+    dense_prompts: int = 0
+    shots: int = 8
+    verify: int = 0
     model: str = "local"
     base_url: str | None = None
     judge: str | None = None
@@ -151,8 +151,8 @@ def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
     """Return what `persona pairs` makes with a preset; `given` overrides the preset's values.
 
     Raises:
-        UserError: the preset has no section `pairs`, a name is unknown, a value has another type, or an address
-            contains a password.
+        UserError: the preset has no section `pairs`, a name is unknown, a value is not what `parameters.check` takes,
+            or an address contains a password.
     """
     if preset.pairs is None:
         raise UserError(f"the preset '{preset.name}' has no section 'pairs': see params/smoke.yaml for one")
@@ -162,11 +162,9 @@ def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
     if unknown := [name for name in values if name not in fields]:
         raise _unknown("parameter", unknown[0], fields, " of pairs")
     _check_addresses(values)
-    try:
-        return Pairs.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"parameter '{first['loc'][0]}' of pairs: {first['msg']}, not {first['input']!r}") from error
+    for name, value in values.items():
+        parameters.check(parameters.PAIRS, name, value, fields[name].default)
+    return Pairs.model_validate(values)
 
 
 def _with_given(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

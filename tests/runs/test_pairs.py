@@ -35,13 +35,17 @@ def test_pairs_take_sizes_from_the_preset_models_from_its_all_and_what_is_given_
     ("given", "said"),
     [
         ({"trian": 1}, "unknown parameter 'trian' of pairs: did you mean 'train'"),
-        ({"train": "many"}, "parameter 'train' of pairs: Input should be a valid integer, not 'many'"),
-        ({"n_personas": 0}, "parameter 'n_personas' of pairs: Input should be greater than or equal to 1, not 0"),
+        ({"train": "many"}, "parameter 'train' of pairs takes a whole number from 0, not 'many'"),
+        ({"n_personas": 0}, r"parameter 'n_personas' of pairs takes a whole number from 1, or null \(all\), not 0"),
+        ({"train": True}, "takes a whole number from 0, not True"),
+        ({"judge": 4.1}, "parameter 'judge' of pairs takes a text, or null, not 4.1: write it in quotes"),
+        ({"train_prompts": -1}, r"takes a whole number from 0, or null \(all of this side\), not -1"),
     ],
 )
 def test_a_misspelt_or_mistyped_parameter_is_said(given, said):
     with pytest.raises(UserError, match=said):
         presets.pairs(preset(), given)
+    assert presets.pairs(preset(), {"train_prompts": 0}).train_prompts == 0, "as in 03"
     with pytest.raises(UserError, match="has no section 'pairs'"):
         presets.pairs(presets.Preset(name="p", about=""))
 

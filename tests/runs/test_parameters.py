@@ -18,7 +18,15 @@ def test_every_parameter_of_every_notebook_has_a_kind_that_its_default_fits(stem
 def test_no_kind_is_left_of_a_parameter_that_is_gone():
     used = {name for stem in notebooks.stems() for name in notebooks.find(stem).parameters}
     assert set(parameters.KINDS) == used
-    assert all(name in notebooks.find(stem).parameters for stem, name in parameters.OWN)
+    fields = presets.Pairs.model_fields
+    for stem, name in parameters.OWN:
+        assert name in (fields if stem == parameters.PAIRS else notebooks.find(stem).parameters)
+
+
+def test_every_parameter_of_the_data_set_has_a_kind_that_its_default_fits():
+    for name, field in presets.Pairs.model_fields.items():
+        assert name in parameters.KINDS or (parameters.PAIRS, name) in parameters.OWN
+        parameters.check(parameters.PAIRS, name, field.default, field.default)
 
 
 @pytest.mark.parametrize(
