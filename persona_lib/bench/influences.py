@@ -21,7 +21,6 @@ BOTH = "both"  # instead of one of them: the revision made with the attribute, a
 PERSON = ["attribute", "persona_id"]
 CELL = [*PERSON, "prompt_id"]
 ROUNDING = 1e-9  # a smaller spread is rounding
-Row = dict[str, float | str]
 
 
 def compared(choices: pd.DataFrame) -> pd.DataFrame:
@@ -104,23 +103,24 @@ def changes(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Index `attribute`, the greatest change first; `people`, `n` (pairs of answers with both probabilities),
-        `failed`, `change`, `low`, `high` (mean absolute difference of the probabilities of both annotators, with its
-        95% interval), `own_n`, `own`, `own_low`, `own_high` (of the choices between both revisions by the annotator
-        who is told the attribute: the share that falls on the revision made with it, as in `stats.rates`), `gap`,
-        `gap_low`, `gap_high` (the change less the placebo's, on the same people and questions), `p` (below .05 if the
+        `failed`, `change`, `low`, `high` (mean absolute difference of the probabilities of both annotators, with an
+        interval as in `stats.rates`), `own_n`, `own`, `own_low`, `own_high` (of the choices between both revisions by
+        the annotator who is told the attribute: the share that falls on the revision made with it, as in
+        `stats.rates`), `gap`, `gap_low`, `gap_high` (the change less the placebo's, on the same people and questions), `p` (below .05 if the
         gap's interval lies above 0; 1 for a gap below 0), `p_holm` (corrected over attributes; both missing without a
-        placebo), `note` (on the gap, as in `stats.rates`).
+        placebo), `note` (on the change, as in `stats.rates`).
     """
     rows = {}
     for attribute, own in table.groupby("attribute", sort=False):
-        mean = _mean(own.set_index(intervals.ITEM)["change"])
+        mean = intervals.rate(own["change"], own[intervals.ITEM])
         between = own[own["refined_for"] == BOTH]
         share = intervals.rate(verdicts.scored(between[WITH]), between[intervals.ITEM])
         rows[attribute] = {
             **{"people": own["persona_id"].nunique(), "n": mean["n"], "failed": mean["failed"]},
-            **{"change": mean["difference"], "low": max(mean["low"], 0.0), "high": mean["high"]},
+            **{"change": mean["rate"], "low": mean["low"], "high": mean["high"]},
             **{"own_n": share["n"], "own": share["rate"], "own_low": share["low"], "own_high": share["high"]},
             **_gap(table, str(attribute), "change", _mean, more=1),
+            "note": mean["note"],
         }
     columns = ["people", "n", "failed", "change", "low", "high", "own_n", "own", "own_low", "own_high"]
     columns += ["gap", "gap_low", "gap_high", "p", "note"]
@@ -129,7 +129,7 @@ def changes(table: pd.DataFrame) -> pd.DataFrame:
     return found.rename_axis("attribute").sort_values("change", ascending=False, kind="stable")
 
 
-def _gap(table: pd.DataFrame, attribute: str, value: str, test: Callable[[pd.Series], dict], more: int) -> Row:
+def _gap(table: pd.DataFrame, attribute: str, value: str, test: Callable[[pd.Series], dict], more: int) -> dict:
     """Return an attribute's mean less the placebo's on the same people and questions; missing for the placebo itself.
 
     An attribute matters if it changes more than the placebo, so only that side is tested: `p` is 1 on the other one.
@@ -140,18 +140,18 @@ def _gap(table: pd.DataFrame, attribute: str, value: str, test: Callable[[pd.Ser
         table: as returned by `compared`.
         attribute: the attribute.
         value: `equal` or `change`; its mean over the pairs of answers to a question is one item.
-        test: gives `difference`, `low`, `high`, `p` and `note` of one difference per item.
+        test: gives `difference`, `low`, `high` and `p` of one difference per item.
         more: the sign of a gap that means more change.
     """
     means = table[table["attribute"].isin([attribute, PLACEBO])].groupby(CELL)[value].mean()
     there = set(means.index.get_level_values("attribute"))
     if attribute == PLACEBO or there != {attribute, PLACEBO}:
-        return {"gap": np.nan, "gap_low": np.nan, "gap_high": np.nan, "p": np.nan, "note": ""}
+        return {"gap": np.nan, "gap_low": np.nan, "gap_high": np.nan, "p": np.nan}
     own = means.xs(attribute)
     found = test(own - means.xs(PLACEBO).reindex(own.index))
     if found["difference"] * more <= 0:
         found["p"] = 1.0 if pd.notna(found["p"]) else found["p"]
-    ends = {"gap": "difference", "gap_low": "low", "gap_high": "high", "p": "p", "note": "note"}
+    ends = {"gap": "difference", "gap_low": "low", "gap_high": "high", "p": "p"}
     return {name: found[end] for name, end in ends.items()}
 
 
@@ -199,7 +199,7 @@ def _moved(table: pd.DataFrame, moved: pd.DataFrame) -> str:
     real = table["attribute"] != PLACEBO
     if not table["change"].notna().any():
         return "No choice could be compared"
-    mean, line = (_mean(table[part].set_index(intervals.ITEM)["change"]) for part in (real, ~real))
+    mean, line = (intervals.rate(table.loc[part, "change"], table.loc[part, intervals.ITEM]) for part in (real, ~real))
     said = f"One more attribute moves the probability of a choice by {_points(mean)}"
     if line["n"]:
         said += f", a line without content by {_points(line)}"
@@ -213,7 +213,7 @@ def _moved(table: pd.DataFrame, moved: pd.DataFrame) -> str:
 
 def _points(mean: dict) -> str:
     """Return a mean change in percentage points as text."""
-    text = wording.points(mean["difference"], max(mean["low"], 0.0), mean["high"], mean["n"])
+    text = wording.points(mean["rate"], mean["low"], mean["high"], mean["n"])
     return text.replace("+", "")  # an absolute change has no sign
 
 

@@ -272,7 +272,9 @@ def test_the_headline_holds_the_attributes_against_the_placebo_and_does_not_aver
     lost = leave_one_out.losses(hidden([]))
     said = headline(table, lost)
     assert said.startswith("One more attribute moves the probability of a choice by 30 points (95% interval ")
-    assert re.search(r", n = 144\), a line without content by 5 points \(95% interval \d to \d, n = 72\); ", said), said
+    assert re.search(r", n = 144\), a line without content by 5 points \(95% interval \d+ to \d+, n = 72\); ", said), (
+        said
+    )
     assert "clearly more than by such a line for 2 of 2 attributes (Holm over attributes)" in said
     change = {"hidden": ["age", "placebo"], "difference": -0.125, "low": -0.3, "high": -0.05}
     found = lost.reindex([0, 1]).assign(n=24, p=0.01, p_holm=[0.01, np.nan], **change)
@@ -306,20 +308,19 @@ def test_means_over_people_have_intervals_within_their_range_and_rounding_is_no_
     assert np.isnan(influences._over_people(pd.Series(alike))[1:]).all()
     table = cells({"sex": np.full((6, 5), 1 / 3), "placebo": np.full((6, 5), 2 / 3)}, equal=False)
     found = leave_one_out.changes(table)
-    assert found[["low", "high", "gap_low", "gap_high", "p", "p_holm"]].isna().all(axis=None)
-    assert found["gap"]["sex"] == pytest.approx(-1 / 3)
+    assert found[["gap_low", "gap_high", "p", "p_holm"]].isna().all(axis=None), "a gap without spread is not tested"
+    assert found["gap"]["sex"] == pytest.approx(-1 / 3) and found["low"]["sex"] < 1 / 3 < found["high"]["sex"]
 
 
-def test_the_mean_change_has_the_interval_of_the_two_way_variance():
+def test_the_gap_has_the_interval_of_the_two_way_variance():
     rng = np.random.default_rng(3)
-    shares = 0.2 + 0.05 * rng.normal(size=(30, 1)) + 0.05 * rng.normal(size=(1, 20)) + 0.1 * rng.normal(size=(30, 20))
-    row = leave_one_out.changes(cells({"sex": shares.clip(0, 1)})).loc["sex"]
-    x = shares.clip(0, 1)
+    x = 0.5 + 0.05 * rng.normal(size=(30, 1)) + 0.05 * rng.normal(size=(1, 20)) + 0.1 * rng.normal(size=(30, 20))
+    row = leave_one_out.changes(cells({"sex": x, "placebo": np.full((30, 20), 0.1)})).loc["sex"]
     people, asked = x.mean(1).var(ddof=1) / 30, x.mean(0).var(ddof=1) / 20
-    rest = (x - x.mean(1, keepdims=True) - x.mean(0) + x.mean()).var() * 600 / (29 * 19) / 600
+    rest = ((x - x.mean(1, keepdims=True) - x.mean(0) + x.mean()) ** 2).sum() / (29 * 19) / 600
     error = np.sqrt(people + asked - rest)  # of the analysis of variance
-    assert (row["high"] - row["low"]) / 2 == pytest.approx(2.05 * error, rel=0.05)
-    assert row["change"] == pytest.approx(x.mean()) and row["n"] == 600 and np.isnan(row["p"])
+    assert (row["gap_high"] - row["gap_low"]) / 2 == pytest.approx(2.04 * error, rel=0.05)
+    assert row["gap"] == pytest.approx(x.mean() - 0.1) and row["n"] == 600 and row["p"] < 0.001
 
 
 def test_lengths_are_asked_for_as_told_or_not_at_all():
