@@ -114,14 +114,11 @@ def without_own(scored: pd.DataFrame) -> Ways:
 
 def _alike(scored: pd.DataFrame) -> pd.DataFrame:
     """Return scores whose mean by writer is the mean of the judges' means; see `contrasts.at_equal_length`."""
-    known = scored[[*ITEM, "model", "judge", "score"]].dropna(subset="score")
-    cell = known.groupby(["model", "judge"])["score"]
-    means = cell.mean()
-    of_writer = means.groupby("model").mean()
-    rows = known.groupby("model")["score"].transform("size")
-    judges = known["model"].map(means.groupby("model").size())
-    weight = rows / (judges * cell.transform("size"))
-    return known.assign(score=known["model"].map(of_writer) + weight * (known["score"] - cell.transform("mean")))
+    known = scored[[*ITEM, "model", "judge", "score"]].dropna(subset="score").astype({"score": float})
+    by_judge = known.groupby(["model", "judge"])["score"]
+    means = by_judge.mean().groupby("model").agg(["mean", "size"]).reindex(known["model"]).set_axis(known.index)
+    weight = known.groupby("model")["score"].transform("size") / (means["size"] * by_judge.transform("size"))
+    return known.assign(score=means["mean"] + weight * (known["score"] - by_judge.transform("mean")))
 
 
 def standings(ways: Ways, by: str = "condition") -> pd.DataFrame:
@@ -170,7 +167,8 @@ def reversals(ways: Ways, by: str = "condition", seed: int = 0) -> pd.DataFrame:
     """
     table = standings(ways, by)
     reference, *others = ways
-    rates = table.pivot(index="group", columns="way", values="rate").reindex(table["group"].unique())  # groups x ways
+    rates = table.pivot(index="group", columns="way", values="rate")  # groups x ways
+    rates = rates.reindex(table["group"].unique()).reindex(columns=list(ways))
     drawn = _resampled(ways, by, seed)
     rows = []
     for way in others:

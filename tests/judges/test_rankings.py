@@ -150,6 +150,10 @@ def test_writers_are_scored_with_and_without_their_own_verdicts_each_judge_alike
     found = rankings.standings(ways, by="model").pivot(index="group", columns="way", values="rate")
     assert found.loc["a"].to_dict() == pytest.approx({"all judges": (1 + 0 + 0.5) / 3, "judges but itself": 0.25})
     assert found.loc["b", "all judges"] == 1 and np.isnan(found.loc["b", "judges but itself"])
+    nothing = rankings.without_own(table.assign(score=np.nan))
+    assert rankings.standings(nothing, by="model").empty and rankings.reversals(nothing, "model")["pairs"].tolist() == [
+        0
+    ]
 
 
 def test_equal_rates_share_the_better_rank_and_a_missing_one_has_none():
