@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SEPARATORS = ",;\t|"  # of a CSV file: the one that its header has most of
 _END = r"(?:\r\n|\r|\n)"
 _EMPTY = re.compile(rf"[\s,;|]*{_END}")  # lines without a name before the header
+_HEAD = re.compile(r'(?:[^"\r\n]|"[^"]*")*')  # to the end of the line that is not within quotes
 _SAID = re.compile(rf'"?sep=(.)"?[^\S\r\n]*{_END}', re.IGNORECASE)  # Excel's own first line
 
 
@@ -92,7 +93,7 @@ def _form(text: str) -> tuple[str, dict[str, Any]]:
     text = text[match.end() :] if (match := _EMPTY.match(text)) else text
     said = _SAID.match(text)
     text = text[said.end() :] if said else text
-    head = re.sub(r'"[^"]*"', "", text[: re.search(r"[\r\n]|$", text).start()])  # type: ignore[union-attr]
+    head = re.sub(r'"[^"]*"', "", _HEAD.match(text)[0])  # type: ignore[index]
     sign = said[1] if said else max(SEPARATORS, key=head.count)
     _, *more = head.split(sign)
     spaced = bool(more) and all(name.startswith(" ") for name in more)

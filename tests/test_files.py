@@ -144,6 +144,12 @@ def test_a_csv_file_is_read_by_the_sign_that_its_header_has_most_of(tmp_path, si
     assert read["id"] == "01" and read["a,;b"] == f"x;y{sign}|" and read["prompt"].startswith("Why")
 
 
+def test_a_name_in_quotes_may_have_a_line_break(tmp_path):
+    (tmp_path / "a.csv").write_text('"the\nprompt";"id, or number"\nWhy, or how, or when?;01\n')
+    assert files.read_table(tmp_path / "a.csv").to_numpy().tolist() == [["Why, or how, or when?", "01"]]
+    assert files.columns(tmp_path / "a.csv") == ["the\nprompt", "id, or number"]
+
+
 def test_a_csv_file_with_one_column_may_have_any_sign_in_its_cells(tmp_path):
     (tmp_path / "a.csv").write_text("prompt\nWhy; or how?\n")
     assert files.read_table(tmp_path / "a.csv")["prompt"].tolist() == ["Why; or how?"]

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv as pa_csv
 
-from .. import UserError, files
+from .. import UserError, files, tables
 from ..attributes import BY_NAME, CENSUS, Attribute
 from . import sources
 
@@ -39,7 +39,6 @@ LOWEST_INCOME = -19_998
 # Gaps as pandas, R, SAS, SPSS, spreadsheets and databases write them, and blanks of up to the longest column's width.
 GAPS = ("", "NA", "NaN", "nan", "<NA>", "None", ".", "#NULL!", "#N/A", "N/A", "NULL", "null", r"\N")
 BLANK = [*GAPS, *(" " * n for n in range(1, 14))]
-SEPARATORS = ",;\t|"
 # ArrowInvalid and UnicodeDecodeError are ValueErrors.
 UNREADABLE = (OSError, BadZipFile, zlib.error, EOFError, ValueError)
 
@@ -261,5 +260,5 @@ def _table(path: Path, stream: sources.Stream, kind: pa.DataType) -> pd.DataFram
 def _header(stream: sources.Stream) -> tuple[list[str], str]:
     """Read the first line; return the names of the columns and the sign between them."""
     line = stream.readline().decode("utf-8-sig")
-    separator = max(SEPARATORS, key=line.count)
+    separator = max(tables.SEPARATORS, key=line.count)
     return next(csv.reader(io.StringIO(line), delimiter=separator), []), separator
