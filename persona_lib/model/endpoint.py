@@ -24,13 +24,14 @@ class Endpoint:
     """The endpoint of a model, opened and checked at the first call.
 
     Args:
-        name: of the model: "local", a .gguf file, or its name at the endpoint.
+        name: of the model: "local", a .gguf file, or its name at the endpoint; empty to list those only.
         base_url: the endpoint's address; None means the embedded server.
     """
 
     def __init__(self, name: str, base_url: str | None):
         self.name = name
         self.base_url = base_url
+        self.listed: list[str] = []  # the models, once it is opened, of an endpoint that lists some
         self._opened: asyncio.Task[openai.AsyncOpenAI] | None = None
 
     async def _client(self) -> openai.AsyncOpenAI:
@@ -92,11 +93,14 @@ class Endpoint:
             ) from None
         except openai.APIError:
             return  # an endpoint need not list its models
+        self.listed = sorted(entry["id"] for entry in listed)
         names = {name for entry in listed for name in [entry["id"], *(entry.get("aliases") or [])]}
         alike = [name for name in names if name.endswith(f"/{self.name}") or self.name.endswith(f"/{name}")]
-        if names and self.name not in names and len(alike) == 1:
+        if not self.name or not names or self.name in names:
+            return
+        if len(alike) == 1:
             self.name = alike[0]  # Gemini lists models/NAME, others OWNER/NAME
-        elif names and self.name not in names:
+        else:
             known = ", ".join(sorted(names)[:10])
             raise EndpointError(f"{self.base_url} has no model '{self.name}'; it has {known}")
 

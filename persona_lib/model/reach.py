@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import openai
 
-from .. import UserError
+from .. import EndpointError, UserError
 from ..store import Store, default_path
 from . import catalogue
 from .endpoint import OPENAI_URL, Endpoint, address_of, azure, message
@@ -71,6 +71,12 @@ def address(base_url: str | None) -> str:
     return address_of(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
 
 
+def deployment(base_url: str) -> str | None:
+    """Return the name in the address of a deployment at Azure, or None for another address."""
+    at = azure(base_url, "")
+    return at[0].rpartition("/")[2] or None if at else None
+
+
 def problems(asked: Iterable[Place]) -> list[str | None]:
     """Try models at their endpoints, all at once.
 
@@ -83,6 +89,18 @@ def problems(asked: Iterable[Place]) -> list[str | None]:
         return list(await asyncio.gather(*(_Tried(place).problem() for place in asked)))
 
     return asyncio.run(all_of())
+
+
+def listed(base_url: str) -> list[str]:
+    """Return the names of the models that an endpoint lists; none if it lists none.
+
+    Raises:
+        EndpointError: no call can succeed there: no key, no answer, the key refused.
+    """
+    tried = _Tried(Place("", address(base_url), chats=False))
+    if problem := asyncio.run(tried.problem()):
+        raise EndpointError(problem)
+    return tried.listed
 
 
 def has_replies(place: Place) -> bool:

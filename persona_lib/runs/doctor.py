@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from .. import EndpointError, LimitError, UserError, files, local, store
 from ..model import keys
+from ..model.usage import counted
 from . import manifests, presets
 
 if TYPE_CHECKING:
@@ -103,23 +104,17 @@ def _key() -> Check:
 
 def _endpoint(base_url: str, name: str | None) -> Iterator[Check]:
     """Make one real call of each kind that the notebooks need, and say which dialect the endpoint speaks."""
-    import openai  # takes a second, and few calls check an endpoint
+    from ..model import reach  # openai takes a second, and few calls check an endpoint
 
-    listed, said = [], "it lists no models"
+    base_url = reach.address(base_url)
     try:
-        client = openai.OpenAI(base_url=base_url, api_key=keys.api_key() or "none", max_retries=0, timeout=10)
-        listed = sorted(model.id for model in client.models.list())
-        said = f"it lists {len(listed)} models: {', '.join(listed[:10])}" if listed else said
-    except openai.APIConnectionError:
-        yield Check(False, True, f"endpoint {base_url} does not answer: is the server running, is the address right?")
+        listed = reach.listed(base_url)
+    except UserError as error:
+        yield Check(False, True, f"endpoint {base_url}: {error}")
         return
-    except openai.AuthenticationError:
-        yield Check(False, True, f"endpoint {base_url} refuses the key: check {keys.NAME}")
-        return
-    except openai.APIError:
-        pass  # an endpoint need not list its models
+    said = f"it lists {counted(len(listed), 'model')}: {', '.join(listed[:10])}" if listed else "it lists no models"
     chats = [n for n in listed if "embed" not in n.lower()]
-    name = name or (chats[0] if 0 < len(chats) <= FEW_MODELS else None)
+    name = name or reach.deployment(base_url) or (chats[0] if 0 < len(chats) <= FEW_MODELS else None)
     yield Check(bool(name), True, f"endpoint {base_url}: {said}" + ("" if name else "; name one with --model"))
     if name:
         yield from _calls(base_url, name)

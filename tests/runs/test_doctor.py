@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from aiohttp import web
 from commands import persona
 from embeddings import Embedding
 from endpoint import Endpoint, completion, first_token
@@ -68,6 +69,37 @@ def test_an_endpoint_of_another_dialect_is_tried_all_the_same_and_the_dialect_is
     assert lines_of(result)[4].startswith("no      an embedding of 'm': ") and "works" not in lines_of(result)[4]
 
 
+class Azure(Embedding):
+    """A deployment at Azure, which knows no other address, lists nothing, and wants its own header."""
+
+    def routes(self, app: web.Application) -> None:
+        async def chat(request: web.Request) -> web.StreamResponse:
+            if request.headers.get("api-key") != "azure-secret-1":
+                return web.json_response({"error": {"message": "Access denied"}}, status=401)
+            return await self._chat(request)
+
+        app.router.add_post("/v1/openai/deployments/d/chat/completions", chat)
+
+
+def test_a_deployment_at_azure_works_where_a_run_works(monkeypatch):
+    with Azure(answer=answer) as endpoint:
+        url = f"{endpoint.url}/openai/deployments/d/chat/completions?api-version=2025-01-01"
+        result = persona("doctor", "--base-url", url)
+        assert result.exit_code == 1 and "set AZURE_OPENAI_API_KEY" in lines_of(result)[0] and not endpoint.requests
+        monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-secret-1")
+        result = persona("doctor", "--base-url", url)
+        assert result.exit_code == 0 and endpoint.requests[0]["model"] == "d", result.stdout
+        monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-secret-2")
+        result = persona("doctor", "--base-url", url)
+        assert result.exit_code == 1 and "Access denied" in result.stdout and "azure-secret" not in result.stdout
+
+
+def test_an_address_may_be_pasted_whole():
+    with Embedding(answer=answer) as endpoint:
+        result = persona("doctor", "--base-url", f"{endpoint.url}/chat/completions")
+        assert result.exit_code == 0 and lines_of(result)[0] == f"ok      endpoint {endpoint.url}: it lists 1 model: m"
+
+
 def test_what_an_endpoint_lacks_is_told_and_the_exit_code_is_1():
     with Endpoint(lambda body: answer({k: v for k, v in body.items() if k != "logprobs"})) as endpoint:
         result = persona("doctor", "--base-url", endpoint.url)
@@ -79,7 +111,7 @@ def test_what_an_endpoint_lacks_is_told_and_the_exit_code_is_1():
 def test_an_endpoint_that_does_not_answer_or_names_no_model_is_one_line():
     result = persona("doctor", "--base-url", "http://127.0.0.1:9/v1")
     assert result.exit_code == 1
-    assert lines_of(result)[0].startswith("MISSING endpoint http://127.0.0.1:9/v1 does not answer")
+    assert lines_of(result)[0].startswith("MISSING endpoint http://127.0.0.1:9/v1: no answer from ")
     with Endpoint(answer, models=tuple(f"m{i}" for i in range(20))) as endpoint:
         result = persona("doctor", "--base-url", endpoint.url)
         assert result.exit_code == 1 and not endpoint.requests
