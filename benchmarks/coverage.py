@@ -173,7 +173,7 @@ def logits(rate: float, icc: tuple[float, float]) -> np.ndarray:
     return result
 
 
-def places(size: tuple[int, int] | tuple[int, int, int], heavy: bool, rng: np.random.Generator) -> pd.DataFrame:
+def places(size: tuple[int, ...], heavy: bool, rng: np.random.Generator) -> pd.DataFrame:
     """Return the items of one study: `layout`'s, or if heavy a sample in which personas weigh 1 / rank."""
     personas, prompts, *items = size
     if not heavy:
@@ -184,7 +184,7 @@ def places(size: tuple[int, int] | tuple[int, int, int], heavy: bool, rng: np.ra
 
 
 def extremes(
-    size: tuple[int, int] | tuple[int, int, int],
+    size: tuple[int, ...],
     rate: float,
     icc: tuple[float, float],
     studies: int,
@@ -460,7 +460,8 @@ def kappas(items: int, prevalence: float, flip: float, studies: int) -> dict:
         a, b = (pd.Series(truth ^ (rng.random(items) < flip)) for _ in range(2))
         rows.append(agreement.coefficients(a, b, options=[True, False]).loc[list(chances)])
     assert both <= same
-    table, result = pd.concat(rows), {}
+    table = pd.concat(rows)
+    result: dict[str, float] = {}
     for name, chance in chances.items():
         own = table.loc[[name]].reset_index(drop=True)
         own = own[own["estimate"].notna()]
