@@ -106,9 +106,9 @@ def changes(table: pd.DataFrame) -> pd.DataFrame:
         `failed`, `change`, `low`, `high` (mean absolute difference of the probabilities of both annotators, with an
         interval as in `stats.rates`), `own_n`, `own`, `own_low`, `own_high` (of the choices between both revisions by
         the annotator who is told the attribute: the share that falls on the revision made with it, as in
-        `stats.rates`), `gap`, `gap_low`, `gap_high` (the change less the placebo's, on the same people and questions), `p` (below .05 if the
-        gap's interval lies above 0; 1 for a gap below 0), `p_holm` (corrected over attributes; both missing without a
-        placebo), `note` (on the change, as in `stats.rates`).
+        `stats.rates`), `gap`, `gap_low`, `gap_high` (the change less the placebo's, on the same people and questions),
+        `p` (below .05 if the gap's interval lies above 0; 1 for a gap below 0), `p_holm` (corrected over attributes;
+        both missing without a placebo), `note` (on the change, as in `stats.rates`).
     """
     rows = {}
     for attribute, own in table.groupby("attribute", sort=False):

@@ -11,6 +11,7 @@ from ...fidelity import BASE, OWN
 from ...personas import drift
 from ...preferences.verification import BASE as BASE_ANSWER
 from ...preferences.verification import FIRST, MEAN
+from .effects import Effects
 from .estimates import DIFFERENCE, Found, Setting, Tables, rows
 from .values import alike, kappa, mean_chance, mean_change, preferred, survey_right
 
@@ -67,15 +68,12 @@ def of_04(tables: Tables, s: Setting) -> Iterator[Found]:
     """Yield what one more attribute changes, and what the writer's missing one costs."""
     effects = s.effects
 
-    def changed(attribute: str) -> float:
-        return effects.attribute.get(attribute, effects.line)
-
     summed = tables.get("summed")
     if summed is not None and len(summed):
         pairs = round((summed["n"] / summed["people"]).median())
         yield from rows(
             summed,
-            lambda row: 1 - changed(row["attribute"]),
+            lambda row: 1 - _changed(row["attribute"], effects),
             lambda row: f"equal choices, {row['attribute']}",
             estimate="raw",
             low="raw_low",
@@ -83,26 +81,43 @@ def of_04(tables: Tables, s: Setting) -> Iterator[Found]:
         )
         yield from rows(
             summed,
-            lambda row: kappa(changed(row["attribute"]), pairs),
+            lambda row: kappa(_changed(row["attribute"], effects), pairs),
             lambda row: f"kappa, {row['attribute']}",
             estimate="kappa",
             null=kappa(effects.line, pairs),
         )
         yield from rows(
             summed,
-            lambda row: None if row["attribute"] == PLACEBO else effects.line - changed(row["attribute"]),
+            lambda row: None if row["attribute"] == PLACEBO else effects.line - _changed(row["attribute"], effects),
             lambda row: f"equal choices less the placebo's, {row['attribute']}",
             estimate="gap",
             low="gap_low",
             high="gap_high",
             null=0.0,
         )
-    moved = tables.get("moved")
+    yield from _moved(tables.get("moved"), effects)
     yield from rows(
-        moved,
-        lambda row: mean_change(changed(row["attribute"]), effects),
-        lambda row: f"change, {row['attribute']}",
-        estimate="change",
+        tables.get("losses"),
+        lambda row: effects.untold.get(row["hidden"], 0.0),
+        lambda row: f"{row['hidden']} hidden",
+        **DIFFERENCE,
+    )
+
+
+def _changed(attribute: str, effects: Effects) -> float:
+    """Return the share of choices that a line with this attribute changes."""
+    return effects.attribute.get(attribute, effects.line)
+
+
+def _moved(moved: Any, effects: Effects) -> Iterator[Found]:
+    """Yield how far one more attribute moves the probability of a choice, and if its revision is preferred."""
+    line = mean_change(effects.line, effects)
+
+    def change(attribute: str) -> float:
+        return mean_change(_changed(attribute, effects), effects)
+
+    yield from rows(
+        moved, lambda row: change(row["attribute"]), lambda row: f"change, {row['attribute']}", estimate="change"
     )
     yield from rows(
         moved,
@@ -110,18 +125,11 @@ def of_04(tables: Tables, s: Setting) -> Iterator[Found]:
         lambda row: f"own revision, {row['attribute']}",
         **{"estimate": "own", "low": "own_low", "high": "own_high"},
     )
-    line = mean_change(effects.line, effects)
     yield from rows(
         moved,
-        lambda row: None if row["attribute"] == PLACEBO else mean_change(changed(row["attribute"]), effects) - line,
+        lambda row: None if row["attribute"] == PLACEBO else change(row["attribute"]) - line,
         lambda row: f"change beyond the placebo's, {row['attribute']}",
         **{"estimate": "gap", "low": "gap_low", "high": "gap_high", "null": 0.0},
-    )
-    yield from rows(
-        tables.get("losses"),
-        lambda row: effects.untold.get(row["hidden"], 0.0),
-        lambda row: f"{row['hidden']} hidden",
-        **DIFFERENCE,
     )
 
 
