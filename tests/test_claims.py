@@ -155,6 +155,24 @@ def benchmark(name: str) -> ModuleType:
     return module
 
 
+def test_the_changelog_names_rates_and_iccs_of_its_claim_on_coverage_as_the_benchmark_plants_them():
+    planted = benchmark("coverage").RATES
+    rates, iccs = zip(*planted, strict=True)
+    said = (
+        f"rates from {min(rates)} to {max(rates)} and intraclass correlations (ICC) from {min(iccs):g} to {max(iccs)}"
+    )
+    assert said in " ".join(CHANGELOG.split())
+
+
+@pytest.mark.parametrize("name", ["labels", "portraits", "kappa", "annotators"])
+def test_a_table_of_the_coverage_benchmark_keeps_the_promise_at_a_small_size(name):
+    coverage = benchmark("coverage")
+    table = coverage.tables()[name]
+    for given in table.cells[1::3][:2]:
+        row = coverage.computed((table.cell, given, 60))
+        assert row[""] == "", row
+
+
 def test_beside_the_published_package_half_the_calls_and_tokens_and_every_item_scored_or_refused(tmp_path):
     """benchmarks/persona_bench.py with 24 items and the package's tokens as recorded, so that nothing is installed."""
     contest = benchmark("persona_bench")
