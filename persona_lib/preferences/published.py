@@ -104,7 +104,7 @@ def _persona_ids(table: pd.DataFrame) -> pd.Series:
 def _pairs(table: pd.DataFrame, generator: str) -> pd.DataFrame:
     """Return the pairs of a published table, with our ids, names and splits."""
     question_type = table["question type"] if "question type" in table else pd.Series("", table.index)
-    heldout = question_type.astype("str").str.lower().isin(HELDOUT_NAMES)
+    heldout = question_type.map(tables.spelling).isin(HELDOUT_NAMES)
     texts = table["persona"] + table["instruction"] + table["data"].fillna("")
     repeat = texts.groupby(texts).cumcount().astype("str").replace("0", "")
     no_base = table["original"].isna()

@@ -26,7 +26,7 @@ PRISM_SOURCE = "prism"  # its name as a source, and in the column `source`
 COLUMNS = ["prompt_id", "prompt", "topic", "source", "prompt_split"]
 NO_TOPIC = "no topic"  # until `topics.assign` gives one
 SPLITS = ("train", "heldout")
-HELDOUT_NAMES = ("heldout", "held-out", "held out", "test", "unseen")  # how others' files name the held-out side
+HELDOUT_NAMES = ("heldout", "held out", "test", "unseen")  # how files name the held-out side, by `tables.spelling`
 
 NO_WIDTH = dict.fromkeys([0x200B, 0x2060, 0xFEFF])  # signs that nobody sees, for str.translate
 
@@ -221,7 +221,7 @@ def _own(path: Path) -> pd.DataFrame:
     if bad:
         raise UserError(f"{path} has no text as prompt in {_rows(bad)}: fill it in or leave the row out")
     table = _table(rows, path.name)
-    said = table["prompt_split"].str.strip().str.lower()
+    said = table["prompt_split"].map(tables.spelling)
     table["prompt_split"] = said.mask(said.isin(HELDOUT_NAMES), "heldout").replace("seen", "train")
     if wrong := sorted(set(table.loc[~table["prompt_split"].isin(SPLITS), "prompt_split"])):
         raise UserError(f"{path} has prompt_split {', '.join(wrong[:5])}: it takes {' or '.join(SPLITS)}")

@@ -370,6 +370,12 @@ def test_the_users_ids_topics_and_split_are_found_in_any_spelling(tmp_path, comm
         prompts.load(tmp_path / "own.csv")
 
 
+@pytest.mark.parametrize("said", ["heldout", "Held-Out", "held_out ", "Test", "unseen"])
+def test_a_side_is_found_in_any_spelling(tmp_path, said):
+    (tmp_path / "own.csv").write_text("prompt,prompt_split\n" + "".join(f"Is law {i} fair?,{said}\n" for i in range(9)))
+    assert set(prompts.load(tmp_path / "own.csv")["prompt_split"]) == {"heldout"}
+
+
 def test_prism_is_told_by_the_head_of_a_file(tmp_path):
     path = tmp_path / "conversations.jsonl"
     path.write_text('{"Opening Prompt": "Why?"}\n' + "no JSON\n")
