@@ -27,5 +27,9 @@ class LimitError(UserError):
     """An endpoint's limit is reached, such as calls a day; the same command goes on later. Commands exit with 3."""
 
 
+class BudgetError(UserError):
+    """A limit on calls or on cost is reached, so that no further call may start. A run ends with it."""
+
+
 class EndpointError(UserError):
     """No call can succeed: the address, key or model is wrong, or nothing answers there. A run ends with it."""

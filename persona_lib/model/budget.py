@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from .. import UserError
+from .. import BudgetError
 from ..store import canonical
 from .catalogue import Price
 from .dry import example
@@ -86,7 +86,7 @@ class Purse:
         """Wait until a call may start, and return the USD held for it, to be passed to `settle`.
 
         Raises:
-            UserError: a budget is reached, and no call is in flight that could be lost.
+            BudgetError: a budget is reached, and no call is in flight that could be lost.
         """
         async with self._gate:  # a call that ends wakes one that waits, not all of them
             while True:
@@ -96,7 +96,7 @@ class Purse:
                 if not short:
                     return bound
                 if not waits:
-                    raise UserError(f"{short}; the replies so far are kept; a larger budget continues")
+                    raise BudgetError(f"{short}; the replies so far are kept; a larger budget continues")
                 with suppress(TimeoutError):  # another thread's call that ends does not wake this one
                     await asyncio.wait_for(self._settled.wait(), LOOK_AGAIN_S)
 

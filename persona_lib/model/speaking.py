@@ -18,7 +18,7 @@ from .usage import Usage
 
 T = TypeVar("T")
 
-IN_WORDS = {"words": True}  # what a reply in prose may mean
+IN_WORDS: dict[str, Any] = {"words": True}  # what a reply in prose may mean
 TRIES = 3  # items that an endpoint answers in prose for which it is tried whether it does so in words too
 
 

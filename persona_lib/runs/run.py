@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .. import EndpointError, LimitError, UserError, files
+from .. import BudgetError, EndpointError, LimitError, UserError, files
 from ..model import budget, progress
 from ..model.usage import counted
 from ..store.store import utc_now
@@ -18,7 +18,8 @@ from .manifests import Manifest
 from .presets import Preset
 from .record import VARIABLE as RECORD
 
-ENDING = (LimitError.__name__, EndpointError.__name__)  # every later notebook would fail in the same way
+# Every later notebook would fail in the same way.
+ENDING = (BudgetError.__name__, LimitError.__name__, EndpointError.__name__)
 
 
 def run(
@@ -28,15 +29,15 @@ def run(
     max_calls: int | None = None,
     max_cost: float | None = None,
 ) -> dict[str, Any]:
-    """Execute notebooks into a folder; if one fails, the others run all the same, unless they would fail alike.
+    """Execute notebooks into a folder; if one fails, the others run all the same, unless no more calls can be made.
 
     Args:
         preset: gives the run its name and says what it is for.
         planned: each notebook with all its parameters, from `presets.plan`.
         folder: where the run goes. A notebook of an earlier run there is replaced once the new one is done; those that
             are not planned stay.
-        max_calls: the most model calls of all notebooks together; a notebook that needs more fails.
-        max_cost: the most USD that they may spend together.
+        max_calls: the most model calls of all notebooks together; the run ends at a notebook that needs more.
+        max_cost: the most USD that they may spend together; so too.
 
     Returns:
         The content of the manifest. The folder then has manifest.json and index.html.

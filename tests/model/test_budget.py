@@ -176,7 +176,7 @@ def test_a_run_stops_at_max_calls_and_the_next_goes_on_from_there(project):
         assert statuses == ["done", "failed"] and manifest["status"] == "failed"
         reason = f"max_calls is reached: 8 of 8 calls are made; {GOES_ON}"
         (line,) = (line for line in result.stdout.splitlines() if "max_calls is" in line)
-        assert re.fullmatch(rf"failed  02_more  \d+ s  UserError: {reason}", line)
+        assert re.fullmatch(rf"failed  02_more  \d+ s  BudgetError: {reason}", line)
         assert manifest["budget"] == {"max_calls": 8, "max_cost": None}
         assert manifest["notebooks"]["02_more"]["steps"]["02_more"]["calls"] == 2
         page = (project / "outputs" / "index.html").read_text()
@@ -184,6 +184,15 @@ def test_a_run_stops_at_max_calls_and_the_next_goes_on_from_there(project):
         result, manifest = run(endpoint, project, "--max-calls", "9")
         assert result.exit_code == 0 and manifest["usage"]["calls"] == 4 and manifest["usage"]["cached"] == 8
         assert len(endpoint.requests) == 12
+
+
+def test_a_run_ends_at_its_limit_and_the_notebooks_after_it_start_no_kernel(project):
+    with Endpoint(costly, models=(PRICED,)) as endpoint:
+        result, manifest = run(endpoint, project, "--max-calls", "3")
+        assert [entry["status"] for entry in manifest["notebooks"].values()] == ["failed", "not run"]
+        assert result.exit_code == 1 and result.stdout.count("max_calls is reached") == 1
+        result, manifest = run(endpoint, project)
+        assert result.exit_code == 0 and len(endpoint.requests) == 12
 
 
 def test_a_run_stops_at_max_cost_over_all_its_notebooks(project):
