@@ -180,8 +180,7 @@ class Model:
         or a thought may show one (see `choices.chances`), else 8 samples; else the row is NaN.
 
         A model with `samples` is asked that many times at temperature 1 for one of the options, in a JSON schema. An
-        option's probability is its share of the valid replies, in steps of 1 / samples; `mass` is NaN, as no tokens are
-        looked at.
+        option's probability is its share of the valid replies, in steps of 1 / samples; no tokens show a `mass`.
 
         Args:
             messages, step: as in `ask`.

@@ -154,27 +154,11 @@ class Session:
         seen, refused = await self._speaker.first_alone(kind(request), asked)
         # A made-up reply shows every choice; what was sampled of this model before is counted as sampled again.
         if seen.low or (self._store.scratch and self._found.present.sampled):
-            seen, refused = await self._sampled(one, options, samples, seen)
+            self._found.learn(self._found.present, {"sampled": True})
+            schema = choice_schema(options)
+            seen, refused = await _of_samples(lambda own: self._read(one, schema, own), samples, options, seen)
         self._note(seen.failure, refused)
         return seen
-
-    async def _sampled(
-        self, one: Messages, options: Sequence[str], samples: Sequence[Mapping[str, Any]], seen: Seen
-    ) -> tuple[Seen, bool]:
-        """Return what samples show in place of what was `seen`, and whether the endpoint refuses the first of them.
-
-        If the first is unusable, no others are made.
-        """
-        self._found.learn(self._found.present, {"sampled": True})
-        schema = choice_schema(options)
-        replies: list[Reply] = []
-        for settings in samples:
-            reply, refused = await self._read(one, schema, settings)
-            replies.append(reply)
-            if why := replies[0].failure:
-                return seen._replace(failure=f"{seen.failure}; sampled instead: {why}"), refused
-        (row,) = sampled(replies, len(replies), options)
-        return row._replace(mass=seen.mass), False
 
     def _note(self, failure: str | None, refused: bool) -> None:
         """Count a failed item; stop the ask if the endpoint has refused all of the first ones in the same way.
@@ -243,3 +227,29 @@ class Session:
 
     def _end(self, n: int, _task: asyncio.Task[Any]) -> None:
         self._over += n
+
+
+async def _of_samples(
+    ask: Callable[[Mapping[str, Any]], Awaitable[tuple[Reply, bool]]],
+    samples: Sequence[Mapping[str, Any]],
+    options: Sequence[str],
+    seen: Seen,
+) -> tuple[Seen, bool]:
+    """Return what samples show in place of what was `seen`, and whether the endpoint refuses the first of them.
+
+    If the first is unusable, no others are made.
+
+    Args:
+        ask: asks an item with the settings of a sample; returns as `Session._read`.
+        samples: their settings.
+        options: what the answer may be.
+        seen: what tokens show, of which the mass stays.
+    """
+    replies: list[Reply] = []
+    for own in samples:
+        reply, refused = await ask(own)
+        replies.append(reply)
+        if why := replies[0].failure:
+            return seen._replace(failure=f"{seen.failure}; sampled instead: {why}"), refused
+    (row,) = sampled(replies, len(replies), options)
+    return row._replace(mass=seen.mass), False
