@@ -14,6 +14,7 @@ from .. import EndpointError, UserError
 from ..store import Store, default_path
 from . import catalogue
 from .endpoint import OPENAI_URL, Endpoint, address_of, azure, message
+from .found import Found
 
 PATIENCE_S = 15.0  # with all endpoints together; they are tried at once
 
@@ -105,6 +106,19 @@ def listed(base_url: str) -> list[str]:
 
 def has_replies(place: Place) -> bool:
     """Return whether the response store has a reply of a model at its address: a run may then find all it needs."""
+    return default_path().is_file() and bool(Store().latest(_who(place), 1))
+
+
+def makes_choices(place: Place) -> bool:
+    """Return whether a model can choose, as far as was found out: by log-probabilities, or by `samples` of its own."""
+    if catalogue.settings(place.name).samples is not None or not default_path().is_file():
+        return True
+    found = Found(Store(), _who(place), place.name)
+    found.recall()
+    return found.present.top_logprobs > 0
+
+
+def _who(place: Place) -> dict[str, Any]:
+    """Return what replies of a model are kept under."""
     own = catalogue.settings(place.name).settings
-    who: dict[str, Any] = {"name": place.name, "base_url": place.base_url} | ({"settings": own} if own else {})
-    return default_path().is_file() and bool(Store().latest(who, 1))
+    return {"name": place.name, "base_url": place.base_url} | ({"settings": own} if own else {})

@@ -12,6 +12,15 @@ from . import notebooks
 # The parameter that gives each role its address, and how else to give one.
 _AT = {"judge": "-p judge_base_url=ADDRESS", "more_models": "NAME@ADDRESS", "embedder": "NAME@ADDRESS"}
 
+# The notebooks that ask for choices, the roles that choose, and the parameter that is 0 where none is asked for.
+_CHOOSING = {
+    "01_personas": (("model",), "n_read"),
+    "03_preferences": (("judge",), "n_verify"),
+    "04_leave_one_out": (("judge",), None),
+    "05_fidelity": (("judge", "more_models"), None),
+    "10_judges": (("judge", "more_models"), None),
+}
+
 
 class Asked(NamedTuple):
     """A model that is asked: as which parameter, its name, its address (None: this machine, or OpenAI)."""
@@ -61,7 +70,7 @@ def problems(
         return wrong, []
     wrong += _of_store()
     fatal, notes = _unreachable(there)
-    return wrong + fatal, notes
+    return wrong + fatal + _without_choices(planned), notes
 
 
 def _asks(values: Mapping[str, Any]) -> bool:
@@ -118,6 +127,30 @@ def _unreachable(models: list[Asked]) -> tuple[list[str], list[str]]:
     fatal += [line for place, line in found.items() if place not in kept]
     notes = [f"{place.name} at {place.base_url} can't be asked; the store has replies of it" for place in kept]
     return fatal, notes
+
+
+def _without_choices(planned: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a line for each model that was found to offer no log-probabilities, with the notebooks that need them."""
+    from ..model import reach  # as above
+
+    found: dict[str, list[str]] = {}
+    for stem, values in planned.items():
+        roles, number = _CHOOSING.get(stem, ((), None))
+        if not _asks(values) or (number and values.get(number) == 0):
+            continue
+        models = list(asked(values))
+        named = {one.role for one in models}
+        choosing = {"model" if role == "judge" and role not in named else role for role in roles}
+        for one in models:
+            there = one.base_url or not local.is_embedded(one.name)
+            place = reach.Place(one.name, reach.address(one.base_url)) if there else None
+            if one.role in choosing and place and not reach.makes_choices(place):
+                found.setdefault(one.name, []).append(stem.partition("_")[0])
+    return [
+        f"{name} offers no log-probabilities, which choices in {', '.join(stems)} need: set `samples` for it in "
+        f"params/{catalogue.MODELS}, or leave out what chooses with --only"
+        for name, stems in found.items()
+    ]
 
 
 def _without_key(models: list[Asked]) -> list[str]:

@@ -7,10 +7,10 @@ import time
 import pandas as pd
 import pytest
 from commands import persona
-from endpoint import Endpoint
+from endpoint import Endpoint, say
 
 from persona_lib import UserError, personas, store
-from persona_lib.model import reach
+from persona_lib.model import Model, catalogue, reach
 from persona_lib.runs import endpoints, preflight, presets, sizes
 
 
@@ -165,16 +165,28 @@ def test_an_address_without_its_last_part_answers_no_chats():
 
 
 def test_a_finished_run_finds_its_replies_though_the_endpoint_is_gone():
-    from endpoint import say
-
-    from persona_lib.model import Model
-
     with Endpoint() as endpoint:
         gone = {"model": "m", "base_url": endpoint.url}
         assert preflight.check(planned(**gone)) == []
         Model("m", endpoint.url).ask(say("Hello"))
     assert preflight.check(planned(**gone)) == [f"m at {endpoint.url} can't be asked; the store has replies of it"]
     assert "no answer from" in lines(planned(**gone | {"judge": "j", "judge_base_url": endpoint.url}))[0]
+
+
+def test_a_model_that_was_found_to_offer_no_log_probabilities_is_asked_for_no_choices(monkeypatch):
+    refused = 400, {"error": {"message": "logprobs are not supported"}}
+    with Endpoint(lambda body: refused) as endpoint:
+        given = {"model": "m", "base_url": endpoint.url, "recording": None}
+        plan = presets.plan(presets.load("smoke"), ["04", "06", "10"], given)
+        assert preflight.check(plan) == []
+        with pytest.raises(UserError, match="offers no log-prob"):
+            Model("m", endpoint.url).choose(say("x"))
+        (line,) = lines(plan)
+        assert line.startswith("m offers no log-probabilities, which choices in 04, 10 need: set `samples`")
+        assert preflight.check({stem: values for stem, values in plan.items() if stem == "06_conditioning"}) == []
+        sampled = catalogue.Settings(samples=4)
+        monkeypatch.setattr(catalogue, "settings", lambda name: sampled)
+        assert preflight.check(plan) == [] and len(endpoint.requests) == 1
 
 
 def test_offline_nothing_is_tried(monkeypatch):
