@@ -3,6 +3,18 @@
 No other wing contacts an endpoint. The embedded model, any OpenAI-compatible server and OpenAI itself work the same,
 in a script and inside a notebook. Every notebook that asks a model opens this wing: `Model(name, base_url)`.
 Experiments annotate `LanguageModel`, the small protocol that they need.
+
+The way of a call, from room to room:
+
+    model       Model.ask writes the settings of a request and counts its usage
+    running     each ask runs in a thread with an event loop of its own ...
+    session     ... in a Session: many items at once, each asked again if its reply does not validate
+    speaking    a Speaker writes the request in the endpoint's dialect (dialect, found), which replies teach (lessons)
+    calling     a Caller looks into the store; else it makes the call once, within the budgets (budget), and keeps it
+    connection  a Connection sends it at the endpoint's pace (pace, quota), and again where that may help
+    endpoint    an Endpoint opens the client, checks key and model, and names the fields as the endpoint does
+
+`batches` takes the place of `connection` for the Batch API, `dry` where replies are made up.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -19,8 +19,8 @@ from .choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampl
 from .endpoint import OPENAI_URL, address_of
 from .protocol import Messages, no_twins
 from .reply import Reply
+from .running import each, in_session
 from .session import Session
-from .sessions import each, in_session
 from .usage import Usage, total
 
 S = TypeVar("S")

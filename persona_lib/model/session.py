@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from pydantic import BaseModel
 
@@ -20,7 +20,6 @@ from .calling import Caller
 from .catalogue import MODELS
 from .choices import Seen, chances, choice_schema, sampled
 from .dialect import kind
-from .errors import first_of
 from .found import Alike
 from .lessons import is_about_item
 from .progress import Calls
@@ -253,3 +252,13 @@ async def _of_samples(
             return seen._replace(failure=f"{seen.failure}; sampled instead: {why}"), refused
     (row,) = sampled(replies, len(replies), options)
     return row._replace(mass=seen.mass), False
+
+
+def first_of(errors: BaseExceptionGroup[Any]) -> BaseException:
+    """Return the error in a group that says most: a UserError if there is one, else the first."""
+    singles = [e for error in errors.exceptions for e in ([first_of(error)] if _is_group(error) else [error])]
+    return next((error for error in singles if isinstance(error, UserError)), singles[0])
+
+
+def _is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[Any]]:
+    return isinstance(error, BaseExceptionGroup)
