@@ -33,14 +33,11 @@ def folder() -> Path:
 def as_seen(message: str) -> str:
     """Return a message with files as its reader sees them: from the current folder, or whole if they lie elsewhere.
 
-    Kernels, and parameters of notebooks, name a user's files as seen from the folder of the notebooks. What is not
-    there from that folder is as the user wrote it.
+    Kernels, and parameters of notebooks, name a user's files as seen from the folder of the notebooks.
     """
 
     def seen(found: re.Match[str]) -> str:
         path = os.path.normpath(folder() / found[1])
-        if found[0] == found[1] and not os.path.exists(path):
-            return found[0]
         near = os.path.relpath(path)
         return path if near.startswith(os.pardir) else near
 

@@ -4,6 +4,7 @@ A notebook that lacks a file, a package, a key or a model, or whose sizes do not
 notebooks before it have been paid for. `check` says all of it at once, one short line each.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -49,10 +50,21 @@ def check(
         of_models, notes = endpoints.problems(planned, max_cost, seeks)
         lines = of_models + lines
     if lines:
-        raise UserError(_said(list(map(notebooks.as_seen, lines))))
+        raise UserError(_said(_as_given(planned, lines)))
     notes += dict.fromkeys(note for stem, values in planned.items() for note in _notes(stem, values))
     notes += wording.unused(planned, _folder(next(iter(planned), PAIRS)))
-    return list(map(notebooks.as_seen, notes))
+    return _as_given(planned, notes)
+
+
+def _as_given(planned: Mapping[str, Mapping[str, Any]], lines: list[str]) -> list[str]:
+    """Return lines with the user's files as the user sees them, not as the notebooks find them."""
+    folder = notebooks.folder()
+    given = {str(value) for stem, values in planned.items() if stem != PAIRS for value in values.values()}
+    for value in sorted(given, key=len, reverse=True):
+        if value.startswith(os.pardir) and (folder / value).exists():
+            seen = notebooks.as_seen(value)
+            lines = [line.replace(f"{folder / value}", seen).replace(value, seen) for line in lines]
+    return lines
 
 
 def _said(lines: list[str]) -> str:

@@ -249,7 +249,7 @@ def test_a_file_that_a_later_notebook_would_refuse_is_refused_first(tmp_path, st
     if text:
         path.write_text(text)
     (found,) = lines(planned(stem, **{name: str(path)}))
-    assert found.startswith(f"{stem}: {name}: ") and said in found
+    assert found.startswith(f"{stem}: {name}: ") and said in found and ".." not in found
 
 
 def test_a_damaged_data_set_is_one_line_and_one_made_otherwise_is_noted(tmp_path):
@@ -278,7 +278,7 @@ def test_columns_of_people_that_no_model_is_told_are_named_before_anything_is_as
 
 
 def test_columns_of_prompts_that_nothing_reads_are_named_and_known_ones_found_in_any_spelling(tmp_path):
-    own = tmp_path / "questions.csv"
+    own = tmp_path / "my questions.csv"
     rows = "".join(f"Is law {i} fair?, heldout, n{i}, x, law\n" for i in range(9))
     own.write_text("Prompt, Prompt_Split, Prompt-ID, Side, TOPIC\n" + rows)
     (said,) = preflight.check(planned(prompts=str(own)))
