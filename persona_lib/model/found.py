@@ -86,7 +86,8 @@ class Found:
         self.states.append(new)
         self._keep()
         added = [text for text in new.said() if text not in spoken.said()]
-        print(f"{self._name}: {'; '.join(added)}", file=sys.stderr, flush=True)
+        if added:  # a smaller number of tokens behind a thought needs no word
+            print(f"{self._name}: {'; '.join(added)}", file=sys.stderr, flush=True)
         return True
 
 

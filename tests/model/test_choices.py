@@ -124,6 +124,21 @@ def test_an_endpoint_that_thinks_is_asked_for_more_tokens_once_and_then_at_once(
         assert len(endpoint.requests) == 201
 
 
+def test_a_thought_is_read_within_the_most_tokens_that_an_endpoint_takes(capsys):
+    def answer(body: dict):
+        if body["max_tokens"] > THOUGHT_TOKENS // 2:
+            return 400, {"error": {"message": f"max_tokens must be at most {THOUGHT_TOKENS // 2}"}}
+        late = body["messages"][0]["content"] == "late"
+        return cut(body, *(THOUGHT if late else [AT_A, {".": 1.0}]), think=3 if late else 0)
+
+    with Endpoint(answer) as endpoint:
+        got = Model("m", endpoint.url, max_in_flight=1).choices(say("plain", *["late"] * 3))
+        assert got.mass == pytest.approx([0.9] * 4) and got.failures == [None] * 4
+        tried = [r["max_tokens"] for r in endpoint.requests]
+    assert tried == [1, 1, THOUGHT_TOKENS, THOUGHT_TOKENS // 2]
+    assert "m: \n" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("lead", ["\n", "**", "Option", "("])
 def test_what_leads_to_an_option_is_looked_past_for_all_items_after_one_call(lead):
     with Endpoint(lambda body: cut(body, {lead: 0.9, "The": 0.1}, AT_A, {".": 1.0})) as endpoint:
