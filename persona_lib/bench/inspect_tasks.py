@@ -24,7 +24,7 @@ from persona_lib.bench.conditions import CONDITIONS
 from persona_lib.bench.inspect_models import Known, ask, chat_of, raw, without_gaps
 from persona_lib.judges import verdicts
 from persona_lib.model import Messages, reply
-from persona_lib.model.model import TOP_LOGPROBS
+from persona_lib.model.dialect import MOST_LOGPROBS
 from persona_lib.preferences import dataset, ingredients
 from persona_lib.prompts.words import count
 from persona_lib.stats import passk
@@ -269,7 +269,7 @@ def both_orders(templates: str | None = None) -> Solver:
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         noted = Known()
         comparison.choose(pd.DataFrame([state.metadata]), noted, templates)
-        config = GenerateConfig(temperature=0, max_tokens=1, logprobs=True, top_logprobs=TOP_LOGPROBS)
+        config = GenerateConfig(temperature=0, max_tokens=1, logprobs=True, top_logprobs=MOST_LOGPROBS)
         outputs = [await get_model().generate(chat_of(messages), config=config) for messages, _ in noted.asked]
         state.output = outputs[0]
         state.store.set("replies", [raw(output, as_choice=True) for output in outputs])

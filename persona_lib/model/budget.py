@@ -21,6 +21,7 @@ from typing import Any
 from .. import BudgetError
 from ..store import canonical
 from .catalogue import Price
+from .dialect import most_tokens
 from .dry import example
 
 VARIABLE = "PERSONA_BUDGET"
@@ -147,9 +148,8 @@ class Purse:
 
 def _most(request: dict[str, Any], price: Price) -> float:
     """Return the most USD that a call can cost, as far as its request tells."""
-    told = request | request["model"].get("settings", {})
     tokens_in = len(canonical(request).encode()) + OVERHEAD_TOKENS
-    tokens_out = told.get("max_completion_tokens") or told.get("max_tokens")
+    tokens_out = most_tokens(request)
     if not tokens_out:
         tokens_out = longest(request["schema"]["schema"]) if "schema" in request else UNBOUNDED_TOKENS
     return price.cost(tokens_in, tokens_out)

@@ -1,6 +1,5 @@
 """Ask a language model: `Model` holds its settings and makes its calls; a `Session` runs each ask."""
 
-import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +15,9 @@ from .asked import Asked
 from .batches import MOST_WAITING
 from .budget import Budget, of_run
 from .choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled
-from .endpoint import OPENAI_URL, address_of
+from .dialect import MOST_LOGPROBS
 from .protocol import Messages, no_twins
+from .reach import address
 from .reply import Reply
 from .running import each, in_session
 from .session import Session
@@ -26,10 +26,9 @@ from .usage import Usage, total
 S = TypeVar("S")
 T = TypeVar("T")
 
-TOP_LOGPROBS = 20  # of a choice: the most that the API gives
 TOP_OF_TEXT = 3  # of each token of a whole reply: 20 would make a reply of 10 kB one of 50
 ENDS_AT = 1024  # tokens of a reply of the embedded model that nothing else bounds: it would write on until its context
-_FIRST_TOKEN = {"temperature": 0, "sample": 0, "max_tokens": 1, "top_logprobs": TOP_LOGPROBS}
+_FIRST_TOKEN = {"temperature": 0, "sample": 0, "max_tokens": 1, "top_logprobs": MOST_LOGPROBS}
 
 
 class Model:
@@ -82,9 +81,7 @@ class Model:
         self.samples = known.samples if samples is None else samples
         given = known.min_mass if min_mass is None else min_mass
         self.min_mass = MIN_MASS if given is None else given
-        self.base_url = (
-            None if self.is_local else address_of(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
-        )
+        self.base_url = None if self.is_local else address(base_url)
         self.store = store if isinstance(store, Store) else Store(store)
         self.batch = batch  # below: the embedded server has one slot, in whose queue requests would time out
         self.max_in_flight = 1 if self.is_local else MOST_WAITING if batch else max_in_flight

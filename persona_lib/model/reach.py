@@ -49,7 +49,7 @@ class _Tried(Endpoint):
 
     async def _look(self, client: openai.AsyncOpenAI) -> None:
         """Raise UserError if nothing here answers chats, as far as that can be told without one."""
-        if azure(self.base_url, self.name) or not self._chats:
+        if azure(self.base_url, self.name) or not self._chats or self.listed:
             return
         try:
             await client.models.list()
