@@ -87,7 +87,7 @@ def _validated(text: str, schema: type[BaseModel]) -> tuple[str, BaseModel | Non
     """Return a text, its object of the schema, and why there is none (or None)."""
     try:
         _DECODER.decode(text)
-    except _TwoValues as error:
+    except _Unclear as error:
         return text, None, f"{INVALID}: {error}"
     except (ValueError, RecursionError):
         pass  # it may have words around its object
@@ -97,10 +97,12 @@ def _validated(text: str, schema: type[BaseModel]) -> tuple[str, BaseModel | Non
         failure = f"{INVALID}: {files.first_error(error, 'JSON')}"
         if error.errors(include_url=False)[0]["loc"]:  # it is an object
             return text, None, failure
-    found, broken = objects(text)
-    if len(found) != 1 or broken:
-        several = f"{INVALID}: it has {len(found)} different JSON objects"
-        return text, None, f"{INVALID}: {broken}" if broken else several if found else failure
+    try:
+        found = objects(text)
+    except _Unclear as error:
+        return text, None, f"{INVALID}: {error}"
+    if len(found) != 1:
+        return text, None, f"{INVALID}: it has {len(found)} different JSON objects" if found else failure
     if any(isinstance(value, str) and _PLACEHOLDER.fullmatch(value) for value in found[0].values()):
         return text, None, f"{INVALID}: its JSON object only shows where the answer belongs"
     try:
@@ -109,45 +111,53 @@ def _validated(text: str, schema: type[BaseModel]) -> tuple[str, BaseModel | Non
         return text, None, f"{INVALID}: {files.first_error(error, 'JSON')}"
 
 
-class _TwoValues(ValueError):
-    """A JSON object gives one field two values, so that neither can be taken."""
+class _Unclear(ValueError):
+    """A text says two things, so that neither can be taken."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the fields of a JSON object.
 
     Raises:
-        _TwoValues: one has two different values.
+        _Unclear: one has two different values.
     """
     fields: dict[str, Any] = {}
     for name, value in pairs:
         if fields.setdefault(name, value) != value:
-            raise _TwoValues(f"its field '{name}' has two values")
+            raise _Unclear(f"its field '{name}' has two values")
     return fields
 
 
 _DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_once)  # models write line breaks into texts
 
 
-def objects(text: str) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the different JSON objects in a text that has words or a code fence around them, and why one has none.
+def objects(text: str) -> list[dict[str, Any]]:
+    """Return the different JSON objects in a text that has words or a code fence around them.
 
     An object that stands inside of another, or of one that can't be read, is never taken for the reply.
+
+    Raises:
+        _Unclear: an object has a field with two values, or comes before one that can't be read.
     """
     found: list[dict[str, Any]] = []
     at = text.find("{")
     while at >= 0:
         try:
             value, at = _DECODER.raw_decode(text, at)
+        except _Unclear:
+            raise
         except (ValueError, RecursionError) as error:
-            if _IS_OBJECT.match(text, at):
-                return found, str(error) if isinstance(error, _TwoValues) else "it has a JSON object that can't be read"
-            at = _closed(text, at)
+            if not _IS_OBJECT.match(text, at):
+                at = _closed(text, at)
+            elif found:
+                raise _Unclear("it has a JSON object, and one that can't be read") from error
+            else:
+                break
         else:
             if value not in found:
                 found.append(value)
         at = text.find("{", at) if at >= 0 else at
-    return found, None
+    return found
 
 
 def _closed(text: str, at: int) -> int:

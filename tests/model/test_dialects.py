@@ -351,7 +351,8 @@ def test_a_verdict_inside_of_a_reply_that_is_cut_off_is_none():
     Verdict = create_model("Verdict", critique=(str, ...), verdict=(Literal["keep", "revise"], ...))
     text = '{"final": {"critique": "draft", "verdict": "keep"}, "verdict": "revise", "critique": "cut off he'
     for said, why in (
-        (text, "a JSON object that can't be read"),
+        (text, "Invalid JSON: EOF while parsing"),
+        (f'{{"critique": "x", "verdict": "keep"}} or {text}', "a JSON object, and one that can't be read"),
         ('{"critique": "x", "verdict": "keep", "verdict": "revise"}', "its field 'verdict' has two values"),
     ):
         _, value, failure = read(completion(said), Verdict)
