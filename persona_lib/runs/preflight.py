@@ -52,7 +52,8 @@ def check(
     if lines:
         raise UserError(_said(_as_given(planned, lines)))
     notes += dict.fromkeys(note for stem, values in planned.items() for note in _notes(stem, values))
-    notes += wording.unused(planned, _folder(next(iter(planned), PAIRS)))
+    of_all = _folder(next(iter(planned), PAIRS))
+    notes += [*wording.unused(planned, of_all), *wording.unshown(planned, of_all)]
     return _as_given(planned, notes)
 
 

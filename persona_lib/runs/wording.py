@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import UserError
+from ..bench.conditions import FILLED
 from ..bench.conditions import use as condition
 from ..prompts import bank
-from ..templates import FOLDER, Step, check
+from ..templates import FOLDER, Step, Template, check, load
 
 _PERSON = frozenset({"persona", "question", "answer"})
 _CRITIC = _PERSON | {"keep", "revise", "words"}
@@ -54,6 +55,11 @@ STEPS: dict[str, tuple[Step, ...]] = {
     "pairs": (*REVISED, PREFERRED),
 }
 _CONDITIONS = ("conditions", "controls", "subtle")
+# What a step is about, as far as its built-in template shows it. Lengths and names of verdicts may be left out.
+_ABOUT = frozenset({"persona", "personas", "other_persona", "question", "answer", "critique"}) | frozenset(
+    {"first", "second", "summary", "options"}
+)
+_PEOPLE = {"persona", "other_persona"}
 
 
 def problems(stem: str, values: Mapping[str, Any], folder: Path) -> Iterator[str]:
@@ -72,11 +78,52 @@ def problems(stem: str, values: Mapping[str, Any], folder: Path) -> Iterator[str
     shows_others = False
     for step in dict.fromkeys(steps(stem, values, folder)):
         try:
-            shows_others |= "other_persona" in check(step, where).variables
+            template = check(step, where)
+            shows_others |= "other_persona" in template.variables
+            if step.variables == FILLED:
+                yield from _unlike(step, template, where)
         except UserError as error:
             yield str(error)
     if shows_others and values.get("n_personas") == 1:
         yield "the profile of another persona takes two personas at least: raise n_personas"
+
+
+def _unlike(step: Step, template: Template, where: Path | None) -> Iterator[str]:
+    """Yield what makes a condition of the user's wording another one than its name says."""
+    if lacking := _unshown(step, template, where):
+        yield f"template '{step.template}' of {where} lacks {lacking}: the model would not be told it"
+    if (
+        _replaces(step, where)
+        and (shown := template.variables & _PEOPLE)
+        and not load(step.template).variables & _PEOPLE
+    ):
+        marked = ", ".join(f"${name}" for name in sorted(shown))
+        yield f"template '{step.template}' of {where} shows {marked}, though it is to tell of nobody: rename it"
+
+
+def _unshown(step: Step, template: Template, where: Path | None) -> str:
+    """Return what a template of the user's does not show of what its step is about; empty if it shows all."""
+    if not where or not (where / f"{step.template}.txt").is_file():
+        return ""
+    needed = load(step.template).variables & _ABOUT if _replaces(step, where) else {"question"} & step.variables
+    return ", ".join(f"${name}" for name in sorted(needed - template.variables))
+
+
+def _replaces(step: Step, where: Path | None) -> bool:
+    """Return whether a step's template is the user's, in place of a built-in one."""
+    name = f"{step.template}.txt"
+    return bool(where) and (Path(str(where)) / name).is_file() and (FOLDER / name).is_file()
+
+
+def unshown(planned: Mapping[str, Mapping[str, Any]], folder: Path) -> Iterator[str]:
+    """Yield a line for each step, beside the conditions, whose template of the user's leaves out what it is about."""
+    seen = {}
+    for stem, values in planned.items():
+        where = folder / str(values["templates"]) if values.get("templates") else None
+        for step in steps(stem, values, folder) if where else ():
+            if step.variables != FILLED and (lacking := _unshown(step, check(step, where), where)):
+                seen[f"template '{step.template}' of {where} does not show {lacking}: the model is not told it"] = stem
+    yield from seen
 
 
 def unused(planned: Mapping[str, Mapping[str, Any]], folder: Path) -> Iterator[str]:

@@ -19,6 +19,7 @@ from .. import UserError, files, seeds, yaml12
 FOLDER = Path(__file__).parent
 
 _ROLE = re.compile(r"^\[(system|user)\]\n", re.MULTILINE)
+_LIKE_ROLE = re.compile(r"^[ \t]*\[[ \t]*\w+[ \t]*\][ \t]*$", re.MULTILINE)  # [usr], [assistant], [User]
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 # The '<' of what looks like a delimiter: one of ours (<persona> ... </persona>) or of a chat format (<|im_end|>). Data
 # with such a text could otherwise close a delimiter.
@@ -123,14 +124,27 @@ def load(name: str, folder: str | Path | None = None) -> Template:
         parts = tuple((role, Text(part)) for role, part in zip(rest[::2], rest[1::2], strict=True))
         if not parts or not all(part.is_valid() for _, part in parts):
             raise ValueError("it needs [system] or [user] lines, and $$ for a dollar sign")
+        for _, part in parts:
+            _check_brackets(part.template)
+        if not isinstance(settings, dict) or "reply" not in settings:
+            raise ValueError("it lacks the line `reply: [answer]` above the first [system] or [user]")
         reply = settings["reply"]
         if not isinstance(reply, list) or len(set(map(str, reply))) < len(reply) or not all(map(_is_field, reply)):
             raise ValueError("`reply:` lists the fields of the reply, different names such as [reasoning, answer]")
         return Template(name, tuple(reply), seeds.digest(raw, 12), parts)
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise UserError(
             f"{files.unreadable(path, 'a template', error)}: see {FOLDER / 'direct.txt'} for the form"
         ) from error
+
+
+def _check_brackets(part: str) -> None:
+    """Raise ValueError for a line that looks like a role and is none, or an optional passage that does not end."""
+    if strange := _LIKE_ROLE.search(part):
+        raise ValueError(f"the line {strange[0].strip()} begins no message: write [system] or [user]")
+    nested = any("[[" in passage and Text(passage).get_identifiers() for passage in _OPTIONAL.findall(part))
+    if nested or "[[" in _OPTIONAL.sub("", part):
+        raise ValueError("a passage in [[ has no end: close it with ]] before the next")
 
 
 class Step(NamedTuple):

@@ -127,3 +127,29 @@ def test_a_file_like_prisms_is_sorted_with_a_template_that_is_looked_at_too(tmp_
     found = refused(["06"], templates=folder, prompts=str(tmp_path / "prism.csv"))
     assert any("nothing fills $maybe" in line for line in found)
     preflight.check(presets.plan(presets.load("smoke"), ["06"], {"templates": folder}), seeks=False)
+
+
+ASKED = "reply: [answer]\n[user]\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("direct", "<persona>$persona</persona> Go on.", "lacks $question"),
+        ("direct", "$question", "lacks $persona"),
+        ("baseline", "$persona $question", "shows $persona, though it is to tell of nobody"),
+        ("mine", "$persona", "lacks $question"),
+    ],
+)
+def test_a_condition_that_is_another_one_than_its_name_says_is_refused(tmp_path, name, text, said):
+    own = written(tmp_path, **{name: ASKED + text})
+    more = {"conditions": ["baseline", "direct", "mine"]} if name == "mine" else {}
+    assert any(said in line for line in refused(["06"], templates=own, **more))
+
+
+def test_a_condition_of_the_users_own_may_tell_of_nobody_and_a_critic_without_the_answer_is_a_note(tmp_path):
+    critic = "reply: [critique, verdict]\n[user]\n$persona $question $keep $revise"
+    own = written(tmp_path, mine=ASKED + "$question", critic=critic)
+    plan = presets.plan(presets.load("smoke"), ["06"], {"templates": own, "conditions": ["baseline", "mine"]})
+    (note,) = preflight.check(plan, seeks=False)
+    assert "template 'critic'" in note and "does not show $answer" in note

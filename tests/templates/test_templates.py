@@ -144,3 +144,21 @@ def test_a_use_of_a_template_says_what_it_may_ask_for(tmp_path):
         templates.check(templates.Step("mine", question, None), tmp_path)
     with pytest.raises(UserError, match=r"`reply: \[why, answer\]`: it may have why, and needs why"):
         templates.check(templates.Step("mine", more, frozenset({"why"}), frozenset({"why"})), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("reply: [answer]\n[system]\nHelp.\n[usr]\n$question\n", "the line [usr] begins no message"),
+        ("reply: [answer]\n[user]\n$question\n[assistant]\nWell,\n", "the line [assistant] begins no message"),
+        ("reply: [answer]\n[system]\nHelp.\n[User] \n$question\n", "the line [User] begins no message"),
+        ("reply: [answer]\n[user]\n$question[[ in $words words\n", "has no end"),
+        ("reply: [answer]\n[user]\n$question[[ in $words [[short]] words]]\n", "has no end"),
+        ("[user]\n$question\n", "it lacks the line `reply: [answer]`"),
+    ],
+)
+def test_a_line_or_a_passage_that_would_be_read_as_text_is_refused(tmp_path, text, said):
+    (tmp_path / "mine.txt").write_text(text)
+    with pytest.raises(UserError) as caught:
+        templates.load("mine", tmp_path)
+    assert said in str(caught.value)
