@@ -1,6 +1,7 @@
 """What endpoints say about their limits, and what a run does with it."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import openai
@@ -37,6 +38,11 @@ def test_lengths_of_time_are_read_in_every_form(text, expected):
         ("Too many requests, please wait 2 minutes and 5 seconds", 125),
         ('"retryDelay": "34s"', 34),
         ("The limit of 20 requests is reached", None),
+        ("please retry in one minute", 60),
+        ("wait an hour", 3600),
+        ("Please retry after 20", 20),
+        ("Please try again after 20.", 20),
+        ("Please retry after 20 tries", None),
     ],
 )
 def test_a_message_says_when_to_try_again(said, expected):
@@ -51,6 +57,26 @@ def test_headers_say_when_to_try_again():
     moment = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(int(1000 * (time.time() + 90)))}
     assert 80 < quota.told(refusal(**moment)) < 91
     assert quota.told(ValueError("try again in 3s")) is None
+    assert quota.told(refusal(retry_after="30s")) == 30 and quota.told(refusal(retry_after="nan")) is None
+
+
+def test_a_message_may_name_the_moment_at_which_it_goes_on():
+    moment = datetime.now(UTC) + timedelta(hours=3)
+    for text in (moment.strftime("%Y-%m-%dT%H:%M:%SZ"), moment.isoformat()):
+        assert quota.told(refusal(f"Limit reached. Resets at {text}.")) == pytest.approx(10800, abs=5)
+
+
+def test_an_error_sent_as_a_list_is_read_as_any_other():
+    details = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}, {"retryDelay": "0.2s"}]
+    error = {"code": 429, "message": "You exceeded your current quota, check your plan and billing", "details": details}
+    refused = iter([True])
+    with Endpoint(lambda body: (429, [{"error": error}]) if next(refused, False) else completion("fine")) as endpoint:
+        assert Model("m", endpoint.url).ask(say("x"))[0].text == "fine" and len(endpoint.requests) == 2
+    del details[1]
+    with Endpoint(lambda body: (429, [{"error": error}])) as endpoint:
+        with pytest.raises(LimitError, match=r"a limit per day .*RateLimitError: .*429 - You exceeded your current"):
+            Model("m", endpoint.url).ask(say("x"))
+        assert len(endpoint.requests) == 1
 
 
 def test_a_limit_that_is_nearly_used_up_says_how_fast_it_refills():
@@ -73,6 +99,9 @@ def test_a_limit_that_is_nearly_used_up_says_how_fast_it_refills():
         ("free-models-per-day exceeded", {}, "per day .* does not say when"),
         ("slow down", {"Retry-After": "86400"}, r"goes on at \d\d:\d\d on \d\d \w+ \d{4}"),
         ("Please try again in 2h", {}, "goes on at"),
+        ("slow down", {"Retry-After": "1e12"}, "it does not say when"),
+        ("slow down", {"Retry-After": "inf"}, "it does not say when"),
+        ("Weekly limit reached", {}, "a limit per week .* does not say when"),
     ],
 )
 def test_a_limit_of_hours_ends_the_ask_says_when_it_goes_on_and_the_same_ask_resumes(said, headers, goes_on):
@@ -110,17 +139,22 @@ def test_a_limit_per_day_that_goes_on_in_seconds_is_waited_for(said, headers):
 
 
 @pytest.mark.parametrize(
-    ("said", "daily"),
+    ("said", "limit"),
     [
-        ("Rate limit on requests per day (RPD): Limit 200", True),
-        ("free-models-per-day exceeded. Add 10 credits to unlock 1000 requests per day", True),
-        ("daily quota reached, upgrade your plan", True),
-        ("slow down. Contact sales to raise your daily limit", False),
-        ("requests per minute", False),
+        ("Rate limit on requests per day (RPD): Limit 200", "per day"),
+        ("free-models-per-day exceeded. Add 10 credits to unlock 1000 requests per day", "per day"),
+        ("daily quota reached, upgrade your plan", "per day"),
+        ("200 requests per 24 hours are allowed", "per day"),
+        ("the 24h limit is reached", "per day"),
+        ("it resets tomorrow", "per day"),
+        ("your monthly limit is reached", "per month"),
+        ("slow down. Contact sales to raise your daily limit", None),
+        ("Rate limit exceeded per minute; see the daily usage page", None),
+        ("requests per minute", None),
     ],
 )
-def test_only_a_limit_that_is_reached_is_one_per_day(said, daily):
-    assert quota.is_daily(said) == daily
+def test_only_a_limit_that_is_reached_is_a_long_one(said, limit):
+    assert quota.long_limit(said) == limit
 
 
 def test_a_wait_that_an_endpoint_asks_for_holds_all_calls_once(monkeypatch, capsys):
@@ -170,7 +204,8 @@ def test_an_old_pace_is_not_taken_over(monkeypatch, tmp_path):
 def test_a_quota_that_is_used_up_is_a_limit():
     spent = (429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}})
     unpaid = (402, {"error": {"message": "Insufficient Balance"}})
-    for refusal in (spent, unpaid):
+    uncoded = (429, {"error": {"message": "You exceeded your current quota, please check your plan and billing"}})
+    for refusal in (spent, unpaid, uncoded):
         with Endpoint(lambda body, refusal=refusal: refusal) as endpoint:
             with pytest.raises(LimitError, match="no more quota"):
                 Model("m", endpoint.url).ask(say(*map(str, range(100))))
@@ -186,3 +221,25 @@ def test_headers_of_answers_set_the_pace_before_anything_is_refused():
         Model("m", endpoint.url).ask(say(*map(str, range(30))))
         assert time.monotonic() - began > 0.7
         assert pace.of_endpoint("m", endpoint.url, 64, Store()).per_s == pytest.approx(25, rel=0.05)
+
+
+def test_hardly_a_call_of_several_steps_is_refused_where_few_are_allowed_a_second():
+    """20 calls in any one second are allowed, and a fifth of a second's calls at once: no headers, no wait told."""
+    per_s, burst, steps, each = 20.0, 4.0, 4, 50
+    left, at = burst, time.monotonic()
+
+    def answer(body: dict):
+        nonlocal left, at
+        now = time.monotonic()
+        left, at = min(burst, left + per_s * (now - at)), now
+        if left < 1:
+            return 429, {"error": {"message": "Too many requests"}}
+        left -= 1
+        return completion("fine")
+
+    with Endpoint(answer, delay_s=0.05) as endpoint:
+        for step in range(steps):
+            replies = Model("m", endpoint.url).ask(say(*(f"{step} {n}" for n in range(each))), step=str(step))
+            assert not any(reply.failure for reply in replies)
+        refused = len(endpoint.requests) - steps * each
+        assert refused <= 0.03 * len(endpoint.requests)
