@@ -7,7 +7,7 @@ from typing import Any
 import openai
 
 from ..store import canonical
-from .endpoint import FINAL, is_completion, loaded, one_line
+from .endpoint import FINAL, completion, loaded, one_line
 from .reply import read
 
 Failures = dict[str, str]  # by the request's key: why it has no reply worth keeping
@@ -50,8 +50,8 @@ def _reply(item: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     response = item.get("response") or {}
     status = response.get("status_code")
     body = response.get("body")
-    if status == 200 and is_completion(body):
-        return body, True
+    if status == 200 and (whole := completion(body)) is not None:
+        return whole, True
     if status in _FINAL:
         return {"error": one_line(f"{_FINAL[status]}: Error code: {status} - {_said(body)}")}, True
     error = item.get("error") or {}

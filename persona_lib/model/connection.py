@@ -19,7 +19,7 @@ from .. import EndpointError, LimitError
 from ..store import Store
 from . import quota
 from .catalogue import LEFT_OUT, MODELS
-from .endpoint import FINAL, TIMEOUT_S, Endpoint, is_completion, loaded, message
+from .endpoint import FINAL, TIMEOUT_S, Endpoint, completion, loaded, message
 from .lessons import lesson
 from .pace import of_endpoint
 from .reply import Outcome
@@ -32,7 +32,6 @@ LONGEST_WAIT_S = 900.0  # that an endpoint may ask for; a longer wait ends the r
 TOLD_S = 30.0  # a longer wait is told
 PATIENCE_S = 300.0  # with an endpoint that refuses every call because there are too many
 
-PAYMENT = 402  # the status of an endpoint whose credit is used up
 # Errors that all requests would meet: stop at the first.
 _FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
 
@@ -138,7 +137,7 @@ class Connection(Endpoint):
         Raises:
             LimitError: the key's quota is used up, the endpoint allows no call for long, or all were refused for long.
         """
-        if getattr(error, "code", None) == "insufficient_quota" or getattr(error, "status_code", None) == PAYMENT:
+        if quota.is_spent(error):
             raise LimitError(f"{self.base_url} has no more quota for this key: {message(error)}") from None
         if getattr(error, "status_code", None) not in (429, 503):
             return False
@@ -157,14 +156,13 @@ class Connection(Endpoint):
 
     def _check_limit(self, error: Exception) -> None:
         """Stop the ask if a limit is reached that no short wait ends, and say when the endpoint goes on."""
-        span, said = quota.told(error), message(error)
-        is_daily = quota.is_daily(said)
-        if span <= LONGEST_WAIT_S if span is not None else not is_daily:
+        span, limit = quota.told(error), quota.long_limit(quota.text_of(error))
+        if span <= LONGEST_WAIT_S if span is not None else not limit:
             return
-        goes_on = "it does not say when" if span is None else f"it goes on at {quota.when(span)}"
+        goes_on = "it does not say when" if span in (None, math.inf) else f"it goes on at {quota.when(span)}"
         raise LimitError(
-            f"{self.base_url} has reached a limit{' per day' if is_daily else ''} and allows no more calls, {goes_on}: "
-            f"{said}; the replies so far are kept: run the same command again then"
+            f"{self.base_url} has reached a limit{f' {limit}' if limit else ''} and allows no more calls, {goes_on}: "
+            f"{message(error)}; the replies so far are kept: run the same command again then"
         ) from None
 
     def _check_fields(self, error: Exception, own: dict[str, Any]) -> None:
@@ -210,8 +208,7 @@ def _parsed(text: str) -> dict[str, Any]:
     """
     if len(text) > MOST_BYTES:
         return {"error": f"a reply of {len(text) / 1e6:.1f} MB is too long for an answer"}
-    reply = loaded(text)
-    if not is_completion(reply):
+    if (reply := completion(loaded(text))) is None:
         raise ValueError(f"the reply is not a chat completion: {text[:100]}")
     return reply
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from typing import Any, TypeGuard
+import re
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import openai
@@ -18,6 +19,9 @@ AZURE_VERSION = "2024-10-21"  # the first stable one with JSON schemas, where th
 
 # Errors of this one request. The endpoint would repeat them, so they are kept like a reply.
 FINAL = (openai.BadRequestError, openai.UnprocessableEntityError)
+
+
+_TAGS = re.compile(r"<!--.*?-->|<(style|script)\b.*?</\1\s*>|<[^<>]*>", re.I | re.S)  # of a page
 
 
 class Endpoint:
@@ -160,11 +164,28 @@ def azure(base_url: str | None, name: str) -> tuple[str, str] | None:
 def message(error: Exception) -> str:
     """Return an endpoint's error in one line, with its cause (a certificate, a refused connection), without headers."""
     said = getattr(error, "message", str(error))
+    if isinstance(error, openai.APIStatusError) and re.fullmatch(r"Error code: \d+", said):
+        said = " - ".join(filter(None, [said, words(error.body)]))  # the client reads one form of errors only
     texts = [f"{type(error).__name__}: {said}" if said else type(error).__name__]
     cause: BaseException | None = error
     while isinstance(cause, openai.APIConnectionError) and (cause := cause.__cause__):
         texts.append(str(cause))
+    if isinstance(error, openai.APITimeoutError) and texts[1:] and "time" not in texts[-1].lower():
+        texts = ["connection lost", texts[-1]]  # the client calls it a time-out
     return one_line(keys.hide(": ".join(texts)))
+
+
+def words(body: Any) -> str:
+    """Return what an error's body says: its message in whatever form, a page's words, or the JSON; may be empty."""
+    if isinstance(body, list) and body:
+        body = body[0]
+    if isinstance(body, str):
+        return " ".join(_TAGS.sub(" ", body).split())
+    if isinstance(body, dict):
+        for name in ("error", "message", "detail", "error_message", "msg"):
+            if body.get(name):
+                return words(body[name])
+    return canonical(body) if body else ""
 
 
 def one_line(text: str) -> str:
@@ -193,11 +214,11 @@ def loaded(text: str) -> Any:
     return json.loads(canonical(value).encode(errors="replace")) if "\\ud" in text.lower() else value
 
 
-def is_completion(reply: Any) -> TypeGuard[dict[str, Any]]:
-    """Return whether a reply has the form of a chat completion."""
-    if not isinstance(reply, dict):
-        return False
-    return isinstance(reply.get("choices"), list) and isinstance(reply.get("usage"), dict | None)
+def completion(reply: Any) -> dict[str, Any] | None:
+    """Return a reply that is a chat completion, or None; a usage that is no object tells nothing, and is left out."""
+    if not isinstance(reply, dict) or not isinstance(reply.get("choices"), list):
+        return None
+    return reply if isinstance(reply.get("usage"), dict | None) else {k: v for k, v in reply.items() if k != "usage"}
 
 
 def _without_lengths(schema: Any) -> Any:

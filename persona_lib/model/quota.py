@@ -5,6 +5,8 @@ such as 6m0s), Retry-After (RFC 9110, section 10.2.3), retry-after-ms, X-RateLim
 as "Please try again in 7m12.5s".
 """
 
+import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -20,10 +22,31 @@ _PART = re.compile(
 )
 _SPAN = rf"(?:{_PART.pattern}[\s,]*(?:and\s+)?)+"
 _AGAIN = re.compile(
-    rf"(?:try|retry|again|wait|resets?|available)\b\D{{0,40}}?({_SPAN})|retry_?delay\W{{1,6}}({_SPAN})", re.I
+    rf"(?:try|retry|again|wait|resets?|available)\b\D{{0,40}}?({_SPAN})|retry_?delay\W{{1,6}}({_SPAN})"
+    r"|(?:try|retry|wait|again) (?:after|in|for) (?P<bare>\d+(?:\.\d+)?)(?=\s*(?:$|[.,;!\")]))",
+    re.I,
 )
-_DAILY = re.compile(r"per[ _-]?day|\bdaily\b|\b[rt]pd\b|day'?s? (?:limit|quota)", re.I)
-_MORE = re.compile(r"\b(?:contact|increase|upgrade|raise|request)\b[^.;]*", re.I)
+_AT = re.compile(
+    r"(?:try|retry|again|wait|resets?|available)\b\D{0,40}?"
+    r"(?P<moment>\d{4}-\d\d-\d\d[T ]\d\d:\d\d\S*?)(?=[.,;\")]*(?:\s|$))",
+    re.I,
+)
+_ONE = re.compile(r"\b(?:one|an?)(?=[ -](?:milli)?(?:second|minute|hour|day)\b)", re.I)
+_LIMITS = {
+    "per day": re.compile(
+        r"per[ _-]?day|\bdaily\b|\b[rt]pd\b|day'?s? (?:limit|quota)|\btomorrow\b|\b24[ -]?h(?:ou)?rs?\b|\b24h\b", re.I
+    ),
+    "per week": re.compile(r"per[ _-]?week|\bweekly\b|week'?s? (?:limit|quota)|next week", re.I),
+    "per month": re.compile(r"per[ _-]?month|\bmonthly\b|month'?s? (?:limit|quota)|next month", re.I),
+}
+_MORE = re.compile(r"\b(?:contact|increase|upgrade|raise|request|see|visit|learn)\b[^.;]*", re.I)
+_SPENT = re.compile(
+    r"exceeded your (?:current )?quota|(?:insufficient|not enough|no|out of) (?:balance|credits?|funds|quota)\b"
+    r"|credit balance is too low",
+    re.I,
+)
+PAYMENT = 402  # the status of an endpoint whose credit is used up
+_YEAR_S = 366 * 86400.0  # a longer wait says no moment
 _MOMENT = 1e9  # a larger number is a moment in seconds since 1970, and a thousand times that in milliseconds
 
 
@@ -42,29 +65,46 @@ def _unit(name: str) -> float:
     return _UNITS["ms"] if name.startswith("ms") or name.startswith("milli") else _UNITS[name[0]]
 
 
+def text_of(error: Exception) -> str:
+    """Return all that an error says: its message, and its body as JSON, which may have more, such as a `retryDelay`."""
+    body = getattr(error, "body", None)
+    told = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str) if body else ""
+    return f"{getattr(error, 'message', error)} {told}"
+
+
 def told(error: Exception) -> float | None:
-    """Return the seconds after which an error says to try again, or None if it does not say."""
+    """Return the seconds after which an error says to try again (without end: no moment), None if it says nothing."""
     if not isinstance(error, openai.APIStatusError):
         return None
     headers = error.response.headers
-    with suppress(TypeError, ValueError):
-        return max(0.0, float(headers["retry-after-ms"]) / 1000) if "retry-after-ms" in headers else _after(headers)
-    found = _AGAIN.search(str(error.message))
-    if found and (span := seconds(found[0])) is not None:
-        return span
-    return _reset(headers)
+    spans = (_after(headers), _again(str(error.message)), _again(text_of(error)), _reset(headers))
+    span = next((span for span in spans if span is not None), None)
+    return math.inf if span is not None and span > _YEAR_S else span
 
 
-def _after(headers: Mapping[str, str]) -> float:
-    """Return the seconds of Retry-After, a number or a date.
+def _after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of retry-after-ms or of Retry-After, a length of time or a date; None if there are none."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        said = headers.get(name, "").strip()
+        with suppress(ValueError):
+            number = float(said) * unit
+            if not math.isnan(number):
+                return max(0.0, number)
+        if (span := seconds(said)) is not None:
+            return span
+        with suppress(TypeError, ValueError, OverflowError):
+            return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    return None
 
-    Raises:
-        TypeError, ValueError: there is none that can be read.
-    """
-    said = headers.get("retry-after", "")
-    with suppress(ValueError):
-        return max(0.0, float(said))
-    return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+
+def _again(text: str) -> float | None:
+    """Return the seconds after which a text says to try again, or None."""
+    text = _ONE.sub("1", text)
+    if at := _AT.search(text):
+        with suppress(ValueError, OverflowError):
+            return max(0.0, datetime.fromisoformat(at["moment"]).timestamp() - time.time())
+    found = _AGAIN.search(text)
+    return seconds(found["bare"] or found[0]) if found else None
 
 
 def _reset(headers: Mapping[str, str]) -> float | None:
@@ -80,14 +120,26 @@ def _reset(headers: Mapping[str, str]) -> float | None:
         moment = float(said)
         moment = moment / 1000 if moment > 1000 * _MOMENT else moment
         return max(0.0, moment - time.time() if moment > _MOMENT else moment)
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         return max(0.0, datetime.fromisoformat(said).timestamp() - time.time())
     return None
 
 
-def is_daily(text: str) -> bool:
-    """Return whether an error's message says that a limit per day is reached; how to get a larger one says nothing."""
-    return bool(_DAILY.search(_MORE.sub("", text)))
+def long_limit(text: str) -> str | None:
+    """Return which limit an error says is reached: "per day", "per week", "per month"; None for another.
+
+    How to get a larger limit, or where to read of it, says nothing.
+    """
+    reached = _MORE.sub("", text)
+    return next((name for name, pattern in _LIMITS.items() if pattern.search(reached)), None)
+
+
+def is_spent(error: Exception) -> bool:
+    """Return whether an error says that the key's quota or credit is used up, and no moment at which it goes on."""
+    if getattr(error, "code", None) == "insufficient_quota" or getattr(error, "status_code", None) == PAYMENT:
+        return True
+    refused = getattr(error, "status_code", None) == 429 and told(error) is None
+    return refused and bool(_SPENT.search(text_of(error))) and not long_limit(text_of(error))
 
 
 def per_second(headers: Mapping[str, str], most: float, tokens: float) -> float | None:
