@@ -29,7 +29,8 @@ def persona_dependence(judgments: pd.DataFrame | str | None, value: str = "p_cho
         returns an empty table.
 
     Raises:
-        UserError: a missing column, a `p_chosen` outside 0 to 1, or a file that cannot be read.
+        UserError: a missing column or id, a persona's `p_chosen` of a prompt twice, one outside 0 to 1, or a file that
+            cannot be read.
     """
     columns = ["n", "failed", "mean", "between", "within", "share", "low", "high"]
     if judgments is None:
@@ -52,6 +53,12 @@ def _judgments(judgments: pd.DataFrame | str, value: str) -> pd.DataFrame:
         raise UserError(f"the judgments' {value} must be numbers: {error}") from error
     if value == "p_chosen" and not judgments[value].dropna().between(0, 1).all():
         raise UserError("p_chosen must be between 0 and 1: name the column that holds scores with value=...")
+    ids = ["persona_id", "prompt_id"]
+    if (blank := judgments[ids].isna().any()).any():
+        raise UserError(f"the judgments have a row without {blank.idxmax()}: fill it in or leave the row out")
+    if value == "p_chosen" and (twice := judgments.duplicated(ids)).any():
+        first = " of ".join(map(str, judgments.loc[twice, ids].iloc[0]))
+        raise UserError(f"the judgments have a persona's p_chosen twice, such as {first}: leave one of them out")
     return judgments
 
 

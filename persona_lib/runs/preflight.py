@@ -5,16 +5,14 @@ notebooks before it have been paid for. `check` says all of it at once, one shor
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .. import UserError, annotation, files, local, prompts
-from ..judges import labels
+from .. import UserError, files, local, prompts
 from ..preferences import dataset, ingredients, published
-from . import endpoints, notebooks, parameters, sizes, wording
+from . import answers, endpoints, notebooks, parameters, sizes, wording
 
 PAIRS = parameters.PAIRS
 
@@ -89,44 +87,25 @@ def _problems(stem: str, values: Mapping[str, Any]) -> Iterator[str]:
     """Yield what one notebook, or the data set, lacks."""
     folder = _folder(stem)
     yield from _of_files(values, folder)
+    yield from answers.problems(values, folder)
     yield from sizes.problems(values, folder)
     yield from wording.problems(stem, values, folder)
 
 
 def _of_files(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """Yield the files and folders that are not there or can't be read as what they should be."""
-    writers = [str(values.get("model")), *(str(name).partition("@")[0] for name in values.get("more_models") or ())]
-    names = [local.real_name(name) if local.is_embedded(name) else name for name in writers]
-    readers: dict[str, Callable[[Path], object]] = {
-        "humans": _humans,
-        "judgments": lambda path: prompts.persona_dependence(str(path)),
-        "labels": partial(labels.read, models=names),
-        "rated": annotation.items.read,
-        "data": _data,
-    }
-    for name, reader in readers.items():
-        value = values.get(name)
-        if value is None or (name == "data" and _on_hub(str(value))):
-            continue
+    value = values.get("data")
+    if value is not None and not _on_hub(str(value)):
         if not (path := folder / str(value)).exists():
-            remedy = f": make it with `persona pairs --out {value}` and the same preset" if name == "data" else ""
-            yield f"{name}: no file {value}{remedy}"
-            continue
-        try:
-            reader(path)
-        except UserError as error:
-            yield f"{name}: {error}"
+            yield f"data: no file {value}: make it with `persona pairs --out {value}` and the same preset"
+        else:
+            try:
+                _data(path)
+            except UserError as error:
+                yield f"data: {error}"
     embedder = values.get("embedder")
     if embedder and (folder / embedder).is_dir() and not find_spec("sentence_transformers"):
         yield f"embedder: the folder {embedder} needs `pip install sentence-transformers`, or null for TF-IDF"
-
-
-def _humans(path: Path) -> None:
-    """Raise UserError if a file of ratings has none that counts."""
-    read = annotation.read([path])
-    if not read["counted"].any():
-        first = next(iter(read["reason"].dropna()), "it has no rating")
-        raise UserError(f"no rating of {path.name} counts: {first}")
 
 
 def _data(path: Path) -> None:
