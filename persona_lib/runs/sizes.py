@@ -54,6 +54,8 @@ def _numbers(values: Mapping[str, Any]) -> Iterator[str]:
         items = values.get(name)
         if items and n and asked and items > n * asked:
             yield f"{name} {items} exceeds the {n} x {asked} pairs of personas and prompts: lower {name}"
+    if n and (pool := values.get("pool")) and n > pool:
+        yield f"n_personas is {n}, and the pool has {pool} people: raise pool or lower n_personas"
     if (controls := values.get("n_controls")) and controls > (there := len(files.read_yaml(control_items.ITEMS))):
         yield f"n_controls is {controls}, and there are {there} control items: lower it, or null takes all"
     ks, samples = values.get("ks"), values.get("n_samples")
@@ -173,6 +175,10 @@ def _people(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
     use, youngest = values.get("use", "all"), values.get("min_age", 0 if "where" in values else 18)
     try:
         who = people(source if drawn else str(folder / source), min(n or ENOUGH, ENOUGH) if drawn else n, use, youngest)
+        if "pool" in values and values["n_personas"] > len(who):
+            raise UserError(
+                f"n_personas is {values['n_personas']}, and {source} has {len(who)} people: lower n_personas"
+            )
         if values.get("where"):
             fits(who.reindex(columns=list(dict.fromkeys([*NAMES, *who]))), values["where"])
         if "crossed" in values:

@@ -86,6 +86,8 @@ def problems(stem: str, values: Mapping[str, Any], folder: Path) -> Iterator[str
             yield str(error)
     if shows_others and values.get("n_personas") == 1:
         yield "the profile of another persona takes two personas at least: raise n_personas"
+    elif shows_others and values.get("n_items") == 1:
+        yield "the profile of another persona takes two items at least, of two personas: raise n_items"
 
 
 def _unlike(step: Step, template: Template, where: Path | None) -> Iterator[str]:

@@ -367,3 +367,23 @@ def test_a_data_set_that_its_prompts_or_people_do_not_suffice_for_is_refused(giv
 
 def test_the_store_is_where_replies_are_looked_for():
     assert not reach.has_replies(reach.Place("m", "http://x/v1")) and not store.default_path().exists()
+
+
+@pytest.mark.parametrize(
+    ("stem", "given", "said"),
+    [
+        ("04", {"pool": 1, "n_people": 1, "n_questions": 1, "n_personas": 2, "n_items": 2}, "the pool has 1 people"),
+        ("06", {"n_items": 1}, "raise n_items"),
+        ("10", {"n_items": 1}, "raise n_items"),
+    ],
+)
+def test_sizes_that_a_later_draw_would_refuse_are_refused_first(stem, given, said):
+    (found,) = lines(planned(stem, **given))
+    assert said in found
+
+
+def test_a_file_with_fewer_people_than_the_second_experiment_takes_is_refused(tmp_path):
+    drawn = personas.sample(3, 0, side="test")
+    drawn.reset_index().to_csv(tmp_path / "own.csv", index=False)
+    given = {"personas": str(tmp_path / "own.csv"), "pool": None, "n_personas": 5, "n_items": 5, "min_age": 0}
+    assert any("n_personas is 5, and " in line and "has 3 people" in line for line in lines(planned("04", **given)))
