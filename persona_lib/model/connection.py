@@ -17,9 +17,9 @@ import openai
 
 from .. import EndpointError, LimitError
 from ..store import Store
-from . import quota
+from . import keys, quota
 from .catalogue import LEFT_OUT, MODELS
-from .endpoint import FINAL, TIMEOUT_S, Endpoint, completion, loaded, message
+from .endpoint import FINAL, TIMEOUT_S, Endpoint, completion, loaded, message, one_line, words
 from .lessons import lesson
 from .pace import of_endpoint
 from .reply import Outcome
@@ -27,6 +27,8 @@ from .reply import Outcome
 RETRIES = 4  # of a call, after errors of transport and of the server
 REFUSALS = 20  # of a call, because there are too many calls
 FAILURES_IN_A_ROW = 20  # calls without any reply, after which the rest would fail too
+STRANGE = 8  # first answers that are no chat completions, after which the rest would be none either ...
+PAGES = 5  # ... and those that do not even name an error, such as web pages
 MOST_BYTES = 4_000_000  # of a reply; a longer one answers nothing that is asked here
 LONGEST_WAIT_S = 900.0  # that an endpoint may ask for; a longer wait ends the run, which goes on later
 TOLD_S = 30.0  # a longer wait is told
@@ -35,8 +37,25 @@ PATIENCE_S = 300.0  # with an endpoint that refuses every call because there are
 # Errors that all requests would meet: stop at the first.
 _FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
 
+# Errors that some endpoints send with status 200, by the status that they name.
+_IN_A_REPLY = {
+    400: openai.BadRequestError,
+    402: openai.APIStatusError,
+    422: openai.UnprocessableEntityError,
+    429: openai.RateLimitError,
+}
+
 # How endpoints say that they do not accept a field.
 _REFUSAL = re.compile(r"unsupported|not support|not allow|not permitted|deprecated|unknown|unrecogni[sz]ed", re.I)
+
+
+class NoCompletion(ValueError):
+    """An answer with status 200 that is no chat completion; `page`: it says no error, and no such place would."""
+
+    def __init__(self, what: str, page: bool):
+        super().__init__(f"the endpoint answers with {what}")
+        self.what = what
+        self.page = page
 
 
 class Connection(Endpoint):
@@ -56,6 +75,7 @@ class Connection(Endpoint):
         self._tokens = 0.0  # of a call, in the mean
         self._failures = 0  # calls in a row without any reply
         self._answered = False
+        self._strange = 0  # answers that are no chat completions, before any that is one
         self._refused_since: float | None = None
 
     async def call(self, request: dict[str, Any]) -> Outcome:
@@ -63,8 +83,8 @@ class Connection(Endpoint):
 
         Raises:
             EndpointError: no key, endpoint unreachable, key refused, model unknown, a field of all requests refused, 20
-                calls in a row got no reply.
-            LimitError: the key's quota is used up, or the endpoint allows no call for long.
+                calls in a row got no reply, the first answers are no chat completions.
+            LimitError: the key's quota is used up, the endpoint allows no call for long, it has gone since it answered.
         """
         client = await self._client()
         body = self._body(request)
@@ -84,6 +104,7 @@ class Connection(Endpoint):
             except (openai.APIError, TimeoutError, ValueError) as error:
                 if isinstance(error, openai.InternalServerError) and self._teaches(request, error):
                     return Outcome({"error": message(error)}, True, errors + refusals)
+                self._check_strange(error)
                 if self._is_refusal(error):
                     refusals += 1
                 else:
@@ -113,6 +134,8 @@ class Connection(Endpoint):
             # `extra_body` goes out as it is: the client's own walk through a request takes a third of a call's CPU.
             raw = await client.chat.completions.with_raw_response.create(model=self.name, messages=[], extra_body=body)
         reply = _parsed(raw.text)
+        if error := _error_in(reply, raw.http_response):
+            raise error
         self._note_answer(time.monotonic() - began, raw.headers, reply.get("usage"))
         return reply
 
@@ -179,6 +202,17 @@ class Connection(Endpoint):
                     f"(params/{MODELS})"
                 ) from None
 
+    def _check_strange(self, error: Exception) -> None:
+        """Stop the ask if its first answers are no chat completions: a web page, say, where an address is wrong."""
+        if self._pace.answered or not isinstance(error, NoCompletion):
+            return
+        self._strange += 1
+        if self._strange >= (PAGES if error.page else STRANGE):
+            what = one_line(keys.hide(error.what))
+            raise EndpointError(
+                f"{self.base_url or self.name} answers chats with {what}: is the address right? Many end in /v1"
+            ) from None
+
     def _check_patience(self, error: Exception) -> None:
         """Stop the ask if the endpoint has refused every call for so long that more calls would not help."""
         now = time.monotonic()
@@ -193,7 +227,8 @@ class Connection(Endpoint):
         """Return the outcome of a call that got no reply; stop the ask if there are too many of them in a row."""
         self._failures += 1
         if self._failures >= FAILURES_IN_A_ROW:
-            raise EndpointError(
+            went = self._pace.answered > 0  # nothing that was given is wrong: the same command goes on later
+            raise (LimitError if went else EndpointError)(
                 f"{self._failures} calls in a row got no reply, the last: {message(error)}; the replies so far are "
                 "kept: run it again to continue"
             ) from None
@@ -201,16 +236,40 @@ class Connection(Endpoint):
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    """Return a completion's JSON, or {"error": reason} if it is too long.
+    """Return a completion's JSON, {"error": error} as the endpoint says it, or {"error": reason} if it is too long.
 
     Raises:
         ValueError: the JSON is truncated, or is not a chat completion.
     """
     if len(text) > MOST_BYTES:
         return {"error": f"a reply of {len(text) / 1e6:.1f} MB is too long for an answer"}
-    if (reply := completion(loaded(text))) is None:
-        raise ValueError(f"the reply is not a chat completion: {text[:100]}")
-    return reply
+    if not text.lstrip().startswith(("{", "[", '"', "null")):
+        start = " ".join(text.split())[:100]
+        what = f"a web page ({start[:30]}...: {words(text)[:100]})" if start.startswith("<") else f"the text '{start}'"
+        raise NoCompletion(what if start else "nothing", page=True)
+    answer = loaded(text)
+    if (reply := completion(answer)) is not None:
+        return reply
+    said = answer.get("error") if isinstance(answer, dict) else None
+    if isinstance(said, dict) and _status(said) in _IN_A_REPLY:
+        return {"error": said}
+    raise NoCompletion(f"no chat completion: {words(answer) or text[:100]}", page=not said)
+
+
+def _status(said: dict[str, Any]) -> int:
+    """Return the status that an error in an answer names, or 0."""
+    code = str(said.get("code"))
+    return int(code) if code.isdecimal() and len(code) == 3 else 0
+
+
+def _error_in(reply: dict[str, Any], response: Any) -> openai.APIStatusError | None:
+    """Return the error that an answer with status 200 has in place of a completion, as if it had come with its own."""
+    said = reply.get("error")
+    if "choices" in reply or not isinstance(said, dict):
+        return None
+    response.status_code = _status(said)
+    text = f"Error code: {response.status_code} - {words(said)}"
+    return _IN_A_REPLY[response.status_code](text, response=response, body=said)
 
 
 def wait(error: Exception, tries: int) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from .. import EndpointError, LimitError, UserError, files, local, store
+from .. import UserError, files, local, store
 from ..model import keys
 from ..model.usage import counted
 from . import manifests, presets
@@ -132,10 +132,9 @@ def _calls(base_url: str, name: str) -> Iterator[Check]:
                     why = call(model)
             except UserError as error:
                 why = str(error)
-                if needed and isinstance(error, (EndpointError, LimitError)) and not model.usage["calls"]:
-                    yield Check(False, True, f"{kind} of '{name}': {why}")
-                    return  # the others would fail in the same way
             yield Check(why is None, needed, f"{kind} of '{name}'" + (f": {why}" if why else " works"))
+            if why and call is _plain:
+                return  # the others would fail in the same way, and no dialect is known
         how = "; ".join(model.dialect) or "it is asked as OpenAI is"
         yield Check(True, True, f"dialect of '{name}' at {base_url}: {how} ({model.usage['calls']} calls were made)")
         model.store.db.close()

@@ -22,7 +22,7 @@ from aiohttp import web
 from endpoint import Endpoint, completion, echo
 from pydantic import BaseModel
 
-from persona_lib import UserError
+from persona_lib import EndpointError, LimitError, UserError
 from persona_lib.model import Model, connection, pace
 from persona_lib.model.choices import field_masses
 
@@ -143,7 +143,7 @@ def test_the_reason_of_a_fault_names_it(impatient):
             seen[name] = Model("m", endpoint.url).ask(say("x"))[0].failure
     assert "fault 502" in seen["502"] and "fault 429" in seen["429"]
     assert "loading" in seen["another JSON object"] and "overloaded" in seen["choices of null"]
-    assert "JSONDecodeError" in seen["no JSON"] and "Connection" in seen["reset"]
+    assert "a web page (<html>Bad gateway" in seen["no JSON"] and "Connection" in seen["reset"]
 
 
 # --- how long to wait ------------------------------------------------------------------------------------------------
@@ -224,6 +224,66 @@ def test_a_server_that_goes_away_in_the_middle_stops_the_ask_and_keeps_what_it_s
         assert len(endpoint.requests) < 35
     assert "\n" not in str(caught.value)
     assert 28 <= Model("m", endpoint.url).store.counts()["replies"] < 30
+
+
+PAGE = "<html><head><style>a {}</style></head><body>Log in</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "most"),
+    [
+        (PAGE, r"a web page \(<html>.*: Log in\): is the address right\?", 5),
+        ("", "nothing: is the address", 5),
+        ({}, r"no chat completion: \{\}: is", 5),
+        ("null", "no chat completion: null: is", 5),
+        ({"choices": None}, "no chat completion: .*null", 5),
+        ({"choices": None, "error": {"message": "upstream error"}}, "no chat completion: upstream error: is", 8 + 3),
+    ],
+    ids=["page", "nothing", "object", "null", "no choices", "error"],
+)
+def test_an_endpoint_whose_first_answers_are_no_completions_stops_the_ask_in_one_line(answer, said, most, waits):
+    with Endpoint(lambda body: (200, answer)) as endpoint:
+        with pytest.raises(EndpointError, match=f"{endpoint.url} answers chats with {said}") as caught:
+            Model("m", endpoint.url, max_in_flight=4).ask(numbers(6))
+        assert len(endpoint.requests) <= most and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("code", [400, "422", 500])
+def test_an_error_that_comes_with_status_200_counts_as_its_own_status(code, waits):
+    error = {"error": {"message": "too odd", "code": code}}
+    seen = []
+    for answer in ((int(code), error), {"choices": None} | error):
+        with Endpoint(lambda body, answer=answer: answer) as endpoint:
+            seen.append((Model("m", endpoint.url).ask(say("x"))[0].failure, len(endpoint.requests)))
+    assert "too odd" in seen[1][0] and seen[0][1] == seen[1][1] <= 5
+    unpaid = {"error": {"message": "no credit left", "code": 402}}
+    with Endpoint(lambda body: unpaid) as endpoint, pytest.raises(LimitError, match=r"no more quota .*no credit left"):
+        Model("m", endpoint.url).ask(say("x"))
+
+
+@pytest.mark.parametrize("usage", [[1], "none", 7])
+def test_a_usage_that_is_no_object_costs_no_reply(usage):
+    with Endpoint(lambda body: completion("fine") | {"usage": usage}) as endpoint:
+        model = Model("m", endpoint.url)
+        assert model.ask(say("x"))[0].text == "fine" and len(endpoint.requests) == 1
+        assert model.usage["cost"] is None and model.usage["tokens_out"] == 0
+
+
+@pytest.mark.parametrize("body", [PAGE, "Log in", [{"error": {"message": "Log in"}}], {"detail": "Log in"}])
+def test_a_refusal_in_any_form_says_why(body):
+    why = r"PermissionDeniedError: Error code: 403 - Log in$"
+    with Endpoint(lambda _: (403, body)) as endpoint, pytest.raises(EndpointError, match=why):
+        Model("m", endpoint.url).ask(say("x"))
+
+
+def test_a_server_that_breaks_off_did_not_time_out_and_the_same_command_goes_on_later(impatient):
+    with Endpoint() as endpoint:
+        model = Model("m", endpoint.url, max_in_flight=2)
+        model.ask(numbers(2))
+        endpoint.answer = lambda body: reset
+        with pytest.raises(LimitError, match="20 calls in a row got no reply") as caught:
+            model.ask(say(*(f"more {n}" for n in range(40))))
+        assert "timed out" not in str(caught.value)
 
 
 def test_a_model_that_only_the_call_itself_finds_missing_stops_at_once():

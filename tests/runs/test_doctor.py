@@ -10,6 +10,7 @@ from endpoint import Endpoint, completion, first_token
 from projects import write_project
 
 from persona_lib import files, local, store
+from persona_lib.model import connection
 from persona_lib.runs import doctor
 
 
@@ -106,6 +107,16 @@ def test_what_an_endpoint_lacks_is_told_and_the_exit_code_is_1():
     assert result.exit_code == 1
     assert lines_of(result)[3].startswith("MISSING a choice by its log-probabilities of 'm': m offers no log-prob")
     assert "set `samples`" in lines_of(result)[3]
+
+
+@pytest.mark.parametrize("dead", [(402, {"error": {"message": "no credit"}}), "<html>no credit</html>"])
+def test_a_dead_endpoint_is_tried_with_one_kind_of_call_and_no_dialect_is_claimed(dead, monkeypatch):
+    monkeypatch.setattr(connection, "wait", lambda error, tries: 0.0)
+    with Embedding(answer=lambda body: dead) as endpoint:
+        result = persona("doctor", "--base-url", endpoint.url)
+        assert result.exit_code == 1 and len(endpoint.requests) <= 5
+    (call,) = lines_of(result)[1:]
+    assert call.startswith("MISSING a plain reply of 'm': ") and "no credit" in call
 
 
 def test_an_endpoint_that_does_not_answer_or_names_no_model_is_one_line():
