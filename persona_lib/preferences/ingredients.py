@@ -105,7 +105,8 @@ def people(
     if not 1 <= n <= len(table):
         which = f" on the {side} side" if side else ""
         old = f" of at least {min_age}" if min_age > 0 else ""
-        raise UserError(f"{source} has {len(table)} people{old}{which}, and {n} are asked for: {LOWER_PEOPLE}")
+        remedy = LOWER_PEOPLE if len(table) else "take -p use=all, or add people"
+        raise UserError(f"{source} has {len(table)} people{old}{which}, and {n} are asked for: {remedy}")
     # By id, so that the order of rows does not matter; a larger n adds to the smaller draw.
     order = seeds.rng("people of a file", seed).permutation(len(table))
     return table.loc[table.index.sort_values()[order[:n]]]
@@ -139,6 +140,8 @@ def _file(source: str) -> Path:
         raise UserError(f"{source} holds no personas.parquet: give the folder of a data set, or a file of personas")
     if not path.is_dir() and not files.is_table(path):
         kinds = ", ".join(files.TABLES)
+        if path.is_file():
+            raise UserError(f"{source} must end in one of {kinds} (or that and {files.PACKED})")
         raise UserError(f"no personas {source!r}: choose '{SAMPLE}', a file ({kinds}), or the folder of a data set")
     return inside if path.is_dir() else path
 
@@ -150,6 +153,7 @@ def _read(path: Path) -> pd.DataFrame:
         known = table.assign(**{persons.ID: [f"row {number}" for number in range(1, len(table) + 1)]})
         for name in {"age", "income"} & set(table):
             _numbers(path, known[name], known[persons.ID])
+        _check_cells(path, known[[name for name in _COLUMNS if name in known]], known[persons.ID])
         return published.read_personas(path)
     if persons.ID not in table or table[persons.ID].isna().any():
         raise UserError(
@@ -163,11 +167,25 @@ def _read(path: Path) -> pd.DataFrame:
     if not known:
         raise UserError(f"{path} has none of the attributes: it needs columns such as {', '.join(NAMES[:3])}")
     kept = [*known, *(name for name in ("ideology label",) if name in table)]
+    _check_cells(path, table[kept], ids)
+    if (empty := table[known].isna().all(axis=1)).any():
+        raise UserError(
+            f"{path}: nothing is known of {empty.sum()} of its people, such as {ids[empty].iloc[0]!r}: fill in an "
+            "attribute or leave them out"
+        )
     numbers = {name: _numbers(path, table[name], ids) for name in ("age", "income") if name in known}
     own = pd.DataFrame({name: numbers[name] if name in numbers else table[name].astype("str") for name in kept})
     own = own.set_axis(pd.Index(ids, name=persons.ID), axis=0)
     own["persona_split"] = persons.split(ids, table.get("persona_split"), path)
     return own
+
+
+def _check_cells(path: Path, cells: pd.DataFrame, ids: pd.Series) -> None:
+    """Raise UserError for a cell that is a list or an object: a model would read it as a program writes it."""
+    nested = cells.map(lambda cell: isinstance(cell, dict | list | tuple | np.ndarray))
+    if nested.any(axis=None):
+        row, column = np.argwhere(nested)[0]
+        raise UserError(f"{path}: {cells.columns[column]} of {ids.iloc[row]} is a list or an object: write a text")
 
 
 def _is_published(table: pd.DataFrame) -> bool:

@@ -177,6 +177,10 @@ def _prism(path: Path | None) -> pd.DataFrame:
     fields = ["opening_prompt", "conversation_id", "conversation_type"]
     read = _download(fields) if path is None else files.read_table(path, fields[1:], fields[:1])
     rows = read.reindex(columns=fields)
+    texts = rows["opening_prompt"]
+    gap = texts.isna()
+    if bad := [i for i, text in enumerate(texts, 1) if not isinstance(text, str) and not gap.iloc[i - 1]]:
+        raise UserError(f"{path} has no text as prompt in {_rows(bad)}: correct it or leave the row out")
     return rows.rename(columns={"opening_prompt": "prompt"}).fillna({"prompt": ""})
 
 

@@ -242,3 +242,32 @@ def test_a_published_persona_whose_age_is_not_a_whole_number_is_refused(tmp_path
     (tmp_path / "p.csv").write_text(f"age,sex,race,education,religion\n{age},Male,White alone,None,None\n")
     with pytest.raises(UserError, match=r"1 values of age that are not numbers, such as .* of row 1"):
         ingredients.people(str(tmp_path / "p.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("own.csv", "persona_id,age,sex\nann,40,Female\nbob,,\n", "nothing is known of 1 of its people, such as 'bob'"),
+        ("own.jsonl", '{"persona_id": "ann", "sex": ["Female"]}\n', "sex of ann is a list or an object: write a text"),
+        ("own.jsonl", '{"persona_id": "ann", "job": {"now": "cook"}, "age": 3}\n', None),
+        ("own.tsv", "persona_id\tage\nann\t40\n", "must end in one of .parquet"),
+    ],
+)
+def test_people_of_whom_nothing_can_be_told_are_refused(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    if said is None:  # a column that no model is told may hold anything
+        assert len(ingredients.people(str(tmp_path / name), min_age=0)) == 1
+        return
+    with pytest.raises(UserError) as caught:
+        ingredients.people(str(tmp_path / name), min_age=0)
+    assert said in str(caught.value)
+
+
+def test_where_a_side_has_nobody_a_smaller_number_is_no_remedy(tmp_path):
+    (tmp_path / "own.csv").write_text("persona_id,age,persona_split\nann,40,train\n")
+    with pytest.raises(UserError) as caught:
+        ingredients.people(str(tmp_path / "own.csv"), 2, use="heldout_test")
+    assert "has 0 people" in str(caught.value) and "take -p use=all" in str(caught.value)
+    with pytest.raises(UserError) as caught:
+        ingredients.people(str(tmp_path / "own.csv"), 2)
+    assert "lower n_personas" in str(caught.value)

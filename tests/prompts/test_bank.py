@@ -383,3 +383,12 @@ def test_prism_is_told_by_the_head_of_a_file(tmp_path):
     (tmp_path / "c.csv").write_text("opening_prompt,conversation_id\nWhy?,c1\n")
     assert prompts.is_prism(tmp_path / "c.csv") and prompts.load(tmp_path / "c.csv")["source"].tolist() == ["prism"]
     assert prompts.unused(tmp_path / "c.csv") == prompts.unused("builtin") == []
+
+
+def test_an_opening_prompt_of_prism_that_is_no_text_is_named(tmp_path):
+    own = tmp_path / "conversations.jsonl"
+    own.write_text('{"opening_prompt": "Is it right?"}\n{"opening_prompt": 5}\n{"opening_prompt": null}\n')
+    with pytest.raises(UserError, match="no text as prompt in row 2: "):
+        prompts.load(str(own))
+    own.write_text('{"opening_prompt": "Is it right?"}\n{"opening_prompt": null}\n')
+    assert list(prompts.load(str(own))["prompt"]) == ["Is it right?", ""]
