@@ -19,7 +19,7 @@ from .. import EndpointError, LimitError
 from ..store import Store
 from . import keys, quota
 from .catalogue import LEFT_OUT, MODELS
-from .endpoint import FINAL, TIMEOUT_S, Endpoint, completion, loaded, message, one_line, words
+from .endpoint import FINAL, TIMEOUT_S, Endpoint, completion, is_page, loaded, message, one_line, words
 from .lessons import lesson
 from .pace import of_endpoint
 from .reply import Outcome
@@ -245,7 +245,7 @@ def _parsed(text: str) -> dict[str, Any]:
         return {"error": f"a reply of {len(text) / 1e6:.1f} MB is too long for an answer"}
     if not text.lstrip().startswith(("{", "[", '"', "null")):
         start = " ".join(text.split())[:100]
-        what = f"a web page ({start[:30]}...: {words(text)[:100]})" if start.startswith("<") else f"the text '{start}'"
+        what = f"a web page ({start[:30]}...: {words(text)[:100]})" if is_page(text) else f"the text '{start}'"
         raise NoCompletion(what if start else "nothing", page=True)
     answer = loaded(text)
     if (reply := completion(answer)) is not None:

@@ -88,7 +88,7 @@ class Endpoint:
         """Fail early and clearly if no request can succeed."""
         try:
             models = client.with_options(max_retries=2, timeout=30).models
-            listed = [entry.model_dump() async for entry in models.list()]
+            listed = entries((await models.with_raw_response.list()).text)
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise EndpointError(f"{self.base_url} refuses: {message(error)}; check OPENAI_API_KEY") from None
         except openai.APIConnectionError as error:
@@ -98,7 +98,7 @@ class Endpoint:
         except openai.APIError:
             return  # an endpoint need not list its models
         self.listed = sorted(entry["id"] for entry in listed)
-        names = {name for entry in listed for name in [entry["id"], *(entry.get("aliases") or [])]}
+        names = {name for entry in listed for name in [entry["id"], *_aliases(entry)]}
         alike = [name for name in names if name.endswith(f"/{self.name}") or self.name.endswith(f"/{name}")]
         if not self.name or not names or self.name in names:
             return
@@ -159,6 +159,28 @@ def azure(base_url: str | None, name: str) -> tuple[str, str] | None:
     if at_azure and parts.path.rstrip("/") in ("", "/openai"):
         return f"{whole.removesuffix('/openai')}/openai/deployments/{name}", version
     return None
+
+
+def entries(text: str) -> list[dict[str, Any]]:
+    """Return the models that an endpoint lists, each with its `id`; none if the text is no such list."""
+    try:
+        listed = loaded(text)
+    except ValueError:
+        return []
+    listed = listed.get("data") if isinstance(listed, dict) else listed  # some send the bare list
+    rows = listed if isinstance(listed, list) else []
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+
+
+def _aliases(entry: dict[str, Any]) -> list[str]:
+    """Return the other names of a model that is listed."""
+    known = entry.get("aliases")
+    return [name for name in known if isinstance(name, str)] if isinstance(known, list) else []
+
+
+def is_page(text: str) -> bool:
+    """Return whether an answer is a web page."""
+    return text.lstrip().startswith("<")
 
 
 def message(error: Exception) -> str:

@@ -13,7 +13,7 @@ import openai
 from .. import EndpointError, UserError
 from ..store import Store, default_path
 from . import catalogue
-from .endpoint import OPENAI_URL, Endpoint, address_of, azure, message
+from .endpoint import OPENAI_URL, Endpoint, address_of, azure, is_page, message
 from .found import Found
 
 PATIENCE_S = 15.0  # with all endpoints together; they are tried at once
@@ -52,19 +52,25 @@ class _Tried(Endpoint):
         if azure(self.base_url, self.name) or not self._chats or self.listed:
             return
         try:
-            await client.models.list()
+            listed = await client.models.with_raw_response.list()
         except openai.NotFoundError:
             await self._look_for_chats(client)
         except openai.APIError:
             return  # an endpoint need not list its models
+        else:
+            if is_page(listed.text):
+                await self._look_for_chats(client)
 
     async def _look_for_chats(self, client: openai.AsyncOpenAI) -> None:
         try:
-            await client.chat.completions.create(model=self.name, messages=[])  # without messages it is refused
+            # Without messages it is refused.
+            answer = await client.chat.completions.with_raw_response.create(model=self.name, messages=[])
         except openai.NotFoundError as error:
             raise UserError(f"{self.base_url} answers no chats ({message(error)}): many addresses end in /v1") from None
         except openai.APIError:
             return
+        if is_page(answer.text):
+            raise UserError(f"{self.base_url} answers chats with a web page: is the address right? Many end in /v1")
 
 
 def address(base_url: str | None) -> str:

@@ -23,7 +23,8 @@ from endpoint import Endpoint, completion, echo
 from pydantic import BaseModel
 
 from persona_lib import EndpointError, LimitError, UserError
-from persona_lib.model import Model, connection, pace
+from persona_lib.model import Model, connection, pace, reach
+from persona_lib.model import endpoint as endpoint_room
 from persona_lib.model.choices import field_masses
 
 
@@ -246,6 +247,41 @@ def test_an_endpoint_whose_first_answers_are_no_completions_stops_the_ask_in_one
         with pytest.raises(EndpointError, match=f"{endpoint.url} answers chats with {said}") as caught:
             Model("m", endpoint.url, max_in_flight=4).ask(numbers(6))
         assert len(endpoint.requests) <= most and "\n" not in str(caught.value)
+
+
+class Page(Endpoint):
+    """A page at every address, as of a portal where one logs in first; chats are counted."""
+
+    def routes(self, app: web.Application) -> None:
+        async def page(request: web.Request) -> web.Response:
+            self.requests += [{}] * request.path.endswith("completions")
+            return web.Response(text=PAGE, content_type="text/html")
+
+        app.router.add_route("*", "/{path:.*}", page)
+
+
+def test_a_page_at_every_address_is_one_line_before_a_run_and_in_it(waits):
+    why = "answers chats with a web page"
+    with Page() as endpoint:
+        (problem,) = reach.problems([reach.Place("m", endpoint.url)])
+        assert why in problem and len(endpoint.requests) == 1 and reach.listed(endpoint.url) == []
+        with pytest.raises(EndpointError, match=why):
+            Model("m", endpoint.url).ask(numbers(3))
+        assert len(endpoint.requests) == 1 + connection.PAGES
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('{"data": [{"id": "a"}, {"id": 3}, 7]}', ["a"]),
+        ('[{"id": "b"}]', ["b"]),
+        ('{"data": null}', []),
+        ("null", []),
+        (PAGE, []),
+    ],
+)
+def test_models_that_are_listed_in_an_odd_form_are_read_or_none_are_listed(text, names):
+    assert [entry["id"] for entry in endpoint_room.entries(text)] == names
 
 
 @pytest.mark.parametrize("code", [400, "422", 500])
