@@ -7,7 +7,7 @@ from typing import Any
 import openai
 
 from ..store import canonical
-from .endpoint import FINAL, completion, loaded, one_line
+from .endpoint import FINAL, completion, loaded, one_line, words
 from .reply import read
 
 Failures = dict[str, str]  # by the request's key: why it has no reply worth keeping
@@ -53,13 +53,7 @@ def _reply(item: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     if status == 200 and (whole := completion(body)) is not None:
         return whole, True
     if status in _FINAL:
-        return {"error": one_line(f"{_FINAL[status]}: Error code: {status} - {_said(body)}")}, True
+        return {"error": one_line(f"{_FINAL[status]}: Error code: {status} - {words(body)}")}, True
     error = item.get("error") or {}
-    reason = f"{error.get('code')}: {error.get('message')}" if error else f"Error code: {status} - {_said(body)}"
+    reason = f"{error.get('code')}: {error.get('message')}" if error else f"Error code: {status} - {words(body)}"
     return {"error": one_line(f"no reply: {reason}")}, False
-
-
-def _said(body: Any) -> Any:
-    """Return the message in an error's body, or the whole body if it has none, as the openai client does."""
-    error = body.get("error") if isinstance(body, dict) else None
-    return error.get("message") or body if isinstance(error, dict) else body

@@ -139,10 +139,11 @@ def test_half_of_a_surrogate_pair_and_other_odd_lines_leave_the_rest_of_a_batch_
                 endpoint.files[file] = endpoint.files[file].replace(b'"ENDLESS"', b"[" * 100_000)
 
         endpoint._step = last
-        half, refused, *odd, fine = model(endpoint).ask(say(*said, "fine"))
+        half, refused, nothing, usage, endless, fine = model(endpoint).ask(say(*said, "fine"))
         assert half.text == "sad 😢 half ?" and refused.failure.endswith("half ?") and fine.text == "fine"
-        assert all(reply.failure.startswith("no reply: ") for reply in odd)
-        assert Store().counts() == {"replies": 3, "failed": 1} and waiting(Store()) == 0
+        assert usage.text == "x"  # a usage that is no object tells nothing, and costs no reply
+        assert all(reply.failure.startswith("no reply: ") for reply in (nothing, endless))
+        assert Store().counts() == {"replies": 4, "failed": 1} and waiting(Store()) == 0
 
 
 def test_a_request_of_which_no_file_says_anything_is_a_row_that_says_so(monkeypatch):
