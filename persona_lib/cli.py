@@ -94,7 +94,7 @@ app = typer.Typer(
 
 # Which notebooks, with which parameters: the same for every command that runs them.
 _Preset = Annotated[str, typer.Option(help="name of a preset in params/, or a YAML file")]
-_Only = Annotated[list[str] | None, typer.Option(help="notebooks to run, such as 06 or 01,06")]
+_Only = Annotated[list[str] | None, typer.Option(help="notebooks to run: 06, or 01,06, or a whole name")]
 _Model = Annotated[str | None, typer.Option(help="the model to ask: local, or its name at the endpoint")]
 _BaseUrl = Annotated[str | None, typer.Option(help="address of an OpenAI-compatible endpoint")]
 _P = Annotated[list[str] | None, typer.Option("-p", help="KEY=VALUE, a parameter; may be repeated")]
@@ -177,8 +177,12 @@ def _given(model: str | None, base_url: str | None, p: list[str] | None) -> dict
     """Return the parameters that the options of a command set."""
     from .runs import parameters
 
-    named = {"model": model, "base_url": base_url}
-    return parameters.read(p or []) | {name: value for name, value in named.items() if value is not None}
+    named = {name: value for name, value in {"model": model, "base_url": base_url}.items() if value is not None}
+    given = parameters.read(p or [])
+    if twice := sorted(named.keys() & given.keys()):
+        option = twice[0].replace("_", "-")
+        raise UserError(f"--{option} and -p {twice[0]} say the same, and one would not count: give one of them")
+    return given | named
 
 
 def _stems(only: list[str] | None) -> list[str]:
@@ -197,8 +201,10 @@ def _pairs(preset: str, given: dict[str, Any], **checks: Any) -> "Pairs":
 
 def _note(lines: list[str]) -> None:
     """Show what a user should know before anything is asked."""
+    from .runs import notebooks  # takes a moment
+
     for line in lines:
-        typer.echo(f"note: {line}", err=True)
+        typer.echo(f"note: {notebooks.as_seen(line)}", err=True)
 
 
 def _code(manifest: dict[str, Any]) -> int:

@@ -16,6 +16,7 @@ from ..personas.profiles import FORMS, Form
 from ..preferences.ingredients import USES
 
 SURVEYS = ("anes", "gss")
+LARGEST_SEED = 2**32 - 1  # scikit-learn and pandas take no larger one
 
 
 class Kind(NamedTuple):
@@ -46,7 +47,8 @@ def _one_of(names: Iterable[str]) -> Kind:
 
 
 _attribute: Any = _any_of(NAMES)
-_Name = Annotated[str, Field(min_length=1)]
+_Name = Annotated[str, Field(pattern=r"\S")]
+_member: Any = Annotated[list[Any], Field(min_length=1)] | dict[str, Any] | str | float | int | bool | None
 TEXT = Kind(_Name, "a text")
 TEXT_OR_NONE = Kind(_Name | None, "a text, or null")
 LIST = Kind(list[_Name], "a list of texts, such as [a, b]")
@@ -67,7 +69,8 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("n_topics", "n_verify", "n_samples", "n_forms", "n_compared", "orders", "again"), SIZE),
     **dict.fromkeys(("pool", "n_controls", "n_respondents"), SIZE_OR_ALL),
     **dict.fromkeys(("words", "working_words", "critique_words"), LENGTH),
-    **dict.fromkeys(("seed", "min_age", "least", "n_others", "n_train", "n_seen", "n_heldout"), _whole(0)),
+    "seed": Kind(Annotated[int, Field(ge=0, le=LARGEST_SEED)], f"a whole number from 0 to {LARGEST_SEED}"),
+    **dict.fromkeys(("min_age", "least", "n_others", "n_train", "n_seen", "n_heldout"), _whole(0)),
     **dict.fromkeys(("train_prompts", "heldout_prompts"), _whole(0, "all of this side")),
     "n_subtle": _whole(1, "n_items"),
     "ks": Kind(Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)], "a list of whole numbers from 1"),
@@ -78,7 +81,9 @@ KINDS: dict[str, Kind] = {
         Annotated[list[tuple[Form, Annotated[int, Field(ge=0)] | None]], Field(min_length=1)],
         "a list of pairs of a form and a seed or null, such as [[list, 1], [prose, null]]",
     ),
-    "groups": Kind(dict[str, dict[str, Any]], "groups by name, such as {women: {sex: Female}, old: {age: {from: 65}}}"),
+    "groups": Kind(
+        dict[_Name, dict[_Name, _member]], "groups by name, such as {women: {sex: Female}, old: {age: {from: 65}}}"
+    ),
     "use": _one_of(USES),
     "survey": _one_of(SURVEYS),
     "similarity": _between(0, 1),
@@ -114,13 +119,15 @@ def read(pairs: Iterable[str]) -> dict[str, Any]:
     written: judge=4.10 is '4.10'.
 
     Raises:
-        UserError: there is no sign of equality, or a value is no YAML.
+        UserError: there is no sign of equality, a value is no YAML, or a name comes twice.
     """
     given = {}
     for pair in pairs:
         name, equals, value = (part.strip() for part in pair.partition("="))
         if not equals:
             raise UserError(f"-p takes KEY=VALUE, not '{pair}'")
+        if name in given:
+            raise UserError(f"-p gives {name} twice, and one would not count: give it once")
         given[name] = None if value == "None" else _value(pair, value, is_text=KINDS.get(name) in _TEXTS)
     return given
 
@@ -147,8 +154,8 @@ def check(stem: str, name: str, value: Any, default: Any) -> None:
         takes = kind.said if kind else _TYPES.get(type(default), "a value without infinite numbers")
         quotes = ": write it in quotes" if kind in _TEXTS and isinstance(value, int | float) else ""
         raise UserError(f"parameter '{name}' of {stem} takes {takes}, not {_shown(value)}{quotes}")
-    texts = [item for item in value if isinstance(item, str)] if isinstance(value, list | tuple) else []
-    if again := [text for text in texts if texts.count(text) > 1]:
+    items = [item for item in value if isinstance(item, str | int)] if isinstance(value, list | tuple) else []
+    if again := [item for item in items if items.count(item) > 1]:
         raise UserError(f"parameter '{name}' of {stem} names {again[0]} twice: name it once")
 
 

@@ -5,6 +5,7 @@ notebooks before it have been paid for. `check` says all of it at once, one shor
 """
 
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from .. import UserError, files, local, prompts
 from ..preferences import dataset, ingredients, published
+from ..store import read_recording
 from . import answers, endpoints, notebooks, parameters, sizes, wording
 
 PAIRS = parameters.PAIRS
@@ -103,6 +105,12 @@ def _of_files(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
                 _data(path)
             except UserError as error:
                 yield f"data: {error}"
+    if recording := values.get("recording"):
+        path = folder / str(recording)
+        try:
+            deque(read_recording(path if path.is_file() else recording), maxlen=0)
+        except UserError as error:
+            yield f"recording: {error}"
     embedder = values.get("embedder")
     if embedder and (folder / embedder).is_dir() and not find_spec("sentence_transformers"):
         yield f"embedder: the folder {embedder} needs `pip install sentence-transformers`, or null for TF-IDF"

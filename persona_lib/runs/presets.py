@@ -119,7 +119,8 @@ def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | No
 
     Args:
         preset: names the notebooks and sets their parameters.
-        only: the notebooks to run, by file name or its beginning; empty selects all that the preset lists.
+        only: the notebooks to run, by number, file name or a beginning of it with the whole number; empty selects all
+            that the preset lists.
         given: parameters for every selected notebook that declares them; they override the preset's. With another
             endpoint (`base_url`, or an embedded model) that model also judges, unless a `judge` is given.
 
@@ -130,7 +131,7 @@ def plan(preset: Preset, only: Sequence[str] = (), given: Mapping[str, Any] | No
     given = given or {}
     _check_notebooks(preset, only)
     declared = {stem: notebooks.find(stem).parameters for stem in sorted(preset.notebooks)}
-    selected = {stem: names for stem, names in declared.items() if not only or stem.startswith(tuple(only))}
+    selected = {stem: names for stem, names in declared.items() if not only or any(_is_named(stem, n) for n in only)}
     _check(preset.all, declared)
     for stem, names in declared.items():
         _check(preset.notebooks[stem] or {}, {stem: names})
@@ -207,8 +208,13 @@ def _check_notebooks(preset: Preset, only: Sequence[str]) -> None:
         if stem not in existing:
             raise _unknown("notebook", stem, existing)
     for name in only:
-        if not name or not any(stem.startswith(name) for stem in preset.notebooks):
+        if not any(_is_named(stem, name) for stem in preset.notebooks):
             raise _unknown("notebook", name, preset.notebooks)
+
+
+def _is_named(stem: str, name: str) -> bool:
+    """Return whether a notebook is meant by its whole number, as 06, or by that and the beginning of its name."""
+    return stem.startswith(name) and len(name) >= len(stem.partition("_")[0])
 
 
 def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from persona_lib import UserError
+from persona_lib import UserError, cli
 from persona_lib.runs import notebooks, parameters, presets
 
 
@@ -69,8 +69,8 @@ def test_a_parameter_that_takes_a_text_is_taken_as_it_is_written_and_others_by_y
         ("06_conditioning", "conditions", [], "a list of one text or more, .* not "),
         ("06_conditioning", "more_models", [4.1], "a list of texts, .* not "),
         ("06_conditioning", "use", "test", "one of train, seen_test, heldout_test, all, not 'test'"),
-        ("06_conditioning", "seed", -1, "a whole number from 0, not -1"),
-        ("06_conditioning", "seed", True, "a whole number from 0, not True"),
+        ("06_conditioning", "seed", -1, "a whole number from 0 to 4294967295, not -1"),
+        ("06_conditioning", "seed", True, "a whole number from 0 to 4294967295, not True"),
         ("04_leave_one_out", "left_out", ["ages"], "a list of the paper's attributes, .* not "),
         ("05_fidelity", "survey", "cses", "one of anes, gss, not 'cses'"),
         ("05_fidelity", "forms", ["poem"], "a list of list, prose, interview, not "),
@@ -80,7 +80,7 @@ def test_a_parameter_that_takes_a_text_is_taken_as_it_is_written_and_others_by_y
         ("09_intersections", "gap", math.nan, "a number between 0 and 1, not nan"),
         ("09_intersections", "groups", {"old": {"age": {"from": math.nan}}}, "groups by name, .* not "),
         ("10_judges", "profiles", [["list", 1.5]], "a list of pairs of a form and a seed or null, .* not "),
-        ("02_prompts", "n_prompts", -1, "a whole number from 0, not -1"),
+        ("02_prompts", "n_prompts", -1, "a whole number from 0 to 4294967295, not -1"),
     ],
 )
 def test_a_value_that_no_notebook_can_use_is_refused_where_notebooks_are_planned(stem, name, value, takes):
@@ -106,3 +106,44 @@ def test_a_parameter_of_a_users_own_notebook_takes_the_type_of_its_default():
     for value, default in ((True, 0.5), ("x", 1), (math.nan, None), ([math.inf], ())):
         with pytest.raises(UserError, match="parameter 'mine' of 11_mine takes "):
             parameters.check("11_mine", "mine", value, default)
+
+
+@pytest.mark.parametrize(
+    ("stem", "name", "value"),
+    [
+        ("02_prompts", "seed", 2**32),
+        ("06_conditioning", "model", " "),
+        ("08_pass_at_k", "ks", [1, 1, 2]),
+        ("09_intersections", "groups", {"a": {"sex": []}}),
+        ("09_intersections", "groups", {"": {"sex": "Female"}}),
+    ],
+)
+def test_values_that_a_notebook_would_stumble_over_are_refused(stem, name, value):
+    with pytest.raises(UserError, match=f"parameter '{name}' of {stem}"):
+        parameters.check(stem, name, value, None)
+
+
+def test_the_largest_seed_and_a_range_of_a_group_are_taken():
+    parameters.check("02_prompts", "seed", 2**32 - 1, 0)
+    groups = {"old": {"age": {"from": 65}}, "w": {"sex": "Female", "race": ["Asian"], "age": 40}}
+    parameters.check("09_intersections", "groups", groups, {})
+
+
+def test_a_parameter_given_twice_is_refused():
+    with pytest.raises(UserError, match="n_items twice"):
+        parameters.read(["n_items=5", "n_items=6"])
+    with pytest.raises(UserError, match="--base-url and -p base_url say the same"):
+        cli._given(None, "http://a.test/v1", ["base_url=http://b.test/v1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [("10", ["10_judges"]), ("06_cond", ["06_conditioning"]), ("1", []), ("0", []), ("", [])],
+)
+def test_a_notebook_is_named_by_its_whole_number(name, chosen):
+    smoke = presets.load("smoke")
+    if chosen:
+        assert list(presets.plan(smoke, [name])) == chosen
+    else:
+        with pytest.raises(UserError, match=f"unknown notebook '{name}'"):
+            presets.plan(smoke, [name])

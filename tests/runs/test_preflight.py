@@ -9,7 +9,7 @@ import pytest
 from commands import persona
 from endpoint import Endpoint, say
 
-from persona_lib import UserError, personas, store
+from persona_lib import UserError, cli, personas, store
 from persona_lib.model import Model, catalogue, reach
 from persona_lib.runs import endpoints, preflight, presets, sizes
 
@@ -387,3 +387,22 @@ def test_a_file_with_fewer_people_than_the_second_experiment_takes_is_refused(tm
     drawn.reset_index().to_csv(tmp_path / "own.csv", index=False)
     given = {"personas": str(tmp_path / "own.csv"), "pool": None, "n_personas": 5, "n_items": 5, "min_age": 0}
     assert any("n_personas is 5, and " in line and "has 3 people" in line for line in lines(planned("04", **given)))
+
+
+def test_a_recording_that_is_not_there_or_damaged_is_refused_first(tmp_path):
+    (found,) = lines(planned(recording="/nope/x.jsonl"))
+    assert found.startswith("06: recording: no recording '/nope/x.jsonl'")
+    (tmp_path / "own.jsonl").write_text("{}\n")
+    (found,) = lines(planned(recording=str(tmp_path / "own.jsonl")))
+    assert "line 1 is no recorded reply" in found
+
+
+def test_a_note_names_a_file_as_the_user_gave_it(tmp_path, capsys):
+    own = tmp_path / "people.csv"
+    own.write_text("persona_id,age,sex,hobby,persona_split\n" + "".join(f"p{i},4{i},Male,x,test\n" for i in range(4)))
+    (tmp_path / "wording").mkdir()
+    (tmp_path / "wording" / "misspelt.txt").write_text("reply: [answer]\n[user]\n$question\n")
+    plan = planned("07", personas=str(own), templates=str(tmp_path / "wording"), n_personas=2, n_items=2)
+    cli._note(preflight.check(plan, asks=False))
+    shown = capsys.readouterr().err
+    assert f"note: {own}: these columns" in shown and f"note: {tmp_path / 'wording'}: nothing" in shown
