@@ -106,6 +106,11 @@ def load(name: str) -> Preset:
     content = files.read_yaml(path)
     if isinstance(content, dict):
         content = {"name": path.stem} | content
+        named = content.get("notebooks")
+        if isinstance(named, dict) and (numbers := [name for name in named if not isinstance(name, str)]):
+            raise UserError(
+                f"{path}: the notebook {numbers[0]!r} is a number: write its whole name, as 06_conditioning"
+            )
     try:
         return Preset.model_validate(content)
     except ValidationError as error:

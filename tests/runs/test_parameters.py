@@ -80,7 +80,7 @@ def test_a_parameter_that_takes_a_text_is_taken_as_it_is_written_and_others_by_y
         ("09_intersections", "gap", math.nan, "a number between 0 and 1, not nan"),
         ("09_intersections", "groups", {"old": {"age": {"from": math.nan}}}, "groups by name, .* not "),
         ("10_judges", "profiles", [["list", 1.5]], "a list of pairs of a form and a seed or null, .* not "),
-        ("02_prompts", "n_prompts", -1, "a whole number from 0 to 4294967295, not -1"),
+        ("02_prompts", "n_prompts", -1, "a whole number from 0, not -1"),
     ],
 )
 def test_a_value_that_no_notebook_can_use_is_refused_where_notebooks_are_planned(stem, name, value, takes):
@@ -147,3 +147,9 @@ def test_a_notebook_is_named_by_its_whole_number(name, chosen):
     else:
         with pytest.raises(UserError, match=f"unknown notebook '{name}'"):
             presets.plan(smoke, [name])
+
+
+def test_a_preset_that_names_a_notebook_by_a_number_says_so(tmp_path):
+    (tmp_path / "own.yaml").write_text("about: x\nnotebooks:\n  06:\n")
+    with pytest.raises(UserError, match="is a number: write its whole name"):
+        presets.load(str(tmp_path / "own.yaml"))
