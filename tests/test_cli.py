@@ -110,7 +110,7 @@ def test_an_empty_part_of_only_is_no_notebook(project, started):
         (["--only", ""], "unknown notebook '': known: 01_good, 02_bad"),
         (["--only", ","], "unknown notebook ',': known: 01_good, 02_bad"),
         (["-p", "sede=1"], "unknown parameter 'sede' of 01_good, 02_bad: did you mean 'seed'?"),
-        (["-p", "seed=one"], "parameter 'seed' of 01_good takes a whole number from 0, not 'one'"),
+        (["-p", "seed=one"], "parameter 'seed' of 01_good takes a whole number from 0 to 4294967295, not 'one'"),
         (["-p", "seed"], "-p takes KEY=VALUE, not 'seed'"),
         (["-p", "seed=["], "-p seed=[: '[' can't be read as YAML"),
         (["-p", "share=.nan"], "-p share=.nan: "),
