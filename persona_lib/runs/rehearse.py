@@ -21,6 +21,7 @@ from .run import run
 
 TABLE, PAGE, RUN, STORE = "effects", "index.html", "run", "replies.sqlite"
 STORE_VARIABLE = "PERSONA_STORE"
+ABOUT = "A dress rehearsal: a made-up model with planted effects answered. It says nothing about any real model."
 NONE = 1e-9  # a planted difference that is smaller is none
 
 
@@ -50,7 +51,7 @@ def rehearse(preset: Preset, only: Sequence[str], given: Mapping[str, Any], fold
         with folders.alone(folder), _own_store(folder / STORE):
             for path in folder.glob(f"{STORE}*"):  # an earlier rehearsal's replies may be those of another seed
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-            manifest = run(preset, planned, folder / RUN)
+            manifest = run(preset.model_copy(update={"about": ABOUT}), planned, folder / RUN)
             return _written(manifest, planned, folder, preset.name)
 
 

@@ -146,7 +146,10 @@ def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[
 def _page(folder: Path, stem: str, manifest: Manifest) -> None:
     """Write the page of a notebook that was executed into a folder."""
     entries = manifest.notebooks
-    found = pages.trust(entries) if stem == pages.CRITIC else None
+    shown = entries[stem]
+    if folder != manifest.folder:  # this is the new one's page: what its entry keeps of an older one is not shown there
+        shown = {name: value for name, value in shown.items() if name != "kept"}
+    found = pages.trust({**entries, stem: shown}) if stem == pages.CRITIC else None
     pages.export(folder / f"{stem}.ipynb", entries[stem]["title"], entries, found)
 
 

@@ -104,8 +104,8 @@ def _prompts(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
         have = sum(there.values()) if side == "all" else there[side]
         if n is not None and n > have:
             named = "" if side == "all" else f" {side}"
-            yield f"{n}{named} prompts are asked for, and {source} has {have}: lower their number" + _all_of_it(
-                side, sum(there.values()), n
+            yield f"{n}{named} prompts are asked for, and {source} has {have}: lower their number" + _else(
+                values, side, sum(there.values()), n
             )
     if "train_prompts" in values:
         yield from _dealt(values, there)
@@ -129,11 +129,13 @@ def available(source: str) -> dict[str, int]:
     return ingredients.available(source)
 
 
-def _all_of_it(side: str, there: int, n: int) -> str:
-    """Return what else helps where a file has enough prompts but not on one side."""
-    return (
-        f", or take all {there} with -p use=all if no model was trained on them" if side != "all" and there >= n else ""
-    )
+def _else(values: Mapping[str, Any], side: str, there: int, n: int) -> str:
+    """Return what else helps where a source has enough prompts but not on one side."""
+    if side == "all" or there < n:
+        return ""
+    if "use" not in values:  # a data set has both sides
+        return ", or say which are held out in a column prompt_split"
+    return f", or take all {there} with -p use=all if no model was trained on them"
 
 
 def _wanted(values: Mapping[str, Any], there: Mapping[str, int]) -> dict[str, int | None]:

@@ -272,7 +272,8 @@ def four() -> pd.DataFrame:
 def verdicts(four, tmp_path_factory) -> pd.DataFrame:
     with Endpoint(judge) as endpoint:
         table = consistency.ask(four, Model("m", endpoint.url, Store(tmp_path_factory.mktemp("s") / "s")))
-    assert "marital status: Widowed" in str(endpoint.requests) and len(endpoint.requests) == 4 + 2
+    # Twice the invalid reply is asked for again; one call more may say the schema in words.
+    assert "marital status: Widowed" in str(endpoint.requests) and len(endpoint.requests) in (4 + 2, 4 + 2 + 1)
     fields = endpoint.requests[0]["response_format"]["json_schema"]["schema"]["properties"]
     assert fields["attribute"]["enum"] == [*NAMES, "none"]
     return table

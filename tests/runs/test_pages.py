@@ -84,7 +84,7 @@ def test_every_link_of_the_index_leads_somewhere(opened, replay):
 
 def test_every_figure_of_a_run_is_lettered_in_8_points_at_least_and_says_n(replay):
     found = figures.written(replay)
-    assert len(found) == 8 and not any(found.values()), found
+    assert len(found) == 9 and not any(found.values()), found
 
 
 def test_a_link_to_a_notebook_leads_to_its_page_where_the_run_has_that_notebook(tmp_path):

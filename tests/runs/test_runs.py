@@ -223,6 +223,8 @@ def test_what_10_found_stands_in_one_line_of_06_also_if_it_runs_later(tmp_path, 
     assert line not in page(["06"])
     assert line in page(["10"])
     assert line in page(["06"]), "an audit that is there already counts too"
+    assert line not in page(["06"], judge="n"), "its own critic counts, not that of the page it replaces"
+    assert line in page(["06"])
     assert line not in page(["10"], judge="n"), "another critic was audited"
 
 
