@@ -241,7 +241,8 @@ def _lost(lost: pd.DataFrame) -> str:
     most = known.iloc[0]
     change = wording.points(most["difference"], most["low"], most["high"], most["n"])
     said = f"Hiding an attribute from the writer clearly changes the score for {wording.clear(lost)} attributes"
-    said += f" (Holm over attributes); the greatest loss is that of {most['hidden']}, {change}"
+    lowest = f"the greatest loss is that of {most['hidden']}, {change}"
+    said += f" (Holm over attributes); {lowest if most['difference'] < 0 else 'none of them shows a loss'}"
     line = lost[lost["hidden"] == PLACEBO].dropna(subset="difference")
     if len(line):
         row = line.iloc[0]

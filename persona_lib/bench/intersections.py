@@ -224,6 +224,11 @@ def worst(table: pd.DataFrame) -> pd.DataFrame:
     return ranked.assign(note=text + f" ({table['rate'].notna().sum()} groups looked at)")
 
 
+def named(lowest: pd.Series) -> str:
+    """Return the name of the lowest group, a row of `worst`, or its note where no single group is the lowest."""
+    return str(lowest.name) if lowest["note"].startswith((LOWER, NOT_LOWER)) else lowest["note"]
+
+
 def headline(table: pd.DataFrame, overall: dict, critic: str, what: str, people: str = "") -> str:
     """Return the finding in one or two sentences, also if parts of it are missing.
 
@@ -242,7 +247,7 @@ def headline(table: pd.DataFrame, overall: dict, critic: str, what: str, people:
     if ranked.empty:
         return kept + f"None of {table['rate'].notna().sum()} groups with answers has enough people for an interval."
     row = ranked.iloc[0]
-    if not row["note"].startswith((LOWER, NOT_LOWER)):
+    if named(row) == row["note"]:
         return kept + f"No single group is the lowest: {row['note']}."
     raw = wording.share(row["rate"], row["low"], row["high"], row["n"])
     if pd.isna(row["shrunk"]):

@@ -9,7 +9,7 @@ import pytest
 from persona_lib import UserError
 from persona_lib.attributes import BY_NAME
 from persona_lib.bench.groups import banded, broad, crossings, grid, members, singles
-from persona_lib.bench.intersections import headline, scores, worst
+from persona_lib.bench.intersections import headline, named, scores, worst
 from persona_lib.personas import psychographics
 from persona_lib.stats.intervals import ITEM, rate
 
@@ -230,12 +230,14 @@ def test_the_worst_group_is_not_called_worse_where_that_is_not_shown():
     assert (
         worst(level)["note"].item() == "not shown to be lower than everybody else after correction (2 groups looked at)"
     )
-    assert worst(level).index[0] == level["rate"].idxmin()
+    assert worst(level).index[0] == level["rate"].idxmin() == named(worst(level).iloc[0])
     same = scores(answers(who, 0.6 + 0.0 * who["age"]).assign(score=1.0), crossings(who, ["sex"]))
     assert worst(same)["note"].item() == "all groups score alike (2 groups looked at)"
     three = pd.DataFrame({"rate": [0.5, 0.5, 0.9], "shrunk": [0.6, 0.6, 0.8], "low": 0.1})
     three = three.assign(difference=0.0, p_holm=1.0)
-    assert worst(three)["note"].item() == "2 groups tie for the lowest (3 groups looked at)"
+    assert named(worst(three).iloc[0]) == "2 groups tie for the lowest (3 groups looked at)", (
+        "no group is named in a tie"
+    )
     some = pd.concat([three.head(2), three.tail(1).assign(low=np.nan, shrunk=np.nan, rate=0.0)])
     assert worst(some)["note"].item() == "all 2 groups with an interval score alike (3 groups looked at)"
 
