@@ -285,13 +285,14 @@ def sample(
     1586 of them with seed 0 are the reference demographic.
     """
     from . import census, personas
+    from .model.usage import counted
 
     personas.check_suffix(out)
     population = census.Records(census.read_pums(pums)) if pums else None
     filters = [f"({part})" for part in (personas.ADULTS if adults else None, where) if part]
     drawn = personas.sample(n, seed, population, " and ".join(filters) or None, False if random else None)
     personas.save(drawn, out)
-    typer.echo(f"{n} persona{'' if n == 1 else 's'}, seed {seed}: {out}")
+    typer.echo(f"{counted(n, 'persona')}, seed {seed}: {out}")
 
 
 @app.command()

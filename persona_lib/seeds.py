@@ -30,6 +30,7 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "placebo line": (42,),
     "answers with an owner": (51,),
     "candidates of a choice": (52,),
+    "runs resampled": (53,),
     "people who play": (61,),
     "synthetic votes": (67,),
     "order of survey options": (71,),

@@ -145,8 +145,8 @@ def choices(
 
     The pairs are the base answer against each of the two refined ones, as in the paper, and the one revision against
     the other. What several attributes of a person share is asked once: the writer is called two times per different
-    profile and prompt, the annotator ten times per attribute, person and prompt, and two to four times less where
-    attributes share a profile.
+    profile and prompt, the annotator twelve times per attribute, person and prompt (three pairs, two annotators, both
+    orders), less what attributes share.
 
     Args:
         drawn: as returned by `annotators`.

@@ -13,6 +13,7 @@ import pandas as pd
 
 from .. import UserError, files
 from ..model import LanguageModel
+from ..model.usage import counted
 from ..stats import intervals, points, share
 from .verdicts import critic
 
@@ -83,12 +84,11 @@ def placed(table: pd.DataFrame, judge: str) -> str:
     if rates.isna().any():
         return f"{judge} gave no verdicts by which the control items could place it."
     apart = table.loc[APART]
-    items = "item" if apart["n"] == 1 else "items"
     ends = ["rate", "low", "high"]
     suited, unsuited = (share(*table.loc[kind, ends]) for kind in (SUITABLE, UNSUITABLE))
     return (
-        f"On {apart['n']} control {items}, {judge} keeps {suited} of the answers written to suit the person and "
-        f"{unsuited} of those written not to: a difference of {points(*apart[ends])}."
+        f"On {counted(apart['n'], 'control item')}, {judge} keeps {suited} of the answers written to suit the person "
+        f"and {unsuited} of those written not to: a difference of {points(*apart[ends])}."
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import UserError
+from .. import UserError, seeds
 from ..model import LanguageModel
 from ..prompts.words import count
 from ..stats import intervals
@@ -219,7 +219,7 @@ def _resampled(ways: Ways, by: str, seed: int) -> dict[str, np.ndarray]:
     labels = [pd.Index(every[name].unique()) for name in ITEM]
     if min(map(len, labels)) < FEW:
         return {}
-    rng = np.random.default_rng(seed)
+    rng = seeds.rng("runs resampled", seed)
     times = [rng.multinomial(len(own), np.full(len(own), 1 / len(own)), RUNS) for own in labels]  # runs x clusters
     groups = next(iter(ways.values()))[by].unique()
     drawn = {}

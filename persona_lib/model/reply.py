@@ -227,11 +227,6 @@ def tokens(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
     return [_dict(token) for token in content] if isinstance(content, list) and content else None
 
 
-def first_token(reply: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the likeliest first tokens with their log-probabilities, or None if the endpoint gave none."""
-    return likely_tokens(_first(tokens(reply))) or None
-
-
 def likely_tokens(token: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the likeliest tokens at a token's place, but for malformed ones: without a text or a log-probability."""
     told = token.get("top_logprobs")

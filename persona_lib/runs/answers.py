@@ -9,9 +9,8 @@ import pandas as pd
 from .. import UserError, annotation, local, prompts
 from ..judges import labels
 from ..preferences import ingredients
+from ..prompts.dependence import FEWEST_PERSONAS
 from . import sizes
-
-FEWEST = 5  # people who judge the same answers, for an interval
 
 
 def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
@@ -70,8 +69,10 @@ def _labels(path: Path, values: Mapping[str, Any], folder: Path) -> None:
 def _judgments(path: Path, values: Mapping[str, Any], folder: Path) -> None:
     """Raise UserError if judgments of the same answers are too few, or of none of this run's prompts."""
     per_prompt = prompts.persona_dependence(str(path))
-    if per_prompt.empty or per_prompt["n"].max() < FEWEST:
-        raise UserError(f"{path} has no prompt that {FEWEST} personas or more judge, so that nothing can be said")
+    if per_prompt.empty or per_prompt["n"].max() < FEWEST_PERSONAS:
+        raise UserError(
+            f"{path} has no prompt that {FEWEST_PERSONAS} personas or more judge, so that nothing can be said"
+        )
     if unknown := _strangers(per_prompt.index, _prompts(values, folder)):
         raise UserError(f"{path}: none of its prompts is among those of {values['prompts']}, such as {unknown}")
 

@@ -66,7 +66,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("more_models", "controls", "crossed", "single"), LIST),
     **dict.fromkeys(("conditions", "subtle"), SOME),
     **dict.fromkeys(("n", "n_read", "n_personas", "n_prompts", "n_items", "n_people", "n_questions"), SIZE),
-    **dict.fromkeys(("n_topics", "n_verify", "n_samples", "n_forms", "n_compared", "orders", "again"), SIZE),
+    **dict.fromkeys(("n_topics", "n_verify", "n_samples", "n_forms", "n_compared", "orders"), SIZE),
     **dict.fromkeys(("pool", "n_controls", "n_respondents"), SIZE_OR_ALL),
     **dict.fromkeys(("words", "working_words", "critique_words"), LENGTH),
     "seed": Kind(Annotated[int, Field(ge=0, le=LARGEST_SEED)], f"a whole number from 0 to {LARGEST_SEED}"),

@@ -100,7 +100,7 @@ def _prompts(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
     except UserError as error:
         yield f"prompts: {error}"
         return
-    for side, n in _wanted(values, there).items():
+    for side, n in _wanted(values).items():
         have = sum(there.values()) if side == "all" else there[side]
         if n is not None and n > have:
             named = "" if side == "all" else f" {side}"
@@ -138,7 +138,7 @@ def _else(values: Mapping[str, Any], side: str, there: int, n: int) -> str:
     return f", or take all {there} with -p use=all if no model was trained on them"
 
 
-def _wanted(values: Mapping[str, Any], there: Mapping[str, int]) -> dict[str, int | None]:
+def _wanted(values: Mapping[str, Any]) -> dict[str, int | None]:
     """Return how many prompts of each side, or of all, are asked for."""
     if "train_prompts" in values:
         return {"train": values["train_prompts"], "heldout": values["heldout_prompts"]}

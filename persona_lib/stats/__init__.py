@@ -3,8 +3,8 @@
 Nothing in this wing asks a model or reads a file. Items share personas and prompts, so all intervals are clustered by
 both. Notebooks 03, 04, 06, 08, 09 and 10 open it: `stats.rates`, `stats.paired_differences`,
 `stats.minimum_detectable`. The functions of pass@k are in their own modules: `stats.passk.curves`, and
-`stats.judged.corrected` for a judge that errs. `share`, `points`
-and `number` write an estimate with its interval and n as text; `extremes`, `span` and `clear` sum a table up.
+`stats.judged.corrected` for a judge that errs. `share`, `points` and `number` write an estimate with its interval and n
+as text; `extremes`, `span` and `clear` sum a table up.
 """
 
 from . import agreement, intervals, judged, passk

@@ -31,15 +31,6 @@ def test_a_rate_has_its_n_its_failures_and_an_interval_around_it():
     assert result.loc["a", "note"] == "all scores equal"
 
 
-def test_with_many_independent_items_the_interval_is_wilsons():
-    table = items(400, 400).sample(400, random_state=0)
-    table["score"] = np.resize([1.0, 0.0, 0.0, 0.0], 400)
-    table["persona_id"], table["prompt_id"] = range(400), range(400)
-    low, high = proportion_confint(100, 400, method="wilson")
-    result = rates(table, by="condition").iloc[0]
-    assert [result.low, result.high] == pytest.approx([low, high], abs=0.002)
-
-
 def test_the_interval_is_korn_and_graubards_clopper_pearson_with_one_cluster_more_that_holds_the_answer():
     table = items(400, 400).sample(400, random_state=0)
     table["score"] = np.resize([1.0, 0.0, 0.0, 0.0], 400)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from ...stats.wording import ALPHA
 from . import of_bench, of_others
 from .effects import EFFECTS, Effects
 from .estimates import Found, Setting, Tables
 
 COLUMNS = ["notebook", "effect", "planted", "estimate", "low", "high", "n", "holds", "null", "p", "found", "detectable"]
-ALPHA = 0.05
 POWER = 1 + 0.8416 / 1.96  # half widths of an interval that an effect must have to be found in 80 of 100 runs
 READERS: Mapping[str, Callable[[Tables, Setting], Iterator[Found]]] = {
     "01": of_others.of_01,
