@@ -68,6 +68,8 @@ def own_outputs(monkeypatch, tmp_path):
     monkeypatch.setenv("PERSONA_STORE", str(tmp_path / "responses.sqlite"))
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PERSONA_OFFLINE", "PERSONA_PROGRESS"):
         monkeypatch.delenv(name, raising=False)
+    if pace := sys.modules.get("persona_lib.model.pace"):
+        pace._PACES.clear()  # an earlier test's endpoint may have had the same port, and its pace is no news of this one
 
 
 REPLAYED = ("runs/test_notebooks.py", "runs/test_pages.py")  # they look at one replayed run
