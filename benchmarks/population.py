@@ -1,9 +1,10 @@
-"""Measure accuracy, size and speed of the population model, and print one page of numbers.
+"""Fit the committed population model, and measure its accuracy, size and speed.
 
     python benchmarks/population.py us_persons_2024.parquet [--write]
 
-The file holds PUMS persons. The script fits on a random half and tests on the other. With --write it also rewrites the
-committed tables of census shares and half distances. `persona fit FILE --out population.npz` makes the model itself.
+The file holds PUMS persons. They are split into random halves, and each half is raked to the Bureau's published tables
+(`census.margins`). The model is fitted to one half; the other half is what it is compared with. With --write the script
+rewrites the model and the committed tables: shares of the half that was fitted, and shares of the half held out.
 """
 
 import resource
@@ -14,18 +15,27 @@ from pathlib import Path
 import pandas as pd
 
 from persona_lib import census
-from persona_lib.census import Population, distances
+from persona_lib.census import Population, distances, margins
 
 
-def halves(people: pd.DataFrame) -> pd.DataFrame:
-    """Compute the mean pairwise distance to one half from the other half, and from a model of the other half."""
+def halves(people: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return random halves of the people, each with weights that meet the published margins."""
     shuffled = people.sample(frac=1, random_state=0, ignore_index=True)
-    fitted, held = shuffled[: len(people) // 2], shuffled[len(people) // 2 :]
-    start = time.perf_counter()
-    model = Population.fit(fitted)
-    print(f"fit to {len(fitted):,} people: {time.perf_counter() - start:.1f} s")
+    published = [margin for margin in margins.load() if margin.attributes <= set(people)]
+    parts = []
+    for part in (shuffled[: len(people) // 2], shuffled[len(people) // 2 :]):
+        weighted = part.assign(weight=margins.rake(part, published)).reset_index(drop=True)
+        weight = weighted["weight"]
+        print(f"{len(part):,} people, weights {weight.min():.2f} to {weight.max():.2f}, as good as "
+              f"{weight.sum() ** 2 / (weight**2).sum():,.0f} of equal weight")  # fmt: skip
+        weighted.attrs = people.attrs | {"weights": "raked to published.yaml"}
+        parts.append(weighted)
+    return parts
+
+
+def apart(fitted: pd.DataFrame, held: pd.DataFrame, model: Population) -> pd.DataFrame:
+    """Compute the mean pairwise distance to the half held out, from the half fitted and from the model."""
     target = distances.pair_shares(held)
-    categories = len(distances.shares(held))
     rows = {"one real half and the other": fitted, "the model of one half and the other": model.sample(len(held), 1)}
     found = {what: distances.tvd(distances.pair_shares(table), target) for what, table in rows.items()}
     return pd.DataFrame(
@@ -33,7 +43,7 @@ def halves(people: pd.DataFrame) -> pd.DataFrame:
             "comparison": list(found),
             "persons": len(held),
             "attributes": len(distances.ATTRIBUTES),
-            "categories": categories,
+            "categories": len(distances.shares(held)),
             "pairs": [len(tvd) for tvd in found.values()],
             "tvd": [round(tvd.mean(), 5) for tvd in found.values()],
         }
@@ -49,24 +59,28 @@ def speed() -> None:
         print(f"draw {n:>9,} people: {time.perf_counter() - start:5.2f} s, peak memory so far {memory:.2f} GB")
 
 
-def write(people: pd.DataFrame, found: pd.DataFrame) -> None:
+def write(fitted: pd.DataFrame, held: pd.DataFrame, model: Population, found: pd.DataFrame) -> None:
+    model.save()
     found.to_csv(distances.DATA / "half_distances.csv", index=False)
-    distances.shares(people).round(6).to_csv(distances.DATA / "census_shares.csv", index=False)
-    pairs = distances.pair_shares(people).astype({"share": "float32"})
-    pairs.to_parquet(distances.DATA / "census_pair_shares.parquet", compression="zstd")
+    distances.shares(fitted).round(6).to_csv(distances.DATA / "census_shares.csv", index=False)
+    for name, half in {"census_pair_shares": fitted, "held_out_pair_shares": held}.items():
+        pairs = distances.pair_shares(half).astype({"share": "float32"})
+        pairs.to_parquet(distances.DATA / f"{name}.parquet", compression="zstd")
 
 
 def main(file: str, *flags: str) -> None:
-    speed()
-    people = census.read_pums(file)
-    found = halves(people)
+    fitted, held = halves(census.read_pums(file))
+    start = time.perf_counter()
+    model = Population.fit(fitted)
+    print(f"fit to {len(fitted):,} people: {time.perf_counter() - start:.1f} s")
+    found = apart(fitted, held, model)
     print(found.to_string(index=False))
     print(f"ratio: {found['tvd'].iloc[1] / found['tvd'].iloc[0]:.2f}")
     if "--write" in flags:
-        write(people, found)
+        write(fitted, held, model, found)
+    speed()
     for path in sorted(Path(distances.DATA).glob("*")):
-        if path.stem.startswith(("population", "census", "half")):
-            print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
+        print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

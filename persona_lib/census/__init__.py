@@ -2,11 +2,12 @@
 
 Notebook 01 opens this wing. `download_pums` fetches the Bureau's files and `read_pums` reads them; `read_mapped` reads
 any other microdata. `Population` is the model that personas are drawn from; `Records` draws real people. `balance`
-chooses people whose margins match the census. `distances` measures how far a table of people is from the census, and
+chooses people whose margins match the census. `margins` has the tables that the Bureau publishes, rakes weights to them
+and compares people with them. `distances` measures how far a table of people is from the census, and
 `diversity` how much people differ within and between groups.
 """
 
-from . import balance, distances, diversity
+from . import balance, distances, diversity, margins
 from .download import download_pums
 from .persons import read_mapped, read_pums
 from .population import Population
@@ -19,6 +20,7 @@ __all__ = [
     "distances",
     "diversity",
     "download_pums",
+    "margins",
     "read_mapped",
     "read_pums",
 ]

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..attributes import BY_NAME, CENSUS, NAMES
+from ..attributes import BY_NAME, CENSUS
 from .records import WEIGHT
 
 Order = Mapping[str, Sequence[str]]  # attribute -> its values in order
 DATA = Path(__file__).parent / "data"
 TEXT = dict.fromkeys(["attribute", "other", "value", "other value"], "str")
 MISSING = "Not applicable"
-ATTRIBUTES = tuple(name for name in CENSUS if name in NAMES)
+ATTRIBUTES = CENSUS
 AGES = (0, 5, 15, 18, 25, 35, 45, 55, 65, 75, 85)
 # Dollars in thousands, as in the Bureau's income tables; 0 begins a band of its own for no income or a loss.
 INCOMES = (0, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 75, 100, 125, 150, 200)
