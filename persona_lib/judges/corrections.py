@@ -4,6 +4,7 @@ Tables in, tables out: nothing here asks a model or reads a file. Labels of othe
 judge by `calibration.corrected_rates`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 
 from ..stats import wording
 from ..stats.clustering import Effective, cluster_codes, effective, worth_of
-from ..stats.intervals import ITEM, rate, share_interval
+from ..stats.intervals import ITEM, bonett_price, corrected, rate, share_interval
 from .calibration import error_rates
 
 LEAST = 10  # labels of the rarer kind; with fewer, they do not tell how labels follow verdicts
@@ -63,6 +64,57 @@ def contributions(table: pd.DataFrame, by: str) -> pd.DataFrame:
         else:
             scores[used.index] = used["human"]
     return table[[*ITEM, by]].assign(score=scores)
+
+
+def human_differences(table: pd.DataFrame, pairs: Sequence[tuple[str, str]], by: str = "condition") -> pd.DataFrame:
+    """Estimate how far the rates that people would give differ between pairs of groups that have the same items.
+
+    Args:
+        table: as in `human_rates`; each item at most once per group.
+        pairs: which groups to compare, each a minuend and a subtrahend.
+        by: column of the groups.
+
+    Returns:
+        One row per pair: `minuend`, `subtrahend`, `n` (labelled items of the group that has fewer of them),
+        `difference` of the rates of `human_rates`, `low`, `high`, `p`, `p_holm` (corrected over all rows), `note`.
+
+        Each rate is the mean of its items' `contributions`. The difference is that of an item's two contributions, in
+        the two-way clustered variance, so the same items help a comparison as far as they do. The interval is Bonett
+        and Price's, as in `stats.paired_differences`: with all items labelled, both tables are equal.
+    """
+    table = table.reset_index(drop=True)
+    wide = contributions(table, by).pivot(index=ITEM, columns=by, values="score")
+    labelled = table.pivot(index=ITEM, columns=by, values="human").notna()
+    rows = [
+        {"minuend": first, "subtrahend": second} | _difference(wide[[first, second]], labelled[[first, second]])
+        for first, second in pairs
+    ]
+    columns = ["minuend", "subtrahend", "n", "difference", "low", "high", "p", "note"]
+    found = pd.DataFrame(rows, columns=columns)
+    found.insert(7, "p_holm", corrected(found["p"]))
+    return found
+
+
+def _difference(scores: pd.DataFrame, labelled: pd.DataFrame) -> dict[str, Any]:
+    """Return a row of `human_differences` from `n` on; both arguments are items x the two groups."""
+    means = scores.mean()
+    row = {"n": labelled.sum().min(), "difference": means.iloc[0] - means.iloc[1], "p": np.nan}
+    if means.isna().any():
+        return row | {"low": np.nan, "high": np.nan, "note": "no labelled items: no correction"}
+    used = scores[scores.notna().any(axis=1)]
+    known = labelled.loc[used.index].any(axis=1).to_numpy()
+    weights = len(used) / scores.notna().sum()  # what an item counts in its group's mean, times the number of items
+    of_group = (used - means).fillna(0.0) * weights
+    x = (of_group.iloc[:, 0] - of_group.iloc[:, 1]).to_numpy()
+    clusters = used.index.to_frame(index=False)
+    worth = effective(x, clusters, x.var(), floor=1.0)
+    own = effective(x[known], clusters[known], x[known].var(), floor=1.0)
+    if not (worth.n and own.n):
+        return row | {"low": np.nan, "high": np.nan, "note": worth.note or own.note}
+    # Bonett and Price add two items to those that are labelled. On their scale a single difference varies less.
+    share = row["n"] / len(used)
+    worth = Effective(worth.n * share, min(worth.df, own.df), own.note)
+    return row | bonett_price(row["difference"], x.var() * share, worth) | {"note": worth.note}
 
 
 def said(row: pd.Series, critic: str) -> str:

@@ -141,7 +141,7 @@ def unused(planned: Mapping[str, Mapping[str, Any]], folder: Path) -> Iterator[s
 def steps(stem: str, values: Mapping[str, Any], folder: Path) -> Iterator[Step]:
     """Yield the steps of a notebook that ask with a template."""
     yield from STEPS.get(stem, ())
-    for name in (name for several in _CONDITIONS for name in values.get(several, ())):
+    for name in (name for several in _CONDITIONS for name in values.get(several) or ()):
         yield condition(name)
     source = str(values.get("prompts", ""))
     if source and not values.get("data") and bank.is_prism(folder / source if (folder / source).is_file() else source):

@@ -190,19 +190,25 @@ def difference(differences: pd.Series) -> dict:
     # Tests of a family need the far tail, so no variance is below that of independent items. The interval takes the
     # same variance: it excludes 0 where p is below .05, and nowhere else.
     worth = effective(x, clusters, spread, floor=1.0)
-    middle, error = _bonett_price(x, worth.n)
+    return row | bonett_price(row["difference"], spread, worth) | {"note": worth.note}
+
+
+def bonett_price(mean: float, spread: float, worth: Effective) -> dict[str, float]:
+    """Return `low`, `high` and `p` of a mean of paired differences as `paired_differences` describes them.
+
+    Args:
+        mean: of the differences, from -1 to 1.
+        spread: variance of a single one.
+        worth: what they are worth; all is missing if no interval is estimable.
+    """
+    n = worth.n
+    if not n:
+        return dict.fromkeys(["low", "high", "p"], np.nan)
+    middle = mean * n / (n + 2)
+    square = ((spread + mean**2) * n + 2) / (n + 2)
+    error = np.sqrt((square - middle**2) / (n + 2))
     low, high = np.clip([middle - worth.t * error, middle + worth.t * error], -1, 1)
-    p = 2 * stats.t.sf(abs(middle) / error, worth.df)
-    return row | {"low": low, "high": high, "p": p, "note": worth.note}
-
-
-def _bonett_price(x: np.ndarray, n: float) -> tuple[float, float]:
-    """Return the middle and the standard error of a mean of differences with n effective items; missing for n = 0."""
-    if n == 0:
-        return np.nan, np.nan
-    middle = x.mean() * n / (n + 2)
-    square = ((x**2).mean() * n + 2) / (n + 2)
-    return middle, np.sqrt((square - middle**2) / (n + 2))
+    return {"low": low, "high": high, "p": 2 * stats.t.sf(abs(middle) / error, worth.df)}
 
 
 def corrected(p: pd.Series, method: str = "holm") -> pd.Series:

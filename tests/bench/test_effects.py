@@ -40,6 +40,15 @@ def test_another_score_is_compared_in_the_same_way():
     assert (bench.contrasts(results(), value="graded")["difference"] == 0).all()
 
 
+def test_conditions_are_compared_by_what_people_would_keep_as_one_family_too():
+    table = results(models=("m", "n"))
+    table = table.assign(judge=1.0, human=table["score"])
+    by_people, by_score = bench.human_contrasts(table), bench.contrasts(table)
+    shared = ["model", "primary", "minuend", "subtrahend", "n", "difference", "low", "high", "p", "p_holm"]
+    pd.testing.assert_frame_equal(by_people[shared], by_score[shared], check_dtype=False)
+    assert bench.said(by_people.head(1), "m", bench.CONDITIONS).endswith("n = 200), clear after correction")
+
+
 @pytest.mark.parametrize(
     ("conditions", "expected"),
     [
@@ -59,25 +68,20 @@ def test_conditions_that_were_not_asked_for_are_left_out_and_own_ones_are_compar
 
 
 def test_contrasts_read_as_text_with_their_intervals():
-    found = bench.contrasts(results())
-    said = bench.said(found[found["primary"]])
-    assert (
-        said.startswith("summary − direct +")
-        and "chain of thought − direct" in said
-        and said.count("95% interval") == 3
-    )
-    assert bench.said(found.head(0)) == "no primary contrast was asked for"
-    assert bench.said(bench.contrasts(results().assign(score=np.nan)).head(1)).startswith("summary − direct an unknown")
-    rows = pd.DataFrame(
-        {
-            "minuend": ["a"],
-            "subtrahend": ["b"],
-            "difference": [-0.2],
-            "low": [-0.35],
-            "high": [-0.001],
-            "n": 9,
-            "p_holm": 0.07,
-        }
-    )
-    assert bench.said(rows) == "a − b −20 points (95% interval −35 to 0, n = 9), not clear after correction"
-    assert bench.said(rows.assign(p_holm=0.01)).endswith(", n = 9), clear after correction")
+    found = bench.contrasts(results(models=("m", "n")))
+    said = bench.said(found, "m", bench.CONDITIONS)
+    assert said.startswith("corrected as one family of 16 over all models: summary − direct +")
+    assert "; chain of thought − direct" in said and said.count("95% interval") == 3
+    assert bench.said(found, "another", bench.CONDITIONS) == "no primary contrast was asked for"
+    unscored = bench.contrasts(results().assign(score=np.nan))
+    assert "models: summary − direct an unknown difference (n = 0); " in bench.said(unscored, "m", bench.CONDITIONS)
+    rows = found.head(1).assign(difference=-0.2, low=-0.35, high=-0.001, n=9, p_holm=0.07)
+    said = "models: summary − direct −20 points (95% interval −35 to 0, n = 9), not clear after correction"
+    assert bench.said(rows, "m", bench.CONDITIONS).endswith(said)
+    assert bench.said(rows.assign(p_holm=0.01), "m", bench.CONDITIONS).endswith(", n = 9), clear after correction")
+
+
+def test_the_headline_names_own_conditions_and_leaves_the_paper_s_and_controls_to_the_table():
+    found = bench.contrasts(results(["baseline", "direct", "poem", "baseline_brief"]))
+    said = bench.said(found, "m", ["baseline", "direct", "poem"])
+    assert "models: poem − baseline " in said and said.count("95% interval") == 1

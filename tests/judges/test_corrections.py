@@ -81,6 +81,50 @@ def test_the_mean_of_what_items_contribute_is_the_corrected_rate():
     assert means.to_dict() == pytest.approx(found["corrected"].to_dict(), nan_ok=True)
 
 
+def two(rng: np.random.Generator, labelled: int, gap: float) -> pd.DataFrame:
+    """Return `study` under two conditions; people keep 50 in 100 answers of one, and `gap` more of the other."""
+    return pd.concat([study(rng, labelled), study(rng, labelled, 0.5 + gap).assign(condition="summary")])
+
+
+PAIR = [("summary", "direct")]
+
+
+def test_with_all_items_labelled_a_difference_is_the_paired_one_of_the_labels():
+    table = two(np.random.default_rng(0), 200, 0.2)
+    found = corrections.human_differences(table, PAIR)
+    labels = intervals.paired_differences(table, "condition", "human", PAIR)
+    shared = list(found)
+    pd.testing.assert_frame_equal(found, labels[shared], check_dtype=False)
+    assert found["p"][0] < 0.05 and found["n"][0] == 200
+
+
+def test_a_difference_is_that_of_the_corrected_rates_and_few_labels_of_the_same_items_are_compared_in_pairs():
+    table = two(np.random.default_rng(1), 60, 0.2)
+    rates = corrections.human_rates(table, "condition")["corrected"]
+    row = corrections.human_differences(table, PAIR).iloc[0]
+    assert row["difference"] == pytest.approx(rates["summary"] - rates["direct"])
+    assert row["low"] < 0.2 < row["high"] and row["n"] == 60
+    few = table[table["prompt_id"] < 6]
+    few = few.assign(human=(few["persona_id"] + (few["condition"] == "summary")) % 3 > 0.5).astype({"human": float})
+    labels = intervals.paired_differences(few, "condition", "human", PAIR)
+    found = corrections.human_differences(few, PAIR)
+    assert corrections.human_rates(few, "condition")["method"].eq("labels alone").all()
+    pd.testing.assert_frame_equal(found, labels[list(found)], check_dtype=False)
+    none = corrections.human_differences(table.assign(human=np.nan), PAIR).iloc[0]
+    assert none["note"] == "no labelled items: no correction" and np.isnan(none["difference"])
+
+
+def test_a_judge_that_favours_one_condition_moves_no_difference_of_people():
+    rng, hits, alarms = np.random.default_rng(2), 0, 0
+    for _ in range(50):
+        table = two(rng, 60, 0.0)
+        partial = table["condition"].eq("summary") & (rng.random(len(table)) < 0.4)
+        row = corrections.human_differences(table.assign(judge=table["judge"].where(~partial, 1.0)), PAIR).iloc[0]
+        hits += row["low"] <= 0 <= row["high"]
+        alarms += row["p"] < 0.05
+    assert hits >= 44 and alarms <= 6, "chance alone moves 47.5 and 2.5 by 3"
+
+
 def test_the_rate_of_people_comes_first_in_words_and_says_where_it_is_from():
     table = study(np.random.default_rng(1), 60)
     told = corrections.said(corrections.human_rates(table, "condition").loc["direct"], "gpt")
