@@ -1,0 +1,67 @@
+"""Unlikely pairs of census values: found by name and reason, measured on real people, and never in people drawn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from persona_lib import census
+from persona_lib.personas import rarity
+
+PAIRS = pd.read_csv(rarity.FOLDER / "unlikely.csv")
+
+
+def people(**columns) -> pd.DataFrame:
+    table = pd.DataFrame({name.replace("_", " "): values for name, values in columns.items()})
+    return table.set_axis(pd.Index([f"p{number}" for number in range(len(table))], name="persona_id"))
+
+
+@pytest.mark.parametrize("pair", [*PAIRS.sample(10, random_state=1).itertuples(index=False)], ids=str)
+def test_each_pair_is_found_with_its_reason_and_a_missing_value_is_in_none(pair):
+    values = {"education": {group: label for label, group in rarity.LEVELS.items()}}
+    for name, starts in rarity.BANDS.items():
+        values[name] = dict(zip(rarity._labels()[name], starts, strict=True))
+    both = {name: values.get(name, {}).get(v, v) for name, v in zip(pair[0:4:2], pair[1:4:2], strict=True)}
+    found = rarity.find(pd.DataFrame([both, both | {pair[2]: None}], index=["a", "b"]))
+    assert found["persona_id"].tolist() == ["a"] and found["rule"].tolist() == [f"unlikely: {pair[0]} and {pair[2]}"]
+    assert (
+        found["reason"][0].startswith("fewer than 1 in 10,000 real people")
+        and f"'{pair[3]}': {pair[4]} of 200,000" in found["reason"][0]
+    )
+
+
+def test_what_one_would_not_believe_is_unlikely_and_what_is_common_is_not():
+    labels = census.distances.BY_NAME["education"].labels
+    found = rarity.find(people(age=[19, 23, 19, 40], education=[labels[20], labels[23], labels[18], labels[23]]))
+    assert found["persona_id"].tolist() == ["p0", "p1"] and set(found["rule"]) == {"unlikely: age and education"}
+    assert rarity.find(people(shoe_size=[40])).empty
+
+
+def test_the_pairs_are_rare_among_real_people_and_not_because_their_parts_are(shared):
+    real = census.read_pums(shared / "acs" / "us_persons_2024.parquet").rename_axis("persona_id")
+    found = rarity.find(real)
+    counts = found.groupby("rule").size()
+    assert found["persona_id"].nunique() / len(real) <= 0.005  # measured: 0.36%
+    assert PAIRS["people"].max() < 20 and (PAIRS["by chance"] >= 60).all() and PAIRS["people"].sum() == counts.sum()
+
+
+def test_nobody_drawn_is_unlikely_and_the_others_take_their_place():
+    source = census.Population.load()
+    for n in (1, 3_000):
+        drawn = rarity.Likely(source).sample(n, seed=4)
+        assert len(drawn) == n and rarity.find(drawn).empty and drawn.index.equals(pd.RangeIndex(n))
+    asked = []
+
+    class Odd:
+        def sample(self, n: int, seed: int) -> pd.DataFrame:
+            asked.append(n)
+            ages = np.where(np.arange(n) % 10, 19, 40)
+            return people(age=ages, education=["Bachelor's degree"] * n)
+
+    assert rarity.Likely(Odd()).sample(20)["age"].eq(40).all() and asked == [70, 140, 280]
+
+
+def test_people_whose_attributes_are_drawn_independently_are_mostly_unlikely():
+    drawn = census.Population.load().sample(3_000, seed=1)
+    apart = drawn.apply(lambda column: column.sample(frac=1, random_state=len(column.name)).array)
+    assert rarity.find(drawn)["persona_id"].nunique() / 3_000 < 0.015  # measured: 0.6%
+    assert rarity.find(apart)["persona_id"].nunique() / 3_000 > 0.4  # measured: 0.54
