@@ -150,16 +150,18 @@ def each_rater(ratings: pd.DataFrame, kept: int = KEPT, seed: int = 0) -> pd.Dat
     """Return how far each rater agrees with the majority of the others: what a judge as good as one rater reaches.
 
     Each rater in turn is held against the majority of the other raters of the same question, as a model is held against
-    the majority of all. Agreement between single raters is lower: a majority is more reliable than one rater.
+    the majority of all. Agreement between single raters is lower: a majority is more reliable than one rater. A vote counts
+    only beside `kept` others. Two others have no majority unless they agree, and then they are right more often than a
+    majority of three.
 
     Args:
         ratings: as returned by `votes`.
-        kept, seed: as in `majority`. A question with at most `kept` raters leaves fewer for the others' majority.
+        kept, seed: as in `majority`.
 
     Returns:
         Index `persona_id` (the last is 'all') and `coefficient` (raw agreement, Cohen's kappa); columns `raters`, and
-        those of `agreement.coefficients`. `n` counts votes that have a majority of others beside them, `failed` the
-        other votes. All votes together are clustered by persona and by question.
+        those of `agreement.coefficients`. `n` counts votes with `kept` others on the same question, `failed` the other
+        votes: with `kept` raters or fewer nothing is estimable. All votes together are clustered by persona and by question.
 
     Raises:
         UserError: as in `majority`.
@@ -169,16 +171,17 @@ def each_rater(ratings: pd.DataFrame, kept: int = KEPT, seed: int = 0) -> pd.Dat
     rated = pd.MultiIndex.from_frame(valid[_QUESTION])
     for rater, own in valid.groupby("rater", sort=False):
         here = rated.isin(pd.MultiIndex.from_frame(own[_QUESTION])) & (valid["rater"] != rater).to_numpy()
-        won = majority(valid[here], kept, seed)["choice"].rename("others")
-        parts.append(own.join(won, on=_QUESTION))
+        found = majority(valid[here], kept, seed)
+        others = found["choice"].where(found["for_first"] + found["for_second"] == kept)
+        parts.append(own.join(others.rename("others"), on=_QUESTION))
     votes_ = pd.concat(parts, ignore_index=True)
-    found = {
+    tables = {
         persona: agreement.coefficients(own["choice"], own["others"], options=CHOICES)
         for persona, own in votes_.groupby("persona_id")
     }
     labels = votes_[_QUESTION].reset_index(drop=True)
-    found["all"] = agreement.coefficients(votes_["choice"], votes_["others"], labels, CHOICES)
-    table = pd.concat(found, names=["persona_id"]).loc[(slice(None), ["raw agreement", "Cohen's kappa"]), :]
+    tables["all"] = agreement.coefficients(votes_["choice"], votes_["others"], labels, CHOICES)
+    table = pd.concat(tables, names=["persona_id"]).loc[(slice(None), ["raw agreement", "Cohen's kappa"]), :]
     raters = votes_.groupby("persona_id")["rater"].nunique()
     raters["all"] = votes_["rater"].nunique()
     table.insert(0, "raters", raters.reindex(table.index.get_level_values(0)).to_numpy())

@@ -60,8 +60,12 @@ def test_each_vote_counts_once_with_people_apart_and_together():
     assert table.loc[("all", "raw agreement"), "estimate"] == pytest.approx(np.mean(hits))
 
 
-def test_votes_without_a_majority_of_others_are_counted_as_failed():
-    votes, _ = study(2, raters=2, people=2, questions=4)
+def test_a_vote_counts_beside_as_many_others_as_make_a_majority():
+    """Two others agree only where both are right or both are wrong: their line is too high for a majority of three."""
+    votes, _ = study(2, raters=3, people=2, questions=4)
     table = annotation.each_rater(votes)
-    assert table["n"].eq(0).all() and table.loc["all", "failed"].eq(16).all() and table["estimate"].isna().all()
+    assert table["n"].eq(0).all() and table.loc["all", "failed"].eq(24).all() and table["estimate"].isna().all()
+    votes, _ = study(2, raters=4, people=2, questions=4)
+    some = annotation.each_rater(votes.drop(index=0))
+    assert some.loc[("all", "raw agreement"), ["n", "failed"]].tolist() == [28, 3]
     assert annotation.each_rater(votes.head(0)).loc["all", "n"].eq(0).all()
