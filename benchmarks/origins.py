@@ -17,13 +17,13 @@ from raking import rake
 from scipy.optimize import brentq
 
 from persona_lib import census
-from persona_lib.personas import origins
+from persona_lib.census import Population
+from persona_lib.personas import origins, speech
 from persona_lib.personas.origins import (  # fmt: skip
     ASIAN,
     BLACK,
     GROUPS,
     INDIAN,
-    LANGUAGES,
     MIXED,
     NATURALIZED,
     NO_CITIZEN,
@@ -34,6 +34,7 @@ from persona_lib.personas.origins import (  # fmt: skip
     WHITE,
 )
 
+PEOPLE = 1_000_000  # drawn from the committed population: the census attributes that the tables are raked to
 # Birthplaces of people born abroad to American parents, in addition to the places of their own group (estimates):
 # countries with bases of the armed forces, and neighbors.
 PARENTS = {
@@ -76,7 +77,7 @@ NATIVES = {
     PACIFIC: {"Native Hawaiian": 181, "Samoan": 105, "Chamorro": 84, "Tongan": 50, "Marshallese": 30, "Fijian": 20,
               "Micronesian": 25},
     OTHER: {"Brazilian": 15, "Guyanese": 14, "Cape Verdean": 10, "Trinidadian": 10, "American": 20, "Moroccan": 5,
-            "Egyptian": 6, "Iranian": 5, "Belizean": 5, "Yemeni": 5, "Portuguese": 5},
+            "Egyptian": 6, "Iranian": 5, "Belizean": 5, "Yemeni": 5, "Portuguese": 5, "Spanish": 10},
 }  # fmt: skip
 NATIVES[origins.TRIBES] = NATIVES[INDIAN]
 BLACK_ABROAD = {"African": 30, "Jamaican": 15, "Nigerian": 15, "Haitian": 10, "Ghanaian": 10, "West Indian": 10,
@@ -84,17 +85,41 @@ BLACK_ABROAD = {"African": 30, "Jamaican": 15, "Nigerian": 15, "Haitian": 10, "G
 HISPANIC = {"Spaniard": {"Spanish": 1}, "All Other Spanish/Hispanic/Latino": {"Hispanic": 60, "Spanish": 40}}
 HISPANIC |= {"Other Central American": {"Central American": 1}, "Other South American": {"South American": 1}}
 
-# Main language of ancestries that do not belong to one country.
-LANGUAGE = {
-    "French Canadian": "Other Indo-European", "Slovenian": "Other Indo-European", "Hispanic": "Spanish",
-    "Central American": "Spanish", "South American": "Spanish", "African": "Africa", "Hmong": "Asian and Pacific",
-    "Native Hawaiian": "Asian and Pacific", "Chamorro": "Asian and Pacific", "Navajo": "Other", "Yup'ik": "Other",
-    "Inupiat": "Other", "Pueblo": "Other", "Apache": "Other", "Sioux": "Other",
+# White people born in the US by ancestries that the GSS's list lacks or joins, in thousands (estimates; the Egyptians:
+# ACS 2024 DP05 minus the foreign born).
+WHITES_TOO = {"Palestinian": 200, "Iraqi": 150, "Albanian": 130, "Egyptian": 110, "Bosnian": 90, "Moroccan": 70,
+              "Yemeni": 60, "Uzbek": 30}  # fmt: skip
+WHITE_NATIVES = 178_000
+
+# Languages of ancestries that do not belong to one place of places.csv, as percentages.
+MIXES = {
+    "American": "I100", "Canadian": "I100", "English": "I100", "European": "I100", "French Canadian": "I100",
+    "Scotch-Irish": "I100", "Scottish": "I100", "Slovenian": "I100", "Welsh": "I100", "Hispanic": "S100",
+    "Central American": "S100", "South American": "S100", "African American": "I60 O40", "African": "O80 I20",
+    "West Indian": "I80 S20", "Palestinian": "O100", "Hmong": "A100", "Native Hawaiian": "A100",
 }  # fmt: skip
-# Share of homes of people born in the US where the language is still spoken (estimates, by origin of the language).
-KEPT = {"English": 0.3, "Spanish": 0.7, "Asian and Pacific": 0.5, "India": 0.5, "Africa": 0.25, "Other": 0.35}
-OLD = "German Irish Dutch Swedish Norwegian Danish French Finnish Swiss Welsh Scottish Czech Slovak Belgian Austrian "
-OLD += "Hungarian Lithuanian Italian Polish"
+FEW = 5  # percent; languages that fewer speak are those of minorities, who have ancestries of their own
+INDIGENOUS = "O100"  # all ancestries of American Indians and Alaska Natives; some Apache and Pueblo speak Spanish
+MIXES |= {"Apache": "O95 S5", "Pueblo": "O92 S8"}
+# People born in the US who speak a language of their ancestry at home, in percent (estimates; only their ratios count
+# among people of one race). The first of the Germans and Swiss are the Amish and Mennonites.
+KEPT = {
+    0.01: "American, African American, English, Irish, Lumbee, Scotch-Irish, Scottish, Welsh",
+    0.3: "American Indian, Danish, Finnish, Norwegian, Swedish",
+    1: "Austrian, Barbadian, Belgian, Canadian, Czech, Dutch, European, German, Swiss",
+    2: "French, French Canadian, Guyanese, Hungarian, Italian, Lithuanian, Slovak, Slovenian, Trinidadian, Belizean",
+    4: "Cherokee, Chickasaw, Chippewa, Creek, Croatian, Iroquois, Jamaican, Native Hawaiian, Polish,"
+    " Tlingit and Haida, West Indian",
+    10: "Aleut, Athabascan, Blackfeet, Choctaw, Russian, Serbian, Sioux",
+    15: "Greek, Japanese, Liberian, Portuguese, Romanian, Ukrainian",
+    20: "Apache, Chamorro, Filipino, Lebanese, Spanish",
+    30: "Hispanic, Indonesian, Inupiat, Nigerian, Samoan, Sri Lankan, Syrian, Turkish",
+    40: "Armenian, Cape Verdean, Egyptian, Fijian, Ghanaian, Iranian, Israeli, Kenyan, Pueblo, Thai, Tongan",
+    50: "African, Albanian, Asian Indian, Bosnian, Eritrean, Ethiopian, Haitian, Iraqi, Jordanian, Korean, Laotian,"
+    " Moroccan, Navajo, Palestinian, Taiwanese, Uzbek, Yup'ik, Brazilian",
+    60: "Cambodian, Chinese, Congolese, Mongolian, Pakistani, Sudanese",
+    75: "Bangladeshi, Burmese, Hmong, Marshallese, Micronesian, Nepali, Somali, Vietnamese, Yemeni",
+}
 
 # The Census Bureau's 2018 ACS (1-year, table B03002): California and Texas; non-Hispanic people by race, and Hispanics.
 MISSING_STATES = {
@@ -145,14 +170,22 @@ def counts(*keys: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def scaled(places: pd.DataFrame, figures: Path) -> pd.Series:
-    """Estimate the foreign born by country in 2024: scale all of a region except Mexico to the region's total."""
-    regions = pd.read_csv(figures / "origin_foreign_born_by_country.csv").query("kind == 'world region'")
+    """Return the foreign born by country in 2024.
+
+    Counted countries keep their share of all foreign born; the estimates of a region are scaled to the region's total.
+    """
+    table = pd.read_csv(figures / "origin_foreign_born_by_country.csv")
+    regions = table[table["kind"] == "world region"].set_index("region")["count"]
+    share = table[table["kind"].str.startswith("country")].groupby("country")["share_of_foreign_born"].last()
     born = places["born"].astype(float)
-    for region, total in regions.set_index("region")["count"].items():
-        free = (places["region"] == region) & (places.index != "Mexico")
-        fixed = born[(places["region"] == region) & ~free].sum()
-        print(f"{region}: counts and estimates multiplied by {(total - fixed) / born[free].sum():.2f}")
-        born[free] *= (total - fixed) / born[free].sum()
+    counted = share.rename({"Korea": "South Korea"}) * regions.sum()
+    born[counted.index] = counted
+    for region, total in regions.items():
+        here = places["region"] == region
+        free = here & ~places.index.isin(counted.index)
+        scale = (total - born[here & ~free].sum()) / born[free].sum() if free.any() else np.nan
+        print(f"{region}: estimates multiplied by {scale:.2f}")
+        born[free] *= scale
     return born
 
 
@@ -160,16 +193,17 @@ def birthplaces(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd
     born = scaled(places, figures)
     hispanic = np.array([origins.CLASSES[group] == "H" for group in GROUPS])
     foreign = people[people["citizenship"].isin([NATURALIZED, NO_CITIZEN])]
-    group, language = origins.groups(foreign), origins.codes(foreign["household language"], LANGUAGES)
-    census_counts = counts(group, language, shape=(len(GROUPS), len(LANGUAGES) + 1))[~hispanic]
-    seed, speech = birth_seed(places.assign(born=born)), origins.speaks(places["language"]).T
+    spoken = counts(origins.groups(foreign), speech.states(foreign), shape=(len(GROUPS), len(speech.STATES)))
+    census_counts = spoken[~hispanic]
+    seed, likely = birth_seed(places.assign(born=born)), origins.likely_abroad(places)
     # Hispanic origin determines the birthplace of Hispanics; the totals of the others are the rest of each country.
     totals = born * (1 - np.array([parts(mix).get("H", 0) for mix in places["people"]]) / 100)
     totals *= census_counts.sum() / totals.sum()
-    joint = rake(seed[~hispanic][:, None, :] * speech[None], [((2,), totals.to_numpy()), ((0, 1), census_counts)])
+    table = speech.rows(seed, likely, origins.own_people()).reshape(*spoken.shape, -1)[~hispanic]
+    joint = rake(table, [((2,), totals.to_numpy()), ((0, 1), census_counts)])
     print(f"foreign born by country: TVD {abs(joint.sum(axis=(0, 1)) - totals).sum() / 2 / totals.sum():.4f}")
     # Raking multiplies a place by the same factor in every group and language: keep this factor in the weights.
-    factor = joint[0, 0] / (seed[0] * speech[0]).clip(1e-300)
+    factor = joint[0, speech.ENGLISH] / table[0, speech.ENGLISH].clip(1e-300)
     seed[~hispanic] *= factor / factor.max()
     tables = {"foreign": seed}
     base = pd.Series(PARENTS).reindex(places.index).fillna(0).to_numpy()
@@ -201,7 +235,9 @@ def whites(figures: Path) -> pd.Series:
             found[name] = found.get(name, 0) + table.get(answer, 0) * count / sum(names.values())
     series = pd.Series(found).drop("American")
     print(f"Share of GSS 2024 answers of whites that is used: {sum(found.values()):.3f}")
-    return pd.concat([series / series.sum() * (1 - AMERICAN), pd.Series({"American": AMERICAN})])
+    others = pd.Series(WHITES_TOO) / WHITE_NATIVES
+    series *= (1 - AMERICAN - others.sum()) / series.sum()
+    return series.add(others, fill_value=0).add(pd.Series({"American": AMERICAN}), fill_value=0)
 
 
 def ancestries(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd.DataFrame:
@@ -210,45 +246,60 @@ def ancestries(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd.
     weights[MIXED] = weights[WHITE]
     table = pd.DataFrame(weights).fillna(0).T.reindex(GROUPS)
     table = table.div(table.sum(axis=1), axis=0)
-    language = places.drop_duplicates("ancestry").set_index("ancestry")["language"]
-    language = table.columns.to_series().map(LANGUAGE).fillna(table.columns.to_series().map(language)).fillna("English")
-    kept = language.map(KEPT).fillna(0.15)
-    kept[kept.index.isin(OLD.split())] = 0.04
+    kinds = pd.DataFrame({"languages": languages(table, places), "kept": kept(table)}, table.columns)
     native = people[~people["citizenship"].isin([NATURALIZED, NO_CITIZEN])]
-    group, spoken = origins.groups(native), origins.codes(native["household language"], LANGUAGES)
-    by_language = counts(group, spoken, shape=(len(GROUPS), len(LANGUAGES) + 1))
-    by_language += 1e-6
-    target = by_language.sum(axis=1, keepdims=True) * table.to_numpy()
-    speech = origins.speaks(language, kept).T
-    joint = rake(table.to_numpy()[:, None, :] * speech[None], [((0, 1), by_language), ((0, 2), target)])
-    factor = joint[:, 0, :] / speech[0]
-    final = pd.DataFrame(factor, index=GROUPS, columns=table.columns)
+    spoken = counts(origins.groups(native), speech.states(native), shape=(len(GROUPS), len(speech.STATES))) + 1e-6
+    target = spoken.sum(axis=1, keepdims=True) * table.to_numpy()
+    seed = speech.rows(table.to_numpy(), origins.likely_here(kinds)).reshape(*spoken.shape, -1)
+    joint = rake(seed, [((0, 1), spoken), ((0, 2), target)])
+    unknown = joint[:, speech.UNKNOWN]  # all ancestries are equally likely: what remains are the weights
+    final = pd.DataFrame(unknown, index=GROUPS, columns=table.columns)
     final.loc[origins.ABROAD[WHITE]] = table.loc[WHITE].drop(["American", "American Indian"])
     final.loc[origins.ABROAD[BLACK]] = pd.Series(BLACK_ABROAD)
     final = final.fillna(0).div(final.sum(axis=1), axis=0)
     frame = final.rename_axis("group").rename_axis("ancestry", axis=1).stack().rename("weight").reset_index()
-    frame["language"], frame["kept"] = frame["ancestry"].map(language), frame["ancestry"].map(kept)
+    frame = frame.merge(kinds, left_on="ancestry", right_index=True)
     frame = frame[(frame["weight"] > 0)]
     return frame.assign(weight=frame["weight"].map(lambda x: float(f"{x:.4g}")))
 
 
-def state_tables(people: pd.DataFrame, fips: pd.Series, figures: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def languages(table: pd.DataFrame, places: pd.DataFrame) -> list[str]:
+    """Return the languages of each ancestry: those of the place whose people have this name, or of MIXES."""
+    of_place = places.drop_duplicates("ancestry").set_index("ancestry")["languages"]
+    indigenous = table.columns[(table.loc[[INDIAN, origins.ALASKAN]] > 0).any()]
+    mixes = {name: MIXES.get(name, INDIGENOUS if name in indigenous else of_place.get(name)) for name in table.columns}
+    return [" ".join(part for part in mixes[name].split() if int(part[1:]) >= FEW) for name in table.columns]
+
+
+def kept(table: pd.DataFrame) -> list[float]:
+    """Return the share of each ancestry that speaks its language; of Hispanics, 0.7."""
+    share = {name: percent / 100 for percent, names in KEPT.items() for name in names.split(", ")}
+    hispanic = [*ORIGINS, "Central American", "South American"]
+    return [0.7 if name in hispanic else share[name] for name in table.columns]
+
+
+def state_tables(
+    people: pd.DataFrame, persons: pd.DataFrame, fips: pd.Series, figures: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return where people live by group and nativity, and by state how many live where they were born.
+
+    Persons of the sample, with the codes of their states, have the places of a group; people of the population model,
+    whose origins are raked to the nation's, have the sizes of groups.
+    """
     known = pd.read_csv(figures / "origin_state_population_nativity.csv").set_index("state")
-    foreign = people["citizenship"].isin([NATURALIZED, NO_CITIZEN]).to_numpy().astype(int)
-    group = origins.groups(people)
     place = known["state_fips"].reset_index(drop=True).reset_index().set_index("state_fips")["index"]
     totals = np.column_stack([known["native"], known["foreign_born"]]).astype(float)  # states x 2
     shape = (len(GROUPS), 2, len(known))
-    seed = counts(group, foreign, fips.map(place).to_numpy(), shape=shape)
+    seed = counts(*by_birth(persons), fips.map(place).to_numpy(), shape=shape)
     by_class = np.array([origins.CLASSES[name] for name in GROUPS])
     for letter in set(by_class):  # a small group is distributed somewhat like the rest of its race
         rows = by_class == letter
         alike = seed[rows].sum(axis=(0, 1)) / seed[rows].sum()
         seed[rows] += 5 * alike if letter != "I" else 0.2 * alike
-    nation = totals.sum() / len(people)
+    nation = totals.sum() / len(persons)
     other = [i for i, state in enumerate(known.index) if state not in MISSING_STATES]
     seed[:, :, other] *= (totals[other].sum() / nation) / seed[:, :, other].sum()
-    abroad = counts(group, foreign, shape=(len(GROUPS), 2)) + 0.5
+    abroad = counts(*by_birth(people), shape=(len(GROUPS), 2)) + 0.5
     for state, people_of in MISSING_STATES.items():
         both = sum(OF_BOTH.values())
         here = {name: people_of["Hispanic"] * n / both for name, n in OF_BOTH.items()} | people_of
@@ -264,6 +315,11 @@ def state_tables(people: pd.DataFrame, fips: pd.Series, figures: Path) -> tuple[
     return pd.DataFrame(shares, index=index, columns=known.index), at_home(known)
 
 
+def by_birth(people: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return each person's group, and 1 for people born abroad, else 0."""
+    return origins.groups(people), people["citizenship"].isin([NATURALIZED, NO_CITIZEN]).to_numpy().astype(int)
+
+
 def at_home(known: pd.DataFrame) -> pd.DataFrame:
     """Solve for the log-odds shift of each state at which the share of people born there equals the Bureau's."""
     odds, weight = np.log(np.array(origins.AT_HOME) / (1 - np.array(origins.AT_HOME))), np.array(BORN_IN_US)
@@ -276,13 +332,14 @@ def at_home(known: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(figures: str, file: str) -> None:
-    people = census.read_pums(file)
+    people = Population.load().sample(PEOPLE, seed=1)
+    persons = census.read_pums(file)
     fips = pd.read_parquet(file, columns=["STATE"])["STATE"].astype(int)
     places = pd.read_csv(origins.DATA / "places.csv", index_col="place")
     born = birthplaces(people, places, Path(figures))
     born.to_csv(origins.DATA / "birthplaces.csv", index=False, float_format="%.3g")
     ancestries(people, places, Path(figures)).to_csv(origins.DATA / "ancestries.csv", index=False)
-    shares, home = state_tables(people, fips, Path(figures))
+    shares, home = state_tables(people, persons, fips, Path(figures))
     shares.to_csv(origins.DATA / "state_shares.csv", float_format="%.5g")
     home.to_csv(origins.DATA / "at_home.csv")
     assert set(RACES) <= set(GROUPS)

@@ -4,7 +4,8 @@ Each person is drawn with random numbers of their own from tables that were rake
 (`benchmarks/origins.py`). A sample of any size is therefore right on average, and no draw depends on other people.
 Places: foreign born by country (Migration Policy Institute from ACS 2022 and 2023, the smaller countries our own
 estimates, all scaled to the world regions of ACS 2024), and states by nativity (ACS 2020-2024). Ancestry: General
-Social Survey 2024 (ETHNIC) for whites, ACS 2024 (DP02, DP05) for others. `data/README.md` has the sources.
+Social Survey 2024 (ETHNIC) for whites, ACS 2024 (DP02, DP05) for others. Birthplaces and ancestries go with the home's
+language and a person's English, by the rules of `speech`. `data/README.md` has the sources.
 """
 
 from functools import cache
@@ -15,10 +16,12 @@ import pandas as pd
 
 from .. import UserError, seeds
 from ..attributes import BY_NAME
+from . import speech
+from .speech import codes
 
 DATA = Path(__file__).parent / "data"
 COLUMNS = ("ancestry", "place of birth", "state")
-NEEDED = ("age", "race", "hispanic origin", "citizenship", "household language")
+NEEDED = ("race", "hispanic origin", "citizenship", *speech.NEEDED)
 
 RACES = BY_NAME["race"].labels
 ORIGINS = BY_NAME["hispanic origin"].labels
@@ -35,19 +38,6 @@ PAIRS = {
 }  # fmt: skip
 
 IN_STATES, ON_ISLANDS, OF_AMERICANS, NATURALIZED, NO_CITIZEN = BY_NAME["citizenship"].labels
-LANGUAGES = BY_NAME["household language"].labels
-# Share of homes that speak each of LANGUAGES (estimates): of newcomers, by the main language of their place of origin,
-# and (SETTLED) of people whose ancestors came long ago.
-SPOKEN = {
-    "English": (0.88, 0.02, 0.06, 0.02, 0.02),
-    "Spanish": (0.13, 0.84, 0.01, 0.01, 0.01),
-    "Other Indo-European": (0.17, 0.02, 0.78, 0.01, 0.02),
-    "Asian and Pacific": (0.15, 0.01, 0.01, 0.82, 0.01),
-    "Other": (0.15, 0.01, 0.03, 0.01, 0.80),
-    "India": (0.17, 0.01, 0.58, 0.22, 0.02),
-    "Africa": (0.30, 0.01, 0.05, 0.01, 0.63),
-}
-SETTLED = (0.93, 0.03, 0.02, 0.01, 0.01)
 
 # Share of people born in the US who live in their state of birth, by age (lower ends; ACS 2017, table B06001).
 AGES = (0, 5, 18, 25, 35, 45, 55, 60, 62, 65, 75)
@@ -73,19 +63,19 @@ def draw(people: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """
     if missing := [name for name in NEEDED if name not in people]:
         raise UserError(f"The table of persons lacks {', '.join(missing)}: give census attributes.")
-    uniform = seeds.rng("origins", seed).random((len(people), 7))  # the last column is not used
+    uniform = seeds.rng("origins", seed).random((len(people), 6))
     group = groups(people)
-    language = codes(people["household language"], LANGUAGES)
+    spoken = speech.states(people)
     status = people["citizenship"].astype(str).to_numpy()
     foreign = np.isin(status, [NATURALIZED, NO_CITIZEN])
     state = _states(people, group, foreign, uniform[:, 0])
     # Everybody gets both a place abroad and a state of birth; citizenship says which one counts.
-    abroad = _born_abroad(status, group, language, uniform[:, 1])
+    abroad = _born_abroad(status, group, spoken, uniform[:, 1])
     home = _born_in_state(people["age"].to_numpy(), group, state, uniform[:, 1:3])
     state_names = np.array(states(), dtype=object)
     place_names = _places().index.to_numpy(dtype=object)
     columns = {
-        "ancestry": _ancestry(status, group, language, abroad, uniform[:, 3:6]),
+        "ancestry": _ancestry(status, group, spoken, abroad, uniform[:, 3:6]),
         "place of birth": np.where(status == IN_STATES, state_names[home], place_names[abroad]),
         "state": state_names[state],
     }
@@ -97,24 +87,16 @@ def states() -> list[str]:
     return list(_at_home().index)
 
 
+def regions() -> dict[str, str]:
+    """Return the region of each place of birth outside the states: the Bureau's six, and "Islands"."""
+    return _places()["region"].to_dict()
+
+
 def groups(people: pd.DataFrame) -> np.ndarray:
     """Return each person's place in GROUPS: the Hispanic origin if they have one, else the race."""
     origin = codes(people["hispanic origin"], ORIGINS)
     race = codes(people["race"], RACES)
     return np.where(origin > 0, len(RACES) + origin - 1, race)
-
-
-def codes(values: pd.Series, labels: tuple[str, ...]) -> np.ndarray:
-    """Return the place of each value among the labels; a missing value is placed after the last label.
-
-    Raises:
-        UserError: a value is none of the labels.
-    """
-    codes = pd.Index(labels).get_indexer(values.astype(object))
-    unknown = values[(codes < 0) & values.notna().to_numpy()]
-    if len(unknown):
-        raise UserError(f"{values.name} {unknown.iloc[0]!r} is not one of the census labels: see attributes.BY_NAME.")
-    return np.where(codes < 0, len(labels), codes)
 
 
 def pick(weights: np.ndarray, rows: np.ndarray, uniform: np.ndarray) -> np.ndarray:
@@ -137,36 +119,6 @@ def pick(weights: np.ndarray, rows: np.ndarray, uniform: np.ndarray) -> np.ndarr
     return np.minimum(found, n_options - 1)
 
 
-def speaks(language: pd.Series, kept: pd.Series | float = 1.0) -> np.ndarray:
-    """Return how likely each household language is, by the main language of a place or an ancestry.
-
-    Args:
-        language: main languages, keys of SPOKEN.
-        kept: share of homes that still speak the main language, one for all or one per row.
-
-    Returns:
-        Likelihoods, rows x (LANGUAGES and missing): 1 where the household language is missing.
-    """
-    spoken = np.array([SPOKEN[name] for name in language])  # rows x LANGUAGES
-    share = np.broadcast_to(kept, len(language))[:, None]
-    likely = share * spoken + (1 - share) * np.array(SETTLED)
-    return np.column_stack([likely, np.ones(len(likely))])
-
-
-def _rows(weights: np.ndarray, likely: np.ndarray) -> np.ndarray:
-    """Return a distribution for each pair of group and household language, flattened for `pick`.
-
-    Args:
-        weights: groups x options.
-        likely: options x languages, how likely each language is for an option.
-
-    Returns:
-        (groups x languages) x options: group g with language l is row g * languages + l.
-    """
-    joint = weights[:, None, :] * likely.T  # groups x languages x options
-    return joint.reshape(-1, weights.shape[1])
-
-
 def _states(people: pd.DataFrame, group: np.ndarray, foreign: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """Return the place in `states()` of each person's state of residence: the known one, else drawn."""
     drawn = pick(_state_shares(), 2 * group + foreign, uniform)
@@ -176,15 +128,13 @@ def _states(people: pd.DataFrame, group: np.ndarray, foreign: np.ndarray, unifor
     return np.where(given == len(states()), drawn, given)
 
 
-def _born_abroad(status: np.ndarray, group: np.ndarray, language: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+def _born_abroad(status: np.ndarray, group: np.ndarray, spoken: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """Draw the place in `_places()` of people born outside the states; 0, without a meaning, for all others."""
     born = np.zeros(len(group), dtype=np.int64)
     ways = {ON_ISLANDS: "islands", OF_AMERICANS: "american parents", NATURALIZED: "foreign", NO_CITIZEN: "foreign"}
-    likely = speaks(_places()["language"])  # places x languages
     for label, way in ways.items():
         who = status == label
-        weights = _rows(_birthplaces(way), likely)
-        born[who] = pick(weights, group[who] * likely.shape[1] + language[who], uniform[who])
+        born[who] = pick(_birthplaces(way), group[who] * len(speech.STATES) + spoken[who], uniform[who])
     return born
 
 
@@ -205,48 +155,71 @@ def _born_in_state(age: np.ndarray, group: np.ndarray, state: np.ndarray, unifor
 
 
 def _ancestry(
-    status: np.ndarray, group: np.ndarray, language: np.ndarray, born: np.ndarray, uniform: np.ndarray
+    status: np.ndarray, group: np.ndarray, spoken: np.ndarray, born: np.ndarray, uniform: np.ndarray
 ) -> np.ndarray:
     """Draw the name of one ancestry, or of two for people of two or more races; `uniform` is people x 3."""
     mixed = group == GROUPS.index(MIXED)
-    races = np.array([[GROUPS.index(race) for race in pair] for pair in PAIRS])  # pairs x 2
-    # Abroad, a pair is likely if one of its races is common among people from the birthplace.
-    common = _own()[races].any(axis=1).T  # places x pairs
-    fit = np.vstack([np.where(common, 1, 0.02), np.ones(len(races))])  # the last row: born in the US or on an island
     outside = ~np.isin(status, [IN_STATES, ON_ISLANDS])
-    row = np.where(outside, born, len(fit) - 1)
-    pair = pick(fit * np.array([*PAIRS.values()]), row, uniform[:, 0])
+    row = np.where(outside, born, len(_places())) * len(speech.STATES) + np.where(outside, speech.UNKNOWN, spoken)
+    pair, speaker = np.divmod(pick(_pairs(), row, uniform[:, 0]), 2)
+    races = np.array([[GROUPS.index(race) for race in pair] for pair in PAIRS])  # pairs x 2
     first, second = (
-        _one_ancestry(status, np.where(mixed, races[pair, side], group), language, born, uniform[:, 1 + side])
+        # The language of a mixed home is that of one of the two races.
+        _one_ancestry(
+            status,
+            np.where(mixed, races[pair, side], group),
+            np.where(mixed & (speaker != side), speech.UNKNOWN, spoken),
+            born,
+            uniform[:, 1 + side],
+        )
         for side in (0, 1)
     )
     return np.where(mixed & (first != second), first + " and " + second, first)
 
 
 def _one_ancestry(
-    status: np.ndarray, race: np.ndarray, language: np.ndarray, born: np.ndarray, uniform: np.ndarray
+    status: np.ndarray, race: np.ndarray, spoken: np.ndarray, born: np.ndarray, uniform: np.ndarray
 ) -> np.ndarray:
     """Draw the name of one ancestry: that of people from the birthplace, or one of the race if these do not agree."""
     rows, names, weights = _ancestries()
     foreign = np.isin(status, [NATURALIZED, NO_CITIZEN])
+    # Americans abroad are mostly white or black: then their children do not have the birthplace's ancestry, unless they
+    # grew up with its language.
+    few = np.isin(race, [RACES.index(WHITE), RACES.index(BLACK)]) & ~speech.OWN[spoken]
+    newcomers = foreign | (status == ON_ISLANDS) | ((status == OF_AMERICANS) & ~few)
     row = race.copy()
     for label, abroad in ABROAD.items():
         row[foreign & (race == GROUPS.index(label))] = rows.index(abroad)
-    drawn = names[pick(weights, row * (len(LANGUAGES) + 1) + language, uniform)]
-    # Americans abroad are mostly white or black: then their children do not have the birthplace's ancestry.
-    children_of_its_people = (status == OF_AMERICANS) & ~np.isin(race, [RACES.index(WHITE), RACES.index(BLACK)])
-    newcomers = foreign | (status == ON_ISLANDS) | children_of_its_people
+    # A birthplace explains the language, unless only people of Hispanic origin have its ancestry.
+    explained = newcomers & ~_hispanic()[born]
+    drawn = names[pick(weights, row * len(speech.STATES) + np.where(explained, speech.UNKNOWN, spoken), uniform)]
     of_race = _own()[race, born] & newcomers
     return np.where(of_race, _places()["ancestry"].to_numpy(dtype=object)[born], drawn)
+
+
+@cache
+def _pairs() -> np.ndarray:
+    """Return weights of the two races of people of two or more, and of the one whose language is spoken.
+
+    Rows: (places, then the US) x STATES, as for `pick`. Options: PAIRS x 2, the first or second race.
+    """
+    races = np.array([[GROUPS.index(race) for race in pair] for pair in PAIRS])  # pairs x 2
+    _, _, weights = _ancestries()
+    speaks = weights.sum(axis=1).reshape(-1, len(speech.STATES))[races].transpose(2, 0, 1)  # states x pairs x 2
+    # Abroad, a pair is likely if one of its races is common among people from the birthplace.
+    common = _own()[races].any(axis=1).T  # places x pairs
+    fit = np.vstack([np.where(common, 1, 0.02), np.ones(len(races))]) * np.array([*PAIRS.values()])
+    return (fit[:, None, :, None] * speaks).reshape(-1, 2 * len(PAIRS))
 
 
 @cache
 def _places() -> pd.DataFrame:
     """Return islands and countries, with the index `place`.
 
-    Columns: `region`, `born` (people in the US who were born there), `source`, `ancestry`, `language`, and `people`,
-    the percentages of races (estimates): W white, B black, I American Indian, A Asian, P Pacific, O other, T two or
-    more, each not Hispanic, and H Hispanic.
+    Columns: `region`, `born` (people in the US who were born there), `source`, `ancestry`, and estimates in percent:
+    `languages` spoken at home (letters of `speech.LETTERS`), `limited`, speakers of other languages who speak English
+    less than very well, and `people`, the races: W white, B black, I American Indian, A Asian, P Pacific, O other, T
+    two or more, each not Hispanic, and H Hispanic.
     """
     return pd.read_csv(DATA / "places.csv", index_col="place", dtype={"ancestry": object, "people": object})
 
@@ -259,32 +232,60 @@ def _own() -> np.ndarray:
     share), unless Hispanics are the largest group there. Never true for Hispanics and for two or more races.
     """
 
-    def usual(letter: str, shares: dict[str, int]) -> bool:
-        if letter not in "WBIAPO" or max(shares, key=lambda race: shares[race]) == "H":
+    def usual(letter: str, shares: dict[str, int], hispanic: bool) -> bool:
+        if letter not in "WBIAPO" or hispanic:
             return False
         return letter == "O" or shares.get(letter, 0) > 9
 
-    mixes = [{part[0]: int(part[1:]) for part in people.split()} for people in _places()["people"]]
-    return np.array([[usual(CLASSES[group], shares) for shares in mixes] for group in GROUPS])
+    of_places = list(zip(_races(), _hispanic(), strict=True))
+    return np.array([[usual(CLASSES[group], *of_place) for of_place in of_places] for group in GROUPS])
+
+
+def _races() -> list[dict[str, int]]:
+    """Return the percentages of races of each place's people, by letter."""
+    return [{part[0]: int(part[1:]) for part in people.split()} for people in _places()["people"]]
+
+
+@cache
+def _hispanic() -> np.ndarray:
+    """Return whether Hispanics are the largest group of each place's people."""
+    return np.array([max(shares, key=lambda race: shares[race]) == "H" for shares in _races()])
 
 
 @cache
 def _birthplaces(way: str) -> np.ndarray:
-    """Return weights of birthplaces, groups x places; `way` is 'foreign', 'american parents' or 'islands'."""
+    """Return weights of birthplaces, as `speech.rows`; `way` is 'foreign', 'american parents' or 'islands'."""
     table = pd.read_csv(DATA / "birthplaces.csv")
     table = table[table["way"] == way].set_index("place")[list(GROUPS)]
-    return table.reindex(_places().index).fillna(0).to_numpy().T
+    weights = table.reindex(_places().index).fillna(0).to_numpy().T
+    return speech.rows(weights, likely_abroad(_places()), own_people())
+
+
+def likely_abroad(places: pd.DataFrame) -> np.ndarray:
+    """Return how likely each state of `speech` is for people born in a place, places x STATES."""
+    spoken = 1 - speech.shares(places["languages"])[:, 0]
+    return speech.likely(places["languages"], spoken, places["limited"].to_numpy() / 100, silent=0.04)
+
+
+def own_people() -> np.ndarray:
+    """Return whether a group may have grown up with a place's language, groups x places: all but small minorities."""
+    minorities = np.array([CLASSES[group] in "WBAO" for group in GROUPS])
+    return _own() | _hispanic() | ~minorities[:, None]
+
+
+def likely_here(kinds: pd.DataFrame) -> np.ndarray:
+    """Return how likely each state of `speech` is for people of an ancestry born in the US, ancestries x STATES."""
+    kept = kinds["kept"].to_numpy()
+    return speech.likely(kinds["languages"], kept, np.full(len(kept), 0.15), silent=0.5)
 
 
 @cache
 def _ancestries() -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Return the groups (GROUPS and two for people born abroad), the ancestries, and weights as returned by `_rows`."""
+    """Return the groups (GROUPS and two for people born abroad), the ancestries, and weights as `speech.rows`."""
     table = pd.read_csv(DATA / "ancestries.csv")
-    rows = [*GROUPS, *ABROAD.values()]
-    kinds = table.drop_duplicates("ancestry").set_index("ancestry")
+    kinds, rows = table.drop_duplicates("ancestry").set_index("ancestry"), [*GROUPS, *ABROAD.values()]
     weights = table.pivot(index="group", columns="ancestry", values="weight").reindex(rows, columns=kinds.index)
-    likely = speaks(kinds["language"], kinds["kept"].to_numpy())  # ancestries x languages
-    return rows, kinds.index.to_numpy(dtype=object), _rows(weights.fillna(0).to_numpy(), likely)
+    return rows, kinds.index.to_numpy(dtype=object), speech.rows(weights.fillna(0).to_numpy(), likely_here(kinds))
 
 
 @cache
