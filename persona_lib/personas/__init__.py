@@ -2,11 +2,11 @@
 
 Every notebook that needs people starts here: `personas.sample(n, seed)`, `personas.describe(row)`, and for whole tables
 `personas.profiles.texts(people)`. 00 opens the `browser`; 01 shows how people are made (`enrichment`, `psychographics`,
-`drift`, `consistency`); 05 takes survey `respondents`. The paper's section 3.1 and appendix A.
+`filtering`, `drift`); 05 takes survey `respondents`. The paper's section 3.1 and appendix A.
 """
 
 from ..attributes import NAMES
-from . import browser, consistency, drift, enrichment, profiles, psychographics, respondents
+from . import browser, consistency, drift, enrichment, filtering, profiles, psychographics, respondents
 from .profiles import describe
 from .sampling import ADULTS, ID, PAPER, check_suffix, reference, sample, save, split
 
@@ -21,6 +21,7 @@ __all__ = [
     "describe",
     "drift",
     "enrichment",
+    "filtering",
     "profiles",
     "psychographics",
     "reference",

@@ -1,19 +1,18 @@
 """Find personas that contradict themselves, by rules or by a model that reads the profile.
 
 The rules are fast: combinations of values that the census makes impossible (`census.rules`), hand-written phrases that
-do not suit the person (`phrases`), and data/consistency.yaml. The paper filters with a language model (section 3.1;
-about 8.5% removed with GPT-4). `report` shows by reason and by group whom a filter removes: it reveals the filter's own
-bias.
+do not suit the person (`phrases`), and data/consistency.yaml. The paper filters with a language model (section 3.1),
+which also finds what is merely implausible; of that, `rarity` has what is measured. `filtering` shows whom a filter
+removes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from .. import UserError
 from ..attributes import BY_NAME, NAMES
 from ..census import coding
 from ..census.rules import RULES
@@ -21,13 +20,10 @@ from ..model import LanguageModel
 from ..templates import load as load_template
 from ..templates import text
 from . import phrases, predicates, profiles
-from .psychographics import IDEOLOGIES, PARTIES, RELIGIONS
 from .texts import QUIRKS, SETS
 
-CONSISTENT, CONTRADICTS = "consistent", "contradicts itself"
+CONSISTENT, INCONSISTENT = "consistent", "inconsistent"
 NOWHERE = "none"
-MISSING = "missing"
-SURVEYED = {"religion": RELIGIONS, "political views": PARTIES, "ideology": IDEOLOGIES}
 # Ideology is not checked: its free wording replaces the label, so there is nothing to compare it with.
 CHECKED = QUIRKS | {name: of for name, of in SETS.items() if name != "ideology"}
 # Further terms of the rules: attributes joined to one text.
@@ -107,7 +103,7 @@ def _violations(ids: pd.Index, rule: str, reason: str | pd.Series) -> pd.DataFra
 def ask(
     personas: pd.DataFrame, model: LanguageModel, words: int | None = 60, templates: str | None = None
 ) -> pd.DataFrame:
-    """Let a model read each profile and say whether it contradicts itself, as the paper's filter does.
+    """Let a model read each profile and say whether it is inconsistent or too unlikely, as the paper's filter does.
 
     Args:
         personas: indexed by `persona_id`.
@@ -124,14 +120,14 @@ def ask(
     fields: dict[str, Any] = {
         "why": (text(words), ...),
         "attribute": (Literal[(*NAMES, NOWHERE)], ...),
-        "verdict": (Literal[CONSISTENT, CONTRADICTS], ...),
+        "verdict": (Literal[CONSISTENT, INCONSISTENT], ...),
     }
     values = {
         "words": words,
         "attributes": ", ".join(NAMES),
         "nowhere": NOWHERE,
         "consistent": CONSISTENT,
-        "contradicts": CONTRADICTS,
+        "inconsistent": INCONSISTENT,
     }
     messages = [template.messages(values | {"persona": profile}) for profile in profiles.texts(personas)]
     replies = model.ask(messages, schema=create_model("Consistent", **fields), step="consistency")
@@ -150,105 +146,3 @@ def ask(
     verdicts = [answer and answer.verdict == CONSISTENT for answer in answers]
     said.insert(0, "consistent", pd.array(verdicts, dtype="boolean"))
     return said
-
-
-def report(personas: pd.DataFrame, found: pd.DataFrame, by: Iterable[str] = ("sex", "race", "age")) -> pd.DataFrame:
-    """Report whom a filter removes: the share of all personas, for each reason, and in each group.
-
-    Args:
-        personas: all personas that were checked.
-        found: what `check` or `ask` returned for them.
-        by: attributes to group by. Age and other numbers are cut into four groups of about equal size.
-
-    Returns:
-        One row per group, in three blocks: all personas, the reasons (most frequent first), the groups of each
-        attribute (missing values are a group of their own).
-
-        - `by`: 'all', 'reason' or an attribute
-        - `group`: 'all', the rule (of a model: the attribute that disagrees most), or the value; a text
-        - `n`: personas of the group that were checked; for a reason, all that were checked
-        - `failed`: personas without a verdict, because the model's reply was invalid; not in `n`
-        - `removed`: personas of `n` that contradict themselves; one with several reasons counts in each reason
-        - `rate`, `low`, `high`: removed / n and its 95% Wilson interval, 0 to 1; missing if n is 0
-
-    Raises:
-        UserError: the personas lack an attribute of `by`.
-    """
-    by = list(by)
-    if missing := [name for name in by if name not in personas]:
-        raise UserError(f"the personas have no {', '.join(missing)}: name attributes in `by`")
-    reasons = _reasons(found)
-    checked = pd.Series(True, personas.index)
-    if "consistent" in found:
-        checked = found["consistent"].reindex(personas.index).notna()
-    removed = pd.Series(personas.index.isin(reasons["persona_id"]), personas.index)
-    counts = [_count("all", "all", checked, removed)]
-    # The most frequent reason first; equally frequent ones by name.
-    frequencies = reasons["rule"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    for rule in frequencies.index:
-        those = reasons.loc[reasons["rule"] == rule, "persona_id"]
-        counts.append(_count("reason", rule, checked, pd.Series(personas.index.isin(those), personas.index)))
-    for name in by:
-        groups = _groups(personas[name])
-        for group in groups.cat.categories:
-            own = groups == group
-            counts.append(_count(name, group, checked[own], removed[own]))
-    return _with_rates(pd.DataFrame(counts))
-
-
-def _reasons(found: pd.DataFrame) -> pd.DataFrame:
-    """Return why personas are removed, once per persona and reason: columns `persona_id`, `rule`."""
-    if "consistent" in found:  # a model's verdicts
-        wrong = found[found["consistent"].eq(False).fillna(False)]
-        return pd.DataFrame({"persona_id": wrong.index, "rule": wrong["attribute"].to_numpy()})
-    return found[["persona_id", "rule"]].drop_duplicates()
-
-
-def _groups(values: pd.Series) -> pd.Series:
-    """Return the groups of an attribute as categories in the order to show; missing values are the last group."""
-    known = values.dropna()
-    if pd.api.types.is_numeric_dtype(values) and known.nunique() > 1:
-        texts = _quarters(known)
-        order = list(texts.cat.categories)
-    else:
-        texts = known.astype("str")
-        present = set(texts)
-        order = [label for label in _labels(str(values.name)) if label in present]
-        order += sorted(present - set(order))
-    if len(known) < len(values):
-        order.append(MISSING)
-    return texts.astype("str").reindex(values.index).fillna(MISSING).astype(pd.CategoricalDtype(order))
-
-
-def _quarters(numbers: pd.Series) -> pd.Series:
-    """Cut numbers into four groups of about equal size, named by their least and largest number: '23 to 39'."""
-    places = pd.qcut(numbers.astype(float), 4, labels=False, duplicates="drop")
-    ends = numbers.groupby(places).agg(["min", "max"])
-    names = [f"{low:,.0f} to {high:,.0f}" for low, high in ends.itertuples(index=False)]
-    return places.map(dict(zip(ends.index, names, strict=True))).astype(pd.CategoricalDtype(names))
-
-
-def _labels(attribute: str) -> tuple[str, ...]:
-    """Return an attribute's labels in the order of the Bureau or of the survey; () for free texts."""
-    if attribute in SURVEYED:
-        return SURVEYED[attribute]
-    return BY_NAME[attribute].labels if attribute in BY_NAME else ()
-
-
-def _count(by: str, group: str, checked: pd.Series, removed: pd.Series) -> dict[str, str | int]:
-    return {
-        "by": by,
-        "group": group,
-        "n": int(checked.sum()),
-        "failed": int((~checked).sum()),
-        "removed": int(removed.sum()),
-    }
-
-
-def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
-    """Add `rate`, `low` and `high`."""
-    from statsmodels.stats.proportion import proportion_confint  # takes a second, and `persona sample` does not need it
-
-    n = counts["n"].where(counts["n"] > 0)
-    low, high = proportion_confint(counts["removed"], n, method="wilson")
-    return counts.assign(rate=counts["removed"] / n, low=low, high=high)

@@ -1,8 +1,9 @@
 """Enrichment: everything that the census does not say of a person, drawn in ordered steps and checked.
 
 The paper's section 3.1 enriches people and then filters out those who contradict themselves. Here nobody is removed: a
-person whose profile breaks a rule keeps the census core, and the rest is drawn anew, a few times. The table reports how
-often, and why.
+person whose profile breaks a rule, or contradicts itself by a model's reading, keeps the census core, and the rest is
+drawn anew, a few times. The table reports how often, and why. (Unlikely combinations of census values are left out
+before, see `rarity`.)
 """
 
 import re
@@ -13,7 +14,7 @@ import pandas as pd
 
 from ..attributes import BY_NAME, CENSUS
 from ..model import LanguageModel
-from . import consistency, origins, psychographics
+from . import consistency, filtering, origins, psychographics
 from .texts import QUIRKS, SETS, by_model, fallback, quirks
 
 TRIES = 5  # redraws of a profile that contradicts itself
@@ -66,63 +67,78 @@ def add(people: pd.DataFrame, seed: int, steps: Sequence[Step]) -> pd.DataFrame:
     return people
 
 
-def first_draw(people: pd.DataFrame, seed: int) -> pd.DataFrame:
+def first_draw(people: pd.DataFrame, seed: int, writer: LanguageModel | None = None) -> pd.DataFrame:
     """Return the people as the steps first drew them, before any contradiction led to a redraw.
 
     Args:
-        people: personas of `sampling.sample` that were drawn without a filter and without a model.
-        seed: of that draw.
+        people: personas of `sampling.sample` that were drawn without a filter `where`.
+        seed, writer: of that draw; what the writer wrote then is in the store.
 
     Returns:
-        The census columns and those of STEPS: what `consistency.check` and `consistency.report` need to say what the
-        rules removed.
+        The census columns and those of STEPS: what `consistency.check`, `consistency.ask` and `consistency.report` need
+        to say what a filter removes.
     """
     core = [name for name in people if name not in COLUMNS and name != "persona_split"]
-    return add(people[core], seed, STEPS)
+    return add(people[core], seed, _by(writer))
 
 
 def complete(
-    people: pd.DataFrame, seed: int, where: str | None = None, model: LanguageModel | None = None
+    people: pd.DataFrame,
+    seed: int,
+    where: str | None = None,
+    writer: LanguageModel | None = None,
+    checker: LanguageModel | None = None,
 ) -> pd.DataFrame:
     """Run the steps and check the profiles; run the steps again for contradictory profiles, up to TRIES times.
 
+    Where the first profiles of more than half of the people contradict themselves, nobody is redrawn: this tells more
+    of the checker than of the people.
+
     Args:
-        people: index `persona_id`, the census columns and those of the steps that the filter needed, which stay.
+        people: index `persona_id`, the census columns, and the columns of the steps that have run.
         seed: of all draws.
-        where: the filter that chose the people.
-        model: writes the open-ended attributes in place of the hand-written phrases, and reads the profiles for
-            contradictions that no rule knows.
+        where: the filter that chose the people; the columns that it needed stay.
+        writer: the model that writes the open-ended attributes in place of the hand-written phrases.
+        checker: the model that reads the profiles for contradictions that no rule knows.
 
     Returns:
         The people with COLUMNS. The last three are `redrawn` (how often), `redrawn because` (every contradiction that
         led to a redraw) and `inconsistent` (the contradiction that remains; missing for nearly all). `failure` says why
-        a reply of the model was not usable: then the hand-written text stays, or the profile was not read.
+        a reply of a model was not usable: then the hand-written text stays, or the profile was not read.
     """
-    steps = STEPS[len(needed(where)) :]
-    if model is not None:
-        steps = (*(step for step in steps if step.columns != WRITTEN), Step(_by(model), WRITTEN))
-    drawn, broken = _drawn(people, seed, steps, model)
+    of_all = _by(writer)
+    steps = of_all[len(needed(where)) :] or (of_all[-1:] if writer else ())  # a writer always writes
+    lacking = [step for step in steps if step not in STEPS or not set(step.columns) <= set(people)]
+    drawn, broken = _drawn(people, seed, lacking, checker)
+    tries = 0 if filtering.blames_all(len(broken), len(people)) else TRIES
     reasons: list[pd.Series] = []  # of each redraw: why, for each person redrawn
-    while len(broken) and steps and len(reasons) < TRIES:
+    while len(broken) and steps and len(reasons) < tries:
         reasons.append(broken)
         again = people.loc[broken.index]
-        fresh, broken = _drawn(again, seed + len(reasons) * NEXT_SEED, steps, model)
+        fresh, broken = _drawn(again, seed + len(reasons) * NEXT_SEED, steps, checker)
         drawn = pd.concat([drawn.drop(fresh.index), fresh]).loc[drawn.index]
     return drawn.assign(**_report(people.index, reasons, broken))
 
 
+def _by(writer: LanguageModel | None) -> tuple[Step, ...]:
+    """Return the steps; with a writer, the last one is its own."""
+    if writer is None:
+        return STEPS
+    return *STEPS[:-1], Step(lambda people, seed: by_model(people, writer, seed), WRITTEN)
+
+
 def _drawn(
-    people: pd.DataFrame, seed: int, steps: Sequence[Step], model: LanguageModel | None
+    people: pd.DataFrame, seed: int, steps: Sequence[Step], checker: LanguageModel | None
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Run the steps once; return the people, and the contradictions of those who have any, as one text by id."""
     drawn = add(people, seed, steps)
     broken = contradictions(drawn)
-    if model is None:
+    if checker is None:
         return drawn, broken
-    said = consistency.ask(drawn.drop(broken.index), model)  # rules cost nothing, so they go first
+    said = consistency.ask(drawn.drop(broken.index), checker)  # rules cost nothing, so they go first
     drawn["failure"] = drawn["failure"].fillna("not read: " + said["failure"])
     wrong = said[said["consistent"].eq(False).fillna(False)]
-    told = f"{model.name}: " + wrong["attribute"] + ": " + wrong["why"]
+    told = f"{checker.name}: " + wrong["attribute"] + ": " + wrong["why"]
     return drawn, pd.concat([broken, told])
 
 
@@ -149,10 +165,6 @@ def built(row: pd.Series) -> pd.DataFrame:
             source.setdefault(name, step.source)
     rows = [(source[name], name, row[name]) for name in source if name in BY_NAME and pd.notna(row[name])]
     return pd.DataFrame(rows, columns=["source", "attribute", "value"])
-
-
-def _by(model: LanguageModel) -> Draw:
-    return lambda people, seed: by_model(people, model, seed)
 
 
 def contradictions(people: pd.DataFrame) -> pd.Series:

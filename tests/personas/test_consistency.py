@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 from persona_lib import UserError, census, personas
 from persona_lib.attributes import CENSUS, NAMES
 from persona_lib.model import Model
-from persona_lib.personas import consistency, predicates
+from persona_lib.personas import consistency, filtering, predicates
 from persona_lib.personas import texts as written
 from persona_lib.store import Store
 
@@ -256,7 +256,7 @@ def judge(body: dict) -> dict:
     return completion(
         json.dumps(
             {"why": "widowed early" if odd else "none", "attribute": "marital status" if odd else "none"}
-            | {"verdict": "contradicts itself" if odd else "consistent"}
+            | {"verdict": "inconsistent" if odd else "consistent"}
         )
     )
 
@@ -291,7 +291,7 @@ def test_an_invalid_verdict_is_missing_with_its_reason(verdicts):
 
 
 def test_the_report_of_a_models_verdicts_counts_invalid_ones_separately(four, verdicts):
-    table = consistency.report(four, verdicts, by=["marital status"]).set_index(["by", "group"])
+    table = filtering.report(four, verdicts, by=["marital status"]).set_index(["by", "group"])
     assert table.loc[("all", "all"), ["n", "failed", "removed"]].tolist() == [3, 1, 1]
     assert table.loc[("reason", "marital status"), "removed"] == 1
     assert table.loc[("marital status", "Widowed"), "rate"] == 1
@@ -301,7 +301,7 @@ def test_the_report_of_a_models_verdicts_counts_invalid_ones_separately(four, ve
 def test_the_report_shows_whom_the_rules_remove_with_intervals():
     changed, _ = exchanged("planted")
     found = consistency.check(changed)
-    table = consistency.report(changed, found, by=["sex", "age", "ideology"])
+    table = filtering.report(changed, found, by=["sex", "age", "ideology"])
     parts = table.set_index(["by", "group"])
     assert parts.loc[("all", "all"), "removed"] == found["persona_id"].nunique()
     for by in ("sex", "age", "ideology"):
@@ -315,12 +315,12 @@ def test_the_report_shows_whom_the_rules_remove_with_intervals():
     low, high = proportion_confint(table["removed"], table["n"], method="wilson")
     np.testing.assert_allclose(table[["low", "high"]], np.column_stack([low, high]))
     with pytest.raises(UserError, match="the personas have no shoe size"):
-        consistency.report(changed, found, by=["shoe size"])
+        filtering.report(changed, found, by=["shoe size"])
 
 
 def test_the_groups_of_the_report_are_named_and_in_order():
     changed, _ = exchanged("planted")
-    table = consistency.report(changed, consistency.check(changed), by=["age", "ideology", "education"])
+    table = filtering.report(changed, consistency.check(changed), by=["age", "ideology", "education"])
     groups = table.groupby("by")["group"].agg(list)
     ends = [tuple(map(int, group.split(" to "))) for group in groups["age"]]
     assert ends[0][0] == changed["age"].min() and ends[-1][1] == changed["age"].max()

@@ -14,7 +14,7 @@ from endpoint import Endpoint, completion
 from persona_lib import personas
 from persona_lib.attributes import NAMES
 from persona_lib.model import Model
-from persona_lib.personas import consistency, enrichment, sampling
+from persona_lib.personas import consistency, enrichment, filtering, sampling
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +107,13 @@ def test_a_model_writes_and_reads_each_profile_and_those_it_rejects_are_redrawn(
             profile = str(body["messages"])
             read.append(profile)
             wrong = len(read) == 1
-            verdict = consistency.CONTRADICTS if wrong else consistency.CONSISTENT
+            verdict = consistency.INCONSISTENT if wrong else consistency.CONSISTENT
             return completion(json.dumps({"why": "it says so", "attribute": "age", "verdict": verdict}))
         return completion(json.dumps({name: f"written {name}" for name in schema["properties"]}))
 
     with Endpoint(answer) as endpoint:
         model = Model("m", base_url=endpoint.url, max_in_flight=1)
-        found = personas.sample(6, seed=5, where="age > 30", balanced=False, model=model)
+        found = personas.sample(6, seed=5, where="age > 30", balanced=False, writer=model, checker=model)
     assert set(found["written by"]) == {"m"} and found["lifestyle"].eq("written lifestyle").all()
     assert len(read) == 7 and all("written lifestyle" in profile for profile in read)
     assert found["redrawn"].sum() == 1 and found["inconsistent"].isna().all()
@@ -128,7 +128,7 @@ def test_a_profile_without_a_valid_verdict_is_a_row_that_says_so():
 
     with Endpoint(answer) as endpoint:
         model = Model("m", base_url=endpoint.url)
-        found = personas.sample(3, seed=5, where="age > 30", balanced=False, model=model)
+        found = personas.sample(3, seed=5, where="age > 30", balanced=False, writer=model, checker=model)
     assert len(found) == 3 and found["failure"].str.startswith("not read: ").all() and found["redrawn"].eq(0).all()
 
 
@@ -151,7 +151,7 @@ def test_the_same_seed_gives_the_same_table_whatever_the_number_of_cores_and_the
 def test_in_the_report_of_contradictions_a_number_that_all_share_is_not_called_missing():
     people = pd.DataFrame({"age": pd.array([40, 40, None], "Int64")}, pd.Index(["a", "b", "c"], name="persona_id"))
     found = pd.DataFrame({"persona_id": ["a"], "rule": ["r"], "reason": ["x"]})
-    table = consistency.report(people, found, by=["age"]).set_index(["by", "group"]).loc["age"]
+    table = filtering.report(people, found, by=["age"]).set_index(["by", "group"]).loc["age"]
     assert table["n"].to_dict() == {"40": 2, "missing": 1} and table["removed"].to_dict() == {"40": 1, "missing": 0}
 
 
@@ -168,5 +168,5 @@ def test_the_first_draw_holds_every_contradiction_that_led_to_a_redraw(monkeypat
     assert 30 < len(redrawn) < 120 and set(found["persona_id"]) == set(redrawn)
     same, names = people.index.difference(redrawn), ["religion", "lifestyle", "ancestry"]
     pd.testing.assert_frame_equal(first.loc[same, names], people.loc[same, names])
-    report = consistency.report(first, found).set_index(["by", "group"])
+    report = filtering.report(first, found).set_index(["by", "group"])
     assert report.loc[("all", "all"), "removed"] == report.loc[("reason", "planted"), "removed"] == len(redrawn)
