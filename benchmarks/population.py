@@ -15,7 +15,11 @@ from pathlib import Path
 import pandas as pd
 
 from persona_lib import census
-from persona_lib.census import Population, distances, margins
+from persona_lib.census import Population, distances, held_out, margins
+from persona_lib.personas import origins, regions
+
+DRAWN = 500_000  # people whose origins stand for everybody's
+LARGE = 0.005  # share of everybody from which an ancestry is a group of its own
 
 
 def halves(people: pd.DataFrame) -> list[pd.DataFrame]:
@@ -50,6 +54,19 @@ def apart(fitted: pd.DataFrame, held: pd.DataFrame, model: Population) -> pd.Dat
     )
 
 
+def origin_shares(model: Population) -> pd.DataFrame:
+    """Return the shares of regions of birth and of ancestries among many people drawn; small ancestries together."""
+    people = model.sample(DRAWN, seed=2)
+    drawn = origins.draw(people, seed=2)
+    region = dict.fromkeys(origins.states(), regions.HERE) | origins.regions()
+    born = drawn["place of birth"].map(region).value_counts(normalize=True)
+    ancestry = drawn["ancestry"].value_counts(normalize=True)
+    large = ancestry[ancestry >= LARGE]
+    large[distances.ANOTHER] = 1 - large.sum()
+    parts = zip(distances.ORIGINS, (born, large), strict=True)
+    return pd.concat([pd.DataFrame({"attribute": name, "value": part.index, "share": part}) for name, part in parts])
+
+
 def speed() -> None:
     population = Population.load()
     for n in (1_586, 200_000, 1_000_000):
@@ -62,7 +79,9 @@ def speed() -> None:
 def write(fitted: pd.DataFrame, held: pd.DataFrame, model: Population, found: pd.DataFrame) -> None:
     model.save()
     found.to_csv(distances.DATA / "half_distances.csv", index=False)
-    distances.shares(fitted).round(6).to_csv(distances.DATA / "census_shares.csv", index=False)
+    shares = pd.concat([distances.shares(fitted), origin_shares(model)])
+    shares.round(6).to_csv(distances.DATA / "census_shares.csv", index=False)
+    held_out.three_way(held).round(6).to_csv(distances.DATA / "held_out_three_way.csv", index=False)
     for name, half in {"census_pair_shares": fitted, "held_out_pair_shares": held}.items():
         pairs = distances.pair_shares(half).astype({"share": "float32"})
         pairs.to_parquet(distances.DATA / f"{name}.parquet", compression="zstd")

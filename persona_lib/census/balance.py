@@ -20,7 +20,7 @@ Reference = tuple[pd.DataFrame, pd.DataFrame]
 
 
 def census() -> Reference:
-    """Return the committed shares of attributes and of pairs of attributes: 200,000 people in the US, 2024."""
+    """Return the committed shares of attributes and of pairs of attributes: people in the US, 2024."""
     return distances.census_shares(), distances.census_pair_shares()
 
 
@@ -29,15 +29,19 @@ def of(people: pd.DataFrame) -> Reference:
     return distances.shares(people), distances.pair_shares(people)
 
 
-def choose(pool: pd.DataFrame, n: int, reference: Reference, seed: int) -> np.ndarray:
+def choose(
+    pool: pd.DataFrame, n: int, reference: Reference, seed: int, beside: pd.DataFrame | None = None
+) -> np.ndarray:
     """Choose n rows of the pool whose joint margins are close to the reference.
 
     Args:
-        pool: people with the census attributes; ten times n are plenty.
+        pool: people with the census attributes, and with `distances.ORIGINS` if the reference has them; ten times n
+            are plenty.
         n: how many to choose.
         reference: results of `distances.shares` and `distances.pair_shares`.
         seed: of the first subset, the candidates and the rounding. Each cell's target is n times its share, rounded up
             or down at random. Rounded to the nearest number, rare combinations would never be drawn.
+        beside: people chosen before, with the pool's columns: those chosen now come close to the reference with them.
 
     Returns:
         n different positions in the pool, ascending.
@@ -50,8 +54,12 @@ def choose(pool: pd.DataFrame, n: int, reference: Reference, seed: int) -> np.nd
     rng = seeds.rng("people balanced", seed)
     cells, share, weight = _cells(distances.bands(pool), reference)
     order = rng.permutation(len(pool))  # the first n places hold the subset
-    target = np.floor(n * share + rng.random(len(share)))  # cells
     counts = np.bincount(cells[order[:n]].ravel(), minlength=len(share))  # cells
+    if beside is not None:
+        before = _cells(distances.bands(beside), reference)[0]
+        counts += np.bincount(before.ravel(), minlength=len(share))
+    total = n if beside is None else n + len(beside)
+    target = np.floor(total * share + rng.random(len(share)))  # cells
     excess = (counts - target).astype(np.int64)
     # What one more person in a cell adds to the weighted sum of squares: (excess + 1)² - excess² = 2 excess + 1.
     price = weight * (2 * excess + 1)

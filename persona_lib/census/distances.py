@@ -19,14 +19,22 @@ DATA = Path(__file__).parent / "data"
 TEXT = dict.fromkeys(["attribute", "other", "value", "other value"], "str")
 MISSING = "Not applicable"
 ATTRIBUTES = CENSUS
+# Groups of what is drawn given the census attributes (`personas.regions`). A table of people may have them or not.
+ORIGINS = ("region of birth", "ancestry group")
+ANOTHER = "Another"  # the group of small ancestries
 AGES = (0, 5, 15, 18, 25, 35, 45, 55, 65, 75, 85)
 # Dollars in thousands, as in the Bureau's income tables; 0 begins a band of its own for no income or a loss.
 INCOMES = (0, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 75, 100, 125, 150, 200)
 
 
 def bands(people: pd.DataFrame) -> pd.DataFrame:
-    """Return the census attributes of a table of people as categoricals without missing values, numbers in bands."""
-    return pd.DataFrame({name: _categories(people[name]) for name in ATTRIBUTES}, index=people.index)
+    """Return people's census attributes, and ORIGINS if the table has them, as categoricals without missing values.
+
+    Numbers are in bands.
+    """
+    table = {name: _categories(people[name]) for name in ATTRIBUTES}
+    table |= {name: people[name] for name in ORIGINS if name in people}
+    return pd.DataFrame(table, index=people.index)
 
 
 def _categories(values: pd.Series) -> pd.Series:
@@ -46,7 +54,7 @@ def _categories(values: pd.Series) -> pd.Series:
 
 
 def shares(people: pd.DataFrame) -> pd.DataFrame:
-    """Return the share of each value of each attribute.
+    """Return the share of each value of each attribute, and of ORIGINS if the table has them.
 
     Args:
         people: a table of people; they count by their `weight` if the table has that column.
@@ -58,7 +66,7 @@ def shares(people: pd.DataFrame) -> pd.DataFrame:
 
 
 def pair_shares(people: pd.DataFrame) -> pd.DataFrame:
-    """Return the share of each pair of values of each pair of attributes.
+    """Return the share of each pair of values of each pair of attributes, without ORIGINS.
 
     Args:
         people: as in `shares`.
@@ -80,6 +88,7 @@ def _counted(people: pd.DataFrame, together: int, columns: list[str]) -> pd.Data
         columns: names of the result's columns: first of the attributes, then of their values.
     """
     table = bands(people)
+    table = table if together == 1 else table[list(ATTRIBUTES)]
     codes = {name: table[name].cat.codes.to_numpy() for name in table}
     labels = {name: table[name].cat.categories.to_numpy() for name in table}
     weight = people[WEIGHT].to_numpy(dtype=float) if WEIGHT in people else None
@@ -105,10 +114,12 @@ def singles(pairs: pd.DataFrame) -> pd.DataFrame:
 def tvd(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
     """Return the total variation distance between two tables of `shares`, or two of `pair_shares`.
 
-    It is half the sum of |difference|: one distance (0 to 1) per attribute, or per pair of attributes.
+    It is half the sum of |difference|: one distance (0 to 1) per attribute, or per pair of attributes, that both have.
     """
     keys = [name for name in first if name != "share"]
     attributes = [name for name in keys if "value" not in name]
+    both = [table.set_index(attributes).index for table in (first, second)]
+    first, second = first[both[0].isin(both[1])], second[both[1].isin(both[0])]
     difference = first.set_index(keys)["share"].sub(second.set_index(keys)["share"], fill_value=0)
     return difference.abs().groupby(level=attributes, sort=False).sum() / 2
 
@@ -162,16 +173,18 @@ def by_attribute(people: pd.DataFrame) -> pd.DataFrame:
         Index: attributes. Columns `categories`, `personas` (the distance), `real people` (their mean distance),
         `95 in 100` (what that many samples of real people stay below).
     """
+    ours = shares(people)
     census = census_shares()
+    census = census[census["attribute"].isin(ours["attribute"])]
     n = len(people)
     return pd.DataFrame(
         {
             "categories": census.groupby("attribute", sort=False).size(),
-            "personas": tvd(shares(people), census),
+            "personas": tvd(ours, census),
             "real people": expected(census, n),
             "95 in 100": stay_below(census, n),
         }
-    ).loc[list(ATTRIBUTES)]
+    ).loc[list(ours["attribute"].unique())]
 
 
 def by_pair(people: pd.DataFrame) -> pd.DataFrame:
@@ -216,7 +229,8 @@ def joint(
 
 def margins(people: pd.DataFrame) -> pd.DataFrame:
     """Return the share of each value in the census and among these people; columns as in `beside`."""
-    return beside(census_shares(), shares(people))
+    census, ours = census_shares(), shares(people)
+    return beside(census[census["attribute"].isin(ours["attribute"])], ours)
 
 
 def beside(reference: pd.DataFrame, drawn: pd.DataFrame, order: Order | None = None) -> pd.DataFrame:
@@ -239,7 +253,10 @@ def beside(reference: pd.DataFrame, drawn: pd.DataFrame, order: Order | None = N
 
 
 def census_shares() -> pd.DataFrame:
-    """Return the committed `shares` of 200,000 real people (U.S. Census Bureau, ACS 2024 1-year PUMS)."""
+    """Return the committed `shares` of the 100,000 real people whom the model was fitted to (ACS 2024 1-year PUMS).
+
+    They are weighted to the Bureau's published tables. ORIGINS, which no record has, are those of people drawn.
+    """
     return pd.read_csv(DATA / "census_shares.csv", dtype=TEXT)
 
 

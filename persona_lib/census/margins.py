@@ -133,7 +133,8 @@ def compare(people: pd.DataFrame) -> pd.DataFrame:
     """Compare people with the Bureau's published tables.
 
     Args:
-        people: a table of people with the census attributes; they count by their `weight` if there is one.
+        people: a table of people with the census attributes, and `region of birth` (`personas.regions`) or not; they
+            count by their `weight` if there is one. Margins of attributes that they lack are left out.
 
     Returns:
         One row per value of each margin: `margin`, `value`, `published` and `personas` (shares of the margin's
@@ -142,7 +143,7 @@ def compare(people: pd.DataFrame) -> pd.DataFrame:
     weight = weights(people)
     weight = np.ones(len(people)) if weight is None else weight
     rows = []
-    for margin in _published():
+    for margin in (margin for margin in _published() if margin.attributes <= set(people)):
         cell = margin.cells(people)
         counts = np.bincount(cell + 1, weight, minlength=len(margin.values) + 1)[1:]  # values
         shares = counts / counts.sum() if counts.any() else np.full(len(counts), np.nan)

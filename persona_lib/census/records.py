@@ -45,11 +45,11 @@ class Records:
 
 def _expected(weight: np.ndarray, n: int) -> np.ndarray:
     """Return how often each person is drawn on average: n in all, and at most once if there are enough people."""
-    if n == (weight > 0).sum():
-        return (weight > 0).astype(float)
+    if n == len(weight):
+        return np.ones(n)
     expected = weight * (n / weight.sum())
     # Cap people at 1. The others share the remaining draws by weight, which may lift some of them above 1: repeat.
-    while n <= (weight > 0).sum() and (expected > 1).any():
+    while n <= len(weight) and (expected > 1).any():
         certain = expected >= 1
         rest = expected[~certain]
         expected[certain] = 1
@@ -61,13 +61,17 @@ def weights(people: pd.DataFrame) -> np.ndarray | None:
     """Return the column `weight`, or None if there is no such column.
 
     Raises:
-        UserError: a weight is missing, negative or infinite, or all are 0.
+        UserError: a weight is missing, infinite, zero or below.
     """
     if WEIGHT not in people:
         return None
     weight = people[WEIGHT].to_numpy(dtype=float, na_value=np.nan)
-    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
-        raise UserError("weights must be numbers of 0 or more, and not all 0: correct the column of weights.")
+    if (wrong := ~(np.isfinite(weight) & (weight > 0))).any():
+        first = ", ".join(map(str, people.index[wrong][:5])) + (", ..." if wrong.sum() > 5 else "")
+        raise UserError(
+            f"{wrong.sum():,} of {len(weight):,} weights are not numbers above 0 (rows {first}): correct the column of "
+            "weights, or leave these people out."
+        )
     return weight
 
 

@@ -394,7 +394,7 @@ def test_a_missing_mapping_an_empty_file_and_zero_weights_are_named(files, tmp_p
     with pytest.raises(UserError, match=r"empty\.csv has no rows"):
         census.read_mapped(tmp_path / "empty.csv", files[1])
     households().assign(FACTOR=0).to_csv(tmp_path / "zero.csv", sep=";", index=False, encoding="latin-1")
-    with pytest.raises(UserError, match="not all 0"):
+    with pytest.raises(UserError, match="weights are not numbers above 0"):
         census.Population.fit(census.read_mapped(tmp_path / "zero.csv", files[1]), files[1])
 
 
