@@ -4,7 +4,6 @@ import gc
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -34,16 +33,20 @@ def offline(tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def replay(tmp_path_factory, offline) -> Path:
-    """The folder of a run in which every reply comes from the recording, of the notebooks that are looked at in it.
+def executed(tmp_path_factory, offline):
+    """What nbval says of all notebooks in one process, and a folder with what some of them recorded."""
+    import replayed  # imports much, for two files of tests
 
-    nbval executes them all; 02, 03, 05, 09 and 10 are run in tests of their own, and 01's page is made as committed.
-    """
+    return replayed.execute(tmp_path_factory.mktemp("executed"), offline)
+
+
+@pytest.fixture(scope="session")
+def replay(tmp_path_factory, executed) -> Path:
+    """The folder of a run in which every reply came from the recording, of the notebooks that are looked at in it."""
+    import replayed
+
     folder = tmp_path_factory.mktemp("replay") / "run"
-    command = [sys.executable, "-m", "persona_lib.cli", "run", "--only", "04,06,07,08", "-p", "recording=smoke"]
-    command += ["--out", str(folder)]
-    done = subprocess.run(command, env=offline, capture_output=True, text=True, timeout=540)
-    assert (folder / "index.html").is_file(), done.stdout + done.stderr
+    replayed.written(executed, folder)
     return folder
 
 
@@ -69,7 +72,7 @@ def own_outputs(monkeypatch, tmp_path):
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PERSONA_OFFLINE", "PERSONA_PROGRESS"):
         monkeypatch.delenv(name, raising=False)
     if pace := sys.modules.get("persona_lib.model.pace"):
-        pace._PACES.clear()  # an earlier test's endpoint may have had the same port, and its pace is no news of this one
+        pace._PACES.clear()  # an earlier endpoint may have had the same port, and its pace is no news of this one
 
 
 REPLAYED = ("runs/test_notebooks.py", "runs/test_pages.py")  # they look at one replayed run

@@ -2,55 +2,35 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
 from places import ROOT
-
-from persona_lib.runs import forks
+from replayed import LOOKED_AT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def nbval(notebooks: list[Path], offline: dict[str, str], seconds: float) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout=120", "-q", "-p", "no:cacheprovider"]
-    command += ["-p", "nbval.plugin", "-W", "default", "-rpfEs", *map(str, notebooks)]
-    alone = offline | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # the other plugins take seconds to load
-    alone |= {"JUPYTER_DEFAULT_PROVISIONER_NAME": forks.NAME}
-    return subprocess.run(command, env=alone, capture_output=True, text=True, timeout=seconds, cwd=ROOT)
-
-
-@pytest.fixture(scope="module")
-def compared(offline) -> str:
-    """What nbval says of all notebooks, in one process: to start one takes seconds."""
-    return nbval(NOTEBOOKS, offline, 540).stdout
-
-
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_committed_outputs_are_what_the_code_gives(notebook, compared):
+def test_committed_outputs_are_what_the_code_gives(notebook, executed):
     cells = sum(cell.cell_type == "code" for cell in nbformat.read(notebook, 4).cells)
-    outcomes = re.findall(rf"^([A-Z]+) notebooks/{notebook.name}::", compared, re.M)
-    assert outcomes == ["PASSED"] * cells, compared[-5000:]
+    said = executed.said
+    assert re.findall(rf"^([A-Z]+) {notebook.name}::", said, re.M) == ["PASSED"] * cells, said[-5000:]
 
 
-def test_an_output_that_differs_from_the_code_is_found(tmp_path, offline):
-    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
-    cell = nbformat.v4.new_code_cell("print('what the code gives')", execution_count=1)
-    cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="something else\n")]
-    notebook.cells = [cell]
-    nbformat.write(notebook, tmp_path / "wrong.ipynb")
-    done = nbval([tmp_path / "wrong.ipynb"], offline, 120)
-    assert done.returncode == 1 and "something else" in done.stdout
+def test_an_output_that_differs_from_the_code_is_found(executed):
+    assert re.findall(r"^([A-Z]+) wrong.ipynb::", executed.said, re.M) == ["FAILED"]
+    assert "what the code gives" in executed.said and "something else" in executed.said
 
 
 def test_a_replayed_run_makes_no_call(replay):
+    records = [json.loads((replay / stem / "record.json").read_text()) for stem in LOOKED_AT]
+    used = [model["usage"] for record in records for model in record["models"]]
+    assert sum(usage["calls"] for usage in used) == 0 and sum(usage["cached"] for usage in used) >= 64
     manifest = json.loads((replay / "manifest.json").read_text())
-    assert manifest["usage"]["calls"] == 0 and manifest["usage"]["cached"] >= 64
-    assert [entry["status"] for entry in manifest["notebooks"].values()] == ["done"] * 4
+    assert {stem: entry["status"] for stem, entry in manifest["notebooks"].items()} == dict.fromkeys(LOOKED_AT, "done")
 
 
 def test_conditioning_compares_the_same_items_under_each_condition(replay):
