@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 from . import EndpointError, LimitError, UserError, files, store
 
 if TYPE_CHECKING:
+    from .model import Model
     from .runs.presets import Pairs, Preset
 
 
@@ -279,20 +280,42 @@ def sample(
     random: Annotated[
         bool, typer.Option("--random", help="draw at random, not balanced (the default above 20,000)")
     ] = False,
+    model: Annotated[
+        str | None, typer.Option(help="the model that writes the texts and looks for inconsistent profiles")
+    ] = None,
+    base_url: _BaseUrl = None,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="stop before more USD are spent")] = None,
 ) -> None:
     """Draw personas and write them as a table, or as text.
 
-    1586 of them with seed 0 are the reference demographic.
+    1586 of them with seed 0 are the reference demographic. With a model, about two calls per persona write the texts
+    and read the profiles; you may stop at any time: the same command continues.
     """
     from . import census, personas
     from .model.usage import counted
 
     personas.check_suffix(out)
+    if not model and (base_url, max_calls, max_cost) != (None, None, None):
+        raise UserError("--base-url, --max-calls and --max-cost are a model's: name it with --model")
+    asked = _asked(model, base_url, max_calls, max_cost) if model else None
     population = census.Records(census.read_pums(pums)) if pums else None
     filters = [f"({part})" for part in (personas.ADULTS if adults else None, where) if part]
-    drawn = personas.sample(n, seed, population, " and ".join(filters) or None, False if random else None)
+    drawn = personas.sample(
+        n, seed, population, " and ".join(filters) or None, False if random else None, writer=asked, checker=asked
+    )
     personas.save(drawn, out)
     typer.echo(f"{counted(n, 'persona')}, seed {seed}: {out}")
+    if asked:
+        typer.echo(personas.drift.told(drawn))
+        if drawn["failure"].notna().mean() > 0.5:
+            raise typer.Exit(FAILED)
+
+
+def _asked(name: str, base_url: str | None, max_calls: int | None, max_cost: float | None) -> "Model":
+    from .model import Model  # openai takes a second, and drawing people without a model needs none
+
+    return Model(name, base_url, max_calls=max_calls, max_cost=max_cost)
 
 
 @app.command()

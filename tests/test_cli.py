@@ -1,12 +1,14 @@
 """The command `persona`: what it takes, what it says in one line, and its exit codes."""
 
 import errno
+import json
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
 from commands import one_line, persona
+from endpoint import Endpoint, completion
 from projects import write_project
 
 from persona_lib import EndpointError, LimitError, UserError, census, cli, files, local, store
@@ -195,6 +197,23 @@ def test_sample_at_random_differs_from_a_balanced_one(tmp_path):
         assert persona("sample", 50, "--out", tmp_path / f"{name}.txt", *options).exit_code == 0
     texts = [(tmp_path / f"{name}.txt").read_text("utf-8") for name in ("balanced", "random")]
     assert all(text.count("\n\nage: ") == 49 for text in texts) and texts[0] != texts[1]
+
+
+def test_sample_with_a_model_lets_it_write_and_read_and_says_what_came_of_it(tmp_path):
+    def answer(body: dict) -> dict:
+        fields = body["response_format"]["json_schema"]["schema"]["properties"]
+        reply = {name: f"{name} no {len(endpoint.requests)}" for name in fields}
+        return completion(
+            json.dumps(reply | {"attribute": "none", "verdict": "consistent"} if "why" in fields else reply)
+        )
+
+    with Endpoint(answer) as endpoint:
+        options = ["--model", "m", "--base-url", endpoint.url, "--out", tmp_path / "p.csv"]
+        result = persona("sample", 4, "--random", *options)
+    assert result.exit_code == 0 and "texts: m (4)" in result.stdout
+    assert "0 of 4 profiles were drawn anew, and 0 are still inconsistent" in result.stdout
+    assert set(pd.read_csv(tmp_path / "p.csv")["written by"]) == {"m"}
+    assert "name it with --model" in one_line(persona("sample", 3, "--out", tmp_path / "q.csv", "--max-calls", 3))
 
 
 def test_fit_names_an_unreadable_file(tmp_path):

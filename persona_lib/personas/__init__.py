@@ -7,8 +7,9 @@ Every notebook that needs people starts here: `personas.sample(n, seed)`, `perso
 
 from ..attributes import NAMES
 from . import browser, consistency, drift, enrichment, filtering, profiles, psychographics, respondents
+from .ids import ID
 from .profiles import describe
-from .sampling import ADULTS, ID, PAPER, check_suffix, reference, sample, save, split
+from .sampling import ADULTS, PAPER, check_suffix, reference, sample, save, split
 
 __all__ = [
     "ADULTS",

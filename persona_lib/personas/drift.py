@@ -14,8 +14,8 @@ from ..attributes import CENSUS, NAMES
 from ..model import LanguageModel, Messages
 from ..templates import Template
 from ..templates import load as load_template
-from . import profiles, psychographics
-from .sampling import ID
+from . import filtering, profiles, psychographics
+from .ids import ID
 from .texts import FALLBACK, QUIRKS, SETS
 
 CORE = "census core"
@@ -34,6 +34,7 @@ MEASURES = {
 VALUES = np.array([-1.0, 0.0, 1.0])
 LETTERS = "ABC"
 FEWEST = 3  # people for an interval
+REPEATED = 0.01  # the most people of a writer that may have the same text by chance
 TINY = 1e-9  # a smaller standard deviation is rounding error: all differences are equal
 
 
@@ -152,7 +153,54 @@ def summary(table: pd.DataFrame, reader: str) -> str:
     return f"From the census core to the full profile, people shift by {' and by '.join(said)}, as {reader} rates them."
 
 
+def told(people: pd.DataFrame) -> str:
+    """Return in words what the model steps did to people as drawn by `personas.sample`: one line each."""
+    again, left = int(people["redrawn"].gt(0).sum()), int(people["inconsistent"].notna().sum())
+    checked = f"{again:,} of {len(people):,} profiles were drawn anew, and {left:,} are still inconsistent"
+    if filtering.blames_all(left, len(people)) and not again:
+        checked = (
+            f"{left:,} of {len(people):,} profiles are called inconsistent: so many tell more of the model than of "
+        )
+        checked += "the people, and nobody was drawn anew (the column `inconsistent` has the reasons)"
+    elif not again and not left:
+        checked += ": a model that finds nothing may not have read them"
+    lines = [f"texts: {writers(people)}", checked]
+    if failed := int(people["failure"].notna().sum()):
+        lines.append(f"{failed:,} people have a reply that was not usable: the column `failure` says why")
+    return "\n".join(lines)
+
+
 def writers(people: pd.DataFrame) -> str:
-    """Return who wrote the texts of people as drawn by `personas.sample`, with the number of people of each writer."""
+    """Return who wrote the texts of people as drawn by `personas.sample`, with the number of people of each writer.
+
+    A writer that repeats itself is named: one that gave more than REPEATED of its people the same text.
+    """
     names = people["written by"].replace(FALLBACK, "hand (phrases put together)")
-    return ", ".join(f"{name} ({number:,})" for name, number in names.value_counts().items())
+    told = ", ".join(f"{name} ({number:,})" for name, number in names.value_counts().items())
+    again = repeated(people)
+    again = again[(again["times"] > 2) & (again["times"] > REPEATED * again["n"])]
+    said = [
+        f"the same {row['attribute']} for {row['times']:,} of {row['n']:,} people ('{row['most frequent']}')"
+        for row in again.to_dict("records")
+    ]
+    return told + (f". A writer repeats itself: {'; '.join(said)}" if said else "")
+
+
+def repeated(people: pd.DataFrame) -> pd.DataFrame:
+    """Count how often a model wrote the same text, whatever its capitals and signs.
+
+    Args:
+        people: as drawn by `personas.sample`.
+
+    Returns:
+        One row per open-ended attribute that a model wrote: `attribute`, `n` (people), `different` (texts), `most
+        frequent` (the text that most people got), `times` (how many).
+    """
+    of_model = people[people["written by"].ne(FALLBACK)]
+    rows = []
+    for name in SETS:
+        told = of_model.loc[of_model[name].ne(of_model["ideology label"]), name].dropna()  # a label is no text
+        if len(told):
+            counts = told.str.casefold().str.findall(r"\w+").str.join(" ").value_counts()
+            rows.append((name, len(told), len(counts), counts.index[0], int(counts.iloc[0])))
+    return pd.DataFrame(rows, columns=["attribute", "n", "different", "most frequent", "times"])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .. import UserError, files, seeds
-from .sampling import ID
+from .ids import ID
 
 SURVEYS = Path(__file__).parent / "data" / "respondents.yaml"
 AGES = {0: "under 30", 30: "30 to 44", 45: "45 to 59", 60: "60 or older"}  # by the youngest age of the band

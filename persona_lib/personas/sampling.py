@@ -6,20 +6,19 @@ The paper's section 3.1 and appendix A.
 import tokenize
 from collections.abc import Callable
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from .. import UserError, files
-from ..attributes import BY_NAME, CENSUS, COLUMNS
-from ..census import Population, Records, balance
+from ..attributes import CENSUS, COLUMNS
+from ..census import Population, Records, balance, distances
 from ..model import LanguageModel
-from . import enrichment, profiles
+from . import enrichment, ids, profiles, rarity, regions
 from .sides import SPLIT, SPLITS, TEST_SHARE, split
 
-ID = "persona_id"
+Source = Population | Records | rarity.Likely  # of people
 BALANCED_TO = 20_000  # personas; larger samples are close to the census by chance alone
 # Size of the pool to choose balanced personas from: POOL people per persona, up to POOL_MOST, but at least three each.
 POOL, POOL_MOST = 10, 60_000
@@ -47,8 +46,10 @@ def sample(
     population: Population | Records | None = None,
     where: str | None = None,
     balanced: bool | None = None,
-    model: LanguageModel | None = None,
+    writer: LanguageModel | None = None,
+    checker: LanguageModel | None = None,
     side: str | None = None,
+    filtered: bool = True,
 ) -> pd.DataFrame:
     """Draw n personas from a population (by default the committed one, people in the US in 2024) or from real records.
 
@@ -60,9 +61,13 @@ def sample(
         where: a filter, as `DataFrame.query` takes it, with backticks around names of several words:
             "age >= 18 and `marital status` == 'Married'".
         balanced: choose the personas from ten times as many people, such that their margins and those of pairs are far
-            closer to the census than a random sample's (`balance`). None: True up to 20,000 personas, False above.
-        model: writes the open-ended attributes and looks for contradictions; None: hand-written phrases and rules.
+            closer to the census than a random sample's (`balance`), and without a filter the margins of region of birth
+            and ancestry, too. None: True up to 20,000 personas, False above.
+        writer: the model that writes the open-ended attributes; None: they are put together from hand-written phrases.
+        checker: the model that reads each profile for contradictions (`enrichment.complete`); None: rules alone do.
         side: 'train' or 'test': only people of this side of the split; people are drawn until there are n. None: both.
+        filtered: leave out the people of a fitted population who have an unlikely pair of census values (`rarity`); the
+            others take their place. Real people all stay.
 
     Returns:
         One row per persona: index `persona_id`, the 33 attributes in the paper's order, then auxiliary columns:
@@ -79,15 +84,17 @@ def sample(
         raise UserError(f"n must be a whole number of personas, 1 or more; it is {n!r}")
     if side not in (None, *SPLITS):
         raise UserError(f"there is no side {side!r} of the split: choose one of {', '.join(SPLITS)}")
-    source = population or _committed()
+    source: Source = population or (_likely() if filtered else _committed())
     complete = set(CENSUS) <= set(source.sample(1, seed))
+    if filtered and complete and isinstance(source, Population):
+        source = rarity.Likely(source)
     if balanced is None:
         balanced = n <= BALANCED_TO and complete
-    if not complete and (balanced or model):
+    if not complete and (balanced or writer or checker):
         raise UserError("people who lack census attributes can't be balanced or written by a model: leave both out")
     people, target = _pool(n, seed, source, where, balanced, side)
     people = people.head(n) if target is None else _balanced(people, n, target, seed)
-    people = enrichment.complete(people, seed, where, model) if complete else _blank(people)
+    people = enrichment.complete(people, seed, where, writer, checker) if complete else _blank(people)
     people[SPLIT] = split(people.index)
     added = enrichment.COLUMNS if complete else ()
     return people[[*dict.fromkeys((*COLUMNS, SPLIT, *added, *people))]]
@@ -127,9 +134,12 @@ def check_suffix(path: str | Path) -> None:
 
 
 def _pool(
-    n: int, seed: int, source: Population | Records, where: str | None, balanced: bool, side: str | None
+    n: int, seed: int, source: Source, where: str | None, balanced: bool, side: str | None
 ) -> tuple[pd.DataFrame, balance.Reference | None]:
-    """Return people to choose n personas from, index `persona_id`, and the shares to come close to (None: random)."""
+    """Return people to choose n personas from, index `persona_id`, and the shares to come close to (None: random).
+
+    People of the committed population have their origins, and columns `distances.ORIGINS`, if they are to be balanced.
+    """
     wanted = max(3 * n, min(POOL * n, POOL_MOST)) if balanced else n
     if isinstance(source, Records) and not enrichment.needed(where):
         there = source.people[fits(source.people, where)] if where else source.people
@@ -138,8 +148,9 @@ def _pool(
             return _draw(Records(there), size, seed, side, n), balance.of(there) if balanced else None
     if where is None and not balanced:
         return _draw(source, wanted, seed, side, n), None
-    if where is None and source is _committed():
-        return _draw(source, wanted, seed, side, n), balance.census()
+    if where is None and any(source is own for own in (_likely(), _committed())):
+        pool = enrichment.add(_draw(source, wanted, seed, side, n), seed, enrichment.STEPS[:1])
+        return pool.assign(**regions.groups(pool)), balance.census()
     # No committed shares describe these people: a large draw of them stands for the whole.
     first = max(FIRST, min(REFERENCE * n, REFERENCE_MOST)) if balanced else FIRST
     people = _fitting(source, n, wanted, seed, where, first, side)
@@ -147,22 +158,23 @@ def _pool(
 
 
 def _balanced(pool: pd.DataFrame, n: int, target: balance.Reference, seed: int) -> pd.DataFrame:
-    """Choose n people of the pool such that those on each side of the split come close to the target's shares.
+    """Choose n people of the pool so that all, and those on each side of the split, come close to the target's shares.
 
     How many are on which side is left to chance: as many as among the first n of the pool.
     """
     sides = split(pool.index).to_numpy()
-    rows = []
-    for name in SPLITS:
+    rows: list[np.ndarray] = []
+    for name in reversed(SPLITS):  # the few to test first; those to train make up for their rounding
         of_side = np.flatnonzero(sides == name)
         n_side = int((sides[:n] == name).sum())
         if n_side:
-            rows.append(of_side[balance.choose(pool.iloc[of_side], n_side, target, seed)])
-    return pool.iloc[np.sort(np.concatenate(rows))]
+            before = pool.iloc[rows[0]] if rows else None
+            rows.append(of_side[balance.choose(pool.iloc[of_side], n_side, target, seed, before)])
+    return pool.iloc[np.sort(np.concatenate(rows))].drop(columns=list(distances.ORIGINS), errors="ignore")
 
 
 def _fitting(
-    source: Population | Records, n: int, wanted: int, seed: int, where: str | None, first: int, side: str | None
+    source: Source, n: int, wanted: int, seed: int, where: str | None, first: int, side: str | None
 ) -> pd.DataFrame:
     """Return everybody who matches a filter in one draw, large enough for `wanted` matches if possible, at least n.
 
@@ -188,7 +200,7 @@ def _fitting(
 
 
 def _matches(
-    source: Population | Records,
+    source: Source,
     size: int,
     seed: int,
     where: str | None,
@@ -219,7 +231,7 @@ def fits(people: pd.DataFrame, where: str) -> np.ndarray:
     return found.fillna(False).to_numpy(dtype=bool)
 
 
-def _draw(source: Population | Records, size: int, seed: int, side: str | None = None, n: int = 0) -> pd.DataFrame:
+def _draw(source: Source, size: int, seed: int, side: str | None = None, n: int = 0) -> pd.DataFrame:
     """Draw people, index `persona_id`: about `size`, and of one side of the split at least n.
 
     Raises:
@@ -227,7 +239,7 @@ def _draw(source: Population | Records, size: int, seed: int, side: str | None =
     """
     if side is None:
         people = source.sample(size, seed)
-        return people.set_index(_ids(people, seed))
+        return people.set_index(ids.of(people, seed))
     # As many as hold `size` of the side on average, and a few more.
     larger = int(size / (TEST_SHARE if side == "test" else 1 - TEST_SHARE)) + SPARE
     while True:
@@ -255,36 +267,6 @@ def _committed() -> Population:
     return Population.load()
 
 
-def _ids(people: pd.DataFrame, seed: int) -> pd.Index:
-    """Return stable ids: the hash of a person's census core, the seed, and an ordinal among twins."""
-    cores = pd.Series([_hash(row.tobytes()) for row in _core(people)])
-    twins = cores.groupby(cores).cumcount()
-    keys = (f"{core}|{seed}|{twin}" for core, twin in zip(cores, twins, strict=True))
-    return pd.Index([_hash(key.encode()) for key in keys], name=ID, dtype="str")
-
-
-def _core(people: pd.DataFrame) -> np.ndarray:
-    """Return the census core as codes, people x attributes: the wording of a label may change, its code does not."""
-    columns = [people[name] for name in people if name in CENSUS or name not in COLUMNS]
-    return np.column_stack([_numbers(column) for column in columns]).astype("<i8")
-
-
-def _numbers(values: pd.Series) -> np.ndarray:
-    """Return a column as whole numbers: codes for labels, the number itself otherwise."""
-    missing = np.iinfo(np.int64).min
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return np.array([*_codes(values), missing])[values.cat.codes]  # pandas' code for missing is -1, the last
-    return values.fillna(missing).to_numpy(dtype=np.int64)
-
-
-def _codes(values: pd.Series) -> list[int]:
-    """Return the codes of a column's labels: the Bureau's, or for labels of another country their places."""
-    labels = tuple(values.cat.categories)
-    attribute = BY_NAME.get(values.name)
-    if attribute is not None and attribute.labels == labels:
-        return list(attribute.codes)
-    return list(range(len(labels)))
-
-
-def _hash(content: bytes) -> str:
-    return blake2b(content, digest_size=8).hexdigest()
+@cache
+def _likely() -> rarity.Likely:
+    return rarity.Likely(_committed())

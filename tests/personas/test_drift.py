@@ -64,6 +64,32 @@ def test_the_shift_is_said_with_its_interval_and_who_wrote_the_texts(people):
     assert drift.writers(people.assign(**{"written by": ["gpt"] * 6 + ["fallback"] * 2})).startswith("gpt (6), hand")
 
 
+def test_a_writer_that_repeats_itself_is_named_and_labels_are_no_texts(people):
+    by_model = people.assign(**{"written by": "gpt", "ideology": people["ideology label"]})
+    assert drift.writers(by_model) == "gpt (8)"
+    lives = ["Reads; walks."] * 2 + ["reads, walks"] * 2 + ["a", "b", "c", "d"]
+    dull = by_model.assign(lifestyle=lives)
+    assert drift.writers(dull) == (
+        "gpt (8). A writer repeats itself: the same lifestyle for 4 of 8 people ('reads walks')"
+    )
+    counted = drift.repeated(dull).set_index("attribute")
+    assert counted.loc["lifestyle", ["n", "different", "times"]].tolist() == [8, 5, 4]
+    assert "ideology" not in counted.index and drift.repeated(people).empty
+
+
+def test_what_the_model_steps_did_is_told_also_of_a_model_that_blames_all_or_none(people):
+    steps = people.assign(**{"redrawn": 0, "inconsistent": None, "failure": None})
+    assert drift.told(steps).endswith("0 are still inconsistent: a model that finds nothing may not have read them")
+    some = steps.assign(redrawn=[2, 1] + [0] * 6, inconsistent=["x"] + [None] * 7, failure=["no"] + [None] * 7)
+    assert drift.told(some).splitlines()[1:] == [
+        "2 of 8 profiles were drawn anew, and 1 are still inconsistent",
+        "1 people have a reply that was not usable: the column `failure` says why",
+    ]
+    all_blamed = pd.concat([steps.assign(inconsistent="x")] * 2)
+    assert "16 of 16 profiles are called inconsistent" in drift.told(all_blamed)
+    assert "nobody was drawn anew" in drift.told(all_blamed)
+
+
 def test_the_core_shows_only_what_the_census_asks(people):
     with Endpoint(swayed) as endpoint:
         drift.read(people.head(1), Model("m", endpoint.url, max_in_flight=1))

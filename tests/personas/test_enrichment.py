@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 
 import pandas as pd
 import pytest
@@ -170,3 +171,30 @@ def test_the_first_draw_holds_every_contradiction_that_led_to_a_redraw(monkeypat
     pd.testing.assert_frame_equal(first.loc[same, names], people.loc[same, names])
     report = filtering.report(first, found).set_index(["by", "group"])
     assert report.loc[("all", "all"), "removed"] == report.loc[("reason", "planted"), "removed"] == len(redrawn)
+
+
+def test_a_model_that_finds_everybody_inconsistent_has_nobody_drawn_anew_and_nothing_is_lost(people):
+    calls = []
+
+    class Grumbler:
+        name = "grumbler"
+
+        def ask(self, messages, **settings):
+            calls.append(len(messages := list(messages)))
+            said = types.SimpleNamespace(why="odd", attribute="age", verdict=consistency.INCONSISTENT)
+            return [types.SimpleNamespace(value=said, failure=None)] * len(messages)
+
+    found = enrichment.complete(people.head(20), seed=1, checker=Grumbler())
+    assert calls == [20] and found["redrawn"].eq(0).all() and len(found) == 20
+    assert found["inconsistent"].eq("grumbler: age: odd").all() and found["failure"].isna().all()
+    few = enrichment.complete(people.head(3), seed=1, checker=Grumbler())
+    assert few["redrawn"].eq(enrichment.TRIES).all() and calls[1:] == [3] * (enrichment.TRIES + 1)
+
+
+def test_what_people_have_already_been_given_stays_until_a_redraw(people, monkeypatch):
+    known = enrichment.add(people, seed=9, steps=enrichment.STEPS[:1])
+    check = flags("planted", lambda call, table: list(table.index[:2]) if call == 1 else [])
+    monkeypatch.setattr(consistency, "check", check)
+    found = enrichment.complete(known, seed=1)
+    same = found["ancestry"].fillna("").eq(known["ancestry"].fillna(""))
+    assert same[2:].all() and found["redrawn"].tolist() == [1, 1] + [0] * 298

@@ -10,8 +10,8 @@ import pytest
 
 from persona_lib import UserError, personas
 from persona_lib.attributes import CENSUS, COLUMNS, NAMES
-from persona_lib.census import Population, Records, balance, distances
-from persona_lib.personas import sampling
+from persona_lib.census import Population, Records, balance, distances, margins
+from persona_lib.personas import ids, sampling
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_twins_have_ids_of_their_own_that_do_not_depend_on_their_row(people):
     assert 0.002 < twins.mean() < 0.2
     for table in (drawn, people):
         assert table.index.is_unique and table.index.name == "persona_id"
-    assert set(sampling._ids(drawn[list(CENSUS)].iloc[::-1], 3)) == set(drawn.index)
+    assert set(ids.of(drawn[list(CENSUS)].iloc[::-1], 3)) == set(drawn.index)
 
 
 def test_personas_are_balanced_unless_told_otherwise(people):
@@ -168,6 +168,18 @@ def test_the_reference_demographic_has_about_586_people_to_test_and_each_side_is
     away = [distances.tvd(distances.shares(part), census).mean() for part in parts]
     assert away[0] <= 0.002 and max(away) < 0.005
     assert distances.by_pair(reference)["personas"].mean() <= 0.034
+
+
+def test_hispanic_origins_and_regions_of_birth_are_as_frequent_as_the_bureau_says(reference):
+    people = reference.assign(**regions.groups(reference))
+    table = margins.compare(people)
+    origins = table[table["margin"] == "Hispanic origin"]
+    assert len(origins) == 5
+    assert ((origins["personas"] - origins["published"]).abs() < 0.1 * origins["published"]).all()
+    born = table[table["margin"] == "region of birth"]
+    assert len(born) == 6 and (born["personas"] - born["published"]).abs().max() < 0.05
+    away = distances.by_attribute(people)["personas"][list(distances.ORIGINS)]
+    assert away["region of birth"] < 0.004 and away["ancestry group"] < 0.012
 
 
 def test_files_hold_the_published_columns_and_the_text(reference, tmp_path):
