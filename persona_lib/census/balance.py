@@ -35,7 +35,7 @@ def choose(
     """Choose n rows of the pool whose joint margins are close to the reference.
 
     Args:
-        pool: people with the census attributes, and with `distances.ORIGINS` if the reference has them; ten times n
+        pool: people with the census attributes, and `distances.ORIGINS` if these are to be balanced, too; ten times n
             are plenty.
         n: how many to choose.
         reference: results of `distances.shares` and `distances.pair_shares`.
@@ -89,7 +89,8 @@ def _cells(table: pd.DataFrame, reference: Reference) -> tuple[np.ndarray, np.nd
     Returns:
         The cells of each person (people x blocks), the reference share of each cell, the weight of each cell.
     """
-    singles, pairs = (part.to_dict("list") for part in reference)
+    there = reference[0]["attribute"].isin(table.columns)  # all but ORIGINS, which a table may lack
+    singles, pairs = (part.to_dict("list") for part in (reference[0][there], reference[1]))
     codes = {name: table[name].cat.codes.to_numpy() for name in table}
     labels = {name: table[name].cat.categories for name in table}
     sizes = {name: len(labels[name]) for name in table}

@@ -61,8 +61,27 @@ def test_what_is_not_balanced_is_no_further_away_than_in_a_random_draw(pool, cho
 def test_people_with_a_rare_pair_of_attributes_are_chosen_as_often_as_they_are_drawn(pool, chosen):
     cells, share, _ = balance._cells(distances.bands(pool), balance.census())
     rare = (share * N < 0.5)[cells].any(axis=1)
-    assert 0.1 < rare.mean() < 0.2
+    assert 0.1 < rare.mean() < 0.25
     assert np.mean([rare[rows].mean() for rows in chosen]) == pytest.approx(rare.mean(), rel=0.08)
+
+
+def test_people_chosen_beside_others_make_up_for_them(pool):
+    reference = balance.census()
+    few, rest = pool[:3_000], pool[3_000:]
+    first = few.iloc[balance.choose(few, 500, reference, 0)]
+
+    def away(people: pd.DataFrame) -> float:
+        return distances.tvd(distances.shares(people), reference[0]).mean()
+
+    alone, beside = (rest.iloc[balance.choose(rest, 600, reference, 1, before)] for before in (None, first))
+    assert away(pd.concat([first, beside])) < 0.9 * away(pd.concat([first, alone]))
+
+
+def test_what_the_reference_has_and_the_pool_lacks_is_left_out(pool, chosen):
+    singles, pairs = balance.census()
+    known = singles[~singles["attribute"].isin(distances.ORIGINS)]
+    assert len(known) < len(singles)
+    assert np.array_equal(balance.choose(pool, N, (known, pairs), 0), chosen[0])
 
 
 def test_the_reference_may_be_any_large_table_of_people(pool):
