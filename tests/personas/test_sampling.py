@@ -11,7 +11,7 @@ import pytest
 from persona_lib import UserError, personas
 from persona_lib.attributes import CENSUS, COLUMNS, NAMES
 from persona_lib.census import Population, Records, balance, distances, margins
-from persona_lib.personas import ids, sampling
+from persona_lib.personas import ids, regions, sampling
 
 
 @pytest.fixture(scope="module")
