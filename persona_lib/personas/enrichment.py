@@ -78,8 +78,8 @@ def first_draw(people: pd.DataFrame, seed: int, writer: LanguageModel | None = N
         The census columns and those of STEPS: what `consistency.check`, `consistency.ask` and `consistency.report` need
         to say what a filter removes.
     """
-    core = [name for name in people if name not in COLUMNS and name != "persona_split"]
-    return add(people[core], seed, _by(writer))
+    later = {name for step in STEPS[1:] for name in step.columns} | {*REPORT, "persona_split"}
+    return add(people[[name for name in people if name not in later]], seed, _by(writer)[1:])
 
 
 def complete(
@@ -89,15 +89,15 @@ def complete(
     writer: LanguageModel | None = None,
     checker: LanguageModel | None = None,
 ) -> pd.DataFrame:
-    """Run the steps and check the profiles; run the steps again for contradictory profiles, up to TRIES times.
+    """Run the steps and check the profiles; run all but the first again for contradictory profiles, up to TRIES times.
 
     Where the first profiles of more than half of the people contradict themselves, nobody is redrawn: this tells more
     of the checker than of the people.
 
     Args:
-        people: index `persona_id`, the census columns, and the columns of the steps that have run.
+        people: index `persona_id`, the census columns, and the columns of the steps that have run: those stay.
         seed: of all draws.
-        where: the filter that chose the people; the columns that it needed stay.
+        where: the filter that chose the people; a redraw keeps the columns that it needed, and origins.
         writer: the model that writes the open-ended attributes in place of the hand-written phrases.
         checker: the model that reads the profiles for contradictions that no rule knows.
 
@@ -106,10 +106,10 @@ def complete(
         led to a redraw) and `inconsistent` (the contradiction that remains; missing for nearly all). `failure` says why
         a reply of a model was not usable: then the hand-written text stays, or the profile was not read.
     """
-    of_all = _by(writer)
-    steps = of_all[len(needed(where)) :] or (of_all[-1:] if writer else ())  # a writer always writes
-    lacking = [step for step in steps if step not in STEPS or not set(step.columns) <= set(people)]
-    drawn, broken = _drawn(people, seed, lacking, checker)
+    known = max(1, len(needed(where)))  # origins are drawn once, since they are balanced
+    steps = _by(writer)[known:] or (_by(writer)[-1:] if writer else ())  # a writer always writes
+    people = add(people, seed, [step for step in STEPS[:known] if not set(step.columns) <= set(people)])
+    drawn, broken = _drawn(people, seed, steps, checker)
     tries = 0 if filtering.blames_all(len(broken), len(people)) else TRIES
     reasons: list[pd.Series] = []  # of each redraw: why, for each person redrawn
     while len(broken) and steps and len(reasons) < tries:

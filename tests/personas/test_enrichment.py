@@ -191,10 +191,13 @@ def test_a_model_that_finds_everybody_inconsistent_has_nobody_drawn_anew_and_not
     assert few["redrawn"].eq(enrichment.TRIES).all() and calls[1:] == [3] * (enrichment.TRIES + 1)
 
 
-def test_what_people_have_already_been_given_stays_until_a_redraw(people, monkeypatch):
+def test_what_people_have_already_been_given_stays_and_origins_are_drawn_once(people, monkeypatch):
     known = enrichment.add(people, seed=9, steps=enrichment.STEPS[:1])
     check = flags("planted", lambda call, table: list(table.index[:2]) if call == 1 else [])
     monkeypatch.setattr(consistency, "check", check)
     found = enrichment.complete(known, seed=1)
-    same = found["ancestry"].fillna("").eq(known["ancestry"].fillna(""))
-    assert same[2:].all() and found["redrawn"].tolist() == [1, 1] + [0] * 298
+    pd.testing.assert_frame_equal(found[known.columns], known)
+    assert found["redrawn"].tolist() == [1, 1] + [0] * 298
+    first = enrichment.first_draw(found, 1)
+    pd.testing.assert_frame_equal(first[known.columns], known)
+    assert first["lifestyle"][2:].equals(found["lifestyle"][2:]) and not first["lifestyle"].equals(found["lifestyle"])
