@@ -19,7 +19,7 @@ from ..census.rules import RULES
 from ..model import LanguageModel
 from ..templates import load as load_template
 from ..templates import text
-from . import phrases, predicates, profiles
+from . import jobs, phrases, predicates, profiles
 from .texts import QUIRKS, SETS
 
 CONSISTENT, INCONSISTENT = "consistent", "inconsistent"
@@ -46,6 +46,8 @@ def check(personas: pd.DataFrame) -> pd.DataFrame:
     table = predicates.table(personas)
     loose = predicates.table(personas, loose=True)
     unsuited = [_unsuited(loose, name) for name in CHECKED]
+    titles = jobs.unsuited(loose)
+    unsuited.append(_violations(titles.index, f"{jobs.JOB} of somebody else", titles))
     return pd.concat([*_impossible(personas), *unsuited, *_ruled(table)]).drop_duplicates(ignore_index=True)
 
 

@@ -15,7 +15,7 @@ from .. import UserError
 from ..model import LanguageModel, Reply
 from ..templates import load as load_template
 from ..templates import text
-from . import phrases, predicates, profiles
+from . import jobs, phrases, predicates, profiles
 
 SETS = {
     "detailed job description": "job",
@@ -46,7 +46,7 @@ def quirks(people: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def fallback(people: pd.DataFrame, seed: int, share_ideology: float = SHARE_IDEOLOGY) -> pd.DataFrame:
-    """Write the open-ended attributes without a model, from data/job.yaml, personal_time, lifestyle and ideology.yaml.
+    """Write the open-ended attributes without a model, from the phrases in data/ and the titles of `jobs`.
 
     Args:
         people: indexed by `persona_id`, with the census columns and, if available, the surveys'.
@@ -63,7 +63,7 @@ def fallback(people: pd.DataFrame, seed: int, share_ideology: float = SHARE_IDEO
         UserError: the share is not from 0 to 1.
     """
     table = predicates.table(people)
-    texts = {name: _compose(table, name, seed) for name in SETS}
+    texts = {name: _job(table, seed) if name == jobs.JOB else _compose(table, name, seed) for name in SETS}
     texts["ideology"] = texts["ideology"].where(_free(table, seed, share_ideology), table["ideology"])
     none = pd.Series(None, people.index, dtype="str")
     return pd.DataFrame(texts | {"written by": none.fillna(FALLBACK), "failure": none})
@@ -125,6 +125,17 @@ def _texts(reply: Reply, fields: dict[str, str]) -> dict[str, str | None]:
     }
     empty = [name for name, said in texts.items() if not said]
     return texts | {"failure": f"nothing written for {', '.join(empty)}" if empty else None}
+
+
+def _job(table: pd.DataFrame, seed: int) -> pd.Series:
+    """Return the title of each person's job and one phrase of each other topic that suits it, joined."""
+    known = phrases.load(SETS[jobs.JOB])
+    titles, others = known[known["topic"] == "title"], known[known["topic"] != "title"]
+    title = jobs.titles(table, seed)
+    title = title.where(title.notna(), phrases.draw(table, titles, seed)[0]["title"])
+    told = table.assign(detailed_job_description=title.astype("str"))  # the place of work must suit the title
+    chosen, _ = phrases.draw(told, others, seed)
+    return phrases.join(np.column_stack([title, chosen]), table.index)
 
 
 def _compose(table: pd.DataFrame, name: str, seed: int) -> pd.Series:
