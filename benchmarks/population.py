@@ -1,10 +1,13 @@
 """Fit the committed population model, and measure its accuracy, size and speed.
 
     python benchmarks/population.py us_persons_2024.parquet [--write]
+    python benchmarks/population.py --origins
 
 The file holds PUMS persons. They are split into random halves, and each half is raked to the Bureau's published tables
 (`census.margins`). The model is fitted to one half; the other half is what it is compared with. With --write the script
-rewrites the model and the committed tables: shares of the half that was fitted, and shares of the half held out.
+rewrites the model and the committed tables: shares of the half that was fitted, and shares of the half held out. With
+--origins it rewrites only the shares of regions of birth and ancestries among people drawn: do so after each change of
+`persona_lib.personas.origins` and its tables.
 """
 
 import resource
@@ -54,6 +57,13 @@ def apart(fitted: pd.DataFrame, held: pd.DataFrame, model: Population) -> pd.Dat
     )
 
 
+def write_shares(shares: pd.DataFrame, model: Population) -> None:
+    """Write the shares of census attributes, and those of origins among people drawn."""
+    census_only = shares[~shares["attribute"].isin(distances.ORIGINS)]
+    both = pd.concat([census_only, origin_shares(model)])
+    both.round(6).to_csv(distances.DATA / "census_shares.csv", index=False)
+
+
 def origin_shares(model: Population) -> pd.DataFrame:
     """Return the shares of regions of birth and of ancestries among many people drawn; small ancestries together."""
     people = model.sample(DRAWN, seed=2)
@@ -79,8 +89,7 @@ def speed() -> None:
 def write(fitted: pd.DataFrame, held: pd.DataFrame, model: Population, found: pd.DataFrame) -> None:
     model.save()
     found.to_csv(distances.DATA / "half_distances.csv", index=False)
-    shares = pd.concat([distances.shares(fitted), origin_shares(model)])
-    shares.round(6).to_csv(distances.DATA / "census_shares.csv", index=False)
+    write_shares(distances.shares(fitted), model)
     held_out.three_way(held).round(6).to_csv(distances.DATA / "held_out_three_way.csv", index=False)
     for name, half in {"census_pair_shares": fitted, "held_out_pair_shares": held}.items():
         pairs = distances.pair_shares(half).astype({"share": "float32"})
@@ -88,6 +97,8 @@ def write(fitted: pd.DataFrame, held: pd.DataFrame, model: Population, found: pd
 
 
 def main(file: str, *flags: str) -> None:
+    if file == "--origins":
+        return write_shares(distances.census_shares(), Population.load())
     fitted, held = halves(census.read_pums(file))
     start = time.perf_counter()
     model = Population.fit(fitted)

@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, Field, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from .. import UserError, files
+from .distances import expected, stay_below
 from .records import WEIGHT, weights
 
 PUBLISHED = Path(__file__).parent / "data" / "published.yaml"
@@ -46,6 +47,7 @@ class Margin(BaseModel, extra="forbid"):
     name: Label
     source: Label
     universe: Cell = {}
+    estimated: bool = False  # no published table: people are raked to it, and not compared with it
     values: dict[Label, Value] = Field(min_length=2)
 
     @property
@@ -154,9 +156,33 @@ def compare(people: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["margin", "value", "published", "personas", "n", "source"])
 
 
+def by_margin(compared: pd.DataFrame) -> pd.DataFrame:
+    """Return the distance of each margin to the published table, beside that of real people drawn at random.
+
+    Args:
+        compared: result of `compare`.
+
+    Returns:
+        Index: margins. Columns `categories`, `personas` (total variation distance, 0 to 1), `real people` (the mean
+        distance of as many of them as there are personas in the margin's universe), `95 in 100` (what that many samples
+        of real people stay below). Margins with nobody in their universe are left out.
+    """
+    rows = {}
+    for name, margin in compared[compared["n"] > 0].groupby("margin", sort=False):
+        published = margin[["margin", "published"]].set_axis(["attribute", "share"], axis=1)
+        n = int(margin["n"].iloc[0])
+        rows[name] = {
+            "categories": len(margin),
+            "personas": (margin["personas"] - margin["published"]).abs().sum() / 2,
+            "real people": expected(published, n).iloc[0],
+            "95 in 100": stay_below(published, n).iloc[0],
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"categories": int})
+
+
 @cache
 def _published() -> list[Margin]:
-    return load()
+    return [margin for margin in load() if not margin.estimated]
 
 
 def _meets(people: pd.DataFrame, cell: Cell) -> np.ndarray:

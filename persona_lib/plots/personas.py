@@ -1,4 +1,4 @@
-"""Draw personas beside the census: margins, distances, pairs of attributes, diversity, drift."""
+"""Draw personas beside real people: margins, distances, pairs of attributes, diversity, drift."""
 
 from textwrap import shorten, wrap
 from typing import Any
@@ -90,14 +90,16 @@ def _balanced(heights: dict[str, float]) -> tuple[list[str], list[str]]:
     return list(upto.index[:cut]), list(upto.index[cut:])
 
 
-def distances(table: pd.DataFrame, n: int, title: str) -> Axes:
-    """Draw the distance of each attribute to the census, for personas and for as many real people.
+def distances(table: pd.DataFrame, n: int, title: str, reference: str) -> Axes:
+    """Draw the distance of each attribute or margin to a reference, for personas and for as many real people.
 
     Args:
-        table: result of `distances.by_attribute`: index of attributes, columns `categories` and the total variation
-            distances `personas`, `real people` (mean) and `95 in 100` (95th percentile of samples of real people).
+        table: result of `distances.by_attribute` or `margins.by_margin`: index of attributes or margins, columns
+            `categories` and the total variation distances `personas`, `real people` (mean) and `95 in 100` (95th
+            percentile of samples of real people).
         n: number of personas.
         title: of the figure.
+        reference: what the distances are to.
     """
     table = table.sort_values("real people", ascending=False)
     ax = style.axes(height=1.7 + 0.24 * len(table))
@@ -109,7 +111,7 @@ def distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.set_xlim(0)
     style.title(ax, title)
-    ax.set_xlabel("total variation distance to the census")
+    ax.set_xlabel(f"total variation distance to {reference}")
     ax.grid(axis="y", visible=False)
     real = style.counted(n, "real person", "real people")
     caption = f"Point: {style.counted(n, 'persona')}. Bar: {real} drawn at random; dark: mean, light: 95th percentile. "
@@ -117,7 +119,7 @@ def distances(table: pd.DataFrame, n: int, title: str) -> Axes:
 
 
 def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
-    """Draw the distance of every pair of attributes to the census: personas below the diagonal, real people above.
+    """Draw the distance of every pair to the fitted sample: personas below the diagonal, real people above.
 
     Args:
         table: result of `distances.by_pair`: index `attribute` and `other`, columns `personas` and `real people` (total
@@ -134,7 +136,7 @@ def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax = style.axes(8, 7.6)
     ax.figure.set_dpi(DPI)
     ax.grid(visible=False)
-    bar = {"label": "total variation distance to the census", "shrink": 0.6}
+    bar = {"label": "total variation distance to the fitted sample", "shrink": 0.6}
     sns.heatmap(square, cmap="rocket_r", vmin=0, square=True, linewidths=0.5, cbar_kws=bar, ax=ax)
     style.title(ax, title)
     ax.set(xlabel="", ylabel="")
@@ -192,7 +194,7 @@ def _few(kept: pd.Series) -> str:
 
 
 def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
-    """Draw the probability that two people differ, from one group and from different groups, beside the census.
+    """Draw the probability that two people differ, from one group and from different groups, beside real people.
 
     Args:
         table: result of `diversity.compare`: `attribute`, `pair`, `personas`, `census`.
@@ -214,7 +216,7 @@ def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax.grid(axis="y", visible=False)
     ax.legend(title="two people from", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return style.caption(
-        ax, f"Bar: census. Point: {style.counted(n, 'persona')}. Mean over the other census attributes."
+        ax, f"Bar: real people held out. Point: {style.counted(n, 'persona')}. Mean over the other census attributes."
     )
 
 

@@ -120,6 +120,22 @@ def test_drawn_people_are_near_every_published_table():
     assert (origins["personas"] / origins["published"]).between(0.88, 1.12).all()  # Cubans: four standard errors
 
 
+def test_each_margin_stands_beside_as_many_real_people_as_its_universe_has():
+    drawn = Population.load().sample(2_000, seed=8)
+    table = margins.compare(drawn)
+    found = margins.by_margin(table)
+    men = table[table["margin"] == "sex by age"]
+    assert found.loc["sex by age", "personas"] == pytest.approx((men["personas"] - men["published"]).abs().sum() / 2)
+    veterans = table[table["margin"] == "veterans"]
+    p, n = veterans["published"].iloc[0], veterans["n"].iloc[0]
+    simulated = np.abs(np.random.default_rng(0).binomial(n, p, 40_000) / n - p).mean()
+    assert found.loc["veterans", "real people"] == pytest.approx(simulated, rel=0.02)
+    assert (
+        found["real people"] < found["95 in 100"]
+    ).all() and "Hispanic origin of the foreign born" not in found.index
+    assert len(margins.by_margin(margins.compare(drawn[drawn["age"] < 10]))) < len(found) - 8
+
+
 def test_real_people_of_the_half_sample_meet_the_margins_that_their_weights_were_raked_to(shared):
     real = census.read_pums(shared / "acs" / "us_persons_2024.parquet")[:20_000]
     needed = [margin for margin in margins.load() if margin.attributes <= set(real)]

@@ -37,7 +37,7 @@ DRIFT = pd.DataFrame(
 
 FULL = {
     "margins": lambda: plots.personas.margins(MARGINS, 1586, "A title"),
-    "distances": lambda: plots.personas.distances(DISTANCES, 1586, "A title"),
+    "distances": lambda: plots.personas.distances(DISTANCES, 1586, "A title", "the published tables"),
     "pair_distances": lambda: plots.personas.pair_distances(PAIRS, 1586, "A title"),
     "joint": lambda: plots.personas.joint(JOINT, 1586, "census", "A title"),
     "diversity": lambda: plots.personas.diversity(DIVERSITY, 1586, "A title"),
