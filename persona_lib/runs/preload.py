@@ -1,4 +1,4 @@
-"""Preload: import what nearly every notebook imports. The process that `forks` forks kernels from runs this first."""
+"""Preload: import and read what nearly every notebook does. The process that `forks` forks kernels from runs this."""
 
 import gc
 from importlib import import_module
@@ -11,5 +11,6 @@ for name in ("ipykernel.kernelapp", "openai", "pandas", "seaborn", "persona_lib.
     import_module(name)
 # In a notebook the default is 20; imported here, outside a kernel, pandas sets the default of a terminal.
 import_module("pandas").set_option("display.max_columns", 20)
+import_module("persona_lib.preferences.ingredients").draw("sample", "builtin", 1, 1)  # read the tables of people once
 gc.freeze()
 gc.enable()

