@@ -70,8 +70,9 @@ def raked(found: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     for group, own in found.groupby(jobs.GROUP, sort=False):
         people = table[table["occupied"] & (table["occupation_category"].astype("str") == group)]
         weight, real = own["weight"], own["people"] / own["people"].sum()
+        suits = predicates.hold(jobs.prepared(own).who, people)
         for _ in range(ROUNDS):
-            chance = jobs.chances(people, jobs.prepared(own.assign(weight=weight)))
+            chance = jobs.chances(people, jobs.prepared(own.assign(weight=weight)), suits)
             expected = (chance / np.maximum(chance.sum(axis=1, keepdims=True), 1e-300)).mean(axis=0)
             weight = weight * np.clip(real / np.maximum(expected, 1e-6), 0.5, 2)
         found.loc[own.index, "weight"] = (weight * own["people"].sum() / weight.sum()).round(2).clip(lower=0.01)

@@ -58,25 +58,30 @@ def titles(table: pd.DataFrame, seed: int) -> pd.Series:
         schooling: they get a title of data/job.yaml.
     """
     drawn = np.full(len(table), None, dtype=object)
-    occupied = table["occupied"].to_numpy(dtype=bool)
-    group = table[_column(GROUP)].astype("str").where(occupied)
-    group = group.where(group.isin(_figures()[GROUP]))
+    group = table[_column(GROUP)].astype("str").where(table["occupied"])
+    told = table[[*map(_column, FEATURES), "at_work"]]
+    suits = dict(zip(_whose(), predicates.hold(_whose(), table).T, strict=True))
     for name, rows in group.groupby(group).indices.items():
-        of, texts = _texts(name)
-        people = table.iloc[rows]
-        each = chances(people, _jobs(name))[:, of] / np.bincount(of)[of]  # people x titles
+        if name not in _groups():
+            continue
+        jobs, of, texts = _groups()[name]
+        people = told.iloc[rows]
+        each = chances(people, jobs, np.column_stack([suits[who][rows] for who in jobs.who]))[:, of]  # people x titles
         # The least of exponential waiting times: a title wins with a probability in proportion to its chance.
         uniform = phrases.uniforms(people.index, "title|" + texts, seed)
         with np.errstate(divide="ignore"):
-            first = (-np.log1p(-uniform) / each).argmin(axis=1)
+            first = (-np.log1p(-uniform) / (each / np.bincount(of)[of])).argmin(axis=1)
         drawn[rows] = np.where(each.any(axis=1), texts[first], None)
     return pd.Series(drawn, table.index, dtype=object)
 
 
-def chances(people: pd.DataFrame, jobs: Jobs) -> np.ndarray:
+def chances(people: pd.DataFrame, jobs: Jobs, suits: np.ndarray) -> np.ndarray:
     """Return each person's chance of each job, people x jobs, up to a factor; all zero where none fits.
 
-    `people` are rows of `predicates.table`, all of the jobs' occupation group.
+    Args:
+        people: rows of `predicates.table`, all of the jobs' occupation group.
+        jobs: as `prepared` returns them.
+        suits: whether the jobs' predicates hold, people x jobs.
     """
     at_work = people["at_work"].to_numpy(dtype=bool)
     log = np.log(jobs.weight)[None, :].repeat(len(people), axis=0)
@@ -89,7 +94,7 @@ def chances(people: pd.DataFrame, jobs: Jobs) -> np.ndarray:
         if feature in BOUND:
             seen &= jobs.often[feature][place]
     likely = np.exp(log - log.max(axis=1, keepdims=True, initial=-np.inf))
-    likely *= _inside(people, jobs.income, jobs.schooling) & predicates.hold(jobs.who, people)
+    likely *= _inside(people, jobs.income, jobs.schooling) & suits
     narrow = likely * seen
     return np.where(narrow.any(axis=1, keepdims=True), narrow, likely)
 
@@ -102,13 +107,14 @@ def unsuited(table: pd.DataFrame) -> pd.Series:
     title = table[_column(JOB)].str.extract("^([^;]*)")[0]
     job = title.map(_job_of())
     people, title, job = table[job.notna()], title[job.notna()], job.dropna()
-    figures, every = _figures().loc[job], blocks()
+    figures = _figures().loc[job]
     group = people[_column(GROUP)]
     wrong = np.array(group.notna() & (group.astype("str") != figures[GROUP].to_numpy()))
     wrong |= ~_inside(people, *_bounds(figures), each=False)
-    for name, rows in job.reset_index(drop=True).groupby(job.to_numpy()).indices.items():
-        if who := every[name].get("who"):
-            wrong[rows] |= ~predicates.hold([who], people.iloc[rows])[:, 0]
+    who = job.map({name: block.get("who", "occupied") for name, block in blocks().items()})
+    for text, rows in who.reset_index(drop=True).groupby(who.to_numpy()).indices.items():
+        if text != "occupied":
+            wrong[rows] |= ~predicates.hold([text], people.iloc[rows])[:, 0]
     said = [
         f"'{text}' is for {row[GROUP]} with an income of {row['income low']:,} to {row['income high']:,} and with "
         f"schooling from {row['schooling low']} to {row['schooling high']}"
@@ -134,6 +140,7 @@ def beyond(people: pd.DataFrame) -> np.ndarray:
     return at_work & (group >= 0) & ((income < low.to_numpy()[group]) | (income > high.to_numpy()[group]))
 
 
+@cache
 def blocks() -> dict[str, dict[str, Any]]:
     """Return the blocks of data/titles.yaml, each by a name made of its codes and its predicate."""
     name = "{} {}".format
@@ -142,11 +149,12 @@ def blocks() -> dict[str, dict[str, Any]]:
 
 def prepared(figures: pd.DataFrame) -> Jobs:
     """Return one group's rows of data/jobs.csv as arrays."""
-    every = blocks()
+    names = [f"{feature}: {band}" for feature, bands in FEATURES.items() for band in bands]
+    ends = np.cumsum([len(bands) for bands in FEATURES.values()])
+    parts = np.split(figures[names].to_numpy(dtype=float).T, ends[:-1])
     shares, often = {}, {}
-    for feature, bands in FEATURES.items():
-        counts = figures[[f"{feature}: {band}" for band in bands]].to_numpy(dtype=float).T  # bands x jobs
-        whole = (counts.sum(axis=1, keepdims=True) + 0.5) / (counts.sum() + 0.5 * len(bands))
+    for feature, counts in zip(FEATURES, parts, strict=True):  # bands x jobs
+        whole = (counts.sum(axis=1, keepdims=True) + 0.5) / (counts.sum() + 0.5 * len(counts))
         log = np.log((counts + PRIOR * whole) / (counts.sum(axis=0) + PRIOR))
         shares[feature] = np.vstack([log, np.zeros(len(figures))])
         enough = (counts >= 2) & (counts >= SELDOM * counts.sum(axis=0))
@@ -154,7 +162,7 @@ def prepared(figures: pd.DataFrame) -> Jobs:
     return Jobs(
         figures["weight"].to_numpy(dtype=float),
         *_bounds(figures),
-        [every[job].get("who", "occupied") for job in figures.index],
+        [blocks()[job].get("who", "occupied") for job in figures.index],
         shares,
         often,
     )
@@ -200,17 +208,20 @@ def _column(name: str) -> str:
 
 
 @cache
-def _jobs(group: str) -> Jobs:
-    return prepared(_figures().query("`occupation category` == @group"))
+def _groups() -> dict[str, tuple[Jobs, np.ndarray, np.ndarray]]:
+    """Return each occupation group's jobs, its titles, and before them the place of each title's job."""
+    found = {}
+    for group, figures in _figures().groupby(GROUP, sort=False):
+        pairs = [(place, title) for place, name in enumerate(figures.index) for title in blocks()[name]["titles"]]
+        places, titles = zip(*pairs, strict=True)
+        found[group] = prepared(figures), np.array(places), np.array(titles, dtype=object)
+    return found
 
 
 @cache
-def _texts(group: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return a group's titles: the place of each one's job among the group's, and the text."""
-    names = _figures().query("`occupation category` == @group").index
-    every = blocks()
-    pairs = [(place, title) for place, name in enumerate(names) for title in every[name]["titles"]]
-    return np.array([place for place, _ in pairs]), np.array([title for _, title in pairs], dtype=object)
+def _whose() -> list[str]:
+    """Return the predicates of all jobs."""
+    return list(dict.fromkeys(who for jobs, _, _ in _groups().values() for who in jobs.who))
 
 
 @cache

@@ -132,7 +132,9 @@ def _job(table: pd.DataFrame, seed: int) -> pd.Series:
     known = phrases.load(SETS[jobs.JOB])
     titles, others = known[known["topic"] == "title"], known[known["topic"] != "title"]
     title = jobs.titles(table, seed)
-    title = title.where(title.notna(), phrases.draw(table, titles, seed)[0]["title"])
+    general, _ = phrases.draw(table[table["occupied"] & title.isna()], titles, seed)
+    title = title.fillna(general["title"])
+    title = title.where(title.notna(), None)
     told = table.assign(detailed_job_description=title.astype("str"))  # the place of work must suit the title
     chosen, _ = phrases.draw(told, others, seed)
     return phrases.join(np.column_stack([title, chosen]), table.index)
