@@ -198,7 +198,10 @@ def birthplaces(people: pd.DataFrame, places: pd.DataFrame, figures: Path) -> pd
     seed, likely = birth_seed(places.assign(born=born)), origins.likely_abroad(places)
     # Hispanic origin determines the birthplace of Hispanics; the totals of the others are the rest of each country.
     totals = born * (1 - np.array([parts(mix).get("H", 0) for mix in places["people"]]) / 100)
-    totals *= census_counts.sum() / totals.sum()
+    counted = places["source"].str.startswith("MPI")
+    totals *= spoken.sum() / born.sum()
+    # The census model has more Hispanics among the foreign born than these counts: the estimates make room for them.
+    totals[~counted] *= (census_counts.sum() - totals[counted].sum()) / totals[~counted].sum()
     table = speech.rows(seed, likely, origins.own_people()).reshape(*spoken.shape, -1)[~hispanic]
     joint = rake(table, [((2,), totals.to_numpy()), ((0, 1), census_counts)])
     print(f"foreign born by country: TVD {abs(joint.sum(axis=(0, 1)) - totals).sum() / 2 / totals.sum():.4f}")
