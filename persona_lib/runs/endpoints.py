@@ -39,6 +39,9 @@ def asked(values: Mapping[str, Any]) -> Iterator[Asked]:
     main, at = str(values["model"]), values.get("base_url")
     elsewhere = bool(at) or local.is_embedded(main)
     yield Asked("model", main, at)
+    for role in ("persona_writer", "persona_filter"):  # at the address of the run's model
+        if values.get(role):
+            yield Asked(role, str(values[role]), at)
     if values.get("judge"):
         yield Asked("judge", str(values["judge"]), values.get("judge_base_url"), elsewhere)
     for role, names in (("more_models", values.get("more_models") or ()), ("embedder", [values.get("embedder")])):

@@ -63,6 +63,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("model", "personas", "prompts", "by"), TEXT),
     **dict.fromkeys(("base_url", "judge", "judge_base_url", "data", "embedder", "humans", "judgments"), TEXT_OR_NONE),
     **dict.fromkeys(("labels", "out", "rated", "recording", "templates", "where"), TEXT_OR_NONE),
+    **dict.fromkeys(("persona_writer", "persona_filter"), TEXT_OR_NONE),
     **dict.fromkeys(("more_models", "controls", "crossed", "single"), LIST),
     "conditions": SOME,
     "subtle": Kind(SOME.type | None, f"{SOME.said}, or null (conditions)"),

@@ -30,7 +30,9 @@ _PATHS: dict[str, Callable[[str], bool]] = {
     "prompts": os.path.isfile,
     "recording": os.path.isfile,
     "model": lambda name: name.endswith(".gguf") and os.path.isfile(name),
-    "judge": lambda name: name.endswith(".gguf") and os.path.isfile(name),
+    **dict.fromkeys(
+        ("judge", "persona_writer", "persona_filter"), lambda name: name.endswith(".gguf") and os.path.isfile(name)
+    ),
 }
 
 
@@ -177,7 +179,8 @@ def _with_given(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str
     """Return a preset's values overridden by the given ones.
 
     If another endpoint is given, the preset's judge, more models and embedder are dropped unless they have an address:
-    they would be asked at OpenAI. One of more models is also dropped if it is now the judge or the model itself.
+    they would be asked at OpenAI. One of more models is also dropped if it is now the judge or the model itself. The
+    preset's writer and filter of personas are replaced by the model there, and dropped for an embedded model.
     """
     elsewhere = given.get("base_url") or local.is_embedded(str(given.get("model")))
     merged = {**values, **given}
@@ -185,6 +188,9 @@ def _with_given(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str
         merged["judge"] = None
     if elsewhere and _at_openai(values.get("embedder")) and "embedder" not in given:
         merged["embedder"] = None
+    for role in ("persona_writer", "persona_filter"):
+        if elsewhere and values.get(role) and role not in given:
+            merged[role] = None if local.is_embedded(str(merged.get("model"))) else merged.get("model")
     if "more_models" in values and "more_models" not in given:
         twins = {given.get("model"), merged.get("judge") or merged.get("model")}
         more = [name for name in values["more_models"] if name not in twins]

@@ -86,6 +86,8 @@ def _with_stand_ins(planned: dict[str, dict[str, Any]], url: str) -> set[str]:
             "more_models": [f"{stand_ins[name]}@{url}" for name in others],
             "embedder": values.get("embedder") and f"{MODEL}@{url}",
             "data": None,
+            "persona_writer": values.get("persona_writer") and MODEL,
+            "persona_filter": values.get("persona_filter") and JUDGE,
         }
         values.update({name: value for name, value in chosen.items() if name in values})
         names |= {MODEL, JUDGE, *stand_ins.values()}

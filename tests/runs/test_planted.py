@@ -354,11 +354,13 @@ def test_each_model_of_a_preset_has_a_planted_one_in_its_place():
     values = {"model": "a", "base_url": None, "judge": "b", "judge_base_url": None, "data": "outputs/pairs"}
     values |= {"more_models": ["c@http://elsewhere/v1", "a", "d"], "embedder": None, "n_items": 5}
     planned = {"05_fidelity": values, "08_pass_at_k": {"model": "a", "base_url": None}}
+    planned["01_personas"] = {"model": "a", "persona_writer": "w", "persona_filter": None}
     names = rehearse._with_stand_ins(planned, "http://here/v1")
     assert names == {"planted-1", "planted-2", "planted-3", "planted-4"}
     assert values["more_models"] == [f"planted-{i}@http://here/v1" for i in (3, 1, 4)]
     assert (values["model"], values["judge"], values["judge_base_url"]) == ("planted-1", "planted-2", "http://here/v1")
     assert values["data"] is values["embedder"] is None and values["n_items"] == 5
+    assert planned["01_personas"] == {"model": "planted-1", "persona_writer": "planted-1", "persona_filter": None}
     assert planned["08_pass_at_k"] == {"model": "planted-1", "base_url": "http://here/v1"}
 
 

@@ -138,6 +138,8 @@ def test_addresses_keys_and_models_are_tried_at_once_and_nothing_is_asked(monkey
     with Endpoint(models=("m", "owner/long")) as endpoint, Endpoint(models=("other",)) as judge:
         fine = {"model": "m", "base_url": endpoint.url, "judge": "other", "judge_base_url": judge.url}
         assert preflight.check(planned(**fine)) == preflight.check(planned(**fine | {"model": "long"})) == []
+        found = lines(planned("01", model="m", base_url=endpoint.url, persona_writer="w", persona_filter="v"))
+        assert [f"{endpoint.url} has no model '{name}'; it has m, owner/long" for name in "wv"] == found
         found = lines(planned(**fine | {"judge": "m", "more_models": ["n@http://127.0.0.1:1/v1"]}))
         assert found[0] == f"{judge.url} has no model 'm'; it has other"
         assert found[1].startswith("no answer from http://127.0.0.1:1/v1 (")

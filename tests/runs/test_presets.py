@@ -84,6 +84,25 @@ def test_a_presets_further_models_are_left_out_where_they_would_be_asked_at_open
     assert more(more_models=["a", "j"]) == ["a", "j"], "what is given is taken as it is"
 
 
+def test_a_presets_writer_and_filter_of_personas_are_the_model_of_another_endpoint_and_none_on_this_machine(tmp_path):
+    text = "about: x\nall: {model: m}\nnotebooks: {01_personas: {persona_writer: w, persona_filter: null}}"
+    (tmp_path / "mine.yaml").write_text(text)
+    preset = presets.load(str(tmp_path / "mine.yaml"))
+
+    def steps(**given) -> list[str | None]:
+        values = presets.plan(preset, (), given)["01_personas"]
+        return [values["persona_writer"], values["persona_filter"]]
+
+    assert steps() == steps(model="k") == ["w", None]
+    assert steps(base_url="http://y/v1") == ["m", None] and steps(base_url="http://y/v1", model="k") == ["k", None]
+    assert steps(model="local") == [None, None] and steps(model="local", persona_filter="local") == [None, "local"]
+    for name in ("small", "paper"):
+        assert all(
+            steps_of := presets.load(name).notebooks["01_personas"][f"persona_{role}"] for role in ("writer", "filter")
+        )
+        assert catalogue.price(steps_of), "so that an estimate has a cost"
+
+
 def test_an_installation_without_the_checkout_says_where_the_presets_are(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "ROOT", tmp_path)
     for name in ("smoke", "mine.yaml"):
@@ -237,6 +256,8 @@ def test_no_notebook_of_small_fails_at_its_own_sizes():
     planned = presets.plan(presets.load("small"))
     table = estimated(planned)
     assert set(table["notebook"]) == set(planned) and table["cost"].notna().all()
+    asked = table[table["notebook"] == "01_personas"].set_index("step")["calls"]
+    assert asked[["writing", "consistency"]].min() >= planned["01_personas"]["n"]
 
 
 def test_no_notebook_of_the_paper_fails_at_a_fiftieth_with_its_pairs_and_the_whole_of_prism(
