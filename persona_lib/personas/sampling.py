@@ -163,14 +163,10 @@ def _balanced(pool: pd.DataFrame, n: int, target: balance.Reference, seed: int) 
     How many are on which side is left to chance: as many as among the first n of the pool.
     """
     sides = split(pool.index).to_numpy()
-    rows: list[np.ndarray] = []
-    for name in reversed(SPLITS):  # the few to test first; those to train make up for their rounding
-        of_side = np.flatnonzero(sides == name)
-        n_side = int((sides[:n] == name).sum())
-        if n_side:
-            before = pool.iloc[rows[0]] if rows else None
-            rows.append(of_side[balance.choose(pool.iloc[of_side], n_side, target, seed, before)])
-    return pool.iloc[np.sort(np.concatenate(rows))].drop(columns=list(distances.ORIGINS), errors="ignore")
+    # The few to test first; those to train make up for their rounding.
+    parts = [(np.flatnonzero(sides == name), int((sides[:n] == name).sum())) for name in reversed(SPLITS)]
+    rows = balance.choose_parts(pool, parts, target, seed)
+    return pool.iloc[rows].drop(columns=list(distances.ORIGINS), errors="ignore")
 
 
 def _fitting(

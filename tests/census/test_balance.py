@@ -65,16 +65,18 @@ def test_people_with_a_rare_pair_of_attributes_are_chosen_as_often_as_they_are_d
     assert np.mean([rare[rows].mean() for rows in chosen]) == pytest.approx(rare.mean(), rel=0.08)
 
 
-def test_people_chosen_beside_others_make_up_for_them(pool):
+def test_the_parts_of_a_choice_make_up_for_each_other(pool):
     reference = balance.census()
-    few, rest = pool[:3_000], pool[3_000:]
-    first = few.iloc[balance.choose(few, 500, reference, 0)]
+    parts = [(np.arange(3_000), 500), (np.arange(3_000, len(pool)), 600)]
 
-    def away(people: pd.DataFrame) -> float:
-        return distances.tvd(distances.shares(people), reference[0]).mean()
+    def away(rows: np.ndarray) -> float:
+        return distances.tvd(distances.shares(pool.iloc[rows]), reference[0]).mean()
 
-    alone, beside = (rest.iloc[balance.choose(rest, 600, reference, 1, before)] for before in (None, first))
-    assert away(pd.concat([first, beside])) < 0.9 * away(pd.concat([first, alone]))
+    together = balance.choose_parts(pool, parts, reference, 0)
+    assert len(together) == 1_100 and (together < 3_000).sum() == 500 and (np.diff(together) > 0).all()
+    alone = [part[balance.choose(pool.iloc[part], n, reference, 0)] for part, n in parts]
+    assert away(together) < 0.9 * away(np.concatenate(alone))
+    assert away(together[:500]) < 1.1 * away(alone[0])
 
 
 def test_what_the_reference_has_and_the_pool_lacks_is_left_out(pool, chosen):
