@@ -1,11 +1,13 @@
 """Calibrate the committed tables of `persona_lib.personas.origins`: birthplace, ancestry and state of residence.
 
     python benchmarks/origins.py FIGURES us_persons_2024.parquet
+    python benchmarks/origins.py FIGURES                                  # only print how origins hold together
 
 FIGURES is a folder with origin_gss_ancestry_by_race.csv, origin_acs2024_ancestry_race_hispanic.csv,
 origin_foreign_born_by_country.csv and origin_state_population_nativity.csv; the parquet file holds PUMS persons with
 their STATE. The script writes birthplaces.csv, ancestries.csv, at_home.csv and state_shares.csv into
-persona_lib/personas/data.
+persona_lib/personas/data. Without the file it draws 400,000 people from the committed tables and prints the largest
+countries of birth beside the published list, languages and English by country of birth, and religions by ancestry.
 """
 
 import sys
@@ -18,7 +20,7 @@ from scipy.optimize import brentq
 
 from persona_lib import census
 from persona_lib.census import Population
-from persona_lib.personas import origins, speech
+from persona_lib.personas import origins, psychographics, speech
 from persona_lib.personas.origins import (  # fmt: skip
     ASIAN,
     BLACK,
@@ -121,6 +123,11 @@ KEPT = {
     75: "Bangladeshi, Burmese, Hmong, Marshallese, Micronesian, Nepali, Somali, Vietnamese, Yemeni",
 }
 
+# Ancestries whose religions are printed.
+SHOWN = ["African American", "Armenian", "Asian Indian", "Brazilian", "Chinese", "Egyptian", "Ethiopian", "Filipino",
+         "German", "Haitian", "Iranian", "Irish", "Italian", "Korean", "Lebanese", "Mexican", "Nigerian", "Pakistani",
+         "Polish", "Russian", "Swedish", "Vietnamese"]  # fmt: skip
+
 # The Census Bureau's 2018 ACS (1-year, table B03002): California and Texas; non-Hispanic people by race, and Hispanics.
 MISSING_STATES = {
     "California": {WHITE: 14_495_479, BLACK: 2_179_078, INDIAN: 139_116, ASIAN: 5_741_886, PACIFIC: 143_302,
@@ -176,9 +183,8 @@ def scaled(places: pd.DataFrame, figures: Path) -> pd.Series:
     """
     table = pd.read_csv(figures / "origin_foreign_born_by_country.csv")
     regions = table[table["kind"] == "world region"].set_index("region")["count"]
-    share = table[table["kind"].str.startswith("country")].groupby("country")["share_of_foreign_born"].last()
     born = places["born"].astype(float)
-    counted = share.rename({"Korea": "South Korea"}) * regions.sum()
+    counted = listed(figures) * regions.sum()
     born[counted.index] = counted
     for region, total in regions.items():
         here = places["region"] == region
@@ -334,7 +340,61 @@ def at_home(known: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"at home": [round(brentq(gap, -9, 9, args=(share,)), 4) for share in shares]}, known.index)
 
 
-def main(figures: str, file: str) -> None:
+def listed(figures: Path) -> pd.Series:
+    """Return each counted country's share of the foreign born, from the latest year that the list has."""
+    table = pd.read_csv(figures / "origin_foreign_born_by_country.csv")
+    table = table[table["kind"].str.startswith("country")].sort_values("year")
+    return table.groupby("country")["share_of_foreign_born"].last().rename({"Korea": "South Korea"})
+
+
+def report(figures: Path, n: int = 400_000) -> None:
+    people = Population.load().sample(n, seed=3)
+    people = people.join(origins.draw(people, seed=5))
+    people = people.join(psychographics.draw(people, seed=6))
+    abroad = people[people["citizenship"].isin([NATURALIZED, NO_CITIZEN])]
+    share = listed(figures).nlargest(15)
+    table = share.to_frame("list").assign(drawn=abroad["place of birth"].value_counts(normalize=True))
+    table = table.assign(deviation=table["drawn"] / table["list"] - 1, error=1 / np.sqrt(table["drawn"] * len(abroad)))
+    print(table.round(4).to_string())  # error: the relative standard error of a draw of this size
+    asked = people[people["age"] >= speech.ASKED].dropna(subset=["household language"])
+    english = asked["ability to speak english"].astype(object).fillna("speaks only English")
+    home = asked["household language"].astype(object).str.replace(" languages", "")
+    born = asked["place of birth"].where(asked["place of birth"].isin(share.index))
+    for title, values in {"language of the home": home, "English": english}.items():
+        print(f"\n{title}, by country of birth\n", pd.crosstab(born, values, normalize="index").round(3).to_string())
+    print("\nEnglish, by citizenship and age (the census attributes have no year of arrival)")
+    age = pd.cut(asked["age"], [0, 17, 44, 64, 99], labels=["5-17", "18-44", "45-64", "65+"])
+    print(pd.crosstab([asked["citizenship"], age], english, normalize="index").round(3).to_string())
+    own = people[np.isin(speech.states(people), np.flatnonzero(speech.OWN))]
+    for title, part in {
+        "all": own,
+        "but children's Spanish": own[own["age"].ge(speech.ADULT) | ~is_spanish(own)],
+    }.items():
+        print(f"\nof {len(part):,} people who must have the home's language from their origin ({title}):")
+        print(f"{foreign_tongue(part).mean():.2%} have it from neither birthplace nor ancestry")
+    religion = pd.crosstab(people["ancestry"], people["religion"], normalize="index").round(3)
+    print("\nreligion by ancestry\n", religion.loc[religion.index.intersection(SHOWN)].to_string())
+
+
+def is_spanish(people: pd.DataFrame) -> pd.Series:
+    return people["household language"].eq("Spanish")
+
+
+def foreign_tongue(people: pd.DataFrame) -> np.ndarray:
+    """Return who lives with a language that is neither one of the birthplace nor of an ancestry."""
+    places = pd.read_csv(origins.DATA / "places.csv")
+    kinds = pd.concat([places, pd.read_csv(origins.DATA / "ancestries.csv")]).drop_duplicates("ancestry")
+    of_ancestry = kinds.set_index("ancestry")["languages"]
+    names = people["ancestry"].str.replace("Tlingit and Haida", "Tlingit").str.split(" and ").explode()
+    known = names.map(of_ancestry).fillna("").groupby(level=0).sum()
+    known += people["place of birth"].map(places.set_index("place")["languages"]).fillna("")
+    letters = people["household language"].astype(object).map(dict(zip(speech.LANGUAGES, speech.LETTERS, strict=True)))
+    return np.array([letter not in there for letter, there in zip(letters, known, strict=True)])
+
+
+def main(figures: str, file: str = "") -> None:
+    if not file:
+        return report(Path(figures))
     people = Population.load().sample(PEOPLE, seed=1)
     persons = census.read_pums(file)
     fips = pd.read_parquet(file, columns=["STATE"])["STATE"].astype(int)
