@@ -146,4 +146,4 @@ def _cells(table: pd.DataFrame, reference: Reference) -> tuple[np.ndarray, np.nd
         within = np.ravel_multi_index([codes[name] for name in names], [sizes[name] for name in names])
         columns.append(start[names] + within)
     weight = np.repeat([SINGLE if len(names) == 1 else 1 for names in blocks], width)
-    return np.column_stack(columns).astype(np.int32), share, weight  # half the size is faster
+    return np.column_stack(columns), share, weight
