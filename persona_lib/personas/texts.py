@@ -25,6 +25,7 @@ SETS = {
 }
 QUIRKS = {"defining quirks": "quirks", "mannerisms": "mannerisms"}
 QUIRK_SHARES = (0.3, 0.45, 0.25)  # of people who get one, two and three phrases: our choice, without a source
+PHRASES = 3  # of a text whose topics data/topics.yaml weighs
 FALLBACK = "fallback"
 SHARE_IDEOLOGY = 0.1  # of people whose ideology is in free words: our choice, the paper shows only single cases
 
@@ -39,7 +40,7 @@ def quirks(people: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     Returns:
         The index of `people`; in each column one to three phrases of different topics, joined by '; '. Missing for
-        children under 3.
+        children under 2.
     """
     table = predicates.table(people)
     return pd.DataFrame({name: _several(table, name, seed) for name in QUIRKS})
@@ -141,9 +142,25 @@ def _job(table: pd.DataFrame, seed: int) -> pd.Series:
 
 
 def _compose(table: pd.DataFrame, name: str, seed: int) -> pd.Series:
-    """Return one phrase of each topic, joined; missing where no topic has one."""
+    """Return one phrase of each topic, or of PHRASES topics drawn by their weights, joined; missing if there is none.
+
+    Topics are drawn without replacement: the waiting times of a race in which each topic has its weight as the rate
+    (Efraimidis and Spirakis 2006).
+    """
     chosen, _ = phrases.draw(table, phrases.load(SETS[name]), seed)
-    return phrases.join(chosen.to_numpy(), table.index)
+    weights = predicates.read("topics").get(SETS[name])
+    if weights is None:
+        return phrases.join(chosen.to_numpy(), table.index)
+    uniform = phrases.uniforms(table.index, "weight of " + chosen.columns, seed)  # people x topics
+    waits = -np.log1p(-uniform) / chosen.columns.map(weights).to_numpy(float)
+    texts = _first(chosen, np.where(chosen.notna(), waits, np.inf), PHRASES)
+    return phrases.join(texts, table.index)
+
+
+def _first(chosen: pd.DataFrame, order: np.ndarray, most: int) -> np.ndarray:
+    """Return the phrases of each person's first topics, people x most; `order` is people x topics."""
+    first = np.argsort(order, axis=1, kind="stable")[:, :most]
+    return np.take_along_axis(chosen.to_numpy(), first, axis=1)
 
 
 def _several(table: pd.DataFrame, name: str, seed: int) -> pd.Series:
@@ -152,8 +169,7 @@ def _several(table: pd.DataFrame, name: str, seed: int) -> pd.Series:
     uniform = phrases.uniforms(table.index, [f"how many {name}"], seed)[:, 0]
     count = 1 + np.searchsorted(np.cumsum(QUIRK_SHARES)[:-1], uniform, side="right")
     most = len(QUIRK_SHARES)
-    first = np.argsort(numbers.to_numpy(), axis=1)[:, :most]
-    texts = np.take_along_axis(chosen.to_numpy(), first, axis=1)  # people x most
+    texts = _first(chosen, numbers.to_numpy(), most)
     texts[np.arange(most) >= count[:, None]] = None
     return phrases.join(texts, table.index)
 
