@@ -171,6 +171,30 @@ def test_free_wordings_of_ideology_take_their_share_and_keep_the_side(people):
         written.fallback(people, seed=0, share_ideology=10)
 
 
+STRONG = r"\b(?:very|committed|strongly|well to|far|deeply|firmly|radical\w*|through and through|proud\w*|principle|nearly)\b"
+MILD = r"\b(?:little|mildly|somewhat|touch|bit|more (?:liberal|conservative) than not|on (?:some|a few) questions)\b"
+
+
+def test_free_wordings_of_ideology_are_never_stronger_than_the_label():
+    ids = [f"p{n}" for n in range(2_000)]
+    for label in LABELS:
+        free = written.fallback(pd.DataFrame({"age": 50, "ideology": label}, index=ids), 0, share_ideology=1)["ideology"]
+        stances = free.str.split(phrases.JOIN).str[0].unique()
+        strong, mild = (pd.Series(stances).str.contains(words) for words in (STRONG, MILD))
+        assert len(stances) >= 6 and (label.startswith("Extremely") or not strong.any()), stances[strong]
+        assert mild.all() if label.startswith("Slightly") else not mild.any(), stances
+
+
+@pytest.mark.parametrize(("label", "party"), [("Conservative", "Democrat"), ("Liberal", "Republican")])
+def test_who_is_closer_to_the_other_sides_party_gets_a_wording_that_says_so(label, party):
+    ids = [f"p{n}" for n in range(500)]
+    people = pd.DataFrame({"age": 50, "ideology": label, "political views": f"Strong {party}"}, index=ids)
+    free = written.fallback(people, 0, share_ideology=1)["ideology"]
+    assert free.str.contains(f"{party}s").all() and free.nunique() >= 10
+    own = written.fallback(people.drop(columns="political views"), 0, share_ideology=1)["ideology"]
+    assert not own.str.contains("Democrats|Republicans").any()
+
+
 def test_the_texts_depend_on_id_and_seed_alone(people, texts):
     some = people.sample(20, random_state=1)
     pd.testing.assert_frame_equal(written.fallback(some, seed=0), texts.loc[some.index])
