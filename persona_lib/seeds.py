@@ -39,6 +39,11 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "respondents": (73,),
     "caricature": (79,),
     "caricature by chance": (83,),
+    "a world with a known truth": (91,),
+    "histories of others": (92,),
+    "histories shuffled": (93,),
+    "worst people by chance": (94,),
+    "start of a latent model": (95,),
 }
 
 

@@ -1,0 +1,51 @@
+"""Methods of pluralistic alignment, compared on the same people: what a method is, built-in ones, trials and scores.
+
+Notebooks 11 and 12 open this wing. A world (`simulated.world`, `surveyed.world`, `load_world`) holds people, prompts,
+candidates and choices. `trial` fits methods on its training people, adapts them to others from k choices, and predicts
+the rest; `scores` says how often each is right. `Method` is the class to derive a method of one's own from.
+"""
+
+from . import controls, groups, latent, linear, scores, simulated, surveyed
+from .embedding import embedder
+from .method import Method
+from .method import load as load_method
+from .trial import Setting
+from .trial import run as trial
+from .worlds import World, cells
+from .worlds import load as load_world
+from .worlds import save as save_world
+
+# Methods that need no language model, in the order of tables: controls first.
+OFFLINE: tuple[type[Method], ...] = (
+    controls.Longer,
+    controls.Majority,
+    linear.Pooled,
+    groups.Attributes,
+    groups.Groups,
+    groups.WorstGroup,
+    linear.Shrunk,
+    latent.LowRank,
+    latent.Mixture,
+    latent.IdealPoints,
+    latent.Encoder,
+)
+
+__all__ = [
+    "OFFLINE",
+    "Method",
+    "Setting",
+    "World",
+    "cells",
+    "controls",
+    "embedder",
+    "groups",
+    "latent",
+    "linear",
+    "load_method",
+    "load_world",
+    "save_world",
+    "scores",
+    "simulated",
+    "surveyed",
+    "trial",
+]

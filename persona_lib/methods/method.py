@@ -1,0 +1,133 @@
+"""What an alignment method is: a class that learns from training people, adapts to one person, and prefers an answer.
+
+A researcher's own method is one class in one file (`load`); `docs/methods.md` shows it from an empty file on.
+"""
+
+import copy
+import importlib.util
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from .. import UserError
+
+SIGHTS = ("history", "groups", "profile", "questions")
+# (prompts, answers) -> array (n, dimensions): a vector of each answer to its prompt.
+Texts: TypeAlias = Iterable[str]  # a list, an array, or a column of a table
+Embed = Callable[[Texts, Texts], np.ndarray]
+
+
+class Method:
+    """A method of pluralistic alignment. Override `fit`, `adapt` and `prefer`, and say in `sees` what it may see.
+
+    `name`: stands in tables; by default that of the class. `sees`: any of `history` (k choices of a person), `groups`
+    (a person's attributes), `profile` (the profile as text), `questions` (the person answers questions). What is not
+    declared is not handed over. `trained`: number of trained parameters, set by `fit`.
+
+    A trial calls `fit` once, and for each person a copy of the fitted method: first `adapt`, then `prefer`. What
+    `adapt` stores on `self` is therefore this person's alone.
+
+    Args:
+        embed: gives vectors of answers; equal texts give equal vectors.
+        model: a language model, for methods that ask one; None offline.
+        seed: of the method's draws.
+    """
+
+    name: ClassVar[str] = ""
+    sees: ClassVar[tuple[str, ...]] = ("history",)
+    trained: int = 0
+
+    def __init__(self, embed: Embed, model: Any = None, seed: int = 0):
+        self.embed = embed
+        self.model = model
+        self.seed = seed
+
+    def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
+        """Learn from the choices of the training people.
+
+        Args:
+            pairs: columns `person` (a number), `prompt`, `first`, `second` (texts), `p_first` (1 if the person chose
+                the first, 0 if the second, 0.5 for a tie).
+            people: index `person`; `profile` and attributes, if declared in `sees`.
+        """
+
+    def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
+        """Adapt to one person.
+
+        Args:
+            context: k choices of this person, columns as `pairs` without `person`; no row if k is 0 or `history` is
+                not declared.
+            person: their `profile` and attributes, if declared in `sees`.
+        """
+
+    def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return the probability that the person prefers the first answer.
+
+        Args:
+            prompt, first, second: arrays (n,) of texts.
+
+        Returns:
+            Array (n,), from 0 to 1; 0.5 abstains.
+        """
+        raise NotImplementedError
+
+    def copy(self) -> "Method":
+        """Return a copy for one person; what `fit` learned is shared."""
+        return copy.copy(self)
+
+    def gaps(self, prompt: Texts, first: Texts, second: Texts) -> np.ndarray:
+        """Return the vector of the first answer less that of the second: array (n, dimensions)."""
+        return self.embed(prompt, first) - self.embed(prompt, second)
+
+
+def title(method: type[Method]) -> str:
+    """Return the name of a method in tables."""
+    return method.name or method.__name__
+
+
+def load(place: str) -> type[Method]:
+    """Return a method of the user's own, named as FILE.py:CLASS.
+
+    Raises:
+        UserError: there is no such file or class, the file has an error, or the class is no method.
+    """
+    path, _, name = place.rpartition(":")
+    if not path.endswith(".py") or not name:
+        raise UserError(f"'{place}' names no method: write FILE.py:CLASS, such as my_method.py:MyMethod")
+    if not Path(path).is_file():
+        raise UserError(f"no file {path}: a method of your own is named as FILE.py:CLASS")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"{path} can't be imported: {type(error).__name__}: {error}") from error
+    found = getattr(module, name, None)
+    if found is None:
+        raise UserError(f"{path} has no class '{name}': it has {', '.join(_classes(module)) or 'no class'}")
+    return checked(found, place)
+
+
+def _classes(module: Any) -> list[str]:
+    return [
+        name for name, value in vars(module).items() if isinstance(value, type) and value.__module__ == module.__name__
+    ]
+
+
+def checked(method: Any, place: str) -> type[Method]:
+    """Return a class if it is a method.
+
+    Raises:
+        UserError: it is none, or declares something that nobody can see.
+    """
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        raise UserError(f"{place} is no method: derive its class from persona_lib.methods.Method")
+    if odd := [sight for sight in method.sees if sight not in SIGHTS]:
+        raise UserError(f"{place} declares to see {odd[0]!r}: declare any of {', '.join(SIGHTS)}")
+    if method.prefer is Method.prefer:
+        raise UserError(f"{place} has no `prefer`, which every method needs")
+    return method

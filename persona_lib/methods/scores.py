@@ -1,0 +1,210 @@
+"""Score the predictions of a trial: accuracy macro over people, its curve over k, the worst people and groups, Brier.
+
+Every estimate is clustered by person and prompt. A person counts once, however many choices are tested. Choices that
+are ties have no right answer: they are left out of accuracy and stay in the Brier score. A prediction of 0.5 abstains
+and is half right.
+"""
+
+import numpy as np
+import pandas as pd
+
+from .. import seeds, stats
+from ..stats.intervals import ITEM, difference
+from .worlds import World
+
+HALF = 1e-9  # probabilities that differ by no more from one half abstain
+DRAWS = 200  # simulated worlds for what the worst people would have by chance
+BINS = 10
+
+
+def graded(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the predictions with `score`: 1 right, 0 wrong, 0.5 abstained, missing with a failure or a tie."""
+    p, chosen = predictions["p_first"], predictions["chosen"]
+    right = ((p > 0.5) == (chosen > 0.5)).astype(float).mask((p - 0.5).abs() <= HALF, 0.5)
+    known = p.notna() & ((chosen - 0.5).abs() > HALF)
+    return predictions.assign(score=right.where(known))
+
+
+def by_item(rows: pd.DataFrame, value: str = "score") -> pd.Series:
+    """Return one value for each person and prompt, so weighted that their mean is the mean over people.
+
+    Args:
+        rows: of one method at one k; several draws and several choices about a prompt are averaged.
+        value: the column averaged; rows where it is missing are left out.
+
+    Returns:
+        Index `persona_id`, `prompt_id`.
+    """
+    items = rows.dropna(subset=value).groupby(ITEM, observed=True)[value].mean()
+    size = items.groupby("persona_id").transform("size")
+    return items * (len(items) / max(items.index.get_level_values(0).nunique(), 1) / size)
+
+
+def accuracy(predictions: pd.DataFrame, world: World | None = None) -> pd.DataFrame:
+    """Return how often each method is right at each k, macro over people.
+
+    Args:
+        predictions: of `trial.run`.
+        world: whose `truth`, if it has one, gives the ceiling.
+
+    Returns:
+        One row per `method` and `k`: `accuracy`, `low`, `high`, `people`, `n` (choices with a right answer, all draws),
+        `failed` (choices without a prediction), `abstained` (share of 0.5), `brier` (mean squared error of the
+        probability), `ceiling` (what the true probabilities reach on the same choices, missing without them), `share`
+        (how much of the way from one half to the ceiling), `note`.
+    """
+    rows = []
+    for (method, k), own in graded(predictions).groupby(["method", "k"], sort=True, observed=True):
+        rows.append({"method": method, "k": k} | _mean(own, "score", "accuracy") | _rest(own, world))
+    table = pd.DataFrame(rows)
+    table["share"] = (table["accuracy"] - 0.5) / (table["ceiling"] - 0.5)
+    return table[[*[name for name in table if name != "note"], "note"]]
+
+
+def _mean(rows: pd.DataFrame, value: str, name: str) -> dict:
+    """Return the macro mean of a column, its interval, and how many people it rests on."""
+    items = by_item(rows, value)
+    found = {name: items.mean(), "low": np.nan, "high": np.nan, "people": items.index.get_level_values(0).nunique()}
+    worth = stats.effective(
+        items.to_numpy(), items.index.to_frame(index=False), items.var(ddof=0) if len(items) else 0.0
+    )
+    if worth.n:
+        error = worth.t * np.sqrt(items.var(ddof=0) / worth.n)
+        found |= {"low": max(items.mean() - error, 0.0), "high": min(items.mean() + error, 1.0)}
+    return found | {"note": worth.note}
+
+
+def _rest(own: pd.DataFrame, world: World | None) -> dict:
+    p, known = own["p_first"], own["score"].notna()
+    square = own.assign(square=(p - own["chosen"]) ** 2)
+    brier = by_item(square, "square")
+    ceiling = np.nan
+    if world is not None and world.truth is not None and known.any():
+        truth = own.loc[known, "choice_id"].map(world.truth)
+        right = np.maximum(truth, 1 - truth)
+        ceiling = by_item(own.loc[known].assign(right=right), "right").mean()
+    return {
+        "n": int(known.sum()),
+        "failed": int(p.isna().sum()),
+        "abstained": float(((p - 0.5).abs() <= HALF).sum() / max(p.notna().sum(), 1)),
+        "brier": brier.mean(),
+        "ceiling": ceiling,
+    }
+
+
+def expected(predictions: pd.DataFrame, world: World) -> pd.Series:
+    """Return each method's accuracy that the true probabilities expect, by `method` and `k`; known truth only."""
+    truth = predictions["choice_id"].map(world.truth)
+    right = (predictions["p_first"] > 0.5) * truth + (predictions["p_first"] < 0.5) * (1 - truth)
+    abstained = (predictions["p_first"] - 0.5).abs() <= HALF
+    return (
+        predictions.assign(right=right.mask(abstained, 0.5).where(predictions["p_first"].notna()))
+        .groupby(["method", "k"], observed=True)["right"]
+        .mean()
+    )
+
+
+def differences(predictions: pd.DataFrame, reference: str, k: int) -> pd.DataFrame:
+    """Compare every method with a reference at one k, on the choices that both predict.
+
+    Returns:
+        One row per other method: `method`, `k`, `n` (persons x prompts), `difference` in accuracy, `low`, `high`, `p`,
+        `p_holm` (over all methods), `note`.
+    """
+    at = graded(predictions[predictions["k"] == k]).set_index(["choice_id", "draw"])
+    base = at.loc[at["method"] == reference, "score"]
+    rows = []
+    for method in at["method"].cat.categories:
+        if method == reference:
+            continue
+        own = at[at["method"] == method].assign(gap=lambda t: t["score"] - base.reindex(t.index))
+        found = difference(by_item(own, "gap"))
+        rows.append({"method": method, "k": k} | {name: found[name] for name in found if name != "failed"})
+    table = pd.DataFrame(rows, columns=["method", "k", "n", "difference", "low", "high", "p", "note"])
+    table.insert(7, "p_holm", stats.corrected(table["p"]))
+    return table
+
+
+def areas(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean accuracy along each method's curve over log2(1 + k), from the rows of `accuracy`.
+
+    Columns `method`, `area`, `from` and `to` (the smallest and largest k that are known).
+    """
+    rows = []
+    for method, own in scores.dropna(subset="accuracy").groupby("method", sort=False, observed=True):
+        place = np.log2(1 + own["k"].to_numpy(float))
+        values = own["accuracy"].to_numpy(float)
+        width = place[-1] - place[0]
+        area = np.trapezoid(values, place) / width if width else values.mean()
+        rows.append({"method": method, "area": area, "from": own["k"].min(), "to": own["k"].max()})
+    return pd.DataFrame(rows, columns=["method", "area", "from", "to"])
+
+
+def worst(predictions: pd.DataFrame, k: int, seed: int = 0, share: float = 0.1) -> pd.DataFrame:
+    """Return the accuracy of the tenth of people whom each method serves worst, beside chance.
+
+    People are few choices each: even if all were served alike, somebody would come last. `by_chance` is what the
+    worst tenth would have if everybody's choices were right with the method's accuracy.
+
+    Returns:
+        One row per method: `method`, `k`, `people` (in that tenth), `accuracy`, `by_chance`, `low_chance`,
+        `high_chance` (95% of simulated worlds).
+    """
+    rng = seeds.rng("worst people by chance", seed)
+    rows = []
+    for method, own in graded(predictions[predictions["k"] == k]).groupby("method", sort=False, observed=True):
+        each = own.dropna(subset="score").groupby("persona_id", observed=True)["score"].agg(["mean", "size"])
+        if each.empty:
+            continue
+        n = max(1, round(share * len(each)))
+        drawn = rng.binomial(each["size"], each["mean"].mean(), (DRAWS, len(each))) / each["size"].to_numpy()
+        chance = np.sort(drawn, axis=1)[:, :n].mean(axis=1)
+        low, high = np.quantile(chance, [0.025, 0.975])
+        found = {"method": method, "k": k, "people": n, "accuracy": each["mean"].nsmallest(n).mean()}
+        rows.append(found | {"by_chance": chance.mean(), "low_chance": low, "high_chance": high})
+    return pd.DataFrame(rows, columns=["method", "k", "people", "accuracy", "by_chance", "low_chance", "high_chance"])
+
+
+def groups(predictions: pd.DataFrame, world: World, k: int, attributes: list[str], least: int = 10) -> pd.DataFrame:
+    """Return each method's accuracy in each group and each intersection of two attributes, worst first.
+
+    Args:
+        predictions: of `trial.run`.
+        world: whose people have the attributes.
+        k: of the context.
+        attributes: whose labels are groups.
+        least: people below which a group is left out.
+
+    Returns:
+        `method`, `attribute` (or two, with x between), `group`, `people`, `accuracy`, `low`, `high`, `note`.
+    """
+    at = graded(predictions[predictions["k"] == k])
+    people = world.people[attributes].astype("str")
+    crossed = {
+        f"{a} x {b}": people[a] + ", " + people[b] for i, a in enumerate(attributes) for b in attributes[i + 1 :]
+    }
+    rows = []
+    for name, labels in ({a: people[a] for a in attributes} | crossed).items():
+        own = at.assign(group=at["persona_id"].map(labels))
+        for (method, group), members in own.groupby(["method", "group"], observed=True):
+            if members.dropna(subset="score")["persona_id"].nunique() >= least:
+                rows.append({"method": method, "attribute": name, "group": group} | _mean(members, "score", "accuracy"))
+    columns = ["method", "attribute", "group", "people", "accuracy", "low", "high", "note"]
+    return pd.DataFrame(rows, columns=columns).sort_values("accuracy", ignore_index=True)
+
+
+def calibration(predictions: pd.DataFrame, k: int) -> pd.DataFrame:
+    """Return how often the first answer was chosen where each method predicted a probability.
+
+    Returns:
+        One row per method and tenth of the probability: `method`, `from`, `to`, `n`, `predicted` (mean), `chosen`.
+    """
+    at = predictions[(predictions["k"] == k)].dropna(subset="p_first")
+    bin_of = np.minimum((at["p_first"] * BINS).astype(int), BINS - 1)
+    table = at.groupby(["method", bin_of.rename("from")], observed=True).agg(
+        n=("p_first", "size"), predicted=("p_first", "mean"), chosen=("chosen", "mean")
+    )
+    table = table.reset_index()
+    table["from"] /= BINS
+    table.insert(2, "to", table["from"] + 1 / BINS)
+    return table

@@ -1,0 +1,228 @@
+"""A trial: methods learn from the training people of a world, adapt to others from k choices, and predict the rest.
+
+Contexts are nested: the choices of k = 2 are among those of k = 4. A method gets what it declares and nothing else: no
+id, no test choice, no attribute that it does not ask for. What goes wrong is a row that says so.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .. import UserError
+from ..preferences import splits
+from .method import Method, title
+from .worlds import TESTS, World, cells
+
+KS = (0, 1, 2, 4, 8, 16, 32, 64)
+CELL = "unseen_unseen"
+LIMIT_S = 30.0  # of a method's time for one person
+SLOW = 3  # people over the limit, after which a method is not asked any more
+SHOWN = ["prompt", "first", "second"]
+COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_first", "chosen", "failure")
+
+
+class Setting(NamedTuple):
+    """How a trial goes: sizes `ks` of contexts, number of `draws`, the `cell` tested, the `seed`, seconds a person."""
+
+    ks: tuple[int, ...] = KS
+    draws: int = 1
+    cell: str = CELL
+    seed: int = 0
+    limit_s: float = LIMIT_S
+
+
+class Readied(NamedTuple):
+    """A world with its texts put in: `choices` (with `cell` and texts), `contexts` (as `splits.contexts`)."""
+
+    world: World
+    choices: pd.DataFrame
+    contexts: pd.DataFrame
+    setting: Setting
+
+
+def ready(world: World, setting: Setting) -> Readied:
+    """Put texts into the choices of a world, and draw nested contexts.
+
+    Raises:
+        UserError: the cell is unknown, k is below 0, or the world has nobody to learn from or to test.
+    """
+    if setting.cell not in TESTS:
+        raise UserError(f"no cell '{setting.cell}': choose one of {', '.join(TESTS)}")
+    if not setting.ks or min(setting.ks) < 0 or setting.draws < 1:
+        raise UserError("ks must be numbers from 0, such as (0, 4, 16), and draws 1 or more")
+    text = world.candidates.set_index("candidate_id")["text"]
+    prompt = world.prompts.set_index("prompt_id")["prompt"]
+    choices = world.choices.assign(cell=cells(world), prompt=world.choices["prompt_id"].map(prompt))
+    choices["first"], choices["second"] = (choices[side].map(text) for side in ("first", "second"))
+    for cell, what in (("train", "learn from"), (setting.cell, "test on")):
+        if not ((choices["cell"] == cell) & choices["p_first"].notna()).any():
+            raise UserError(f"world '{world.name}' has no choice of cell '{cell}' to {what}")
+    history = choices[choices["cell"] == ("train" if setting.cell.startswith("seen") else splits.CONTEXT)]
+    asked = history.assign(use=splits.TRAIN, pair_id=history.index)[
+        ["persona_id", "prompt_id", "use", "pair_id", "failure"]
+    ]
+    contexts = splits.contexts(asked, max(setting.ks), setting.draws, setting.seed)
+    return Readied(world, choices, contexts, setting)
+
+
+def run(
+    world: World,
+    methods: Sequence[Method],
+    setting: Setting | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> pd.DataFrame:
+    """Compare methods on one world.
+
+    Args:
+        world: from any of the makers of worlds.
+        methods: made, not fitted.
+        setting: sizes; by default `Setting()`.
+        progress: called with the name of each method when its turn comes.
+
+    Returns:
+        One row per method, k, draw and tested choice: COLUMNS. `p_first` is the predicted probability, `chosen` what
+        the person did. A method that does not see the history gives the same at each k. `failure` says why a
+        prediction is missing: the method's error, its time, or a person who has fewer than k choices.
+
+    Raises:
+        UserError: as `ready`; two methods have one name.
+    """
+    readied = ready(world, setting or Setting())
+    names = [title(type(method)) for method in methods]
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"two methods are named {', '.join(twins)}: rename one of them")
+    tables = []
+    for name, method in zip(names, methods, strict=True):
+        if progress:
+            progress(name)
+        tables.append(_of_method(readied, name, method))
+    table = pd.concat(tables, ignore_index=True)
+    return table.astype({"method": pd.CategoricalDtype(names), "failure": "category"})
+
+
+class Case(NamedTuple):
+    """One person at one k: what a method is given, and what it is asked.
+
+    `context`: their first k choices of this draw; `tests`: the choices to predict, with columns of `ready`. `failure`:
+    why there is no such case, or None.
+    """
+
+    persona_id: str
+    draw: int
+    k: int
+    context: pd.DataFrame
+    tests: pd.DataFrame
+    failure: str | None
+
+
+def cases(readied: Readied, ks: Sequence[int], draws: int | None = None) -> Iterator[Case]:
+    """Yield each person of the cell at each draw and k; those whose history is too short carry the reason."""
+    choices, setting = readied.choices, readied.setting
+    tested = choices[(choices["cell"] == setting.cell) & choices["p_first"].notna()]
+    told = choices[[*SHOWN, "p_first"]]
+    own = readied.contexts.sort_values("shot").groupby(["persona_id", "draw"], sort=False)["pair_id"]
+    rows = {place: ids.to_numpy() for place, ids in own}
+    nothing = np.empty(0, dtype=int)
+    for persona, tests in tested.groupby("persona_id", sort=False):
+        for draw in range(setting.draws if draws is None else draws):
+            history = rows.get((persona, draw), nothing)
+            for k in ks:
+                short = f"has {len(history)} choices to learn from, fewer than {k}" if k > len(history) else None
+                yield Case(str(persona), draw, k, told.loc[history[:k]].reset_index(drop=True), tests, short)
+
+
+def fit(readied: Readied, method: Method) -> str | None:
+    """Fit a method to the training people; return why it failed, or None."""
+    choices = readied.choices
+    pairs = choices[(choices["cell"] == "train") & choices["p_first"].notna()]
+    number, ids = pd.factorize(pairs["persona_id"])
+    shown = pairs[[*SHOWN, "p_first"]].reset_index(drop=True)
+    shown.insert(0, "person", number)
+    people = told_of(readied.world, method, ids).reset_index(drop=True).rename_axis("person")
+    try:
+        method.fit(shown, people)
+    except UserError:
+        raise
+    except Exception as error:
+        return f"fit failed: {type(error).__name__}: {error}"
+    return None
+
+
+def told_of(world: World, method: Method, ids: Sequence[str] | pd.Index) -> pd.DataFrame:
+    """Return what a method may know of people: the columns that it declares, one row per id."""
+    people = world.people.loc[ids].drop(columns="persona_split")
+    attributes = people.drop(columns="profile", errors="ignore")
+    known = attributes if "groups" in method.sees else attributes.iloc[:, :0]
+    if "profile" in method.sees:
+        lines = [attributes[name].map(lambda value, name=name: f"{name}: {value}") for name in attributes]
+        text = people["profile"] if "profile" in people else pd.concat(lines, axis=1).agg("\n".join, axis=1)
+        known = known.assign(profile=text)
+    return known
+
+
+def predicted(method: Method, case: Case, known: pd.Series) -> tuple[np.ndarray, str | None]:
+    """Return a fitted method's predictions for one case, all missing with the reason if any can't be used."""
+    nothing = np.full(len(case.tests), np.nan)
+    shown = [case.tests[column].to_numpy(dtype=object, copy=True) for column in SHOWN]
+    for values in shown:
+        values.flags.writeable = False
+    sees = "history" in method.sees
+    one = method.copy()
+    try:
+        one.adapt(case.context if sees else case.context.iloc[:0], known)
+        p = np.asarray(one.prefer(*shown), dtype=float)
+    except UserError:
+        raise
+    except Exception as error:
+        return nothing, f"failed: {type(error).__name__}: {error}"
+    if p.shape != nothing.shape:
+        return nothing, f"returned {p.size} predictions for {len(nothing)} choices"
+    if np.isnan(p).any():
+        return nothing, "returned a prediction that is no number"
+    if (p < 0).any() or (p > 1).any():
+        return nothing, f"returned a probability outside 0 to 1: {p[(p < 0) | (p > 1)][0]:g}"
+    return p, None
+
+
+def _of_method(readied: Readied, name: str, method: Method) -> pd.DataFrame:
+    """Return the rows of one method."""
+    setting = readied.setting
+    wrong = fit(readied, method)
+    sees = "history" in method.sees
+    known = told_of(readied.world, method, readied.world.people.index)
+    slow = 0
+    rows = []
+    for case in cases(readied, setting.ks if sees else (0,), None if sees else 1):
+        p, failure = np.full(len(case.tests), np.nan), case.failure or wrong
+        if not failure and slow >= SLOW:
+            failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
+        if not failure:
+            began = time.monotonic()
+            p, failure = predicted(method, case, known.loc[case.persona_id])
+            if (took := time.monotonic() - began) > setting.limit_s:
+                slow += 1
+                p[:] = np.nan
+                failure = f"it took {took:.0f} s for this person; the limit is {setting.limit_s:g} s"
+        rows.append((case, p, failure))
+    table = _table(name, rows)
+    if sees:
+        return table
+    return pd.concat([table.assign(k=k, draw=draw) for k in setting.ks for draw in range(setting.draws)])
+
+
+def _table(name: str, rows: list[tuple[Case, np.ndarray, str | None]]) -> pd.DataFrame:
+    """Return predictions with COLUMNS."""
+    sizes = [len(p) for _, p, _ in rows]
+    tests = pd.concat([case.tests[["choice_id", "persona_id", "prompt_id", "p_first"]] for case, _, _ in rows])
+    table = tests.rename(columns={"p_first": "chosen"}).reset_index(drop=True)
+    table = table.assign(
+        method=name,
+        k=np.repeat([case.k for case, _, _ in rows], sizes),
+        draw=np.repeat([case.draw for case, _, _ in rows], sizes),
+        p_first=np.concatenate([p for _, p, _ in rows]),
+        failure=np.repeat(np.array([failure for _, _, failure in rows], dtype=object), sizes),
+    )
+    return table[list(COLUMNS)]

@@ -1,0 +1,204 @@
+"""Trials: what a method is given, and what becomes of methods that go wrong."""
+
+import time
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from persona_lib import UserError, methods
+from persona_lib.methods import Method, Setting, simulated
+from persona_lib.methods import method as rooms
+
+DESIGN = simulated.Design(seen=12, unseen=8, prompts=30, heldout=10, history=16, tests=4, dimensions=6, rank=2)
+SETTING = Setting(ks=(0, 2, 4, 99), draws=2)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return simulated.world(DESIGN, seed=1)
+
+
+def tried(world, kind, setting=SETTING):
+    return methods.trial(world, [kind(methods.embedder(world))], setting)
+
+
+class Spy(Method):
+    """Notes what it is given; class attributes, since each person has a copy."""
+
+    seen: ClassVar[list] = []
+
+    def fit(self, pairs, people):
+        type(self).seen = []
+        self.pairs, self.people = pairs, people
+        type(self).fitted = (pairs, people)
+
+    def adapt(self, context, person):
+        type(self).seen.append((context, person))
+
+    def prefer(self, prompt, first, second):
+        return np.full(len(prompt), 0.7)
+
+
+def test_a_method_gets_what_it_declares_and_no_id(world):
+    tried(world, Spy)
+    pairs, people = Spy.fitted
+    assert list(pairs) == ["person", "prompt", "first", "second", "p_first"] and people.shape[1] == 0
+    assert sorted(pairs["person"].unique()) == list(range(len(people)))
+    sizes = [len(context) for context, _ in Spy.seen]
+    assert sorted(set(sizes)) == [0, 2, 4] and all(person.empty for _, person in Spy.seen)
+
+
+def test_contexts_are_nested_and_differ_between_draws(world):
+    tried(world, Spy)
+    of_one = [context for context, _ in Spy.seen[:6]]  # two draws of k = 0, 2, 4
+    pd.testing.assert_frame_equal(of_one[1], of_one[2].iloc[:2])
+    assert not of_one[2].equals(of_one[5])
+
+
+class Knows(Spy):
+    sees = ("groups", "profile")
+
+
+def test_declared_attributes_and_profiles_are_handed_over_and_no_history(world):
+    tried(world, Knows)
+    context, person = Knows.seen[0]
+    assert list(person.index) == ["group", "profile"] and person["profile"] == f"group: {person['group']}"
+    assert context.empty and len(Knows.seen) == 8  # once for each unseen person
+
+
+def test_every_tested_choice_has_a_row_at_each_k_and_draw(world):
+    table = tried(world, Spy)
+    assert len(table) == 8 * 4 * 4 * 2 and not table.duplicated(["choice_id", "k", "draw"]).any()
+    assert table.loc[table["k"] == 99, "failure"].str.contains("fewer than 99").all()
+    assert table.loc[table["k"] < 99, "p_first"].eq(0.7).all()
+    same = tried(world, Knows)
+    assert (same.groupby("k").size() == 8 * 4 * 2).all() and same["failure"].isna().all()
+
+
+def broken(prefer):
+    return type("Broken", (Method,), {"prefer": prefer})
+
+
+@pytest.mark.parametrize(
+    ("prefer", "said"),
+    [
+        (lambda self, prompt, *_: np.full(len(prompt), np.nan), "no number"),
+        (lambda self, prompt, *_: np.full(len(prompt), 1.5), "outside 0 to 1: 1.5"),
+        (lambda self, prompt, *_: np.zeros(len(prompt) + 1), "returned 5 predictions for 4 choices"),
+        (lambda self, prompt, *_: 1 / 0, "failed: ZeroDivisionError"),
+        (lambda self, prompt, *_: prompt.fill("mine"), "failed: ValueError: assignment destination is read-only"),
+        (lambda self, prompt, *_: ["a"] * len(prompt), "failed: ValueError"),
+    ],
+    ids=["nan", "above one", "too many", "raises", "writes", "texts"],
+)
+def test_what_a_method_does_wrong_is_its_rows_reason(world, prefer, said):
+    table = tried(world, broken(prefer))
+    asked = table[table["k"] < 99]
+    assert asked["p_first"].isna().all() and asked["failure"].str.contains(said).all()
+
+
+def test_one_persons_failure_leaves_the_others(world):
+    class Once(Method):
+        def adapt(self, context, person):
+            type(self).calls = getattr(type(self), "calls", 0) + 1
+            if self.calls == 1:
+                raise RuntimeError("of this person")
+
+        def prefer(self, prompt, first, second):
+            return np.full(len(prompt), 0.5)
+
+    table = tried(world, Once, Setting(ks=(0,)))
+    assert table["failure"].notna().sum() == 4 and len(table) == 32
+
+
+def test_what_adapt_writes_reaches_nobody_else(world):
+    class Writes(Method):
+        def adapt(self, context, person):
+            assert "mine" not in context
+            context["mine"] = 1
+            context.loc[:, "p_first"] = 0.0
+
+        def prefer(self, prompt, first, second):
+            return np.full(len(prompt), 0.5)
+
+    before = world.choices.copy()
+    assert tried(world, Writes, Setting(ks=(2, 4)))["failure"].isna().all()
+    pd.testing.assert_frame_equal(world.choices, before)
+
+
+def test_a_slow_method_is_asked_for_three_people_and_no_more(world):
+    class Slow(Method):
+        def prefer(self, prompt, first, second):
+            time.sleep(0.02)
+            return np.full(len(prompt), 0.5)
+
+    table = tried(world, Slow, Setting(ks=(0,), limit_s=0.01))
+    said = table["failure"].astype(str)
+    assert said.str.contains("the limit is 0.01 s").sum() == 12 and said.str.startswith("not asked").sum() == 20
+
+
+def test_a_fit_that_fails_is_the_reason_of_all_rows(world):
+    class Unfit(Spy):
+        def fit(self, pairs, people):
+            raise MemoryError("too large")
+
+    said = tried(world, Unfit, Setting(ks=(0, 2)))["failure"]
+    assert (said == "fit failed: MemoryError: too large").all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [(Setting(cell="test"), "no cell 'test'"), (Setting(ks=()), "ks must be"), (Setting(ks=(-1,)), "ks must be")],
+)
+def test_settings_that_make_no_trial_are_named(world, setting, said):
+    with pytest.raises(UserError, match=said):
+        tried(world, Spy, setting)
+
+
+def test_a_world_with_nobody_to_learn_from_is_named(world):
+    alone = world._replace(people=world.people.assign(persona_split="test"))
+    with pytest.raises(UserError, match="no choice of cell 'train' to learn from"):
+        tried(alone, Spy)
+
+
+OWN = """
+from persona_lib.methods import Method
+class Mine(Method):
+    name = "mine"
+    def prefer(self, prompt, first, second):
+        return [0.5] * len(prompt)
+class Blind(Method):
+    sees = ("everything",)
+    def prefer(self, prompt, first, second):
+        return [0.5] * len(prompt)
+class Empty(Method):
+    pass
+"""
+
+
+def test_a_method_of_ones_own_comes_from_a_file(world, tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    kind = methods.load_method(f"{path}:Mine")
+    assert rooms.title(kind) == "mine" and tried(world, kind, Setting(ks=(0,)))["failure"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("own.py", "write FILE.py:CLASS"),
+        ("none.py:Mine", "no file none.py"),
+        ("own.py:None_", "has no class 'None_': it has Mine, Blind, Empty"),
+        ("own.py:Blind", "declares to see 'everything'"),
+        ("own.py:Empty", "has no `prefer`"),
+        ("wrong.py:Mine", "can't be imported: SyntaxError"),
+    ],
+)
+def test_what_is_no_method_is_one_line(place, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "wrong.py").write_text("class Mine(")
+    with pytest.raises(UserError, match=said):
+        methods.load_method(place)
