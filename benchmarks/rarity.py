@@ -63,10 +63,11 @@ def main(file: str, *flags: str) -> None:
     rng = np.random.default_rng(0)
     apart = people.apply(lambda column: column.sample(frac=1, random_state=rng).array)
     print(f"{len(every):,} unlikely pairs of {len(people):,} people; {len(of_half):,} of one half")
-    print(f"removed of the people they were counted on: {removed(people, every):.2%}")
     print(f"removed of the other half, by the pairs of one half: {removed(held, of_half):.2%}")
-    print(f"removed of as many people drawn from the model: {removed(drawn, every):.2%}")
-    print(f"removed of people with independent attributes: {removed(apart, every):.1%}")
+    print("removed by all pairs, and with those whose income no job of their occupation pays:")
+    tables = {"the people counted": people, "people drawn from the model": drawn, "independent attributes": apart}
+    for name, table in tables.items():
+        print(f"  {name}: {removed(table, every):.2%}, {rarity.among(table).mean():.2%}")
 
 
 if __name__ == "__main__":

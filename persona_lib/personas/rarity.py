@@ -3,7 +3,8 @@
 The paper's filter is a language model, which also removes what is merely implausible (section 3.1). Here plausibility
 is measured: data/unlikely.csv has the pairs that occur in fewer than 1 in 10,000 of 200,000 real people (the upper end
 of the 95% interval), and in 3 or more of 10,000 if the two attributes were independent. `benchmarks/rarity.py` counts
-them, and prints how many real people the filter would remove. Race, origin, sex, citizenship and disability are left
+them, and prints how many real people the filter would remove. People at work with an income that no job of their
+occupation pays are unlikely, too (`jobs.beyond`). Race, origin, sex, citizenship and disability are left
 out, so that the filter erases no small minority. Surveys of some thousand people can't show such rarity: religion and
 politics are left out too.
 """
@@ -17,6 +18,7 @@ import pandas as pd
 
 from ..attributes import BY_NAME
 from ..census import Population
+from . import jobs
 from .predicates import FOLDER
 
 PERSONS = 200_000  # real people behind the counts
@@ -28,6 +30,7 @@ ATTRIBUTES = (
     *("ability to speak english", "veteran status", "health insurance"),
 )
 MARGIN = 50  # one in so many people is drawn beyond n, and as many more
+PAY = ("occupation category", "employment status", "income")  # what tells an income beyond all jobs
 # Bands by their least value: years of age, dollars of income.
 BANDS = {
     "age": (0, 3, 5, 10, 13, 15, 16, 17, 18, 19, 20, 21, 22, 25, 30, 35, 45, 55, 65, 75, 85),
@@ -51,33 +54,48 @@ class Likely:
     population: Population
 
     def sample(self, n: int, seed: int = 0) -> pd.DataFrame:
-        """Draw n people as `Population.sample` does, none of them with an unlikely pair of census values."""
+        """Draw n people as `Population.sample` does, none of them unlikely."""
         size = n + n // MARGIN + MARGIN
         while True:
             people = self.population.sample(size, seed)
-            likely = people[~np.logical_or.reduce([row >= 0 for row in _found(people).values()])]
+            likely = people[~among(people)]
             if len(likely) >= n:
                 return likely.head(n).reset_index(drop=True)
             size *= 2
 
 
+def among(people: pd.DataFrame) -> np.ndarray:
+    """Return who is unlikely, as booleans; arguments as in `find`."""
+    return np.logical_or.reduce([_beyond(people), *(row >= 0 for row in _found(people).values())])
+
+
 def find(people: pd.DataFrame) -> pd.DataFrame:
-    """Find the people who have an unlikely pair of census values; 100,000 people take less than a second.
+    """Find the people who have an unlikely pair of census values; 100,000 people take about a second.
 
     Args:
         people: indexed by `persona_id`, with any of ATTRIBUTES; missing values are in no pair.
 
     Returns:
         One row per person and unlikely pair: `persona_id`, `rule` ('unlikely: age and education'), `reason` (the two
-        values, and how many real people have both).
+        values, and how many real people have both). The first rows are of those whose income no job pays.
     """
     table = _table()
-    parts = [pd.DataFrame({"persona_id": people.index[:0], "rule": "", "reason": ""})]
+    paid = people[_beyond(people)]
+    reasons = [
+        f"no job of the occupation '{group}' pays {income:,.0f}: it is outside the 1st to 99th percentile of each"
+        for group, income in zip(*(paid.get(name, []) for name in (PAY[0], PAY[2])), strict=True)
+    ]
+    parts = [pd.DataFrame({"persona_id": paid.index, "rule": "unlikely: income of the occupation", "reason": reasons})]
     for (name, other), row in _found(people).items():
         has = row >= 0
         found = pd.DataFrame({"persona_id": people.index[has], "rule": f"unlikely: {name} and {other}"})
         parts.append(found.assign(reason=table["reason"].to_numpy()[row[has]]))
     return pd.concat(parts, ignore_index=True).astype({"rule": "str", "reason": "str"})
+
+
+def _beyond(people: pd.DataFrame) -> np.ndarray:
+    """Return whose income no job of their occupation pays; nobody's where the people lack one of PAY."""
+    return jobs.beyond(people) if set(PAY) <= set(people) else np.zeros(len(people), bool)
 
 
 def _found(people: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:

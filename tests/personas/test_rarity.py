@@ -36,12 +36,24 @@ def test_what_one_would_not_believe_is_unlikely_and_what_is_common_is_not():
     assert rarity.find(people(shoe_size=[40])).empty
 
 
+def test_an_income_that_no_job_of_the_occupation_pays_is_unlikely_for_who_is_at_work():
+    at_work, retired = "Civilian employed, at work", "Not in labor force"
+    status, income = [at_work, at_work, retired], [900_000, 45_000, 900_000]
+    table = people(occupation_category=["Food preparation and serving"] * 3, employment_status=status, income=income)
+    found = rarity.find(table)
+    assert found["persona_id"].tolist() == ["p0"] and found["rule"].tolist() == ["unlikely: income of the occupation"]
+    assert "no job of the occupation 'Food preparation and serving' pays 900,000" in found["reason"][0]
+    assert rarity.among(table).tolist() == [True, False, False]
+    assert not rarity.among(table.drop(columns="employment status")).any()
+
+
 def test_the_pairs_are_rare_among_real_people_and_not_because_their_parts_are(shared):
     real = census.read_pums(shared / "acs" / "us_persons_2024.parquet").rename_axis("persona_id")
     found = rarity.find(real)
-    counts = found.groupby("rule").size()
-    assert found["persona_id"].nunique() / len(real) <= 0.005  # measured: 0.36%
-    assert PAIRS["people"].max() < 20 and (PAIRS["by chance"] >= 60).all() and PAIRS["people"].sum() == counts.sum()
+    assert rarity.among(real).mean() <= 0.008 and found["persona_id"].nunique() == rarity.among(real).sum()
+    assert PAIRS["people"].max() < 20 and (PAIRS["by chance"] >= 60).all()
+    of_pairs = found[found["reason"].str.startswith("fewer than")]
+    assert len(of_pairs) == PAIRS["people"].sum() and of_pairs["persona_id"].nunique() / len(real) <= 0.005
 
 
 def test_nobody_drawn_is_unlikely_and_the_others_take_their_place():
