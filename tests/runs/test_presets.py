@@ -216,9 +216,9 @@ def test_nobody_and_nothing_of_a_test_side_is_on_the_train_side_of_any_data_set(
 
 # --- dry runs
 
-SCALED = ("n_compared", "n_forms", "n_items", "n_people", "n_personas", "n_prompts", "n_questions", "n_read",
+SCALED = ("n", "n_compared", "n_forms", "n_items", "n_people", "n_personas", "n_prompts", "n_questions", "n_read",
           "n_respondents", "n_subtle", "n_verify", "pool")  # fmt: skip
-LEAST = {"n_people": 2, "n_personas": 2, "n_prompts": 4, "n_questions": 2, "n_respondents": 12, "pool": 40}
+LEAST = {"n": 300, "n_people": 2, "n_personas": 2, "n_prompts": 4, "n_questions": 2, "n_respondents": 12, "pool": 40}
 
 
 def scaled(planned: dict, by: int) -> dict:
@@ -254,6 +254,9 @@ def test_smoke_takes_few_calls():
 
 def test_no_notebook_of_small_fails_at_its_own_sizes():
     planned = presets.plan(presets.load("small"))
+    for stem in ("00_explore", "01_personas"):  # their number of people is smoke's, at which they are replayed
+        assert planned[stem]["n"] == presets.plan(presets.load("smoke"))[stem]["n"]
+        planned[stem]["n"] = LEAST["n"]
     table = estimated(planned)
     assert set(table["notebook"]) == set(planned) and table["cost"].notna().all()
     asked = table[table["notebook"] == "01_personas"].set_index("step")["calls"]
