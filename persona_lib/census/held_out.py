@@ -66,4 +66,4 @@ def compare(people: pd.DataFrame) -> pd.DataFrame:
         ", ".join(THREE): (distances.tvd(three_way(people), three), distances.expected(three, n)),
     }
     told = [(ours.mean(), real.mean()) for ours, real in rows.values()]
-    return pd.DataFrame(told, index=list(rows), columns=["personas", "real people"])
+    return pd.DataFrame(told, index=pd.Index(list(rows), name="of"), columns=["personas", "real people"])

@@ -6,7 +6,7 @@ Every notebook that needs people starts here: `personas.sample(n, seed)`, `perso
 """
 
 from ..attributes import NAMES
-from . import browser, consistency, drift, enrichment, filtering, profiles, psychographics, respondents
+from . import browser, consistency, drift, enrichment, filtering, profiles, psychographics, regions, respondents
 from .ids import ID
 from .profiles import describe
 from .sampling import ADULTS, PAPER, check_suffix, reference, sample, save, split
@@ -26,6 +26,7 @@ __all__ = [
     "profiles",
     "psychographics",
     "reference",
+    "regions",
     "respondents",
     "sample",
     "save",
