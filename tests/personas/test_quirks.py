@@ -107,17 +107,17 @@ TODDLERS = (
     r"towers|nightlight|ducks|wooden spoon|one more story|dress-up|crayons|dolls|picture books|soap bubbles|swings"
 )
 HEARING = (
-    r"radio|podcast|audiobook|phone (?:call|date)|\bphones an? |talks on the phone|\bcalls (?:a|to|the insurance)\b|landline|"
-    r"voicemail|voice (?:note|message|assistant)|headphones|earbud|concert|choir|\bmusic\b|jazz|tune\b|vinyl|album|playlist|"
-    r"karaoke|open mic|harmonica|guitar|ukulele|\bbeats\b|ringtone|sermon|trivia teams?|"
+    r"radio|podcast|audiobook|phone (?:call|date)|\bphones an? |talks on the phone|\bcalls (?:a|to|the insurance)\b|"
+    r"landline|voicemail|voice (?:note|message|assistant)|headphones|earbud|concert|choir|\bmusic\b|jazz|tune\b|vinyl|"
+    r"album|playlist|karaoke|open mic|harmonica|guitar|ukulele|\bbeats\b|ringtone|sermon|trivia teams?|"
     r"\b(?:(?<!rubber )(?<!resistance )bands?(?! on)|songs?|sings?|hums?|whistles|whispers?|listens?|listening|hears|"
     r"murmurs|aloud|out loud|voices?|silence|sounds?|jingle|announcers|lullabies)\b"
 )
 SEEING = (
     r"\breads\b|bookshelf|crossword|jigsaw|chess|sudoku|maps\b|\bbirds\b|drives |driving|photo|pictures|paints|"
     r"draws (?!shapes|a deep)|sketches|doodles|museum|matinee|movies?\b|television|videos?\b|magazines?|eye contact|"
-    r"squints|\bwatches (?!the neighbors' pets|little ones|their)|streams|binges|scroll|screen(?!s? (?:time|for))|comics|"
-    r"coloring|selfie|mirror|telescope|binoculars|embroider|stares|glances"
+    r"squints|\bwatches (?!the neighbors' pets|little ones|their)|streams|binges|scroll|screen(?!s? (?:time|for))|"
+    r"comics|coloring|selfie|mirror|telescope|binoculars|embroider|stares|glances"
 )
 ENGLISH = (
     r"(?:^| )'(?!inshallah|mazel)\w|crossword|misprint|trivia|talk radio|podcast|audiobook|\bpun\b|local news|accents|"
@@ -125,13 +125,13 @@ ENGLISH = (
     r"jingle\b|signs every text"
 )
 READING = (
-    r"\breads\b|crossword|bookshelf|library|magazine|\bnovels?\b|dictionary|misprint|diary|newspaper|(?:class|love) notes|"
-    r"\btexts\b|\bemails?\b|Facebook|Reddit|Instagram|chatbot|group chat|\bposts\b|online (?:groups|courses)|journal|"
-    r"spreadsheet|headlines|(?<!voice )messages|"
+    r"\breads\b|crossword|bookshelf|library|magazine|\bnovels?\b|dictionary|misprint|diary|newspaper|"
+    r"(?:class|love) notes|\btexts\b|\bemails?\b|Facebook|Reddit|Instagram|chatbot|group chat|"
+    r"\bposts\b|online (?:groups|courses)|journal|spreadsheet|headlines|(?<!voice )messages|"
     r"\b(?:letters?|writes|alphabetizes|handwritten|lists|petition|swaps books|types|labels|subtitles)\b"
 )
 FAITHS = {  # words, and the religions whose people they are for
-    r"church(?!ill)|\bBible|Sunday school|psalm|Christmas program|\bLent\b|'God bless'|gospel": "Protest|Christian|Catholic",
+    r"church(?!ill)|\bBible|Sunday school|psalm|Christmas program|\bLent\b|'God bless'|gospel": "Prot|Chris|Cath",
     r"\bMass\b|parish|rosary|novena|First Communion|sign of the cross": "Catholic|Orthodox",
     r"synagogue|Shabbat|seder|challah|\brabbi\b|mezuzah|kosher|Jewish|mazel tov": "Jewish",
     "mosque|Quran|Ramadan|Eid|iftar|halal|bismillah|inshallah|Friday prayers|suras": "Muslim",
@@ -213,7 +213,7 @@ def test_worship_is_for_those_with_a_religion_and_about_as_frequent_in_each(peop
 
 def test_workers_travel_as_the_census_says(people, given, table):
     place = given[(given["topic"] == "place") & given.index.isin(table.index[table["at_work"]])]["phrase"]
-    alone = place.str.contains(r"\bdrives .*to |\bcommutes? by highway|on the drive to|traffic|roads to work|to find parking")
+    alone = place.str.contains(r"\bdrives .*to |\bcommutes by highway|drive to|traffic|roads to work|find parking")
     home = place.str.contains("works from home|works remotely|spare room|kitchen table|not commuted")
     transit, shared = place.str.contains("a bus or a train to work"), place.str.contains("carpools|splits the gas")
     ways = alone.sum() + home.sum() + transit.sum() + shared.sum()
@@ -234,7 +234,7 @@ def test_city_and_country_are_of_one_topic_and_in_proportion(given, catalog):
 
 def test_people_in_group_quarters_have_no_home_of_their_own(table, catalog):
     away = table[table["institution"] & table["adult"]]
-    words = r"lives alone|spouse|\brents?\b|mortgage|drives|backyard|lawn\b|\bgrills?\b|farmers' market|housemates|front steps"
+    words = r"lives alone|spouse|\brents?\b|drives|backyard|lawn\b|\bgrills?\b|farmers' market|housemates|front steps"
     needs = catalog[catalog["phrase"].str.contains(words)]
     suits = predicates.hold(needs["who"], away).any(axis=0)
     assert len(away) > 400 and len(needs) > 50 and needs.loc[suits, "phrase"].tolist() == []
