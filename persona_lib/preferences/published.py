@@ -69,7 +69,7 @@ def read_published(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
         raise UserError(f"{path} has {gaps.sum()} rows without persona or instruction, {first}")
     table = table.assign(**{personas.ID: _persona_ids(table)})
     first = table.drop_duplicates(personas.ID).set_index(personas.ID)
-    people = _people(pd.DataFrame({i: parse(text) for i, text in first["persona"].items()}).T)
+    people = profiles.bureau(_people(pd.DataFrame({i: parse(text) for i, text in first["persona"].items()}).T))
     people["persona_split"] = personas.split(people.index, first.get("persona_split"), path)
     pairs = _pairs(table, generator=str(path))
     pairs["persona_split"] = pairs["persona_id"].map(people["persona_split"])
@@ -147,7 +147,8 @@ def read_personas(path: str | Path) -> pd.DataFrame:
     if not known:
         raise UserError(f"{path} has none of the attributes as columns ({', '.join(NAMES[:3])}, ...)")
     people = _people(table[known])
-    people.index = pd.Index([_id(text) for text in profiles.texts(people)], name=personas.ID)
+    people.index = pd.Index([_id(text) for text in profiles.texts(people, short=False)], name=personas.ID)
+    people = profiles.bureau(people)
     given = table.get("persona_split", table.get(SPLIT))
     people["persona_split"] = personas.split(people.index, given, path)
     return people[~people.index.duplicated()]

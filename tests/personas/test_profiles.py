@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from persona_lib import UserError, personas
-from persona_lib.attributes import ATTRIBUTES, CENSUS, NAMES
+from persona_lib.attributes import ATTRIBUTES, BY_NAME, CENSUS, NAMES
 from persona_lib.personas import profiles
+from persona_lib.personas.psychographics import IDEOLOGIES, PARTIES, RELIGIONS
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +36,19 @@ def test_a_childs_text_skips_what_does_not_apply():
 
 def test_every_attribute_has_a_question_and_every_label_a_sentence():
     wording = profiles._wording()
-    assert list(wording) == list(NAMES)
+    assert list(wording) == [*NAMES, "given name"]
     questions = [entry["question"] for entry in wording.values()]
     assert len(set(questions)) == len(questions) and all(question.endswith("?") for question in questions)
     for attribute in ATTRIBUTES:
         own = wording[attribute.name].get("labels", {})
-        assert set(own) <= set(attribute.labels), attribute.name
-        assert "{value}" in wording[attribute.name].get("says", "") or set(own) == set(attribute.labels), attribute.name
+        labels = {"ideology": IDEOLOGIES, "political views": PARTIES, "religion": RELIGIONS}.get(
+            attribute.name, attribute.labels
+        )
+        assert not labels or set(own) <= set(labels), attribute.name
+        assert "{value}" in wording[attribute.name].get("says", "") or set(own) == set(labels), attribute.name
+        short = wording[attribute.name].get("short", {})
+        assert set(short) <= set(labels) and len({short.get(label, label) for label in labels}) == len(labels)
+        assert all(len(short.get(label, label)) <= 50 for label in labels), attribute.name
         assert len(set(own.values())) == len(own), attribute.name
 
 
@@ -53,10 +60,54 @@ def test_prose_tells_any_two_personas_apart_that_the_list_tells_apart(people):
         assert not texts.str.contains(r"\{|\bnan\b|\bNone\b|<NA>|\.\.| \.", regex=True).any()
 
 
-def test_prose_has_one_sentence_for_each_attribute(adult):
+def test_prose_has_a_sentence_for_each_attribute_or_one_for_several(adult):
     known = adult[list(CENSUS)].drop("hispanic origin").dropna()
-    text = profiles.describe(adult[list(CENSUS)], "prose")
-    assert text.replace("U.S.", "US").count(". ") == len(known)
+    hard = known.replace({"No": "Yes"})
+    text = profiles.describe(hard, "prose")
+    assert text.count(". ") == len(known)
+    easy = known.replace({"Yes": "No", "With a disability": "Without a disability"})
+    text = profiles.describe(easy, "prose")
+    assert text.count("They have no disability; they see, hear and concentrate without serious difficulty.") == 1
+    assert text.count("difficulty") == 1 and text.count(". ") == len(known) - 3
+    two = profiles.describe(easy.drop(["disability", "cognitive difficulty"]), "prose")
+    assert "They see and hear without serious difficulty." in two and "They have no disability" not in two
+
+
+LONG = {
+    "marital status": ("Never married or under 15 years old", "Never married"),
+    "political views": ("Independent (neither, no response)", "Independent"),
+    "class of worker": (BY_NAME["class of worker"].labels[0], "Employee of a private company"),
+    "disability": ("Without a disability", "No"),
+}
+
+
+def test_every_form_says_short_labels_and_a_text_is_read_back_with_the_bureaus():
+    row = pd.Series({name: long for name, (long, _) in LONG.items()})
+    for form in ("list", "interview"):
+        text = personas.describe(row, form)
+        assert not any(long in text for long, _ in LONG.values())
+        assert all(short in text.splitlines()[-1] or f": {short}\n" in text + "\n" for _, short in LONG.values())
+    assert personas.describe(row, "prose") == (
+        "This is about one person. Their current or latest employer is a private company. "
+        "They have never been married. They have no disability. They are an independent."
+    )
+    told = profiles.texts(row.to_frame().T).iloc[0]
+    read = profiles.bureau(pd.DataFrame([dict(line.split(": ", 1) for line in told.splitlines())]))
+    assert read.iloc[0].to_dict() == row.to_dict()
+    assert "Never married or under" in profiles.texts(row.to_frame().T, short=False).iloc[0]
+
+
+def test_places_read_like_english():
+    born = pd.DataFrame({"place of birth": ["Texas", "Philippines", "Georgia (country)"]})
+    assert profiles.texts(born, "prose").str.removeprefix("This is about one person. ").tolist() == [
+        "They were born in Texas.", "They were born in the Philippines.", "They were born in the country of Georgia."
+    ]  # fmt: skip
+
+
+def test_no_text_has_the_name_unless_it_is_asked_for():
+    row = pd.Series({"age": 74, "given name": "Ruth"})
+    for form in profiles.FORMS:
+        assert "Ruth" not in personas.describe(row, form) and "Ruth" in personas.describe(row, form, named=True)
 
 
 def test_a_shuffled_order_has_the_same_lines_and_is_the_same_for_everybody(people, adult):
