@@ -5,7 +5,7 @@ candidates and choices. `trial` fits methods on its training people, adapts them
 the rest; `scores` says how often each is right. `Method` is the class to derive a method of one's own from.
 """
 
-from . import controls, groups, latent, linear, scores, simulated, surveyed
+from . import controls, groups, latent, linear, prompted, scores, simulated, surveyed
 from .embedding import embedder
 from .method import Method
 from .method import load as load_method
@@ -29,9 +29,19 @@ OFFLINE: tuple[type[Method], ...] = (
     latent.IdealPoints,
     latent.Encoder,
 )
+# Methods that ask a language model at any endpoint, and train nothing.
+PROMPTED: tuple[type[prompted.Prompted], ...] = (
+    prompted.Prompted,
+    prompted.GroupPrompt,
+    prompted.Profile,
+    prompted.Shots,
+    prompted.Written,
+    prompted.Telling,
+)
 
 __all__ = [
     "OFFLINE",
+    "PROMPTED",
     "Method",
     "Setting",
     "World",
@@ -43,6 +53,7 @@ __all__ = [
     "linear",
     "load_method",
     "load_world",
+    "prompted",
     "save_world",
     "scores",
     "simulated",

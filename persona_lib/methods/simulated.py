@@ -56,7 +56,11 @@ def world(design: Design | None = None, seed: int = 0) -> World:
     Raises:
         UserError: a size is below 1, more choices are asked for than there are prompts, or a scale is negative.
     """
-    design = design or Design()
+    return drawn(design or Design(), seed)[0]
+
+
+def drawn(design: Design, seed: int) -> tuple[World, np.ndarray]:
+    """Return a world as `world` does, and the true weights of its people: array (people, dimensions)."""
     _check(design)
     rng = seeds.rng("a world with a known truth", seed)
     people = _people(design, rng, seed)
@@ -82,7 +86,7 @@ def world(design: Design | None = None, seed: int = 0) -> World:
     about = f"{len(people):,} simulated people, utilities of rank {design.rank}, {design.groups} groups, seed {seed}"
     features = pd.DataFrame(x, ids, [f"x{i}" for i in range(design.dimensions)])
     known = pd.Series(truth.ravel(), choices["choice_id"], name="truth")
-    return checked(World(NAME, about, people, prompts, candidates, choices, features, known))
+    return checked(World(NAME, about, people, prompts, candidates, choices, features, known)), vectors
 
 
 def _people(design: Design, rng: np.random.Generator, seed: int) -> pd.DataFrame:

@@ -164,7 +164,7 @@ def told_of(world: World, method: Method, ids: Sequence[str] | pd.Index) -> pd.D
 
 
 def predicted(method: Method, case: Case, known: pd.Series) -> tuple[np.ndarray, str | None]:
-    """Return a fitted method's predictions for one case, all missing with the reason if any can't be used."""
+    """Return a fitted method's predictions for one case, and why some or all of them are missing."""
     nothing = np.full(len(case.tests), np.nan)
     shown = [case.tests[column].to_numpy(dtype=object, copy=True) for column in SHOWN]
     for values in shown:
@@ -180,11 +180,9 @@ def predicted(method: Method, case: Case, known: pd.Series) -> tuple[np.ndarray,
         return nothing, f"failed: {type(error).__name__}: {error}"
     if p.shape != nothing.shape:
         return nothing, f"returned {p.size} predictions for {len(nothing)} choices"
-    if np.isnan(p).any():
-        return nothing, "returned a prediction that is no number"
     if (p < 0).any() or (p > 1).any():
         return nothing, f"returned a probability outside 0 to 1: {p[(p < 0) | (p > 1)][0]:g}"
-    return p, None
+    return p, "returned no number for this choice" if np.isnan(p).any() else None
 
 
 def _of_method(readied: Readied, name: str, method: Method) -> pd.DataFrame:
@@ -225,4 +223,5 @@ def _table(name: str, rows: list[tuple[Case, np.ndarray, str | None]]) -> pd.Dat
         p_first=np.concatenate([p for _, p, _ in rows]),
         failure=np.repeat(np.array([failure for _, _, failure in rows], dtype=object), sizes),
     )
+    table["failure"] = table["failure"].where(table["p_first"].isna(), None)
     return table[list(COLUMNS)]

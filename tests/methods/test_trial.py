@@ -84,7 +84,7 @@ def broken(prefer):
 @pytest.mark.parametrize(
     ("prefer", "said"),
     [
-        (lambda self, prompt, *_: np.full(len(prompt), np.nan), "no number"),
+        (lambda self, prompt, *_: np.full(len(prompt), np.nan), "returned no number"),
         (lambda self, prompt, *_: np.full(len(prompt), 1.5), "outside 0 to 1: 1.5"),
         (lambda self, prompt, *_: np.zeros(len(prompt) + 1), "returned 5 predictions for 4 choices"),
         (lambda self, prompt, *_: 1 / 0, "failed: ZeroDivisionError"),
@@ -97,6 +97,12 @@ def test_what_a_method_does_wrong_is_its_rows_reason(world, prefer, said):
     table = tried(world, broken(prefer))
     asked = table[table["k"] < 99]
     assert asked["p_first"].isna().all() and asked["failure"].str.contains(said).all()
+
+
+def test_a_choice_without_a_number_leaves_the_others(world):
+    table = tried(world, broken(lambda self, prompt, *_: [np.nan, *[0.5] * (len(prompt) - 1)]), Setting(ks=(0,)))
+    assert table["failure"].notna().sum() == 8 and table["p_first"].notna().sum() == 24
+    assert table.loc[table["p_first"].isna(), "failure"].notna().all()
 
 
 def test_one_persons_failure_leaves_the_others(world):

@@ -1,0 +1,135 @@
+"""Methods that train nothing: a language model predicts the choice from what its prompt says of the person.
+
+They work with any endpoint. Each choice is asked in both orders, and the probability is the mean of both, so that a
+model that leans to one place does not count it as a preference.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from pydantic import create_model
+
+from .. import UserError
+from ..model import Messages
+from ..templates import load, text
+from .linear import Pooled
+from .method import Embed, Method
+
+TELLING = 4  # pairs that are shown beside a written profile
+NOTE_WORDS = 80
+
+
+class Prompted(Method):
+    """One answer for all: the model predicts for a person of whom it is told nothing.
+
+    Raises:
+        UserError: there is no model.
+    """
+
+    name = "told nothing"
+    sees: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, embed: Embed, model: Any = None, seed: int = 0):
+        if model is None:
+            raise UserError(f"the method '{self.name}' asks a language model: give it one")
+        super().__init__(embed, model, seed)
+        self.told: Mapping[str, str | None] = {}
+
+    def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        asked = [*zip(prompt, first, second, strict=True), *zip(prompt, second, first, strict=True)]
+        replies = self.model.choices((self._messages(*one) for one in asked), ("A", "B"), step=self.name)
+        chance = replies.probabilities[:, 0].reshape(2, -1)  # orders x choices
+        if np.isnan(chance).all():
+            raise ValueError(f"no reply shows a choice, such as: {next(filter(None, replies.failures))}")
+        return (chance[0] + 1 - chance[1]) / 2  # missing where one of the orders shows none
+
+    def _messages(self, prompt: str, first: str, second: str) -> Messages:
+        empty = dict.fromkeys(("persona", "groups", "written", "pairs"))
+        shown = {"question": prompt, "first": first, "second": second}
+        return load("method_prefer").messages(empty | dict(self.told) | shown)
+
+
+class Profile(Prompted):
+    """The whole profile in the prompt: what a model reaches that knows the person (an oracle, if profiles are true)."""
+
+    name = "profile in the prompt"
+    sees = ("profile",)
+
+    def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
+        self.told = {"persona": person["profile"]}
+
+
+class GroupPrompt(Prompted):
+    """A person's groups in the prompt, and nothing of themselves (group steering, as in SubPOP and SimBench)."""
+
+    name = "groups in the prompt"
+    sees = ("groups",)
+
+    def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
+        self.told = {"groups": "\n".join(f"{name}: {value}" for name, value in person.dropna().items())}
+
+
+class Shots(Prompted):
+    """The k choices in the prompt as they are; 2512.23067 finds this the strongest simple method."""
+
+    name = "choices in the prompt"
+    sees = ("history",)
+
+    def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
+        self.told = {"pairs": written_out(context)}
+
+
+class Written(Prompted):
+    """A profile written from the k choices, used alone (SynthesizeMe 2506.05598, PLUS 2507.13579, POPI 2510.17881).
+
+    Simplified: they also train the writer or search among its profiles; here one is written, at temperature 0.
+    """
+
+    name = "profile written from choices"
+    sees = ("history",)
+
+    def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
+        pairs = written_out(context)
+        self.told = {"written": self._note(pairs) if pairs else None}
+
+    def _note(self, pairs: str) -> str:
+        schema = create_model("Note", summary=(text(NOTE_WORDS), ...))
+        messages = load("method_write").messages({"pairs": pairs, "words": NOTE_WORDS})
+        (reply,) = self.model.ask([messages], schema, step=f"{self.name}: notes")
+        if reply.failure:
+            raise ValueError(f"no profile was written: {reply.failure}")
+        return str(reply.value.summary)
+
+
+class Telling(Written):
+    """A written profile with the few choices that surprise the pooled model most (what SynthesizeMe's paper describes).
+
+    Surprise is the distance of the pooled model's probability from what the person chose.
+    """
+
+    name = "written profile and telling choices"
+
+    def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
+        self.pooled = Pooled(self.embed)
+        self.pooled.fit(pairs, people)
+        self.trained = self.pooled.trained
+
+    def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
+        super().adapt(context, person)
+        shown = (context[side].to_numpy() for side in ("prompt", "first", "second"))
+        surprise = (context["p_first"] - self.pooled.prefer(*shown)).abs() if len(context) else context["p_first"]
+        most = surprise.sort_values(ascending=False, kind="stable").index[:TELLING]
+        self.told = {**self.told, "pairs": written_out(context.loc[sorted(most)])}
+
+
+def written_out(context: pd.DataFrame) -> str | None:
+    """Return choices as text for a prompt; None if there are none. A tie shows no preference and is left out."""
+    parts = []
+    for row in context.itertuples():
+        if row.p_first == 0.5:
+            continue
+        liked, other = (row.first, row.second) if row.p_first > 0.5 else (row.second, row.first)
+        parts.append(f"Question: {row.prompt}\nPreferred answer: {liked}\nOther answer: {other}")
+    return "\n\n".join(parts) or None
