@@ -168,10 +168,12 @@ def _planned(
     preset: str, only: list[str] | None, model: str | None, base_url: str | None, p: list[str] | None
 ) -> tuple["Preset", dict[str, dict]]:
     """Return a preset, and its notebooks with the parameters that the options of a command set."""
-    from .runs import presets
+    from .runs import endpoints, presets
 
-    chosen = presets.load(preset)
-    return chosen, presets.plan(chosen, _stems(only), _given(model, base_url, p))
+    chosen, given = presets.load(preset), _given(model, base_url, p)
+    planned = presets.plan(chosen, _stems(only), given)
+    _note(endpoints.unasked(chosen, planned, given))
+    return chosen, planned
 
 
 def _given(model: str | None, base_url: str | None, p: list[str] | None) -> dict[str, Any]:
@@ -543,6 +545,8 @@ def compare_runs(
 
     found = compare.runs(first, second, table, by, value)
     typer.echo(f"{second} minus {first}: {value} of {table}\n{found.round(3).to_string()}")
+    for name, (one, other) in compare.differing(first, second, table).items():
+        typer.echo(f"the runs differ in {name}: {one} in {first}, {other} in {second}")
 
 
 @app.command()

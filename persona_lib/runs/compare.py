@@ -44,6 +44,28 @@ def runs(first: str | Path, second: str | Path, table: str = TABLE, by: str = BY
     return found.reindex(columns=COLUMNS)
 
 
+def differing(first: str | Path, second: str | Path, table: str = TABLE) -> dict[str, tuple[object, object]]:
+    """Return what a notebook was given in two runs where that differs, by parameter: writers, judges, sizes, lengths.
+
+    `weights` differ where both name a model of this machine alike and its file has changed, `people` where another
+    version drew them (`personas.ids`).
+
+    Args:
+        first, second, table: as in `runs`.
+    """
+    a, b = (_given(folder, table.partition("/")[0]) for folder in (first, second))
+    return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)}
+
+
+def _given(folder: str | Path, notebook: str) -> dict[str, object]:
+    """Return the parameters of a notebook in a run, and the hashes of its models' files."""
+    entry = files.read_json(Path(folder) / manifests.NAME)["notebooks"].get(notebook, {})
+    weights = [model["identity"].get("weights_sha256") for model in entry.get("models", ())]
+    given = {name: value for name, value in entry.get("parameters", {}).items() if name not in ("out", "recording")}
+    files_of = {"weights": sorted({digest[:12] for digest in weights if digest}), "people": entry.get("people")}
+    return given | files_of
+
+
 def _read(folder: str | Path, table: str) -> pd.DataFrame:
     """Read a table of a run."""
     notebook, _, name = table.partition("/")

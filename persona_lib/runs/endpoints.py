@@ -1,16 +1,26 @@
 """Endpoints: which models a planned run asks and where, and why a call could not succeed there: seconds, no cost."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import UserError, local, store
 from ..model import catalogue, keys
 from . import notebooks
+from .presets import Preset
 
 # The parameter that gives each role its address, and how else to give one.
 _AT = {"judge": "-p judge_base_url=ADDRESS", "more_models": "NAME@ADDRESS", "embedder": "NAME@ADDRESS"}
+
+# What happens where a role's models in a preset are not asked, and how to set others.
+_LEFT_OUT = {
+    "judge": "the run's model judges; -p judge=NAME -p judge_base_url=ADDRESS sets another",
+    "more_models": "-p more_models=[NAME@ADDRESS] sets others",
+    "embedder": "topics are found without it; -p embedder=NAME@ADDRESS sets another",
+    "persona_writer": "the run's model writes instead, the embedded one nothing",
+    "persona_filter": "the run's model reads the profiles instead, the embedded one none",
+}
 
 # The notebooks that ask for choices, the roles that choose, and the parameter that is 0 where none is asked for.
 _CHOOSING = {
@@ -49,6 +59,29 @@ def asked(values: Mapping[str, Any]) -> Iterator[Asked]:
             if role != "embedder" or not (notebooks.folder() / given).is_dir():
                 name, _, address = str(given).partition("@")
                 yield Asked(role, name, address or None, elsewhere)
+
+
+def unasked(preset: Preset, planned: Mapping[str, Mapping[str, Any]], given: Collection[str]) -> list[str]:
+    """Return a line for each role whose models in a preset are not asked, because another endpoint is given.
+
+    Args:
+        preset: names the models.
+        planned: what `presets.plan` makes of it.
+        given: the names of the parameters that the user set.
+    """
+    lost: dict[str, dict[str, str]] = {}  # role -> name -> number of the first notebook
+    for stem, values in planned.items():
+        own = preset.all | (preset.notebooks[stem] or {})
+        for role in (role for role in _LEFT_OUT if role in values and role not in given):
+            named = [own[role]] if isinstance(own.get(role), str) else own.get(role) or ()
+            here = {values["model"], values.get("judge"), *([values[role]] if role != "more_models" else values[role])}
+            for name in (name for name in named if values[role] is None or name not in here):
+                lost.setdefault(role, {}).setdefault(name, stem.partition("_")[0])
+    return [
+        f"the preset's {role} {', '.join(names)} at OpenAI is not asked (first in {min(names.values())}): "
+        + _LEFT_OUT[role]
+        for role, names in lost.items()
+    ]
 
 
 def problems(

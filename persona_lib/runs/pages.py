@@ -38,7 +38,9 @@ def trust(entries: Mapping[str, Any]) -> str | None:
     return audits.get("metrics", {}).get(TRUST) if named[0] == named[1] else None
 
 
-def export(notebook: Path, heading: str, run: Collection[str] = (), found: str | None = None) -> Path:
+def export(
+    notebook: Path, heading: str, run: Collection[str] = (), found: str | None = None, about: str | None = None
+) -> Path:
     """Write an executed notebook as HTML beside it, with its pictures embedded.
 
     Args:
@@ -46,6 +48,7 @@ def export(notebook: Path, heading: str, run: Collection[str] = (), found: str |
         heading: the page's title.
         run: the notebooks of its run; a link to one of them leads to its page, a link to another becomes plain text.
         found: what `trust` returns, to stand beside a link to 10.
+        about: what its run is for, which stands above it: a page may be read without the others.
 
     Returns:
         The path of the page.
@@ -59,7 +62,7 @@ def export(notebook: Path, heading: str, run: Collection[str] = (), found: str |
         exclude_anchor_links=True,
     )
     # Pictures in Markdown cells are files beside the original notebook, not beside its executed copy.
-    resources = {"metadata": {"name": heading, "path": str(notebooks.folder())}}
+    resources = {"metadata": {"name": heading, "path": str(notebooks.folder())}, "about": about}
     html, _ = exporter.from_notebook_node(executed, resources)
     page = notebook.with_suffix(".html")
     files.write_text(page, _linked(html, run, {AUDITS: found} if found else {}))

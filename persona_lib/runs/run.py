@@ -150,7 +150,8 @@ def _page(folder: Path, stem: str, manifest: Manifest) -> None:
     if folder != manifest.folder:  # this is the new one's page: what its entry keeps of an older one is not shown there
         shown = {name: value for name, value in shown.items() if name != "kept"}
     found = pages.trust({**entries, stem: shown}) if stem == pages.CRITIC else None
-    pages.export(folder / f"{stem}.ipynb", entries[stem]["title"], entries, found)
+    about = manifest.content["preset"]["about"]
+    pages.export(folder / f"{stem}.ipynb", entries[stem]["title"], entries, found, about)
 
 
 def _place(folder: Path, stem: str, entry: dict[str, Any]) -> None:

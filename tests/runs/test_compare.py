@@ -40,6 +40,21 @@ def test_the_same_items_are_compared_and_a_difference_is_found(tmp_path):
     assert compare.runs(two, one).loc["summary", ["n", "only first", "only second"]].tolist() == [0, 36, 0]
 
 
+def test_it_is_said_where_writers_judges_or_sizes_differ(tmp_path):
+    folders = []
+    for name, given in (("a", {"judge": "j", "out": "x"}), ("b", {"judge": None, "out": "y"})):
+        folders.append(run(tmp_path / name, {"direct": [1.0] * 6}))
+        manifest = json.loads((folders[-1] / "manifest.json").read_text())
+        models = [{"identity": {"name": "local", "weights_sha256": name * 64}}, {"identity": {"name": "m"}}]
+        manifest["notebooks"]["06_conditioning"] |= {"parameters": {"model": "m", **given}, "models": models}
+        (folders[-1] / "manifest.json").write_text(json.dumps(manifest))
+    found = compare.differing(*folders)
+    assert found == {"judge": ("j", None), "weights": (["a" * 12], ["b" * 12])}
+    said = persona("compare", *folders).stdout.splitlines()
+    assert said[-2] == f"the runs differ in judge: j in {folders[0]}, None in {folders[1]}"
+    assert "the runs differ" not in persona("compare", folders[0], folders[0]).stdout
+
+
 def test_what_cannot_be_compared_is_said(tmp_path):
     one, two = run(tmp_path / "a", {"direct": [1.0] * 6}), run(tmp_path / "b", {"direct": [1.0] * 6}, start=600)
     with pytest.raises(UserError, match="share no persona x prompt item"):

@@ -172,6 +172,9 @@ def test_the_command_says_what_the_sizes_find(done, found):
     page = (done / "index.html").read_text()
     assert rehearse.summary(found) in unescape(page) and page.count("<tr") == len(found) + len(STEMS)
     assert "the same\ntable" in page and (done / "effects.csv").is_file()
+    for stem in STEMS:
+        above = (done / "run" / f"{stem}.html").read_text().partition("<h1")[0]
+        assert f'<p class="notice">{rehearse.ABOUT}</p>' in above, "a page that is read alone says so, too"
 
 
 # Prose: what would not be true of this run, whatever its figures

@@ -11,7 +11,7 @@ from places import ROOT
 from persona_lib import UserError, files, personas, prompts
 from persona_lib.model import catalogue
 from persona_lib.preferences import dataset, ingredients, splits
-from persona_lib.runs import estimate, notebooks, pairs, preflight, presets, sizes
+from persona_lib.runs import endpoints, estimate, notebooks, pairs, preflight, presets, sizes
 from persona_lib.runs.presets import Pairs
 
 PRESETS = ("smoke", "small", "paper")
@@ -101,6 +101,22 @@ def test_a_presets_writer_and_filter_of_personas_are_the_model_of_another_endpoi
             steps_of := presets.load(name).notebooks["01_personas"][f"persona_{role}"] for role in ("writer", "filter")
         )
         assert catalogue.price(steps_of), "so that an estimate has a cost"
+
+
+def test_models_of_a_preset_that_another_endpoint_leaves_out_are_named(tmp_path):
+    def said(name: str = "small", **given) -> list[str]:
+        preset = presets.load(name)
+        return endpoints.unasked(preset, presets.plan(preset, (), given), given)
+
+    writer, reader, embedder, judge, others = said(base_url="http://y/v1", model="m")
+    assert "persona_writer gpt-4.1-mini" in writer and "persona_filter gpt-4.1-mini" in reader
+    assert embedder.startswith(
+        "the preset's embedder text-embedding-3-small at OpenAI is not asked (first in 02): topics"
+    )
+    assert judge.startswith("the preset's judge gpt-4.1 at OpenAI is not asked (first in 03): the run's model judges")
+    assert others.startswith("the preset's more_models gpt-4.1-mini at OpenAI is not asked (first in 05)")
+    assert said(model="local", judge="local", embedder=None, persona_writer=None) == [reader, others]
+    assert said() == said(model="gpt-4.1") == said("smoke", base_url="http://y/v1", model="m") == []
 
 
 def test_an_installation_without_the_checkout_says_where_the_presets_are(tmp_path, monkeypatch):
@@ -254,9 +270,8 @@ def test_smoke_takes_few_calls():
 
 def test_no_notebook_of_small_fails_at_its_own_sizes():
     planned = presets.plan(presets.load("small"))
-    for stem in ("00_explore", "01_personas"):  # their number of people is smoke's, at which they are replayed
-        assert planned[stem]["n"] == presets.plan(presets.load("smoke"))[stem]["n"]
-        planned[stem]["n"] = LEAST["n"]
+    assert planned["00_explore"]["n"] == presets.plan(presets.load("smoke"))["00_explore"]["n"], "it is replayed"
+    planned["00_explore"]["n"] = LEAST["n"]
     table = estimated(planned)
     assert set(table["notebook"]) == set(planned) and table["cost"].notna().all()
     asked = table[table["notebook"] == "01_personas"].set_index("step")["calls"]
