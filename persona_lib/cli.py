@@ -121,15 +121,15 @@ def run(
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
     from .model.usage import counted
-    from .runs import preflight
+    from .runs import manifests, preflight
     from .runs.run import run as execute
 
     chosen, planned = _planned(preset, only, model, base_url, p)
-    _note(preflight.check(planned, max_cost=max_cost))
+    folder = out or files.ROOT / "outputs" / chosen.name
+    _note([*preflight.check(planned, max_cost=max_cost), *manifests.of_other_people(folder, planned)])
     if retry_failed:
         n = store.Store().forget_failed()
         typer.echo(f"{counted(n, 'failed reply', 'failed replies')} will be asked again")
-    folder = out or files.ROOT / "outputs" / chosen.name
     manifest = execute(chosen, planned, folder, max_calls, max_cost)
     typer.echo(_summary(manifest))
     typer.echo((folder / "index.html").absolute())

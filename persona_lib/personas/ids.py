@@ -1,13 +1,27 @@
-"""Stable ids of drawn people: hashes of what the census says of them, never row numbers."""
+"""Stable ids of drawn people: hashes of what the census says of them, never row numbers.
 
+The same seed gives the same people as long as the tables stay that they are drawn from. `drawn_from` names these: runs
+and data sets keep it, so that one of other people is told.
+"""
+
+from functools import cache
 from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
 
 from ..attributes import BY_NAME, CENSUS, COLUMNS
+from ..census import distances
+from .predicates import FOLDER
 
 ID = "persona_id"
+
+
+@cache
+def drawn_from() -> str:
+    """Return a hash of the committed tables that people are drawn from."""
+    paths = [path for folder in (distances.DATA, FOLDER) for path in sorted(folder.iterdir()) if path.suffix != ".md"]
+    return _hash(b"".join(path.read_bytes() for path in paths))
 
 
 def of(people: pd.DataFrame, seed: int) -> pd.Index:

@@ -205,6 +205,7 @@ def _about(people: pd.DataFrame, prompts: pd.DataFrame, writer: "Model", templat
     return {
         "personas": len(people),
         "personas_hash": _hash(people),
+        "people": personas.ids.drawn_from(),
         "prompts": len(prompts),
         "prompts_hash": _hash(prompts[["prompt_id", "prompt", "prompt_split"]]),
         "generator": writer.identity,
@@ -220,7 +221,18 @@ def _hash(table: pd.DataFrame) -> str:
 
 def _begin(folder: Path, about: dict[str, Any], people: pd.DataFrame, prompts: pd.DataFrame) -> None:
     """Write dataset.json into a new folder, or check that it says the same as before; write personas and prompts."""
-    _check_same(folder, about)
+    path = folder / ABOUT
+    if path.is_file():
+        before = made(folder)
+        # The same personas may come by another path; whether they are the same, their hash tells.
+        other = [name for name in about if name != "personas_from" and before.get(name) != about[name]]
+        why = " (another version drew its people)" if {"people", "personas_hash"} <= set(other) else ""
+        if other := [name for name in other if name != "people"]:
+            raise UserError(f"{folder} holds a data set that differs in {', '.join(other)}{why}: choose another folder")
+    else:
+        check_folder(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write_text(path, json.dumps(about, indent=1) + "\n")
     _write(people, folder / "personas.parquet")
     _write(prompts, folder / "prompts.parquet")
 
@@ -230,20 +242,6 @@ def check_folder(folder: Path) -> None:
     is_set = (folder / ABOUT).is_file()
     if not is_set and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise UserError(f"{folder} holds something else, not a preference data set: choose another folder")
-
-
-def _check_same(folder: Path, about: dict[str, Any]) -> None:
-    """Write dataset.json into a new folder, or check that it says the same as before."""
-    path = folder / ABOUT
-    if path.is_file():
-        before = made(folder)
-        # The same personas may come by another path; whether they are the same, their hash tells.
-        if other := [name for name in about if name != "personas_from" and before.get(name) != about[name]]:
-            raise UserError(f"{folder} holds a data set that differs in {', '.join(other)}: choose another folder")
-        return
-    check_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    files.write_text(path, json.dumps(about, indent=1) + "\n")
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

@@ -86,7 +86,7 @@ def _check_known(path: Path, table: pd.DataFrame, values: Mapping[str, Any], fol
         if unknown := _strangers(table[column], known):
             raise UserError(
                 f"{path}: no {column} is among this run's {whose}, such as {unknown}: take the seed, sizes and files "
-                f"of the run that was rated{remedy}"
+                f"of the run that was rated, drawn by the same version{remedy}"
             )
 
 

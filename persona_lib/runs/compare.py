@@ -33,10 +33,10 @@ def runs(first: str | Path, second: str | Path, table: str = TABLE, by: str = BY
     """
     a, b = (_means(_read(folder, table), by, value, f"{folder}/{table}") for folder in (first, second))
     if a.index.intersection(b.index).empty:
-        raise UserError(
-            f"{first} and {second} share no persona x prompt item in {table}: run both with "
-            "the same seed and the same sizes (n_personas, n_prompts, n_items)"
-        )
+        remedy = "run both with the same seed and the same sizes (n_personas, n_prompts, n_items)"
+        if "people" in differing(first, second, table):
+            remedy = "two versions drew their people; run the older one again"
+        raise UserError(f"{first} and {second} share no persona x prompt item in {table}: {remedy}")
     groups = pd.unique(pd.concat([a, b]).index.get_level_values(by))
     rows = {group: _difference(_of_group(a, by, group), _of_group(b, by, group)) for group in groups}
     found = pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)

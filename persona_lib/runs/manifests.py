@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from .. import UserError, files
 from ..model import progress
 from ..model.usage import COUNTS, total
+from ..personas import ids
 from . import folders
 
 NAME = "manifest.json"
@@ -53,6 +54,26 @@ def _is_whole(stem: str, entry: Mapping[str, Any]) -> bool:
     """Return whether an entry of a manifest can stand on a page, under the name of a file in the folder itself."""
     needed = ("title", "parameters", "status", "error", "seconds", "steps")
     return Path(stem).name == stem and stem not in ("", ".", "..") and all(name in entry for name in needed)
+
+
+def of_other_people(folder: Path, planned: Collection[str] = ()) -> list[str]:
+    """Return a line if notebooks of the run in a folder have people whom this version draws otherwise.
+
+    Args:
+        folder: of a run, or of nothing.
+        planned: notebooks that are to be replaced.
+    """
+    entries = (read(folder) or {"notebooks": {}})["notebooks"]
+    draws = {"n", "personas"}  # parameters of notebooks that draw people
+    old = [
+        stem.partition("_")[0]
+        for stem, entry in entries.items()
+        if stem not in planned and draws & set(entry["parameters"]) and entry.get("people") != ids.drawn_from()
+    ]
+    if not old:
+        return []
+    what = f"{folder} has notebooks of people whom another version drew ({', '.join(old)})"
+    return [f"{what}: they do not fit those of this version; run them again, or choose another folder"]
 
 
 def correct(content: dict[str, Any], folder: Path) -> None:
@@ -98,9 +119,9 @@ class Manifest:
 
     `content` is what the file holds, `notebooks` the part of it with one entry per notebook in the folder, `planned`
     those of this run. An entry has `title`, `parameters`, `status`, `error`, `seconds`, `steps` (usage by step),
-    `usage`, `run` (when the run began that executed it), and what the notebook recorded. It may have `kept`, the entry
-    of older results that stay in the folder until new ones are done, and `before`, the `seconds` and `usage` of earlier
-    executions with the same parameters.
+    `usage`, `run` (when the run began that executed it), `people` (`ids.drawn_from`), and what the notebook recorded.
+    It may have `kept`, the entry of older results that stay in the folder until new ones are done, and `before`, the
+    `seconds` and `usage` of earlier executions with the same parameters.
 
     The content's `usage` and `seconds` are of this run. Its `before` is what else the results in the folder took in
     earlier runs, or None; `earlier` describes those of them that results come from.
@@ -165,6 +186,7 @@ class Manifest:
 def _begun(entry: Mapping[str, Any], started: str, old: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the entry of a notebook that waits, with what stays of an old entry."""
     new = {"status": "waiting", "error": None, "seconds": 0.0, "steps": {}, "run": started, **entry}
+    new["people"] = ids.drawn_from()
     new["parameters"] = json.loads(json.dumps(new["parameters"], default=str))  # as they are read again
     if old:
         kept = old if old["status"] == "done" else old.get("kept")

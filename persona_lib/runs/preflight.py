@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import UserError, files, local, prompts
+from ..personas import ids
 from ..preferences import dataset, ingredients, published
 from ..store import read_recording
 from . import answers, endpoints, notebooks, parameters, sizes, wording
@@ -154,6 +155,9 @@ def _made_otherwise(stem: str, values: Mapping[str, Any], path: Path) -> Iterato
     if not (path / dataset.ABOUT).is_file():
         return
     about = dataset.made(path)
+    if about.get("personas_from", ingredients.SAMPLE) == ingredients.SAMPLE and about.get("people") != ids.drawn_from():
+        what = f"the data set {values['data']} has people whom another version drew"
+        yield f"{_named([stem])}: {what}: they are none of those that other notebooks draw"
     model = str(values["model"])
     ours = {"model": local.real_name(model) if local.is_embedded(model) else model, "words": values["words"]}
     made = {"model": about["generator"]["name"], "words": about.get("words")}

@@ -61,6 +61,11 @@ def test_another_data_set_is_not_mixed_in(tmp_path):
         (tmp_path / "other" / "thesis.txt").touch()
         with pytest.raises(UserError, match="holds something else"):
             build(endpoint.url, tmp_path / "other", n=3)
+        about = json.loads((folder / "dataset.json").read_text()) | {"people": "abc"}
+        (folder / "dataset.json").write_text(json.dumps(about))
+        build(endpoint.url, folder, n=3)  # the same people, wherever they are from
+        with pytest.raises(UserError, match=r"differs in personas, personas_hash \(another version drew its people\)"):
+            build(endpoint.url, folder, n=4)
     with pytest.raises(UserError, match="holds no pairs"):
         dataset.read(tmp_path / "other")
 

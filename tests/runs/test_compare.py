@@ -59,6 +59,11 @@ def test_what_cannot_be_compared_is_said(tmp_path):
     one, two = run(tmp_path / "a", {"direct": [1.0] * 6}), run(tmp_path / "b", {"direct": [1.0] * 6}, start=600)
     with pytest.raises(UserError, match="share no persona x prompt item"):
         compare.runs(one, two)
+    manifest = json.loads((two / "manifest.json").read_text())
+    manifest["notebooks"]["06_conditioning"]["people"] = "abc"
+    (two / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"share no persona x prompt item .*: two versions drew their people"):
+        compare.runs(one, two)
     with pytest.raises(UserError, match="has no table 06_conditioning/result: it has 06_conditioning/results"):
         compare.runs(one, one, table="06_conditioning/result")
     with pytest.raises(UserError, match="lacks the columns mood"):

@@ -16,6 +16,7 @@ from projects import write_notebook, write_preset
 
 from persona_lib import EndpointError, LimitError, UserError, files
 from persona_lib.model import usage
+from persona_lib.personas import ids
 from persona_lib.runs import folders, manifests, pages, presets
 from persona_lib.runs.run import correct, run
 
@@ -226,6 +227,13 @@ def test_a_manifest_of_an_older_version_gets_what_it_lacks(project):
     content = {"status": "done", "started": "2026-01-02T10:00:00+00:00", "versions": {"python": "3"}}
     content |= {"notebooks": {"01_one": entry, "../x": entry, "03_half": {"title": "x"}}}
     files.write_json(folder / "manifest.json", content)
+    assert manifests.of_other_people(folder) == []
+    content["notebooks"]["01_one"] = entry | {"parameters": {"n": 4}}
+    files.write_json(folder / "manifest.json", content)
+    (line,) = manifests.of_other_people(folder, ["02_two"])
+    assert "has notebooks of people whom another version drew (01)" in line
+    assert manifests.of_other_people(folder, ["01_one"]) == manifests.of_other_people(project / "no") == []
     manifest = execute(project, ["02"])
+    assert manifest["notebooks"]["02_two"]["people"] == ids.drawn_from()
     assert list(manifest["notebooks"]) == ["01_one", "02_two"] and manifest["before"]["usage"]["calls"] == 3
     assert "Old." in pages.index(manifest)

@@ -6,6 +6,7 @@ import time
 
 import pandas as pd
 import pytest
+from aiohttp import web
 from commands import persona
 from endpoint import Endpoint, say
 
@@ -157,6 +158,27 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch):
     assert time.monotonic() - began < 5
 
 
+def test_an_endpoint_that_lists_no_models_is_asked_for_them_once():
+    asked = []
+
+    class Unlisted(Endpoint):
+        async def _models(self, request):
+            asked.append(request.path)
+            raise web.HTTPNotFound
+
+    with Unlisted() as endpoint:
+        assert preflight.check(planned(model="m", base_url=endpoint.url)) == []
+        assert asked == ["/v1/models"] and [body["messages"] for body in endpoint.requests] == [[]]
+
+
+def test_more_topics_than_prompts_that_the_filters_leave_are_too_many(tmp_path):
+    asked = [f"Is it right to give {thing} to the poor?" for thing in ("money", "food", "time")]
+    pd.DataFrame({"prompt": [*asked, "hello", "Too short?"]}).to_csv(tmp_path / "asked.csv", index=False)
+    given = {"prompts": str(tmp_path / "asked.csv"), "n_prompts": 3, "n_topics": 4}
+    (said,) = lines(presets.plan(presets.load("smoke"), ["02"], given | {"recording": "smoke"}))
+    assert said.endswith("n_topics is 4, and the filters leave 3 prompts of asked.csv: lower n_topics")
+
+
 def test_an_address_without_its_last_part_answers_no_chats():
     with Endpoint() as endpoint:
         (said,) = lines(planned(model="m", base_url=endpoint.url.removesuffix("/v1")))
@@ -264,7 +286,8 @@ def test_a_damaged_data_set_is_one_line_and_one_made_otherwise_is_noted(tmp_path
     (found,) = lines(planned("03", data=str(folder)))
     assert "prompts.parquet" in found
     table.to_parquet(folder / "prompts.parquet")
-    (note,) = preflight.check(planned("03", data=str(folder)))
+    of_people, note = preflight.check(planned("03", data=str(folder)))
+    assert of_people.startswith("03: the data set ") and "has people whom another version drew" in of_people
     assert note.startswith("03: the data set ")
     assert note.endswith("was made with model m, not SmolLM2-135M-Instruct and words 120, not 10")
     (folder / "dataset.json").write_text("{")
@@ -299,7 +322,7 @@ def test_columns_of_prompts_that_nothing_reads_are_named_and_known_ones_found_in
         ("06", {"n_controls": 99}, "n_controls is 99, and there are 12 control items: lower it, or null takes all"),
         ("08", {"ks": [1, 9]}, "ks reaches 9, and there are 3 samples: lower ks or raise n_samples"),
         ("08", {"temperature": 0}, "3 samples at temperature 0 would be one and the same: raise temperature"),
-        ("02", {"n_topics": 5000}, "n_topics is 5000, and builtin has "),
+        ("02", {"n_topics": 5000}, "n_topics is 5000, and the filters leave "),
         ("03", {"n_train": 9}, "n_train + n_seen is 10 prompts per persona, and there are 3: raise train_prompts"),
         ("03", {"n_heldout": 2}, "n_heldout is 2 prompts per persona, and there are 1: raise heldout_prompts"),
         ("05", {"n_respondents": 5000}, "n_respondents is 5000, and ANES 1996 has 944: lower it, or null takes all"),
