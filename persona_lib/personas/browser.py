@@ -14,10 +14,11 @@ import pandas as pd
 from .. import UserError
 from ..attributes import NAMES
 from . import profiles
+from .names import NAME, labels
 from .sampling import fits
 
 WIDTH = 90
-SHORT = ("age", "sex", "race", "occupation category", "state")
+SHORT = (NAME, "age", "sex", "race", "occupation category", "state")
 
 
 def find(people: pd.DataFrame, where: str = "") -> pd.DataFrame:
@@ -45,7 +46,7 @@ def read(row: pd.Series, form: profiles.Form = "list") -> str:
 
 def name(row: pd.Series) -> str:
     """Return a persona in a few words, for lists."""
-    known = [str(row[attribute]) for attribute in SHORT if attribute in row and pd.notna(row[attribute])]
+    known = [profiles.said(attribute, row[attribute]) for attribute in SHORT if pd.notna(row.get(attribute))]
     return f"{', '.join(known)}  ({row.name})"
 
 
@@ -75,7 +76,7 @@ def browser(people: pd.DataFrame) -> w.VBox:
     def shown(_: object = None) -> None:
         ids = list(dict.fromkeys(chosen.value for chosen in lists if chosen.value is not None))
         text.value = _paragraphs(profiles.describe(people.loc[ids[0]], form.value)) if ids else ""
-        table.value = _marked(compare(people, ids)) if ids else ""
+        table.value = _marked(compare(people, ids).rename(columns=labels(people.loc[ids]))) if ids else ""
 
     lock = RLock()
     _on_value(filtered, where, lock=lock)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..attributes import BY_NAME, CENSUS
 from ..model import LanguageModel
-from . import consistency, filtering, origins, psychographics
+from . import consistency, filtering, names, origins, psychographics
 from .texts import QUIRKS, SETS, by_model, fallback, quirks
 
 TRIES = 5  # redraws of a profile that contradicts itself
@@ -47,6 +47,7 @@ STEPS = (
     Step(psychographics.draw, psychographics.COLUMNS, "surveys, given all above"),
     Step(_label, ("ideology label",)),
     Step(quirks, tuple(QUIRKS), "hand-written phrases that suit the person"),
+    Step(names.draw, (names.NAME,)),
     Step(fallback, WRITTEN, "put together from hand-written phrases"),
 )
 REPORT = ("redrawn", "redrawn because", "inconsistent")

@@ -71,6 +71,12 @@ def texts(
     return pd.Series([_whole(form, [part for part in row if part]) for row in rows], people.index, dtype="str")
 
 
+def said(name: str, value: object) -> str:
+    """Return a value as the texts say it: the short label, whole numbers."""
+    text = str(int(value)) if isinstance(value, int | float | np.number) else str(value)
+    return _short(name).get(text, text)
+
+
 def bureau(people: pd.DataFrame) -> pd.DataFrame:
     """Return the people with the Bureau's labels in place of the short ones that a text has."""
     full = {name: {short: label for label, short in _short(name).items()} for name in NAMES if name in people}
@@ -103,7 +109,7 @@ def _put(form: Form, name: str, value: object, short: bool) -> str:
     """Return one attribute in words."""
     text = str(int(value)) if isinstance(value, int | float | np.number) else str(value)
     wording = _wording()[name]
-    told = _short(name).get(text, text) if short else text
+    told = said(name, value) if short else text
     if form == "list":
         return f"{name}: {told}"
     if form == "interview":
@@ -136,7 +142,7 @@ def _whole(form: Form, parts: list[str]) -> str:
 
 def _short(name: str) -> dict[str, str]:
     """Return an attribute's short labels by the Bureau's."""
-    return _wording()[name].get("short", {})
+    return _wording().get(name, {}).get("short", {})
 
 
 @cache

@@ -27,7 +27,8 @@ USES: dict[str, tuple[str | None, str | None]] = {
     "heldout_test": ("test", "heldout"),
     "all": (None, None),
 }
-_COLUMNS = (persons.ID, "persona_split", "ideology label", *NAMES)  # that a file of people may have
+_BESIDE = ("ideology label", "given name")  # columns that a file of people may have beside the attributes
+_COLUMNS = (persons.ID, "persona_split", *_BESIDE, *NAMES)
 # A file without ids is read as published personas if it has at least so many attributes. With fewer, different people
 # would often look alike, and people who look alike are merged.
 FEWEST_ATTRIBUTES = 5
@@ -83,9 +84,9 @@ def people(
         min_age: in years. A person of a file without an age is kept.
 
     Returns:
-        Index `persona_id`; the attributes, `persona_split`, and `ideology label` if the file has it. A file's own
-        `persona_split` is kept, else the id decides (`personas.split`). Published personas are as returned by
-        `published.read_personas`.
+        Index `persona_id`; the attributes, `persona_split`, and `ideology label` and `given name` if the file has them.
+        A file's own `persona_split` is kept, else the id decides (`personas.split`). Published personas are as returned
+        by `published.read_personas`.
 
     Raises:
         UserError: an unknown use; the file can't be read, has no attributes, lacks ids, repeats an id, has an age or
@@ -166,7 +167,7 @@ def _read(path: Path) -> pd.DataFrame:
     known = [name for name in NAMES if name in table]
     if not known:
         raise UserError(f"{path} has none of the attributes: it needs columns such as {', '.join(NAMES[:3])}")
-    kept = [*known, *(name for name in ("ideology label",) if name in table)]
+    kept = [*known, *(name for name in _BESIDE if name in table)]
     _check_cells(path, table[kept], ids)
     if (empty := table[known].isna().all(axis=1)).any():
         raise UserError(

@@ -20,7 +20,8 @@ def people() -> pd.DataFrame:
 
 
 def test_columns_are_the_33_attributes_then_the_auxiliary_ones(people):
-    auxiliary = ["state", "ideology label", "written by", "failure", "redrawn", "redrawn because", "inconsistent"]
+    auxiliary = ["state", "ideology label", "given name", "written by", "failure"]
+    auxiliary += ["redrawn", "redrawn because", "inconsistent"]
     assert list(people.columns) == [*COLUMNS, "persona_split", *auxiliary]
     assert people.columns[:33].tolist() == list(NAMES)
     always = ["age", "sex", "race", "ancestry", "place of birth", "religion", "lifestyle", "state", "written by"]
