@@ -21,7 +21,7 @@ from ..store import Stored, canonical, key_of
 from .asked import Asked
 from .budget import Purse
 from .connection import Connection
-from .endpoint import TIMEOUT_S, loaded, message
+from .endpoint import TIMEOUT_S, is_page, loaded, message
 from .model import Model
 from .progress import Calls
 from .usage import Usage
@@ -145,6 +145,8 @@ class _Vectors(Connection):
             if error.status_code != 501:
                 raise
             return {"error": message(error)}  # it would be the same each time
+        if is_page(raw.text):
+            return {"error": "a web page comes back: is the address right? Many end in /v1"}
         reply = _read(loaded(raw.text), len(body["input"]))
         self._note_answer(time.monotonic() - began, raw.headers, reply["usage"])
         return reply

@@ -36,6 +36,7 @@ class Endpoint:
         self.name = name
         self.base_url = base_url
         self.listed: list[str] = []  # the models, once it is opened, of an endpoint that lists some
+        self.doubtful = False  # where models are listed there is nothing, or a web page
         self._opened: asyncio.Task[openai.AsyncOpenAI] | None = None
 
     async def _client(self) -> openai.AsyncOpenAI:
@@ -88,15 +89,17 @@ class Endpoint:
         """Fail early and clearly if no request can succeed."""
         try:
             models = client.with_options(max_retries=2, timeout=30).models
-            listed = entries((await models.with_raw_response.list()).text)
+            text = (await models.with_raw_response.list()).text
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise EndpointError(f"{self.base_url} refuses: {message(error)}; check OPENAI_API_KEY") from None
         except openai.APIConnectionError as error:
             raise EndpointError(
                 f"no answer from {self.base_url} ({message(error)}): is the server running, is the address right?"
             ) from None
-        except openai.APIError:
+        except openai.APIError as error:
+            self.doubtful = isinstance(error, openai.NotFoundError)
             return  # an endpoint need not list its models
+        self.doubtful, listed = is_page(text), entries(text)
         self.listed = sorted(entry["id"] for entry in listed)
         names = {name for entry in listed for name in [entry["id"], *_aliases(entry)]}
         alike = [name for name in names if name.endswith(f"/{self.name}") or self.name.endswith(f"/{name}")]

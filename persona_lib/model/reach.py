@@ -49,19 +49,8 @@ class _Tried(Endpoint):
 
     async def _look(self, client: openai.AsyncOpenAI) -> None:
         """Raise UserError if nothing here answers chats, as far as that can be told without one."""
-        if azure(self.base_url, self.name) or not self._chats or self.listed:
+        if not (self.doubtful and self._chats):
             return
-        try:
-            listed = await client.models.with_raw_response.list()
-        except openai.NotFoundError:
-            await self._look_for_chats(client)
-        except openai.APIError:
-            return  # an endpoint need not list its models
-        else:
-            if is_page(listed.text):
-                await self._look_for_chats(client)
-
-    async def _look_for_chats(self, client: openai.AsyncOpenAI) -> None:
         try:
             # Without messages it is refused.
             answer = await client.chat.completions.with_raw_response.create(model=self.name, messages=[])

@@ -10,14 +10,13 @@ from urllib.request import urlopen
 
 import pandas as pd
 
-from .. import UserError, files, local
+from .. import UserError, files, local, prompts
 from ..attributes import NAMES
 from ..bench import groups, leave_one_out
 from ..judges import control_items
 from ..personas import respondents
 from ..personas.sampling import fits
 from ..preferences import ingredients
-from ..prompts import PRISM
 
 # Parameters that say how many people and how many prompts a notebook draws: the first that it has counts.
 PEOPLE = ("pool", "n_people", "n_personas")
@@ -44,6 +43,7 @@ def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
 def forget() -> None:
     """Forget what files held: they may have changed."""
     available.cache_clear()
+    _screened.cache_clear()
     people.cache_clear()
 
 
@@ -87,7 +87,7 @@ def _prompts(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """Yield what is missing of the prompts: the package or the file, or enough of them on each side."""
     source = str(values["prompts"])
     if source == "prism" and not find_spec("datasets"):
-        page = f"https://huggingface.co/datasets/{PRISM}"
+        page = f"https://huggingface.co/datasets/{prompts.PRISM}"
         yield f"PRISM: pip install -e '.[hub]' (or -p prompts=FILE, conversations.jsonl from {page})"
         return
     if files.is_table(source) and not (folder / source).is_file():
@@ -109,15 +109,17 @@ def _prompts(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
             )
     if "train_prompts" in values:
         yield from _dealt(values, there)
-    if values.get("n_topics", 0) > sum(there.values()):
-        yield f"n_topics is {values['n_topics']}, and {source} has {sum(there.values())} prompts: lower n_topics"
+    if n := values.get("n_topics"):
+        left = _screened(str(folder / source) if files.is_table(source) else source)
+        if n > left:
+            yield f"n_topics is {n}, and the filters leave {left} prompts of {source}: lower n_topics"
 
 
 def _hub_answers() -> bool:
     """Return whether the Hugging Face hub answers."""
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
-        with urlopen(f"{hub}/api/datasets/{PRISM}", timeout=HUB_PATIENCE_S):
+        with urlopen(f"{hub}/api/datasets/{prompts.PRISM}", timeout=HUB_PATIENCE_S):
             return True
     except OSError:
         return False
@@ -127,6 +129,12 @@ def _hub_answers() -> bool:
 def available(source: str) -> dict[str, int]:
     """Count the prompts of a source by side, as `ingredients.available`."""
     return ingredients.available(source)
+
+
+@cache
+def _screened(source: str) -> int:
+    """Count the different prompts of a source that pass the filters which ask no model."""
+    return prompts.screening.passed(prompts.screening.formal(prompts.load(source)))["prompt"].nunique()
 
 
 def _else(values: Mapping[str, Any], side: str, there: int, n: int) -> str:

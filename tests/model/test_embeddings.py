@@ -74,6 +74,18 @@ def test_a_reply_of_another_form_is_no_vector(monkeypatch):
         embed(Model("m", endpoint.url), TEXTS[:64])
 
 
+def test_a_web_page_in_place_of_vectors_is_said_at_once():
+    class Page(Embedding):
+        async def _embed(self, request: web.Request) -> web.Response:
+            self.requests.append({})
+            return web.Response(text="<!DOCTYPE html><p>Welcome", content_type="text/html")
+
+    with Page() as endpoint, pytest.raises(UserError) as error:
+        embed(Model("m", endpoint.url), TEXTS[:5])
+    said = f"{endpoint.url} gives no embeddings of 'm': a web page comes back: is the address right? Many end in /v1"
+    assert str(error.value) == said and len(endpoint.requests) == 1
+
+
 def test_offline_a_missing_vector_is_named(tmp_path):
     store = Store(tmp_path / "s.sqlite", offline=True)
     with pytest.raises(UserError, match=r"offline, and no vector is recorded for .*some text"):
