@@ -8,7 +8,7 @@ Every notebook that needs people starts here: `personas.sample(n, seed)`, `perso
 from ..attributes import NAMES
 from . import browser, consistency, drift, enrichment, filtering, profiles, psychographics, regions, respondents
 from .ids import ID
-from .names import labels
+from .names import handles
 from .profiles import describe
 from .sampling import ADULTS, PAPER, check_suffix, reference, sample, save, split
 
@@ -24,7 +24,7 @@ __all__ = [
     "drift",
     "enrichment",
     "filtering",
-    "labels",
+    "handles",
     "profiles",
     "psychographics",
     "reference",

@@ -14,7 +14,7 @@ import pandas as pd
 from .. import UserError
 from ..attributes import NAMES
 from . import profiles
-from .names import NAME, labels
+from .names import NAME, handles
 from .sampling import fits
 
 WIDTH = 90
@@ -76,7 +76,7 @@ def browser(people: pd.DataFrame) -> w.VBox:
     def shown(_: object = None) -> None:
         ids = list(dict.fromkeys(chosen.value for chosen in lists if chosen.value is not None))
         text.value = _paragraphs(profiles.describe(people.loc[ids[0]], form.value)) if ids else ""
-        table.value = _marked(compare(people, ids).rename(columns=labels(people.loc[ids]))) if ids else ""
+        table.value = _marked(compare(people, ids).rename(columns=handles(people.loc[ids]))) if ids else ""
 
     lock = RLock()
     _on_value(filtered, where, lock=lock)

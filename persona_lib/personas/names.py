@@ -40,7 +40,7 @@ def draw(people: pd.DataFrame, seed: int) -> pd.DataFrame:
     return pd.DataFrame({NAME: pd.Series(found, people.index, dtype="str")})
 
 
-def labels(people: pd.DataFrame) -> pd.Series:
+def handles(people: pd.DataFrame) -> pd.Series:
     """Return each person in a few words to read, such as 'Ruth, 74, Texas', or the beginning of the id without a name.
 
     Args:

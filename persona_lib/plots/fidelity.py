@@ -84,7 +84,12 @@ def histograms(kappas: Mapping[str, pd.DataFrame], title: str) -> Axes:
     )
 
 
-def by_person(tables: Mapping[str, pd.DataFrame], title: str, baseline: pd.Series | None = None) -> Axes:
+def by_person(
+    tables: Mapping[str, pd.DataFrame],
+    title: str,
+    baseline: pd.Series | None = None,
+    named: pd.Series | None = None,
+) -> Axes:
     """Draw how far two judges agree in the role of each person (Figs. 6 and 7 of the paper).
 
     Args:
@@ -92,6 +97,7 @@ def by_person(tables: Mapping[str, pd.DataFrame], title: str, baseline: pd.Serie
             page; else the figure shows each pair's distribution.
         title: of the figure.
         baseline: a kappa for each person to compare with, such as one rater's; its name says what it is.
+        named: each person in a few words, by id (`personas.handles`); without it the beginning of the id.
     """
     rows = pd.concat(tables, names=["pair"]).reset_index() if tables else pd.DataFrame(columns=["pair", "kappa"])
     people = list(dict.fromkeys(rows["persona_id"])) if tables else []
@@ -113,7 +119,8 @@ def by_person(tables: Mapping[str, pd.DataFrame], title: str, baseline: pd.Serie
         look = {"color": "0.2", "markersize": 16, "markeredgewidth": 2}
         ax.plot(baseline.reindex(people), range(len(people)), "|", label=str(baseline.name), **look)
     n = rows.groupby("persona_id", sort=False)["n"].agg(["min", "max"]) if tables else pd.DataFrame()
-    labels = [f"{person[:6]}  (n = {style.span(r['min'], r['max'])})" for person, r in n.iterrows()]
+    known = {} if named is None else named.to_dict()
+    labels = [f"{known.get(person, person[:6])}  (n = {style.span(r['min'], r['max'])})" for person, r in n.iterrows()]
     ax.set_yticks(range(len(people)), labels)
     ax.set_ylim(max(1, len(people)) - 0.4, -0.6)
     _kappa_scale(ax, "agreement")

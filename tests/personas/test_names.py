@@ -35,9 +35,9 @@ def test_names_depend_on_id_and_seed_alone():
 def test_a_label_reads_like_a_person_and_belongs_to_one():
     table = people(4, age=[74, 74, 3, 40], state=["Texas", "Texas", "Ohio", None])
     table["given name"] = ["Ruth", "Ruth", "Ava", None]
-    assert names.labels(table).tolist() == ["Ruth, 74, Texas", "Ruth, 74, Texas (p1)", "Ava, 3, Ohio", "p3"]
-    assert names.labels(table.drop(columns="state")).iloc[0] == "Ruth, 74"
-    assert names.labels(table[["age"]]).tolist() == ["p0", "p1", "p2", "p3"]
+    assert names.handles(table).tolist() == ["Ruth, 74, Texas", "Ruth, 74, Texas (p1)", "Ava, 3, Ohio", "p3"]
+    assert names.handles(table.drop(columns="state")).iloc[0] == "Ruth, 74"
+    assert names.handles(table[["age"]]).tolist() == ["p0", "p1", "p2", "p3"]
     listed = [personas.browser.name(row) for _, row in table.iterrows()]
     assert listed[0] == "Ruth, 74, Texas  (p0)" and listed[3] == "40  (p3)"
 

@@ -78,6 +78,13 @@ def test_each_person_has_a_point_per_pair_of_judges_and_one_of_the_raters_named_
     assert "1 of 6 undefined" in shown and "human" not in shown
 
 
+def test_people_are_named_where_their_names_are_known():
+    named = pd.Series({"000000": "Ruth, 74, Texas"})
+    ax = plots.fidelity.by_person({"local with gpt": each(2)}, "A title", named=named)
+    rows = [label.get_text().split("  (n")[0] for label in ax.get_yticklabels()]
+    assert rows == ["Ruth, 74, Texas", "000001"] and figures.faults(lambda: ax) == []
+
+
 def test_many_people_are_shown_as_a_distribution_that_says_how_many_are_undefined():
     shown = figures.said(FULL["by_person, many"]()).replace("\n", " ")
     assert "n = 60 people" in shown and "local with gpt (2 undefined)" in shown
