@@ -58,12 +58,12 @@ def orders(judged: pd.DataFrame, by: str) -> pd.DataFrame:
         by: column of the groups that are ranked, such as the generator.
 
     Returns:
-        Index `by`; columns (way of counting, `n` / `failed` / `rate` / `low` / `high` / `rank`).
+        Index `by`; columns (way of counting, `n` / `failed` / `rate` / `low` / `high` / `note` / `rank`).
     """
     tables = {}
     for way, counted in ways(judged, by).items():
         rates = intervals.rates(counted, by=by)
-        rates = rates[["n", "failed", "rate", "low", "high"]]
+        rates = rates[["n", "failed", "rate", "low", "high", "note"]]
         tables[way] = rates.assign(rank=rates["rate"].rank(ascending=False, method="min"))
     return pd.concat(tables, axis=1)
 
@@ -77,31 +77,43 @@ def ways(judged: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
 
 
 def self_preference(scored: pd.DataFrame) -> pd.DataFrame:
-    """Test whether judges score their own writing higher than the other judges do.
+    """Test whether judges favour their own writing more than they favour everybody's.
 
     Args:
         scored: one row per item, judge and writer: `persona_id`, `prompt_id`, `judge`, `model` (the writer), `score`.
 
     Returns:
-        Index `judge`, the judges that also write; `own` (their mean score of those own answers that another judge
-        scored too), `others` (the other judges' mean score of the same answers), and of the paired difference `n`,
-        `failed`, `difference`, `low`, `high`, `p`, `p_holm` (corrected over judges), `note` as in
-        `stats.paired_differences`.
+        Index `judge`, the judges that also write; `own` (their mean score of their own answers), `others` (the other
+        judges' mean score of the same answers), `elsewhere` (how far the judge's score exceeds the other judges' on
+        answers of other writers to the same items), and of the mean of own less others less elsewhere `n`, `failed`,
+        `difference`, `low`, `high`, `p`, `p_holm` (corrected over judges), `note` as in `stats.paired_differences`. A
+        judge that is mild with everybody has no difference. A writer's own verdicts do not count in `elsewhere`. With
+        two judges they must: then half the difference is returned, the mean of both judges' self-preference.
 
     Raises:
         UserError: no judge writes, or there is only one judge.
     """
+    judges = set(scored["judge"])
     both = [judge for judge in scored["judge"].unique() if judge in set(scored["model"])]
-    if not both or scored["judge"].nunique() < 2:
+    if not both or len(judges) < 2:
         raise UserError("self-preference takes two judges or more, one of which also writes: name more models")
+    scores = scored.groupby([*ITEM, "model", "judge"])["score"].mean().unstack(["model", "judge"])
     rows = {}
     for judge in both:
-        written = scored[scored["model"] == judge]
-        own = written[written["judge"] == judge].set_index(ITEM)["score"]
-        others = written[written["judge"] != judge].groupby(ITEM)["score"].mean().reindex(own.index)
-        in_both = own.notna() & others.notna()
-        means = {"own": own[in_both].mean(), "others": others[in_both].mean()}
-        rows[judge] = means | intervals.difference(own - others)
+        means, excess = {}, {}
+        for writer in scored["model"].unique():
+            of_writer = scores[writer].reindex(columns=sorted(judges))  # items x judges
+            left = {judge} if len(judges) == 2 else {judge, writer} & judges
+            rest = of_writer.drop(columns=left).mean(axis=1)
+            means[writer] = of_writer[judge], rest
+            excess[writer] = of_writer[judge] - rest
+        elsewhere = pd.DataFrame(excess).drop(columns=judge).mean(axis=1)
+        half = (excess[judge] - elsewhere) / 2  # from -1 to 1
+        own, others = (part[half.notna()].mean() for part in means[judge])
+        found = intervals.difference(half)
+        if len(judges) > 2:
+            found |= {name: 2 * found[name] for name in ("difference", "low", "high")}
+        rows[judge] = {"own": own, "others": others, "elsewhere": elsewhere[half.notna()].mean()} | found
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("judge")
     table.insert(table.columns.get_loc("note"), "p_holm", intervals.corrected(table["p"]))
     return table

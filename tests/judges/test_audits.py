@@ -78,7 +78,7 @@ def scored(own_bonus: float) -> pd.DataFrame:
 
 
 def test_love_of_ones_own_writing_is_found_where_it_is_and_not_where_it_is_not():
-    loving, fair = audits.self_preference(scored(0.4)), audits.self_preference(scored(0.0))
+    loving, fair = (audits.self_preference(scored(bonus)) for bonus in (0.4, 0.0))
     assert (loving["difference"] > 0.25).all() and (loving["low"] > 0).all() and (loving["n"] == 120).all()
     assert ((fair["low"] < 0) & (fair["high"] > 0)).all()
     assert audits.matrix(scored(0.4)).loc["a", "a"] > audits.matrix(scored(0.4)).loc["a", "b"] + 0.2
@@ -137,17 +137,25 @@ def test_each_writers_mean_by_each_judge_stands_in_the_matrix():
     assert found.loc["a"].to_dict() == {"a": 0.5, "b": 1} and found.loc["b"].to_dict() == {"a": 0, "b": 1}
 
 
-def test_self_preference_is_the_difference_on_the_answers_that_both_scored():
+def test_self_preference_is_beyond_what_the_judge_gives_others_on_the_same_items():
     rows = [("p", "q", "a", "a", 1), ("p", "q", "b", "a", 0), ("p", "q", "c", "a", 1), ("r", "q", "a", "a", 1)]
     rows += [("r", "q", "b", "a", None), ("r", "q", "c", "a", None), ("p", "q", "b", "b", 0), ("p", "q", "a", "b", 1)]
+    rows += [("p", "q", "c", "b", 0.5)]
     table = pd.DataFrame(rows, columns=["persona_id", "prompt_id", "judge", "model", "score"]).astype({"score": float})
     found = audits.self_preference(table)
     assert found.index.tolist() == ["a", "b"], "c does not write"
-    assert found.loc["a", ["own", "others", "difference", "n", "failed"]].tolist() == [1, 0.5, 0.5, 1, 1]
-    assert found.loc["b", ["own", "others", "difference", "n", "failed"]].tolist() == [0, 1, -1, 1, 0]
-    table.loc[3, "score"] = 0.0  # of r, which nobody else scored
-    found = audits.self_preference(table)
-    assert found.loc["a", ["own", "others", "difference"]].tolist() == [1, 0.5, 0.5], "means of what both scored"
+    shown = ["own", "others", "elsewhere", "difference", "n", "failed"]
+    assert found.loc["a", shown].tolist() == [1, 0.5, 0.5, 0, 1, 1], "b's verdict on b's answer does not count"
+    assert found.loc["b", shown].tolist() == [0, 0.75, -1, 0.25, 1, 1]
+    pair = audits.self_preference(table[table["judge"] != "c"])
+    assert pair.loc["a", shown].tolist() == [1, 0, 1, 0, 1, 1] and pair.loc["b", "difference"] == 0
+
+
+def test_a_judge_that_is_mild_with_everybody_does_not_seem_to_love_its_own_writing():
+    mild = pd.concat([scored(0.0), scored(0.0).replace({"judge": {"a": "c", "b": "d"}})])
+    mild["score"] = mild["score"].where(mild["judge"] != "a", 1.0)
+    row = audits.self_preference(mild).loc["a"]
+    assert row["own"] - row["others"] > 0.4 and row["low"] < 0 < row["high"]
 
 
 def test_the_judges_tests_of_self_preference_are_corrected_for_each_other():
