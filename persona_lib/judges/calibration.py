@@ -19,25 +19,27 @@ def error_rates(labelled: pd.DataFrame) -> dict[str, Any]:
     """Compute how often a judge is right, from items that humans labelled too.
 
     Args:
-        labelled: one row per item: `human` and `judge`, each 0, 1 or missing.
+        labelled: one row per item: `judge` (0, 1 or missing) and `human` (from 0 to 1, the mean of the item's labels,
+            or missing).
 
     Returns:
-        `positives`, `negatives` (items by the human label), `sensitivity` (share of the positives that the judge
-        passes), `specificity` (share of the negatives that it fails); each share is missing without such items.
+        `positives`, `negatives` (items by the human label; one whose labels differ counts in both, by their shares),
+        `sensitivity` (share of the positives that the judge passes), `specificity` (share of the negatives that it
+        fails); each share is missing without such items.
 
     Raises:
-        UserError: a label is not 0, 1 or missing.
+        UserError: a label is something else.
     """
     pairs = labelled[["human", "judge"]].dropna()
-    if not pairs.isin([0, 1]).all(axis=None):
-        raise UserError("labels of human and judge must be 0, 1 or missing")
-    positives = pairs.loc[pairs["human"] == 1, "judge"]
-    negatives = pairs.loc[pairs["human"] == 0, "judge"]
+    if not (pairs["human"].between(0, 1).all() and pairs["judge"].isin([0, 1]).all()):
+        raise UserError("labels of a judge must be 0, 1 or missing, and those of humans 0 to 1 or missing")
+    human, judge = pairs["human"], pairs["judge"]
+    positives, negatives = human.sum(), (1 - human).sum()
     return {
-        "positives": len(positives),
-        "negatives": len(negatives),
-        "sensitivity": positives.mean(),
-        "specificity": (1 - negatives).mean(),
+        "positives": positives,
+        "negatives": negatives,
+        "sensitivity": human @ judge / positives if positives else np.nan,
+        "specificity": (1 - human) @ (1 - judge) / negatives if negatives else np.nan,
     }
 
 
@@ -166,9 +168,10 @@ def alternative_annotator(
         - `judge`: share of the n items where the judge agrees with the others at least as much as this annotator does;
         - `annotator`: the same share for this annotator against the judge (a tie counts in both shares);
         - `epsilon`: as given;
-        - `p` of the hypothesis that the annotator's share exceeds the judge's by epsilon or more (one-sided t test with
-          the two-way clustered variance of `stats.effective`; where the judge alone is never right, not below the
-          binomial probability of so few items where the annotator alone is);
+        - `p` of the hypothesis that the annotator's share exceeds the judge's by epsilon or more: a one-sided t test at
+          the two-way clustered effective sample size of `stats.effective`, with the variance that the hypothesis
+          implies (Tango 1998, Stat. Med. 17:891) where it is the larger one; where the judge alone is never right, not
+          below the binomial probability of so few items where the annotator alone is;
         - `p_by`: corrected over annotators after Benjamini and Yekutieli;
         - `wins`: `p_by` is below `level`, so the judge beats this annotator;
         - `note`: empty, or why there is no test or what to mind.
@@ -230,16 +233,16 @@ def _p_worse(lost: np.ndarray, worth: Effective, epsilon: float) -> float:
         worth: what the items are worth.
         epsilon: as in `alternative_annotator`.
     """
-    if np.ptp(lost) == 0:
-        # Here D = d on all items. If P(D = d) = q, then epsilon <= E[D] <= q d + (1 - q), as D is at most 1. For
-        # d < epsilon, q is at most (1 - epsilon) / (1 - d).
-        d = lost[0]
-        return ((1 - epsilon) / (1 - d)) ** worth.n if d < epsilon else 1.0
-    p = float(stats.t.cdf((lost.mean() - epsilon) / np.sqrt(lost.var() / worth.n), worth.df))
-    if lost.min() < 0:
+    b, c, mean = (lost == 1).mean(), (lost == -1).mean(), lost.mean()
+    # The share of -1 that is the likeliest if E[D] = epsilon, and the variance of D there (Tango 1998, section 2).
+    linear = (2 - b + c) * epsilon - b - c
+    share = (np.sqrt(linear**2 + 8 * c * epsilon * (1 - epsilon)) - linear) / 4
+    variance = max(2 * share + epsilon - epsilon**2, lost.var())
+    p = float(stats.t.cdf((mean - epsilon) / np.sqrt(variance / worth.n), worth.df))
+    if lost.min() < 0 or mean == 1:
         return p
-    # D is 0 or 1, and rarely 1: the t test is too sure. P(X <= x) of a binomial X, n and x as many as items are worth.
-    x = lost.mean() * worth.n
+    # D is 0 or 1: P(X <= x) of a binomial X, with n and x as many as items are worth, is exact.
+    x = mean * worth.n
     return max(p, float(betainc(worth.n - x, x + 1, 1 - epsilon)))
 
 

@@ -23,23 +23,24 @@ def human_rates(table: pd.DataFrame, by: str | list[str]) -> pd.DataFrame:
     """Estimate in each group the rate that people would give, from all verdicts of a judge and the labels of some.
 
     Args:
-        table: one row per item: `persona_id`, `prompt_id`, `by`, `judge` and `human`, each 0, 1 or missing, as returned
-            by `labels.beside`. The labelled items must be a random part of all.
+        table: one row per item: `persona_id`, `prompt_id`, `by`, `judge` (0, 1 or missing) and `human` (from 0 to 1,
+            the mean of the item's labels, or missing), as returned by `labels.beside`. The labelled items must be a
+            random part of all.
         by: column or columns of the groups.
 
     Returns:
-        Index `by`; `n`, `failed`, `rate`, `low`, `high` of the judge's verdicts as in `stats.rates`; `sensitivity`,
-        `specificity`, `positives`, `negatives` as in `calibration.error_rates`; `labelled` (items); `corrected`,
-        `corrected_low`, `corrected_high`: the humans' rate; `bias`: the judge's rate less the humans'; `method`: 'judge
-        and labels', 'labels alone' (fewer than LEAST labels of one kind, or the judge's verdicts on them are all the
-        same), or empty; `note`.
+        Index `by`; `n`, `failed`, `rate`, `low`, `high`, `rate_note` of the judge's verdicts as in `stats.rates`;
+        `sensitivity`, `specificity`, `positives`, `negatives` as in `calibration.error_rates`; `labelled` (items whose
+        labels count); `corrected`, `corrected_low`, `corrected_high`: the humans' rate; `bias`: the judge's rate less
+        the humans'; `method`: 'judge and labels', 'labels alone' (fewer than LEAST items of one kind, or the judge's
+        verdicts on them are all the same), or empty; `note`.
 
         With a judge it is the difference estimator, which regresses labels on verdicts (Cochran 1977, chapters 7 and
         12; PPI++, Angelopoulos et al. 2023, arXiv 2311.01453). Its variance is clustered by persona and prompt. If all
         items are labelled, rate and interval are those of the labels.
 
     Raises:
-        UserError: a label is not 0, 1 or missing.
+        UserError: a label is something else.
     """
     rows = {group: _row(items) for group, items in table.groupby(by, sort=False, dropna=False)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
@@ -84,7 +85,7 @@ def human_differences(table: pd.DataFrame, pairs: Sequence[tuple[str, str]], by:
     """
     table = table.reset_index(drop=True)
     wide = contributions(table, by).pivot(index=ITEM, columns=by, values="score")
-    labelled = table.pivot(index=ITEM, columns=by, values="human").notna()
+    labelled = table.pivot(index=ITEM, columns=by, values="human").notna() & wide.notna()
     rows = [
         {"minuend": first, "subtrahend": second} | _difference(wide[[first, second]], labelled[[first, second]])
         for first, second in pairs
@@ -126,8 +127,8 @@ def said(row: pd.Series, critic: str) -> str:
     """
     if pd.isna(row["corrected"]):
         return ""
-    people = wording.share(row["corrected"], row["corrected_low"], row["corrected_high"], row["labelled"])
-    own = wording.share(row["rate"], row["low"], row["high"], row["n"])
+    people = wording.share(row["corrected"], row["corrected_low"], row["corrected_high"], row["labelled"], row["note"])
+    own = wording.share(row["rate"], row["low"], row["high"], row["n"], row["rate_note"])
     source = "labels alone" if row["method"] == ALONE else f"labels and all verdicts of {critic}"
     return f"people would keep {people} of the answers, by {source}; {critic} itself keeps {own}"
 
@@ -142,8 +143,8 @@ def listed(table: pd.DataFrame, critic: str) -> str:
     known = table.dropna(subset="corrected")
     if known.empty:
         return ""
-    rates = known[["corrected", "corrected_low", "corrected_high", "labelled"]]
-    rates = rates.set_axis(["rate", "low", "high", "n"], axis=1)
+    rates = known[["corrected", "corrected_low", "corrected_high", "labelled", "note"]]
+    rates = rates.set_axis(["rate", "low", "high", "n", "note"], axis=1)
     with_judge = known["method"].eq(BOTH)
     source = f"their labels and all verdicts of {critic}" if with_judge.all() else "their labels alone"
     if with_judge.any() and not with_judge.all():
@@ -156,14 +157,15 @@ def _method(items: pd.DataFrame) -> str:
     if items["human"].notna().sum() == 0:
         return ""
     both = items.dropna(subset=["human", "judge"])
-    few = min((both["human"] == 1).sum(), (both["human"] == 0).sum()) < LEAST
+    few = min(both["human"].sum(), (1 - both["human"]).sum()) < LEAST
     return ALONE if few or both["judge"].nunique() < 2 else BOTH
 
 
 def _row(items: pd.DataFrame) -> dict[str, Any]:
     """Return one row of `human_rates`."""
     raw = rate(items["judge"], items[ITEM])
-    row = {name: raw[name] for name in ("n", "failed", "rate", "low", "high")} | error_rates(items)
+    row = {name: raw[name] for name in ("n", "failed", "rate", "low", "high")} | {"rate_note": raw["note"]}
+    row |= error_rates(items)
     labels = items["human"].dropna()
     row |= {"labelled": len(labels), "corrected": np.nan, "corrected_low": np.nan, "corrected_high": np.nan}
     row |= {"bias": np.nan, "method": "", "note": "no labelled items: no correction"}
@@ -175,6 +177,7 @@ def _row(items: pd.DataFrame) -> dict[str, Any]:
         found = own["rate"], own["low"], own["high"], own["note"]
     else:
         judged = items.dropna(subset="judge")
+        row["labelled"] = judged["human"].notna().sum()
         found = _difference_estimate(judged["human"].to_numpy(float), judged["judge"].to_numpy(float), judged[ITEM])
     row |= dict(zip(["corrected", "corrected_low", "corrected_high", "note"], found, strict=True))
     return row | {"bias": row["rate"] - row["corrected"], "method": method}

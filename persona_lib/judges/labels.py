@@ -69,7 +69,7 @@ def _keys(labels: pd.DataFrame) -> list[str]:
 
 
 def beside(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Return a run's answers with the critic's score and the majority of their human labels.
+    """Return a run's answers with the critic's score and the mean of their human labels.
 
     Args:
         results: as returned by `bench.conditioning`, one sample each.
@@ -77,7 +77,8 @@ def beside(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The rows of `results` as `persona_id`, `prompt_id`, `condition`, `model`, `judge` (the critic's score) and
-        `human` (1 or 0; missing without labels and if they are split).
+        `human` (from 0 to 1, missing without labels). Answers on which people are split are no random part of all, so
+        they count by the share of their labels.
 
     Raises:
         UserError: the run has several writers and the labels do not name them.
@@ -86,9 +87,13 @@ def beside(results: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
         raise UserError("the run has several writers: the file of labels needs a column model")
     keys = _keys(labels)
     mean = labels.groupby(keys)["label"].mean().rename("human")
-    majority = (mean > 0.5).astype(float).where(mean.notna() & (mean != 0.5))
     table = results[[*KEYS, "model"]].assign(judge=results["score"])
-    return table.join(majority, on=keys)
+    return table.join(mean, on=keys)
+
+
+def split(table: pd.DataFrame) -> str:
+    """Return on how many answers people differ, in words; the table is of `beside`."""
+    return f"on {table['human'].between(0, 1, inclusive='neither').sum()} of which people differ"
 
 
 def unused(results: pd.DataFrame, labels: pd.DataFrame) -> int:

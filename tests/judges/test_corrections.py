@@ -81,6 +81,22 @@ def test_the_mean_of_what_items_contribute_is_the_corrected_rate():
     assert means.to_dict() == pytest.approx(found["corrected"].to_dict(), nan_ok=True)
 
 
+def test_answers_on_which_two_people_differ_count_by_half_and_not_as_missing():
+    """62 of 100 labels are 1. Without the answers on which they differ it would be 68: these are no random part."""
+    rng, table = np.random.default_rng(7), study(np.random.default_rng(7), 0)
+    truth = rng.random(200) < 0.7
+    labels = [np.where(rng.random(200) < 0.2, ~truth, truth).astype(float) for _ in range(2)]
+    mean = np.mean(labels, axis=0)
+    row = corrections.human_rates(table.assign(human=mean), "condition").loc["direct"]
+    whole = intervals.rate(pd.Series(mean), table[intervals.ITEM])
+    assert row[["corrected", "corrected_low", "corrected_high"]].tolist() == pytest.approx(
+        [whole["rate"], whole["low"], whole["high"]]
+    )
+    assert row["positives"] == pytest.approx(mean.sum()) and row["labelled"] == 200
+    unjudged = table.assign(human=mean, judge=table["judge"].where(table.index >= 20))
+    assert corrections.human_rates(unjudged, "condition").loc["direct", "labelled"] == 180
+
+
 def two(rng: np.random.Generator, labelled: int, gap: float) -> pd.DataFrame:
     """Return `study` under two conditions; people keep 50 in 100 answers of one, and `gap` more of the other."""
     return pd.concat([study(rng, labelled), study(rng, labelled, 0.5 + gap).assign(condition="summary")])
@@ -144,7 +160,13 @@ def test_the_sentence_says_by_what_people_would_keep_how_much():
     assert said.startswith(
         "By their labels and, where there are enough of them, all verdicts of gpt, people would keep: "
     )
-    assert "direct 4" in said and "n = 60)" in said and "summary " in said and "n = 8)." in said and "none" not in said
+    assert (
+        "direct 4" in said
+        and "n = 60)" in said
+        and "summary " in said
+        and "n = 8; too few clusters)." in said
+        and "none" not in said
+    )
     assert corrections.listed(found.head(1), "gpt").startswith("By their labels and all verdicts of gpt, people would ")
     assert corrections.listed(found.iloc[[1]], "gpt").startswith("By their labels alone, people would keep: summary ")
     assert corrections.listed(found.tail(1), "gpt") == ""

@@ -120,13 +120,13 @@ def made(rows: list[tuple], **columns) -> pd.DataFrame:
 SPLIT = [(0, "a", 1), (0, "b", 1), (0, "c", 0), (1, "a", 0), (1, "b", 1), (2, "a", 0), (2, "b", None), (2, "c", None)]
 
 
-def test_the_majority_counts_a_split_vote_is_missing_and_so_is_what_nobody_labelled():
+def test_the_mean_of_an_answer_s_labels_counts_and_what_nobody_labelled_is_missing():
     run = results()
     found = labels.beside(run, made(SPLIT))
     assert list(found.columns) == ["persona_id", "prompt_id", "condition", "model", "judge", "human"]
     assert found["judge"].tolist() == run["score"].tolist() and list(found.index) == list(run.index)
     human = found.set_index(["condition", "persona_id"])["human"]
-    assert human["direct"].fillna(-1).to_dict() == {"0": 1, "1": -1, "2": 0}
+    assert human["direct"].to_dict() == {"0": pytest.approx(2 / 3), "1": 0.5, "2": 0}
     assert human["summary"].isna().all()
     nothing = labels.beside(run, labels.read(None))
     assert len(nothing) == len(run) and nothing["human"].isna().all()
@@ -138,7 +138,7 @@ def test_of_several_writers_the_labels_must_say_whose_answers_they_are_of():
         with pytest.raises(UserError, match="the file of labels needs a column model"):
             function(run, made(SPLIT))
     found = labels.beside(run, made(SPLIT, model="n")).set_index("model")["human"]
-    assert found["m"].isna().all() and found["n"].notna().sum() == 2
+    assert found["m"].isna().all() and found["n"].notna().sum() == 3
 
 
 def test_labels_of_answers_that_the_run_does_not_have_are_counted():
