@@ -150,9 +150,9 @@ def each_rater(ratings: pd.DataFrame, kept: int = KEPT, seed: int = 0) -> pd.Dat
     """Return how far each rater agrees with the majority of the others: what a judge as good as one rater reaches.
 
     Each rater in turn is held against the majority of the other raters of the same question, as a model is held against
-    the majority of all. Agreement between single raters is lower: a majority is more reliable than one rater. A vote counts
-    only beside `kept` others. Two others have no majority unless they agree, and then they are right more often than a
-    majority of three.
+    the majority of all. Agreement between single raters is lower: a majority is more reliable than one rater. A vote
+    counts only beside `kept` others. Two others have no majority unless they agree, and then they are right more often
+    than a majority of three.
 
     Args:
         ratings: as returned by `votes`.
@@ -161,7 +161,8 @@ def each_rater(ratings: pd.DataFrame, kept: int = KEPT, seed: int = 0) -> pd.Dat
     Returns:
         Index `persona_id` (the last is 'all') and `coefficient` (raw agreement, Cohen's kappa); columns `raters`, and
         those of `agreement.coefficients`. `n` counts votes with `kept` others on the same question, `failed` the other
-        votes: with `kept` raters or fewer nothing is estimable. All votes together are clustered by persona and by question.
+        votes: with `kept` raters or fewer nothing is estimable. All votes together are clustered by persona and by
+        question.
 
     Raises:
         UserError: as in `majority`.

@@ -20,7 +20,7 @@ def pairs(conditions: Sequence[str]) -> list[tuple[str, str]]:
     is left out.
     """
     primary = [pair for pair in PRIMARY if set(pair) <= set(conditions)]
-    reference = BASELINE if BASELINE in conditions else conditions[0]
+    reference = BASELINE if BASELINE in conditions else next(iter(conditions), BASELINE)
     others = [(condition, reference) for condition in conditions if condition != reference]
     return primary + [pair for pair in others if pair not in primary]
 
@@ -57,7 +57,8 @@ def human_contrasts(beside: pd.DataFrame) -> pd.DataFrame:
 def _in_each_model(table: pd.DataFrame, compare: Callable[[pd.DataFrame, list], pd.DataFrame]) -> pd.DataFrame:
     """Return the pairs of conditions of each model compared, as one family of tests."""
     parts = []
-    for model, rows in table.groupby("model", sort=False):
+    for model in table["model"].unique() if len(table) else [""]:
+        rows = table[table["model"] == model]
         compared = pairs(list(rows["condition"].unique()))
         found = compare(rows, compared)
         found.insert(0, "primary", [pair in PRIMARY for pair in compared])
@@ -85,7 +86,7 @@ def said(differences: pd.DataFrame, model: str, conditions: Sequence[str]) -> st
     told = []
     for row in chosen.itertuples():
         name = f"{row.minuend} − {row.subtrahend}".replace("_", " ")
-        text = f"{name} {wording.points(row.difference, row.low, row.high, row.n)}"
+        text = f"{name} {wording.points(row.difference, row.low, row.high, row.n, row.note)}"
         known = pd.notna(row.p_holm)
         told.append(f"{text}, {'' if row.p_holm < wording.ALPHA else 'not '}clear after correction" if known else text)
     return f"corrected as one family of {differences['p'].notna().sum()} over all models: {'; '.join(told)}"

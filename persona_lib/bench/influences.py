@@ -74,8 +74,8 @@ def by_attribute(table: pd.DataFrame) -> pd.DataFrame:
         Student's t, which takes the questions as they are; missing below three people and where all are alike),
         `raw`, `raw_low`, `raw_high` (share of equal choices, as in `stats.rates`), `gap`, `gap_low`, `gap_high` (the
         share less the placebo's, on the same people and questions, as in `stats.paired_differences`), `p` (below .05 if
-        the gap's interval lies below 0: fewer equal choices than with the placebo; 1 for a gap above 0) and `p_holm`
-        (corrected over attributes; both missing without a placebo).
+        the gap's interval lies below 0: fewer equal choices than with the placebo; 1 for a gap above 0), `p_holm`
+        (corrected over attributes; both missing without a placebo) and `note` (on the share, as in `stats.rates`).
     """
     of_paper = table[table["refined_for"] != BOTH]
     people = influence(table)
@@ -88,10 +88,12 @@ def by_attribute(table: pd.DataFrame) -> pd.DataFrame:
             **dict(zip(("kappa", "low", "high"), _over_people(kappas), strict=True)),
             **{"raw": share["rate"], "raw_low": share["low"], "raw_high": share["high"]},
             **_gap(of_paper, str(attribute), "equal", intervals.difference, more=-1),
+            "note": share["note"],
         }
     columns = ["people", "n", "undefined", "kappa", "low", "high", "raw", "raw_low", "raw_high"]
-    found = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=[*columns, "gap", "gap_low", "gap_high", "p"])
-    found["p_holm"] = intervals.corrected(found["p"])
+    columns += ["gap", "gap_low", "gap_high", "p", "note"]
+    found = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
+    found.insert(len(columns) - 1, "p_holm", intervals.corrected(found["p"]))
     return found.rename_axis("attribute").sort_values(["kappa", "raw"])
 
 
@@ -206,14 +208,14 @@ def _moved(table: pd.DataFrame, moved: pd.DataFrame) -> str:
     if moved["p_holm"].notna().any():
         most = moved.loc[moved["gap"].idxmax()]
         said += f"; it is clearly more than by such a line for {wording.clear(moved)} attributes (Holm over "
-        gap = wording.points(most["gap"], most["gap_low"], most["gap_high"])
+        gap = wording.points(most["gap"], most["gap_low"], most["gap_high"], note=most["note"])
         said += f"attributes), and exceeds it most for {most.name}, by {gap}"
     return said
 
 
 def _points(mean: dict) -> str:
     """Return a mean change in percentage points as text."""
-    text = wording.points(mean["rate"], mean["low"], mean["high"], mean["n"])
+    text = wording.points(mean["rate"], mean["low"], mean["high"], mean["n"], mean["note"])
     return text.replace("+", "")  # an absolute change has no sign
 
 
@@ -221,7 +223,7 @@ def _alike(table: pd.DataFrame, summed: pd.DataFrame) -> str:
     """Return how often both annotators choose alike against the base answer, in a sentence."""
     own = table[(table["attribute"] != PLACEBO) & (table["refined_for"] != BOTH)]
     share = intervals.rate(own["equal"], own[intervals.ITEM])
-    text = wording.share(share["rate"], share["low"], share["high"], share["n"])
+    text = wording.of_rate(share)
     said = f"Against the base answer the same person chooses alike, told it or not, in {text}"
     people = int(summed["people"].sum())
     said += f" of choices; {int(summed['undefined'].sum())} of {people} kappas are undefined"
@@ -239,7 +241,7 @@ def _lost(lost: pd.DataFrame) -> str:
     if known.empty:
         return "No change of the score by hiding an attribute could be measured."
     most = known.iloc[0]
-    change = wording.points(most["difference"], most["low"], most["high"], most["n"])
+    change = wording.points(most["difference"], most["low"], most["high"], most["n"], most["note"])
     said = f"Hiding an attribute from the writer clearly changes the score for {wording.clear(lost)} attributes"
     lowest = f"the greatest loss is that of {most['hidden']}, {change}"
     said += f" (Holm over attributes); {lowest if most['difference'] < 0 else 'none of them shows a loss'}"

@@ -241,7 +241,7 @@ def headline(table: pd.DataFrame, overall: dict, critic: str, what: str, people:
     """
     if not overall["n"]:
         return f"{what}: none of {overall['failed']} answers has a verdict of {critic}."
-    share = wording.share(overall["rate"], overall["low"], overall["high"], overall["n"])
+    share = wording.of_rate(overall)
     kept = f"{what}: {people or f'{critic} keeps {share} of the answers'}. "
     ranked = worst(table)
     if ranked.empty:
@@ -249,7 +249,7 @@ def headline(table: pd.DataFrame, overall: dict, critic: str, what: str, people:
     row = ranked.iloc[0]
     if named(row) == row["note"]:
         return kept + f"No single group is the lowest: {row['note']}."
-    raw = wording.share(row["rate"], row["low"], row["high"], row["n"])
+    raw = wording.of_rate(table.loc[row.name])
     if pd.isna(row["shrunk"]):
         return kept + f"The lowest group is '{row.name}': {raw}; {row['note']}."
     shrunk = wording.share(row["shrunk"], row["shrunk_low"], row["shrunk_high"], row["n"])

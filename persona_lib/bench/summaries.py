@@ -246,8 +246,8 @@ def copying(copies: pd.DataFrame) -> str:
     for model, row in copies.iterrows():
         line = f"{model}: {row['repeats']} of {row['n']} summaries repeat their profile"
         if row["n"]:
-            line += f", {_share(row)}. The median summary has {row['summary_words']:.0f} words, the median profile "
-            line += f"{row['profile_words']:.0f}"
+            line += f", {wording.of_rate(row)}. The median summary has {row['summary_words']:.0f} words, the median "
+            line += f"profile {row['profile_words']:.0f}"
         line += "."
         lines.append(line)
     return "\n".join(lines)
@@ -270,20 +270,15 @@ def headline(table: pd.DataFrame, agreed: pd.DataFrame, copies: pd.DataFrame) ->
     known = rates.dropna(subset="rate")
     if known.empty:
         return f"No summary could be judged: {rates['failed'].sum()} attributes of summaries are without a verdict."
-    shares = [f"{model} drop {_share(row)}" for model, row in known.iterrows()]
-    repeats = [f"{_share(row)} by {model}" for model, row in copies.iterrows()]
+    shares = [f"{model} drop {wording.of_rate(row)}" for model, row in known.iterrows()]
+    repeats = [f"{wording.of_rate(row)} by {model}" for model, row in copies.iterrows()]
+    told = ["estimate", "low", "high", "n", "note"]
     raw, kappa = (agreed.loc[name] for name in ("raw agreement", "Cohen's kappa"))
     return (
         f"According to {table['judge'].iloc[0]}, summaries by {', by '.join(shares)} of a persona's attributes, "
         f"{_most(dropped(table))}. Summaries that repeat their profile: {', '.join(repeats)}. Judge and lexical match "
-        f"agree on {wording.share(raw['estimate'], raw['low'], raw['high'], raw['n'])} of the attributes, kappa "
-        f"{wording.number(kappa['estimate'], kappa['low'], kappa['high'])}."
+        f"agree on {wording.share(*raw[told])} of the attributes, kappa {wording.number(*kappa[told])}."
     )
-
-
-def _share(row: pd.Series) -> str:
-    """Return a rate as text, with its interval and n."""
-    return wording.share(row["rate"], row["low"], row["high"], row["n"])
 
 
 def _most(rates: pd.DataFrame) -> str:

@@ -166,7 +166,7 @@ def _by_chance(codes: _Codes, answers: np.ndarray, seed: int) -> float:
         codes.group = rng.permutation(group_of_person)[codes.person]
         squares.append(_between(codes.counts(answers)))
     codes.group = own_groups
-    most = float(_quietly(np.nanquantile, np.array(squares), 0.95))
+    most = float(_quietly(np.nanquantile, np.array(squares), 0.95, method="weibull"))
     return float(np.sqrt(max(most, 0.0) / 2)) if not np.isnan(most) else np.nan
 
 

@@ -4,6 +4,8 @@ Intervals are clustered by respondent and question. A survey with a single quest
 clustered by respondent. Tables in, tables out; no model is asked.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -13,7 +15,8 @@ from .baselines import LOGIT, MAJORITY
 from .designs import OWN
 
 ITEM = intervals.ITEM
-KAPPA = ["estimate", "low", "high"]  # columns of `agreement.coefficients`
+KAPPA = ["estimate", "low", "high", "note"]  # columns of `agreement.coefficients`
+AS_KAPPA = ["kappa", "kappa_low", "kappa_high", "kappa_note"]
 
 
 def yardsticks(table: pd.DataFrame, by: str | None = None) -> pd.DataFrame:
@@ -25,18 +28,24 @@ def yardsticks(table: pd.DataFrame, by: str | None = None) -> pd.DataFrame:
 
     Returns:
         Index `source` (and `by`); columns `n`, `failed`, `rate`, `low`, `high`, `note` as in `intervals.rates`, and
-        `kappa` (Cohen's, with the respondents' answers; missing if undefined) with `kappa_low`, `kappa_high`.
+        `kappa` (Cohen's, with the respondents' answers; missing if undefined) with `kappa_low`, `kappa_high`,
+        `kappa_note`.
     """
     keys = ["source"] if by is None else ["source", by]
     rates = _rates(table, keys)
-    kappas = [_kappa(own, "answer", "truth")[KAPPA] for _, own in table.groupby(keys, sort=False)]
-    columns = ["kappa", "kappa_low", "kappa_high"]
-    return rates.join(pd.DataFrame(kappas, columns=KAPPA, dtype=float).set_axis(rates.index).set_axis(columns, axis=1))
+    kappas = {key: _kappa(own, "answer", "truth") for key, own in table.groupby(keys, sort=False)}
+    return rates.join(_as_kappas(kappas).set_axis(rates.index))
 
 
 def _kappa(rows: pd.DataFrame, one: str, other: str) -> pd.Series:
     """Return Cohen's kappa between two columns of answers, a row of `agreement.coefficients`."""
     return agreement.coefficients(rows[one], rows[other], _clusters(rows)).loc["Cohen's kappa"]
+
+
+def _as_kappas(rows: dict[Any, pd.Series]) -> pd.DataFrame:
+    """Return rows of `agreement.coefficients` by their keys, with the columns AS_KAPPA."""
+    table = pd.DataFrame([list(row[KAPPA]) for row in rows.values()], list(rows), AS_KAPPA)
+    return table.astype(dict.fromkeys(AS_KAPPA[:-1], float))
 
 
 def _clusters(rows: pd.DataFrame) -> pd.DataFrame:
@@ -91,17 +100,14 @@ def repeatability(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Index `source`; columns `n`, `failed`, `flips` (share of items whose answer depends on the order) with `low`,
-        `high`, `p_first` (mean probability of the option shown first), `kappa` (Cohen's, between the answers in the
-        first and the last order) with `kappa_low`, `kappa_high`.
+        `high`, `note`, `p_first` (mean probability of the option shown first), `kappa` (Cohen's, between the answers in
+        the first and the last order) with `kappa_low`, `kappa_high`, `kappa_note`.
     """
     asked = _of_models(table)
     flips = _rates(asked.assign(score=asked["flip"].astype(float)), ["source"])
-    rows = {}
-    for source, own in asked.groupby("source", sort=False):
-        kappa = _kappa(own, "in_first_order", "in_last_order")
-        rows[source] = [own["p_first"].mean(), *kappa[KAPPA]]
-    more = pd.DataFrame.from_dict(rows, orient="index", columns=["p_first", "kappa", "kappa_low", "kappa_high"])
-    return flips.rename(columns={"rate": "flips"}).drop(columns="note").join(more.astype(float))
+    of_each = asked.groupby("source", sort=False)
+    kappas = {source: _kappa(own, "in_first_order", "in_last_order") for source, own in of_each}
+    return flips.rename(columns={"rate": "flips"}).join(of_each["p_first"].mean()).join(_as_kappas(kappas))
 
 
 def _of_models(table: pd.DataFrame) -> pd.DataFrame:
@@ -118,7 +124,7 @@ def coverage(table: pd.DataFrame, steps: int = 10) -> pd.DataFrame:
 
     Returns:
         One row per source and share of items that it answers, the surest first: `source`, `coverage` (the share),
-        `confidence` (the lowest among these items), `n`, `accuracy` with `low`, `high`. Failed items are never
+        `confidence` (the lowest among these items), `n`, `accuracy` with `low`, `high`, `note`. Failed items are never
         answered; they count in the share's denominator.
     """
     rows = []
@@ -129,8 +135,8 @@ def coverage(table: pd.DataFrame, steps: int = 10) -> pd.DataFrame:
             kept = surest.head(n)
             right = intervals.rate(kept["score"], _clusters(kept))
             lowest = kept["confidence"].iloc[-1]
-            rows.append([source, n / len(own), lowest, n, right["rate"], right["low"], right["high"]])
-    return pd.DataFrame(rows, columns=["source", "coverage", "confidence", "n", "accuracy", "low", "high"])
+            rows.append([source, n / len(own), lowest, n, *(right[name] for name in ("rate", "low", "high", "note"))])
+    return pd.DataFrame(rows, columns=["source", "coverage", "confidence", "n", "accuracy", "low", "high", "note"])
 
 
 def findings(table: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -141,13 +147,13 @@ def findings(table: pd.DataFrame, model: str) -> pd.DataFrame:
         model: its name.
 
     Returns:
-        Index `claim`; columns `estimate` (a difference, or a kappa) with `low`, `high`, `n`, and `shown`: yes (the
-        whole interval is above 0), no (below 0), or open. Intervals are not corrected for several claims.
+        Index `claim`; columns `estimate` (a difference, or a kappa) with `low`, `high`, `n`, `note`, and `shown`: yes
+        (the whole interval is above 0), no (below 0), or open. Intervals are not corrected for several claims.
 
     Raises:
         UserError: the table has no such model.
     """
-    columns = ["estimate", "low", "high", "n"]
+    columns = ["estimate", "low", "high", "n", "note"]
     baselines = {
         MAJORITY: "the majority's answer",
         f"{model}, told nothing": "without the persona",
@@ -162,7 +168,7 @@ def findings(table: pd.DataFrame, model: str) -> pd.DataFrame:
     }
     rows |= {claim: _kappa(own, one, other)[columns] for claim, (one, other) in pairs.items()}
     result = pd.DataFrame([list(row) for row in rows.values()], pd.Index(rows, name="claim"), columns)
-    result = result.astype(dict.fromkeys(KAPPA, float) | {"n": int})
+    result = result.astype(dict.fromkeys(columns[:3], float) | {"n": int})
     return result.assign(shown=np.select([result["low"] > 0, result["high"] < 0], ["yes", "no"], "open"))
 
 
@@ -180,16 +186,12 @@ def headline(model: str, scores: pd.DataFrame, claims: pd.DataFrame, true: pd.Da
     if (model, OWN) in true.index and true.loc[(model, OWN)]["n"]:
         said = (
             f"Between answers for two opposite people, {model} chooses the one written for the person it plays in "
-            f"{_share(true.loc[(model, OWN)])} of its choices (chance: 50%)."
+            f"{wording.of_rate(true.loc[(model, OWN)])} of its choices (chance: 50%)."
         )
-    right, majority, reach = (_share(scores.loc[source]) for source in (model, MAJORITY, LOGIT))
+    right, majority, reach = (wording.of_rate(scores.loc[source]) for source in (model, MAJORITY, LOGIT))
     return (
         f"{said} In the place of respondents of the {title} it is right in {right} of its answers; the majority's "
         f"answer is in {majority}, a logit in {reach}. Of {len(claims)} claims for it, "
-        f"{(claims['shown'] == 'yes').sum()} are supported and {(claims['shown'] == 'no').sum()} refuted."
+        f"{(claims['shown'] == 'yes').sum()} are supported and {(claims['shown'] == 'no').sum()} refuted, each by its "
+        "own 95% interval."
     )
-
-
-def _share(row: pd.Series) -> str:
-    """Return a rate as text, with its interval and n."""
-    return wording.share(row["rate"], row["low"], row["high"], row["n"])

@@ -109,7 +109,7 @@ def between_judges(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame
 
     Returns:
         Index `persona_id`; columns `n` (questions that both chose on), `failed`, `raw`, `kappa` (missing if undefined)
-        with its 95% interval `low`, `high`. A person's questions are treated as independent items.
+        with its 95% interval `low`, `high` and its `note`. A person's questions are treated as independent items.
     """
     both = of_one(table[table["judge"].isin([first, second])])
     choices = both.pivot(index=[personas.ID, "prompt_id"], columns="judge", values="choice")  # items x judges
@@ -117,9 +117,9 @@ def between_judges(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame
     for person, own in choices.reindex(columns=[first, second]).groupby(level=0, sort=False):
         found = agreement.coefficients(own[first], own[second], options=OPTIONS)
         raw = found.loc["raw agreement", ["n", "failed", "estimate"]]
-        kappa = found.loc["Cohen's kappa", ["estimate", "low", "high"]]
+        kappa = found.loc["Cohen's kappa", ["estimate", "low", "high", "note"]]
         rows[person] = [*raw, *kappa]
-    types = {"n": int, "failed": int, "raw": float, "kappa": float, "low": float, "high": float}
+    types = {"n": int, "failed": int, "raw": float, "kappa": float, "low": float, "high": float, "note": "str"}
     result = pd.DataFrame.from_dict(rows, orient="index", columns=list(types))
     return result.astype(types).rename_axis(personas.ID)
 

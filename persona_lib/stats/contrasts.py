@@ -39,6 +39,9 @@ def logistic(
         UserError: as `intervals.rates`.
     """
     check(table, [condition, model], value)
+    if table.empty:
+        columns = ["odds_ratio", "low", "high", "p", "p_holm", "n", "failed", "note"]
+        return pd.DataFrame(columns=columns, index=pd.Index([], name="term"))
     conditions = table[condition].unique()
     models = table[model].unique()
     cells = {(c, m): table[(table[condition] == c) & (table[model] == m)] for c in conditions for m in models}
@@ -165,7 +168,8 @@ def _controlled(items: pd.DataFrame, value: str, length: str) -> dict:
     error, t, _, note = _error(scored[ITEM].assign(influence=influence))
     ends = expit([constant, constant - t * error, constant + t * error])
     row |= dict(zip(["controlled", "controlled_low", "controlled_high"], ends, strict=True))
-    return row | {"per_sd": slope * np.tanh(1), "note": note}
+    notes = "; ".join(dict.fromkeys(text for text in (raw["note"], note) if text))
+    return row | {"per_sd": slope * np.tanh(1), "note": notes}
 
 
 def _fit(gap: np.ndarray, won: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

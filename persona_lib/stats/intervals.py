@@ -17,6 +17,7 @@ from .. import UserError
 from .clustering import LEVEL, Effective, cluster_codes, effective, worth_of
 
 ITEM = ["persona_id", "prompt_id"]
+FEW_CHANGED = 8  # effective clusters whose scores differ; with fewer, a difference's interval may be too short
 FEW_HOLDERS = 5  # effective clusters that hold the rarer answer; with fewer, a rate's interval may be too short
 _DIFFERENCE = ["n", "failed", "difference", "low", "high", "p", "note"]
 
@@ -114,7 +115,7 @@ def _upper_end(share: float, size: int, worth: Effective, holders: float) -> flo
         few = max(holders, FEW_HOLDERS)
         tail = (1 + LEVEL) / 2
         t = stdtrit(min(worth.df, few - 1), tail)
-        n = min(n * few / (few + 1) * (stdtrit(size - 1, tail) / t) ** 2, size)
+        n *= min(few / (few + 1) * (stdtrit(size - 1, tail) / t) ** 2, 1.0)
     return float(betaincinv(n * share + 1, n * (1 - share), (1 + LEVEL) / 2)) if share < 1 - 1e-9 else 1.0
 
 
@@ -138,7 +139,7 @@ def paired_differences(
         (corrected over all rows), `note` as in `rates`. The interval is Bonett and Price's (2012) for paired
         proportions, at the effective sample size: it keeps a width where all items agree. `p` is where it would touch
         0, so the interval excludes 0 exactly where `p` is below .05. The variance is not below that of independent
-        items.
+        items. Where few clusters hold all changes, the interval may be too short, and the note says so.
 
     Raises:
         UserError: as `rates`; an item has two rows in a group; a pair names no group.
@@ -190,7 +191,10 @@ def difference(differences: pd.Series) -> dict:
     # Tests of a family need the far tail, so no variance is below that of independent items. The interval takes the
     # same variance: it excludes 0 where p is below .05, and nowhere else.
     worth = effective(x, clusters, spread, floor=1.0)
-    return row | bonett_price(row["difference"], spread, worth) | {"note": worth.note}
+    note = worth.note
+    if worth.n and not note and _holders(np.abs(x), cluster_codes(clusters)) < FEW_CHANGED - 1e-9:
+        note = "few clusters hold the changes"
+    return row | bonett_price(row["difference"], spread, worth) | {"note": note}
 
 
 def bonett_price(mean: float, spread: float, worth: Effective) -> dict[str, float]:

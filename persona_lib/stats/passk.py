@@ -133,7 +133,7 @@ def headline(
     for group, own in counts.groupby(by, sort=False):
         name = ", ".join(str(part).replace("_", " ") for part in group)
         row = texts.loc[[group if len(by) > 1 else group[0]]].iloc[0]
-        distinct_ = wording.share(row["rate"], row["low"], row["high"], row["n"])
+        distinct_ = wording.of_rate(row)
         said.append(f"{name}: {_of_group(own, by, ks, critic)}; {distinct_} of an item's samples are distinct.")
     return " ".join(said) or "There are no samples."
 
@@ -158,7 +158,7 @@ def _of_group(items: pd.DataFrame, by: list[str], ks: Sequence[int], critic: str
         for part, (function, k) in enumerate([(pass_at_k, least), (pass_at_k, most), (pass_all_k, most)])
     ]
     table = rates(pd.concat(parts), "part", "value")
-    one, any_, all_ = (wording.share(row["rate"], row["low"], row["high"], row["n"]) for _, row in table.iterrows())
+    one, any_, all_ = (wording.of_rate(row) for _, row in table.iterrows())
     of = "" if len(same) == len(items) else f" of {len(items)}, those with {most} verdicts or more"
     noun = "item" if len(same) == 1 else "items"
     text = f"over {len(same)} {noun}{of}, {critic} would keep {one} of answers at k = {least}"

@@ -1,5 +1,8 @@
 """Write an estimate with its 95% interval and n as text: the one form that all pages, sentences and commands share."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -7,38 +10,51 @@ ALPHA = 0.05  # of a test, for intervals of 95%
 UNKNOWN = "an unknown share"
 
 
-def share(value: float, low: float = np.nan, high: float = np.nan, n: float | None = None) -> str:
-    """Return a share as text: '58% (95% interval 28% to 83%, n = 12)'.
+def share(value: float, low: float = np.nan, high: float = np.nan, n: float | None = None, note: str = "") -> str:
+    """Return a share as text: '58% (95% interval 28% to 83%, n = 12; too few clusters)'.
 
     Args:
         value: from 0 to 1; missing if nothing was scored.
         low, high: ends of its interval; missing without one.
         n: how many items it rests on; None if the sentence says so elsewhere.
+        note: why the interval may be wrong, as in `intervals.rates`, or empty.
     """
-    return _written(UNKNOWN, [f"{x:.0%}" for x in (value, low, high)], value, low, n)
+    return _written(UNKNOWN, [f"{x:.0%}" for x in (value, low, high)], value, low, n, note)
 
 
-def points(difference: float, low: float = np.nan, high: float = np.nan, n: float | None = None) -> str:
+def of_rate(row: Mapping[str, Any] | pd.Series) -> str:
+    """Return a row of `intervals.rates` as `share` writes it."""
+    return share(row["rate"], row["low"], row["high"], row["n"], row["note"])
+
+
+def points(difference: float, low: float = np.nan, high: float = np.nan, n: float | None = None, note: str = "") -> str:
     """Return a difference of shares in percentage points: '+25 points (95% interval −85 to +100, n = 8)'.
 
     Args:
         difference: from -1 to 1; missing if nothing was scored.
-        low, high, n: as in `share`.
+        low, high, n, note: as in `share`.
     """
     middle, *ends = (signed(100 * x, 0) for x in (difference, low, high))
-    return _written("an unknown difference", [f"{middle} points", *ends], difference, low, n)
+    return _written("an unknown difference", [f"{middle} points", *ends], difference, low, n, note)
 
 
-def number(value: float, low: float = np.nan, high: float = np.nan, n: float | None = None, digits: int = 2) -> str:
+def number(
+    value: float,
+    low: float = np.nan,
+    high: float = np.nan,
+    n: float | None = None,
+    note: str = "",
+    digits: int = 2,
+) -> str:
     """Return a number such as a kappa: '0.17 (95% interval −0.39 to 0.64, n = 12)'.
 
     Args:
         value: missing if it is not estimable.
-        low, high, n: as in `share`.
+        low, high, n, note: as in `share`.
         digits: after the point.
     """
     texts = [signed(x, digits).removeprefix("+") for x in (value, low, high)]
-    return _written("not estimable", texts, value, low, n)
+    return _written("not estimable", texts, value, low, n, note)
 
 
 def signed(value: float, digits: int) -> str:
@@ -47,20 +63,22 @@ def signed(value: float, digits: int) -> str:
     return text.replace("-", "−") if text.strip("+-0.") else text[1:]
 
 
-def _written(unknown: str, texts: list[str], value: float, low: float, n: float | None) -> str:
+def _written(unknown: str, texts: list[str], value: float, low: float, n: float | None, note: str) -> str:
     """Return the texts of a value and of its ends as one; `unknown` if the value is missing."""
     middle, first, last = texts
-    notes = []
+    parts = []
     if not np.isnan(value):
-        notes.append("no interval" if np.isnan(low) else f"95% interval {first} to {last}")
+        missing = "" if "no interval" in note else "no interval"
+        parts.append(missing if np.isnan(low) else f"95% interval {first} to {last}")
     if n is not None:
-        notes.append(f"n = {n:,.0f}")
-    return (unknown if np.isnan(value) else middle) + (f" ({', '.join(notes)})" if notes else "")
+        parts.append(f"n = {n:,.0f}")
+    within = "; ".join(part for part in (", ".join(filter(None, parts)), note) if part)
+    return (unknown if np.isnan(value) else middle) + (f" ({within})" if within else "")
 
 
 def listed(rates: pd.DataFrame) -> str:
     """Return each row of `intervals.rates` with its name: 'direct 50% (95% interval 6% to 94%, n = 8), ...'."""
-    rows = [f"{_name(key)} {share(r['rate'], r['low'], r['high'], r['n'])}" for key, r in rates.iterrows()]
+    rows = [f"{_name(key)} {of_rate(r)}" for key, r in rates.iterrows()]
     return ", ".join(rows)
 
 

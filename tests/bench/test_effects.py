@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import bench
+from persona_lib import bench, stats
 from persona_lib.bench import effects
 
 ASKED = ["baseline", "direct", "chain_of_thought", "summary", "other_persona", "baseline_brief"]
@@ -74,11 +74,18 @@ def test_contrasts_read_as_text_with_their_intervals():
     assert "; chain of thought − direct" in said and said.count("95% interval") == 3
     assert bench.said(found, "another", bench.CONDITIONS) == "no primary contrast was asked for"
     unscored = bench.contrasts(results().assign(score=np.nan))
-    assert "models: summary − direct an unknown difference (n = 0); " in bench.said(unscored, "m", bench.CONDITIONS)
-    rows = found.head(1).assign(difference=-0.2, low=-0.35, high=-0.001, n=9, p_holm=0.07)
+    unknown = "models: summary − direct an unknown difference (n = 0; nothing scored); "
+    assert unknown in bench.said(unscored, "m", bench.CONDITIONS)
+    rows = found.head(1).assign(difference=-0.2, low=-0.35, high=-0.001, n=9, p_holm=0.07, note="")
     said = "models: summary − direct −20 points (95% interval −35 to 0, n = 9), not clear after correction"
     assert bench.said(rows, "m", bench.CONDITIONS).endswith(said)
     assert bench.said(rows.assign(p_holm=0.01), "m", bench.CONDITIONS).endswith(", n = 9), clear after correction")
+
+
+def test_a_run_without_answers_has_tables_without_rows():
+    none = results(n=2).head(0)
+    assert list(bench.contrasts(none)) == list(bench.contrasts(results(n=4))) and bench.contrasts(none).empty
+    assert list(stats.logistic(none)) == list(stats.logistic(results(n=4))) and stats.logistic(none).empty
 
 
 def test_the_headline_names_own_conditions_and_leaves_the_paper_s_and_controls_to_the_table():

@@ -256,7 +256,8 @@ def test_a_model_that_gives_one_answer_to_everything_leaves_nothing_to_choose_an
     assert (table["failure"] == same).all() and all("response_format" in r for r in endpoint.requests)
     said = headline(leave_one_out.compared(table), leave_one_out.losses(hidden([])))
     assert said.startswith("No choice could be compared. Against the base answer the same person chooses alike, told ")
-    assert "in an unknown share (n = 0) of choices; 2 of 2 kappas are undefined." in said and "nan" not in said
+    assert "in an unknown share (n = 0; nothing scored) of choices; 2 of 2 kappas are undefined." in said
+    assert "nan" not in said
     assert said.endswith("No change of the score by hiding an attribute could be measured.")
 
 
@@ -277,7 +278,7 @@ def test_the_headline_holds_the_attributes_against_the_placebo_and_does_not_aver
     )
     assert "clearly more than by such a line for 2 of 2 attributes (Holm over attributes)" in said
     change = {"hidden": ["age", "placebo"], "difference": -0.125, "low": -0.3, "high": -0.05}
-    found = lost.reindex([0, 1]).assign(n=24, p=0.01, p_holm=[0.01, np.nan], **change)
+    found = lost.reindex([0, 1]).assign(n=24, note="", p=0.01, p_holm=[0.01, np.nan], **change)
     said = headline(table, found)
     assert said.endswith(
         "clearly changes the score for 1 of 1 attributes (Holm over attributes); the greatest loss is that of age, "

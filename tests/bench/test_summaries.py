@@ -141,7 +141,7 @@ def test_a_summary_that_repeats_its_profile_is_counted_and_short_ones_are_measur
     none = summaries.copies(results(*["An old widow.", "A man."] * 3)).loc["m"]
     assert none["repeats"] == 0 and none["low"] == 0 and none["high"] > 0, "none of six does not prove that none does"
     assert summaries.copying(found) == (
-        "m: 1 of 3 summaries repeat their profile, 33% (no interval, n = 3). "
+        "m: 1 of 3 summaries repeat their profile, 33% (n = 3; too few clusters: no interval). "
         "The median summary has 3 words, the median profile 9."
     )
     assert "m: 0 of 6 summaries repeat their profile, 0% (95% interval 0% to" in summaries.copying(none.to_frame().T)
@@ -180,12 +180,14 @@ def test_a_judge_that_is_never_valid_and_one_of_a_single_verdict_leave_a_headlin
     said = finding(one, results("x", "y"))
     start = "According to m, summaries by m drop 0%"
     assert said.startswith(start) and said[len(start) :].split(" of a", 1)[1] == (
-        " persona's attributes, all equally often. Summaries that repeat their profile: 0% (no interval, n = 2) by m. "
-        "Judge and lexical match agree on 0% (no interval, n = 9) of the attributes, kappa 0.00 (no interval)."
+        " persona's attributes, all equally often. Summaries that repeat their profile: 0% (n = 2; one cluster: no "
+        "interval) by m. Judge and lexical match agree on 0% (n = 9; one cluster: no interval) of the attributes, "
+        "kappa 0.00 (n = 9; one cluster: no interval)."
     )
     silent = one.assign(lexical="kept")
     assert finding(silent, results("x", "y")).endswith(
-        "agree on 100% (no interval, n = 9) of the attributes, kappa not estimable."
+        "agree on 100% (n = 9; one cluster: no interval) of the attributes, kappa not estimable (n = 9; undefined: one "
+        "option leaves nothing to agree about)."
     )
 
 

@@ -35,6 +35,16 @@ def test_the_interval_of_a_distance_holds_the_truth_and_chance_stands_beside_it(
     assert (found["distance"].mean() > found["chance"].mean() + 0.02) == (shift > 0)
 
 
+def test_one_in_twenty_runs_without_a_difference_exceeds_what_chance_gives(monkeypatch):
+    """Of the run's own distance and 50 by chance each is the largest equally often: it exceeds the 48th in 3 of 51."""
+    deals = iter(range(caricature.DEALS))
+    monkeypatch.setattr(caricature, "_between", lambda counts: float(next(deals)))
+    table = pd.DataFrame({"persona_id": list("abcd"), "prompt_id": "q", "answer": "x", "truth": "x", "g": list("1122")})
+    codes = caricature._Codes(table, "g")
+    ranks = 2 * caricature._by_chance(codes, codes.said, 0) ** 2  # from 0
+    assert (ranks + 1) / (caricature.DEALS + 1) == pytest.approx(0.95)
+
+
 def test_exaggeration_is_not_pulled_to_1_by_the_noise_of_small_groups():
     rng = np.random.default_rng(1)
     truth = np.array([[0.5, 0.3, 0.2], [0.4, 0.35, 0.25], [0.3, 0.4, 0.3], [0.25, 0.35, 0.4]])

@@ -359,18 +359,19 @@ def test_of_a_single_question_the_difference_is_about_that_question_and_its_resp
 
 
 def scores(rate: float, n: int = 40) -> pd.DataFrame:
-    row = {"n": n, "rate": rate, "low": rate - 0.1, "high": rate + 0.1}
+    row = {"n": n, "rate": rate, "low": rate - 0.1, "high": rate + 0.1, "note": ""}
     return pd.DataFrame([row] * 3, index=["m", baselines.MAJORITY, baselines.LOGIT])
 
 
 def test_the_headline_says_n_intervals_and_what_is_missing():
     claims = pd.DataFrame({"shown": ["yes", "no", "open"]})
-    true = pd.DataFrame({"n": 20, "rate": 0.75, "low": 0.5, "high": 0.9}, pd.MultiIndex.from_tuples([("m", OWN)]))
+    row = {"n": 20, "rate": 0.75, "low": 0.5, "high": 0.9, "note": "x"}
+    true = pd.DataFrame(row, pd.MultiIndex.from_tuples([("m", OWN)]))
     said = evaluation.headline("m", scores(0.5), claims, true, "GSS 2018")
-    assert "the person it plays in 75% (95% interval 50% to 90%, n = 20) of its choices (chance: 50%)" in said
+    assert "the person it plays in 75% (95% interval 50% to 90%, n = 20; x) of its choices (chance: 50%)" in said
     half = "50% (95% interval 40% to 60%, n = 40)"
     assert f"of the GSS 2018 it is right in {half} of its answers; the majority's answer is in {half}, a logit" in said
-    assert said.endswith("Of 3 claims for it, 1 are supported and 1 refuted.")
+    assert said.endswith("Of 3 claims for it, 1 are supported and 1 refuted, each by its own 95% interval.")
     said = evaluation.headline("m", scores(np.nan, 0), claims, true.assign(n=0), "GSS 2018")
     assert said.startswith("No choice between answers for two opposite people could be scored. In the place")
     assert "an unknown share (n = 0) of its answers" in said and "nan" not in said

@@ -103,7 +103,7 @@ def test_the_share_of_distinct_samples_tells_a_model_that_gives_one_answer_to_ev
     assert same["rate"].tolist() == [0.25] and same["n"].tolist() == [6]
     assert distinct(other, ["condition"])["rate"].tolist() == [1.0]
     said = headline(other, distinct(other, ["condition"]), [1, 4], "gpt")
-    assert said.startswith("direct: over 6 items, gpt would keep ") and said.count("n = 6)") == 4
+    assert said.startswith("direct: over 6 items, gpt would keep ") and said.count("n = 6;") == 4
     assert "(95% interval " in said and said.endswith(" of an item's samples are distinct.")
     both = pd.concat([other.assign(model="m"), other.assign(model="n", score=1.0)])
     by = ["model", "condition"]
@@ -131,12 +131,12 @@ def test_the_headline_compares_the_same_items_and_leaves_out_a_k_that_few_reach(
     table = samples(10, 4, 4, 0.5).assign(answer="x")
     few = table.assign(score=table["score"].mask(table["sample"].eq(3) & (np.arange(len(table)) // 4 >= 2)))
     said = headline(few, distinct(few, ["condition"]), [1, 3, 4])
-    assert said.startswith("direct: over 40 items, ") and "at least one of 3" in said and said.count("n = 40)") == 4
+    assert said.startswith("direct: over 40 items, ") and "at least one of 3" in said and said.count("n = 40;") == 4
     assert "(fewer than half of the items have more verdicts: 2 at k = 4)" in said
     lost = table.assign(score=table["score"].mask(np.arange(len(table)) < 40))
     lost.loc[lost["sample"].eq(0), "score"] = table["score"]  # 10 of 40 items have a single verdict
     said = headline(lost, distinct(lost, ["condition"]), [1, 4])
-    assert "over 30 items of 40, those with 4 verdicts or more, " in said and said.count("n = 30)") == 3
+    assert "over 30 items of 40, those with 4 verdicts or more, " in said and said.count("n = 30;") == 3
 
 
 def test_samples_that_are_all_one_of_three_leave_an_interval_of_some_width():

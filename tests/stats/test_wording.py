@@ -18,6 +18,8 @@ from persona_lib import stats
         (stats.share(0.5, n=2), "50% (no interval, n = 2)"),
         (stats.share(np.nan, n=0), "an unknown share (n = 0)"),
         (stats.share(np.nan), "an unknown share"),
+        (stats.share(0.5, 0.06, 0.94, 8, "too few clusters"), "50% (95% interval 6% to 94%, n = 8; too few clusters)"),
+        (stats.points(np.nan, note="nothing scored"), "an unknown difference (nothing scored)"),
         (stats.share(0.123, 0.1, 0.2, 528_523), "12% (95% interval 10% to 20%, n = 528,523)"),
         (stats.points(0.25, -0.847, 1.0, 8), "+25 points (95% interval −85 to +100, n = 8)"),
         (stats.points(-0.001, -0.2, 0.004, 8), "0 points (95% interval −20 to 0, n = 8)"),
@@ -53,8 +55,14 @@ def test_tests_without_a_p_value_are_not_counted():
 
 
 def test_several_values_are_summed_up():
-    rows = {"rate": [0.5, np.nan], "low": [0.06, np.nan], "high": [0.94, np.nan], "n": [8, 0]}
-    said = "chain of thought 50% (95% interval 6% to 94%, n = 8), direct an unknown share (n = 0)"
+    rows = {
+        "rate": [0.5, np.nan],
+        "low": [0.06, np.nan],
+        "high": [0.94, np.nan],
+        "n": [8, 0],
+        "note": ["", "nothing scored"],
+    }
+    said = "chain of thought 50% (95% interval 6% to 94%, n = 8), direct an unknown share (n = 0; nothing scored)"
     assert stats.listed(pd.DataFrame(rows, index=["chain_of_thought", "direct"])) == said
     assert stats.span(pd.Series([0.751, -0.2, np.nan])) == "−0.20 to 0.75" and stats.span(pd.Series([0.4])) == "0.40"
     assert stats.span(pd.Series([np.nan])) == "not estimable"
