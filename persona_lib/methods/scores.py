@@ -10,6 +10,7 @@ import pandas as pd
 
 from .. import seeds, stats
 from ..stats.intervals import ITEM, difference
+from ..stats.wording import ALPHA
 from .worlds import World
 
 HALF = 1e-9  # probabilities that differ by no more from one half abstain
@@ -108,20 +109,21 @@ def differences(predictions: pd.DataFrame, reference: str, k: int) -> pd.DataFra
     """Compare every method with a reference at one k, on the choices that both predict.
 
     Returns:
-        One row per other method: `method`, `k`, `n` (persons x prompts), `difference` in accuracy, `low`, `high`, `p`,
-        `p_holm` (over all methods), `note`.
+        One row per other method: `minuend` (the method), `subtrahend` (the reference), `k`, `n` (persons x prompts),
+        `failed` (those that only one of both predicts), `difference` in accuracy, `low`, `high`, `p`, `p_holm` (over
+        all methods), `note`.
     """
     at = graded(predictions[predictions["k"] == k]).set_index(["choice_id", "draw"])
     base = at.loc[at["method"] == reference, "score"]
     rows = []
-    for method in at["method"].cat.categories:
-        if method == reference:
-            continue
+    for method in at["method"].cat.categories.drop(reference):
         own = at[at["method"] == method].assign(gap=lambda t: t["score"] - base.reindex(t.index))
         found = difference(by_item(own, "gap"))
-        rows.append({"method": method, "k": k} | {name: found[name] for name in found if name != "failed"})
-    table = pd.DataFrame(rows, columns=["method", "k", "n", "difference", "low", "high", "p", "note"])
-    table.insert(7, "p_holm", stats.corrected(table["p"]))
+        found["failed"] = int((own["gap"].isna() & (own["score"].notna() | base.reindex(own.index).notna())).sum())
+        rows.append({"minuend": method, "subtrahend": reference, "k": k} | found)
+    columns = ["minuend", "subtrahend", "k", "n", "failed", "difference", "low", "high", "p", "note"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(9, "p_holm", stats.corrected(table["p"]))
     return table
 
 
@@ -191,6 +193,27 @@ def groups(predictions: pd.DataFrame, world: World, k: int, attributes: list[str
                 rows.append({"method": method, "attribute": name, "group": group} | _mean(members, "score", "accuracy"))
     columns = ["method", "attribute", "group", "people", "accuracy", "low", "high", "note"]
     return pd.DataFrame(rows, columns=columns).sort_values("accuracy", ignore_index=True)
+
+
+def headline(table: pd.DataFrame, gaps: pd.DataFrame, name: str) -> str:
+    """Return what a trial found, as a sentence.
+
+    Args:
+        table: of `accuracy`.
+        gaps: of `differences`, at the k that the sentence is about.
+        name: of the world.
+    """
+    reference, k = gaps["subtrahend"].iloc[0], int(gaps["k"].iloc[0])
+    at = table[table["k"] == k].set_index("method")
+    floor = at.loc[reference]
+    start = f"{name}, k = {k}: {reference} {stats.share(*floor[['accuracy', 'low', 'high']], n=floor['people'])} right"
+    better = gaps[(gaps["p_holm"] < ALPHA) & (gaps["difference"] > 0)].sort_values("difference", ascending=False)
+    if better.empty:
+        return f"{start}; no method beats it (Holm over {len(gaps)} methods)."
+    best = better.iloc[0]
+    gain = stats.points(*best[["difference", "low", "high"]])
+    ceiling = "" if np.isnan(floor["ceiling"]) else f", of at most {floor['ceiling']:.0%}"
+    return f"{start}{ceiling}; {len(better)} of {len(gaps)} methods beat it (Holm), {best['minuend']} by {gain}."
 
 
 def calibration(predictions: pd.DataFrame, k: int) -> pd.DataFrame:

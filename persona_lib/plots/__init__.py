@@ -5,7 +5,7 @@ a module named after what they draw, such as `plots.bench.losses` or `plots.surv
 figures share is in `style`.
 """
 
-from . import bench, fidelity, intersections, judges, personas, preferences, prompts, surveys
+from . import bench, fidelity, intersections, judges, methods, personas, preferences, prompts, surveys
 from .scores import differences, rates, shifts
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "fidelity",
     "intersections",
     "judges",
+    "methods",
     "personas",
     "preferences",
     "prompts",

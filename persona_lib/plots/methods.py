@@ -1,0 +1,115 @@
+"""Draw trials of methods: accuracy against the number of choices known, the worst people, and calibration."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from . import style
+
+NEAR = 0.017  # of the figure's height: labels that would lie nearer are moved apart
+
+
+def curves(table: pd.DataFrame, title: str, ceiling: float | None = None) -> Axes:
+    """Draw each method's accuracy against k, with 95% intervals at the largest k, labelled at the lines' ends.
+
+    Args:
+        table: of `methods.scores.accuracy`.
+        title: of the figure.
+        ceiling: what no method can exceed, drawn as a line; None or missing where it is not known.
+    """
+    ax = style.axes(8.0, 4.6)
+    known = table.dropna(subset="accuracy")
+    ks = sorted(known["k"].unique())
+    place = {k: at for at, k in enumerate(ks)}
+    flat = known.groupby("method", observed=True)["accuracy"].agg(np.ptp) == 0
+    colors = {method: f"C{i % 8}" for i, method in enumerate(flat.index[~flat])}
+    ends = {}
+    for i, (method, own) in enumerate(known.groupby("method", sort=False, observed=True)):
+        x = own["k"].map(place)
+        color, dash = (colors[method], "-") if method in colors else ("0.55", (0, (4, 2)))
+        ax.plot(x, own["accuracy"], color=color, linestyle=dash, linewidth=1.8, marker="o", markersize=4)
+        last = own.iloc[-1]
+        if pd.notna(last["low"]):
+            ax.vlines(x.iloc[-1] + 0.02 * (i % 5), last["low"], last["high"], color=color, linewidth=1, alpha=0.6)
+        ends[method] = (last["accuracy"], color)
+    if ceiling is not None and not np.isnan(ceiling):
+        ax.axhline(ceiling, color="0.3", linewidth=1)
+        ax.text(0, ceiling, " ceiling", va="bottom", fontsize=8.5, color="0.3")
+    _label_ends(ax, ends, len(ks) - 1)
+    ax.set_xticks(range(len(ks)), [str(k) for k in ks])
+    ax.set_xlabel("k: choices of the person that a method knows")
+    ax.set_ylabel("accuracy, mean over people")
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.title(ax, title)
+    style.blank(ax, table["accuracy"])
+    people = style.counted(known["people"].max(), "person", "people") if len(known) else "0 people"
+    text = f"n: up to {people}. Dashed: methods that see no choice of the person. Thin lines: 95% intervals at the"
+    return style.caption(ax, text + " largest k, clustered by person and prompt.")
+
+
+def _label_ends(ax: Axes, ends: dict[str, tuple[float, str]], last: int) -> None:
+    """Write each line's name at its right end, moved apart where ends lie close."""
+    if not ends:
+        return
+    low, high = ax.get_ylim()
+    least = NEAR * 2.4 * (high - low)
+    at = -np.inf
+    for method, (value, color) in sorted(ends.items(), key=lambda end: end[1][0]):
+        at = max(value, at + least)
+        ax.annotate(
+            style.plain(method), (last, value), (last + 0.25, at), va="center", fontsize=8.5, color=color,
+            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.5}, annotation_clip=False,
+        )  # fmt: skip
+    ax.set_xlim(-0.2, last + 0.15)
+    ax.set_ylim(low, max(high, at + least))
+    ax.spines["right"].set_visible(False)
+    ax.set_box_aspect(0.62)
+    ax.set_anchor("W")
+
+
+def worst(table: pd.DataFrame, title: str) -> Axes:
+    """Draw the accuracy of the tenth of people whom each method serves worst, beside what chance alone would give.
+
+    Args:
+        table: of `methods.scores.worst`.
+        title: of the figure.
+    """
+    labels = [style.label(row.method, f"{row.people} people") for row in table.itertuples()]
+    ax = style.rows(labels, "accuracy of the worst tenth of people")
+    rows = range(len(table))
+    ax.hlines(rows, table["low_chance"], table["high_chance"], color="0.75", linewidth=6, label="by chance, 95%")
+    ax.plot(table["accuracy"], rows, "o", color="C0", markersize=7, label="the method's")
+    ax.set_xlim(-0.02, 1.02)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.legend(ax, title)
+    style.blank(ax, table["accuracy"] if len(table) else None)
+    return style.caption(
+        ax, "By chance: if each choice of everybody were predicted right equally often, the worst tenth would lie here."
+    )
+
+
+def calibration(table: pd.DataFrame, title: str, methods: list[str]) -> Axes:
+    """Draw how often the first answer was chosen against the predicted probability, a panel per method.
+
+    Args:
+        table: of `methods.scores.calibration`.
+        title: of the figure.
+        methods: which to draw.
+    """
+    panels = style.panels(len(methods), 2.3)
+    for ax, method in zip(panels, methods, strict=False):
+        own = table[table["method"] == method]
+        ax.plot([0, 1], [0, 1], color="0.3", linewidth=1)
+        ax.scatter(own["predicted"], own["chosen"], s=12 + 2 * np.sqrt(own["n"].astype(float)), color="C0")
+        ax.set_title(style.plain(f"{method} (n = {own['n'].sum():,})"), fontsize=9)
+        ax.set_xlim(-0.03, 1.03)
+        ax.set_ylim(-0.03, 1.03)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ax.set_xlabel("predicted")
+        ax.set_ylabel("chosen")
+    style.title(panels[0], title)
+    return style.caption(
+        panels[0], "Point: a tenth of the probabilities; a larger point has more choices. Line: perfect."
+    )
