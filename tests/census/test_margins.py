@@ -1,13 +1,15 @@
 """Published margins: people's weights raked to them, people compared with them, contradictions named."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from persona_lib import UserError, census
 from persona_lib.census import Population, margins
-
-SEXES = {"Men": "Male", "Women": "Female"}
 
 
 def margin(name: str, universe: dict | None = None, **values: tuple[int, dict]) -> margins.Margin:
@@ -141,3 +143,12 @@ def test_real_people_of_the_half_sample_meet_the_margins_that_their_weights_were
     needed = [margin for margin in margins.load() if margin.attributes <= set(real)]
     table = margins.compare(real.assign(weight=margins.rake(real, needed)))
     assert (table["personas"] - table["published"]).abs().max() < 2e-4
+
+
+def test_the_example_of_the_documentation_rakes(people):
+    text = (Path(__file__).parents[2] / "docs" / "census.md").read_text("utf-8")
+    block = re.search(r"^    - name: education.*?(?=\n\n`of`)", text, re.DOTALL | re.MULTILINE).group()
+    raked = margins.rake(people, [margins.Margin(**told) for told in yaml.safe_load(block)])
+    grown = people["age"] >= 25
+    degree = people["education"].isin(list(people["education"].cat.categories[20:]))
+    assert share(people[grown], raked[grown], degree[grown]) == pytest.approx(86_932_697 / 235_910_706, abs=1e-6)
