@@ -44,7 +44,7 @@ def check(personas: pd.DataFrame) -> pd.DataFrame:
         UserError: the personas have no age, the index has duplicates, or a value is no label of its attribute.
     """
     table = predicates.table(personas)
-    loose = predicates.table(personas, loose=True)
+    loose = predicates.loosened(table)
     unsuited = [_unsuited(loose, name) for name in CHECKED]
     titles = jobs.unsuited(loose)
     unsuited.append(_violations(titles.index, f"{jobs.JOB} of somebody else", titles))

@@ -112,9 +112,8 @@ def unsuited(table: pd.DataFrame) -> pd.Series:
     wrong = np.array(group.notna() & (group.astype("str") != figures[GROUP].to_numpy()))
     wrong |= ~_inside(people, *_bounds(figures), each=False)
     who = job.map({name: block.get("who", "occupied") for name, block in blocks().items()})
-    for text, rows in who.reset_index(drop=True).groupby(who.to_numpy()).indices.items():
-        if text != "occupied":
-            wrong[rows] |= ~predicates.hold([text], people.iloc[rows])[:, 0]
+    kinds, texts = pd.factorize(who)
+    wrong |= ~predicates.hold(texts, people)[np.arange(len(people)), kinds]
     said = [
         f"'{text}' is for {row[GROUP]} with an income of {row['income low']:,} to {row['income high']:,} and with "
         f"schooling from {row['schooling low']} to {row['schooling high']}"

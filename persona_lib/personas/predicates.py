@@ -28,12 +28,11 @@ def read(name: str) -> Any:
     return files.read_yaml(FOLDER / f"{name}.yaml")
 
 
-def table(people: pd.DataFrame, loose: bool = False) -> pd.DataFrame:
+def table(people: pd.DataFrame) -> pd.DataFrame:
     """Return everything that a predicate can name: the people's attributes and the terms.
 
     Args:
         people: one row per person, with `age` and any other attributes.
-        loose: replace the terms that data/loose.yaml defines by its own, wider definitions.
 
     Returns:
         The index of `people`. One column per attribute, with an underscore for each space in its name (all missing
@@ -46,13 +45,21 @@ def table(people: pd.DataFrame, loose: bool = False) -> pd.DataFrame:
         raise UserError("the people have no age: give a table of personas with the census attributes")
     if not people.index.is_unique:
         raise UserError("the index of the people has duplicates: give one row per persona_id")
-    terms = read("predicates")
-    if loose:
-        terms = terms | read("loose")
     columns: dict[str, pd.Series | np.ndarray] = {name.replace(" ", "_"): _column(people, name) for name in COLUMNS}
-    for term, expression in terms.items():
+    for term, expression in read("predicates").items():
         columns[term] = _evaluate(expression, columns)
     return pd.DataFrame(columns, index=people.index)
+
+
+def loosened(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a `table` with the terms that data/loose.yaml defines in its own, wider way, and all that build on them."""
+    columns = _named(table)
+    changed = set(read("loose"))
+    for term, expression in (read("predicates") | read("loose")).items():
+        if term in changed or changed.intersection(_compiled(expression).co_names):
+            columns[term] = _evaluate(expression, columns)
+            changed.add(term)
+    return table.assign(**{term: columns[term] for term in changed})
 
 
 def hold(expressions: Iterable[str], table: pd.DataFrame) -> np.ndarray:
@@ -65,11 +72,16 @@ def hold(expressions: Iterable[str], table: pd.DataFrame) -> np.ndarray:
         UserError: an expression can't be read.
     """
     expressions = list(expressions)
-    # Boolean terms as bare arrays: pandas would align columns by their index at each step.
-    columns = {name: column.to_numpy() if column.dtype == bool else column for name, column in table.items()}
+    used = {name for text in expressions for name in _compiled(text).co_names}
+    columns = _named(table[[name for name in table if name in used]])
     values = {text: _evaluate(text, columns) for text in dict.fromkeys(expressions)}
     holds = np.array([values[text] for text in expressions], dtype=bool)
     return holds.reshape(len(expressions), len(table)).T  # the reshape keeps both axes if there are no expressions
+
+
+def _named(table: pd.DataFrame) -> dict[str, pd.Series | np.ndarray]:
+    """Return the columns by name; boolean terms as bare arrays, which pandas need not align at each step."""
+    return {name: column.to_numpy() if column.dtype == bool else column for name, column in table.items()}
 
 
 def _column(people: pd.DataFrame, name: str) -> pd.Series:
