@@ -148,9 +148,8 @@ def blocks() -> dict[str, dict[str, Any]]:
 
 def prepared(figures: pd.DataFrame) -> Jobs:
     """Return one group's rows of data/jobs.csv as arrays."""
-    names = [f"{feature}: {band}" for feature, bands in FEATURES.items() for band in bands]
     ends = np.cumsum([len(bands) for bands in FEATURES.values()])
-    parts = np.split(figures[names].to_numpy(dtype=float).T, ends[:-1])
+    parts = np.split(figures.iloc[:, -ends[-1] :].to_numpy(dtype=float).T, ends[:-1])
     shares, often = {}, {}
     for feature, counts in zip(FEATURES, parts, strict=True):  # bands x jobs
         whole = (counts.sum(axis=1, keepdims=True) + 0.5) / (counts.sum() + 0.5 * len(counts))
@@ -169,8 +168,9 @@ def prepared(figures: pd.DataFrame) -> Jobs:
 
 def _bounds(figures: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the low and high ends of income and of schooling (places in LEVELS), each 2 x jobs."""
-    schooling = [_codes(figures[f"schooling {end}"], LEVELS) for end in ("low", "high")]
-    return figures[["income low", "income high"]].to_numpy(dtype=float).T, np.array(schooling)
+    place = pd.Index(LEVELS).get_indexer
+    schooling = np.array([place(figures["schooling low"]), place(figures["schooling high"])])
+    return np.array([figures["income low"], figures["income high"]], dtype=float), schooling
 
 
 def _inside(people: pd.DataFrame, income: np.ndarray, schooling: np.ndarray, each: bool = True) -> np.ndarray:

@@ -31,6 +31,8 @@ def test_every_job_has_figures_and_every_title_one_job():
     titles = [title for block in blocks.values() for title in block["titles"]]
     assert len(titles) > 600 and len(set(titles)) == len(titles)
     assert (figures["income low"] < figures["income high"]).all() and (figures["weight"] > 0).all()
+    features = [f"{feature}: {band}" for feature, bands in jobs.FEATURES.items() for band in bands]
+    assert list(figures.columns[-len(features) :]) == features
     assert set(figures["occupation category"]) == set(BY_NAME["occupation category"].labels[:-1])
 
 
