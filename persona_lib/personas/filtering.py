@@ -33,7 +33,7 @@ def by_rules(people: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per violation: `persona_id`, `rule`, `reason`.
     """
-    return pd.concat([rarity.find(people), consistency.check(people)], ignore_index=True)
+    return pd.concat([rarity.find(people), consistency.check(people)]).drop_duplicates(ignore_index=True)
 
 
 def by_model(people: pd.DataFrame, checker: LanguageModel | None) -> pd.DataFrame:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..attributes import BY_NAME
 from ..census import Population
-from . import jobs
+from . import jobs, predicates
 from .predicates import FOLDER
 
 PERSONS = 200_000  # real people behind the counts
@@ -30,6 +30,7 @@ ATTRIBUTES = (
     *("ability to speak english", "veteran status", "health insurance"),
 )
 MARGIN = 50  # one in so many people is drawn beyond n, and as many more
+BEHIND = "far behind at school"  # the rule of data/consistency.yaml that no redraw can mend: it is on the census alone
 PAY = ("occupation category", "employment status", "income")  # what tells an income beyond all jobs
 # Bands by their least value: years of age, dollars of income.
 BANDS = {
@@ -66,7 +67,7 @@ class Likely:
 
 def among(people: pd.DataFrame) -> np.ndarray:
     """Return who is unlikely, as booleans; arguments as in `find`."""
-    return np.logical_or.reduce([_beyond(people), *(row >= 0 for row in _found(people).values())])
+    return np.logical_or.reduce([_beyond(people), _behind(people), *(row >= 0 for row in _found(people).values())])
 
 
 def find(people: pd.DataFrame) -> pd.DataFrame:
@@ -77,15 +78,18 @@ def find(people: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per person and unlikely pair: `persona_id`, `rule` ('unlikely: age and education'), `reason` (the two
-        values, and how many real people have both). The first rows are of those whose income no job pays.
+        values, and how many real people have both). The first rows are of those whose income no job pays, and of
+        minors who break the rule BEHIND.
     """
     table = _table()
+    behind = pd.DataFrame({"persona_id": people.index[_behind(people)], "rule": BEHIND, "reason": _rule()["reason"]})
     paid = people[_beyond(people)]
     reasons = [
         f"no job of the occupation '{group}' pays {income:,.0f}: it is outside the 1st to 99th percentile of each"
         for group, income in zip(*(paid.get(name, []) for name in (PAY[0], PAY[2])), strict=True)
     ]
-    parts = [pd.DataFrame({"persona_id": paid.index, "rule": "unlikely: income of the occupation", "reason": reasons})]
+    beyond = pd.DataFrame({"persona_id": paid.index, "rule": "unlikely: income of the occupation", "reason": reasons})
+    parts = [beyond, behind]
     for (name, other), row in _found(people).items():
         has = row >= 0
         found = pd.DataFrame({"persona_id": people.index[has], "rule": f"unlikely: {name} and {other}"})
@@ -96,6 +100,17 @@ def find(people: pd.DataFrame) -> pd.DataFrame:
 def _beyond(people: pd.DataFrame) -> np.ndarray:
     """Return whose income no job of their occupation pays; nobody's where the people lack one of PAY."""
     return jobs.beyond(people) if set(PAY) <= set(people) else np.zeros(len(people), bool)
+
+
+def _behind(people: pd.DataFrame) -> np.ndarray:
+    """Return the minors who break the rule BEHIND; nobody where the people lack age or schooling."""
+    if not {"age", "education"} <= set(people):
+        return np.zeros(len(people), bool)
+    return predicates.hold([_rule()["when"]], people[["age", "education"]].assign(minor=people["age"] < 18))[:, 0]
+
+
+def _rule() -> dict[str, str]:
+    return next(rule for rule in predicates.read("consistency") if rule["name"] == BEHIND)
 
 
 def _found(people: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:

@@ -47,6 +47,13 @@ def test_an_income_that_no_job_of_the_occupation_pays_is_unlikely_for_who_is_at_
     assert not rarity.among(table.drop(columns="employment status")).any()
 
 
+def test_a_minor_far_behind_at_school_is_no_persona_since_no_redraw_would_mend_it():
+    table = people(age=[13, 13, 40], education=["Grade 1", "Grade 7", "Grade 1"])
+    found = rarity.find(table)
+    assert found[["persona_id", "rule"]].values.tolist() == [["p0", rarity.BEHIND]]
+    assert rarity.among(table).tolist() == [True, False, False]
+
+
 def test_the_pairs_are_rare_among_real_people_and_not_because_their_parts_are(shared):
     real = census.read_pums(shared / "acs" / "us_persons_2024.parquet").rename_axis("persona_id")
     found = rarity.find(real)
