@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from persona_lib import census
+from persona_lib import census, personas
 from persona_lib.census import Population, distances, held_out, margins
 from persona_lib.personas import origins, regions
 
@@ -86,6 +86,23 @@ def speed() -> None:
         print(f"draw {n:>9,} people: {time.perf_counter() - start:5.2f} s, peak memory so far {memory:.2f} GB")
 
 
+def demographic(seeds: int = 3) -> None:
+    """Print how far reference demographics are from the published tables, people held out and the fitted sample."""
+    for seed in range(seeds):
+        people = personas.reference(seed)
+        known = people.assign(**regions.groups(people))
+        published = margins.compare(known)
+        tables = margins.by_margin(published)
+        told = {"published tables": tables, "fitted sample": distances.by_attribute(known)}
+        print(f"seed {seed}: mean distance of {len(people):,} personas and of as many real people")
+        for name, table in told.items():
+            print(f"  {name}: {table['personas'].mean():.4f}, {table['real people'].mean():.4f}")
+        for name, row in held_out.compare(people).iterrows():
+            print(f"  people held out, {name}: {row['personas']:.4f}, {row['real people']:.4f}")
+        for row in published[published["margin"] == "Hispanic origin"].itertuples():
+            print(f"  {row.value}: {row.personas:.2%}, published {row.published:.2%}")
+
+
 def write(fitted: pd.DataFrame, held: pd.DataFrame, model: Population, found: pd.DataFrame) -> None:
     model.save()
     found.to_csv(distances.DATA / "half_distances.csv", index=False)
@@ -109,6 +126,7 @@ def main(file: str, *flags: str) -> None:
     if "--write" in flags:
         write(fitted, held, model, found)
     speed()
+    demographic()
     for path in sorted(Path(distances.DATA).glob("*")):
         print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
 
