@@ -77,6 +77,11 @@ def watched(folder: Path) -> Iterator[None]:
             process.communicate(b"ended")
 
 
+def is_there(folder: Path) -> bool:
+    """Return whether a folder that is held is where it was; a kernel may have made another one of the name."""
+    return (folder / LOCK).is_file()
+
+
 def is_empty(folder: Path) -> bool:
     """Return whether a folder is missing, or holds nothing but what a run killed at its start leaves."""
     return not folder.exists() or (folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOCK, NEW})

@@ -43,7 +43,7 @@ def run(
         The content of the manifest. The folder then has manifest.json and index.html.
 
     Raises:
-        UserError: the folder contains something other than an earlier run, or another run uses it.
+        UserError: the folder contains something other than an earlier run, another run uses it, or it is moved away.
         KeyboardInterrupt: Ctrl-C; the kernel has ended and the manifest says so.
     """
     limits = {"max_calls": max_calls, "max_cost": max_cost}
@@ -54,8 +54,16 @@ def run(
         if earlier:
             manifests.correct(earlier, folder)
         manifest = Manifest(folder, preset.name, preset.about, _entries(planned), limits, earlier)
-        with folders.beside(folder):
-            return _executed(manifest, limits)
+        try:
+            with folders.beside(folder):
+                return _executed(manifest, limits)
+        except OSError:
+            if folders.is_there(folder):
+                raise
+            raise UserError(
+                f"{folder} was moved or removed during the run: put it back, or choose another --out, and run again; "
+                "what was answered is in the store"
+            ) from None
 
 
 def _entries(planned: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -78,7 +86,8 @@ def _executed(manifest: Manifest, limits: Mapping[str, float | None]) -> dict[st
         raise
     finally:
         manifest.close(status)
-        _save(manifest)
+        if folders.is_there(manifest.folder):
+            _save(manifest)
     return manifest.content
 
 
@@ -126,6 +135,8 @@ def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[
     try:
         told = environment | {RECORD: str(new / stem)}
         entry["error"] = kernels.execute(stem, parameters, new / f"{stem}.ipynb", steps, told)
+        if not folders.is_there(manifest.folder):
+            raise FileNotFoundError(manifest.folder)
         recorded = new / stem / "record.json"
         if recorded.is_file() and not entry["error"]:
             entry |= json.loads(recorded.read_text("utf-8"))

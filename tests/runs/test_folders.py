@@ -33,7 +33,10 @@ if how == "sleep":
     with open("pid", "w") as file:
         file.write(str(os.getpid()))
     time.sleep(100)
-if how:
+if how == "move":
+    here = os.path.dirname(os.path.dirname(os.environ["PERSONA_RECORD"]))
+    os.rename(here, here + "-moved")
+elif how:
     raise {"limit": LimitError, "endpoint": EndpointError}.get(how, ValueError)("see ../../here/x.csv")
 table = pd.DataFrame({"n": [n]})
 runs.record(out, headline=f"Found {n}.", metrics={"n": n}, tables={"t": table}, figures={})
@@ -65,6 +68,12 @@ def told(root: Path) -> dict:
 def found(root: Path, stem: str) -> int:
     """What the table of a notebook in the folder says."""
     return pd.read_parquet(root / "outputs" / stem / "tables" / "t.parquet")["n"].item()
+
+
+def test_a_folder_that_is_moved_during_a_run_is_one_line(project):
+    with pytest.raises(UserError, match="outputs was moved or removed during the run: put it back, or choose another"):
+        execute(project, ["01"], how="move")
+    assert json.loads((project / "outputs-moved" / "manifest.json").read_text())["status"] == "running"
 
 
 def test_a_run_of_one_notebook_replaces_it_and_keeps_the_others(project):
