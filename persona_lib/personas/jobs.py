@@ -59,7 +59,7 @@ def titles(table: pd.DataFrame, seed: int) -> pd.Series:
     """
     drawn = np.full(len(table), None, dtype=object)
     group = table[_column(GROUP)].astype("str").where(table["occupied"])
-    told = table[[*map(_column, FEATURES), "at_work"]]
+    told = table[[*map(_column, FEATURES), "at_work", "jobless"]]
     suits = dict(zip(_whose(), predicates.hold(_whose(), table).T, strict=True))
     for name, rows in group.groupby(group).indices.items():
         if name not in _groups():
@@ -174,16 +174,16 @@ def _bounds(figures: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _inside(people: pd.DataFrame, income: np.ndarray, schooling: np.ndarray, each: bool = True) -> np.ndarray:
-    """Return whether income (if at work) and schooling lie within bounds.
+    """Return whether schooling and income lie within bounds: the jobless have earned no more, others may earn anything.
 
     The bounds are 2 x jobs, the result is people x jobs. Without `each` they are 2 x people, and it is one per person.
     """
-    at_work = people["at_work"].to_numpy(dtype=bool)
+    at_work, jobless = (people[name].to_numpy(dtype=bool) for name in ("at_work", "jobless"))
     dollars = people[INCOME].to_numpy(dtype=float, na_value=np.nan)
     level = _places(people, SCHOOLING)
     if each:
-        at_work, dollars, level = at_work[:, None], dollars[:, None], level[:, None]
-    outside = at_work & ((dollars < income[0]) | (dollars > income[1]))
+        at_work, jobless, dollars, level = (column[:, None] for column in (at_work, jobless, dollars, level))
+    outside = (at_work & (dollars < income[0])) | ((at_work | jobless) & (dollars > income[1]))
     return ~outside & ((level < 0) | ((level >= schooling[0]) & (level <= schooling[1])))
 
 

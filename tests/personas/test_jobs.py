@@ -112,5 +112,8 @@ def test_what_is_missing_suits_every_title_and_income_counts_at_work_alone():
     assert jobs.unsuited(predicates.table(pd.DataFrame([{"age": 40, **told}]))).empty
     retired = person(income=420_000, employment_status="Not in labor force", **{"occupation_category": CLEANING})
     assert jobs.unsuited(predicates.table(retired.assign(**{jobs.JOB: title}))).empty
+    jobless = retired.assign(**{"employment status": "Unemployed", jobs.JOB: title})
+    assert len(jobs.unsuited(predicates.table(jobless))) == 1  # out of the job for less than a year
+    assert jobs.unsuited(predicates.table(jobless.assign(income=0))).empty
     assert not jobs.beyond(retired).any() and jobs.beyond(person(occupation_category=CLEANING, income=9_000_000)).all()
     assert not jobs.beyond(person(occupation_category=CLEANING, income=np.nan)).any()
