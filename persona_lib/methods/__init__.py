@@ -5,11 +5,12 @@ candidates and choices. `trial` fits methods on its training people, adapts them
 the rest; `scores` says how often each is right. `Method` is the class to derive a method of one's own from.
 """
 
-from . import controls, groups, latent, linear, prompted, scores, simulated, surveyed
+from . import controls, gates, groups, latent, linear, prompted, scores, simulated, surveyed
 from .embedding import embedder
-from .method import Method
+from .method import Method, title
 from .method import load as load_method
-from .trial import Setting
+from .scores import best
+from .trial import CELL, Setting
 from .trial import run as trial
 from .worlds import World, cells
 from .worlds import load as load_world
@@ -40,14 +41,17 @@ PROMPTED: tuple[type[prompted.Prompted], ...] = (
 )
 
 __all__ = [
+    "CELL",
     "OFFLINE",
     "PROMPTED",
     "Method",
     "Setting",
     "World",
+    "best",
     "cells",
     "controls",
     "embedder",
+    "gates",
     "groups",
     "latent",
     "linear",
@@ -58,5 +62,6 @@ __all__ = [
     "scores",
     "simulated",
     "surveyed",
+    "title",
     "trial",
 ]

@@ -5,12 +5,15 @@ are ties have no right answer: they are left out of accuracy and stay in the Bri
 and is half right.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from .. import seeds, stats
 from ..stats.intervals import ITEM, difference
 from ..stats.wording import ALPHA
+from .method import Method, title
 from .worlds import World
 
 HALF = 1e-9  # probabilities that differ by no more from one half abstain
@@ -142,6 +145,19 @@ def areas(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "area", "from", "to"])
 
 
+def best(kinds: Sequence[type[Method]], table: pd.DataFrame, k: int) -> type[Method]:
+    """Return the method that sees the history and is right most often at k; the first of them if none is known.
+
+    Args:
+        kinds: the methods.
+        table: of `accuracy`.
+        k: of the context.
+    """
+    at = table[table["k"] == k].set_index("method")["accuracy"].astype(float)
+    seeing = [kind for kind in kinds if "history" in kind.sees]
+    return max(seeing, key=lambda kind: np.nan_to_num(at.get(title(kind), 0.0)))
+
+
 def worst(predictions: pd.DataFrame, k: int, seed: int = 0, share: float = 0.1) -> pd.DataFrame:
     """Return the accuracy of the tenth of people whom each method serves worst, beside chance.
 
@@ -206,14 +222,15 @@ def headline(table: pd.DataFrame, gaps: pd.DataFrame, name: str) -> str:
     reference, k = gaps["subtrahend"].iloc[0], int(gaps["k"].iloc[0])
     at = table[table["k"] == k].set_index("method")
     floor = at.loc[reference]
-    start = f"{name}, k = {k}: {reference} {stats.share(*floor[['accuracy', 'low', 'high']], n=floor['people'])} right"
+    found = stats.share(floor["accuracy"], floor["low"], floor["high"], n=floor["people"])
+    start = f"{name}, k = {k}: {reference} {found} right"
     better = gaps[(gaps["p_holm"] < ALPHA) & (gaps["difference"] > 0)].sort_values("difference", ascending=False)
     if better.empty:
         return f"{start}; no method beats it (Holm over {len(gaps)} methods)."
-    best = better.iloc[0]
-    gain = stats.points(*best[["difference", "low", "high"]])
+    first = better.iloc[0]
+    gain = stats.points(first["difference"], first["low"], first["high"])
     ceiling = "" if np.isnan(floor["ceiling"]) else f", of at most {floor['ceiling']:.0%}"
-    return f"{start}{ceiling}; {len(better)} of {len(gaps)} methods beat it (Holm), {best['minuend']} by {gain}."
+    return f"{start}{ceiling}; {len(better)} of {len(gaps)} methods beat it (Holm), {first['minuend']} by {gain}."
 
 
 def calibration(predictions: pd.DataFrame, k: int) -> pd.DataFrame:

@@ -33,7 +33,10 @@ def world(survey: str = "gss", n: int | None = None, seed: int = 0) -> World:
     drawn = respondents.sample(respondents.load(survey), n, seed)
     prompts = drawn.questions[["prompt_id", "prompt", "item"]].assign(prompt_split="train")
     candidates = prompts[["prompt_id"]].merge(pd.Series(drawn.options, name="text"), how="cross")
-    candidates.insert(0, "candidate_id", candidates["prompt_id"] + ": " + candidates["text"])
+    named = candidates["prompt_id"] + ": " + candidates["text"]
+    # By a hash, in whose order they stand: neither id nor place says which answer is frequent.
+    candidates.insert(0, "candidate_id", named.map(lambda one: seeds.digest(one, 16)))
+    candidates = candidates.sort_values("candidate_id", ignore_index=True)
     features = pd.DataFrame(np.eye(len(candidates)), candidates["candidate_id"])
     features.columns = [f"x{i}" for i in range(len(candidates))]
     choices = _choices(drawn.answers.dropna(subset="answer"), drawn.options)
@@ -46,7 +49,8 @@ def _choices(answers: pd.DataFrame, options: Sequence[str]) -> pd.DataFrame:
     """Return each answer as choices against the answers not given."""
     both = answers.merge(pd.Series(options, name="other"), how="cross")
     both = both[both["other"] != both["answer"]].reset_index(drop=True)
-    given, other = (both["prompt_id"] + ": " + both[column] for column in ("answer", "other"))
+    named = (both["prompt_id"] + ": " + both[column] for column in ("answer", "other"))
+    given, other = (names.map(lambda one: seeds.digest(one, 16)) for names in named)
     ids = both["persona_id"] + " " + other
     first = np.array([int(seeds.digest(f"shown first {i}", 2), 16) % 2 == 0 for i in ids])
     return pd.DataFrame(

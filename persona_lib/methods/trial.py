@@ -157,10 +157,13 @@ def told_of(world: World, method: Method, ids: Sequence[str] | pd.Index) -> pd.D
     attributes = people.drop(columns="profile", errors="ignore")
     known = attributes if "groups" in method.sees else attributes.iloc[:, :0]
     if "profile" in method.sees:
-        lines = [attributes[name].map(lambda value, name=name: f"{name}: {value}") for name in attributes]
-        text = people["profile"] if "profile" in people else pd.concat(lines, axis=1).agg("\n".join, axis=1)
-        known = known.assign(profile=text)
+        known = known.assign(profile=people["profile"] if "profile" in people else attributes.apply(_lines, axis=1))
     return known
+
+
+def _lines(person: pd.Series) -> str:
+    """Return a person's attributes as lines of text, without those that are missing."""
+    return "\n".join(f"{name}: {value}" for name, value in person.dropna().items())
 
 
 def predicted(method: Method, case: Case, known: pd.Series) -> tuple[np.ndarray, str | None]:

@@ -1,0 +1,271 @@
+"""Gates against leaks: what tells a choice although it is not the person, in a world or in a method.
+
+A gate fires where the lower end of a 95% interval lies above the gate's limit, which stands well above what clean data
+show; gates that count (duplicates, equal answers) fire at the first case. `benchmarks/gates.py` prints how often clean
+worlds fire, and which planted leaks are caught.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from .. import stats
+from ..stats.intervals import ITEM
+from . import scores, trial
+from .controls import other_history, shuffled
+from .embedding import embedder
+from .linear import Pooled
+from .method import Embed, Method
+from .trial import CELL, Setting
+from .worlds import World, cells
+
+LONG = 40  # letters of an answer below which equal texts are no sign
+ALIKE = 8  # choices below which two people who chose alike are no sign
+FOLDS = 5
+GAIN = 0.03  # accuracy that a method may gain by chance from a history that is not the person's
+
+# What a format can tell: each is counted in an answer's text.
+SURFACE: dict[str, str] = {
+    "brackets around it": r"^\s*[\[({]|[\])}]\s*$",
+    "quotes around it": r"^\s*[\"'«“‘`]|[\"'»”’`]\s*$",
+    "blanks at its ends": r"^\s|\s$",
+    "escaped line ends": r"\\n|\\t|\\\"",
+    "line ends": r"\n",
+    "lists": r"(?m)^\s*(?:[-*•]|\d+[.)])\s",
+    "markdown": r"\*\*|__|^#|```|\|",
+    "double blanks": r"  |\t",
+    "blanks before marks": r"\s[.,;:!?]",
+    "pieces of tokens": r"[Ġ▁]|\s##|</?s>|<\|.*?\|>",
+    "entities": r"&\w+;|<\w+/?>",
+    "no mark at its end": r"[^.!?…\"')\]\s]\s*$",
+    "small first letter": r"^\s*[a-z]",
+    "letters beyond ASCII": r"[^\x00-\x7f]",
+    "names of speakers": r"(?i)^\s*(?:assistant|user|answer|response|chosen|rejected)\s*:",
+}
+_PATTERNS = [re.compile(pattern) for pattern in SURFACE.values()]
+
+
+class Shown(NamedTuple):
+    """The decided choices of a world: `choices` with texts `one`, `other`, whether the first was chosen, `codes`."""
+
+    choices: pd.DataFrame
+    first: np.ndarray
+    world: World
+
+
+def of_world(world: World, cell: str = CELL, embed: Embed | None = None) -> pd.DataFrame:
+    """Return what the gates say of a world.
+
+    Args:
+        world: as `worlds.checked` returns it.
+        cell: the test cell, which the persona-blind model predicts.
+        embed: gives the vectors of answers; by default as `embedder(world)`.
+
+    Returns:
+        One row per gate: `gate`, `value` (accuracy of what the gate tries, or a number of cases), `low` and `high` of
+        its 95% interval (missing for cases), `limit`, `fired`, `says` (what it means).
+    """
+    shown = _shown(world)
+    rows = [*_rules(shown), _format(shown), _ids(shown), _blind(world, cell, embed or embedder(world)), *_cases(world)]
+    return pd.DataFrame(rows, columns=["gate", "value", "low", "high", "limit", "fired", "says"])
+
+
+def _shown(world: World) -> Shown:
+    text = world.candidates.set_index("candidate_id")["text"]
+    choices = world.choices[world.choices["p_first"].notna() & (world.choices["p_first"] != 0.5)]
+    choices = choices.assign(one=choices["first"].map(text), other=choices["second"].map(text), cell=cells(world))
+    return Shown(choices, choices["p_first"].to_numpy() > 0.5, world)
+
+
+def _tried(gate: str, shown: Shown, says_first: np.ndarray, limit: float, says: str) -> dict:
+    """Return the row of a gate that predicts choices: +1 says the first, -1 the second, 0 nothing."""
+    right = np.where(says_first == 0, 0.5, (says_first > 0) == shown.first)
+    turned = right.mean() < 0.5  # a rule that is always wrong tells as much
+    found = stats.rate(pd.Series(1 - right if turned else right), shown.choices[ITEM].reset_index(drop=True))
+    fired = bool(found["low"] > limit)
+    return {"gate": gate, "value": found["rate"], "low": found["low"], "high": found["high"], "limit": limit} | {
+        "fired": fired,
+        "says": says if fired else "",
+    }
+
+
+def _rules(shown: Shown) -> Iterator[dict]:
+    """Yield the gates that need no fit: length, place, and order of the file."""
+    lengths = [shown.choices[side].str.len().to_numpy(float) for side in ("one", "other")]
+    yield _tried("length", shown, np.sign(lengths[0] - lengths[1]), 0.65, "the longer or the shorter answer is chosen")
+    place = np.ones(len(shown.first))
+    yield _tried("position", shown, place, 0.6, "the answer in one place is chosen: show both orders, or draw them")
+    row = {candidate: i for i, candidate in enumerate(shown.world.candidates["candidate_id"])}
+    rows = [shown.choices[side].map(row).to_numpy(float) for side in ("first", "second")]
+    yield _tried("order of the file", shown, np.sign(rows[0] - rows[1]), 0.65, "the candidates' order tells the choice")
+
+
+def _format(shown: Shown) -> dict:
+    """Return the gate of formats: a classifier that sees how an answer is written, and none of its words."""
+    of_text = {text: _surface(text) for text in {*shown.choices["one"], *shown.choices["other"]}}
+    gaps = np.array(
+        [of_text[a] - of_text[b] for a, b in zip(shown.choices["one"], shown.choices["other"], strict=True)]
+    )
+    says = "how an answer is written tells the choice: compare the texts' ends, lists, quotes and blanks"
+    return _tried("format", shown, _predicted(gaps, shown), 0.7, says)
+
+
+def _surface(text: str) -> np.ndarray:
+    return np.array([min(len(pattern.findall(text)), 5) for pattern in _PATTERNS], dtype=float)
+
+
+def _ids(shown: Shown) -> dict:
+    """Return the gate of ids: their words, and their order."""
+    from sklearn.feature_extraction.text import CountVectorizer  # a second, for which other commands need not wait
+
+    sides = [shown.choices[side].str.lower() for side in ("first", "second")]
+    count = CountVectorizer(token_pattern=r"[a-z]+|\d+", binary=True, min_df=min(20, len(sides[0])))
+    try:
+        count.fit(pd.concat(sides))
+        gaps = (count.transform(sides[0]) - count.transform(sides[1])).toarray().astype(float)
+    except ValueError:  # no word occurs often enough
+        gaps = np.zeros((len(sides[0]), 0))
+    order = np.sign((sides[0] > sides[1]).astype(float).to_numpy() - 0.5)
+    says = "the candidates' ids tell the choice: name them by a hash"
+    return _tried("id", shown, _predicted(np.column_stack([gaps, order]), shown), 0.65, says)
+
+
+def _predicted(gaps: np.ndarray, shown: Shown) -> np.ndarray:
+    """Return what a logit on differences says of each choice, fitted to other prompts: +1, -1, or 0 for nothing."""
+    from sklearn.linear_model import LogisticRegression  # a second, for which other commands need not wait
+    from sklearn.model_selection import GroupKFold  # the same
+
+    groups = shown.choices["prompt_id"].to_numpy()
+    said = np.zeros(len(gaps))
+    if not gaps.any() or len(np.unique(shown.first)) < 2 or len(np.unique(groups)) < FOLDS:
+        return said
+    gaps = gaps / np.maximum(gaps.std(axis=0), 1e-9)
+    for known, asked in GroupKFold(FOLDS).split(gaps, groups=groups):
+        if len(np.unique(shown.first[known])) == 2:
+            model = LogisticRegression(fit_intercept=False).fit(gaps[known], shown.first[known])
+            said[asked] = np.sign(gaps[asked] @ model.coef_[0])
+    return said
+
+
+def _blind(world: World, cell: str, embed: Embed) -> dict:
+    """Return the gate of persons: a model that knows nobody predicts the tested choices."""
+    found = scores.accuracy(trial.run(world, [Pooled(embed)], Setting(ks=(0,), cell=cell))).iloc[0]
+    fired = bool(found["low"] > 0.85)
+    says = "the person is hardly needed: all prefer the same answers, or a leak tells them" if fired else ""
+    return {"gate": "persona-blind", "value": found["accuracy"], "low": found["low"], "high": found["high"]} | {
+        "limit": 0.85,
+        "fired": fired,
+        "says": says,
+    }
+
+
+def _counted(gate: str, n: int, says: str) -> dict:
+    """Return the row of a gate that counts cases; the first one fires it."""
+    return {
+        "gate": gate,
+        "value": n,
+        "low": np.nan,
+        "high": np.nan,
+        "limit": 0,
+        "fired": n > 0,
+        "says": says if n else "",
+    }
+
+
+def _cases(world: World) -> Iterator[dict]:
+    """Yield the gates that count cases."""
+    plain = world.candidates.assign(plain=_plain(world.candidates["text"]))
+    side = world.prompts.set_index("prompt_id")["prompt_split"]
+    prompts = pd.Series(_plain(world.prompts["prompt"]).to_numpy(), world.prompts["prompt_id"])
+    shared = set(prompts[side == "train"]) & set(prompts[side == "heldout"])
+    yield _counted("prompts of both sides", len(shared), "prompts with equal texts are in training and in test")
+    long = plain[plain["plain"].str.len() >= LONG].assign(side=lambda t: t["prompt_id"].map(side))
+    both = set(long.loc[long["side"] == "train", "plain"]) & set(long.loc[long["side"] == "heldout", "plain"])
+    yield _counted("answers of both sides", len(both), "equal answers are in training and in test")
+    text = plain.set_index("candidate_id")["plain"]
+    one, other = (world.choices[column].map(text) for column in ("first", "second"))
+    equal = int((one == other).sum())
+    yield _counted("equal answers", equal, "choices are between answers of equal text")
+    yield _counted("people of both sides", _twins(world), "people with equal attributes and choices are in both splits")
+    cell = cells(world)
+    pair = pd.Series([" | ".join(sorted(two)) for two in zip(one, other, strict=True)], world.choices.index)
+    key = world.choices["persona_id"] + " " + world.choices["prompt_id"].map(prompts) + " " + pair
+    known = cell.isin(["train", "context"])
+    again = len(set(key[known]) & set(key[~known]))
+    yield _counted("context contains the test", again, "choices that are tested are also learned from or shown")
+
+
+def _plain(texts: pd.Series) -> pd.Series:
+    """Return texts without differences of case, blanks and marks."""
+    return texts.astype(str).str.lower().str.replace(r"[\W_]+", " ", regex=True).str.strip()
+
+
+def _twins(world: World) -> int:
+    """Return how many people of the test side are, by attributes and choices, also on the train side."""
+    choices = world.choices.sort_values(["persona_id", "prompt_id", "first", "second"])
+    told = choices["prompt_id"] + choices["first"] + choices["second"] + choices["p_first"].astype(str)
+    whole = told.groupby(choices["persona_id"]).agg(["sum", "size"])
+    attributes = world.people.drop(columns="persona_split").astype(object).fillna("").astype(str).agg("|".join, axis=1)
+    enough = whole[whole["size"] >= ALIKE]
+    signature = enough["sum"] + attributes.reindex(enough.index)
+    side = world.people["persona_split"].reindex(enough.index)
+    return int(signature[side == "test"].isin(set(signature[side == "train"])).sum())
+
+
+def of_method(world: World, kind: type[Method], embed: Embed, setting: Setting, model: object = None) -> pd.DataFrame:
+    """Return what the gates say of a method: does it know a person only from what it declares?
+
+    Args:
+        world: to try it on.
+        kind: the method; `embed` and `model` make it.
+        setting: of the trial; its largest k that all have is looked at.
+
+    Returns:
+        Rows as in `of_world`. A method that sees more than the history is not tried without one.
+    """
+    made: Callable[[type[Method]], Method] = lambda one: one(embed, model, setting.seed)  # noqa: E731
+    rows = []
+    if "history" in kind.sees:
+        k = max(setting.ks)
+        for gate, other in (("another's history", other_history(kind)), ("shuffled labels", shuffled(kind))):
+            both = trial.run(world, [made(kind), made(other)], setting._replace(ks=(0, k)))
+            rows.append(
+                _gain(gate, _beside_none(both, other.name, k), "it gains from a history that is not the person's")
+            )
+    if set(kind.sees) <= {"history"}:
+        zero = trial.run(world, [made(kind), made(Pooled)], setting._replace(ks=(0,)))
+        own = zero[zero["method"] != Pooled.name].merge(
+            world.choices[["choice_id", "first", "second"]], on="choice_id", validate="many_to_one"
+        )
+        spread = own.groupby(["prompt_id", "first", "second"], observed=True)["p_first"].agg(np.ptp)
+        rows.append(_counted("k = 0 knows the person", int((spread > 1e-6).sum()), "it tells people apart at k = 0"))
+        rows.append(
+            _gain("k = 0 beats pooled", scores.differences(zero, Pooled.name, 0).iloc[0], "it knows more at k = 0")
+        )
+    return pd.DataFrame(rows, columns=["gate", "value", "low", "high", "limit", "fired", "says"])
+
+
+def _beside_none(predictions: pd.DataFrame, name: str, k: int) -> pd.Series:
+    """Return the difference of a method at k and at k = 0, on the same choices."""
+    own = predictions[predictions["method"] == name]
+    stacked = own.assign(method=np.where(own["k"] == k, "history", "none"), k=k).astype({"method": "category"})
+    return scores.differences(stacked, "none", k).iloc[0]
+
+
+def _gain(gate: str, found: pd.Series, says: str) -> dict:
+    fired = bool(found["low"] > GAIN)
+    row = {"gate": gate, "value": found["difference"], "low": found["low"], "high": found["high"], "limit": GAIN}
+    return row | {"fired": fired, "says": says if fired else ""}
+
+
+def shown(gates: pd.DataFrame) -> Styler:
+    """Return gates as a table to show, those that fired in red."""
+    table = gates.reset_index(level=0, names="world") if gates.index.nlevels > 1 else gates
+    styled = table.reset_index(drop=True).style.hide(axis="index").format(precision=2, na_rep="")
+    return styled.set_uuid("gates").apply(
+        lambda row: ["background-color: #b00020; color: white" if row["fired"] else ""] * len(row), axis=1
+    )
