@@ -164,6 +164,23 @@ def test_a_religions_words_are_for_its_people_and_nobody_else(table, catalog, wo
     assert len(needs) >= 3 and needs.loc[suits, "phrase"].tolist() == []
 
 
+@pytest.mark.parametrize(
+    ("religion", "words"),
+    [
+        (
+            "Muslim",
+            r"\bbeer|brewer|cocktail|(?<!granola )\bbars?\b(?! of)|\bwine\b|casino|scratch-off|\bslots?\b(?! of)|lottery",
+        ),
+        ("Hindu", "brisket|barbecue|Christmas|Easter|chocolate bunny|holiday lights"),
+        ("Jewish", "Christmas|Easter|chocolate bunny|holiday lights|wreaths"),
+    ],
+)
+def test_nobody_gets_what_their_religion_abstains_from(table, catalog, religion, words):
+    needs = catalog[catalog["phrase"].str.contains(words)]
+    suits = predicates.hold(needs["who"], table[table["religion"] == religion]).any(axis=0)
+    assert len(needs) >= 5 and needs.loc[suits, "phrase"].tolist() == []
+
+
 def test_each_age_of_childhood_has_phrases_of_its_own_and_enough_of_them(catalog):
     ages = [0, 1, 2, 3, 4, 7, 8, 12]
     children = pd.DataFrame({"age": ages, "household type": "x"}, index=[str(age) for age in ages])
