@@ -99,6 +99,7 @@ def people(
     table = _read(_file(source))
     if min_age > 0 and "age" in table:
         table = table[(table["age"].isna() | (table["age"] >= min_age)).to_numpy()]
+    of_all = len(table)
     if side:
         table = table[(table["persona_split"] == side).to_numpy()]
     if n is None:
@@ -106,7 +107,9 @@ def people(
     if not 1 <= n <= len(table):
         which = f" on the {side} side" if side else ""
         old = f" of at least {min_age}" if min_age > 0 else ""
-        remedy = LOWER_PEOPLE if len(table) else "take -p use=all, or add people"
+        remedy = LOWER_PEOPLE if len(table) else "add people"
+        if of_all > len(table):
+            remedy += f", or take -p use=all, with all {of_all}, if no model was trained on them"
         raise UserError(f"{source} has {len(table)} people{old}{which}, and {n} are asked for: {remedy}")
     # By id, so that the order of rows does not matter; a larger n adds to the smaller draw.
     order = seeds.rng("people of a file", seed).permutation(len(table))

@@ -104,7 +104,8 @@ def _prompts(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
         have = sum(there.values()) if side == "all" else there[side]
         if n is not None and n > have:
             named = "" if side == "all" else f" {side}"
-            yield f"{n}{named} prompts are asked for, and {source} has {have}: lower their number" + _else(
+            name = f"{side}_prompts" if "train_prompts" in values else next(name for name in PROMPTS if name in values)
+            yield f"{n}{named} prompts are asked for, and {source} has {have}: lower {name}" + _else(
                 values, side, sum(there.values()), n
             )
     if "train_prompts" in values:

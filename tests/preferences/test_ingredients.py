@@ -267,7 +267,8 @@ def test_where_a_side_has_nobody_a_smaller_number_is_no_remedy(tmp_path):
     (tmp_path / "own.csv").write_text("persona_id,age,persona_split\nann,40,train\n")
     with pytest.raises(UserError) as caught:
         ingredients.people(str(tmp_path / "own.csv"), 2, use="heldout_test")
-    assert "has 0 people" in str(caught.value) and "take -p use=all" in str(caught.value)
+    assert "has 0 people" in str(caught.value) and "lower" not in str(caught.value)
+    assert str(caught.value).endswith("add people, or take -p use=all, with all 1, if no model was trained on them")
     with pytest.raises(UserError) as caught:
         ingredients.people(str(tmp_path / "own.csv"), 2)
     assert "lower n_personas" in str(caught.value)

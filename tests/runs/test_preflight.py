@@ -93,7 +93,7 @@ def test_the_counts_of_prism_are_looked_at(monkeypatch):
     monkeypatch.setattr(sizes, "_hub_answers", lambda: True)
     monkeypatch.setattr(sizes.ingredients, "available", lambda source: {"train": 30, "heldout": 7})
     assert lines(planned(prompts="prism"), asks=False) == [
-        "06: 8 heldout prompts are asked for, and prism has 7: lower their number, or take all 37 with -p use=all if "
+        "06: 8 heldout prompts are asked for, and prism has 7: lower n_prompts, or take all 37 with -p use=all if "
         "no model was trained on them"
     ]
 
