@@ -12,10 +12,11 @@ from scipy.special import betainc
 
 from .. import UserError
 from ..stats import wording
-from ..stats.clustering import FEW, LEVEL, cluster_codes, worth_of
+from ..stats.clustering import LEVEL, cluster_codes, worth_of
 from ..stats.components import components, covariance_of_gaps
 from ..stats.intervals import ITEM, check, corrected, rate
 
+LEAST = 3  # personas; fewer do not tell how much the personas of a group differ
 NOBODY = "nobody in this group"
 LOWER = "lower than everybody else after correction"
 NOT_LOWER = "not shown to be lower than everybody else after correction"
@@ -25,8 +26,9 @@ def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> 
     """Compute each group's rate, shrunk towards the overall rate, and its difference from everybody else.
 
     The uncertainty of a group's distance from the overall rate comes from the variance components of the whole table
-    (`stats.components`): a few equal answers are not known exactly. In groups of eight personas or more it is not below
-    that of the group's own answers, which also tells whether they depend on the prompt in a way of their own.
+    (`stats.components`): a few equal answers are not known exactly. In groups of three personas or more it is not below
+    that of the group's own answers: people may differ more within one group than within others, and depend on the
+    prompt in a way of their own. Where its own is the larger one, Student's t has the group's degrees of freedom.
 
     The distances are taken as normal. Their standard deviation is averaged over all values that the data allow (flat
     prior from 0 to 0.5): intervals keep a width even if groups may not differ at all. Groups that overlap tell less of
@@ -60,8 +62,8 @@ def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> 
         rows[group] = row | {"personas": mine["persona_id"].nunique(), "note": row["note"] if len(mine) else NOBODY}
     result = pd.DataFrame.from_dict(rows, orient="index").rename_axis("group")
     scored = table.dropna(subset=value)
-    errors, independent = _errors(scored, members, value)
-    result = result.join(_tests(result, errors, scored, value))
+    errors, df, independent = _errors(scored, members, value)
+    result = result.join(_tests(result, errors, df, scored, value))
     overall = rate(scored[value], scored[ITEM])
     result[["shrunk", "shrunk_low", "shrunk_high"]] = _shrunk(result, overall, independent)
     result["p_holm"] = corrected(result["p"])
@@ -69,42 +71,48 @@ def scores(table: pd.DataFrame, members: pd.DataFrame, value: str = "score") -> 
     return result[[*first, "difference", "difference_low", "difference_high", "p", "p_holm", "error", "note"]]
 
 
-def _errors(scored: pd.DataFrame, members: pd.DataFrame, value: str) -> tuple[pd.Series, float]:
-    """Return the standard error of each group's rate less the overall rate, and how many independent groups these are.
+def _errors(scored: pd.DataFrame, members: pd.DataFrame, value: str) -> tuple[pd.Series, pd.Series, float]:
+    """Return the standard error of each group's rate less the overall rate, its degrees of freedom, and a third number.
 
     Args:
         scored: the items that have a score.
         members, value: as in `scores`.
 
     Returns:
-        One error per group, missing if fewer than two personas are in it or outside. Groups count by the correlations
-        r of their distances from the overall rate: all groups squared over the sum of r squared.
+        One error per group, missing if fewer than two personas are in it or outside; the degrees of freedom; how many
+        independent groups these are. Groups count by the correlations r of their distances from the overall rate: all
+        groups squared over the sum of r squared.
     """
     errors = pd.Series(np.nan, members.columns)
+    df = pd.Series(scored["persona_id"].nunique() - 2.0, members.columns)
     persona, names = pd.factorize(scored["persona_id"])
     prompt = pd.factorize(scored["prompt_id"])[0]
     inside = members.loc[names].to_numpy(bool)  # personas with a score x groups
     able = (inside.sum(0) > 1) & ((~inside).sum(0) > 1)
     values = scored[value].to_numpy(float)
     if not able.any() or np.ptp(values) < 1e-9:  # equal scores may differ by rounding
-        return errors, np.nan
+        return errors, df, np.nan
     parts = components(values, persona, prompt)
     if parts is None:
-        return errors, np.nan
+        return errors, df, np.nan
     inside = inside[:, able]
     pooled = covariance_of_gaps(parts, inside, persona, prompt)
     variances = pooled.diagonal().clip(0)
     clusters = cluster_codes(scored[ITEM])
+    fewest = np.minimum(inside.sum(0), (~inside).sum(0))  # personas, in the group or outside
     # 0 where prompts that all share decide alone.
-    many = (np.minimum(inside.sum(0), (~inside).sum(0)) >= FEW) | (variances < 1e-12)
-    own = [
-        _own(values, column[persona], clusters) if often else 0.0 for column, often in zip(inside.T, many, strict=True)
-    ]
+    enough = (fewest >= LEAST) | (variances < 1e-12)
+    columns = inside[persona].T  # groups x items
+    own = np.array(
+        [_own(values, column, clusters) if known else 0.0 for column, known in zip(columns, enough, strict=True)]
+    )
+    own *= fewest / (fewest - 1)  # residuals of few personas vary less than these do
     errors[able] = np.sqrt(np.maximum(variances, own))
+    df[able] = np.where(own > variances, fewest - 1, df[able]).clip(max=df[able])
     of_pooled = np.sqrt(np.maximum(variances, 1e-12))
     correlations = pooled / np.outer(of_pooled, of_pooled)
     np.fill_diagonal(correlations, 1.0)
-    return errors, able.sum() ** 2 / (correlations**2).sum()
+    return errors, df, able.sum() ** 2 / (correlations**2).sum()
 
 
 def _own(values: np.ndarray, inside: np.ndarray, clusters: list[np.ndarray]) -> float:
@@ -123,7 +131,7 @@ def _own(values: np.ndarray, inside: np.ndarray, clusters: list[np.ndarray]) -> 
     return push.var() / worth.n if worth.n else 0.0
 
 
-def _tests(table: pd.DataFrame, errors: pd.Series, scored: pd.DataFrame, value: str) -> pd.DataFrame:
+def _tests(table: pd.DataFrame, errors: pd.Series, df: pd.Series, scored: pd.DataFrame, value: str) -> pd.DataFrame:
     """Compare each group's rate with everybody else's.
 
     The p-value is the larger of two: that of Student's t, and twice the binomial tail at the effective sample size
@@ -131,7 +139,7 @@ def _tests(table: pd.DataFrame, errors: pd.Series, scored: pd.DataFrame, value: 
 
     Args:
         table: one row per group, with `n` and `rate`.
-        errors: as returned by `_errors`.
+        errors, df: as returned by `_errors`.
         scored, value: as there.
 
     Returns:
@@ -141,14 +149,12 @@ def _tests(table: pd.DataFrame, errors: pd.Series, scored: pd.DataFrame, value: 
     outside = 1 - table["n"] / max(size, 1)  # share of the items
     away = table["rate"] - overall
     difference = (away / outside).where(outside > 0)
-    df = scored["persona_id"].nunique() - 2
-    if df < 1:
-        errors = errors * np.nan
-    p = 2 * stats.t.sf(away.abs() / errors, max(df, 1))
+    errors = errors.where(df >= 1)
+    p = 2 * stats.t.sf(away.abs() / errors, df)
     worth = overall * (1 - overall) / errors**2
     p = np.fmax(p, _tails(table["rate"].to_numpy() * worth.to_numpy(), worth.to_numpy(), overall))
     p = pd.Series(p, table.index).where(errors.notna()).clip(upper=1)
-    half = stats.t.ppf(1 - (1 - LEVEL) / len(table) / 2, max(df, 1)) * errors / outside
+    half = stats.t.ppf(1 - (1 - LEVEL) / len(table) / 2, df) * errors / outside
     low, high = difference - half, difference + half
     open_ = p * len(table) >= 1 - LEVEL  # not shown, so the interval reaches 0
     low = low.mask(open_, np.minimum(low, 0)).clip(-1, 1)

@@ -1,10 +1,12 @@
 """Scores of groups: planted differences, groups with nobody in them, and the price of having looked at many."""
 
 import gc
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from persona_lib import UserError
 from persona_lib.attributes import BY_NAME
@@ -351,3 +353,17 @@ def test_answers_that_one_side_decides_alone_have_intervals(decides):
     result = scores(table, crossings(who, ["sex", "race"], least=2))
     assert (result["error"] > 0).all() and result["shrunk_low"].notna().all()
     assert result["p"].gt(0.05).all()
+
+
+def test_a_group_whose_people_differ_more_than_others_raises_no_more_alarms():
+    """Variances pooled over all groups alone find a difference in .28 of such studies; now .07 do."""
+    rng, people = np.random.default_rng(1), np.arange(40)
+    items = pd.DataFrame(list(product(people, range(20))), columns=ITEM)
+    groups = pd.DataFrame({"few": people < 5, "half": people % 2 == 0, "third": people % 3 == 0}).rename_axis(ITEM[0])
+    alarms = []
+    for _ in range(60):
+        chance = np.where(people < 5, expit(0.64 + 2 * rng.normal(size=40)), 0.6)  # .6 on average in all groups
+        score = (rng.random(800) < chance[items["persona_id"]]).astype(float)
+        table = scores(items.assign(score=score), groups)
+        alarms.append(table.loc["few", "p"] < 0.05)
+    assert np.mean(alarms) <= 0.14, "chance alone adds .067 to .07"

@@ -242,3 +242,23 @@ def test_each_table_of_the_benchmark_is_made_and_a_cell_that_breaks_the_promise_
         "false alarms",
         "",
     ]
+
+
+def test_a_mean_of_fractions_has_the_interval_of_their_own_variance_and_not_of_as_many_yes_and_no():
+    rng, step = np.random.default_rng(5), np.arange(200)
+    clusters = pd.DataFrame({"persona_id": step % 40, "prompt_id": step % 30})
+    rows = [intervals.rate(pd.Series(rng.beta(4.8, 3.2, 200)), clusters) for _ in range(150)]
+    found = pd.DataFrame(rows)
+    width = (found["high"] - found["low"]).mean()
+    assert width < 1.3 * 2 * 1.96 * found["rate"].std()  # .14 and not .05 if they were yes or no
+    assert ((found["low"] <= 0.6) & (found["high"] >= 0.6)).mean() >= 0.91
+
+
+def test_a_difference_says_if_few_clusters_hold_the_changes():
+    index = pd.MultiIndex.from_product([range(20), range(20)], names=intervals.ITEM)
+    change = pd.Series(0.0, index)
+    change.loc[[0, 1, 2]] = 1.0
+    assert intervals.difference(change)["note"] == "few clusters hold the changes"
+    change.loc[range(10)] = 1.0
+    assert intervals.difference(change)["note"] == ""
+    assert intervals.difference(change * 0)["note"] == "all scores equal"
