@@ -47,22 +47,38 @@ PEW_ASIAN = {
     "Other religion": 4,
 }
 PEW_RESPONDENTS = 200
-# The same by ancestry, as far as the published summaries report it. Muslim: half of people of these ancestries
-# (estimate from GSS 2024, where they are about half of Muslims). Also estimates: Nepali and Buddhist; Orthodox and
-# Ukrainian, since the GSS's table lists neither Orthodox Christians nor Ukraine (0.7% of its whites are Orthodox: few
-# remain for other ancestries); and Israeli (two thirds of the GSS's six Israelis are Jewish).
-FEW = {"Hindu": 0.0008, "Muslim": 0.0003, "Buddhist": 0.005}  # of whites
-FEW_OF_OTHERS = {"Hindu": 0.0008, "Muslim": 0.0094, "Buddhist": 0.0035}
+# The same by ancestry, as far as the published summaries report it. From Buddhist on, all are estimates: we found no
+# table of religions by these ancestries. Many Arabs in the US are Christians, and most Egyptians there are Copts. The
+# shares of Muslims leave some of Pew's total to African Americans, so they are low rather than high. The GSS's table
+# lists neither Orthodox Christians nor Ukraine (0.7% of its whites are Orthodox: few remain for other ancestries); two
+# thirds of the GSS's six Israelis are Jewish.
+FEW = {"Hindu": 0.0008, "Muslim": 0.0002, "Buddhist": 0.005}  # of whites
+FEW_OF_OTHERS = {"Hindu": 0.0008, "Buddhist": 0.0035}
+NO_HINDUS = {"Hindu": 0.001, "Buddhist": 0.001}
+EAST_ASIAN = {"Hindu": 0.001, "Muslim": 0.004}
 HERITAGE = {
-    "Indian": {"Hindu": 0.48, "Muslim": 0.08, "Other religion": 0.10, "Protestant": 0.08, "Catholic": 0.07},
-    "Chinese": {"No religion": 0.56, "Hindu": 0.001, "Muslim": 0.005},
-    "Filipino": {"Catholic": 0.57, "Protestant": 0.17, "Hindu": 0.001, "Muslim": 0.005, "Buddhist": 0.01},
-    "Japanese": {"No religion": 0.47, "Hindu": 0.001, "Muslim": 0.005},
-    "Korean": {"Protestant": 0.45, "Catholic": 0.14, "Hindu": 0.001, "Muslim": 0.005},
-    "Vietnamese": {"Buddhist": 0.37, "Catholic": 0.29, "Hindu": 0.001, "Muslim": 0.005},
-    "Buddhist": {"Buddhist": 0.6, "Hindu": 0.02, "Muslim": 0.03},
-    "Muslim": {"Muslim": 0.5, "Buddhist": 0.001, "Hindu": 0.02},
+    "Indian": {"Hindu": 0.48, "Muslim": 0.08, "Other religion": 0.1, "Protestant": 0.08, "Catholic": 0.07}
+    | {"Buddhist": 0.01},
+    "Chinese": EAST_ASIAN | {"No religion": 0.56},
+    "Filipino": EAST_ASIAN | {"Catholic": 0.57, "Protestant": 0.17, "Buddhist": 0.01},
+    "Japanese": EAST_ASIAN | {"No religion": 0.47},
+    "Korean": EAST_ASIAN | {"Protestant": 0.45, "Catholic": 0.14},
+    "Vietnamese": EAST_ASIAN | {"Buddhist": 0.37, "Catholic": 0.29},
+    "Buddhist": {"Buddhist": 0.6, "Hindu": 0.02, "Muslim": 0.02},
+    "Muslim": NO_HINDUS | {"Muslim": 0.62, "No religion": 0.2, "Catholic": 0.02},
+    "Muslim or secular": NO_HINDUS | {"Muslim": 0.35, "No religion": 0.4, "Orthodox Christian": 0.04, "Jewish": 0.02},
+    "Arab": NO_HINDUS | {"Muslim": 0.26, "Catholic": 0.27, "Orthodox Christian": 0.17, "No religion": 0.17},
+    "Egyptian": NO_HINDUS | {"Orthodox Christian": 0.5, "Muslim": 0.28, "Catholic": 0.05, "No religion": 0.08},
+    "Iranian": NO_HINDUS
+    | {"Muslim": 0.25, "No religion": 0.42, "Jewish": 0.08, "Other religion": 0.09}
+    | {"Catholic": 0.03, "Orthodox Christian": 0.02},
+    "Ethiopian": NO_HINDUS | {"Orthodox Christian": 0.5, "Muslim": 0.12, "Catholic": 0.02, "No religion": 0.06},
+    "African": NO_HINDUS | {"Catholic": 0.18, "Muslim": 0.06, "Orthodox Christian": 0.01, "No religion": 0.09},
+    "Haitian or Brazilian": NO_HINDUS | {"Catholic": 0.48, "No religion": 0.14, "Muslim": 0.002},
+    "Guyanese or Trinidadian": {"Hindu": 0.22, "Muslim": 0.05, "Catholic": 0.15, "No religion": 0.13}
+    | {"Buddhist": 0.001},
     "Nepali": {"Hindu": 0.75, "Buddhist": 0.12, "Muslim": 0.01},
+    "Armenian": FEW | {"Orthodox Christian": 0.6, "Catholic": 0.1, "Jewish": 0.001},
     "Orthodox": FEW | {"Orthodox Christian": 0.42, "Jewish": 0.03},
     "Ukrainian": FEW | {"Orthodox Christian": 0.05, "Catholic": 0.2, "Jewish": 0.1},
     "Israeli": FEW | {"Jewish": 0.66, "Orthodox Christian": 0.01},
@@ -235,7 +251,7 @@ def ancestries(model: Model, figures: Path) -> pd.DataFrame:
     everyone = joint.sum() / joint.sum().sum()
     found = found.mul(size, axis=0).add(PRIOR * everyone).div(size + PRIOR, axis=0).drop("no white")
     weight = model.shares("heritage", "faith").sum(axis=1)
-    for kind in ("Orthodox", "Ukrainian", "Israeli"):
+    for kind in ("Armenian", "Orthodox", "Ukrainian", "Israeli", "Arab", "Egyptian", "Iranian", "Muslim or secular"):
         white -= pd.Series(HERITAGE[kind]).mul(weight[kind]).reindex(white.index).fillna(0)
     weight["Other"] = white.sum() - weight[found.index.drop("Other")].sum()
     weight, white = weight[found.index], white[found.columns] / white[found.columns].sum()

@@ -89,8 +89,17 @@ HERITAGES = {
     "Korean": "Korean",
     "Vietnamese": "Vietnamese",
     "Buddhist": "Thai, Laotian, Cambodian, Burmese, Sri Lankan, Mongolian",
-    "Muslim": "Afghan, Algerian, Bangladeshi, Egyptian, Indonesian, Iranian, Iraqi, Jordanian, Kazakh, Kuwaiti,"
-    " Lebanese, Moroccan, Pakistani, Saudi, Senegalese, Somali, Sudanese, Syrian, Turkish, Uzbek, Yemeni",
+    "Muslim": "Afghan, Algerian, Bangladeshi, Kuwaiti, Moroccan, Pakistani, Saudi, Senegalese, Somali, Sudanese,"
+    " Yemeni",
+    "Muslim or secular": "Albanian, Bosnian, Kazakh, Turkish, Uzbek",
+    "Arab": "Iraqi, Jordanian, Lebanese, Palestinian, Syrian",
+    "Egyptian": "Egyptian",
+    "Iranian": "Iranian",
+    "Ethiopian": "Eritrean, Ethiopian",
+    "African": "African, Cameroonian, Congolese, Ghanaian, Kenyan, Liberian, Nigerian, Sierra Leonean, Tanzanian,"
+    " Ugandan, Zimbabwean",
+    "Haitian or Brazilian": "Brazilian, Cape Verdean, Haitian",
+    "Guyanese or Trinidadian": "Guyanese, Trinidadian",
     "Nepali": "Nepali",
     "British": "English, Scotch-Irish, Scottish, Welsh",
     "Irish": "Irish",
@@ -102,7 +111,8 @@ HERITAGES = {
     "Central European": "Austrian, Croatian, Czech, Hungarian, Lithuanian, Slovak, Slovenian",
     "Russian": "Belarusian, Latvian, Russian",
     "Ukrainian": "Ukrainian",
-    "Orthodox": "Armenian, Bulgarian, Georgian, Greek, Macedonian, Moldovan, Romanian, Serbian",
+    "Armenian": "Armenian",
+    "Orthodox": "Bulgarian, Georgian, Greek, Macedonian, Moldovan, Romanian, Serbian",
     "Israeli": "Israeli",
 }
 
