@@ -97,6 +97,15 @@ def test_every_form_says_short_labels_and_a_text_is_read_back_with_the_bureaus()
     assert "Never married or under" in profiles.texts(row.to_frame().T, short=False).iloc[0]
 
 
+def test_the_age_of_the_youngest_reads_like_english():
+    young = profiles.texts(pd.DataFrame({"age": [0, 1, 2]}), "prose")
+    assert young.str.removeprefix("This is about one person. They ").tolist() == [
+        "are less than a year old.",
+        "are one year old.",
+        "are 2 years old.",
+    ]
+
+
 def test_places_read_like_english():
     born = pd.DataFrame({"place of birth": ["Texas", "Philippines", "Georgia (country)"]})
     assert profiles.texts(born, "prose").str.removeprefix("This is about one person. ").tolist() == [
