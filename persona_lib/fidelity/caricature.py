@@ -15,9 +15,11 @@ from scipy import special
 
 from .. import seeds
 from ..personas import ID
+from ..stats.clustering import FEW
 
 DEALS = 50  # random swaps of said and real answers, and random assignments of respondents to groups
 TAIL = 0.975
+WIDEST = 100.0  # an interval whose ends are further from the ratio than this factor says nothing
 
 
 def distributions(table: pd.DataFrame, by: str, seed: int = 0) -> pd.DataFrame:
@@ -29,13 +31,13 @@ def distributions(table: pd.DataFrame, by: str, seed: int = 0) -> pd.DataFrame:
         seed: of the random swaps.
 
     Returns:
-        Index `source`, `by`; columns `people`, `n` (answers), `failed`, `distance` (total variation distance, 0 to 1,
-        between the simulated and the real distribution of answers, mean over questions; with few people it is above 0
-        by chance) with `distance_low`, `distance_high`, `chance` (the mean distance if, for each respondent, said and
-        real answers were swapped at random), and `variety` (Gini-Simpson diversity of the simulated answers within the
-        group over that of the real ones, each a mean over questions; below 1 the model flattens the group; missing if
-        all real answers are the same) with `variety_low`, `variety_high`. Noise adds to a distance; its lower end takes
-        off the most that noise can add, so the interval is wide where people are few.
+        Index `source`, `by`; columns `people`, `n` (answers), `failed`, `distance` (between the simulated and the real
+        distribution of answers, 0 to 1: root of half the unbiased squared Euclidean distance, the mean over questions;
+        for two options it is the total variation distance, and it is 0 where the answers show no difference) with
+        `distance_low`, `distance_high`, `chance` (the distance that 95 in 100 random swaps of said and real answers
+        within respondents stay below), and `variety` (Gini-Simpson diversity of the simulated answers within the group
+        over that of the real ones, each a mean over questions; below 1 the model flattens the group; missing if all
+        real answers are the same) with `variety_low`, `variety_high`; `note` on groups of few people.
     """
     parts = []
     for source, own in table.groupby("source", sort=False):
@@ -50,7 +52,7 @@ def distributions(table: pd.DataFrame, by: str, seed: int = 0) -> pd.DataFrame:
     return pd.concat(parts).rename_axis(by).set_index("source", append=True).swaplevel()
 
 
-PORTRAIT = ["distance", "distance_low", "distance_high", "chance", "variety", "variety_low", "variety_high"]
+PORTRAIT = ["distance", "distance_low", "distance_high", "chance", "variety", "variety_low", "variety_high", "note"]
 
 
 def caricature(table: pd.DataFrame, by: str, seed: int = 0) -> pd.DataFrame:
@@ -67,18 +69,23 @@ def caricature(table: pd.DataFrame, by: str, seed: int = 0) -> pd.DataFrame:
         and questions; for two options it is the total variation distance, and it is 0 where the answers show no
         difference), `chance` and `simulated_chance` (the distance that 95 in 100 random assignments of respondents to
         groups stay below) and `exaggeration` (simulated over real; above 1 the model draws groups further apart than
-        they are; missing where the real answers show no difference) with `low`, `high`.
+        they are; missing where the real answers show no difference) with `low`, `high`; `note` on why there is no
+        interval, or on groups of few people.
 
     The squared distances are free of the noise of small groups (Simpson 1949); plain ones pull the ratio towards 1.
+    Student's t of the interval has as many degrees of freedom as the smallest group has people, less one.
     """
     rows = {}
     for source, own in table.groupby("source", sort=False):
         codes = _Codes(own, by)
         squares = np.array([_between(codes.counts(a)) for a in (codes.truth, codes.said)])
-        real, simulated = np.sqrt(np.maximum(squares, 0) / 2)
+        real, simulated = _root(squares)
         ratio = float(_ratio(simulated, real))
         left_out = np.array([[_between(c) for c in codes.without(a)] for a in (codes.truth, codes.said)])  # 2 x people
-        low, high = _jackknife(np.log(ratio) if ratio > 0 else np.nan, _log_root_ratio(left_out))
+        fewest = pd.Series(codes.person).groupby(codes.group).nunique().min()
+        log = np.log(ratio) if ratio > 0 else np.nan
+        low, high = np.exp(_jackknife(log, _log_root_ratio(left_out), fewest - 1))
+        low, high = (low, high) if high <= WIDEST * ratio else (np.nan, np.nan)
         chances = [_by_chance(codes, a, seed) for a in (codes.truth, codes.said)]
         rows[source] = {
             "people": own[ID].nunique(),
@@ -89,8 +96,9 @@ def caricature(table: pd.DataFrame, by: str, seed: int = 0) -> pd.DataFrame:
             "simulated": simulated,
             "simulated_chance": chances[1],
             "exaggeration": ratio,
-            "low": float(np.exp(low)),
-            "high": float(np.exp(high)),
+            "low": float(low),
+            "high": float(high),
+            "note": _note(squares, fewest, bool(np.isnan(low))),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("source")
 
@@ -166,11 +174,32 @@ def _by_chance(codes: _Codes, answers: np.ndarray, seed: int) -> float:
         codes.group = rng.permutation(group_of_person)[codes.person]
         squares.append(_between(codes.counts(answers)))
     codes.group = own_groups
-    most = float(_quietly(np.nanquantile, np.array(squares), 0.95, method="weibull"))
-    return float(np.sqrt(max(most, 0.0) / 2)) if not np.isnan(most) else np.nan
+    return _most(np.array(squares))
 
 
-def _portrait(codes: _Codes, group: int, seed: int) -> list[float]:
+def _most(squares: np.ndarray) -> float:
+    """Return the distance that 95 in 100 of such squared ones by chance stay below."""
+    return float(_root(_quietly(np.nanquantile, squares, 0.95, method="weibull")))
+
+
+def _root(squares: np.ndarray | float) -> np.ndarray:
+    """Return distances from unbiased squared ones, which can be below 0."""
+    return np.sqrt(np.maximum(squares, 0) / 2)
+
+
+def _note(squares: np.ndarray, fewest: int, missing: bool) -> str:
+    """Return what to mind of real and simulated squared distances, `fewest` people in a group, a missing interval."""
+    real, simulated = squares
+    if np.isnan(real):
+        return "fewer than two groups of two people or more: no distance"
+    if real <= 0:
+        return "no difference in the real answers: no ratio"
+    if simulated <= 0:
+        return "no difference in the simulated answers: no interval"
+    return "too few people: no interval" if missing else "too few people" if fewest < FEW else ""
+
+
+def _portrait(codes: _Codes, group: int, seed: int) -> list[float | str]:
     """Return the columns PORTRAIT of one group."""
     rows = codes.group == group
     person = pd.factorize(codes.person[rows])[0]
@@ -180,43 +209,60 @@ def _portrait(codes: _Codes, group: int, seed: int) -> list[float]:
     truth = np.zeros(shape)
     said[person, codes.question[rows], codes.said[rows]] = 1
     truth[person, codes.question[rows], codes.truth[rows]] = 1
-    asked = truth.sum(axis=(0, 2)) > 0  # questions
-    said, truth = said[:, asked], truth[:, asked]
-    rng = seeds.rng("caricature", seed)
-    turns = rng.choice([-1.0, 1.0], (DEALS, people))
-    distance, low, high = _distance(said - truth, truth.sum(axis=(0, 2)))
-    chance = np.abs(np.einsum("dp,pqk->dqk", turns, said - truth)).sum(axis=2) / 2 / truth.sum(axis=(0, 2))
+    known = truth.sum(axis=(0, 2)) > 0  # questions
+    said, truth = said[:, known], truth[:, known]
+    asked = truth.sum(axis=2)  # people x questions
+    turns = seeds.rng("caricature", seed).choice([-1.0, 1.0], (DEALS, people))
+    swapped = np.einsum("dp,pqk->dqk", turns, said - truth)
+    squares = ((said - truth) ** 2).sum(axis=(0, 2))  # questions; a swap changes no square
+    chance = _most(_unbiased(swapped, squares, asked.sum(axis=0)))
     said_left, truth_left = (answers.sum(axis=0) - answers for answers in (said, truth))
     left_out = _quietly(np.log, _ratio(_diversity(said_left), _diversity(truth_left)))
     variety = float(_ratio(_diversity(said.sum(axis=0)), _diversity(truth.sum(axis=0))))
-    ends = np.exp(
-        _jackknife(np.log(variety) if variety > 0 else np.nan, np.where(np.isfinite(left_out), left_out, np.nan))
-    )
-    return [distance, low, high, float(chance.mean()), variety, *ends]
+    log = np.log(variety) if variety > 0 else np.nan
+    ends = np.exp(_jackknife(log, np.where(np.isfinite(left_out), left_out, np.nan), people - 1))
+    note = "too few people" if people < FEW else ""
+    return [*_distance(said - truth, asked), chance, variety, *ends, note]
 
 
-def _distance(delta: np.ndarray, n: np.ndarray) -> tuple[float, float, float]:
-    """Return the total variation distance, mean over questions, and the ends of its interval.
+def _unbiased(sums: np.ndarray, squares: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Return the unbiased square of a mean vector, the mean over questions: the mean product of two respondents' parts.
 
-    Noise adds to a distance, by at most what it would be if there were none. The lower end takes that off.
+    Args:
+        sums: of respondents' vectors, ... x questions x options.
+        squares: sums of their squared lengths, ... x questions.
+        n: respondents, ... x questions.
+    """
+    return _quietly(np.nanmean, _ratio((sums**2).sum(axis=-1) - squares, n * (n - 1)), axis=-1)
+
+
+def _distance(delta: np.ndarray, asked: np.ndarray) -> tuple[float, float, float]:
+    """Return the distance of said from real answers and the ends of its interval.
+
+    Two jackknife intervals, of the squared distance and of the projection of the respondents' differences on their
+    mean, are each too short where the other one holds: near 0 the first alone is right in many dimensions, and the
+    second in one. The outer ends are taken.
 
     Args:
         delta: said less real answers, people x questions x options: -1, 0 or 1.
-        n: people who were asked, by question.
+        asked: people x questions: 1 where a respondent was asked.
     """
-    people, questions, _ = delta.shape
-    mean = delta.sum(axis=0) / n[:, None]  # questions x options
-    distance = float(np.abs(mean).sum() / 2 / questions)
-    if people < 2:
-        return distance, np.nan, np.nan
-    noise = ((delta**2).sum(axis=0) / n[:, None] - mean**2) / np.maximum(n - 1, 1)[:, None]  # variance of mean
-    most = np.sqrt(2 / np.pi * noise).sum() / 2 / questions  # the mean of absolute normal noise
-    # Each respondent's part in the distance: the jackknife's values, with two respondents more who decide all the other
-    # way, so that few people who agree do not look certain.
-    part = (np.where(mean < 0, -1.0, 1.0) * delta / n[:, None]).sum(axis=(1, 2)) * people / 2 / questions
-    spread = (((part - part.mean()) ** 2).sum() + 2 / questions) / (people + 1)
-    half = special.stdtrit(people - 1, TAIL) * np.sqrt(spread / (people + 2))
-    return distance, max(distance - most - half, 0.0), min(distance + half, 1.0)
+    (people, questions), n = asked.shape, asked.sum(axis=0)
+    sums, own = delta.sum(axis=0), (delta**2).sum(axis=2)  # questions x options, people x questions
+    squares = own.sum(axis=0)
+    whole = float(_unbiased(sums, squares, n))
+    distance = float(_root(whole))
+    low, high = _root(_jackknife(whole, _unbiased(sums - delta, squares - own, n - asked), people - 1))
+    # Each respondent's part in the length of the mean, and two respondents more who decide all the other way, so that
+    # few people who agree do not look certain. Without a mean, all of their differences count.
+    mean = sums / n[:, None]
+    part = (delta * mean / n[:, None]).sum(axis=(1, 2)) * people / max(np.sqrt((mean**2).sum()), 1e-12)
+    spread = ((part - part.mean()) ** 2).sum() if mean.any() else own.sum()
+    error = np.sqrt((spread + 4) / 2 / questions / (people + 1) / (people + 2))
+    half = special.stdtrit(people - 1, TAIL) * error
+    middle = np.hypot(distance, error)  # unlike the distance, a projection keeps its own noise
+    low, high = np.clip([np.minimum(low, middle - half), np.maximum(high, middle + half)], 0, 1)
+    return distance, float(low), float(high)
 
 
 def _diversity(counts: np.ndarray) -> np.ndarray:
@@ -225,18 +271,19 @@ def _diversity(counts: np.ndarray) -> np.ndarray:
     return _quietly(np.nanmean, _ratio(n * n - (counts**2).sum(axis=-1), n * (n - 1)), axis=-1)
 
 
-def _jackknife(whole: float, left_out: np.ndarray) -> np.ndarray:
+def _jackknife(whole: float, left_out: np.ndarray, df: int) -> np.ndarray:
     """Return the ends of a 95% interval by the jackknife; missing if a value without one respondent is.
 
     Args:
         whole: the statistic.
         left_out: its value without each respondent in turn.
+        df: degrees of freedom; without any there is no interval.
     """
     n = len(left_out)
-    if n < 2 or np.isnan(left_out).any() or np.isnan(whole):
+    if df < 1 or np.isnan(left_out).any() or np.isnan(whole):
         return np.full(2, np.nan)
     values = n * whole - (n - 1) * left_out
-    half = special.stdtrit(n - 1, TAIL) * values.std(ddof=1) / np.sqrt(n)
+    half = special.stdtrit(df, TAIL) * values.std(ddof=1) / np.sqrt(n)
     return np.array([whole - half, whole + half])
 
 

@@ -41,6 +41,8 @@ def groups(table: pd.DataFrame, title: str) -> Axes:
             ends = (own[f"{column}_{end}"].clip(upper=edge) for end in ("low", "high"))
             panel.hlines(y, *ends, color=f"C{i}", linewidth=2)
             panel.plot(own[column].where(own[column] <= edge), y, _mark(i), color=f"C{i}", markersize=7, label=source)
+            if column == "distance":
+                panel.plot(own["chance"], y, "|", color=f"C{i}", markersize=9, alpha=0.6)
             _beyond(panel, own[column], y, edge, f"C{i}")
         panel.axvline(ideal, color="0.3", linewidth=1)
         panel.set_xlabel(label)
@@ -52,8 +54,11 @@ def groups(table: pd.DataFrame, title: str) -> Axes:
     panels[0].set_ylim(max(1, len(names)) - 0.5, -0.5)
     sns.despine(ax=panels[1], left=True)
     style.legend(panels[0], title, columns=2)
-    text = "n: respondents. Left: 0 means the group's own answers. Right: 1 means the group's own variety; below 1 the "
-    text += "group is too uniform. Line: 95% interval, jackknife over respondents. No line or point: not estimable."
+    text = "n: respondents. Left: 0 means the group's own answers; small bar: what 95 in 100 random swaps of said and "
+    text += (
+        "real answers stay below. Right: 1 means the group's own variety; below 1 the group is too uniform. Line: 95% "
+    )
+    text += "interval, jackknife over respondents. No line or point: not estimable."
     if len(table) and (table["variety"] > WIDEST).any():
         text += " Arrow: beyond the edge, at the value written."
     return style.caption(panels[0], text)

@@ -17,6 +17,7 @@ def portraits() -> pd.DataFrame:
         "n": 100,
         "failed": 0,
         "distance": [0.1, 0.2, 0.3, np.nan],
+        "chance": [0.15, 0.15, 0.15, np.nan],
         "variety": [0.9, 0.8, 0, np.nan],
     }
     table = pd.DataFrame(values, index)
@@ -88,6 +89,14 @@ def test_one_large_ratio_is_written_at_the_edge_and_squeezes_no_other():
     assert "13.2" in shown and "Arrow: beyond the edge" in shown
     near = figures.said(plots.surveys.groups(outlier(2.4).assign(variety_high=2.4), "T"))
     assert "2.4" not in near and "Arrow" not in near
+
+
+def test_the_distance_by_chance_stands_beside_each_distance():
+    ax = plots.surveys.groups(portraits(), "T")
+    bars = [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "|"]
+    assert bars[0] == [0.15, 0.15] and len(bars) == 2 and "swaps" in figures.said(ax)
+    assert not [line for line in ax.figure.axes[1].lines if line.get_marker() == "|"]
+    plt.close(ax.figure)
 
 
 def test_the_items_of_a_survey_have_their_year_and_fit_a_page():
