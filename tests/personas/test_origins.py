@@ -153,7 +153,7 @@ def test_english_goes_with_the_place_of_birth(people, places):
     big = share[n > 150]
     expected = (1 - pd.Series(speech.shares(places["languages"])[:, 0], places.index)) * places["limited"] / 100
     assert np.corrcoef(big, expected[big.index])[0, 1] > 0.9
-    assert share["India"] < 0.5 * share["Vietnam"] and share["Jamaica"] < 0.15 and share["Guatemala"] > 0.5
+    assert share["India"] < 0.6 * share["Vietnam"] and share["Jamaica"] < 0.15 and share["Guatemala"] > 0.5
 
 
 def test_the_fifteen_largest_countries_of_birth_are_within_15_percent_of_the_published_list(people, shared):
