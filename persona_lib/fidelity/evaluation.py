@@ -110,6 +110,30 @@ def repeatability(table: pd.DataFrame) -> pd.DataFrame:
     return flips.rename(columns={"rate": "flips"}).join(of_each["p_first"].mean()).join(_as_kappas(kappas))
 
 
+def retest(table: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
+    """Compute how far models repeat their answers, each made by all orders, when the profile has another form.
+
+    By this reliability agreement with the respondents is bounded, as `roleplay.retest` says of choices.
+
+    Args:
+        table: rows of `interviews.compare`.
+        again: as returned by `interviews.again`.
+
+    Returns:
+        Index `source`, `coefficient` (raw agreement, Cohen's kappa); columns of `agreement.coefficients`. No rows if
+        nothing was asked again.
+    """
+    rows = {}
+    for source, own in again.groupby("source", sort=False):
+        both = own.merge(table[table["source"] == source], on=ITEM, suffixes=("_again", ""))
+        found = agreement.coefficients(both["answer"], both["answer_again"], _clusters(both))
+        rows[source] = found.loc[["raw agreement", "Cohen's kappa"]]
+    if not rows:
+        names = ["source", "coefficient"]
+        return pd.DataFrame(columns=agreement.COLUMNS, index=pd.MultiIndex.from_tuples([], names=names))
+    return pd.concat(rows, names=["source"])
+
+
 def _of_models(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of models, without those of the baselines."""
     return table[~table["source"].isin([MAJORITY, LOGIT])]

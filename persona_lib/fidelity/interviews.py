@@ -12,7 +12,7 @@ import pandas as pd
 
 from .. import UserError, personas, seeds
 from ..model import LanguageModel, Messages
-from ..personas import profiles
+from ..personas import profiles, respondents
 from ..personas.respondents import Survey, bands
 from ..stats import intervals
 from ..templates import Template
@@ -21,6 +21,7 @@ from .baselines import logit, majority
 
 ITEM = intervals.ITEM
 LETTERS = "ABCDEFG"
+AGAIN: profiles.Form = "prose"  # of the profile, where a question is put once more
 TIED = 1e-9  # probabilities that differ by no more are equal
 
 
@@ -31,6 +32,7 @@ def ask(
     orders: int = 2,
     seed: int = 0,
     templates: str | None = None,
+    form: profiles.Form = "list",
 ) -> pd.DataFrame:
     """Ask a model every question in every respondent's place, the options in randomly drawn orders.
 
@@ -41,6 +43,7 @@ def ask(
         orders: in how many different orders each question shows its options, 1 to the number of options.
         seed: of the orders.
         templates: folder with a `survey.txt` and a `survey_nobody.txt` of the user's own.
+        form: of the profile, as in `profiles.describe`.
 
     Returns:
         One row per respondent and question: `persona_id`, `prompt_id`, `source` (the model's name, and whether it was
@@ -60,7 +63,7 @@ def ask(
     items = items.sort_values([personas.ID, "prompt_id"], ignore_index=True)
     k = len(survey.options)
     shuffles = _orders(k, orders, len(items), seeds.rng("order of survey options", seed))
-    described = profiles.texts(survey.people).to_dict() if persona else {}
+    described = profiles.texts(survey.people, form).to_dict() if persona else {}
     source = model.name if persona else f"{model.name}, told nothing"
     messages = _messages(template, items, described, survey.options, shuffles)
     replies = model.choices(messages, tuple(LETTERS[:k]), step=f"survey, {source}")
@@ -168,6 +171,30 @@ def compare(
     table = pd.concat([*asked, *shared], ignore_index=True)
     table.insert(2, "item", table["prompt_id"].map(survey.questions.set_index("prompt_id")["item"]))
     return table
+
+
+def again(
+    few: Survey,
+    models: Sequence[LanguageModel],
+    n: int,
+    orders: int = 2,
+    seed: int = 0,
+    templates: str | None = None,
+) -> pd.DataFrame:
+    """Ask models once more in the places of some respondents, with the same orders and the profile in another form.
+
+    Args:
+        few: as in `compare`.
+        models: as in `compare`.
+        n: respondents, drawn at random; 0 asks nobody.
+        orders, seed, templates: as in `ask`.
+
+    Returns:
+        The rows of `ask`, with the profile in the form AGAIN; see `evaluation.retest`.
+    """
+    drawn = respondents.sample(few, max(n, 1), seed)
+    asked = [ask(drawn, model, True, orders, seed, templates, AGAIN) for model in models if n]
+    return pd.concat(asked, ignore_index=True) if asked else pd.DataFrame(columns=[*ITEM, "source", "answer"])
 
 
 def with_groups(table: pd.DataFrame, survey: Survey, by: str) -> pd.DataFrame:

@@ -72,7 +72,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("pool", "n_controls", "n_respondents"), SIZE_OR_ALL),
     **dict.fromkeys(("words", "working_words", "critique_words"), LENGTH),
     "seed": Kind(Annotated[int, Field(ge=0, le=LARGEST_SEED)], f"a whole number from 0 to {LARGEST_SEED}"),
-    **dict.fromkeys(("min_age", "least", "n_others", "n_train", "n_seen", "n_heldout"), _whole(0)),
+    **dict.fromkeys(("min_age", "least", "n_retested", "n_others", "n_train", "n_seen", "n_heldout"), _whole(0)),
     **dict.fromkeys(("train_prompts", "heldout_prompts"), _whole(0, "all of this side")),
     "n_subtle": _whole(1, "n_items"),
     "ks": Kind(Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)], "a list of whole numbers from 1"),

@@ -362,7 +362,7 @@ def test_a_group_whose_people_differ_more_than_others_raises_no_more_alarms():
     groups = pd.DataFrame({"few": people < 5, "half": people % 2 == 0, "third": people % 3 == 0}).rename_axis(ITEM[0])
     alarms = []
     for _ in range(60):
-        chance = np.where(people < 5, expit(0.64 + 2 * rng.normal(size=40)), 0.6)  # .6 on average in all groups
+        chance = np.where(people < 5, expit(0.67 + 2 * rng.normal(size=40)), 0.6)  # .6 on average in all groups
         score = (rng.random(800) < chance[items["persona_id"]]).astype(float)
         table = scores(items.assign(score=score), groups)
         alarms.append(table.loc["few", "p"] < 0.05)

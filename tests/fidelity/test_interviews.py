@@ -281,6 +281,17 @@ def test_how_often_the_order_decides_is_counted_and_a_reply_without_a_letter_is_
     )
 
 
+def test_the_same_question_again_shows_how_far_answers_are_repeated(made):
+    few = respondents.sample(made, 40, 0)
+    by_form = StandIn(lambda system, *rest: pick("Yes" if "They are" in system else "No")(system, *rest))
+    for model, alike in ((StandIn(pick("Yes")), 1.0), (by_form, 0.0)):
+        answers = interviews.ask(few, model)
+        found = evaluation.retest(answers, interviews.again(few, [model], 30)).loc[model.name]
+        assert found.loc["raw agreement", ["estimate", "n"]].tolist() == [alike, 30 * len(few.questions)]
+    nothing = evaluation.retest(answers, interviews.again(few, [model], 0))
+    assert nothing.empty and list(nothing) == list(found)
+
+
 def test_of_one_order_nothing_is_said_of_another(made):
     model = knowing(made, 1.0)
     few = respondents.sample(made, 30)

@@ -6,6 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 from ... import UserError
+from ...fidelity.interviews import AGAIN
 from ...personas import profiles, respondents
 from . import texts
 from .effects import Effects
@@ -160,8 +161,8 @@ def answers() -> Mapping[str, Mapping[str, str]]:
             survey = respondents.load(name)
         except UserError:  # its data are not installed
             continue
-        told = profiles.texts(survey.people)
         questions = survey.questions.set_index("prompt_id")["prompt"]
-        for row in survey.answers.dropna(subset="answer").itertuples():
-            known.setdefault(questions[row.prompt_id], {}).setdefault(told[row.persona_id], row.answer)
+        for told in (profiles.texts(survey.people, form) for form in ("list", AGAIN)):
+            for row in survey.answers.dropna(subset="answer").itertuples():
+                known.setdefault(questions[row.prompt_id], {}).setdefault(told[row.persona_id], row.answer)
     return known
