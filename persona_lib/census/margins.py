@@ -104,10 +104,14 @@ def rake(people: pd.DataFrame, margins: list[Margin]) -> pd.Series:
         Weights above 0 with mean 1, by the index of `people`.
 
     Raises:
-        UserError: the weights are invalid; nobody has a value that a margin counts; margins contradict each other.
+        UserError: the weights are invalid; two margins have one name; nobody has a value that a margin counts; margins
+            contradict each other.
     """
     start = weights(people)
     weight = np.ones(len(people)) if start is None else start / start.mean()
+    names = [margin.name for margin in margins]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"two margins are called {twice[0]}: give each a name of its own.")
     cells = {margin.name: margin.cells(people) for margin in margins}
     for margin in margins:
         there = np.bincount(cells[margin.name] + 1, minlength=len(margin.values) + 1)[1:]

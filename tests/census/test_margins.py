@@ -66,6 +66,11 @@ def test_margins_that_contradict_each_other_are_named(people):
         margins.rake(people, [sexes(40, 60), AGES, sexes(50, 50, name="again")])
 
 
+def test_two_margins_of_one_name_are_named(people):
+    with pytest.raises(UserError, match="two margins are called sex"):
+        margins.rake(people, [sexes(40, 60), sexes(50, 50)])
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
