@@ -1,0 +1,214 @@
+"""Gates: clean worlds pass, planted leaks are caught, and methods that know more than they say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from persona_lib import methods
+from persona_lib.methods import Setting, gates, linear, simulated, surveyed
+from persona_lib.methods.worlds import checked
+
+DESIGN = simulated.Design(seen=30, unseen=16, prompts=40, heldout=20, history=16, tests=8, dimensions=8, rank=2)
+TEXT = "people often weigh what they need against what it costs and decide late in the day after some thought"
+WORDS = TEXT.split(" ")
+
+
+def written(world, seed=0):
+    """Give a world candidates that read like answers, whose form says nothing."""
+    rng = np.random.default_rng(seed)
+    texts = [" ".join(rng.choice(WORDS, rng.integers(12, 25))).capitalize() + "." for _ in world.candidates.index]
+    return world._replace(candidates=world.candidates.assign(text=texts))
+
+
+def apart(world, seed=0):
+    """Give each choice two answers of its own, as data sets of real conversations have them."""
+    rng = np.random.default_rng(seed)
+    c = world.choices
+    ids = [f"{i:032x}" for i in rng.permutation(2 * len(c))]
+    own = {"first": ids[: len(c)], "second": ids[len(c) :]}
+    rows = [pd.DataFrame({"candidate_id": own[side], "prompt_id": c["prompt_id"], "was": c[side]}) for side in own]
+    candidates = pd.concat(rows).sort_values("candidate_id", ignore_index=True)
+    features = world.features.loc[candidates["was"]].set_axis(candidates["candidate_id"])
+    made = world._replace(candidates=candidates, choices=c.assign(**own), features=features)
+    return written(made, seed)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return apart(simulated.world(DESIGN, seed=5))
+
+
+def fired(world, cell=methods.CELL):
+    table = gates.of_world(checked(world), cell)
+    assert table.loc[table["fired"], "says"].str.len().gt(0).all() and table.loc[~table["fired"], "says"].eq("").all()
+    return set(table.loc[table["fired"], "gate"])
+
+
+def test_clean_worlds_pass():
+    for seed in range(4):
+        made = simulated.world(DESIGN, seed)
+        assert fired(apart(made, seed) if seed % 2 else written(made, seed)) == set()
+
+
+def test_a_survey_in_which_most_answer_alike_passes():
+    assert fired(surveyed.world("gss", 80), "unseen_seen") == set()
+
+
+def chosen_of(world):
+    """Return which candidates were chosen."""
+    c = world.choices
+    return world.candidates["candidate_id"].isin(c["first"].where(c["p_first"] > 0.5, c["second"])).to_numpy()
+
+
+def rewritten(change):
+    """Return a leak: the texts of answers that were chosen are changed."""
+
+    def leak(world):
+        old = world.candidates["text"]
+        return world._replace(candidates=world.candidates.assign(text=old.where(~chosen_of(world), old.map(change))))
+
+    return leak
+
+
+def first_chosen(world):
+    c = world.choices
+    turn = c["p_first"] < 0.5
+    first, second = c["first"].where(~turn, c["second"]), c["second"].where(~turn, c["first"])
+    return world._replace(choices=c.assign(first=first, second=second, p_first=1.0))
+
+
+def renamed(name):
+    """Return a leak: the candidates' ids say which were chosen."""
+
+    def leak(world):
+        good = chosen_of(world)
+        ids = world.candidates["candidate_id"]
+        new = {old: name(i, ok) for i, (old, ok) in enumerate(zip(ids, good, strict=True))}
+        c = world.choices.assign(first=world.choices["first"].map(new), second=world.choices["second"].map(new))
+        features = world.features.rename(index=new)
+        return world._replace(
+            candidates=world.candidates.assign(candidate_id=ids.map(new)), choices=c, features=features
+        )
+
+    return leak
+
+
+def reordered(world):
+    order = np.argsort(~chosen_of(world), kind="stable")
+    return world._replace(candidates=world.candidates.iloc[order].reset_index(drop=True))
+
+
+def same_prompts(world):
+    texts = world.prompts["prompt"].where(world.prompts.index != 50, world.prompts["prompt"].iloc[3].upper() + " ")
+    return world._replace(prompts=world.prompts.assign(prompt=texts))
+
+
+def same_answers(world):
+    texts = world.candidates["text"].copy()
+    side = world.candidates["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt_split"])
+    texts[side.eq("heldout").idxmax()] = texts[side.eq("train").idxmax()]
+    return world._replace(candidates=world.candidates.assign(text=texts))
+
+
+def equal_answers(world):
+    text = world.candidates.set_index("candidate_id")["text"]
+    text[world.choices["second"].iloc[0]] = text[world.choices["first"].iloc[0]].upper() + "  "
+    return world._replace(candidates=world.candidates.assign(text=text.to_numpy()))
+
+
+def doubled_people(world):
+    side = world.people["persona_split"]
+    one, other = side.index[side == "train"][0], side.index[side == "test"][0]
+    own = world.choices[world.choices["persona_id"] == one]
+    copy = own.assign(persona_id=other, choice_id=own["choice_id"] + " again")
+    rest = world.choices[world.choices["persona_id"] != other]
+    people = world.people.copy()
+    people.loc[other, "group"] = people.loc[one, "group"]
+    return world._replace(choices=pd.concat([rest, copy], ignore_index=True), people=people)
+
+
+def all_alike(world):
+    truth = world.features.to_numpy() @ np.ones(world.features.shape[1])
+    utility = dict(zip(world.features.index, truth, strict=True))
+    better = world.choices["first"].map(utility) > world.choices["second"].map(utility)
+    return world._replace(choices=world.choices.assign(p_first=better.astype(float)))
+
+
+LEAKS = {
+    "lists": (rewritten(lambda t: f"['{t}']"), "format"),
+    "quotes": (rewritten(lambda t: f'"{t}"'), "format"),
+    "trailing blank": (rewritten(lambda t: t + " "), "format"),
+    "leading line": (rewritten(lambda t: "\n" + t), "format"),
+    "escaped": (rewritten(lambda t: t + "\\n"), "format"),
+    "markdown": (rewritten(lambda t: f"**{t.split()[0]}** {t}"), "format"),
+    "bullets": (rewritten(lambda t: "- " + t.replace(". ", "\n- ")), "format"),
+    "double blanks": (rewritten(lambda t: t.replace(" ", "  ", 1)), "format"),
+    "pieces of tokens": (rewritten(lambda t: t.replace(" ", "Ġ", 2)), "format"),
+    "end of a chat": (rewritten(lambda t: t + "<|im_end|>"), "format"),
+    "entities": (rewritten(lambda t: t + " &amp;"), "format"),
+    "speaker": (rewritten(lambda t: "Assistant: " + t), "format"),
+    "cut off": (rewritten(lambda t: t[:-1]), "format"),
+    "blank before the point": (rewritten(lambda t: t[:-1] + " ."), "format"),
+    "longer": (rewritten(lambda t: t + " And " + t), "length"),
+    "shorter": (rewritten(lambda t: t[: len(t) // 3] + "."), "length"),
+    "place": (first_chosen, "position"),
+    "words of ids": (renamed(lambda i, ok: f"{'chosen' if ok else 'rejected'}-{i}"), "id"),
+    "order of ids": (renamed(lambda i, ok: f"{'a' if ok else 'b'}{i:05d}"), "id"),
+    "file order": (reordered, "order of the file"),
+    "prompts of both sides": (same_prompts, "prompts of both sides"),
+    "answers of both sides": (same_answers, "answers of both sides"),
+    "equal answers": (equal_answers, "equal answers"),
+    "people twice": (doubled_people, "people of both sides"),
+    "everybody alike": (all_alike, "persona-blind"),
+}
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_a_planted_leak_is_caught(world, name):
+    leak, gate = LEAKS[name]
+    assert gate in fired(leak(world))
+
+
+class Cheats(linear.Shrunk):
+    """Knows what was chosen, whatever the history."""
+
+    name = "cheats"
+    sees = ("history",)
+    answers: dict = {}  # noqa: RUF012
+
+    def prefer(self, prompt, first, second):
+        return np.array([self.answers.get(key, 0.5) for key in zip(prompt, first, second, strict=True)])
+
+
+def test_a_method_that_knows_answers_without_the_history_is_caught(world):
+    text = world.candidates.set_index("candidate_id")["text"]
+    c = world.choices
+    Cheats.answers = dict(
+        zip(zip(c["prompt_id"], c["first"].map(text), c["second"].map(text), strict=True), c["p_first"], strict=True)
+    )
+    setting = Setting(ks=(0, 4))
+    table = gates.of_method(world, Cheats, methods.embedder(world), setting).set_index("gate")
+    assert table.loc["k = 0 beats pooled", "fired"]
+    clean = gates.of_method(world, linear.Shrunk, methods.embedder(world), setting)
+    assert not clean["fired"].any() and len(clean) == 4
+
+
+def test_a_method_that_tells_people_apart_without_history_is_caught():
+    class Counts(linear.Pooled):
+        name = "counts"
+        calls = 0
+
+        def adapt(self, context, person):
+            type(self).calls += 1
+
+        def prefer(self, prompt, first, second):
+            return np.full(len(prompt), self.calls % 97 / 97)
+
+    world = simulated.world(DESIGN, seed=5)  # where people choose between the same answers
+    table = gates.of_method(world, Counts, methods.embedder(world), Setting(ks=(0,))).set_index("gate")
+    assert table.loc["k = 0 knows the person", "fired"]
+
+
+def test_a_gate_that_fired_is_shown_in_red(world):
+    shown = gates.shown(gates.of_world(first_chosen(world)))
+    assert "b00020" in shown.to_html()
