@@ -4,7 +4,7 @@ The paper's filter is a language model, which also removes what is merely implau
 is measured: data/unlikely.csv has the pairs that occur in fewer than 1 in 10,000 of 200,000 real people (the upper end
 of the 95% interval), and in 3 or more of 10,000 if the two attributes were independent. `benchmarks/rarity.py` counts
 them, and prints how many real people the filter would remove. People at work with an income that no job of their
-occupation pays are unlikely, too (`jobs.beyond`). Race, origin, sex, citizenship and disability are left
+occupation pays are unlikely, too (`jobs.beyond`). Race, origin, language, sex, citizenship and disability are left
 out, so that the filter erases no small minority. Surveys of some thousand people can't show such rarity: religion and
 politics are left out too.
 """
@@ -26,8 +26,7 @@ RARE = 1e-4  # the share of real people that an unlikely pair stays below
 BY_CHANCE = 3e-4  # the least share that independence would give the pair: rare values alone are not unlikely
 ATTRIBUTES = (
     *("age", "education", "employment status", "class of worker", "industry category", "occupation category", "income"),
-    *("marital status", "household type", "family presence and age", "fertility", "household language"),
-    *("ability to speak english", "veteran status", "health insurance"),
+    *("marital status", "household type", "family presence and age", "fertility", "veteran status", "health insurance"),
 )
 MARGIN = 50  # one in so many people is drawn beyond n, and as many more
 BEHIND = "far behind at school"  # the rule of data/consistency.yaml that no redraw can mend: it is on the census alone
