@@ -19,6 +19,8 @@ from .clustering import LEVEL, Effective, cluster_codes, effective, worth_of
 ITEM = ["persona_id", "prompt_id"]
 FEW_CHANGED = 8  # effective clusters whose scores differ; with fewer, a difference's interval may be too short
 FEW_HOLDERS = 5  # effective clusters that hold the rarer answer; with fewer, a rate's interval may be too short
+DOZEN, APART = 12, 3  # degrees of freedom and design effect at which clusters are few and differ much
+RARE = 0.3  # share of an answer; below it, a dozen clusters are few if they differ much
 _DIFFERENCE = ["n", "failed", "difference", "low", "high", "p", "note"]
 
 
@@ -83,7 +85,9 @@ def share_interval(
     zeros = _holders(1 - held, codes)
     low = 1 - _upper_end(1 - share, size, worth, zeros)
     high = _upper_end(share, size, worth, ones)
-    few = min(ones, zeros) < FEW_HOLDERS - 1e-9
+    # How many hold an answer depends on the luck that makes an interval short. The number of all clusters does not.
+    few_differ = min(share, 1 - share) < RARE and worth.df < DOZEN and size / worth.n > APART
+    few = min(ones, zeros) < FEW_HOLDERS - 1e-9 or few_differ
     return low, high, worth.note or ("few clusters hold the rarer answer" if few else "")
 
 

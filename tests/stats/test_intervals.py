@@ -1,5 +1,7 @@
 """Rates and paired differences: against statsmodels where items are independent, by simulation where they are not."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -262,3 +264,16 @@ def test_a_difference_says_if_few_clusters_hold_the_changes():
     change.loc[range(10)] = 1.0
     assert intervals.difference(change)["note"] == ""
     assert intervals.difference(change * 0)["note"] == "all scores equal"
+
+
+def test_a_dozen_clusters_that_differ_much_are_few_for_an_answer_below_three_tenths():
+    """Of such studies those without a note cover less: they saw the rare answer in more clusters than hold it."""
+    items = pd.DataFrame(list(product(range(9), range(100))), columns=intervals.ITEM)
+
+    def note(shares: list[float]) -> str:
+        values = np.random.default_rng(0).random(900) < np.array(shares)[items["persona_id"]]
+        return intervals.rate(pd.Series(values.astype(float)), items)["note"]
+
+    assert note([0.2, 0.1, 0.3, 0.2, 0.1, 0.3, 0.05, 0.3, 0.25]) == "few clusters hold the rarer answer"
+    assert note([0.4, 0.2, 0.6, 0.4, 0.2, 0.6, 0.1, 0.6, 0.5]) == "", "no answer is rare"
+    assert note([0.2, 0.2, 0.21, 0.2, 0.21, 0.2, 0.2, 0.2, 0.2]) == "", "they hardly differ"
