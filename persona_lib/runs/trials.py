@@ -1,0 +1,95 @@
+"""Trials of methods on the command line: a world by its name, built-in and own methods, a table and its files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from .. import files, methods
+from ..methods import CELL, Method, Setting, World, gates, scores, simulated, surveyed
+from ..model import Model
+from ..store import Store
+from .parameters import SURVEYS
+
+KNOWN_TRUTH = "known-truth"
+KS = (0, 2, 8, 32)
+PEOPLE = 1000  # of the GSS, drawn
+DESIGN = simulated.Design(seen=300, unseen=100, dimensions=32, rank=3, between=0.5)
+
+
+class Trial(NamedTuple):
+    """A trial that was run: its `world`, what the `gates` say, the `predictions`, `accuracy` and `differences`."""
+
+    world: World
+    gates: pd.DataFrame
+    predictions: pd.DataFrame
+    accuracy: pd.DataFrame
+    differences: pd.DataFrame
+
+
+def run(
+    place: str,
+    own: Sequence[str] = (),
+    ks: Sequence[int] = KS,
+    draws: int = 1,
+    seed: int = 0,
+    model: str | None = None,
+    base_url: str | None = None,
+    embedder: str | None = None,
+) -> Trial:
+    """Run built-in methods and one's own on a world.
+
+    Args:
+        place: `known-truth`, a survey, or the folder of a world.
+        own: methods, each FILE.py:CLASS.
+        ks, draws, seed: as in `methods.Setting`; known truth and the draw of respondents take the seed, too.
+        model: a language model that predicts; without one, only methods that need none are run.
+        base_url: its endpoint, and the embedder's.
+        embedder: an embeddings model; None as in `methods.embedder`.
+
+    Raises:
+        UserError: as `methods.load_world`, `methods.load_method` and `methods.trial`.
+    """
+    kinds: list[type[Method]] = [*methods.OFFLINE, *map(methods.load_method, own)]
+    world = _world(place, seed)
+    store = Store()
+    if model:
+        kinds += methods.PROMPTED
+    asked = Model(model, base_url, store) if model else None
+    embed = methods.embedder(world, Model(embedder, base_url, store) if embedder else None)
+    setting = Setting(tuple(sorted(set(ks))), draws, "unseen_seen" if place in SURVEYS else CELL, seed)
+    found = gates.of_world(world, setting.cell, embed)
+    predictions = methods.trial(world, [kind(embed, asked, seed) for kind in kinds], setting)
+    table = scores.accuracy(predictions, world)
+    known = table.loc[table["accuracy"].notna(), "k"]
+    return Trial(world, found, predictions, table, scores.differences(predictions, "pooled", int(known.max())))
+
+
+def _world(place: str, seed: int) -> World:
+    if place == KNOWN_TRUTH:
+        return simulated.world(DESIGN, seed)
+    if place in SURVEYS:
+        return surveyed.world(place, PEOPLE if place == "gss" else None, seed)
+    return methods.load_world(place)
+
+
+def said(trial: Trial) -> str:
+    """Return a trial as text: gates that fired, a table, and the finding."""
+    table = trial.accuracy
+    at = table[table["k"] == trial.differences["k"].iloc[0]]
+    columns = ["accuracy", "low", "high", "people", "failed", "abstained", "brier"]
+    fired = trial.gates[trial.gates["fired"]]
+    lines = [f"{trial.world.name}: {trial.world.about}"]
+    lines += [f"GATE {row.gate}: {row.says} ({row.value:.2f}, limit {row.limit:.2f})" for row in fired.itertuples()]
+    lines += [at.set_index("method")[columns].round(3).to_string()]
+    why = trial.predictions.dropna(subset="failure").groupby(["method", "failure"], observed=True).size()
+    lines += [f"{method}: {n:,} predictions missing: {reason}" for (method, reason), n in why.items()]
+    return "\n".join([*lines, scores.headline(table, trial.differences, trial.world.name)])
+
+
+def write(trial: Trial, folder: Path) -> None:
+    """Write a trial's tables into a folder: gates, predictions, accuracy, differences, each as parquet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("gates", "predictions", "accuracy", "differences"):
+        files.write(folder / f"{name}.parquet", getattr(trial, name).to_parquet)
