@@ -62,13 +62,15 @@ _BELOW_1 = Kind(Annotated[float, Field(ge=0, lt=1)], "a number from 0 to less th
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(("model", "personas", "prompts", "by"), TEXT),
     **dict.fromkeys(("base_url", "judge", "judge_base_url", "data", "embedder", "humans", "judgments"), TEXT_OR_NONE),
-    **dict.fromkeys(("labels", "out", "rated", "recording", "templates", "where"), TEXT_OR_NONE),
+    **dict.fromkeys(("labels", "out", "rated", "recording", "templates", "where", "world"), TEXT_OR_NONE),
     **dict.fromkeys(("persona_writer", "persona_filter"), TEXT_OR_NONE),
-    **dict.fromkeys(("more_models", "controls", "crossed", "single"), LIST),
+    **dict.fromkeys(("more_models", "controls", "crossed", "single", "methods"), LIST),
     "conditions": SOME,
     "subtle": Kind(SOME.type | None, f"{SOME.said}, or null (conditions)"),
     **dict.fromkeys(("n", "n_read", "n_personas", "n_prompts", "n_items", "n_people", "n_questions"), SIZE),
-    **dict.fromkeys(("n_topics", "n_verify", "n_samples", "n_forms", "n_compared", "orders"), SIZE),
+    **dict.fromkeys(
+        ("n_topics", "n_verify", "n_samples", "n_forms", "n_compared", "n_unseen", "draws", "orders"), SIZE
+    ),
     **dict.fromkeys(("pool", "n_controls", "n_respondents"), SIZE_OR_ALL),
     **dict.fromkeys(("words", "working_words", "critique_words"), LENGTH),
     "seed": Kind(Annotated[int, Field(ge=0, le=LARGEST_SEED)], f"a whole number from 0 to {LARGEST_SEED}"),
@@ -98,6 +100,10 @@ PAIRS = "pairs"  # in place of a notebook: the data set
 # Of the data set alone, or where a notebook or the data set means something else by a name.
 OWN: dict[tuple[str, str], Kind] = {
     ("02_prompts", "n_prompts"): _whole(0),  # 0 sorts all
+    ("11_methods", "n_seen"): SIZE,
+    ("11_methods", "ks"): Kind(
+        Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)], "a list of whole numbers from 0"
+    ),
     (PAIRS, "n_personas"): SIZE_OR_ALL,
     **{(PAIRS, name): _whole(0) for name in ("train", "seen", "heldout", "shots", "verify")},
     **{(PAIRS, name): _whole(0) for name in ("dense_personas", "dense_prompts")},
