@@ -16,7 +16,7 @@ from . import distances
 
 CANDIDATES = 128  # compared for each place
 ROUNDS = 2  # times that each place is reconsidered
-SINGLE = 30  # weight of an attribute's cell; a cell of a pair of attributes has weight 1
+SINGLE = 40  # weight of an attribute's cell; a cell of a pair of attributes has weight 1
 
 Reference = tuple[pd.DataFrame, pd.DataFrame]
 
