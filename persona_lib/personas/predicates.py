@@ -52,7 +52,7 @@ def table(people: pd.DataFrame) -> pd.DataFrame:
 
 
 def loosened(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a `table` with the terms that data/loose.yaml defines in its own, wider way, and all that build on them."""
+    """Return a `table` with the terms of data/loose.yaml, which are wider, and all terms that build on them."""
     columns = _named(table)
     changed = set(read("loose"))
     for term, expression in (read("predicates") | read("loose")).items():
@@ -99,15 +99,22 @@ def _evaluate(expression: str, columns: Columns) -> np.ndarray:
     scope: dict[str, Any] = {"__builtins__": {}}
     try:
         return np.asarray(eval(_compiled(expression), scope, columns).astype(bool))
-    except (SyntaxError, ValueError, TypeError, AttributeError, NameError) as error:
-        raise UserError(f"the predicate {expression!r} can't be read ({error}): see data/predicates.yaml") from error
+    except (ValueError, TypeError, AttributeError, NameError) as error:
+        raise _unreadable(expression, error) from error
 
 
 @cache
 def _compiled(expression: str) -> CodeType:
     """Compile an expression once, with the operators of columns; `DataFrame.eval` would parse it at every call."""
-    tree = _ForColumns().visit(ast.parse(expression.strip(), mode="eval"))
-    return compile(ast.fix_missing_locations(tree), "<predicate>", "eval")
+    try:
+        tree = _ForColumns().visit(ast.parse(expression.strip(), mode="eval"))
+        return compile(ast.fix_missing_locations(tree), "<predicate>", "eval")
+    except (SyntaxError, ValueError) as error:
+        raise _unreadable(expression, error) from error
+
+
+def _unreadable(expression: str, error: Exception) -> UserError:
+    return UserError(f"the predicate {expression!r} can't be read ({error}): see data/predicates.yaml")
 
 
 class _ForColumns(ast.NodeTransformer):
