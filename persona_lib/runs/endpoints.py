@@ -32,7 +32,7 @@ _CHOOSING = {
 }
 
 
-class Asked(NamedTuple):
+class Recipient(NamedTuple):
     """A model that is asked: as which parameter, its name, its address (None: this machine, or OpenAI)."""
 
     role: str
@@ -42,23 +42,23 @@ class Asked(NamedTuple):
     """The run's model has an address of its own, so that OpenAI is hardly meant."""
 
 
-def asked(values: Mapping[str, Any]) -> Iterator[Asked]:
+def asked(values: Mapping[str, Any]) -> Iterator[Recipient]:
     """Yield the models that a notebook, or the data set, asks."""
     if "model" not in values:
         return
     main, at = str(values["model"]), values.get("base_url")
     elsewhere = bool(at) or local.is_embedded(main)
-    yield Asked("model", main, at)
+    yield Recipient("model", main, at)
     for role in ("persona_writer", "persona_filter"):  # at the address of the run's model
         if values.get(role):
-            yield Asked(role, str(values[role]), at)
+            yield Recipient(role, str(values[role]), at)
     if values.get("judge"):
-        yield Asked("judge", str(values["judge"]), values.get("judge_base_url"), elsewhere)
+        yield Recipient("judge", str(values["judge"]), values.get("judge_base_url"), elsewhere)
     for role, names in (("more_models", values.get("more_models") or ()), ("embedder", [values.get("embedder")])):
         for given in filter(None, names):
             if role != "embedder" or not (notebooks.folder() / given).is_dir():
                 name, _, address = str(given).partition("@")
-                yield Asked(role, name, address or None, elsewhere)
+                yield Recipient(role, name, address or None, elsewhere)
 
 
 def unasked(preset: Preset, planned: Mapping[str, Mapping[str, Any]], given: Collection[str]) -> list[str]:
@@ -114,7 +114,7 @@ def _asks(values: Mapping[str, Any]) -> bool:
     return values.get("recording") is None
 
 
-def _file(one: Asked) -> Iterator[str]:
+def _file(one: Recipient) -> Iterator[str]:
     """Yield what is wrong with the file of a model of this machine."""
     if one.name.endswith(".gguf"):
         path = notebooks.folder() / Path(one.name).expanduser()
@@ -127,7 +127,7 @@ def _file(one: Asked) -> Iterator[str]:
             yield f"{one.role}: {error}"
 
 
-def _unpriced(models: list[Asked], max_cost: float | None) -> list[str]:
+def _unpriced(models: list[Recipient], max_cost: float | None) -> list[str]:
     """Return a line if a file on models is malformed, or a limit in USD lacks the price of a model."""
     try:
         catalogue.read_settings()
@@ -147,7 +147,7 @@ def _of_store() -> list[str]:
     return []
 
 
-def _unreachable(models: list[Asked]) -> tuple[list[str], list[str]]:
+def _unreachable(models: list[Recipient]) -> tuple[list[str], list[str]]:
     """Return a line for each endpoint or model that takes no call: those that end the run, and those that may not."""
     from ..model import reach  # openai takes a second, and a run with the embedded model needs none
 
@@ -189,7 +189,7 @@ def _without_choices(planned: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _without_key(models: list[Asked]) -> list[str]:
+def _without_key(models: list[Recipient]) -> list[str]:
     """Return lines for models asked at OpenAI without a key: by mistake, where the run's model is elsewhere."""
     strayed = [one for one in models if one.elsewhere]
     lines = [

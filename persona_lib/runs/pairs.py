@@ -10,7 +10,7 @@ from .. import annotation, fidelity
 from ..model import LanguageModel, Model
 from ..model.budget import Budget
 from ..model.usage import cost_text, total
-from ..preferences import dataset, ingredients
+from ..preferences import dataset, ingredients, verification
 from ..store import Store
 from .presets import Pairs
 
@@ -81,6 +81,17 @@ def make(
     return _summary(folder, total(model.usage for model in {writer, judge, bulk or writer}))
 
 
+def preferred(outcomes: pd.Series) -> str:
+    """Return what the judge prefers in words, from the outcomes of `preferences.verification`."""
+    shares = outcomes.value_counts(normalize=True)
+    if shares.empty:
+        return "the judge gave no verdict on any pair"
+    liked = shares.drop(verification.ORDER, errors="ignore").items()
+    answers = ", ".join(f"the {name} in {share:.0%}" for name, share in liked) or "neither answer"
+    order = f"{shares.get(verification.ORDER, 0):.0%} the order decides"
+    return f"of the pairs with a verdict, the judge prefers {answers}, and in {order}"
+
+
 def _summary(folder: Path, used: Mapping[str, Any]) -> str:
     """Return in words what a data set has and what making it has used."""
     failures = dataset.columns(folder, ["failure"])["failure"]
@@ -89,8 +100,7 @@ def _summary(folder: Path, used: Mapping[str, Any]) -> str:
     lines = [f"{len(failures):,} pairs, {failures.notna().sum():,} of them failed{where}"]
     verified = folder / "verification.parquet"
     if verified.is_file():
-        shares = pd.read_parquet(verified)["outcome"].value_counts(normalize=True)
-        lines.append("the judge prefers " + ", ".join(f"{name}: {share:.0%}" for name, share in shares.items()))
+        lines.append(preferred(pd.read_parquet(verified)["outcome"]))
     again = f" ({used['reasked']:,} of them asked again)" if used["reasked"] else ""
     lines.append(
         f"{used['calls']:,} model calls{again}, {used['cached']:,} found in the store, "

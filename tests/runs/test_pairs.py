@@ -208,3 +208,18 @@ def test_a_budget_is_one_for_writer_batches_and_judge(part, quick, tmp_path):  #
         with pytest.raises(UserError, match=f"max_calls is reached: {whole + 2} of {whole + 2}"):
             pairs.make(settings, tmp_path / "set", batch=part == "batch", max_calls=whole + 2)
         assert len(endpoint.requests) == whole + 2
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        (
+            ["revision"] * 2 + ["base answer", "order decides"],
+            "prefers the revision in 50%, the base answer in 25%, and in 25",
+        ),
+        (["order decides", None], "prefers neither answer, and in 100% the order decides"),
+        ([None], "the judge gave no verdict on any pair"),
+    ],
+)
+def test_the_summary_says_what_the_judge_prefers_and_how_often_the_order_decides(outcomes, said):
+    assert said in pairs.preferred(pd.Series(outcomes))

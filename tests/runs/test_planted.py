@@ -331,6 +331,16 @@ def test_an_effect_is_found_where_the_notebook_finds_it():
     assert "finds 4 of 6 planted differences" in rehearse.summary(table)
 
 
+def test_a_kappa_has_no_p_of_another_test_and_nothing_beyond_1_is_detectable():
+    row = {"attribute": "age", "people": 5, "n": 50, "raw": 0.9, "raw_low": 0.8, "raw_high": 0.95, "kappa": 0.7}
+    row |= {"low": 0.6, "high": 0.8, "gap": -0.1, "gap_low": -0.9, "gap_high": 0.7, "p": 0.4, "p_holm": 0.4}
+    table = truth.compared({"04_leave_one_out": {"summed": pd.DataFrame([row])}}, {"04_leave_one_out": {}})
+    table = table.set_index("effect")
+    assert pd.isna(table.loc["kappa, age", "p"]) and table.loc["equal choices less the placebo's, age", "p"] == 0.4
+    assert table.loc["kappa, age", "detectable"] < 0.2
+    assert pd.isna(table.loc["equal choices less the placebo's, age", "detectable"]), "1.14 would be"
+
+
 def test_the_planted_model_stands_in_for_a_model_without_a_server():
     world = World(1)
     writer, judge = Planted("planted-1", world), Planted("planted-2", world)

@@ -10,7 +10,7 @@ from .effects import Effects
 Tables = Mapping[str, pd.DataFrame]
 
 
-class Found(NamedTuple):
+class Estimate(NamedTuple):
     """An estimate and its planted value.
 
     `null` is the value of no effect, None for a rate that has none. `p` is the p-value of no effect, as the notebook
@@ -41,7 +41,7 @@ class Setting(NamedTuple):
 
 def rows(
     table: pd.DataFrame | None, planted: Callable[[Any], float | None], name: Callable[[Any], str], **columns: Any
-) -> Iterator[Found]:
+) -> Iterator[Estimate]:
     """Yield the rows of a table whose planted value is known.
 
     Args:
@@ -59,7 +59,7 @@ def rows(
         if value is not None:
             estimate, low, high = (row[names[end]] for end in ("estimate", "low", "high"))
             p = None if null is None or "p_holm" not in row else 1.0 if pd.isna(row["p_holm"]) else row["p_holm"]
-            yield Found(name(row), value, estimate, low, high, row.get("n", 0), null, p)
+            yield Estimate(name(row), value, estimate, low, high, row.get("n", 0), null, p)
 
 
 DIFFERENCE = {"estimate": "difference", "null": 0.0}

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from .effects import OLD, Effects
-from .estimates import DIFFERENCE, Found, Setting, Tables, rows
+from .estimates import DIFFERENCE, Estimate, Setting, Tables, rows
 from .values import above, graded, kept, pass_at, preferred, too_much
 
 
-def of_06(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_06(tables: Tables, s: Setting) -> Iterator[Estimate]:
     """Yield rates of conditions and their differences."""
     effects = s.effects
 
@@ -47,7 +47,7 @@ def of_06(tables: Tables, s: Setting) -> Iterator[Found]:
     yield from _lengths(tables.get("lengths"), s)
 
 
-def _kept(scores: pd.DataFrame | None, effects: Effects) -> Iterator[Found]:
+def _kept(scores: pd.DataFrame | None, effects: Effects) -> Iterator[Estimate]:
     """Yield rates by condition, of verdicts and of graded scores if they are there."""
 
     def share(row: Any) -> float:
@@ -61,14 +61,14 @@ def _kept(scores: pd.DataFrame | None, effects: Effects) -> Iterator[Found]:
         )
 
 
-def _lengths(table: pd.DataFrame | None, s: Setting) -> Iterator[Found]:
+def _lengths(table: pd.DataFrame | None, s: Setting) -> Iterator[Estimate]:
     def share(row: Any) -> float | None:
         return above(int(row["asked"]), s.effects) if row["text"] == "answer" and row["asked"] > 0 else None
 
     yield from rows(table, share, lambda row: f"longer than asked, {row['condition']}", estimate="above")
 
 
-def of_07(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_07(tables: Tables, s: Setting) -> Iterator[Estimate]:
     """Yield what summaries leave out."""
     effects = s.effects
 
@@ -79,7 +79,7 @@ def of_07(tables: Tables, s: Setting) -> Iterator[Found]:
     yield from rows(tables.get("rates"), dropped, lambda row: f"dropped, {row['attribute']}")
 
 
-def of_08(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_08(tables: Tables, s: Setting) -> Iterator[Estimate]:
     """Yield pass@k and pass^k."""
 
     def share(row: Any) -> float:
@@ -88,7 +88,7 @@ def of_08(tables: Tables, s: Setting) -> Iterator[Found]:
     yield from rows(tables.get("curves"), share, lambda row: f"{row['measure']}, k = {row['k']}, {row['condition']}")
 
 
-def of_09(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_09(tables: Tables, s: Setting) -> Iterator[Estimate]:
     """Yield rates of groups of age."""
     effects = s.effects
     first = s.parameters["conditions"][0]
@@ -116,7 +116,7 @@ def of_09(tables: Tables, s: Setting) -> Iterator[Found]:
     )
 
 
-def of_10(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_10(tables: Tables, s: Setting) -> Iterator[Estimate]:
     """Yield what the audits of judges find."""
     effects = s.effects
     places = {"the first wins": 0.5 + effects.order / 2, "the order decides": effects.order}
@@ -168,7 +168,7 @@ def of_10(tables: Tables, s: Setting) -> Iterator[Found]:
     yield from _kept(tables.get("kept"), effects)
 
 
-def _shifts(table: pd.DataFrame | None, effects: Effects) -> Iterator[Found]:
+def _shifts(table: pd.DataFrame | None, effects: Effects) -> Iterator[Estimate]:
     ways = {"revise named first": effects.revise_first, "criteria in other words": effects.reworded}
 
     def shift(row: Any) -> float:

@@ -12,11 +12,11 @@ from ...personas import drift
 from ...preferences.verification import BASE as BASE_ANSWER
 from ...preferences.verification import FIRST, MEAN
 from .effects import Effects
-from .estimates import DIFFERENCE, Found, Setting, Tables, rows
+from .estimates import DIFFERENCE, Estimate, Setting, Tables, rows
 from .values import alike, kappa, mean_chance, mean_change, preferred, survey_right
 
 
-def of_01(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_01(tables: Tables, s: Setting) -> Iterator[Estimate]:
     """Yield the drift of impressions."""
     core = set(drift.LADDER[drift.CORE])
 
@@ -28,7 +28,7 @@ def of_01(tables: Tables, s: Setting) -> Iterator[Found]:
     yield from rows(tables.get("drift"), moved, lambda row: f"{row['measure']} {row['step']}", **DIFFERENCE)
 
 
-def of_02(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_02(tables: Tables, s: Setting) -> Iterator[Estimate]:
     """Yield the rates of the classifier."""
 
     def share(row: Any) -> float:
@@ -37,7 +37,7 @@ def of_02(tables: Tables, s: Setting) -> Iterator[Found]:
     yield from rows(tables.get("rates"), share, lambda row: f"value-laden, {row['source']}")
 
 
-def of_03(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_03(tables: Tables, s: Setting) -> Iterator[Estimate]:
     """Yield how often revisions are preferred."""
     effects = s.effects
     own = effects.better["revision"]
@@ -64,7 +64,7 @@ def of_03(tables: Tables, s: Setting) -> Iterator[Found]:
     )
 
 
-def of_04(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_04(tables: Tables, s: Setting) -> Iterator[Estimate]:
     """Yield what one more attribute changes, and what the writer's missing one costs."""
     effects = s.effects
 
@@ -80,7 +80,7 @@ def of_04(tables: Tables, s: Setting) -> Iterator[Found]:
             high="raw_high",
         )
         yield from rows(
-            summed,
+            summed.drop(columns=["p", "p_holm"]),  # of the gap below
             lambda row: kappa(_changed(row["attribute"], effects), pairs),
             lambda row: f"kappa, {row['attribute']}",
             estimate="kappa",
@@ -109,7 +109,7 @@ def _changed(attribute: str, effects: Effects) -> float:
     return effects.attribute.get(attribute, effects.line)
 
 
-def _moved(moved: Any, effects: Effects) -> Iterator[Found]:
+def _moved(moved: Any, effects: Effects) -> Iterator[Estimate]:
     """Yield how far one more attribute moves the probability of a choice, and if its revision is preferred."""
     line = mean_change(effects.line, effects)
 
@@ -133,7 +133,7 @@ def _moved(moved: Any, effects: Effects) -> Iterator[Found]:
     )
 
 
-def of_05(tables: Tables, s: Setting) -> Iterator[Found]:
+def of_05(tables: Tables, s: Setting) -> Iterator[Estimate]:
     """Yield agreement of players, and right answers to surveys."""
     effects = s.effects
     mine = preferred(effects.better["revision"] - effects.better["other_revision"], s.words, effects)

@@ -12,11 +12,11 @@ import pandas as pd
 from ...stats.wording import ALPHA
 from . import of_bench, of_others
 from .effects import EFFECTS, Effects
-from .estimates import Found, Setting, Tables
+from .estimates import Estimate, Setting, Tables
 
 COLUMNS = ["notebook", "effect", "planted", "estimate", "low", "high", "n", "holds", "null", "p", "found", "detectable"]
 POWER = 1 + 0.8416 / 1.96  # half widths of an interval that an effect must have to be found in 80 of 100 runs
-READERS: Mapping[str, Callable[[Tables, Setting], Iterator[Found]]] = {
+READERS: Mapping[str, Callable[[Tables, Setting], Iterator[Estimate]]] = {
     "01": of_others.of_01,
     "02": of_others.of_02,
     "03": of_others.of_03,
@@ -46,7 +46,8 @@ def compared(
         rate), `p` (of no effect, corrected as in the notebook; missing where it corrects nothing), `found`: as in the
         notebook, p is below .05, or where it corrects nothing, the interval does not hold the null; missing without a
         null. `detectable`: the smallest difference from the null that 80 of 100 such runs would find before any
-        correction, missing without a null. It is read off the interval's width.
+        correction, missing without a null, or if no difference of 1 (100 points) or less would be found. It is read off
+        the interval's width.
     """
     rows = []
     for stem, own in tables.items():
@@ -55,7 +56,7 @@ def compared(
             continue
         setting = Setting(effects, parameters[stem])
         rows += [{"notebook": stem, **found._asdict()} for found in of_notebook(own, setting)]
-    table = pd.DataFrame(rows, columns=["notebook", *Found._fields])
+    table = pd.DataFrame(rows, columns=["notebook", *Estimate._fields])
     table = table.astype({"planted": float, "estimate": float, "low": float, "high": float, "null": float, "p": float})
     table = table[table["low"].notna() & table["high"].notna()].reset_index(drop=True)
     rounding = 1e-9
@@ -64,4 +65,4 @@ def compared(
     outside = (table["low"] > table["null"]) | (table["high"] < table["null"])
     found = outside.where(table["p"].isna(), table["p"] < ALPHA).astype("boolean").where(null)
     detectable = (table["high"] - table["low"]) / 2 * POWER
-    return table.assign(holds=holds, found=found, detectable=detectable.where(null))[COLUMNS]
+    return table.assign(holds=holds, found=found, detectable=detectable.where(null & (detectable <= 1)))[COLUMNS]
