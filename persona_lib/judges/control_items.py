@@ -84,9 +84,9 @@ def placed(table: pd.DataFrame, judge: str) -> str:
     if rates.isna().any():
         return f"{judge} gave no verdicts by which the control items could place it."
     apart = table.loc[APART]
-    ends = ["rate", "low", "high"]
-    suited, unsuited = (share(*row[ends], note=row["note"]) for row in (table.loc[SUITABLE], table.loc[UNSUITABLE]))
-    gap = points(*apart[ends], note=apart["note"])
+    kinds = (table.loc[kind] for kind in (SUITABLE, UNSUITABLE))
+    suited, unsuited = (share(row["rate"], row["low"], row["high"], note=row["note"]) for row in kinds)
+    gap = points(apart["rate"], apart["low"], apart["high"], note=apart["note"])
     return (
         f"On {counted(apart['n'], 'control item')}, {judge} keeps {suited} of the answers written to suit the person "
         f"and {unsuited} of those written not to: a difference of {gap}."
