@@ -87,33 +87,37 @@ def self_preference(scored: pd.DataFrame) -> pd.DataFrame:
         judges' mean score of the same answers), `elsewhere` (how far the judge's score exceeds the other judges' on
         answers of other writers to the same items), and of the mean of own less others less elsewhere `n`, `failed`,
         `difference`, `low`, `high`, `p`, `p_holm` (corrected over judges), `note` as in `stats.paired_differences`. A
-        judge that is mild with everybody has no difference. A writer's own verdicts do not count in `elsewhere`. With
-        two judges they must: then half the difference is returned, the mean of both judges' self-preference.
+        judge that is mild with everybody has no difference. Each other judge is compared on answers that neither of the
+        two wrote. Where there is no such answer (two judges and writers), half the difference is returned: the mean of
+        both judges' self-preference.
 
     Raises:
         UserError: no judge writes, or there is only one judge.
     """
-    judges = set(scored["judge"])
-    both = [judge for judge in scored["judge"].unique() if judge in set(scored["model"])]
+    judges, writers = (list(scored[column].unique()) for column in ("judge", "model"))
+    both = [judge for judge in judges if judge in writers]
     if not both or len(judges) < 2:
         raise UserError("self-preference takes two judges or more, one of which also writes: name more models")
     scores = scored.groupby([*ITEM, "model", "judge"])["score"].mean().unstack(["model", "judge"])
+    scores = scores.reindex(columns=pd.MultiIndex.from_product([writers, judges]))  # items x (writers x judges)
     rows = {}
     for judge in both:
-        means, excess = {}, {}
-        for writer in scored["model"].unique():
-            of_writer = scores[writer].reindex(columns=sorted(judges))  # items x judges
-            left = {judge} if len(judges) == 2 else {judge, writer} & judges
-            rest = of_writer.drop(columns=left).mean(axis=1)
-            means[writer] = of_writer[judge], rest
-            excess[writer] = of_writer[judge] - rest
-        elsewhere = pd.DataFrame(excess).drop(columns=judge).mean(axis=1)
-        half = (excess[judge] - elsewhere) / 2  # from -1 to 1
-        own, others = (part[half.notna()].mean() for part in means[judge])
+        others = [other for other in judges if other != judge]
+        pairs = [(other, writer) for other in others for writer in writers if writer != judge]
+        apart = [(other, writer) for other, writer in pairs if other != writer]
+        used = pd.MultiIndex.from_tuples(apart or pairs, names=["judge", "model"])
+        theirs, excess = (pd.DataFrame(index=scores.index, columns=used, dtype=float) for _ in range(2))
+        for other, writer in used:
+            theirs[other, writer] = scores[judge, other]
+            excess[other, writer] = scores[writer, judge] - scores[writer, other]
+        gap = (-theirs - excess).add(scores[judge, judge], axis=0)  # items x pairs
+        half = gap.mean(axis=1) / 2  # from -1 to 1
+        own = scores[judge, judge][half.notna()].mean()
+        rest, elsewhere = (part.where(gap.notna()).mean(axis=1).mean() for part in (theirs, excess))
         found = intervals.difference(half)
-        if len(judges) > 2:
+        if apart:
             found |= {name: 2 * found[name] for name in ("difference", "low", "high")}
-        rows[judge] = {"own": own, "others": others, "elsewhere": elsewhere[half.notna()].mean()} | found
+        rows[judge] = {"own": own, "others": rest, "elsewhere": elsewhere} | found
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("judge")
     table.insert(table.columns.get_loc("note"), "p_holm", intervals.corrected(table["p"]))
     return table

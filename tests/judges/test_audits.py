@@ -145,8 +145,8 @@ def test_self_preference_is_beyond_what_the_judge_gives_others_on_the_same_items
     found = audits.self_preference(table)
     assert found.index.tolist() == ["a", "b"], "c does not write"
     shown = ["own", "others", "elsewhere", "difference", "n", "failed"]
-    assert found.loc["a", shown].tolist() == [1, 0.5, 0.5, 0, 1, 1], "b's verdict on b's answer does not count"
-    assert found.loc["b", shown].tolist() == [0, 0.75, -1, 0.25, 1, 1]
+    assert found.loc["a", shown].tolist() == [1, 1, 0.5, -0.5, 1, 1], "against c, on the answer of b"
+    assert found.loc["b", shown].tolist() == [0, 0.5, -1, 0.5, 1, 1]
     pair = audits.self_preference(table[table["judge"] != "c"])
     assert pair.loc["a", shown].tolist() == [1, 0, 1, 0, 1, 1] and pair.loc["b", "difference"] == 0
 
@@ -156,6 +156,23 @@ def test_a_judge_that_is_mild_with_everybody_does_not_seem_to_love_its_own_writi
     mild["score"] = mild["score"].where(mild["judge"] != "a", 1.0)
     row = audits.self_preference(mild).loc["a"]
     assert row["own"] - row["others"] > 0.4 and row["low"] < 0 < row["high"]
+
+
+def test_judges_of_unlike_severity_that_do_not_all_write_give_nobody_self_preference():
+    """Against b and c on a's answers, but against c alone on b's, a would seem to love its own by .15."""
+    rng, writes = np.random.default_rng(0), list("ab")
+    items = [{"persona_id": p, "prompt_id": q} for p in range(15) for q in range(10)]
+    keeps = {"a": 0.5, "b": 0.35, "c": 0.65}
+    rows = [
+        item | {"judge": j, "model": w, "score": rng.random() < keeps[j]}
+        for item in items
+        for j in keeps
+        for w in writes
+    ]
+    found = audits.self_preference(pd.DataFrame(rows).astype({"score": float}))
+    assert found.loc["a", "difference"] == pytest.approx(0, abs=0.1) and (found["p"] > 0.05).all()
+    alone = audits.self_preference(pd.DataFrame(rows).query("model == 'a'").astype({"score": float}))
+    assert alone.loc["a", "n"] == 0, "no other answers to compare with"
 
 
 def test_the_judges_tests_of_self_preference_are_corrected_for_each_other():
