@@ -11,8 +11,8 @@ from scipy import stats
 from scipy.special import betainc
 
 from .. import UserError
-from ..stats.clustering import Effective, effective
-from ..stats.intervals import ITEM, corrected, difference, rate
+from ..stats.clustering import Effective, cluster_codes, effective, worth_of
+from ..stats.intervals import FEW_HOLDERS, ITEM, corrected, difference, holding_clusters, rate
 
 
 def error_rates(labelled: pd.DataFrame) -> dict[str, Any]:
@@ -171,7 +171,8 @@ def alternative_annotator(
         - `p` of the hypothesis that the annotator's share exceeds the judge's by epsilon or more: a one-sided t test at
           the two-way clustered effective sample size of `stats.effective`, with the variance that the hypothesis
           implies (Tango 1998, Stat. Med. 17:891) where it is the larger one; where the judge alone is never right, not
-          below the binomial probability of so few items where the annotator alone is;
+          below the binomial probability of so few items where the annotator alone is. Of clustered items, Student's t
+          has as few degrees of freedom as there are clusters that hold items which one of the two wins;
         - `p_by`: corrected over annotators after Benjamini and Yekutieli;
         - `wins`: `p_by` is below `level`, so the judge beats this annotator;
         - `note`: empty, or why there is no test or what to mind.
@@ -213,7 +214,8 @@ def _left_out(judge: pd.Series, one: pd.Series, others: pd.DataFrame, epsilon: f
     lost = by_one - by_judge  # items: 1 where the annotator alone agrees best with the others, -1 where the judge does
     labels = judge.index[known].to_frame(index=False)
     shared = [name for name in ITEM if name in labels and labels[name].nunique() > 1]
-    worth = effective(lost, labels[shared], lost.var(), floor=1.0)
+    codes = cluster_codes(labels[shared])
+    worth = worth_of(lost, codes, lost.var(), floor=1.0)
     if not worth.n:
         return row | {"note": worth.note.replace("interval", "test")}
     if np.ptp(lost) == 0:
@@ -222,6 +224,9 @@ def _left_out(judge: pd.Series, one: pd.Series, others: pd.DataFrame, epsilon: f
         note = worth.note
     else:
         note = "under 30 items" if n < 30 else ""
+    if shared and np.ptp(lost) > 0:  # the variance is known as badly as those clusters are few that are won or lost
+        clusters = max(holding_clusters(np.abs(lost), codes), FEW_HOLDERS)
+        worth = worth._replace(df=min(worth.df, clusters - 1))
     return row | {"p": _p_worse(lost, worth, epsilon), "note": note}
 
 

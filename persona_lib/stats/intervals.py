@@ -81,8 +81,8 @@ def share_interval(
         held: array (n,) of the scores that tell which clusters hold the answer.
         codes: their clusters, as returned by `clustering.cluster_codes`.
     """
-    ones = _holders(held, codes)
-    zeros = _holders(1 - held, codes)
+    ones = holding_clusters(held, codes)
+    zeros = holding_clusters(1 - held, codes)
     low = 1 - _upper_end(1 - share, size, worth, zeros)
     high = _upper_end(share, size, worth, ones)
     # How many hold an answer depends on the luck that makes an interval short. The number of all clusters does not.
@@ -91,7 +91,7 @@ def share_interval(
     return low, high, worth.note or ("few clusters hold the rarer answer" if few else "")
 
 
-def _holders(held: np.ndarray, codes: list[np.ndarray]) -> float:
+def holding_clusters(held: np.ndarray, codes: list[np.ndarray]) -> float:
     """Return the effective number of clusters that hold an answer: the smaller of personas and of prompts.
 
     It is the squared sum over the sum of squares of what each cluster holds: the number of clusters if a few hold the
@@ -196,7 +196,7 @@ def difference(differences: pd.Series) -> dict:
     # same variance: it excludes 0 where p is below .05, and nowhere else.
     worth = effective(x, clusters, spread, floor=1.0)
     note = worth.note
-    if worth.n and not note and _holders(np.abs(x), cluster_codes(clusters)) < FEW_CHANGED - 1e-9:
+    if worth.n and not note and holding_clusters(np.abs(x), cluster_codes(clusters)) < FEW_CHANGED - 1e-9:
         note = "few clusters hold the changes"
     return row | bonett_price(row["difference"], spread, worth) | {"note": note}
 
