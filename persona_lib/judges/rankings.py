@@ -161,9 +161,10 @@ def reversals(ways: Ways, by: str = "condition", seed: int = 0) -> pd.DataFrame:
         One row per other way: `reference`, `way`, `pairs` (of groups that have a rate in both), `reversed` (the other
         group is ahead), `tied` (ahead in one ranking, equal in the other), `leader` (the best group of that way,
         several if they tie); `resampled` (share of the pairs that are reversed in a resampled run), `by_chance` (share
-        of the pairs whose order differs between two resampled runs of the reference alone), `clear` (pairs that are
-        reversed in at least CLEAR of the resampled runs); `note`. The last three are missing with fewer than FEW
-        personas or prompts.
+        of the pairs whose order differs between two resampled runs of the reference alone: both are drawn around this
+        run's differences, so groups that are equal in truth show less than the half of their pairs that noise turns),
+        `clear` (pairs that are reversed in at least CLEAR of the resampled runs); `note`. The last three are missing
+        with fewer than FEW personas or prompts.
     """
     table = standings(ways, by)
     reference, *others = ways
@@ -251,5 +252,6 @@ def said(turned: pd.DataFrame) -> str:
     chance, turn = (np.average(known[name], weights=known["pairs"]) for name in ("by_chance", "resampled"))
     return (
         f"{text}, {int(known['clear'].sum())} of them in at least {CLEAR:.0%} of resampled runs (a resampled run "
-        f"reverses {turn:.0%} of pairs; two resampled runs, judged alike, differ in {chance:.0%} by noise alone)"
+        f"reverses {turn:.0%} of pairs; judged alike, two resampled runs differ in {chance:.0%}, and two runs of equal "
+        "conditions in half)"
     )

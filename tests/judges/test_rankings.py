@@ -222,6 +222,7 @@ def test_conditions_that_are_equal_in_truth_reverse_often_and_hardly_ever_clearl
     found = pd.concat([rankings.reversals(judged_twice(seed, 0.0, 0.0)) for seed in range(60)])
     assert 10 <= found["reversed"].sum() <= 40 and found["clear"].sum() <= 2
     assert 0.2 < found["by_chance"].mean() < 0.45 and 0.2 < found["resampled"].mean() < 0.5
+    assert "two runs of equal conditions in half" in rankings.said(found), "as `by_chance` is below a half here"
 
 
 def test_a_planted_reversal_is_clear_and_is_told_from_noise():
