@@ -77,7 +77,9 @@ def _survey(values: Mapping[str, Any]) -> Iterator[str]:
     asked = respondents.load(values["survey"])
     if (n := values["n_respondents"]) is not None and n > len(asked.people):
         yield f"n_respondents is {n}, and {asked.title} has {len(asked.people)}: lower it, or null takes all"
-    if values.get("n_retested", 0) > (most := n or len(asked.people)):
+    if "orders" not in values:  # nobody is asked in their place
+        return
+    if values["n_retested"] > (most := n or len(asked.people)):
         yield f"n_retested is {values['n_retested']}, and there are {most} respondents: lower it"
     if values["orders"] > len(asked.options):
         yield f"orders is {values['orders']}, and {len(asked.options)} options have as many: lower it"
