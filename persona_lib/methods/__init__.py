@@ -5,7 +5,7 @@ candidates and choices. `trial` fits methods on its training people, adapts them
 the rest; `scores` says how often each is right. `Method` is the class to derive a method of one's own from.
 """
 
-from . import controls, gates, groups, latent, linear, prompted, scores, simulated, surveyed
+from . import choices, controls, gates, groups, latent, linear, prompted, scores, simulated, surveyed
 from .embedding import embedder
 from .method import Method, title
 from .method import load as load_method
@@ -49,6 +49,7 @@ __all__ = [
     "World",
     "best",
     "cells",
+    "choices",
     "controls",
     "embedder",
     "gates",

@@ -19,12 +19,13 @@ def embedder(world: World, model: Model | None = None) -> Embed:
         model: an embeddings model; None for the world's `features`, or TF-IDF of the candidates' words, reduced to
             DIMENSIONS main directions (latent semantic analysis).
     """
-    prompt = world.candidates["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt"])
-    texts = world.candidates["text"]
+    told = world.candidates.dropna(subset="text")
+    prompt = told["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt"])
+    texts = told["text"]
     if model is not None:
         vectors = embed(model, list(texts), step="embeddings of answers").astype(float)
     elif world.features is not None:
-        vectors = world.features.loc[world.candidates["candidate_id"]].to_numpy(float)
+        vectors = world.features.loc[told["candidate_id"]].to_numpy(float)
     else:
         vectors = _tfidf(texts)
     row = {key: i for i, key in enumerate(zip(prompt, texts, strict=True))}

@@ -186,9 +186,9 @@ def _cases(world: World) -> Iterator[dict]:
     long = plain[plain["plain"].str.len() >= LONG].assign(side=lambda t: t["prompt_id"].map(side))
     both = set(long.loc[long["side"] == "train", "plain"]) & set(long.loc[long["side"] == "heldout", "plain"])
     yield _counted("answers of both sides", len(both), "equal answers are in training and in test")
-    text = plain.set_index("candidate_id")["plain"]
+    text = plain.set_index("candidate_id")["plain"].fillna("")  # a failed answer, of which no choice is made
     one, other = (world.choices[column].map(text) for column in ("first", "second"))
-    equal = int((one == other).sum())
+    equal = int(((one == other) & world.choices["p_first"].notna()).sum())
     yield _counted("equal answers", equal, "choices are between answers of equal text")
     yield _counted("people of both sides", _twins(world), "people with equal attributes and choices are in both splits")
     cell = cells(world)

@@ -31,11 +31,11 @@ class World(NamedTuple):
 
     `people`: index `persona_id`; `persona_split` (train or test); other columns are attributes, which may serve as
     groups, and `profile`, a text. `prompts`: `prompt_id`, `prompt`, `prompt_split` (train or heldout). `candidates`:
-    `candidate_id`, `prompt_id`, `text`. `choices`: `choice_id`, `persona_id`, `prompt_id`, `first` and `second`
-    (candidate ids, in the order shown), `p_first` (1 if the person chose the first, 0 if the second, 0.5 for a tie, or
-    a probability; missing with `failure`), `failure`. `features`: one row of numbers per candidate, index
-    `candidate_id`; None if they come from the texts. `truth`: the true probability of the first by `choice_id`, which
-    only simulated people have and no method sees.
+    `candidate_id`, `prompt_id`, `text` (missing where writing it failed). `choices`: `choice_id`, `persona_id`,
+    `prompt_id`, `first` and `second` (candidate ids, in the order shown), `p_first` (1 if the person chose the first, 0
+    if the second, 0.5 for a tie, or a probability; missing with `failure`), `failure`. `features`: one row of numbers
+    per candidate, index `candidate_id`; None if they come from the texts. `truth`: the true probability of the first
+    by `choice_id`, which only simulated people have and no method sees.
     """
 
     name: str

@@ -28,6 +28,8 @@ NO_FIELDS = {
     "prefer",
     "whose",
     "kept",
+    "diverge",
+    "method_prefer",
     "survey",
     "survey_nobody",
     "impression",
