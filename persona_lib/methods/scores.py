@@ -29,19 +29,23 @@ def graded(predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions.assign(score=right.where(known))
 
 
-def by_item(rows: pd.DataFrame, value: str = "score") -> pd.Series:
-    """Return one value for each person and prompt, so weighted that their mean is the mean over people.
+def by_item(rows: pd.DataFrame, value: str = "score") -> pd.DataFrame:
+    """Return one value for each person and prompt, and a weight, with which the mean is the mean over people.
 
     Args:
         rows: of one method at one k; several draws and several choices about a prompt are averaged.
         value: the column averaged; rows where it is missing are left out.
 
     Returns:
-        Index `persona_id`, `prompt_id`.
+        Index `persona_id`, `prompt_id`; `value`, and `weight`: one over the person's number of prompts.
     """
-    items = rows.dropna(subset=value).groupby(ITEM, observed=True)[value].mean()
-    size = items.groupby("persona_id").transform("size")
-    return items * (len(items) / max(items.index.get_level_values(0).nunique(), 1) / size)
+    items = rows.dropna(subset=value).groupby(ITEM, observed=True)[value].mean().to_frame("value")
+    return items.assign(weight=1 / items.groupby("persona_id")["value"].transform("size"))
+
+
+def macro(items: pd.DataFrame) -> float:
+    """Return the mean over people of `by_item`; missing without any."""
+    return float(np.average(items["value"], weights=items["weight"])) if len(items) else np.nan
 
 
 def accuracy(predictions: pd.DataFrame, world: World | None = None) -> pd.DataFrame:
@@ -68,13 +72,14 @@ def accuracy(predictions: pd.DataFrame, world: World | None = None) -> pd.DataFr
 def _mean(rows: pd.DataFrame, value: str, name: str) -> dict:
     """Return the macro mean of a column, its interval, and how many people it rests on."""
     items = by_item(rows, value)
-    found = {name: items.mean(), "low": np.nan, "high": np.nan, "people": items.index.get_level_values(0).nunique()}
-    worth = stats.effective(
-        items.to_numpy(), items.index.to_frame(index=False), items.var(ddof=0) if len(items) else 0.0
-    )
+    mean, weight = macro(items), items["weight"].to_numpy()
+    found = {name: mean, "low": np.nan, "high": np.nan, "people": items.index.get_level_values(0).nunique()}
+    spread = np.average((items["value"] - mean) ** 2, weights=weight) if len(items) else 0.0
+    clusters = items.index.to_frame(index=False)
+    worth = stats.effective(items["value"].to_numpy(), clusters, spread, weights=weight)
     if worth.n:
-        error = worth.t * np.sqrt(items.var(ddof=0) / worth.n)
-        found |= {"low": max(items.mean() - error, 0.0), "high": min(items.mean() + error, 1.0)}
+        error = worth.t * np.sqrt(spread / worth.n)
+        found |= {"low": max(mean - error, 0.0), "high": min(mean + error, 1.0)}
     return found | {"note": worth.note}
 
 
@@ -86,12 +91,12 @@ def _rest(own: pd.DataFrame, world: World | None) -> dict:
     if world is not None and world.truth is not None and known.any():
         truth = own.loc[known, "choice_id"].map(world.truth)
         right = np.maximum(truth, 1 - truth)
-        ceiling = by_item(own.loc[known].assign(right=right), "right").mean()
+        ceiling = macro(by_item(own.loc[known].assign(right=right), "right"))
     return {
         "n": int(known.sum()),
         "failed": int(p.isna().sum()),
         "abstained": float(((p - 0.5).abs() <= HALF).sum() / max(p.notna().sum(), 1)),
-        "brier": brier.mean(),
+        "brier": macro(brier),
         "ceiling": ceiling,
     }
 
@@ -121,7 +126,8 @@ def differences(predictions: pd.DataFrame, reference: str, k: int) -> pd.DataFra
     rows = []
     for method in at["method"].cat.categories.drop(reference):
         own = at[at["method"] == method].assign(gap=lambda t: t["score"] - base.reindex(t.index))
-        found = difference(by_item(own, "gap"))
+        items = by_item(own, "gap")
+        found = difference(items["value"], items["weight"])
         found["failed"] = int((own["gap"].isna() & (own["score"].notna() | base.reindex(own.index).notna())).sum())
         rows.append({"minuend": method, "subtrahend": reference, "k": k} | found)
     columns = ["minuend", "subtrahend", "k", "n", "failed", "difference", "low", "high", "p", "note"]

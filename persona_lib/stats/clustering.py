@@ -30,7 +30,13 @@ class Effective(NamedTuple):
         return stats.t.ppf((1 + LEVEL) / 2, self.df) if self.df else np.nan
 
 
-def effective(values: np.ndarray, clusters: pd.DataFrame, spread: float, floor: float = FLOOR) -> Effective:
+def effective(
+    values: np.ndarray,
+    clusters: pd.DataFrame,
+    spread: float,
+    floor: float = FLOOR,
+    weights: np.ndarray | None = None,
+) -> Effective:
     """Return how many independent items would have a mean as uncertain as the mean of these clustered items.
 
     Args:
@@ -38,19 +44,22 @@ def effective(values: np.ndarray, clusters: pd.DataFrame, spread: float, floor: 
         clusters: as in `variance`.
         spread: variance of a single item.
         floor: as in `variance`.
+        weights: array (n,) of what each item counts in the mean; None for equal weights.
 
     Returns:
         n is 0 if no interval is estimable. If all values are equal, n is the smaller number of clusters: such values
         do not tell the design effect.
     """
-    return worth_of(values, cluster_codes(clusters), spread, floor)
+    return worth_of(values, cluster_codes(clusters), spread, floor, weights)
 
 
-def worth_of(values: np.ndarray, codes: list[np.ndarray], spread: float, floor: float) -> Effective:
+def worth_of(
+    values: np.ndarray, codes: list[np.ndarray], spread: float, floor: float, weights: np.ndarray | None = None
+) -> Effective:
     """Return what `effective` does, from the codes of `cluster_codes`."""
     if len(values) == 0:
         return Effective(0.0, 0.0, "nothing scored")
-    error, df, fewest = _variance(values, codes, floor)
+    error, df, fewest = _variance(values, codes, floor, weights)
     if fewest < 1 + 1e-9:
         return Effective(0.0, 0.0, "one item: no interval" if len(values) == 1 else "one cluster: no interval")
     if df < 1 - 1e-9:  # one of two clusters holds nearly all items: Student's t has no finite width
@@ -80,29 +89,32 @@ def variance(values: np.ndarray, clusters: pd.DataFrame, floor: float = FLOOR) -
     return _variance(values, cluster_codes(clusters), floor)
 
 
-def _variance(values: np.ndarray, codes: list[np.ndarray], floor: float) -> tuple[float, float, float]:
-    """Return what `variance` does, from the codes of `cluster_codes`."""
-    n = len(values)
-    x = np.asarray(values, float) - np.mean(values)
-    x = x if np.ptp(x) > 1e-9 else np.zeros(n)  # a smaller range is rounding error
+def _variance(
+    values: np.ndarray, codes: list[np.ndarray], floor: float, weights: np.ndarray | None = None
+) -> tuple[float, float, float]:
+    """Return what `variance` does, from the codes of `cluster_codes`; pairs weigh what both their items weigh."""
+    w = np.ones(len(values)) if weights is None else weights / weights.mean()
+    n = w.sum()
+    x = np.asarray(values, float) - w @ values / n
+    x = x if np.ptp(x) > 1e-9 else np.zeros(len(x))  # a smaller range is rounding error
     in_g, in_h = codes
-    in_gh = pd.factorize(in_g * (n + 1) + in_h)[0]
-    spread_g, pairs_g = half_squares(x, in_g)
-    spread_h, pairs_h = half_squares(x, in_h)
-    spread_gh, pairs_gh = half_squares(x, in_gh)
-    total = float(n * (x @ x))  # of all n x n ordered pairs
+    in_gh = pd.factorize(in_g * (len(x) + 1) + in_h)[0]
+    spread_g, pairs_g = half_squares(x, in_g, w)
+    spread_h, pairs_h = half_squares(x, in_h, w)
+    spread_gh, pairs_gh = half_squares(x, in_gh, w)
+    total = float(n * (w @ x**2))  # of all n x n ordered pairs
 
-    def estimate(spread: float, pairs: int) -> float:
+    def estimate(spread: float, pairs: float) -> float:
         """Return the sum of the covariances of all pairs that share a cluster, over n squared."""
         # The covariance of a pair is the mean half squared difference of pairs that share no cluster, less its own.
         apart = n * n - pairs
-        return (pairs / apart * (total - spread) - spread) / n**2 if apart else 0.0
+        return (pairs / apart * (total - spread) - spread) / n**2 if apart > 1e-6 else 0.0
 
     v_g = estimate(spread_g, pairs_g)
     v_h = estimate(spread_h, pairs_h)
     v = estimate(spread_g + spread_h - spread_gh, pairs_g + pairs_h - pairs_gh)
     numbers = n * n / pairs_g, n * n / pairs_h  # of clusters, effective
-    value, df = _floored(v, v_g, v_h, floor * total / n**3, numbers)
+    value, df = _floored(v, v_g, v_h, floor * total / n**4 * (w @ w), numbers)
     return value, df, min(numbers)
 
 
@@ -113,12 +125,16 @@ def cluster_codes(clusters: pd.DataFrame) -> list[np.ndarray]:
     return codes + [np.arange(n)] * (2 - len(codes))
 
 
-def half_squares(x: np.ndarray, code: np.ndarray) -> tuple[float, int]:
-    """Return the sum of half squared differences over all ordered pairs that share a code, and their number."""
-    counts = np.bincount(code)  # per cluster, as the next two
-    sums = np.bincount(code, x)
-    squares = np.bincount(code, x**2)
-    return float(counts @ squares - sums @ sums), int(counts @ counts)
+def half_squares(x: np.ndarray, code: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
+    """Return the sum of half squared differences over all ordered pairs that share a code, and their number.
+
+    With weights, a pair counts as the product of the weights of its items.
+    """
+    w = np.ones(len(x)) if weights is None else weights
+    counts = np.bincount(code, w)  # per cluster, as the next two
+    sums = np.bincount(code, w * x)
+    squares = np.bincount(code, w * x**2)
+    return float(counts @ squares - sums @ sums), float(counts @ counts)
 
 
 def _floored(v: float, v_g: float, v_h: float, least: float, clusters: tuple[float, float]) -> tuple[float, float]:

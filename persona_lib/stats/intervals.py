@@ -181,20 +181,23 @@ def have_rows(table: pd.DataFrame, by: str) -> pd.DataFrame:
     return table.assign(asked=1.0).pivot(index=ITEM, columns=by, values="asked").notna()
 
 
-def difference(differences: pd.Series) -> dict:
+def difference(differences: pd.Series, weights: pd.Series | None = None) -> dict:
     """Return one row of `paired_differences`, from `n` to `note`.
 
     Args:
         differences: one per item, -1 to 1 or missing; the levels of its index are the cluster labels.
+        weights: on the same index, what each item counts in the mean; None for equal weights.
     """
     scored = differences.dropna()
     x = scored.to_numpy(float)
+    w = np.ones(len(x)) if weights is None else weights[differences.notna()].to_numpy(float)
     clusters = scored.index.to_frame(index=False)
-    row = {"n": len(x), "failed": len(differences) - len(x), "difference": x.mean() if len(x) else np.nan}
-    spread = x.var() if len(x) else np.nan
+    mean = np.average(x, weights=w) if len(x) else np.nan
+    row = {"n": len(x), "failed": len(differences) - len(x), "difference": mean}
+    spread = np.average((x - mean) ** 2, weights=w) if len(x) else np.nan
     # Tests of a family need the far tail, so no variance is below that of independent items. The interval takes the
     # same variance: it excludes 0 where p is below .05, and nowhere else.
-    worth = effective(x, clusters, spread, floor=1.0)
+    worth = effective(x, clusters, spread, floor=1.0, weights=w)
     note = worth.note
     if worth.n and not note and holding_clusters(np.abs(x), cluster_codes(clusters)) < FEW_CHANGED - 1e-9:
         note = "few clusters hold the changes"

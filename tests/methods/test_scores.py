@@ -1,0 +1,188 @@
+"""Scores of trials, by cases that can be counted by hand, and how often intervals hold the truth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+
+from persona_lib import stats
+from persona_lib.methods import scores, simulated
+from persona_lib.stats.intervals import difference
+
+
+def table(*rows, method="m", k=4):
+    """Predictions of one method: rows of person, prompt, predicted, chosen."""
+    made = pd.DataFrame(rows, columns=["persona_id", "prompt_id", "p_first", "chosen"]).astype(
+        {"p_first": float, "chosen": float}
+    )
+    made = made.assign(method=method, k=k, draw=0, failure=made["p_first"].isna().map({True: "none", False: None}))
+    return made.assign(choice_id=made["persona_id"] + made["prompt_id"])
+
+
+def stacked(*tables):
+    made = pd.concat(tables, ignore_index=True)
+    return made.astype({"method": "category"})
+
+
+UNEQUAL = [
+    ("a", "1", 0.9, 1), ("a", "2", 0.8, 1), ("a", "3", 0.3, 0), ("a", "4", 0.7, 1),  # right four times of four
+    ("b", "1", 0.9, 0), ("b", "2", 0.1, 0),  # once of two
+    ("c", "1", 0.2, 1),  # never
+]  # fmt: skip
+
+
+def test_a_person_counts_once_however_many_choices_are_tested():
+    found = scores.accuracy(stacked(table(*UNEQUAL))).iloc[0]
+    assert found["accuracy"] == pytest.approx((1 + 0.5 + 0) / 3)
+    assert (found["people"], found["n"], found["failed"], found["abstained"]) == (3, 7, 0, 0)
+
+
+def test_the_brier_score_is_the_mean_over_people_of_the_squared_error():
+    found = scores.accuracy(stacked(table(*UNEQUAL))).iloc[0]
+    a, b, c = (0.01 + 0.04 + 0.09 + 0.09) / 4, (0.81 + 0.01) / 2, 0.64
+    assert found["brier"] == pytest.approx((a + b + c) / 3)
+
+
+def test_ties_have_no_right_answer_and_stay_in_the_brier_score():
+    found = scores.accuracy(stacked(table(("a", "1", 0.9, 1), ("a", "2", 0.8, 0.5), ("b", "1", 0.1, 0)))).iloc[0]
+    assert (found["accuracy"], found["n"]) == (1, 2)
+    assert found["brier"] == pytest.approx(((0.01 + 0.09) / 2 + 0.01) / 2)
+
+
+def test_one_half_is_half_right_and_a_missing_prediction_counts_as_failed():
+    rows = [("a", "1", 0.5, 1), ("a", "2", 0.9, 1), ("b", "1", np.nan, 1), ("b", "2", 0.5, 0)]
+    found = scores.accuracy(stacked(table(*rows))).iloc[0]
+    assert found["accuracy"] == pytest.approx((0.75 + 0.5) / 2)
+    assert (found["failed"], found["n"]) == (1, 3) and found["abstained"] == pytest.approx(2 / 3)
+
+
+def test_draws_and_choices_about_one_prompt_are_averaged_before_people_are():
+    first = table(("a", "1", 0.9, 1), ("a", "2", 0.9, 0), ("b", "1", 0.9, 1))
+    second = first.assign(draw=1, p_first=[0.1, 0.1, 0.1])
+    items = scores.by_item(scores.graded(pd.concat([first, second])))
+    assert items["value"].to_list() == [0.5, 0.5, 0.5] and items["weight"].to_list() == [0.5, 0.5, 1.0]
+    assert scores.accuracy(stacked(first, second))["n"].item() == 6
+
+
+def test_a_method_that_predicts_nothing_has_a_row_without_a_number():
+    found = scores.accuracy(stacked(table(("a", "1", np.nan, 1), ("b", "2", np.nan, 0)))).iloc[0]
+    assert np.isnan(found["accuracy"]) and found["failed"] == 2 and found["note"] == "nothing scored"
+
+
+def test_the_ceiling_is_what_the_true_probabilities_reach_on_the_same_choices():
+    predictions = stacked(table(*UNEQUAL[:6]))
+    world = simulated.world(simulated.Design(seen=2, unseen=2, prompts=8, heldout=4, history=4, tests=2, rank=1))
+    truth = pd.Series([0.9, 0.8, 0.3, 0.7, 0.6, 0.5], predictions["choice_id"])
+    found = scores.accuracy(predictions, world._replace(truth=truth)).iloc[0]
+    assert found["ceiling"] == pytest.approx(((0.9 + 0.8 + 0.7 + 0.7) / 4 + (0.6 + 0.5) / 2) / 2)
+    assert found["share"] == pytest.approx((0.75 - 0.5) / (found["ceiling"] - 0.5))
+    assert scores.expected(predictions, world._replace(truth=truth)).item() == pytest.approx(
+        (0.9 + 0.8 + 0.7 + 0.7 + 0.6 + 0.5) / 6
+    )
+
+
+def test_differences_are_macro_and_over_the_choices_that_both_predict():
+    other = [("a", "1", 0.1, 1), *[(p, q, y, y) for p, q, _, y in UNEQUAL[1:6]], ("c", "1", np.nan, 1)]
+    found = scores.differences(stacked(table(*UNEQUAL), table(*other, method="other")), "m", 4).iloc[0]
+    assert (found["minuend"], found["subtrahend"], found["n"], found["failed"]) == ("other", "m", 6, 1)
+    assert found["difference"] == pytest.approx((-1 / 4 + 1 / 2) / 2)
+    assert found["p"] == found["p_holm"]
+
+
+def test_the_area_is_over_the_logarithm_of_one_more_than_k():
+    curve = pd.DataFrame({"method": "m", "k": [0, 1, 3, 7], "accuracy": [0.5, 0.7, 0.9, np.nan]})
+    found = scores.areas(curve).iloc[0]
+    assert found["area"] == pytest.approx((0.6 + 0.8) / 2) and (found["from"], found["to"]) == (0, 3)
+    assert scores.areas(curve.head(1))["area"].item() == 0.5
+
+
+def people(shares, n=20, method="m"):
+    """Predictions of people whose choices are right with these shares."""
+    rows = [(f"p{i}", f"q{j}", 0.9, float(j < share * n)) for i, share in enumerate(shares) for j in range(n)]
+    return table(*rows, method=method)
+
+
+def test_the_worst_tenth_lies_where_chance_puts_it_unless_some_are_served_worse():
+    rng = np.random.default_rng(0)
+    alike, unlike = rng.binomial(20, 0.7, 60) / 20, [0.2] * 6 + [0.76] * 54
+    found = scores.worst(stacked(people(alike), people(unlike, method="unfair")), 4).set_index("method")
+    assert found["people"].tolist() == [6, 6]
+    assert found.loc["m", "low_chance"] <= found.loc["m", "accuracy"] <= found.loc["m", "high_chance"]
+    assert found.loc["unfair", "accuracy"] == pytest.approx(0.2)
+    assert found.loc["unfair", "accuracy"] < found.loc["unfair", "low_chance"] < 0.704
+
+
+def test_groups_of_few_are_left_out_and_crossings_are_in_worst_first():
+    predictions = stacked(people([0.9] * 12 + [0.4] * 12 + [0.1] * 3))
+    world = simulated.world(simulated.Design(seen=20, unseen=7, prompts=8, heldout=4, history=4, tests=2, rank=1))
+    labels = {"one": ["x"] * 12 + ["y"] * 12 + ["z"] * 3, "two": ["u"] * 27}
+    index = pd.Index([f"p{i}" for i in range(27)])
+    found = scores.groups(predictions, world._replace(people=pd.DataFrame(labels, index)), 4, ["one", "two"])
+    assert "z" not in set(found["group"]) and found["accuracy"].is_monotonic_increasing
+    assert found.set_index("group").loc[["y", "x, u", "u"], "accuracy"].tolist() == pytest.approx(
+        [0.4, 0.9, 0.588888888]
+    )
+    assert found.loc[found["group"] == "y, u", "attribute"].item() == "one x two"
+
+
+def test_calibration_counts_how_often_the_first_was_chosen():
+    rows = [("a", "1", 0.72, 1), ("a", "2", 0.78, 0), ("b", "1", 1.0, 1), ("b", "2", np.nan, 1)]
+    found = scores.calibration(stacked(table(*rows)), 4)
+    assert found[["from", "to", "n", "chosen"]].to_numpy() == pytest.approx(
+        np.array([[0.7, 0.8, 2, 0.5], [0.9, 1, 1, 1]])
+    )
+    assert found["predicted"].tolist() == pytest.approx([0.75, 1.0])
+
+
+def told(better):
+    """The headline of a method beside the pooled one."""
+    base = table(*[(f"p{i}", f"q{j}", 0.9, float((i + j) % 2)) for i in range(20) for j in range(20)], method="pooled")
+    other = base.assign(method="mine", p_first=base["chosen"].abs() if better else base["p_first"])
+    both = stacked(base, other)
+    return scores.headline(scores.accuracy(both), scores.differences(both, "pooled", 4), "A world")
+
+
+def test_the_headline_says_who_beats_the_reference_or_that_nobody_does():
+    assert told(better=False).startswith("A world, k = 4: pooled 50% (95% interval ")
+    assert told(better=False).endswith("no method beats it (Holm over 1 methods).")
+    assert "; 1 of 1 methods beat it (Holm), mine by +50" in told(better=True)
+
+
+def drawn(rng, extra=0.0):
+    """Scores of 40 people, few with many of 25 prompts, with effects of both; `gap` is to a second method."""
+    u, v = rng.normal(0, 0.7, 40), rng.normal(0, 0.7, 25)
+    n = np.clip(rng.geometric(0.2, 40), 1, 20)
+    person = np.repeat(np.arange(40), n)
+    prompt = np.concatenate([rng.choice(25, size, replace=False) for size in n])
+    score = u[person] + v[prompt] + 0.6
+    right, other = (rng.random(len(person)) < expit(score + more) for more in (0.0, extra))
+    frame = pd.DataFrame({"persona_id": person.astype(str), "prompt_id": prompt.astype(str)})
+    return frame.assign(score=right.astype(float), gap=other.astype(float) - right)
+
+
+def test_intervals_hold_the_truth_where_people_have_unequal_numbers_of_choices():
+    rng = np.random.default_rng(0)
+    points = rng.normal(0, 0.7 * np.sqrt(2), 100_000)
+    truth = expit(points + 0.6).mean()
+    gain = expit(points + 1.4).mean() - truth
+    held, gains, widths, means = 0, 0, [], []
+    for _ in range(150):
+        rows = drawn(rng, 0.8)
+        found = scores._mean(rows, "score", "accuracy")
+        items = scores.by_item(rows, "gap")
+        held += found["low"] <= truth <= found["high"]
+        beside = difference(items["value"], items["weight"])
+        gains += beside["low"] <= gain <= beside["high"]
+        widths.append(found["high"] - found["low"])
+        means.append(found["accuracy"])
+    assert 0.9 <= held / 150 <= 0.99 and gains / 150 >= 0.9
+    assert np.mean(widths) == pytest.approx(3.92 * np.std(means), rel=0.25), "as wide as the estimate spreads"
+
+
+def test_equal_weights_give_what_no_weights_give():
+    rows = drawn(np.random.default_rng(1))
+    items = scores.by_item(rows)
+    clusters = items.index.to_frame(index=False)
+    plain = stats.effective(items["value"].to_numpy(), clusters, 0.2)
+    same = stats.effective(items["value"].to_numpy(), clusters, 0.2, weights=np.full(len(items), 3.0))
+    assert (same.n, same.df) == pytest.approx((plain.n, plain.df))
