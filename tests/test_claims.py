@@ -239,7 +239,9 @@ def test_the_pairs_of_a_study_take_as_many_calls_as_claimed():
 
 def test_the_distances_of_the_demographic_are_as_claimed():
     ours = census.distances.by_attribute(personas.sample(1586, 0)).mean(numeric_only=True)
-    assert f"mean distance of {ours['personas']:.4f} from the census's margins" in " ".join(CHANGELOG.split())
+    assert f"mean distance of {ours['personas']:.4f} from the margins of the fitted sample" in " ".join(
+        CHANGELOG.split()
+    )
     assert f"a random draw of real people is at {ours['real people']:.3f}" in " ".join(CHANGELOG.split())
     assert "nine times better than a random draw" in " ".join(README.split())
     assert ours["real people"] > 9 * ours["personas"]
