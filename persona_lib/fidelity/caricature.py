@@ -37,7 +37,7 @@ def distributions(table: pd.DataFrame, by: str, seed: int = 0) -> pd.DataFrame:
         `distance_low`, `distance_high`, `chance` (the distance that 95 in 100 random swaps of said and real answers
         within respondents stay below), and `variety` (Gini-Simpson diversity of the simulated answers within the group
         over that of the real ones, each a mean over questions; below 1 the model flattens the group; missing if all
-        real answers are the same) with `variety_low`, `variety_high`; `note` on groups of few people.
+        real answers are the same) with `variety_low`, `variety_high`; `note` on few people and few answers.
     """
     parts = []
     for source, own in table.groupby("source", sort=False):
@@ -221,8 +221,8 @@ def _portrait(codes: _Codes, group: int, seed: int) -> list[float | str]:
     variety = float(_ratio(_diversity(said.sum(axis=0)), _diversity(truth.sum(axis=0))))
     log = np.log(variety) if variety > 0 else np.nan
     ends = np.exp(_jackknife(log, np.where(np.isfinite(left_out), left_out, np.nan), people - 1))
-    note = "too few people" if people < FEW else ""
-    return [*_distance(said - truth, asked), chance, variety, *ends, note]
+    notes = {"too few people": people < FEW, "answers too much alike: no interval of the variety": np.isnan(ends[0])}
+    return [*_distance(said - truth, asked), chance, variety, *ends, "; ".join(text for text in notes if notes[text])]
 
 
 def _unbiased(sums: np.ndarray, squares: np.ndarray, n: np.ndarray) -> np.ndarray:

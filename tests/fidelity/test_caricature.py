@@ -48,10 +48,15 @@ def test_a_distance_of_a_few_dozen_people_is_as_exact_as_they_are_many():
 def test_few_people_who_agree_are_not_certain_and_are_noted():
     own = pd.DataFrame({"persona_id": range(5), "prompt_id": 0, "source": "m", "group": "g", "answer": "a"})
     apart, same = (caricature.distributions(own.assign(truth=t), "group").iloc[0] for t in ("b", "a"))
-    assert apart["distance"] == 1 and 0.1 < apart["distance_low"] < 0.6 and apart["note"] == "too few people"
+    assert apart["distance"] == 1 and 0.1 < apart["distance_low"] < 0.6 and apart["note"].startswith("too few people")
     assert same["distance"] == 0 and 0.4 < same["distance_high"] < 0.9
     pair = caricature.distributions(own.head(2).assign(truth="b"), "group").iloc[0]
-    assert np.isnan(pair["distance_low"]) and pair["note"] == "too few people"
+    assert np.isnan(pair["distance_low"]) and pair["note"].startswith("too few people")
+    many = pd.concat([own, own.assign(persona_id=own["persona_id"] + 5, answer="b")]).assign(truth=list("aaabbaabab"))
+    known, alike = (caricature.distributions(t, "group").iloc[0] for t in (many, many.assign(answer="a")))
+    assert known["note"] == "" and known["variety_low"] < 1 < known["variety_high"]
+    assert alike["variety"] == 0 and np.isnan(alike["variety_low"])
+    assert alike["note"] == "answers too much alike: no interval of the variety", "what is missing has its reason"
 
 
 def test_one_in_twenty_runs_without_a_difference_exceeds_what_chance_gives(monkeypatch):
