@@ -328,24 +328,27 @@ def pairs(
     base_url: _BaseUrl = None,
     batch: Annotated[bool, typer.Option("--batch", help="write through the Batch API: cheaper, within a day")] = False,
     p: _P = None,
+    form: Annotated[str | None, typer.Option(help="pairs, or choices of all people between the same answers")] = None,
     retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
     max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
     max_cost: Annotated[float | None, typer.Option(min=0, help="stop before more USD are spent")] = None,
 ) -> None:
     """Make the preference data set of a preset: answers, each revised after the criticism of a persona.
 
-    You may stop it at any time: the same command continues. The limits hold for all its models together. People and
-    prompts of your own: -p personas=FILE -p prompts=FILE. The exit code is 1 if more than half of the pairs failed.
+    With --form choices: dense_personas people choose between the same answers to dense_prompts prompts, a world for
+    'persona methods run'. You may stop it at any time: the same command continues. The limits hold for all its models
+    together. People and prompts of your own: -p personas=FILE -p prompts=FILE. The exit code is 1 if more than half of
+    the pairs, or choices, failed.
     """
-    from .preferences import dataset
     from .runs import folders, pairs
 
-    settings = _pairs(preset, _given(model, base_url, p), max_cost=max_cost)
-    dataset.check_folder(out)
+    given = _given(model, base_url, p) | ({"form": form} if form else {})
+    settings = _pairs(preset, given, max_cost=max_cost)
+    pairs.check_folder(out, settings.form)
     with folders.alone(out):
         typer.echo(pairs.make(settings, out, batch, retry_failed, max_calls, max_cost))
-    typer.echo(f"{out.absolute()}\nto publish it: persona export {out} --out FOLDER")
-    if dataset.columns(out, ["failure"])["failure"].notna().mean() > 0.5:
+    typer.echo(f"{out.absolute()}\n{pairs.then(out, settings.form)}")
+    if pairs.failed(out, settings.form) > 0.5:
         raise typer.Exit(FAILED)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, create_model
 
-from .. import UserError, seeds
+from .. import seeds
 from ..model import LanguageModel
 from ..personas import profiles
 from ..templates import load as load_template
@@ -21,7 +21,9 @@ def written(
     words: int | None,
     templates: str | None,
 ) -> pd.DataFrame:
-    """Write answers to each prompt: half of them for different people of the training side, half by one request.
+    """Write answers to each prompt: half of them for different people of the training side, if there are so many.
+
+    One request asks for the others.
 
     Args:
         people, prompts, writer, answers, words, templates: as in `choices.world`.
@@ -31,11 +33,13 @@ def written(
         missing), `failure`, `place` (0, 1, ... within the prompt, by a hash).
 
     Raises:
-        UserError: there are too few people of the training side, or as `LanguageModel.ask`.
+        UserError: as `LanguageModel.ask`.
     """
+    trained = people[people["persona_split"] == "train"]
+    n = min(answers // 2, len(trained))
     parts = [
-        _for_people(people, prompts, writer, answers // 2, words, templates),
-        _by_one_request(prompts, writer, answers - answers // 2, words, templates),
+        _for_people(trained, prompts, writer, n, words, templates),
+        _by_one_request(prompts, writer, answers - n, words, templates),
     ]
     table = pd.concat(parts, ignore_index=True)
     named = table["prompt_id"] + " " + table.groupby("prompt_id").cumcount().astype(str)
@@ -47,14 +51,11 @@ def written(
 def _for_people(
     people: pd.DataFrame, prompts: pd.DataFrame, writer: LanguageModel, n: int, words: int | None, templates: str | None
 ) -> pd.DataFrame:
-    """Write an answer for each of n people of the training side, whom a hash chooses for each prompt."""
-    trained = people.index[people["persona_split"] == "train"]
-    if len(trained) < n:
-        raise UserError(f"answers are written for {n} people of the training side, and there are {len(trained)}")
+    """Write an answer for each of n people, whom a hash chooses for each prompt."""
     rows = [
         (row.prompt_id, row.prompt, person)
         for row in prompts.itertuples()
-        for person in sorted(trained, key=lambda i: seeds.digest(f"written for {row.prompt_id} {i}"))[:n]
+        for person in sorted(people.index, key=lambda i: seeds.digest(f"written for {row.prompt_id} {i}"))[:n]
     ]
     table = pd.DataFrame(rows, columns=["prompt_id", "prompt", "written_for"])
     told = profiles.texts(people.loc[table["written_for"].unique()])

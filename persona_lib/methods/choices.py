@@ -14,7 +14,7 @@ import pandas as pd
 from .. import UserError, seeds, stats
 from ..judges import verdicts
 from ..model import LanguageModel
-from ..personas import profiles, respondents, split
+from ..personas import profiles, respondents
 from ..stats.intervals import ITEM
 from .candidates import written
 from .worlds import World, checked
@@ -26,36 +26,16 @@ GROUPS = ("age", "sex", "race", "education", "income", "marital status", "religi
 LABEL = "ideology label"
 
 
-def block(people: pd.DataFrame, prompts: pd.DataFrame, n_people: int, n_prompts: int) -> tuple[pd.DataFrame, ...]:
-    """Choose the people and prompts of a block by hash, a quarter of each from the test side if there are enough.
-
-    Args:
-        people: index `persona_id`, with `persona_split` or without.
-        prompts: columns `prompt_id` and `prompt_split`.
-        n_people, n_prompts: how many.
+def sides(n: int) -> tuple[int, int]:
+    """Return how many of n people, or prompts, of a block come from the training side and how many from the test side.
 
     Raises:
-        UserError: there are fewer people or prompts, or all are of one side: nothing could be learned or tested.
+        UserError: there are fewer than two, so that one side has none.
     """
-    if "persona_split" not in people:
-        people = people.assign(persona_split=split(people.index))
-    sides = {
-        "people": (people["persona_split"] == "test", n_people),
-        "prompts": (prompts.set_index("prompt_id")["prompt_split"] == "heldout", n_prompts),
-    }
-    chosen = [_of_both_sides(what, tested, n) for what, (tested, n) in sides.items()]
-    return people.loc[chosen[0]], prompts.set_index("prompt_id").loc[chosen[1]].reset_index()
-
-
-def _of_both_sides(what: str, tested: pd.Series, n: int) -> list[str]:
-    if not 2 <= n <= len(tested):
-        raise UserError(f"a block of choices takes from 2 to {len(tested)} {what} (as many as there are), not {n}")
-    order = tested.sort_index(key=lambda ids: ids.map(lambda i: seeds.digest(f"dense {i}")))
-    sides = {side: list(order.index[order == side]) for side in (True, False)}
-    if not all(sides.values()):
-        raise UserError(f"all {len(tested)} {what} are of one side of the split: give more")
-    n_tested = min(max(round(TESTED * n), 1, n - len(sides[False])), len(sides[True]))
-    return sides[True][:n_tested] + sides[False][: n - n_tested]
+    if n < 2:
+        raise UserError(f"a block of choices takes 2 people and 2 prompts at least, one to test each, not {n}")
+    tested = max(round(TESTED * n), 1)
+    return n - tested, tested
 
 
 def world(

@@ -107,6 +107,8 @@ OWN: dict[tuple[str, str], Kind] = {
     (PAIRS, "n_personas"): SIZE_OR_ALL,
     **{(PAIRS, name): _whole(0) for name in ("train", "seen", "heldout", "shots", "verify")},
     **{(PAIRS, name): _whole(0) for name in ("dense_personas", "dense_prompts")},
+    (PAIRS, "form"): _one_of(("pairs", "choices")),
+    **{(PAIRS, name): SIZE for name in ("answers", "compared")},
 }
 _TEXTS = (TEXT, TEXT_OR_NONE)
 # Of a parameter that is not declared, by the type of its default.

@@ -42,9 +42,13 @@ class Pairs(BaseModel, extra="forbid"):
     `personas`, `n_personas` and `min_age` say who (`ingredients.people`; None: all of a file), `prompts`,
     `train_prompts` and `heldout_prompts` what is asked (`ingredients.questions`; None: all of the side). `train`,
     `seen` and `heldout` are pairs per persona (`splits.deal`). The dense block has `dense_personas` x `dense_prompts`
-    pairs. `shots` are pairs per few-shot context; `verify` is how many pairs the judge sees. Models, prompts and
-    personas default to those of the preset's section `all`. What each may be is declared in `parameters`.
+    pairs. `shots` are pairs per few-shot context; `verify` is how many pairs the judge sees. With the `form` choices
+    there is a block of as many personas and prompts as the dense one instead: all choose between `answers` per prompt,
+    `compared` pairs of them (`methods.choices`). Models, prompts and personas default to those of the preset's section
+    `all`. What each may be is declared in `parameters`.
     """
+
+    form: str = "pairs"
 
     personas: str = "sample"
     n_personas: int | None = None
@@ -61,6 +65,8 @@ class Pairs(BaseModel, extra="forbid"):
     dense_prompts: int = 0
     shots: int = 8
     verify: int = 0
+    answers: int = 6
+    compared: int = 6
     model: str = "local"
     base_url: str | None = None
     judge: str | None = None

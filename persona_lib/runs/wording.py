@@ -52,7 +52,12 @@ STEPS: dict[str, tuple[Step, ...]] = {
         PREFERRED,
         Step("whose", frozenset({"personas", "question", "answer"})),
     ),
-    "pairs": (*REVISED, PREFERRED),
+    "pairs": (
+        *REVISED,
+        PREFERRED,
+        condition("direct"),
+        Step("diverge", frozenset({"question", "n", "fields", "words"})),
+    ),
 }
 _CONDITIONS = ("conditions", "controls", "subtle")
 # What a step is about, as far as its built-in template shows it. Lengths and names of verdicts may be left out.

@@ -142,18 +142,10 @@ def test_what_is_told_has_intervals_and_reasons():
     assert said[3].startswith("one person prefers the same answer in both orders in 100%")
 
 
-def test_a_block_has_people_and_prompts_of_both_sides():
-    everybody = people(["train"] * 30 + ["test"] * 30)
-    asked = prompts(40)
-    some, few = choices.block(everybody, asked, 8, 4)
-    assert some["persona_split"].value_counts().to_dict() == {"train": 6, "test": 2}
-    assert few["prompt_split"].value_counts().to_dict() == {"train": 3, "heldout": 1}
-    more, _ = choices.block(everybody, asked, 12, 4)
-    assert set(some.index) <= set(more.index), "a larger block keeps the smaller one"
-    with pytest.raises(UserError, match=r"from 2 to 40 prompts .* not 41"):
-        choices.block(everybody, asked, 8, 41)
-    with pytest.raises(UserError, match="all 6 people are of one side"):
-        choices.block(people(["train"] * 6), asked, 4, 4)
+def test_a_quarter_of_a_block_and_at_least_one_is_tested():
+    assert [choices.sides(n) for n in (2, 4, 10, 100)] == [(1, 1), (3, 1), (8, 2), (75, 25)]
+    with pytest.raises(UserError, match="2 people and 2 prompts at least, one to test each, not 1"):
+        choices.sides(1)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +160,8 @@ def test_numbers_out_of_range_are_one_line(sizes, said):
         world(**sizes)
 
 
-def test_too_few_people_to_write_for_are_one_line():
-    with pytest.raises(UserError, match="written for 2 people of the training side, and there are 1"):
-        choices.world(people(["train", "test"]), prompts(), Author(), Author(), answers=4, compared=2)
+def test_where_there_are_few_people_to_write_for_one_request_asks_for_more_answers():
+    model = Author()
+    made = choices.world(people(["train", "test"]), prompts(), model, model, answers=6, compared=2)
+    assert (made.candidates.groupby("prompt_id")["written_for"].count() == 1).all()
+    assert "Write 5 answers" in str(model.asked)

@@ -1,5 +1,8 @@
 """What a preset's data set is made of, and the commands that make and export it."""
 
+import hashlib
+import json
+
 import pandas as pd
 import pytest
 import yaml
@@ -8,10 +11,10 @@ from batch_endpoint import (
     quick,  # noqa: F401 (a fixture)
 )
 from commands import one_line, persona
-from endpoint import Endpoint, first_token
+from endpoint import Endpoint, completion, first_token
 from writers import write
 
-from persona_lib import UserError, personas
+from persona_lib import UserError, methods, personas
 from persona_lib.preferences import dataset
 from persona_lib.runs import pairs, presets
 
@@ -193,6 +196,45 @@ def test_a_budget_that_is_reached_stops_and_a_larger_one_goes_on(made, tmp_path)
     assert len(endpoint.requests) - begun == 7
     assert persona("pairs", *options, *files, "--out", tmp_path / "b").exit_code == 0
     assert len(endpoint.requests) - begun <= 5 + 2 * 16
+
+
+def test_choices_are_a_world_that_methods_run_on_and_a_second_start_asks_nothing(tmp_path):
+    def answer(body: dict) -> dict:
+        if "response_format" not in body:
+            return first_token(A=0.7, B=0.3)
+        fields = body["response_format"]["json_schema"]["schema"]["properties"]
+        said = hashlib.sha256(str(body["messages"]).encode()).hexdigest()[:8]
+        return completion(json.dumps({field: f"It is {said} {field}." for field in fields}))
+
+    folder, file = tmp_path / "block", tmp_path / "people.csv"
+    rows = [f"p{i},{30 + i},{'test' if i < 2 else 'train'}" for i in range(6)]
+    file.write_text("\n".join(["persona_id,age,persona_split", *rows]) + "\n")
+    with Endpoint(answer) as endpoint:
+        given = {"base_url": endpoint.url, "form": "choices", "answers": 4, "compared": 2, "personas": str(file)}
+        settings = presets.pairs(preset(dense_personas=4, dense_prompts=4), given)
+        said = pairs.make(settings, folder)
+        assert "64 choices of 4 people about 4 prompts, 0 of them failed" in said and "no price known" in said
+        assert "one person prefers the same answer in both orders in 0%" in said
+        calls = len(endpoint.requests)
+        assert calls == 4 * (2 + 1) + 64
+        assert "0 model calls" in pairs.make(settings, folder) and len(endpoint.requests) == calls
+    world = methods.load_world(folder)
+    assert sorted(world.people["persona_split"]) == ["test", "train", "train", "train"]
+    assert sorted(world.prompts["prompt_split"]) == ["heldout", "train", "train", "train"]
+    assert len(pd.read_parquet(folder / "report.parquet")) == 4 and pairs.failed(folder, "choices") == 0
+    pairs.check_folder(folder, "choices")
+    with pytest.raises(UserError, match="holds something else"):
+        pairs.check_folder(folder, "pairs")
+    with pytest.raises(UserError, match="holds something else, not choices"):
+        pairs.check_folder(tmp_path, "choices")  # where the people lie
+    with pytest.raises(UserError, match="leave out --batch"):
+        pairs.make(settings, folder, batch=True)
+
+
+def test_the_command_makes_choices(made, tmp_path):
+    _, options, folder, _ = made
+    assert "takes one of pairs, choices, not 'x'" in one_line(persona("pairs", *options, "--form", "x", "--out", "y"))
+    assert "not choices" in one_line(persona("pairs", *options, "--form", "choices", "--out", folder))
 
 
 @pytest.mark.parametrize("part", ["judge", "batch"])
