@@ -239,6 +239,21 @@ def headline(table: pd.DataFrame, gaps: pd.DataFrame, name: str) -> str:
     return f"{start}{ceiling}; {len(better)} of {len(gaps)} methods beat it (Holm), {first['minuend']} by {gain}."
 
 
+def peak(table: pd.DataFrame, name: str) -> str:
+    """Return which method is right most often at the largest k, beside the pooled one, as a figure's title.
+
+    Args:
+        table: of `accuracy`.
+        name: of the world.
+    """
+    known = table.dropna(subset="accuracy")
+    if known.empty:
+        return f"{name}: nothing could be scored"
+    at = known[known["k"] == known["k"].max()].set_index("method")["accuracy"]
+    pooled = f", pooled {at['pooled']:.0%}" if "pooled" in at else ""
+    return f"{name}: {at.idxmax()} is right most often at k = {known['k'].max()}, {at.max():.0%}{pooled}"
+
+
 def calibration(predictions: pd.DataFrame, k: int) -> pd.DataFrame:
     """Return how often the first answer was chosen where each method predicted a probability.
 
