@@ -523,7 +523,7 @@ def tables(sizes: list[tuple[int, ...]] | None = None) -> dict[str, Table]:
             portraits,
             [
                 {"people": n, "questions": q, "shift": s}
-                for (n, q), s in product([(10, 1), (30, 1), (100, 1), (30, 6)], (0.0, 0.1, 0.3))
+                for (n, q), s in product([(10, 1), (30, 1), (100, 1), (30, 6), (40, 8)], (0.0, 0.1, 0.3))
             ],
         ),
         "annotators": Table(
