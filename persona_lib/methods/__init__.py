@@ -5,15 +5,28 @@ candidates and choices. `trial` fits methods on its training people, adapts them
 the rest; `scores` says how often each is right. `Method` is the class to derive a method of one's own from.
 """
 
-from . import choices, controls, gates, groups, latent, linear, prompted, scores, simulated, surveyed
+from . import (
+    choices,
+    controls,
+    gates,
+    groups,
+    latent,
+    linear,
+    pairs,
+    prompted,
+    published,
+    scores,
+    simulated,
+    surveyed,
+)
 from .embedding import embedder
 from .method import Method, title
 from .method import load as load_method
+from .published import load as load_world
 from .scores import best
 from .trial import CELL, Setting
 from .trial import run as trial
 from .worlds import World, cells
-from .worlds import load as load_world
 from .worlds import save as save_world
 
 # Methods that need no language model, in the order of tables: controls first.
@@ -58,7 +71,9 @@ __all__ = [
     "linear",
     "load_method",
     "load_world",
+    "pairs",
     "prompted",
+    "published",
     "save_world",
     "scores",
     "simulated",

@@ -165,7 +165,7 @@ def balance(prompts: pd.DataFrame, by: str = "topic") -> pd.DataFrame:
 def _table(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     """Return the rows with the columns of every prompt first, filled in where missing, then the rows' own columns."""
     text = rows["prompt"]
-    defaults = {"prompt_id": text.map(prompt_id), "topic": NO_TOPIC, "source": source, "prompt_split": text.map(_split)}
+    defaults = {"prompt_id": text.map(prompt_id), "topic": NO_TOPIC, "source": source, "prompt_split": text.map(side_of)}
     own = rows.reindex(columns=list(defaults)).astype(object).replace("", None)
     filled = own.fillna(pd.DataFrame(defaults)).astype("str")
     table = rows.assign(**filled).reset_index(drop=True)
@@ -271,6 +271,7 @@ def prompt_id(prompt: str) -> str:
     return "q" + seeds.digest(normal(prompt), 8)
 
 
-def _split(prompt: str) -> str:
+def side_of(prompt: str) -> str:
+    """Return the side of a prompt by the hash of its normalized text: train or heldout."""
     share = int(seeds.digest(f"{SPLIT_SEED}:{normal(prompt)}", 8), 16) / 16**8
     return "heldout" if share < HELDOUT_SHARE else "train"
