@@ -44,6 +44,8 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "histories shuffled": (93,),
     "worst people by chance": (94,),
     "start of a latent model": (95,),
+    "conversations": (96,),
+    "people and prompts split anew": (97,),
 }
 
 

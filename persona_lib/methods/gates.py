@@ -26,6 +26,7 @@ from .worlds import World, cells
 LONG = 40  # letters of an answer below which equal texts are no sign
 ALIKE = 8  # choices below which two people who chose alike are no sign
 FOLDS = 5
+AGAIN = "the same person chose about tested answers in what is learned from or shown: keep conversations whole"
 GAIN = 0.03  # accuracy that a method may gain by chance from a history that is not the person's
 
 # What a format can tell: each is counted in an answer's text.
@@ -192,11 +193,11 @@ def _cases(world: World) -> Iterator[dict]:
     yield _counted("equal answers", equal, "choices are between answers of equal text")
     yield _counted("people of both sides", _twins(world), "people with equal attributes and choices are in both splits")
     cell = cells(world)
-    pair = pd.Series([" | ".join(sorted(two)) for two in zip(one, other, strict=True)], world.choices.index)
-    key = world.choices["persona_id"] + " " + world.choices["prompt_id"].map(prompts) + " " + pair
+    judged = world.choices["persona_id"] + " " + world.choices["prompt_id"].map(prompts) + " "
     known = cell.isin(["train", "context"])
-    again = len(set(key[known]) & set(key[~known]))
-    yield _counted("context contains the test", again, "choices that are tested are also learned from or shown")
+    before = {*(judged + one)[known], *(judged + other)[known]}
+    again = int(((judged + one)[~known].isin(before) | (judged + other)[~known].isin(before)).sum())
+    yield _counted("context contains the test", again, AGAIN)
 
 
 def _plain(texts: pd.Series) -> pd.Series:

@@ -14,6 +14,11 @@ from .. import UserError, seeds
 from .worlds import World, checked
 
 NAME = "known truth"
+# Of conversations: sizes of their world, and answers to each.
+TALKS = {"prompts": 60, "heldout": 40, "history": 60, "tests": 40, "dimensions": 48, "rank": 3}
+ANSWERS = 4
+QUALITY = 0.5  # standard deviation of what all like in an answer, and no feature tells
+TYPICAL = 15  # conversations of a person, on average
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,54 @@ def drawn(design: Design, seed: int) -> tuple[World, np.ndarray]:
     features = pd.DataFrame(x, ids, [f"x{i}" for i in range(design.dimensions)])
     known = pd.Series(truth.ravel(), choices["choice_id"], name="truth")
     return checked(World(NAME, about, people, prompts, candidates, choices, features, known)), vectors
+
+
+def conversations(seen: int = 300, unseen: int = 100, seed: int = 0) -> World:
+    """Return simulated people who choose the best of four answers in conversations, some people in many, most in few.
+
+    Each conversation gives three pairs: the chosen answer against each other one. How many conversations a person has
+    is geometric, and says nothing about what they prefer. An answer has a quality that everybody likes and no feature
+    tells.
+
+    Args:
+        seen: people to learn from.
+        unseen: people to predict.
+        seed: of the draw.
+
+    Returns:
+        A world as `simulated.world` returns it; conversations about one prompt are between the same answers.
+    """
+    world, vectors = drawn(Design(seen, unseen, **TALKS), seed)
+    rng = seeds.rng("conversations", seed)
+    assert world.features is not None
+    x = world.features.to_numpy()  # answers x dimensions, four after another for each prompt
+    quality = rng.normal(scale=QUALITY, size=len(x))
+    share = np.minimum(rng.geometric(1 / TYPICAL, len(world.people)) / (TALKS["history"] + TALKS["tests"]), 1)
+    person = world.people.index.get_indexer(world.choices["persona_id"])
+    kept = rng.random(len(person)) < share[person]
+    person, prompt = person[kept], pd.Index(world.prompts["prompt_id"]).get_indexer(world.choices["prompt_id"][kept])
+    answers = ANSWERS * prompt[:, None] + np.arange(ANSWERS)  # conversations x answers
+    utility = np.einsum("cad,cd->ca", x[answers], vectors[person]) + quality[answers]
+    order = np.argsort(-(utility + rng.gumbel(size=utility.shape)), axis=1)  # the chosen answer first
+    pairs = np.stack([np.repeat(order[:, :1], ANSWERS - 1, axis=1), order[:, 1:]], axis=2).reshape(-1, 2)
+    row = np.repeat(np.arange(len(answers)), ANSWERS - 1)
+    turned = rng.random(len(row)) < 0.5
+    pairs[turned] = pairs[turned, ::-1]
+    ids = world.candidates["candidate_id"].to_numpy()[answers[row[:, None], pairs]]
+    choices = pd.DataFrame(
+        {
+            "choice_id": [f"choice {i}" for i in range(len(row))],
+            "persona_id": world.people.index[person[row]],
+            "prompt_id": world.prompts["prompt_id"].to_numpy()[prompt[row]],
+            "first": ids[:, 0],
+            "second": ids[:, 1],
+            "p_first": (~turned).astype(float),
+        }
+    )
+    gap = utility[row, pairs[:, 0]] - utility[row, pairs[:, 1]]
+    truth = pd.Series(expit(gap), choices["choice_id"], name="truth")
+    about = f"{len(world.people):,} simulated people, {len(answers):,} conversations, seed {seed}"
+    return checked(world._replace(name="conversations", about=about, choices=choices, truth=truth))
 
 
 def _people(design: Design, rng: np.random.Generator, seed: int) -> pd.DataFrame:

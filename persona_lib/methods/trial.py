@@ -53,10 +53,7 @@ def ready(world: World, setting: Setting) -> Readied:
         raise UserError(f"no cell '{setting.cell}': choose one of {', '.join(TESTS)}")
     if not setting.ks or min(setting.ks) < 0 or setting.draws < 1:
         raise UserError("ks must be numbers from 0, such as (0, 4, 16), and draws 1 or more")
-    text = world.candidates.set_index("candidate_id")["text"]
-    prompt = world.prompts.set_index("prompt_id")["prompt"]
-    choices = world.choices.assign(cell=cells(world), prompt=world.choices["prompt_id"].map(prompt))
-    choices["first"], choices["second"] = (choices[side].map(text) for side in ("first", "second"))
+    choices = texts(world)
     for cell, what in (("train", "learn from"), (setting.cell, "test on")):
         if not ((choices["cell"] == cell) & choices["p_first"].notna()).any():
             raise UserError(f"world '{world.name}' has no choice of cell '{cell}' to {what}")
@@ -66,6 +63,15 @@ def ready(world: World, setting: Setting) -> Readied:
     ]
     contexts = splits.contexts(asked, max(setting.ks), setting.draws, setting.seed)
     return Readied(world, choices, contexts, setting)
+
+
+def texts(world: World) -> pd.DataFrame:
+    """Return the choices of a world with their `cell`, and texts in `prompt`, `first` and `second`."""
+    text = world.candidates.set_index("candidate_id")["text"]
+    prompt = world.prompts.set_index("prompt_id")["prompt"]
+    choices = world.choices.assign(cell=cells(world), prompt=world.choices["prompt_id"].map(prompt))
+    choices["first"], choices["second"] = (choices[side].map(text) for side in ("first", "second"))
+    return choices
 
 
 def run(
