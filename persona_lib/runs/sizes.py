@@ -161,6 +161,8 @@ def _wanted(values: Mapping[str, Any]) -> dict[str, int | None]:
 
 def _dealt(values: Mapping[str, Any], there: Mapping[str, int]) -> Iterator[str]:
     """Yield pairs that a data set has no prompts or people for."""
+    if values.get("form") == "choices":
+        return  # a block, which draws people and prompts of its own
     dealt = "n_" if "n_train" in values else ""
     of_train, of_heldout = (("train", "seen"), ("heldout",))
     for side, uses in (("train", of_train), ("heldout", of_heldout)):

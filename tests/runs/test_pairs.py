@@ -16,7 +16,7 @@ from writers import write
 
 from persona_lib import UserError, methods, personas
 from persona_lib.preferences import dataset
-from persona_lib.runs import pairs, presets
+from persona_lib.runs import pairs, preflight, presets
 
 SIZES = {"n_personas": 3, "train": 2, "seen": 1, "heldout": 1, "train_prompts": 6, "heldout_prompts": 3, "verify": 0}
 
@@ -212,6 +212,7 @@ def test_choices_are_a_world_that_methods_run_on_and_a_second_start_asks_nothing
     with Endpoint(answer) as endpoint:
         given = {"base_url": endpoint.url, "form": "choices", "answers": 4, "compared": 2, "personas": str(file)}
         settings = presets.pairs(preset(dense_personas=4, dense_prompts=4), given)
+        assert preflight.check({"pairs": settings.model_dump()}, asks=False) == [], "more people than the data set has"
         said = pairs.make(settings, folder)
         assert "64 choices of 4 people about 4 prompts, 0 of them failed" in said and "no price known" in said
         assert "one person prefers the same answer in both orders in 0%" in said
