@@ -129,7 +129,10 @@ class Mixture(LowRank):
         from sklearn.cluster import KMeans  # a second, for which other commands need not wait
 
         super().fit(pairs, people)
-        n = min(PROTOTYPES, len(self.places)) if self.basis.size else 1
+        self.centres, self.shares = np.zeros((1, 0)), np.ones(1)  # of people who do not differ
+        if not self.basis.size:
+            return
+        n = min(PROTOTYPES, len(self.places))
         found = KMeans(n, n_init=4, random_state=self.seed).fit(self.places)
         self.centres = found.cluster_centers_ * np.sqrt(self.variance)
         self.shares = np.bincount(found.labels_, minlength=n) / len(self.places)
@@ -164,7 +167,7 @@ class Encoder(LowRank):
         rng = seeds.rng("start of a latent model", self.seed)
         rows = [rng.permutation(rows) for rows in pairs.groupby("person").indices.values()]
         self.codes = {}
-        for k in CONTEXTS:
+        for k in CONTEXTS if self.basis.size else ():
             enough = [person for person, own in enumerate(rows) if len(own) >= k]
             if len(enough) > 2 * self.basis.shape[1]:
                 m = np.array([surprise[rows[person][:k]].sum(axis=0) for person in enough])
@@ -184,7 +187,7 @@ def _ridge(m: np.ndarray, s: np.ndarray) -> np.ndarray:
     """Return C of s = m C by ridge regression, its penalty by leave-one-out."""
     from sklearn.linear_model import RidgeCV  # a second, for which other commands need not wait
 
-    return RidgeCV(ENCODER_RIDGE, fit_intercept=False).fit(m, s).coef_.T
+    return np.atleast_2d(RidgeCV(ENCODER_RIDGE, fit_intercept=False).fit(m, s).coef_).T
 
 
 class IdealPoints(LowRank):

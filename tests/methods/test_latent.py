@@ -1,0 +1,22 @@
+"""Latent methods where people differ in nothing, or in one direction."""
+
+import numpy as np
+import pytest
+
+from persona_lib import methods
+from persona_lib.methods import Setting, latent, linear, simulated
+
+KINDS = (latent.LowRank, latent.Mixture, latent.IdealPoints, latent.Encoder)
+DESIGN = simulated.Design(seen=20, unseen=6, prompts=30, heldout=10, history=16, tests=4, dimensions=4, rank=1)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_people_who_differ_in_nothing_or_in_one_direction_are_no_failure(rank, monkeypatch):
+    monkeypatch.setattr(latent.LowRank, "_rank", lambda self, pairs: rank)
+    world = simulated.world(DESIGN, seed=1)
+    embed = methods.embedder(world)
+    table = methods.trial(world, [kind(embed) for kind in (linear.Pooled, *KINDS)], Setting(ks=(4,)))
+    assert table["failure"].isna().all()
+    p = {name: own["p_first"].to_numpy() for name, own in table.groupby("method", observed=True)}
+    differ = [not np.allclose(p[kind.name], p[linear.Pooled.name], atol=1e-3) for kind in KINDS]
+    assert all(differ) if rank else not any(differ)
