@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from .. import UserError, seeds
+from .. import UserError, seeds, stats
 from ..preferences.splits import CONTEXT
 from ..stats.intervals import ITEM
 from . import scores, trial
@@ -191,6 +191,25 @@ def table(world: World, cell: str = CELL, kind: type[Method] = LowRank, draws: i
     made = pd.DataFrame(rows)
     made["says"], made["stopped_by"] = (made["mistake"].map(lambda name, i=i: SAYS[name][i]) for i in (0, 1))
     return made[COLUMNS]
+
+
+def headline(table: pd.DataFrame, name: str) -> str:
+    """Return what mistakes made of one world's accuracy, as a sentence.
+
+    Args:
+        table: of `table`.
+        name: of the world.
+    """
+    known = table.dropna(subset="difference")
+    if known.empty:
+        return f"{name}: nothing could be predicted."
+    worst = known.loc[known["difference"].idxmax()]
+    by = stats.points(worst["difference"], worst["low"], worst["high"], n=worst["people"])
+    moved = int((known["low"] > 0).sum())
+    return (
+        f"{name}: {worst['right']:.0%} right as it should be tested; {worst['mistake']} moves it by {by}; "
+        f"{moved} of {len(table)} mistakes raise it by more than their interval."
+    )
 
 
 def _beside(right: pd.DataFrame, wrong: pd.DataFrame) -> dict:

@@ -113,3 +113,29 @@ def calibration(table: pd.DataFrame, title: str, methods: list[str]) -> Axes:
     return style.caption(
         panels[0], "Point: a tenth of the probabilities; a larger point has more choices. Line: perfect."
     )
+
+
+def mistakes(table: pd.DataFrame, title: str) -> Axes:
+    """Draw what each mistake makes of a method's accuracy, a row per mistake, from right to wrong.
+
+    Args:
+        table: of `methods.mistakes.table`.
+        title: of the figure.
+    """
+    labels = [style.label(row.mistake, f"n = {row.n:,}, {style.counted(row.people, 'person', 'people')}")
+              for row in table.itertuples()]  # fmt: skip
+    ax = style.rows(labels, "accuracy", tall=0.42)
+    rows = np.arange(len(table))
+    ax.hlines(rows, table["right"], table["wrong"], color="0.75", linewidth=1.5)
+    low, high = (np.clip(table["right"] + table[end], 0, 1) for end in ("low", "high"))
+    ax.hlines(rows, low, high, color="#b00020", linewidth=4, alpha=0.35)
+    ax.plot(table["right"], rows, "o", color="C0", markersize=7, label="as it should be tested")
+    ax.plot(table["wrong"], rows, "D", color="#b00020", markersize=6, label="with the mistake")
+    ax.set_xlim(0.4, 1.02)
+    if len(table) and table[["right", "wrong"]].min().min() < 0.42:
+        ax.set_xlim(-0.02, 1.02)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.legend(ax, title)
+    style.blank(ax, table["wrong"] if len(table) else None)
+    text = "Red line: the blue point and the 95% interval of the difference, clustered by person and prompt."
+    return style.caption(ax, text)

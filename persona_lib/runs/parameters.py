@@ -64,7 +64,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("base_url", "judge", "judge_base_url", "data", "embedder", "humans", "judgments"), TEXT_OR_NONE),
     **dict.fromkeys(("labels", "out", "rated", "recording", "templates", "where", "world"), TEXT_OR_NONE),
     **dict.fromkeys(("persona_writer", "persona_filter"), TEXT_OR_NONE),
-    **dict.fromkeys(("more_models", "controls", "crossed", "single", "methods"), LIST),
+    **dict.fromkeys(("more_models", "controls", "crossed", "single", "own_methods"), LIST),
     "conditions": SOME,
     "subtle": Kind(SOME.type | None, f"{SOME.said}, or null (conditions)"),
     **dict.fromkeys(("n", "n_read", "n_personas", "n_prompts", "n_items", "n_people", "n_questions"), SIZE),
@@ -101,6 +101,7 @@ PAIRS = "pairs"  # in place of a notebook: the data set
 OWN: dict[tuple[str, str], Kind] = {
     ("02_prompts", "n_prompts"): _whole(0),  # 0 sorts all
     ("11_methods", "n_seen"): SIZE,
+    ("12_why_reports_differ", "n_seen"): SIZE,
     ("11_methods", "ks"): Kind(
         Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)], "a list of whole numbers from 0"
     ),
