@@ -155,7 +155,7 @@ def alternative_annotator(
 
     Args:
         judge: its label by item, or missing. Levels `persona_id` and `prompt_id` of its index are the items' clusters,
-            each if it has several values; without them, items are independent.
+            each if items share its values; without them, items are independent.
         humans: items x annotators: labels or missing. Two annotators are enough, three are better.
         epsilon: how much worse than a human the judge may be, since it costs less (0.2 for experts, 0.15 for trained,
             0.1 for untrained annotators in the paper).
@@ -213,7 +213,7 @@ def _left_out(judge: pd.Series, one: pd.Series, others: pd.DataFrame, epsilon: f
     row |= {"judge": by_judge.mean(), "annotator": by_one.mean()}
     lost = by_one - by_judge  # items: 1 where the annotator alone agrees best with the others, -1 where the judge does
     labels = judge.index[known].to_frame(index=False)
-    shared = [name for name in ITEM if name in labels and labels[name].nunique() > 1]
+    shared = [name for name in ITEM if name in labels and 1 < labels[name].nunique() < n]
     codes = cluster_codes(labels[shared])
     worth = worth_of(lost, codes, lost.var(), floor=1.0)
     if not worth.n:

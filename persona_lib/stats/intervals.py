@@ -85,10 +85,13 @@ def share_interval(
     zeros = holding_clusters(1 - held, codes)
     low = 1 - _upper_end(1 - share, size, worth, zeros)
     high = _upper_end(share, size, worth, ones)
+    note = worth.note
+    if min(ones, zeros) < FEW_HOLDERS - 1e-9:
+        note = note or "few clusters hold the rarer answer"
     # How many hold an answer depends on the luck that makes an interval short. The number of all clusters does not.
-    few_differ = min(share, 1 - share) < RARE and worth.df < DOZEN and size / worth.n > APART
-    few = min(ones, zeros) < FEW_HOLDERS - 1e-9 or few_differ
-    return low, high, worth.note or ("few clusters hold the rarer answer" if few else "")
+    elif min(share, 1 - share) < RARE and worth.df < DOZEN and size / worth.n > APART:
+        note = note or "few clusters, which differ much"
+    return low, high, note
 
 
 def holding_clusters(held: np.ndarray, codes: list[np.ndarray]) -> float:

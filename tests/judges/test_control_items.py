@@ -75,7 +75,9 @@ def test_the_result_is_one_sentence_that_says_what_is_missing():
     assert "of the answers written to suit the person and 0% (95% interval 0% to " in said
     assert "a difference of +100 points (95% interval +" in said
     _, table, _ = placed(knowing, n=1)
-    assert judges.placed(table, "m").endswith("of those written not to: a difference of +100 points (no interval).")
+    assert judges.placed(table, "m").endswith(
+        "of those written not to: a difference of +100 points (one item: no interval)."
+    )
     rows, table, _ = placed(lambda answer: None)
     assert rows["score"].isna().all() and table["failed"].tolist() == [len(ITEMS)] * 3
     assert judges.placed(table, "m") == "m gave no verdicts by which the control items could place it."

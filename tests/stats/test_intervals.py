@@ -238,7 +238,8 @@ def test_each_table_of_the_benchmark_is_made_and_a_cell_that_breaks_the_promise_
         row = coverage.computed((made[name].cell, made[name].cells[0], 2))
         assert row[""] == "" and {"covered", "level"} & set(row), name
     assert [
-        coverage.outside(row, 400) for row in ({"missed unsaid": 0.2}, {"level": 0.1}, {"missed unsaid": 0.08})
+        coverage.outside(row, 400)
+        for row in ({"covered without note": 0.8}, {"level": 0.1}, {"covered without note": 0.92})
     ] == [
         "covers too little",
         "false alarms",
@@ -274,6 +275,6 @@ def test_a_dozen_clusters_that_differ_much_are_few_for_an_answer_below_three_ten
         values = np.random.default_rng(0).random(900) < np.array(shares)[items["persona_id"]]
         return intervals.rate(pd.Series(values.astype(float)), items)["note"]
 
-    assert note([0.2, 0.1, 0.3, 0.2, 0.1, 0.3, 0.05, 0.3, 0.25]) == "few clusters hold the rarer answer"
+    assert note([0.2, 0.1, 0.3, 0.2, 0.1, 0.3, 0.05, 0.3, 0.25]) == "few clusters, which differ much"
     assert note([0.4, 0.2, 0.6, 0.4, 0.2, 0.6, 0.1, 0.6, 0.5]) == "", "no answer is rare"
     assert note([0.2, 0.2, 0.21, 0.2, 0.21, 0.2, 0.2, 0.2, 0.2]) == "", "they hardly differ"
