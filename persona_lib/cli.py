@@ -398,7 +398,9 @@ app.add_typer(methods, name="methods")
 
 @methods.command("run")
 def run_methods(
-    world: Annotated[str, typer.Option(help="known-truth, gss, anes, or the folder of a world")] = "known-truth",
+    world: Annotated[
+        str, typer.Option(help="known-truth, gss, anes, or the folder of a world or of published preferences")
+    ] = "known-truth",
     method: Annotated[
         list[str] | None, typer.Option(help="a method of your own, FILE.py:CLASS; may be repeated")
     ] = None,

@@ -218,9 +218,9 @@ def _lines(person: pd.Series) -> str:
 
 
 def _tables(place: str | Path) -> Iterator[Path]:
-    """Yield the tables of a folder and the folders in it, or the one that is named."""
+    """Yield the tables of a folder and of the folders in it, or the one that is named."""
     path = Path(place)
-    found = sorted(path.rglob("*")) if path.is_dir() else [path]
+    found = sorted([*path.glob("*"), *path.glob("*/*")]) if path.is_dir() else [path]
     yield from (one for one in found if one.is_file() and files.is_table(one))
 
 
