@@ -30,10 +30,10 @@ def human_rates(table: pd.DataFrame, by: str | list[str]) -> pd.DataFrame:
 
     Returns:
         Index `by`; `n`, `failed`, `rate`, `low`, `high`, `rate_note` of the judge's verdicts as in `stats.rates`;
-        `sensitivity`, `specificity`, `positives`, `negatives` as in `calibration.error_rates`; `labelled` (items whose
-        labels count); `corrected`, `corrected_low`, `corrected_high`: the humans' rate; `bias`: the judge's rate less
-        the humans'; `method`: 'judge and labels', 'labels alone' (fewer than LEAST items of one kind, or the judge's
-        verdicts on them are all the same), or empty; `note`.
+        `sensitivity`, `specificity`, `positives`, `negatives` as in `calibration.error_rates`; `labelled` (items);
+        `corrected`, `corrected_low`, `corrected_high`: the humans' rate; `bias`: the judge's rate less the humans';
+        `method`: 'judge and labels', 'labels alone' (fewer than LEAST items of one kind, or the judge's verdicts on
+        them are all the same), or empty; `note`.
 
         With a judge it is the difference estimator, which regresses labels on verdicts (Cochran 1977, chapters 7 and
         12; PPI++, Angelopoulos et al. 2023, arXiv 2311.01453). Its variance is clustered by persona and prompt. If all
@@ -59,7 +59,7 @@ def contributions(table: pd.DataFrame, by: str) -> pd.DataFrame:
     for _, items in table.groupby(by, sort=False, dropna=False):
         used = items.dropna(subset="human")
         if _method(items) == BOTH:
-            used = items.dropna(subset="judge")
+            used = _used(items)
             theta, psi = _influence(used["human"].to_numpy(float), used["judge"].to_numpy(float))
             scores[used.index] = theta + psi
         else:
@@ -161,6 +161,16 @@ def _method(items: pd.DataFrame) -> str:
     return ALONE if few or both["judge"].nunique() < 2 else BOTH
 
 
+def _used(items: pd.DataFrame) -> pd.DataFrame:
+    """Return the items with a verdict or a label; a labelled one without a verdict has the mean of all verdicts.
+
+    Where a judge fails people may judge otherwise than elsewhere, so these labels must count. The mean tells nothing of
+    the item and moves no estimate.
+    """
+    known = items[items[["judge", "human"]].notna().any(axis=1)]
+    return known.assign(judge=known["judge"].fillna(known["judge"].mean()))
+
+
 def _row(items: pd.DataFrame) -> dict[str, Any]:
     """Return one row of `human_rates`."""
     raw = rate(items["judge"], items[ITEM])
@@ -176,9 +186,8 @@ def _row(items: pd.DataFrame) -> dict[str, Any]:
         own = rate(labels, items.loc[labels.index, ITEM])
         found = own["rate"], own["low"], own["high"], own["note"]
     else:
-        judged = items.dropna(subset="judge")
-        row["labelled"] = judged["human"].notna().sum()
-        found = _difference_estimate(judged["human"].to_numpy(float), judged["judge"].to_numpy(float), judged[ITEM])
+        used = _used(items)
+        found = _difference_estimate(used["human"].to_numpy(float), used["judge"].to_numpy(float), used[ITEM])
     row |= dict(zip(["corrected", "corrected_low", "corrected_high", "note"], found, strict=True))
     return row | {"bias": row["rate"] - row["corrected"], "method": method}
 

@@ -93,8 +93,24 @@ def test_answers_on_which_two_people_differ_count_by_half_and_not_as_missing():
         [whole["rate"], whole["low"], whole["high"]]
     )
     assert row["positives"] == pytest.approx(mean.sum()) and row["labelled"] == 200
-    unjudged = table.assign(human=mean, judge=table["judge"].where(table.index >= 20))
-    assert corrections.human_rates(unjudged, "condition").loc["direct", "labelled"] == 180
+
+
+def test_labels_count_where_the_judge_failed():
+    """A judge that says nothing of what people would keep must not lower what they would keep."""
+    table = study(np.random.default_rng(8), 200)
+    silent = table["human"].eq(1) & (np.arange(200) % 2 == 0)
+    failed = table.assign(judge=table["judge"].mask(silent))
+    row = corrections.human_rates(failed, "condition").loc["direct"]
+    labels = intervals.rate(table["human"], table[intervals.ITEM])
+    assert row[["corrected", "corrected_low", "corrected_high"]].tolist() == pytest.approx(
+        [labels["rate"], labels["low"], labels["high"]]
+    )
+    assert row["method"] == "judge and labels" and row["labelled"] == 200 and row["failed"] == silent.sum() > 40
+    some = failed.assign(human=failed["human"].where(np.random.default_rng(9).random(200) < 0.5))
+    row = corrections.human_rates(some, "condition").loc["direct"]
+    assert row["corrected"] == pytest.approx(labels["rate"], abs=0.1)
+    means = corrections.contributions(some, "condition")["score"].mean()
+    assert means == pytest.approx(row["corrected"])
 
 
 def two(rng: np.random.Generator, labelled: int, gap: float) -> pd.DataFrame:
