@@ -7,7 +7,7 @@ from matplotlib.ticker import PercentFormatter
 
 from . import style
 
-NEAR = 0.017  # of the figure's height: labels that would lie nearer are moved apart
+NEAR = 0.052  # of the panel's height: labels that would lie nearer are moved apart
 
 
 def curves(table: pd.DataFrame, title: str, ceiling: float | None = None) -> Axes:
@@ -53,16 +53,18 @@ def _label_ends(ax: Axes, ends: dict[str, tuple[float, str]], last: int) -> None
     if not ends:
         return
     low, high = ax.get_ylim()
-    least = NEAR * 2.4 * (high - low)
-    at = -np.inf
-    for method, (value, color) in sorted(ends.items(), key=lambda end: end[1][0]):
-        at = max(value, at + least)
-        ax.annotate(
-            style.plain(method), (last, value), (last + 0.25, at), va="center", fontsize=8.5, color=color,
-            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.5}, annotation_clip=False,
-        )  # fmt: skip
+    rising = sorted(ends.items(), key=lambda end: end[1][0])
+    top = high
+    for _ in range(3):  # labels that are moved up may raise the top, which takes more of the figure's height
+        least, places = NEAR * (top - low), [-np.inf]
+        for _, (value, _) in rising:
+            places.append(max(value, places[-1] + least))
+        top = max(high, places[-1] + least / 2)
+    for (method, (value, color)), at in zip(rising, places[1:], strict=True):
+        ax.plot([last, last + 0.23], [value, at], color=color, linewidth=0.5, clip_on=False)
+        ax.text(last + 0.25, at, style.plain(method), va="center", fontsize=8.5, color=color)
     ax.set_xlim(-0.2, last + 0.15)
-    ax.set_ylim(low, max(high, at + least))
+    ax.set_ylim(low, top)
     ax.spines["right"].set_visible(False)
     ax.set_box_aspect(0.62)
     ax.set_anchor("W")
@@ -128,9 +130,9 @@ def mistakes(table: pd.DataFrame, title: str) -> Axes:
     rows = np.arange(len(table))
     ax.hlines(rows, table["right"], table["wrong"], color="0.75", linewidth=1.5)
     low, high = (np.clip(table["right"] + table[end], 0, 1) for end in ("low", "high"))
-    ax.hlines(rows, low, high, color="#b00020", linewidth=4, alpha=0.35)
+    ax.hlines(rows, low, high, color="C3", linewidth=4, alpha=0.35)
     ax.plot(table["right"], rows, "o", color="C0", markersize=7, label="as it should be tested")
-    ax.plot(table["wrong"], rows, "D", color="#b00020", markersize=6, label="with the mistake")
+    ax.plot(table["wrong"], rows, "D", color="C3", markersize=6, label="with the mistake")
     ax.set_xlim(0.4, 1.02)
     if len(table) and table[["right", "wrong"]].min().min() < 0.42:
         ax.set_xlim(-0.02, 1.02)
