@@ -58,7 +58,10 @@ def ready(world: World, setting: Setting) -> Readied:
         if not ((choices["cell"] == cell) & choices["p_first"].notna()).any():
             raise UserError(f"world '{world.name}' has no choice of cell '{cell}' to {what}")
     history = choices[choices["cell"] == ("train" if setting.cell.startswith("seen") else splits.CONTEXT)]
-    asked = history.assign(use=splits.TRAIN, pair_id=history.index)[
+    # Several choices of a person about one prompt are drawn one by one: else k of them would be about one prompt.
+    turn = history.groupby(["persona_id", "prompt_id"]).cumcount()
+    named = history["prompt_id"] + turn.map(lambda i: f" {i}" if i else "")
+    asked = history.assign(use=splits.TRAIN, pair_id=history.index, prompt_id=named)[
         ["persona_id", "prompt_id", "use", "pair_id", "failure"]
     ]
     contexts = splits.contexts(asked, max(setting.ks), setting.draws, setting.seed)

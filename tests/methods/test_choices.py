@@ -10,6 +10,7 @@ import pytest
 from persona_lib import UserError, methods
 from persona_lib.judges import verdicts
 from persona_lib.methods import Setting, choices, linear
+from persona_lib.methods.trial import ready
 from persona_lib.model import Reply
 from persona_lib.model.choices import Choices
 
@@ -106,6 +107,12 @@ def test_a_failed_answer_and_equal_answers_are_rows_that_say_so():
     assert not methods.gates.of_world(made, "seen_unseen").set_index("gate").loc["equal answers", "fired"]
     alike = world(Author(alike=True))
     assert (alike.choices["failure"] == verdicts.SAME).any()
+
+
+def test_the_choices_that_a_method_is_shown_are_about_several_prompts():
+    readied = ready(world(compared=6), Setting(ks=(6,), cell="seen_unseen"))
+    shown = readied.contexts.merge(readied.choices["prompt_id"], left_on="pair_id", right_index=True)
+    assert (shown[shown["shot"] <= 6].groupby("persona_id")["prompt_id"].nunique() > 1).mean() > 0.6
 
 
 def test_a_lean_to_one_place_is_inconsistency_and_no_disagreement():
