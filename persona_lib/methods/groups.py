@@ -32,8 +32,11 @@ class Attributes(Method):
         decided = pairs[pairs["p_first"] != 0.5]
         z = self.gaps(decided["prompt"], decided["first"], decided["second"])
         a = self.coding.of(people)[decided["person"].to_numpy()]  # choices x attributes
+        # Which answer comes first does not matter without a constant; scikit-learn needs some of each.
+        first = np.arange(len(z)) % 2 == 0
+        turned = first != (decided["p_first"].to_numpy() > 0.5)
         model = LogisticRegression(C=0.1, fit_intercept=False, max_iter=200)
-        model.fit(_products(z, a), decided["p_first"].to_numpy() > 0.5)
+        model.fit(_products(np.where(turned[:, None], -z, z), a), first)
         self.weights = model.coef_.reshape(a.shape[1], z.shape[1]).T  # dimensions x attributes
         self.trained = self.weights.size
 

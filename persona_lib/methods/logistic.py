@@ -38,14 +38,23 @@ def weights(
     d = z.shape[1]
     w = np.zeros(d) if start is None else start.copy()
     sample = np.ones(len(y)) if sample is None else sample
+    score = offset + z @ w
+    value = sample @ log_likelihood(score, y) - precision * (w @ w) / 2
     for _ in range(steps):
-        p = expit(offset + z @ w)
+        p = expit(score)
         gradient = z.T @ (sample * (y - p)) - precision * w
         hessian = (z.T * (sample * np.maximum(p * (1 - p), 1e-6))) @ z
         hessian[np.diag_indices(d)] += precision
         step = np.linalg.solve(hessian, gradient)
-        w += step
-        if np.abs(step).max() < TOLERANCE * max(1.0, np.abs(w).max()):
+        along = z @ step
+        for half in range(HALVINGS):  # far from the mode a whole step may lead away from it
+            size = 0.5**half
+            new = w + size * step
+            reached = sample @ log_likelihood(score + size * along, y) - precision * (new @ new) / 2
+            if reached >= value - 1e-12 * abs(value):
+                break
+        w, score, value = new, score + size * along, reached
+        if np.abs(size * step).max() < TOLERANCE * max(1.0, np.abs(w).max()):
             break
     return w
 
