@@ -59,16 +59,20 @@ def execute(
             return {"name": type(error).__name__, "message": _one_line(str(error))}
         finally:
             if target.is_file():
-                _hide_paths(target, stem)
+                hide_paths(target, stem)
     return None
 
 
-def _hide_paths(executed: Path, stem: str) -> None:
+def hide_paths(executed: Path, stem: str) -> None:
     """Rewrite an executed notebook without the paths of this machine: of the project, and of its user's home.
 
-    Its parameter `out` becomes the folder beside it in which its results will lie.
+    Its parameter `out` becomes the folder beside it in which its results will lie. What was cut off while it was
+    written stays as it is.
     """
-    notebook = nbformat.read(executed, as_version=4)
+    try:
+        notebook = nbformat.read(executed, as_version=4)
+    except nbformat.reader.NotJSONError:  # stopped by a signal in the middle of a write
+        return
     told = notebook.metadata.get("papermill", {})
     told |= {"input_path": f"notebooks/{stem}.ipynb", "output_path": f"{stem}.ipynb"}
     if "out" in told.get("parameters", {}):

@@ -8,7 +8,7 @@ from nbformat import v4
 from projects import write_notebook
 
 from persona_lib import UserError, files
-from persona_lib.runs import notebooks
+from persona_lib.runs import kernels, notebooks
 
 
 @pytest.fixture
@@ -111,3 +111,10 @@ def test_a_message_names_files_as_its_reader_sees_them(root, monkeypatch):
     said = f"no file ../here/a b.csv, '../data/x.csv'; {root}/notebooks/../here/y.csv: see https://a.example/../b"
     seen = f"no file a b.csv, '{root}/data/x.csv'; y.csv: see https://a.example/../b"
     assert notebooks.as_seen(said) == seen
+
+
+def test_a_notebook_that_a_signal_cut_off_stays_as_it_is(tmp_path):
+    path = tmp_path / "06.ipynb"
+    path.write_text('{"cells": [')
+    kernels.hide_paths(path, "06_conditioning")
+    assert path.read_text() == '{"cells": ['
