@@ -196,7 +196,9 @@ def _note(squares: np.ndarray, fewest: int, missing: bool) -> str:
         return "no difference in the real answers: no ratio"
     if simulated <= 0:
         return "no difference in the simulated answers: no interval"
-    return "too few people: no interval" if missing else "too few people" if fewest < FEW else ""
+    if not missing:
+        return "too few people" if fewest < FEW else ""
+    return "too few people: no interval" if fewest < FEW else "groups hardly differ: no interval"
 
 
 def _portrait(codes: _Codes, group: int, seed: int) -> list[float | str]:

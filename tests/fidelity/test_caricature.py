@@ -103,3 +103,13 @@ def test_groups_that_do_not_differ_have_no_ratio_and_the_table_says_why():
     assert flat["note"] == "no difference in the simulated answers: no interval" and flat["exaggeration"] == 0
     alone = caricature.caricature(answers(rng, [same], [same]), "group").iloc[0]
     assert alone["note"] == "fewer than two groups of two people or more: no distance"
+
+
+def test_groups_of_many_that_hardly_differ_have_no_interval_for_another_reason_than_few_people():
+    rng = np.random.default_rng(0)
+    truth, said = [[0.5, 0.3, 0.2], [0.3, 0.4, 0.3], [0.4, 0.3, 0.3]], [[0.5, 0.3, 0.2], [0.49, 0.31, 0.2]]
+    tables = [answers(rng, truth, [*said, said[0]], people=30, questions=2) for _ in range(12)]
+    found = pd.concat([caricature.caricature(table, "group") for table in tables])
+    hardly = found["note"] == "groups hardly differ: no interval"
+    assert hardly.any() and found.loc[hardly, "low"].isna().all() and found.loc[hardly, "exaggeration"].gt(0).all()
+    assert not found["note"].str.contains("too few people").any()
