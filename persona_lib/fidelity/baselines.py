@@ -17,14 +17,25 @@ LOGIT = "multinomial logit on the attributes"
 
 
 def majority(survey: Survey) -> pd.DataFrame:
-    """Predict the most frequent answer to each question for everybody.
+    """Predict, for each person, the most frequent answer of all others to each question.
+
+    The person's own answer does not count: nobody's answer is predicted from itself. Of answers that are equally
+    frequent among the others, the first in the alphabet is taken.
 
     Returns:
-        Rows as in `interviews.ask`: `persona_id`, `prompt_id`, `source`, `answer`, `truth`, `score`, `failure`.
+        Rows as in `interviews.ask`: `persona_id`, `prompt_id`, `source`, `answer`, `truth`, `score`, `failure`. If only
+        one person answered a question, `failure` says that there are no others to learn from.
     """
     items = _answered(survey)
-    most_frequent = items.groupby("prompt_id")["answer"].agg(lambda answers: answers.value_counts().index[0])
-    return _rows(items, items["prompt_id"].map(most_frequent), MAJORITY)
+    most = {}  # by question and own answer
+    for question, own in items.groupby("prompt_id", sort=False):
+        counts = own["answer"].value_counts().sort_index()
+        for answer in counts.index:
+            others = counts.sub(1 * (counts.index == answer))
+            most[question, answer] = others.idxmax() if others.any() else None
+    keys = zip(items["prompt_id"], items["answer"], strict=True)
+    predicted = pd.Series([most[key] for key in keys], items.index, dtype="str")
+    return _rows(items, predicted, MAJORITY)
 
 
 def logit(survey: Survey, folds: int = 5, seed: int = 0) -> pd.DataFrame:

@@ -333,6 +333,15 @@ def test_differences_are_those_on_the_items_that_both_have(made):
     assert (three["p_holm"] >= three["p"]).all()
 
 
+def test_the_majority_that_predicts_a_person_is_that_of_the_others(made):
+    answers = pd.DataFrame({"persona_id": list("abcdea"), "prompt_id": list("qqqqqr"), "answer": list("xyyzyx")})
+    table = baselines.majority(made._replace(answers=answers)).set_index(["prompt_id", "persona_id"])
+    assert table.loc["q", "answer"].tolist() == list("yyyyy") and table.loc["q", "score"].tolist() == [0, 1, 1, 0, 1]
+    assert table.loc[("r", "a"), "failure"] == "nobody else's answer to learn from"
+    split = answers.assign(answer=list("xyyxzx"))  # of x and y, whom one gives, the other is likelier among the others
+    assert baselines.majority(made._replace(answers=split))["answer"].tolist()[:5] == list("yxxyx")
+
+
 def test_groups_are_the_respondents_in_bands_and_an_unknown_attribute_is_refused(made):
     table = baselines.majority(made)
     party = interviews.with_groups(table, made, "political views").drop_duplicates("persona_id").set_index("persona_id")
