@@ -58,6 +58,7 @@ class Shown(NamedTuple):
     world: World
 
 
+@trial.one_thread
 def of_world(world: World, cell: str = CELL, embed: Embed | None = None) -> pd.DataFrame:
     """Return what the gates say of a world.
 

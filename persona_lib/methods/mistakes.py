@@ -153,6 +153,7 @@ def split_anew(world: World, rng: np.random.Generator) -> World:
     return world._replace(people=people, prompts=prompts)
 
 
+@trial.one_thread
 def table(world: World, cell: str = CELL, kind: type[Method] = LowRank, draws: int = 5, seed: int = 0) -> pd.DataFrame:
     """Return what each mistake makes of a method's accuracy, on the same people and choices.
 

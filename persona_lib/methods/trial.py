@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from .. import UserError
 from ..preferences import splits
@@ -20,6 +21,8 @@ KS = (0, 1, 2, 4, 8, 16, 32, 64)
 CELL = "unseen_unseen"
 LIMIT_S = 30.0  # of a method's time for one person
 SLOW = 3  # people over the limit, after which a method is not asked any more
+# Matrices of a trial are small: several threads of BLAS would mostly wait for each other, at up to eight times the CPU.
+one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 SHOWN = ["prompt", "first", "second"]
 COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_first", "chosen", "failure")
 
@@ -77,6 +80,7 @@ def texts(world: World) -> pd.DataFrame:
     return choices
 
 
+@one_thread
 def run(
     world: World,
     methods: Sequence[Method],

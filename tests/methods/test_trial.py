@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from persona_lib import UserError, methods
 from persona_lib.methods import Method, Setting, simulated
@@ -55,6 +56,18 @@ def test_contexts_are_nested_and_differ_between_draws(world):
     of_one = [context for context, _ in Spy.seen[:6]]  # two draws of k = 0, 2, 4
     pd.testing.assert_frame_equal(of_one[1], of_one[2].iloc[:2])
     assert not of_one[2].equals(of_one[5])
+
+
+class Counts(Spy):
+    def prefer(self, prompt, first, second):
+        type(self).threads = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+        return np.full(len(prompt), 0.5)
+
+
+def test_a_trial_takes_one_thread_of_blas_and_gives_the_others_back(world):
+    with threadpool_limits(2, "blas"):
+        assert tried(world, Counts, Setting(ks=(0,)))["failure"].isna().all() and Counts.threads == {1}
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {2}
 
 
 class Knows(Spy):
