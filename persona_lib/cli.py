@@ -558,7 +558,7 @@ def import_(
     if noted > 20:
         typer.echo(f"... and {noted - 20} more with a reason: see submissions.csv")
     won, overall = tables["majority"], tables["reliability"].loc["all"]
-    shown = ["estimate", "low", "high", "n"]
+    shown = ["estimate", "low", "high", "n", "note"]
     alike = stats.share(*overall.loc["raw agreement", shown])
     kappa = stats.number(*overall.loc["Fleiss' kappa", shown])
     typer.echo(

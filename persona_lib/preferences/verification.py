@@ -15,7 +15,8 @@ from ..judges import verdicts
 from ..judges.verdicts import won
 from ..model import LanguageModel
 from ..personas import profiles
-from ..stats import intervals, length_controlled, share
+from ..stats import intervals, length_controlled
+from ..stats.wording import of_rate
 from . import gates, negatives
 from .splits import cells
 
@@ -24,7 +25,6 @@ REVISION, BASE, ORDER = "revision", "base answer", "order decides"
 RIVALS = {negatives.OTHER: "another's revision", negatives.OPPOSITE: "opposite's revision"}
 FIRST, SECOND, BOTH, MEAN = "one order, shown first", "one order, shown second", "both orders", "mean probability"
 GROUPS = ("age", "sex", "race", "education", "ideology", "political views", "religion")
-_SHARE = ["rate", "low", "high", "n"]  # what is said of a share
 _AGES = {0: "under 18", 18: "18 to 29", 30: "30 to 44", 45: "45 to 64", 65: "65 or older"}
 
 
@@ -182,8 +182,8 @@ def told(table: pd.DataFrame) -> str:
         else:
             reads = "this run shows no preference"
         lines.append(
-            f"Against {_article(rival)}: mean probability {share(*mean[_SHARE])}, preferred in both orders "
-            f"{share(*both[_SHARE])}: {reads}."
+            f"Against {_article(rival)}: mean probability {of_rate(mean)}, preferred in both orders "
+            f"{of_rate(both)}: {reads}."
         )
     return "\n".join(lines)
 
@@ -197,10 +197,10 @@ def headline(judge: str, table: pd.DataFrame, total: pd.Series) -> str:
         total: the row of all pairs of `rates`, against the base answer.
     """
     means = table.xs(MEAN, level="reading")
-    against = ", ".join(f"{share(*mean[_SHARE])} against {_article(rival)}" for rival, mean in means.iterrows())
+    against = ", ".join(f"{of_rate(mean)} against {_article(rival)}" for rival, mean in means.iterrows())
     decides = f"the order decides in {total['order']:.0%}; " if total["n"] else ""
     return (
-        f"{judge} prefers the revision to the base answer in both orders in {share(*total[_SHARE])} of pairs (paper: "
+        f"{judge} prefers the revision to the base answer in both orders in {of_rate(total)} of pairs (paper: "
         f"96%, order not reported); {decides}mean probability of the own revision: {against}."
     )
 

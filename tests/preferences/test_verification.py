@@ -155,7 +155,7 @@ def test_the_rival_that_wins_is_named_and_an_equal_one_wins_half():
     ],
 )
 def test_the_sentence_follows_the_interval(rate, low, high, said):
-    table = verification.readings(compared(0.9))
+    table = verification.readings(compared(0.9)).assign(note="")
     reading = table.index.get_level_values("reading")
     table.loc[reading == "both orders", ["rate", "low", "high"]] = 0.3, np.nan, np.nan
     table.loc[reading == "mean probability", ["rate", "low", "high"]] = rate, low, high
@@ -169,12 +169,19 @@ def test_the_headline_gives_each_share_its_interval_and_n():
     total = verification.rates(table[table["comparison"] == "base answer"], PEOPLE).loc[("all", "all pairs")]
     said = verification.headline("m", verification.readings(table), total)
     assert re.search(
-        r"both orders in 0% \(95% interval 0% to \d+%, n = 12\) of pairs .* the order decides in 100%;", said
+        r"both orders in 0% \(95% interval 0% to \d+%, n = 12; too few [^)]+\) of pairs .* the order decides in 100%;",
+        said,
     )
-    assert re.search(r"60% \([^)]+, n = 12\) against the base answer, 50% \(.+\) against another's revision\.$", said)
+    assert re.search(
+        r"60% \([^)]+, n = 12[^)]*\) against the base answer, 50% \(.+\) against another's revision\.$", said
+    )
     unscored = table.assign(outcome=None, p_first=np.nan, p_second=np.nan, p_chosen=np.nan).astype({"outcome": "str"})
     nobody = verification.headline("m", verification.readings(unscored), verification.rates(unscored, PEOPLE).iloc[0])
-    assert "an unknown share (n = 0) of pairs" in nobody and "decides" not in nobody and "nan" not in nobody
+    assert (
+        "an unknown share (n = 0; nothing scored) of pairs" in nobody
+        and "decides" not in nobody
+        and "nan" not in nobody
+    )
 
 
 def test_length_gaps_are_shown_with_the_preference_at_equal_length():
