@@ -158,7 +158,7 @@ def alternative_annotator(
             each if items share its values; without them, items are independent.
         humans: items x annotators: labels or missing. Two annotators are enough, three are better.
         epsilon: how much worse than a human the judge may be, since it costs less (0.2 for experts, 0.15 for trained,
-            0.1 for untrained annotators in the paper).
+            0.1 for untrained annotators in the paper); from 0, below 1.
         level: share of false discoveries allowed.
 
     Returns:
@@ -182,14 +182,16 @@ def alternative_annotator(
     That test takes the differences to be symmetric, which they are not after epsilon is subtracted.
 
     Raises:
-        UserError: there are fewer than two annotators, or an item has several rows.
+        UserError: there are fewer than two annotators, an item has several rows, or epsilon is none.
     """
+    if not 0 <= epsilon < 1:
+        raise UserError(f"epsilon is {epsilon}: it is a difference of shares, from 0 to below 1")
     if len(humans.columns) < 2:
         raise UserError("the alternative-annotator test needs two annotators or more, to leave one out")
     if humans.index.has_duplicates or judge.index.has_duplicates:
         raise UserError("each item must be in one row of the labels: join the rows of an item first")
     judge = judge.reindex(humans.index)
-    rows = {name: _left_out(judge, humans[name], humans.drop(columns=name), epsilon) for name in humans}
+    rows = {name: left_out(judge, humans[name], humans.drop(columns=name), epsilon) for name in humans}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("annotator")
     table.insert(table.columns.get_loc("p"), "epsilon", epsilon)
     p_by = corrected(table["p"], "fdr_by")
@@ -198,8 +200,14 @@ def alternative_annotator(
     return table
 
 
-def _left_out(judge: pd.Series, one: pd.Series, others: pd.DataFrame, epsilon: float) -> dict[str, Any]:
-    """Return the row of `alternative_annotator` for the annotator `one`, left out beside `others`."""
+def left_out(judge: pd.Series, one: pd.Series, others: pd.DataFrame, epsilon: float) -> dict[str, Any]:
+    """Return the row of `alternative_annotator` for one annotator, uncorrected: `n` to `p`, and `note`.
+
+    Args:
+        judge, one: labels by item, or missing, on one index.
+        others: items x the other annotators.
+        epsilon: as in `alternative_annotator`.
+    """
     known = judge.notna() & one.notna() & others.notna().any(axis=1)
     n = int(known.sum())
     row = {"n": n, "failed": int(one.notna().sum()) - n, "judge": np.nan, "annotator": np.nan, "p": np.nan, "note": ""}
@@ -219,7 +227,7 @@ def _left_out(judge: pd.Series, one: pd.Series, others: pd.DataFrame, epsilon: f
     if not worth.n:
         return row | {"note": worth.note.replace("interval", "test")}
     if np.ptp(lost) == 0:
-        note = "the same on all items"
+        note = f"the same on all items, which count as {worth.n:.0f}"
     elif shared and worth.note:
         note = worth.note
     else:
@@ -243,6 +251,8 @@ def _p_worse(lost: np.ndarray, worth: Effective, epsilon: float) -> float:
     linear = (2 - b + c) * epsilon - b - c
     share = (np.sqrt(linear**2 + 8 * c * epsilon * (1 - epsilon)) - linear) / 4
     variance = max(2 * share + epsilon - epsilon**2, lost.var())
+    if not variance:  # epsilon is 0 and both are always the same
+        return 1.0
     p = float(stats.t.cdf((mean - epsilon) / np.sqrt(variance / worth.n), worth.df))
     if lost.min() < 0 or mean == 1:
         return p

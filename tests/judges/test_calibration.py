@@ -140,7 +140,7 @@ def test_a_judge_that_seldom_loses_and_more_seldom_wins_passes_no_more_often_tha
     for _ in range(600):
         lost = rng.choice([1, -1, 0], n, p=[epsilon + rare, rare, 1 - epsilon - 2 * rare])
         own = alone.assign(a=np.where(lost < 0, 0.0, 1.0))
-        p.append(calibration._left_out(judge.where(lost <= 0, 0.0), own["a"], own[["b"]], epsilon)["p"])
+        p.append(calibration.left_out(judge.where(lost <= 0, 0.0), own["a"], own[["b"]], epsilon)["p"])
     assert np.mean(np.array(p) < 0.05) <= 0.06 + 0.01
 
 
@@ -155,8 +155,19 @@ def test_losses_that_few_personas_hold_do_not_make_a_judge_just_epsilon_worse_pa
         place = person[:, None] + np.sqrt(0.7) * rng.normal(size=(len(person), 4))
         right = (norm.ppf([0.97, 0.97, 0.97, 0.855]) + place > 0).astype(float)
         others = pd.DataFrame(right[:, 1:3], index)
-        p.append(calibration._left_out(pd.Series(right[:, 3], index), pd.Series(right[:, 0], index), others, 0.1)["p"])
+        p.append(calibration.left_out(pd.Series(right[:, 3], index), pd.Series(right[:, 0], index), others, 0.1)["p"])
     assert np.mean(np.array(p) < 0.05) <= 0.06
+
+
+def test_always_the_same_labels_show_how_many_items_they_count_as_and_epsilon_is_a_difference_of_shares():
+    index = pd.MultiIndex.from_product([range(30), range(10)], names=["persona_id", "prompt_id"])
+    same = pd.DataFrame(1.0, index, ["a", "b"])
+    found = alternative_annotator(same["a"], same)
+    assert (found["note"] == "the same on all items, which count as 10").all() and not found["wins"].any()
+    assert (alternative_annotator(same["a"], same, epsilon=0)["p"] == 1).all()
+    for epsilon in (-1, 1, 2, np.nan):
+        with pytest.raises(UserError, match="a difference of shares, from 0 to below 1"):
+            alternative_annotator(same["a"], same, epsilon)
 
 
 def test_of_few_items_a_judge_just_epsilon_worse_seldom_beats_an_annotator_either():
@@ -198,7 +209,10 @@ def test_a_judge_that_is_the_same_on_all_items_beats_nobody_with_few():
     assert alternative_annotator(humans["a"].head(1), humans.head(1))["note"].eq("one item: no test").all()
     for n in (3, 12):
         alike = alternative_annotator(humans["a"].head(n), humans.head(n), epsilon=0.2)
-        assert alike["p"].tolist() == pytest.approx([0.8**n] * 3) and (alike["note"] == "the same on all items").all()
+        assert (
+            alike["p"].tolist() == pytest.approx([0.8**n] * 3)
+            and alike["note"].str.startswith("the same on all items").all()
+        )
     ahead = alternative_annotator(humans["a"], humans.assign(c="y"), epsilon=0.2).loc["c"]
     assert ahead["p"] < 0.001 and ahead["wins"]
     behind = alternative_annotator(humans["a"].replace("x", "y"), humans, epsilon=0.2)
@@ -208,7 +222,10 @@ def test_a_judge_that_is_the_same_on_all_items_beats_nobody_with_few():
 def test_the_alternative_annotators_test_says_what_it_lacks():
     humans = annotators(np.random.default_rng(0), [0.1, 0.1, 0.1], 20)
     short = alternative_annotator(humans["a0"], humans)
-    assert short.loc["a1", "note"] == "under 30 items" and short.loc["a0", "note"] == "the same on all items"
+    assert (
+        short.loc["a1", "note"] == "under 30 items"
+        and short.loc["a0", "note"] == "the same on all items, which count as 20"
+    )
     nothing = alternative_annotator(pd.Series(np.nan, humans.index), humans)
     assert nothing["note"].str.startswith("no items").all() and (nothing["failed"] == 20).all()
     summary = winning_rate(nothing).loc[0]
