@@ -6,9 +6,9 @@
 
 The truth is planted, so we can count how often an interval covers it. A cell says what was planted: the rate, and the
 intraclass correlations (ICC) of personas and prompts, which are the shares of an answer's variance that they account
-for. The last column marks cells in which intervals without a note cover less, or more tests raise a false alarm, than
-is promised, by more than chance: coverage below 0.93, or tests at the 5% level above 0.06. `missed unsaid` is the share
-of all studies whose interval misses without a note. Where most studies have a note, those without one are no random
+for. The last column marks cells in which intervals without a note cover less than is promised, 0.93, or tests at the 5%
+level raise more false alarms, 0.06, and says where that may be chance. `missed unsaid` is the share of all studies
+whose interval misses without a note. Where most studies have a note, those without one are no random
 part of all: they saw a rare answer more often than it is.
 """
 
@@ -558,14 +558,19 @@ def tables(sizes: list[tuple[int, ...]] | None = None) -> dict[str, Table]:
 
 
 def outside(row: dict, studies: int) -> str:
-    """Return what is wrong with a cell: less coverage without a note, or more alarms, than promised and by chance."""
-    wrong = []
-    unsaid = studies * (1 - row.get("noted", 0))
-    if row.get("covered without note", 1) < LEAST - 2 * np.sqrt(LEAST * (1 - LEAST) / max(unsaid, 1)):
-        wrong.append("covers too little")
-    if row.get("level", 0) > MOST + 2 * np.sqrt(MOST * (1 - MOST) / studies):
-        wrong.append("false alarms")
-    return ", ".join(wrong)
+    """Return what is wrong with a cell, less coverage without a note or more alarms than promised; or nothing.
+
+    What is no more than two standard errors beyond the promise may be chance.
+    """
+    unsaid = max(studies * (1 - row.get("noted", 0)), 1)
+    beyond = {
+        "covers too little": (LEAST - row.get("covered without note", 1), LEAST, unsaid),
+        "false alarms": (row.get("level", 0) - MOST, MOST, studies),
+    }
+    chance = {name: 2 * np.sqrt(share * (1 - share) / n) for name, (_, share, n) in beyond.items()}
+    return ", ".join(
+        name if by > chance[name] else f"{name}, or chance" for name, (by, *_) in beyond.items() if by > 1e-9
+    )
 
 
 def computed(job: tuple[Callable[..., dict], dict[str, Any], int]) -> dict[str, Any]:
