@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .. import UserError
 from ..stats import wording
 from ..stats.clustering import Effective, cluster_codes, effective, worth_of
 from ..stats.intervals import ITEM, bonett_price, corrected, rate, share_interval
@@ -32,8 +33,8 @@ def human_rates(table: pd.DataFrame, by: str | list[str]) -> pd.DataFrame:
         Index `by`; `n`, `failed`, `rate`, `low`, `high`, `rate_note` of the judge's verdicts as in `stats.rates`;
         `sensitivity`, `specificity`, `positives`, `negatives` as in `calibration.error_rates`; `labelled` (items);
         `corrected`, `corrected_low`, `corrected_high`: the humans' rate; `bias`: the judge's rate less the humans';
-        `method`: 'judge and labels', 'labels alone' (fewer than LEAST items of one kind, or the judge's verdicts on
-        them are all the same), or empty; `note`.
+        `method`: 'judge and labels', 'labels alone' (fewer than LEAST items of one kind, or the labels or the judge's
+        verdicts on them are all the same), or empty; `note`.
 
         With a judge it is the difference estimator, which regresses labels on verdicts (Cochran 1977, chapters 7 and
         12; PPI++, Angelopoulos et al. 2023, arXiv 2311.01453). Its variance is clustered by persona and prompt. If all
@@ -82,7 +83,13 @@ def human_differences(table: pd.DataFrame, pairs: Sequence[tuple[str, str]], by:
         Each rate is the mean of its items' `contributions`. The difference is that of an item's two contributions, in
         the two-way clustered variance, so the same items help a comparison as far as they do. The interval is Bonett
         and Price's, as in `stats.paired_differences`: with all items labelled, both tables are equal.
+
+    Raises:
+        UserError: a pair names no group.
     """
+    known = set(table[by])
+    if unknown := [group for pair in pairs for group in pair if group not in known]:
+        raise UserError(f"{by} has no group {unknown[0]!r}: take one of {', '.join(map(str, table[by].unique()))}")
     table = table.reset_index(drop=True)
     wide = contributions(table, by).pivot(index=ITEM, columns=by, values="score")
     labelled = table.pivot(index=ITEM, columns=by, values="human").notna() & wide.notna()
@@ -158,7 +165,7 @@ def _method(items: pd.DataFrame) -> str:
         return ""
     both = items.dropna(subset=["human", "judge"])
     few = min(both["human"].sum(), (1 - both["human"]).sum()) < LEAST
-    return ALONE if few or both["judge"].nunique() < 2 else BOTH
+    return ALONE if few or both[["judge", "human"]].nunique().min() < 2 else BOTH
 
 
 def _used(items: pd.DataFrame) -> pd.DataFrame:

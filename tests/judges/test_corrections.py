@@ -113,6 +113,19 @@ def test_labels_count_where_the_judge_failed():
     assert means == pytest.approx(row["corrected"])
 
 
+def test_labels_that_are_all_the_same_stand_alone_and_a_group_that_is_not_there_is_named():
+    table = study(np.random.default_rng(5), 200).assign(human=0.5)
+    row = corrections.human_rates(table, "condition").loc["direct"]
+    labels = intervals.rate(table["human"], table[intervals.ITEM])
+    expected = [labels["rate"], labels["low"], labels["high"]]
+    assert (
+        row[["corrected", "corrected_low", "corrected_high"]].tolist() == expected and expected[1] < 0.5 < expected[2]
+    )
+    assert row["method"] == "labels alone"
+    with pytest.raises(UserError, match="condition has no group 'nope': take one of direct"):
+        corrections.human_differences(table, [("direct", "nope")])
+
+
 def two(rng: np.random.Generator, labelled: int, gap: float) -> pd.DataFrame:
     """Return `study` under two conditions; people keep 50 in 100 answers of one, and `gap` more of the other."""
     return pd.concat([study(rng, labelled), study(rng, labelled, 0.5 + gap).assign(condition="summary")])
