@@ -139,5 +139,5 @@ def mistakes(table: pd.DataFrame, title: str) -> Axes:
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     style.legend(ax, title)
     style.blank(ax, table["wrong"] if len(table) else None)
-    text = "Red line: the blue point and the 95% interval of the difference, clustered by person and prompt."
+    text = "Pale line: the blue point and the 95% interval of the difference, clustered by person and prompt."
     return style.caption(ax, text)
