@@ -3,23 +3,31 @@
     python benchmarks/jobs.py us_persons_2024.parquet [--write] [--personas N]
 
 The file holds PUMS persons. With --write the script makes jobs.csv anew: per job the 1st and 99th percentile of income
-among those at work, the 3rd and 99th of schooling, the number of people in each band of the features, and a weight.
-Weights are raked until as large a share of the people drawn from the census model as of the file's is expected in each
-job of an occupation group. It prints how often a title's bounds are broken, how common well-known occupations are, and
-how often holders of professional and doctorate degrees have titles that ask for one, among N people of the census model
-(default 100,000) beside the real ones.
+among those at work, the 3rd (of fewer than 100 people: the 10th) and 99th of schooling, the number of people in each
+band of the features, and a weight. The 99th percentile of few people would be the one who earns most; it is at most
+that of a log-normal distribution with their median, and with their upper quartile drawn towards that of the group's
+jobs. Weights are raked until as large a share of the people drawn from the census model as of the file's is expected in
+each job of an occupation group. It prints how often a title's bounds are broken, how common well-known occupations are,
+and how often holders of professional and doctorate degrees have titles that ask for one, among N people of the census
+model (default 100,000) beside the real ones.
 """
 
 import argparse
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from persona_lib import census
 from persona_lib.attributes import BY_NAME
 from persona_lib.personas import jobs, predicates, rarity
 
 ROUNDS, DRAWN = 12, 200_000  # of raking, and how many people of the census model it looks at
+FEW = 500  # people at work, below which the 99th percentile of their incomes is taken from the quartiles, if lower
+SHARED = 100  # people at work, with whom the upper quartile's distance from the median is half a job's own
+FLOORS = {0: 0.1, 100: 0.03}  # the quantile of schooling that is its low end, by the least number of people
+# The 99th percentile of a normal distribution, in distances of the upper quartile from the median.
+TO_END = norm.ppf(0.99) / norm.ppf(0.75)
 LEVELS = BY_NAME[jobs.SCHOOLING].labels
 HOLDERS = LEVELS[-2:]
 SHOWN = {
@@ -40,18 +48,31 @@ def places(codes: pd.Series, table: pd.DataFrame) -> pd.Series:
     return found
 
 
+def income_ends(job: pd.Series, group: pd.Series, income: pd.Series) -> pd.DataFrame:
+    """Return the 1st and the 99th percentile of each job's income: index the job, columns `low` and `high`."""
+    found = income.astype(float).groupby(job).quantile([0.01, 0.5, 0.75, 0.99]).unstack()
+    n = job.value_counts().reindex(found.index)
+    spread = np.log(found[0.75] / found[0.5])
+    usual = spread.groupby(group.astype("str").groupby(job).first()).transform("median")
+    smooth = found[0.5] * np.exp(TO_END * (n * spread + SHARED * usual) / (n + SHARED))
+    high = found[0.99].where(n >= FEW, np.minimum(found[0.99], smooth))
+    return pd.DataFrame({"low": found[0.01], "high": high}).astype(int)
+
+
 def figures(job: pd.Series, people: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     rows = {}
+    working = people[table["at_work"]]
+    ends = income_ends(job[working.index], working[jobs.GROUP], working[jobs.INCOME])
     for name in jobs.blocks():
         those = people[job == name]
         at_work = those[table.loc[those.index, "at_work"]]
-        income = at_work[jobs.INCOME].astype(float)
         level = those[jobs.SCHOOLING].cat.codes
+        floor = FLOORS[max(least for least in FLOORS if least <= len(those))]
         row = {
             jobs.GROUP: those[jobs.GROUP].mode()[0], "people": len(those), "at work": len(at_work),
             "weight": len(those),
-            "income low": int(income.quantile(0.01)), "income high": int(income.quantile(0.99)),
-            "schooling low": LEVELS[int(level.quantile(0.03, "lower"))],
+            "income low": ends.loc[name, "low"], "income high": ends.loc[name, "high"],
+            "schooling low": LEVELS[int(level.quantile(floor, "lower"))],
             "schooling high": LEVELS[int(level.quantile(0.99, "lower"))],
         }  # fmt: skip
         for feature, bands in jobs.FEATURES.items():

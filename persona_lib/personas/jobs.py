@@ -5,7 +5,8 @@ American Community Survey 2024 (`benchmarks/jobs.py`). The chance of a job is th
 of a person's occupation group: how common it is, times the shares of its people with the person's age, sex, schooling,
 class of worker, industry and, if at work, income. Jobs are left out if the income lies outside the 1st to 99th
 percentile of theirs, or the schooling below the 3rd or above the 99th; and, as long as others remain, those in which
-less than 1% have the person's age, class of worker or industry.
+less than 1% have the person's age or industry, or less than 4% the class of worker. (Where few people were counted, the
+ends are the narrower ones that `benchmarks/jobs.py` names.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,15 +24,15 @@ GROUP, INCOME, SCHOOLING = "occupation category", "income", "education"
 LEVELS = BY_NAME[SCHOOLING].labels
 # Bands of numbers by their least value, the lowest one without a lower end; labels of the other features.
 FEATURES: Mapping[str, tuple[Any, ...]] = {
-    "age": (0, 18, 22, 25, 35, 50, 65),
+    "age": (0, 18, 22, 25, 35, 50, 65, 75),
     "sex": BY_NAME["sex"].labels,
     SCHOOLING: LEVELS,
     "class of worker": BY_NAME["class of worker"].labels[:-1],
     "industry category": BY_NAME["industry category"].labels[:-1],
     INCOME: (0, 10_000, 20_000, 30_000, 45_000, 60_000, 80_000, 100_000, 130_000, 170_000, 230_000, 350_000),
 }
-BOUND = ("age", "class of worker", "industry category")
-SELDOM = 0.01  # of a job's people: whom these features are too rare for
+# A job is left out where less than this share of its people are of a person's band of the feature.
+SELDOM = {"age": 0.01, "class of worker": 0.04, "industry category": 0.01}
 PRIOR = 5  # people of the whole group who are added to a job's counts, so that small jobs have no share of zero
 
 
@@ -91,7 +92,7 @@ def chances(people: pd.DataFrame, jobs: Jobs, suits: np.ndarray) -> np.ndarray:
         if feature == INCOME:
             place = np.where(at_work, place, -1)  # of the others, it is not from the job
         log += shares[place]
-        if feature in BOUND:
+        if feature in SELDOM:
             seen &= jobs.often[feature][place]
     likely = np.exp(log - log.max(axis=1, keepdims=True, initial=-np.inf))
     likely *= _inside(people, jobs.income, jobs.schooling) & suits
@@ -155,7 +156,7 @@ def prepared(figures: pd.DataFrame) -> Jobs:
         whole = (counts.sum(axis=1, keepdims=True) + 0.5) / (counts.sum() + 0.5 * len(counts))
         log = np.log((counts + PRIOR * whole) / (counts.sum(axis=0) + PRIOR))
         shares[feature] = np.vstack([log, np.zeros(len(figures))])
-        enough = (counts >= 2) & (counts >= SELDOM * counts.sum(axis=0))
+        enough = (counts >= 2) & (counts >= SELDOM.get(feature, 0) * counts.sum(axis=0))
         often[feature] = np.vstack([enough, np.ones(len(figures), dtype=bool)])
     return Jobs(
         figures["weight"].to_numpy(dtype=float),
