@@ -160,7 +160,7 @@ def birth_seed(places: pd.DataFrame) -> np.ndarray:
             share = mix.get(letter, {"H": 0.0, "P": 0.002, "I": 0.002}.get(letter, 0.03))
             if letter == "H" and share:
                 others = {"All Other Spanish/Hispanic/Latino": 0.05, "Spaniard": 0.01}
-                share *= 0.94 if own.get(group) == place else others.get(group, 0.001)
+                share *= 0.94 if own.get(group) == place else others.get(group, 0.0002)
                 share *= 0.2 if place == "Mexico" and own.get(group) != place else 1
                 if group == "Other Central American" and place in ("Honduras", "Guatemala", "El Salvador", "Belize"):
                     share = 0.05 * mix["H"]

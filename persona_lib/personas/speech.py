@@ -9,8 +9,9 @@ use our own estimates (`data/README.md`) and these rules:
 2. So did children who speak English very well, since children have a home's language from their parents. The exception
    is Spanish, which children of all ancestries learn from relatives by marriage and at school.
 3. Adults who speak English very well may have learned a spouse's language, but few have.
-4. People who do not speak the home's other language may come from anywhere: somebody else in the home speaks it.
-5. Children under 5 were not asked; the home's language is that of both their parents or of one.
+4. Adults who do not speak the home's other language may come from anywhere: somebody else in the home speaks it.
+5. Children who do not speak it, and those under 5, who were not asked, seldom do: the home's language is that of both
+   their parents or of one, and a step-parent is the exception.
 """
 
 import numpy as np
@@ -26,7 +27,8 @@ VERY_WELL = BY_NAME["ability to speak english"].labels[0]
 ASKED, ADULT = 5, 18  # youngest ages of those asked for their English, and of adults
 
 # What is known of a person: for each language but English one of WAYS, then four states without a known language.
-WAYS = ("speaks little English", "child, speaks English", "adult, speaks English", "does not speak it", "under 5")
+WAYS = ("speaks little English", "child, speaks English", "adult, speaks English")
+WAYS += ("adult, does not speak it", "child, does not speak it", "under 5")
 STATES = tuple(f"{language}: {way}" for language in LANGUAGES[1:] for way in WAYS)
 STATES += ("English only", "an unknown language, little English", "an unknown language", "unknown")
 ENGLISH, SOME_LITTLE, SOME, UNKNOWN = range(len(STATES) - 4, len(STATES))
@@ -36,6 +38,7 @@ OWN = np.array([":" in state and state.split(": ")[1] in WAYS[:2] for state in S
 # the share who speak it though it is not of their ancestry, and who live with it and do not speak it.
 LEARNED = np.array([0.007, 0.003, 0.0005, 0.0005])
 MARRIED = np.array([0.014, 0.008, 0.005, 0.002])
+STEP = 0.1  # of those who live with it: children to whom neither parent gave it, per such adult (an estimate)
 RARE, NEVER = 1e-4, 1e-9  # an exception to a rule; what is left where no people of a group speaks the language
 
 
@@ -58,7 +61,7 @@ def states(people: pd.DataFrame) -> np.ndarray:
     english = people["ability to speak english"]
     speaks, well = english.notna().to_numpy(), english.eq(VERY_WELL).fillna(False).to_numpy(dtype=bool)
     young, adult = people["age"].lt(ASKED).to_numpy(), people["age"].ge(ADULT).to_numpy()
-    way = np.select([speaks & ~well, speaks & ~adult, speaks, ~young], [0, 1, 2, 3], 4)
+    way = np.select([speaks & ~well, speaks & ~adult, speaks, adult, ~young], [0, 1, 2, 3, 4], 5)
     nameless = np.select([speaks & ~well, speaks, ~young], [SOME_LITTLE, SOME, ENGLISH], UNKNOWN)
     of_language = (language - 1) * len(WAYS) + way
     return np.select([language == 0, language == len(LANGUAGES)], [ENGLISH, nameless], of_language)
@@ -82,7 +85,10 @@ def likely(mixes: pd.Series, spoken: np.ndarray, limited: np.ndarray, silent: fl
     other = (1 - spoken)[:, None]
     grown = well + LEARNED * other
     child = np.column_stack([grown[:, :1], well[:, 1:]])  # Spanish comes first
-    by_way = np.stack([little, child, grown, silent * own + MARRIED * other, own + MARRIED], axis=2)
+    quiet = silent * own
+    by_marriage = MARRIED * other
+    alone = [quiet + by_marriage, quiet + STEP * by_marriage, own + STEP * by_marriage]
+    by_way = np.stack([little, child, grown, *alone], axis=2)
     nameless = [other[:, 0], little.sum(axis=1), well.sum(axis=1), np.ones(len(own))]
     return np.column_stack([by_way.reshape(len(own), -1), *nameless])
 

@@ -251,3 +251,18 @@ def test_tables_name_only_groups_and_places_that_exist(places):
     weights = births.groupby("way")[list(origins.GROUPS)].sum()
     assert (weights > 900).all(axis=None)
     assert set(BY_NAME["race"].labels) == set(RACES)
+
+
+def test_few_hispanics_of_a_named_origin_are_born_in_another_country_of_latin_america():
+    born = pd.read_csv(origins.DATA / "birthplaces.csv").query("way == 'foreign'").set_index("place")
+    home = {"Peruvian": "Peru", "Colombian": "Colombia", "Cuban": "Cuba", "Honduran": "Honduras", "Chilean": "Chile"}
+    away = [1 - born[origin].fillna(0)[country] / born[origin].sum() for origin, country in home.items()]
+    assert max(away) < 0.025
+
+
+def test_children_at_home_with_a_language_are_of_its_people_unless_few(people):
+    asked = people[(people["age"] < 18) & people["citizenship"].eq(IN_STATES) & people["race"].eq("White alone")]
+    asked = asked[asked["hispanic origin"].eq(NOT_HISPANIC) & asked["ability to speak english"].isna()]
+    english = ["American", "English", "Irish", "Scotch-Irish", "Scottish", "Welsh", "German", "Norwegian", "Swedish"]
+    other = asked[asked["household language"].isin(["Asian and Pacific Island languages", "Other language"])]
+    assert len(other) > 60 and other["ancestry"].isin(english).mean() < 0.25
