@@ -294,3 +294,30 @@ def test_an_invalid_seed_and_people_without_age_are_refused(people, bad):
     with pytest.raises(UserError, match="has duplicates"):
         written.quirks(people.iloc[[0, 0]], seed=0)
     assert len(written.quirks(people.head(0), seed=0)) == 0
+
+
+STRENUOUS = (
+    "helps friends move|charity crew|youth team|plants trees|rakes leaves|little leagues|softball|side gig|relay race"
+    "|roller-skat|skips rope|stadium steps|splits wood|stone paths|rebuilds engines|hopes to move out|ping-pong"
+)
+
+
+def test_the_very_old_neither_care_for_older_relatives_nor_carry_sofas(catalog):
+    old = pd.DataFrame({"age": [80, 93], "disability": ["Without a disability", "With a disability"]})
+    homes = ["Married couple household", "Other family household: Male householder, no spouse present"]
+    families = ["No related children", "With related children 5 to 17 years only"]
+    cases = old.merge(pd.DataFrame({"household type": homes}), "cross")
+    cases = cases.merge(pd.DataFrame({"marital status": ["Married", "Widowed"]}), "cross")
+    cases = cases.merge(pd.DataFrame({"family presence and age": families}), "cross").assign(income=30_000)
+    suits = predicates.hold(catalog["who"], predicates.table(cases)).any(axis=0)
+    told = catalog.loc[suits, "phrase"]
+    assert suits.sum() > 500
+    wrong = told[told.str.contains(rf"{STRENUOUS}|\b(?:older|aging) (?:relative|aunt|neighbor)|a parent\b")]
+    assert wrong.empty, wrong.tolist()
+
+
+def test_who_lives_with_a_language_that_nothing_of_theirs_explains_has_a_reason(table, given):
+    those = table.index[table["tongue_by_marriage"]]
+    assert 200 < len(those) < 0.05 * len(table)
+    told = given.index[given["topic"] == "tongue"]
+    assert those.isin(told).mean() > 0.95 and told.isin(those).all()
