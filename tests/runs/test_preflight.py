@@ -53,7 +53,7 @@ def test_all_that_the_paper_lacks_is_said_before_anything_is_asked(bare):
         "02, 04, 05, 06, 07, 08, 09, 10: PRISM: pip install -e '.[hub]' (or -p prompts=FILE, conversations.jsonl from "
         "https://huggingface.co/datasets/HannahRoseKirk/prism-alignment)",
         "03: data: no file outputs/pairs: make it with `persona pairs --out outputs/pairs` and the same preset",
-        "05: the respondents of the GSS: pip install -e '.[humans]' (or -p survey=anes)",
+        "05, 11, 12: the respondents of the GSS: pip install -e '.[humans]' (or -p survey=anes)",
     ]
     assert not any("a key" in line for line in lines(presets.plan(presets.load("paper")), asks=False))
     for command in (["run"], ["estimate"], ["pairs", "--out", "x"], ["estimate", "--pairs"]):
