@@ -77,16 +77,21 @@ def said(differences: pd.DataFrame, model: str, conditions: Sequence[str]) -> st
         conditions: the conditions of the run, without its controls.
 
     Returns:
-        The size of the family, then each difference in points with interval and n, and if it holds after Holm.
+        The size of the family, then each known difference in points with interval and n, and if it holds after Holm.
     """
     own = differences["minuend"].isin(set(conditions) - set(CONDITIONS))
     chosen = differences[(differences["primary"] | own) & (differences["model"] == model)]
     if chosen.empty:
         return "no primary contrast was asked for"
+    known = chosen.dropna(subset="difference")
+    if known.empty:
+        return "none of which is known, since no answers are scored or labelled in both conditions"
     told = []
-    for row in chosen.itertuples():
+    for row in known.itertuples():
         name = f"{row.minuend} − {row.subtrahend}".replace("_", " ")
         text = f"{name} {wording.points(row.difference, row.low, row.high, row.n, row.note)}"
-        known = pd.notna(row.p_holm)
-        told.append(f"{text}, {'' if row.p_holm < wording.ALPHA else 'not '}clear after correction" if known else text)
-    return f"corrected as one family of {differences['p'].notna().sum()} over all models: {'; '.join(told)}"
+        tested = pd.notna(row.p_holm)
+        told.append(f"{text}, {'' if row.p_holm < wording.ALPHA else 'not '}clear after correction" if tested else text)
+    tests = differences["p"].notna().sum()
+    family = f"corrected as one family of {tests} over all models: " if tests else ""
+    return family + "; ".join(told)

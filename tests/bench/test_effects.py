@@ -74,8 +74,10 @@ def test_contrasts_read_as_text_with_their_intervals():
     assert "; chain of thought − direct" in said and said.count("95% interval") == 3
     assert bench.said(found, "another", bench.CONDITIONS) == "no primary contrast was asked for"
     unscored = bench.contrasts(results().assign(score=np.nan))
-    unknown = "models: summary − direct an unknown difference (n = 0; nothing scored); "
-    assert unknown in bench.said(unscored, "m", bench.CONDITIONS)
+    assert bench.said(unscored, "m", bench.CONDITIONS).startswith("none of which is known, since no answers")
+    one = unscored.assign(difference=unscored["difference"].where(unscored.index > 0, 0.2))
+    assert bench.said(one, "m", bench.CONDITIONS).startswith("summary − direct +20 points"), "no family of 0"
+    assert "unknown" not in bench.said(one, "m", bench.CONDITIONS)
     rows = found.head(1).assign(difference=-0.2, low=-0.35, high=-0.001, n=9, p_holm=0.07, note="")
     said = "models: summary − direct −20 points (95% interval −35 to 0, n = 9), not clear after correction"
     assert bench.said(rows, "m", bench.CONDITIONS).endswith(said)
