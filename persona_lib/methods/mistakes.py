@@ -209,7 +209,7 @@ def headline(table: pd.DataFrame, name: str) -> str:
     moved = int((known["low"] > 0).sum())
     return (
         f"{name}: {worst['right']:.0%} right as it should be tested; {worst['mistake']} moves it by {by}; "
-        f"{moved} of {len(table)} mistakes raise it by more than their interval."
+        f"{moved} of {len(table)} mistakes raise it with an interval above 0."
     )
 
 

@@ -113,3 +113,14 @@ def test_a_method_that_fails_is_counted_and_no_run_is_lost(world):
     found = mistakes.table(world, kind=Breaks, draws=2)
     assert found["right"].isna().all() and found["low"].isna().all() and (found["n"] == 0).all()
     assert (found["failed"] > 0).all()
+
+
+def test_the_headline_names_the_largest_mistake_with_its_interval(table):
+    said = mistakes.headline(table.reset_index(), "talks")
+    raised = int((table["low"] > 0).sum())
+    assert said.startswith(
+        f"talks: {table['right'].iloc[0]:.0%} right as it should be tested; leaked format moves it by +"
+    )
+    assert "95% interval" in said and said.endswith(f"{raised} of 5 mistakes raise it with an interval above 0.")
+    nothing = table.reset_index().assign(difference=np.nan)
+    assert mistakes.headline(nothing, "talks") == "talks: nothing could be predicted."
