@@ -101,7 +101,7 @@ def bootstrap(
     estimate = float(statistic(np.ones((1, n)))[0])
     first, second, alone = spreads
     numbers = tuple(n * n / (np.bincount(code) ** 2).sum() for code in codes[:2])
-    error, df = clustering._floored(first + second - alone, first, second, clustering.FLOOR * alone, numbers)
+    error, df = clustering.floored(first + second - alone, first, second, clustering.FLOOR * alone, numbers)
     half = stats.t.ppf((1 + clustering.LEVEL) / 2, df) * np.sqrt(error) if df and error else np.nan
     note = "one cluster: no interval" if not df else "too few clusters" if min(numbers) < clustering.FEW else ""
     return {"n": n, "estimate": estimate, "low": estimate - half, "high": estimate + half} | {

@@ -85,9 +85,9 @@ def by_attribute(table: pd.DataFrame) -> pd.DataFrame:
         share = intervals.rate(own["equal"], own[intervals.ITEM])
         rows[attribute] = {
             **{"people": len(kappas), "n": share["n"], "undefined": int(kappas.isna().sum())},
-            **dict(zip(("kappa", "low", "high"), _over_people(kappas), strict=True)),
+            **dict(zip(("kappa", "low", "high"), over_people(kappas), strict=True)),
             **{"raw": share["rate"], "raw_low": share["low"], "raw_high": share["high"]},
-            **_gap(of_paper, str(attribute), "equal", intervals.difference, more=-1),
+            **gap_to_placebo(of_paper, str(attribute), "equal", intervals.difference, more=-1),
             "note": share["note"],
         }
     columns = ["people", "n", "undefined", "kappa", "low", "high", "raw", "raw_low", "raw_high"]
@@ -121,7 +121,7 @@ def changes(table: pd.DataFrame) -> pd.DataFrame:
             **{"people": own["persona_id"].nunique(), "n": mean["n"], "failed": mean["failed"]},
             **{"change": mean["rate"], "low": mean["low"], "high": mean["high"]},
             **{"own_n": share["n"], "own": share["rate"], "own_low": share["low"], "own_high": share["high"]},
-            **_gap(table, str(attribute), "change", _mean, more=1),
+            **gap_to_placebo(table, str(attribute), "change", mean_difference, more=1),
             "note": mean["note"],
         }
     columns = ["people", "n", "failed", "change", "low", "high", "own_n", "own", "own_low", "own_high"]
@@ -131,7 +131,9 @@ def changes(table: pd.DataFrame) -> pd.DataFrame:
     return found.rename_axis("attribute").sort_values("change", ascending=False, kind="stable")
 
 
-def _gap(table: pd.DataFrame, attribute: str, value: str, test: Callable[[pd.Series], dict], more: int) -> dict:
+def gap_to_placebo(
+    table: pd.DataFrame, attribute: str, value: str, test: Callable[[pd.Series], dict], more: int
+) -> dict:
     """Return an attribute's mean less the placebo's on the same people and questions; missing for the placebo itself.
 
     An attribute matters if it changes more than the placebo, so only that side is tested: `p` is 1 on the other one.
@@ -157,7 +159,7 @@ def _gap(table: pd.DataFrame, attribute: str, value: str, test: Callable[[pd.Ser
     return {name: found[end] for name, end in ends.items()}
 
 
-def _mean(values: pd.Series) -> dict:
+def mean_difference(values: pd.Series) -> dict:
     """Return what `stats.intervals.difference` does, by Student's t alone: probabilities may differ very little.
 
     The method for shares takes two differences of 1 more than were seen, which small changes would drown in.
@@ -177,7 +179,7 @@ def _mean(values: pd.Series) -> dict:
     return found | {"low": max(low, -1.0), "high": min(high, 1.0), "p": p, "note": worth.note}
 
 
-def _over_people(kappas: pd.Series) -> tuple[float, float, float]:
+def over_people(kappas: pd.Series) -> tuple[float, float, float]:
     """Return the mean over people and its interval, within -1 and 1; missing ends as `by_attribute` says."""
     known = kappas.dropna()
     if len(known) < 3 or known.std() < ROUNDING:

@@ -120,7 +120,7 @@ def _pattern(attribute: str, value: object) -> re.Pattern:
     """Return the pattern that tells an attribute: its cues, and the value's own longer words or its number."""
     words = re.findall(r"\w+", str(value).lower())
     own = [word for word in words if (len(word) >= SHORTEST and word not in _COMMON) or word.isdigit()]
-    either = "|".join(map(re.escape, [*_cues()[attribute], *own]))
+    either = "|".join(map(re.escape, [*cues()[attribute], *own]))
     return re.compile(rf"(?<!\w)(?:{either})(?!\w)")
 
 
@@ -132,7 +132,8 @@ def _lexical(summary: Any, pattern: re.Pattern) -> str | None:
 
 
 @cache
-def _cues() -> dict[str, list[str]]:
+def cues() -> dict[str, list[str]]:
+    """Return the words by which the lexical match finds each attribute."""
     return files.read_yaml(CUES)
 
 
@@ -276,12 +277,13 @@ def headline(table: pd.DataFrame, agreed: pd.DataFrame, copies: pd.DataFrame) ->
     raw, kappa = (agreed.loc[name] for name in ("raw agreement", "Cohen's kappa"))
     return (
         f"According to {table['judge'].iloc[0]}, summaries by {', by '.join(shares)} of a persona's attributes, "
-        f"{_most(dropped(table))}. Summaries that repeat their profile: {', '.join(repeats)}. Judge and lexical match "
-        f"agree on {wording.share(*raw[told])} of the attributes, kappa {wording.number(*kappa[told])}."
+        f"{most_dropped(dropped(table))}. Summaries that repeat their profile: {', '.join(repeats)}. "
+        f"Judge and lexical match agree on {wording.share(*raw[told])} of the attributes, "
+        f"kappa {wording.number(*kappa[told])}."
     )
 
 
-def _most(rates: pd.DataFrame) -> str:
+def most_dropped(rates: pd.DataFrame) -> str:
     """Say which attributes are dropped most often; of many that tie, the first OFTEN and how many more."""
     means = rates.dropna(subset="rate").groupby("attribute", sort=False)["rate"].mean()
     most = list(means.index[means == means.max()])

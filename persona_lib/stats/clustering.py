@@ -114,7 +114,7 @@ def _variance(
     v_h = estimate(spread_h, pairs_h)
     v = estimate(spread_g + spread_h - spread_gh, pairs_g + pairs_h - pairs_gh)
     numbers = n * n / pairs_g, n * n / pairs_h  # of clusters, effective
-    value, df = _floored(v, v_g, v_h, floor * total / n**4 * (w @ w), numbers)
+    value, df = floored(v, v_g, v_h, floor * total / n**4 * (w @ w), numbers)
     return value, df, min(numbers)
 
 
@@ -137,7 +137,7 @@ def half_squares(x: np.ndarray, code: np.ndarray, weights: np.ndarray | None = N
     return float(counts @ squares - sums @ sums), float(counts @ counts)
 
 
-def _floored(v: float, v_g: float, v_h: float, least: float, clusters: tuple[float, float]) -> tuple[float, float]:
+def floored(v: float, v_g: float, v_h: float, least: float, clusters: tuple[float, float]) -> tuple[float, float]:
     """Return a two-way variance not below `least`, and its degrees of freedom.
 
     Args:

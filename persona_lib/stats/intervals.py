@@ -19,8 +19,8 @@ from .clustering import LEVEL, Effective, cluster_codes, effective, worth_of
 ITEM = ["persona_id", "prompt_id"]
 FEW_CHANGED = 8  # effective clusters whose scores differ; with fewer, a difference's interval may be too short
 FEW_HOLDERS = 5  # effective clusters that hold the rarer answer; with fewer, a rate's interval may be too short
-DOZEN, APART = 12, 3  # degrees of freedom and design effect at which clusters are few and differ much
-RARE = 0.3  # share of an answer; below it, a dozen clusters are few if they differ much
+FEW_DF, LARGE_EFFECT = 12, 3  # degrees of freedom and design effect at which clusters are few and differ much
+RARE = 0.3  # share of an answer; below it, few clusters that differ much have a note
 _DIFFERENCE = ["n", "failed", "difference", "low", "high", "p", "note"]
 
 
@@ -89,7 +89,7 @@ def share_interval(
     if min(ones, zeros) < FEW_HOLDERS - 1e-9:
         note = note or "few clusters hold the rarer answer"
     # How many hold an answer depends on the luck that makes an interval short. The number of all clusters does not.
-    elif min(share, 1 - share) < RARE and worth.df < DOZEN and size / worth.n > APART:
+    elif min(share, 1 - share) < RARE and worth.df < FEW_DF and size / worth.n > LARGE_EFFECT:
         note = note or "few clusters, which differ much"
     return low, high, note
 

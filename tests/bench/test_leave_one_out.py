@@ -229,7 +229,9 @@ def test_attributes_that_matter_on_some_questions_alone_are_no_false_alarms(plac
         drawn = [rng.random((40, 20)) < expit(middle[sd] + sd * rng.normal(size=20)) for sd in sds]
         line, *rest = (asked.assign(change=x.ravel().astype(float)) for x in drawn)
         tables = [pd.concat([line.assign(attribute="placebo"), own.assign(attribute="a")]) for own in rest]
-        p = [influences._gap(table, "a", "change", influences._mean, more=1)["p"] for table in tables]
+        p = [
+            influences.gap_to_placebo(table, "a", "change", influences.mean_difference, more=1)["p"] for table in tables
+        ]
         ours += min(p) * len(p) < 0.05
         by_people = [ttest_ind(x.mean(1), drawn[0].mean(1), equal_var=False).pvalue for x in drawn[1:]]
         theirs += min(by_people) * len(p) < 0.05
@@ -303,10 +305,10 @@ def test_a_critic_that_is_never_valid_leaves_rows_that_say_so():
 
 def test_means_over_people_have_intervals_within_their_range_and_rounding_is_no_spread():
     kappas = pd.Series([1.0, 1.0, 0.4])
-    mean, low, high = influences._over_people(kappas)
+    mean, low, high = influences.over_people(kappas)
     assert mean == pytest.approx(0.8) and high == 1 and -1 <= low < 0.8
     alike = 2 / 3 + np.tile([0, 1e-16, -1e-16], 10)
-    assert np.isnan(influences._over_people(pd.Series(alike))[1:]).all()
+    assert np.isnan(influences.over_people(pd.Series(alike))[1:]).all()
     table = cells({"sex": np.full((6, 5), 1 / 3), "placebo": np.full((6, 5), 2 / 3)}, equal=False)
     found = leave_one_out.changes(table)
     assert found[["gap_low", "gap_high", "p", "p_holm"]].isna().all(axis=None), "a gap without spread is not tested"

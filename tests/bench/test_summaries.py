@@ -100,7 +100,7 @@ def test_models_that_drop_the_same_agree():
 
 
 def test_every_attribute_of_the_paper_that_a_summary_can_tell_has_cues():
-    assert set(summaries._cues()) == {*NAMES, *summaries.ATTRIBUTES} and len(summaries.ATTRIBUTES) == 37
+    assert set(summaries.cues()) == {*NAMES, *summaries.ATTRIBUTES} and len(summaries.ATTRIBUTES) == 37
 
 
 def test_the_big_five_are_five_attributes_for_the_judge_and_for_the_match():
@@ -198,4 +198,4 @@ def test_the_headline_names_each_writer_with_its_interval_and_no_more_than_three
     assert "summaries by m drop 56% (95% interval " in said and ", by n drop 0%" in said
     assert "(each 50%)" in said
     many = summaries.dropped(one.assign(score=one["attribute"].ne("age").astype(float)))
-    assert summaries._most(many).endswith("and 1 more (each 100%)")
+    assert summaries.most_dropped(many).endswith("and 1 more (each 100%)")
