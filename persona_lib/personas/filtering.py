@@ -15,6 +15,7 @@ from ..census import distances
 from ..model import LanguageModel
 from ..model.usage import counted
 from . import consistency, rarity
+from .ids import ID
 from .psychographics import IDEOLOGIES, PARTIES, RELIGIONS
 
 MISSING = "missing"
@@ -60,8 +61,7 @@ def told(said: pd.DataFrame) -> str:
     )
     if not read:
         return f"{name} gave no usable verdict on {len(said):,} profiles."
-    low, high = _interval(pd.Series([wrong]), pd.Series([read]))
-    share = stats.share(wrong / read, low[0], high[0], read)
+    share = stats.share(wrong / read, *_interval(wrong, read), read)
     said_of = f"{name} calls {wrong:,} profiles inconsistent, {share}{failed}."
     if not wrong:
         return f"{said_of} Where it finds nothing, nothing shows that it reads at all."
@@ -105,7 +105,7 @@ def report(personas: pd.DataFrame, found: pd.DataFrame, by: Iterable[str] = ("se
         - `n`: personas of the group that were checked; for a reason, all that were checked
         - `failed`: personas without a verdict, because the model's reply was invalid; not in `n`
         - `removed`: personas of `n` that contradict themselves; one with several reasons counts in each reason
-        - `rate`, `low`, `high`: removed / n and its 95% Wilson interval, 0 to 1; missing if n is 0
+        - `rate`, `low`, `high`: removed / n and its 95% interval (`stats.rate`), 0 to 1; missing if n is 0
 
     Raises:
         UserError: the personas lack an attribute of `by`.
@@ -185,13 +185,13 @@ def _count(by: str, group: str, checked: pd.Series, removed: pd.Series) -> dict[
 def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
     """Add `rate`, `low` and `high`."""
     n = counts["n"].where(counts["n"] > 0)
-    low, high = _interval(counts["removed"], n)
-    return counts.assign(rate=counts["removed"] / n, low=low, high=high)
+    ends = [_interval(*row) for row in counts[["removed", "n"]].itertuples(index=False)]
+    return counts.assign(rate=counts["removed"] / n, low=[low for low, _ in ends], high=[high for _, high in ends])
 
 
-def _interval(removed: pd.Series, n: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of the 95% Wilson interval of shares."""
-    from statsmodels.stats.proportion import proportion_confint  # takes a second, and `persona sample` does not need it
+def _interval(removed: int, n: int) -> tuple[float, float]:
+    """Return the ends of the interval of a share of people, who are independent (`stats.rate`); missing for nobody."""
+    from .. import stats  # takes a second, and `persona sample` does not need it
 
-    low, high = proportion_confint(removed, n, method="wilson")
-    return np.asarray(low), np.asarray(high)
+    found = stats.rate(pd.Series(np.repeat([1.0, 0.0], [removed, n - removed])), pd.DataFrame({ID: np.arange(n)}))
+    return found["low"], found["high"]

@@ -11,7 +11,7 @@ from endpoint import Endpoint, completion
 from places import ROOT
 from statsmodels.stats.proportion import proportion_confint
 
-from persona_lib import UserError, census, personas
+from persona_lib import UserError, census, personas, stats
 from persona_lib.attributes import CENSUS, NAMES
 from persona_lib.model import Model
 from persona_lib.personas import consistency, filtering, predicates
@@ -313,8 +313,11 @@ def test_the_report_shows_whom_the_rules_remove_with_intervals():
     reasons = parts.loc["reason", "removed"]
     assert reasons.is_monotonic_decreasing
     assert reasons.sort_index().equals(counts.rename_axis("group").rename("removed"))
-    low, high = proportion_confint(table["removed"], table["n"], method="wilson")
-    np.testing.assert_allclose(table[["low", "high"]], np.column_stack([low, high]))
+    removed = pd.Series(changed.index.isin(found["persona_id"]).astype(float))
+    everybody = stats.rate(removed, changed.reset_index()[["persona_id"]])
+    assert parts.loc[("all", "all"), ["low", "high"]].tolist() == pytest.approx([everybody["low"], everybody["high"]])
+    low, high = proportion_confint(table["removed"], table["n"], method="beta")  # Clopper and Pearson's
+    assert (table["low"] <= low + 0.001).all() and (table["high"] >= high - 0.001).all()
     with pytest.raises(UserError, match="the personas have no shoe size"):
         filtering.report(changed, found, by=["shoe size"])
 

@@ -43,7 +43,7 @@ def test_what_a_filter_does_to_the_margins_is_shown_for_each_value_the_largest_c
 
 def test_a_model_that_calls_nobody_or_everybody_inconsistent_is_named():
     said = filtering.told(verdicts(28, 2, 1))
-    assert said.startswith("m calls 2 profiles inconsistent, 7% (95% interval 2% to 21%, n = 30)")
+    assert said.startswith("m calls 2 profiles inconsistent, 7% (95% interval 1% to 34%, n = 30)")
     assert said.endswith("; 1 unusable reply.")
     assert "nothing shows that it reads at all" in filtering.told(verdicts(30, 0))
     assert "more of the filter than of the people" in filtering.told(verdicts(10, 20))
