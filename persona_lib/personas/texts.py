@@ -106,7 +106,8 @@ def by_model(
         personas = profiles.texts(told.loc[those.index])
         messages = [template.messages(values | {"persona": persona}) for persona in personas]
         replies = model.ask(messages, schema=create_model("Written", **types), step="writing")
-        texts = pd.DataFrame([_texts(reply, fields) for reply in replies], those.index, dtype="str")
+        rows = [_texts(reply, fields) for reply in replies]
+        texts = pd.DataFrame(rows, those.index, [*names, "failure"], dtype="str")  # all columns, if all replies fail
         good = texts["failure"].isna()
         if "ideology" in names:
             strayed = good & ~_same_side(table.loc[those.index], texts["ideology"])

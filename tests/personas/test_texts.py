@@ -250,6 +250,12 @@ def test_an_unusable_reply_leaves_the_hand_written_text_and_a_reason(seven, tmp_
     pd.testing.assert_frame_equal(table.loc[failed.index, own.columns[:4]], own.loc[failed.index, own.columns[:4]])
 
 
+def test_a_writer_of_whose_replies_none_is_usable_leaves_every_hand_written_text(seven, tmp_path):
+    with Endpoint(lambda body: (200, completion("lorem ipsum"))) as endpoint:
+        table = written.by_model(seven, Model("m", endpoint.url, Store(tmp_path / "s")), seed=0, share_ideology=1)
+    assert table["failure"].notna().all() and table["written by"].eq("fallback").all()
+
+
 def test_the_hand_written_texts_do_not_lead_the_model(seven, tmp_path):
     told = seven.assign(lifestyle="SECRET", **{"defining quirks": "whistles"})
     with Endpoint(answer) as endpoint:
