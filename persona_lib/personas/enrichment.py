@@ -8,14 +8,14 @@ before, see `rarity`.)
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from ..attributes import BY_NAME, CENSUS
 from ..model import LanguageModel
 from . import consistency, filtering, names, origins, psychographics
-from .texts import QUIRKS, SETS, by_model, fallback, quirks
+from .texts import FALLBACK, QUIRKS, SETS, by_model, fallback, quirks
 
 TRIES = 5  # redraws of a profile that contradicts itself
 NEXT_SEED = 1_000_003  # added to the seed for each redraw
@@ -161,7 +161,9 @@ def built(row: pd.Series) -> pd.DataFrame:
     Columns: `source` (of which step), `attribute`, `value`.
     """
     source = dict.fromkeys(CENSUS, "drawn from the census model")
-    for step in STEPS:
+    writer = row.get("written by", FALLBACK)
+    by = STEPS[-1].source if writer == FALLBACK else f"written by {writer}"
+    for step in (*STEPS[:-1], replace(STEPS[-1], source=by)):
         for name in step.columns:
             source.setdefault(name, step.source)
     rows = [(source[name], name, row[name]) for name in source if name in BY_NAME and pd.notna(row[name])]

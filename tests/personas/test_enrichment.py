@@ -72,6 +72,9 @@ def test_a_persona_is_built_from_the_census_core_to_the_written_text():
     assert built["source"].nunique() == 5
     runs = built["source"].ne(built["source"].shift()).sum()
     assert runs == 5 and built["attribute"].iloc[0] == "age"
+    by_model = enrichment.built(one.where(one.index != "written by", "qwen"))
+    assert dict(zip(by_model["attribute"], by_model["source"], strict=True))["lifestyle"] == "written by qwen"
+    assert by_model["source"].iloc[:-3].tolist() == built["source"].iloc[:-3].tolist()  # quirks are no model's
 
 
 @pytest.mark.parametrize(
