@@ -3,7 +3,8 @@
 Names are the paper's, in lower case. Labels are the Census Bureau's wording (American Community Survey, PUMS data
 dictionary 2019). Occupation and industry are the Bureau's groups: the three-letter prefixes of its detailed labels,
 written out, each with the code at which it starts. Not applicable (the dictionary's `b`) is stored as missing, never as
-a label. `Attribute.universe` quotes the Bureau's universe: the people for whom the attribute is not missing.
+a label. `Attribute.universe` tells the people for whom the attribute is not missing: for census attributes the Bureau's
+universe, for others the people to whom we give it.
 """
 
 from dataclasses import dataclass, field
@@ -59,8 +60,11 @@ def _census(
     return Attribute(name, "census", "categorical", pums, codes, universe, grouped, ordered)
 
 
-def _written(name: str) -> Attribute:
-    return Attribute(name, "written", "text")
+def _written(name: str, universe: str = "everyone") -> Attribute:
+    return Attribute(name, "written", "text", universe=universe)
+
+
+_ADULTS = "18 years or older"
 
 
 OLDEST = 99  # the Bureau's top code for age; each year of age is one band
@@ -247,7 +251,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _census("class of worker", "COW", _CLASS, _WORKED),
     _census("industry category", "INDP", _INDUSTRY, _WORKED, grouped=True),
     _census("occupation category", "OCCP", _OCCUPATION, _WORKED, grouped=True),
-    _written("detailed job description"),
+    _written("detailed job description", "people with an occupation, unless they never worked or long ago"),
     Attribute("income", "census", "numeric", "PINCP", universe="15 years or older", bands=_INCOMES, grid=0),
     _census("marital status", "MAR", _MARITAL),
     _census("household type", "HHT", _HOUSEHOLD, "people who live in households"),
@@ -257,13 +261,13 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _census("veteran status", "MIL", _MILITARY, "17 years or older"),
     _census("disability", "DIS", _codes("With a disability", "Without a disability")),
     _census("health insurance", "HICOV", _codes("With health insurance coverage", "No health insurance coverage")),
-    Attribute("big five scores", "survey", "text"),
-    _written("defining quirks"),
-    _written("mannerisms"),
+    Attribute("big five scores", "survey", "text", universe="12 years or older"),
+    _written("defining quirks", "2 years or older"),
+    _written("mannerisms", "2 years or older"),
     _written("personal time"),
     _written("lifestyle"),
-    Attribute("ideology", "survey", "categorical"),
-    Attribute("political views", "survey", "categorical"),
+    Attribute("ideology", "survey", "categorical", universe=_ADULTS),
+    Attribute("political views", "survey", "categorical", universe=_ADULTS),
     Attribute("religion", "survey", "categorical"),
     _census("cognitive difficulty", "DREM", _YES_NO, "5 years or older"),
     _census(

@@ -13,7 +13,7 @@ import pytest
 from endpoint import Endpoint, completion
 
 from persona_lib import personas
-from persona_lib.attributes import NAMES
+from persona_lib.attributes import ATTRIBUTES, NAMES, NEVER_WORKED
 from persona_lib.model import Model
 from persona_lib.personas import consistency, enrichment, filtering, sampling
 
@@ -75,6 +75,20 @@ def test_a_persona_is_built_from_the_census_core_to_the_written_text():
     by_model = enrichment.built(one.where(one.index != "written by", "qwen"))
     assert dict(zip(by_model["attribute"], by_model["source"], strict=True))["lifestyle"] == "written by qwen"
     assert by_model["source"].iloc[:-3].tolist() == built["source"].iloc[:-3].tolist()  # quirks are no model's
+
+
+def test_each_attribute_is_missing_outside_its_universe_and_only_there(people):
+    known = enrichment.add(people, seed=1, steps=enrichment.STEPS)
+    checked = 0
+    for attribute in (a for a in ATTRIBUTES if a.name in known):
+        told = re.fullmatch(r"everyone|(\d+) years or older", attribute.universe)
+        if told or attribute.source != "census":
+            inside = (
+                known["age"].ge(int(told[1] or 0)) if told else ~known["occupation category"].isin([None, NEVER_WORKED])
+            )
+            assert known[attribute.name].notna().equals(inside), attribute.name
+            checked += 1
+    assert checked > 20
 
 
 @pytest.mark.parametrize(
