@@ -157,11 +157,10 @@ def told(people: pd.DataFrame) -> str:
     """Return in words what the model steps did to people as drawn by `personas.sample`: one line each."""
     again, left = int(people["redrawn"].gt(0).sum()), int(people["inconsistent"].notna().sum())
     checked = f"{again:,} of {len(people):,} profiles were drawn anew, and {left:,} are still inconsistent"
-    if filtering.blames_all(left, len(people)) and not again:
-        checked = (
-            f"{left:,} of {len(people):,} profiles are called inconsistent: so many tell more of the model than of "
-        )
-        checked += "the people, and nobody was drawn anew (the column `inconsistent` has the reasons)"
+    read = len(people) - int(people["failure"].str.startswith("not read: ").fillna(False).sum())
+    if filtering.blames_all(left, read):
+        checked = f"{left:,} of {read:,} profiles read are called inconsistent: so many tell more of the model than of "
+        checked += "the people, and nobody was drawn anew for it (the column `inconsistent` has the reasons)"
     elif not again and not left:
         checked += ": a model that finds nothing may not have read them"
     lines = [f"texts: {writers(people)}", checked]

@@ -76,8 +76,8 @@ def first_draw(people: pd.DataFrame, seed: int, writer: LanguageModel | None = N
         seed, writer: of that draw; what the writer wrote then is in the store.
 
     Returns:
-        The census columns and those of STEPS: what `consistency.check`, `consistency.ask` and `consistency.report` need
-        to say what a filter removes.
+        The census columns and those of STEPS: what `filtering.by_rules`, `by_model` and `report` need to say what a
+        filter removes.
     """
     later = {name for step in STEPS[1:] for name in step.columns} | {*REPORT, "persona_split"}
     return add(people[[name for name in people if name not in later]], seed, _by(writer)[1:])
@@ -92,8 +92,8 @@ def complete(
 ) -> pd.DataFrame:
     """Run the steps and check the profiles; run all but the first again for contradictory profiles, up to TRIES times.
 
-    Where the first profiles of more than half of the people contradict themselves, nobody is redrawn: this tells more
-    of the checker than of the people.
+    A checker that calls more than half of the first profiles inconsistent tells more of itself than of the people: then
+    nobody is redrawn for it, and those who break a rule are redrawn without it.
 
     Args:
         people: index `persona_id`, the census columns, and the columns of the steps that have run: those stay.
@@ -110,15 +110,19 @@ def complete(
     known = max(1, len(needed(where)))  # origins are drawn once, since they are balanced
     steps = _by(writer)[known:] or (_by(writer)[-1:] if writer else ())  # a writer always writes
     people = add(people, seed, [step for step in STEPS[:known] if not set(step.columns) <= set(people)])
-    drawn, broken = _drawn(people, seed, steps, checker)
-    tries = 0 if filtering.blames_all(len(broken), len(people)) else TRIES
+    drawn, broken, blamed, read = _drawn(people, seed, steps, checker)
+    if filtering.blames_all(len(blamed), read):
+        checker, left = None, blamed
+    else:
+        broken, left = pd.concat([broken, blamed]), blamed.head(0)
     reasons: list[pd.Series] = []  # of each redraw: why, for each person redrawn
-    while len(broken) and steps and len(reasons) < tries:
+    while len(broken) and steps and len(reasons) < TRIES:
         reasons.append(broken)
         again = people.loc[broken.index]
-        fresh, broken = _drawn(again, seed + len(reasons) * NEXT_SEED, steps, checker)
+        fresh, *wrong, _ = _drawn(again, seed + len(reasons) * NEXT_SEED, steps, checker)
+        broken = pd.concat(wrong)
         drawn = pd.concat([drawn.drop(fresh.index), fresh]).loc[drawn.index]
-    return drawn.assign(**_report(people.index, reasons, broken))
+    return drawn.assign(**_report(people.index, reasons, pd.concat([broken, left])))
 
 
 def _by(writer: LanguageModel | None) -> tuple[Step, ...]:
@@ -130,17 +134,22 @@ def _by(writer: LanguageModel | None) -> tuple[Step, ...]:
 
 def _drawn(
     people: pd.DataFrame, seed: int, steps: Sequence[Step], checker: LanguageModel | None
-) -> tuple[pd.DataFrame, pd.Series]:
-    """Run the steps once; return the people, and the contradictions of those who have any, as one text by id."""
+) -> tuple[pd.DataFrame, pd.Series, pd.Series, int]:
+    """Run the steps once and check the people.
+
+    Returns:
+        The people; the rules that some break, and what the checker says of others, each as one text by id; and how many
+        the checker read.
+    """
     drawn = add(people, seed, steps)
     broken = contradictions(drawn)
     if checker is None:
-        return drawn, broken
+        return drawn, broken, broken.head(0), 0
     said = consistency.ask(drawn.drop(broken.index), checker)  # rules cost nothing, so they go first
     drawn["failure"] = drawn["failure"].fillna("not read: " + said["failure"])
     wrong = said[said["consistent"].eq(False).fillna(False)]
     told = f"{checker.name}: " + wrong["attribute"] + ": " + wrong["why"]
-    return drawn, pd.concat([broken, told])
+    return drawn, broken, told, int(said["consistent"].notna().sum())
 
 
 def _report(index: pd.Index, reasons: list[pd.Series], left: pd.Series) -> dict[str, pd.Series]:

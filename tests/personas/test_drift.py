@@ -86,8 +86,10 @@ def test_what_the_model_steps_did_is_told_also_of_a_model_that_blames_all_or_non
         "1 people have a reply that was not usable: the column `failure` says why",
     ]
     all_blamed = pd.concat([steps.assign(inconsistent="x")] * 2)
-    assert "16 of 16 profiles are called inconsistent" in drift.told(all_blamed)
-    assert "nobody was drawn anew" in drift.told(all_blamed)
+    assert "16 of 16 profiles read are called inconsistent" in drift.told(all_blamed)
+    assert "nobody was drawn anew for it" in drift.told(all_blamed)
+    unread = pd.concat([all_blamed, all_blamed.assign(inconsistent=None, failure="not read: no json")])
+    assert "16 of 16 profiles read are called inconsistent" in drift.told(unread)
 
 
 def test_the_core_shows_only_what_the_census_asks(people):

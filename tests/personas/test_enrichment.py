@@ -150,6 +150,13 @@ def test_a_profile_without_a_valid_verdict_is_a_row_that_says_so():
     assert len(found) == 3 and found["failure"].str.startswith("not read: ").all() and found["redrawn"].eq(0).all()
 
 
+def test_a_writer_whose_replies_all_fail_leaves_the_hand_written_texts_and_says_why():
+    with Endpoint(lambda body: completion("lorem ipsum")) as endpoint:
+        found = personas.sample(30, seed=5, balanced=False, writer=Model("m", base_url=endpoint.url))
+    assert len(found) == 30 and found["written by"].eq("fallback").all() and found["failure"].notna().all()
+    assert found["lifestyle"].notna().all()
+
+
 def test_the_same_seed_gives_the_same_table_whatever_the_number_of_cores_and_the_hash_seed():
     code = "from persona_lib import personas; print(personas.sample(400, seed=6).to_csv())"
     hashes = set()
@@ -190,22 +197,37 @@ def test_the_first_draw_holds_every_contradiction_that_led_to_a_redraw(monkeypat
     assert report.loc[("all", "all"), "removed"] == report.loc[("reason", "planted"), "removed"] == len(redrawn)
 
 
+class Grumbler:
+    """A checker that calls every profile inconsistent that it reads; it fails on all after the first `reads`."""
+
+    name = "grumbler"
+
+    def __init__(self, reads: int = 1_000):
+        self.reads, self.calls = reads, []
+
+    def ask(self, messages, **settings):
+        self.calls.append(len(messages := list(messages)))
+        said = types.SimpleNamespace(why="odd", attribute="age", verdict=consistency.INCONSISTENT)
+        reply, failed = types.SimpleNamespace(value=said, failure=None), types.SimpleNamespace(value=None, failure="no")
+        return [reply if place < self.reads else failed for place in range(len(messages))]
+
+
 def test_a_model_that_finds_everybody_inconsistent_has_nobody_drawn_anew_and_nothing_is_lost(people):
-    calls = []
-
-    class Grumbler:
-        name = "grumbler"
-
-        def ask(self, messages, **settings):
-            calls.append(len(messages := list(messages)))
-            said = types.SimpleNamespace(why="odd", attribute="age", verdict=consistency.INCONSISTENT)
-            return [types.SimpleNamespace(value=said, failure=None)] * len(messages)
-
-    found = enrichment.complete(people.head(20), seed=1, checker=Grumbler())
-    assert calls == [20] and found["redrawn"].eq(0).all() and len(found) == 20
+    model = Grumbler()
+    found = enrichment.complete(people.head(20), seed=1, checker=model)
+    assert model.calls == [20] and found["redrawn"].eq(0).all() and len(found) == 20
     assert found["inconsistent"].eq("grumbler: age: odd").all() and found["failure"].isna().all()
-    few = enrichment.complete(people.head(3), seed=1, checker=Grumbler())
-    assert few["redrawn"].eq(enrichment.TRIES).all() and calls[1:] == [3] * (enrichment.TRIES + 1)
+    few = enrichment.complete(people.head(3), seed=1, checker=model)
+    assert few["redrawn"].eq(enrichment.TRIES).all() and model.calls[1:] == [3] * (enrichment.TRIES + 1)
+
+
+def test_a_model_that_blames_all_whom_it_reads_is_not_followed_yet_rules_are(people, monkeypatch):
+    check = flags("planted", lambda call, table: list(table.index[:2]) if call == 1 else [])
+    monkeypatch.setattr(consistency, "check", check)
+    model = Grumbler(reads=12)
+    found = enrichment.complete(people.head(40), seed=1, checker=model)
+    assert model.calls == [38] and found["redrawn"].tolist() == [1, 1] + [0] * 38
+    assert found["inconsistent"].isna().tolist() == [True] * 2 + [False] * 12 + [True] * 26
 
 
 def test_what_people_have_already_been_given_stays_and_origins_are_drawn_once(people, monkeypatch):
