@@ -79,11 +79,11 @@ def effect(people: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per value of an attribute, the largest change first: `attribute`, `value`, `census`, `all`, `left`
-        (shares, 0 to 1), `change` (`left` minus `all`).
+        (shares, 0 to 1), `change` (`left` minus `all`). The last two are missing where the filter leaves nobody.
     """
     left = people.drop(_reasons(found)["persona_id"].unique())
     table = distances.margins(people).rename(columns={"personas": "all"})
-    table["left"] = distances.margins(left)["personas"]
+    table["left"] = np.nan if left.empty else distances.margins(left)["personas"]
     table["change"] = table["left"] - table["all"]
     return table.sort_values("change", key=abs, ascending=False, kind="stable", ignore_index=True)
 

@@ -41,6 +41,12 @@ def test_what_a_filter_does_to_the_margins_is_shown_for_each_value_the_largest_c
     assert set(table["attribute"]) <= set(CENSUS) and filtering.effect(drawn, found.head(0))["change"].eq(0).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_filter_that_leaves_nobody_has_no_shares_of_those_left(drawn):
+    table = filtering.effect(drawn.head(20), verdicts(0, 20))
+    assert table["left"].isna().all() and table["change"].isna().all() and table["all"].notna().all()
+
+
 def test_a_model_that_calls_nobody_or_everybody_inconsistent_is_named():
     said = filtering.told(verdicts(28, 2, 1))
     assert said.startswith("m calls 2 profiles inconsistent, 7% (95% interval 1% to 34%, n = 30)")
