@@ -3,7 +3,8 @@
     python benchmarks/rarity.py us_persons_2024.parquet [--write]
 
 The file holds PUMS persons, each counted once. The pairs of one random half are tried on the other half, on people
-drawn from the model, and on people whose attributes are drawn independently of each other. With --write it also
+drawn from the model, and on people whose attributes are drawn independently of each other. With the weights that meet
+the Bureau's tables of the whole country, the most frequent of the pairs is printed, too. With --write it also
 rewrites persona_lib/personas/data/unlikely.csv, which is counted on all.
 """
 
@@ -15,6 +16,7 @@ import pandas as pd
 from scipy.stats import beta
 
 from persona_lib import census
+from persona_lib.census import margins
 from persona_lib.personas import rarity
 from persona_lib.personas.predicates import FOLDER
 
@@ -64,6 +66,10 @@ def main(file: str, *flags: str) -> None:
     apart = people.apply(lambda column: column.sample(frac=1, random_state=rng).array)
     print(f"{len(every):,} unlikely pairs of {len(people):,} people; {len(of_half):,} of one half")
     print(f"removed of the other half, by the pairs of one half: {removed(held, of_half):.2%}")
+    weight = margins.rake(people, [margin for margin in margins.load() if margin.attributes <= set(people)]).to_numpy()
+    rows = rarity.pairs_of(people).values()
+    most = max(weight[row == pair].sum() for row in rows for pair in np.unique(row[row >= 0]))
+    print(f"the most frequent pair, with the weights that meet the published tables: {most / weight.sum():.1e}")
     print("removed by all pairs, and with those whose income no job of their occupation pays:")
     tables = {"the people counted": people, "people drawn from the model": drawn, "independent attributes": apart}
     for name, table in tables.items():

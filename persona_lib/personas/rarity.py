@@ -1,9 +1,11 @@
-"""Unlikely people: pairs of census values that fewer than 1 in 10,000 real people have, though chance gives more.
+"""Unlikely people: pairs of census values that fewer than 1 in 10,000 people sampled have, though chance gives more.
 
 The paper's filter is a language model, which also removes what is merely implausible (section 3.1). Here plausibility
-is measured: data/unlikely.csv has the pairs that occur in fewer than 1 in 10,000 of 200,000 real people (the upper end
-of the 95% interval), and in 3 or more of 10,000 if the two attributes were independent. `benchmarks/rarity.py` counts
-them, and prints how many real people the filter would remove. People at work with an income that no job of their
+is measured: data/unlikely.csv has the pairs that occur in fewer than 1 in 10,000 of 200,000 people of the Bureau's
+sample (the upper end of the 95% interval), and in 3 or more of 10,000 if the two attributes were independent. Each
+person of the sample counts once, and it lacks California and Texas; with the weights that meet the published tables of
+the whole country, every pair stays below 1 in 10,000, too. `benchmarks/rarity.py` counts them, and prints how many real
+people the filter would remove. People at work with an income that no job of their
 occupation pays are unlikely, too (`jobs.beyond`). Race, origin, language, sex, citizenship and disability are left
 out, so that the filter erases no small minority. Surveys of some thousand people can't show such rarity: religion and
 politics are left out too.
@@ -16,6 +18,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from .. import UserError
 from ..attributes import BY_NAME
 from ..census import Population
 from . import jobs, predicates
@@ -29,6 +32,7 @@ ATTRIBUTES = (
     *("marital status", "household type", "family presence and age", "fertility", "veteran status", "health insurance"),
 )
 MARGIN = 50  # one in so many people is drawn beyond n, and as many more
+MOST = 20  # people drawn per person wanted, before the population is taken to have hardly anybody likely
 BEHIND = "far behind at school"  # the rule of data/consistency.yaml that no redraw can mend: it is on the census alone
 PAY = ("occupation category", "employment status", "income")  # what tells an income beyond all jobs
 # Bands by their least value: years of age, dollars of income.
@@ -54,19 +58,28 @@ class Likely:
     population: Population
 
     def sample(self, n: int, seed: int = 0) -> pd.DataFrame:
-        """Draw n people as `Population.sample` does, none of them unlikely."""
+        """Draw n people as `Population.sample` does, none of them unlikely.
+
+        Raises:
+            UserError: nearly all people of the population are unlikely.
+        """
         size = n + n // MARGIN + MARGIN
         while True:
             people = self.population.sample(size, seed)
             likely = people[~among(people)]
             if len(likely) >= n:
                 return likely.head(n).reset_index(drop=True)
+            if size > MOST * (n + MARGIN):
+                raise UserError(
+                    f"of {size:,} people drawn, {len(likely):,} are likely by the rules on people of the US in 2024: "
+                    "draw with personas.sample(filtered=False)"
+                )
             size *= 2
 
 
 def among(people: pd.DataFrame) -> np.ndarray:
     """Return who is unlikely, as booleans; arguments as in `find`."""
-    return np.logical_or.reduce([_beyond(people), _behind(people), *(row >= 0 for row in _found(people).values())])
+    return np.logical_or.reduce([_beyond(people), _behind(people), *(row >= 0 for row in pairs_of(people).values())])
 
 
 def find(people: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +102,7 @@ def find(people: pd.DataFrame) -> pd.DataFrame:
     ]
     beyond = pd.DataFrame({"persona_id": paid.index, "rule": "unlikely: income of the occupation", "reason": reasons})
     parts = [beyond, behind]
-    for (name, other), row in _found(people).items():
+    for (name, other), row in pairs_of(people).items():
         has = row >= 0
         found = pd.DataFrame({"persona_id": people.index[has], "rule": f"unlikely: {name} and {other}"})
         parts.append(found.assign(reason=table["reason"].to_numpy()[row[has]]))
@@ -112,7 +125,7 @@ def _rule() -> dict[str, str]:
     return next(rule for rule in predicates.read("consistency") if rule["name"] == BEHIND)
 
 
-def _found(people: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
+def pairs_of(people: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
     """Return, for each pair of attributes, the row of `_table` that each person has, or -1."""
     codes = {name: column.cat.codes.to_numpy() for name, column in groups(people).items()}
     pairs = {pair: cells for pair, cells in _cells().items() if set(pair) <= set(codes)}
@@ -158,8 +171,9 @@ def _table() -> pd.DataFrame:
     """Return data/unlikely.csv, as `benchmarks/rarity.py` writes it, with a `reason` for each pair of values."""
     table = pd.read_csv(FOLDER / "unlikely.csv", dtype={"value": "str", "other value": "str"})
     reasons = [
-        f"fewer than 1 in 10,000 real people have both {row['attribute']} '{row['value']}' and {row['other']} "
-        f"'{row['other value']}': {row['people']} of {PERSONS:,}, and by chance it would be {row['by chance']:,}"
+        f"fewer than 1 in 10,000 people of the Census Bureau's sample have both {row['attribute']} '{row['value']}' "
+        f"and {row['other']} '{row['other value']}': {row['people']} of {PERSONS:,}, and by chance it would be "
+        f"{row['by chance']:,}"
         for row in table.to_dict("records")
     ]
     return table.assign(reason=reasons)

@@ -66,8 +66,8 @@ def sample(
         writer: the model that writes the open-ended attributes; None: they are put together from hand-written phrases.
         checker: the model that reads each profile for contradictions (`enrichment.complete`); None: rules alone do.
         side: 'train' or 'test': only people of this side of the split; people are drawn until there are n. None: both.
-        filtered: leave out the people of a fitted population who have an unlikely pair of census values (`rarity`); the
-            others take their place. Real people all stay.
+        filtered: leave out the people of the committed population who have an unlikely pair of census values
+            (`rarity`); others take their place. People of a population of your own and real people all stay.
 
     Returns:
         One row per persona: index `persona_id`, the 33 attributes in the paper's order, then auxiliary columns:
@@ -86,8 +86,6 @@ def sample(
         raise UserError(f"there is no side {side!r} of the split: choose one of {', '.join(SPLITS)}")
     source: Source = population or (_likely() if filtered else _committed())
     complete = set(CENSUS) <= set(source.sample(1, seed))
-    if filtered and complete and isinstance(source, Population):
-        source = rarity.Likely(source)
     if balanced is None:
         balanced = n <= BALANCED_TO and complete
     if not complete and (balanced or writer or checker):

@@ -27,8 +27,10 @@ VERY_WELL = BY_NAME["ability to speak english"].labels[0]
 ASKED, ADULT = 5, 18  # youngest ages of those asked for their English, and of adults
 
 # What is known of a person: for each language but English one of WAYS, then four states without a known language.
-WAYS = ("speaks little English", "child, speaks English", "adult, speaks English")
-WAYS += ("adult, does not speak it", "child, does not speak it", "under 5")
+WAYS = (
+    *("speaks little English", "child, speaks English", "adult, speaks English"),
+    *("adult, does not speak it", "child, does not speak it", "under 5"),
+)
 STATES = tuple(f"{language}: {way}" for language in LANGUAGES[1:] for way in WAYS)
 STATES += ("English only", "an unknown language, little English", "an unknown language", "unknown")
 ENGLISH, SOME_LITTLE, SOME, UNKNOWN = range(len(STATES) - 4, len(STATES))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import census
+from persona_lib import UserError, census, personas
 from persona_lib.personas import rarity
 
 PAIRS = pd.read_csv(rarity.FOLDER / "unlikely.csv")
@@ -24,7 +24,7 @@ def test_each_pair_is_found_with_its_reason_and_a_missing_value_is_in_none(pair)
     found = rarity.find(pd.DataFrame([both, both | {pair[2]: None}], index=["a", "b"]))
     assert found["persona_id"].tolist() == ["a"] and found["rule"].tolist() == [f"unlikely: {pair[0]} and {pair[2]}"]
     assert (
-        found["reason"][0].startswith("fewer than 1 in 10,000 real people")
+        found["reason"][0].startswith("fewer than 1 in 10,000 people of the Census Bureau's sample")
         and f"'{pair[3]}': {pair[4]} of 200,000" in found["reason"][0]
     )
 
@@ -77,6 +77,19 @@ def test_nobody_drawn_is_unlikely_and_the_others_take_their_place():
             return people(age=ages, education=["Bachelor's degree"] * n)
 
     assert rarity.Likely(Odd()).sample(20)["age"].eq(40).all() and asked == [70, 140, 280]
+
+
+def test_a_population_of_unlikely_people_is_one_line_and_drawn_as_it_is_unless_it_is_the_committed_one():
+    class Odder:
+        def sample(self, n: int, seed: int) -> pd.DataFrame:
+            return people(age=[19] * n, education=["Bachelor's degree"] * n)
+
+    with pytest.raises(UserError, match=r"of 1,\d+ people drawn, 0 are likely .*filtered=False\)$") as caught:
+        rarity.Likely(Odder()).sample(10)
+    assert "\n" not in str(caught.value)
+    unlikely = personas.sample(2_000, 3, balanced=False, filtered=False)
+    own = census.Population.load()
+    assert personas.sample(2_000, 3, population=own, balanced=False).index.equals(unlikely.index)
 
 
 def test_people_whose_attributes_are_drawn_independently_are_mostly_unlikely():
