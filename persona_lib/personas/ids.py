@@ -1,7 +1,7 @@
 """Stable ids of drawn people: hashes of what the census says of them, never row numbers.
 
-The same seed gives the same people as long as the tables stay that they are drawn from. `drawn_from` names these: runs
-and data sets keep it, so that one of other people is told.
+The same seed gives the same people as long as the tables stay that they are drawn from. `drawn_from` is a hash of
+these: runs and data sets keep it, so that one of other people is told.
 """
 
 from functools import cache
@@ -15,13 +15,18 @@ from ..census import distances
 from .predicates import FOLDER
 
 ID = "persona_id"
+# Tables of data/ that no draw depends on: what people are compared with, how they are described, other people.
+APART = (
+    *("half_distances.csv", "held_out_pair_shares.parquet", "held_out_three_way.csv", "published.yaml"),
+    *("profiles.yaml", "respondents.yaml", "states.csv", "together.yaml"),
+)
 
 
 @cache
 def drawn_from() -> str:
     """Return a hash of the committed tables that people are drawn from."""
-    paths = [path for folder in (distances.DATA, FOLDER) for path in sorted(folder.iterdir()) if path.suffix != ".md"]
-    return _hash(b"".join(path.read_bytes() for path in paths))
+    paths = [path for folder in (distances.DATA, FOLDER) for path in sorted(folder.iterdir())]
+    return _hash(b"".join(path.read_bytes() for path in paths if path.suffix != ".md" and path.name not in APART))
 
 
 def of(people: pd.DataFrame, seed: int) -> pd.Index:

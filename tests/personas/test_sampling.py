@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 
@@ -34,6 +35,22 @@ def test_columns_are_the_33_attributes_then_the_auxiliary_ones(people):
 def test_the_same_seed_gives_the_same_personas_and_another_seed_others(people):
     pd.testing.assert_frame_equal(personas.sample(2_000, seed=3), people)
     assert not set(personas.sample(2_000, seed=4).index) & set(people.index)
+
+
+def test_the_hash_of_what_people_are_drawn_from_leaves_out_what_no_draw_reads(monkeypatch, tmp_path):
+    hashes = []
+    for changed in (None, *ids.APART, "jobs.csv", "population.npz"):
+        own = tmp_path / str(changed)
+        for folder in (distances.DATA, ids.FOLDER):
+            shutil.copytree(folder, own, dirs_exist_ok=True)
+        if changed:
+            (own / changed).write_bytes(b"other")
+        monkeypatch.setattr(distances, "DATA", own)
+        with monkeypatch.context() as patched:
+            patched.setattr(ids, "FOLDER", own)
+            hashes.append(ids.drawn_from.__wrapped__())
+        monkeypatch.undo()
+    assert len(set(hashes[: len(ids.APART) + 1])) == 1 and len(set(hashes)) == 3
 
 
 def test_twins_have_ids_of_their_own_that_do_not_depend_on_their_row(people):
