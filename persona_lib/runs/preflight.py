@@ -93,6 +93,10 @@ def _problems(stem: str, values: Mapping[str, Any]) -> Iterator[str]:
     yield from answers.problems(values, folder)
     yield from sizes.problems(values, folder)
     yield from wording.problems(stem, values, folder)
+    if values.get("own_methods") or values.get("world"):
+        from . import trials  # late: the testbed takes a second, and most runs bring nothing of their own to it
+
+        yield from trials.problems(values, folder)
 
 
 def _of_files(values: Mapping[str, Any], folder: Path) -> Iterator[str]:

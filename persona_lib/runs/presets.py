@@ -23,6 +23,7 @@ _PATHS: dict[str, Callable[[str], bool]] = {
     "embedder": os.path.exists,
     "rated": os.path.exists,
     "templates": os.path.exists,
+    "world": os.path.exists,
     "humans": os.path.isfile,
     "judgments": os.path.isfile,
     "labels": os.path.isfile,
@@ -211,9 +212,16 @@ def _at_openai(name: str | None) -> bool:
 
 def _from_notebooks(name: str, value: Any) -> Any:
     """Return a parameter's value; an existing path relative to notebooks/, so that it does not reveal a home folder."""
+    if name == "own_methods":  # each FILE.py:CLASS
+        return [_near(path) + colon + kind if os.path.isfile(path) else f"{path}{colon}{kind}"
+                for path, colon, kind in (item.rpartition(":") for item in value)]  # fmt: skip
     if name in _PATHS and isinstance(value, str) and _PATHS[name](value):
-        return os.path.relpath(os.path.realpath(value), notebooks.folder().resolve())
+        return _near(value)
     return value
+
+
+def _near(path: str) -> str:
+    return os.path.relpath(os.path.realpath(path), notebooks.folder().resolve())
 
 
 def _check_notebooks(preset: Preset, only: Sequence[str]) -> None:

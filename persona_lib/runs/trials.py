@@ -1,15 +1,17 @@
 """Trials of methods on the command line: a world by its name, built-in and own methods, a table and its files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from .. import files, methods
+from .. import UserError, files, methods
 from ..methods import CELL, Method, Setting, World, gates, scores, simulated, surveyed
+from ..methods.trial import ready
 from ..model import Model
 from ..store import Store
+from . import notebooks
 from .parameters import SURVEYS
 
 KNOWN_TRUTH = "known-truth"
@@ -72,6 +74,27 @@ def _world(place: str, seed: int) -> World:
     if place in SURVEYS:
         return surveyed.world(place, PEOPLE if place == "gss" else None, seed)
     return methods.load_world(place)
+
+
+def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Yield what is wrong with a notebook's own methods and world; `folder` is where their files lie."""
+    for place in values.get("own_methods", ()):
+        path, _, _ = place.rpartition(":")
+        if path.endswith(".py") and not (folder / path).is_file():
+            yield f"own_methods: no file {path}"
+            continue
+        try:
+            methods.load_method(str(folder / place))
+        except UserError as error:
+            yield f"own_methods: {notebooks.as_seen(str(error))}"
+    if place := values.get("world"):
+        if not (folder / place).exists():
+            yield f"world: no folder {place}"
+            return
+        try:
+            ready(methods.load_world(folder / place), Setting(tuple(values["ks"])))
+        except UserError as error:
+            yield f"world: {notebooks.as_seen(str(error))}"
 
 
 def said(trial: Trial) -> str:

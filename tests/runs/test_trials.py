@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from commands import one_line, persona
 
-from persona_lib import methods
+from persona_lib import UserError, methods
 from persona_lib.methods import simulated
+from persona_lib.runs import notebooks, preflight, presets
 
 DESIGN = simulated.Design(seen=24, unseen=12, prompts=30, heldout=12, history=16, tests=6, dimensions=6, rank=2)
 
@@ -55,3 +56,37 @@ def test_a_gate_that_fires_stands_above_the_table(folder):
 )
 def test_what_cannot_be_used_is_one_line(given, said):
     assert one_line(persona("methods", "run", *given)).startswith(said)
+
+
+def planned(**given):
+    return presets.plan(presets.load("smoke"), ["11"], {"survey": "anes", "ks": [0, 4], **given})
+
+
+def test_ones_own_method_and_world_are_found_from_where_the_command_runs(folder, tmp_path, request, monkeypatch):
+    example(tmp_path, request.config.rootpath)
+    monkeypatch.chdir(tmp_path)
+    plan = planned(own_methods=["my_method.py:LengthTaste"], world="world")
+    assert not any("11" in line for line in preflight.check(plan, asks=False))
+    monkeypatch.chdir(notebooks.folder())
+    values = plan["11_methods"]
+    assert methods.title(methods.load_method(values["own_methods"][0])) == "taste for length"
+    assert methods.load_world(values["world"]).name == "known truth"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"own_methods": ["none.py:Mine"]}, "11: own_methods: no file none.py"),
+        ({"own_methods": ["my_method.py:Mine"]}, "my_method.py has no class 'Mine': it has LengthTaste"),
+        ({"own_methods": ["my_method.py"]}, "names no method: write FILE.py:CLASS"),
+        ({"world": "nowhere"}, "11: world: no folder nowhere"),
+        ({"world": "empty"}, "world: empty has no table 'people'"),
+    ],
+)
+def test_ones_own_method_and_world_are_looked_at_before_a_run(given, said, tmp_path, request, monkeypatch):
+    example(tmp_path, request.config.rootpath)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as caught:
+        preflight.check(planned(**given), asks=False)
+    assert said in str(caught.value) and "\n" not in str(caught.value) and "../" not in str(caught.value)
