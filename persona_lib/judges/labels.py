@@ -1,6 +1,7 @@
 """Human labels of a run's answers, read from a table: may an answer stand as it is for this person?"""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
@@ -102,6 +103,25 @@ def unused(results: pd.DataFrame, labels: pd.DataFrame) -> int:
     labelled = pd.MultiIndex.from_frame(labels[keys])
     answered = pd.MultiIndex.from_frame(results[keys])
     return int((~labelled.isin(answered)).sum())
+
+
+def strangers(labels: pd.DataFrame, conditions: Collection[str], models: Collection[str] = ()) -> str:
+    """Return in one sentence which conditions and models of labels a run does not have, or an empty text.
+
+    Args:
+        labels: as returned by `read`.
+        conditions, models: of the run; without `models` those of the labels are not looked at.
+    """
+    told = []
+    for column, known in (("condition", conditions), ("model", models)):
+        if column not in labels or not known:
+            continue
+        names = labels[column].dropna().astype("str")
+        for name, n in names[~names.isin([*known])].value_counts(sort=False).items():
+            near = get_close_matches(str(name), [*known], 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            told.append(f"{n} of {column} {name!r} ({hint}this run has {', '.join(known)})")
+    return f"labels of no answer of this run are left out: {'; '.join(told)}" if told else ""
 
 
 def stand_in(results: pd.DataFrame, labels: pd.DataFrame, epsilon: float = 0.2) -> pd.DataFrame:

@@ -58,12 +58,30 @@ def _rated(path: Path, values: Mapping[str, Any], folder: Path) -> None:
 
 def _labels(path: Path, values: Mapping[str, Any], folder: Path) -> None:
     """Raise UserError if labels can't be used, or none is of this run's people and prompts."""
-    writers = [str(values.get("model")), *(str(name).partition("@")[0] for name in values.get("more_models") or ())]
-    names = [local.real_name(name) if local.is_embedded(name) else name for name in writers]
-    table = labels.read(path, names).dropna(subset="label")
+    table = labels.read(path, _writers(values)).dropna(subset="label")
     if table.empty:
         raise UserError(f"{path} holds no label: write 1 or 0 in the column label")
     _check_known(path, table, values, folder, "")
+
+
+def notes(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Yield which conditions and models a usable file of labels names that the notebook does not have."""
+    if values.get("labels") is None:
+        return
+    besides = ("other_persona", "baseline") if "n_controls" in values else ()  # 10 has them without a parameter
+    conditions = dict.fromkeys([*values["conditions"], *values.get("controls", besides)])
+    try:
+        read = labels.read(folder / str(values["labels"]), _writers(values))
+    except UserError:
+        return
+    if told := labels.strangers(read, conditions, _writers(values)):
+        yield f"{folder / str(values['labels'])}: {told}"
+
+
+def _writers(values: Mapping[str, Any]) -> list[str]:
+    """Return the names of a notebook's writers as its answers have them."""
+    named = [str(values.get("model")), *(str(name).partition("@")[0] for name in values.get("more_models") or ())]
+    return [local.real_name(name) if local.is_embedded(name) else name for name in named]
 
 
 def _judgments(path: Path, values: Mapping[str, Any], folder: Path) -> None:

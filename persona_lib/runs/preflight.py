@@ -143,6 +143,7 @@ def _on_hub(name: str) -> bool:
 def _notes(stem: str, values: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a user should know of a notebook's people and data, though the run can start."""
     folder, source = _folder(stem), str(values.get("personas", ingredients.SAMPLE))
+    yield from (f"{_named([stem])}: {note}" for note in answers.notes(values, folder))
     if values.get("data"):
         yield from _made_otherwise(stem, values, folder / str(values["data"]))
         return

@@ -111,6 +111,17 @@ def test_with_several_writers_a_file_must_say_whose_answers_it_labels_before_any
         labels.read(file, ["k"])
 
 
+def test_a_condition_or_model_that_the_run_lacks_is_named(tmp_path):
+    rows = [["m", *FULL], ["x", *FULL[:2], "dirct", *FULL[3:]]]
+    table = labels.read(write(tmp_path, rows, ["model", *labels.COLUMNS]))
+    assert labels.strangers(table, ["direct", "dirct"], ["m", "x"]) == ""
+    assert labels.strangers(labels.read(None), ["direct"], ["m"]) == ""
+    said = labels.strangers(table, ["summary", "direct"], ["m"])
+    assert "1 of condition 'dirct' (did you mean 'direct'? this run has summary, direct)" in said
+    assert said.endswith("1 of model 'x' (this run has m)") and "\n" not in said
+    assert "model" not in labels.strangers(table, ["direct"])
+
+
 def made(rows: list[tuple], **columns) -> pd.DataFrame:
     """Labels of answers number i under `direct`, as `read` gives them."""
     table = pd.DataFrame([(f"{i}", f"q{i}", "direct", who, label) for i, who, label in rows], columns=labels.COLUMNS)

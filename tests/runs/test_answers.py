@@ -61,6 +61,11 @@ def test_labels_of_nobody_here_are_refused(tmp_path):
     assert "no prompt_id is among" in said("10", labels=table(own, LABEL, f"{who},q0,direct,x,1"))
     fine = table(own, LABEL, f"{who},{KNOWN[0]},direct,x,1")
     assert preflight.check(presets.plan(presets.load("smoke"), ["10"], {"labels": fine}), seeks=False) == []
+    rows = [f"{who},{KNOWN[0]},{name},x,1" for name in ("dirct", "baseline", "other_persona")]
+    note, *others = preflight.check(
+        presets.plan(presets.load("smoke"), ["10"], {"labels": table(own, LABEL, *rows)}), seeks=False
+    )
+    assert "1 of condition 'dirct' (did you mean 'direct'?" in note and note.startswith("10: ") and not others
 
 
 JUDGED = "persona_id,prompt_id,p_chosen"
