@@ -130,7 +130,7 @@ def beyond(people: pd.DataFrame) -> np.ndarray:
         people: with `occupation category`, `employment status` and `income`; whoever lacks one of them is not beyond.
 
     Returns:
-        Booleans, one per person. Of real people at work, 0.5% are (`benchmarks/jobs.py`).
+        Booleans, one per person. Of real people at work, 0.7% are (`benchmarks/jobs.py`).
     """
     figures = _figures().groupby(GROUP)
     low, high = figures["income low"].min(), figures["income high"].max()
