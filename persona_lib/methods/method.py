@@ -14,7 +14,7 @@ import pandas as pd
 
 from .. import UserError
 
-SIGHTS = ("history", "groups", "profile", "questions")
+SIGHTS = ("history", "groups", "profile")
 # (prompts, answers) -> array (n, dimensions): a vector of each answer to its prompt.
 Texts: TypeAlias = Iterable[str]  # a list, an array, or a column of a table
 Embed = Callable[[Texts, Texts], np.ndarray]
@@ -24,8 +24,8 @@ class Method:
     """A method of pluralistic alignment. Override `fit`, `adapt` and `prefer`, and say in `sees` what it may see.
 
     `name`: stands in tables; by default that of the class. `sees`: any of `history` (k choices of a person), `groups`
-    (a person's attributes), `profile` (the profile as text), `questions` (the person answers questions). What is not
-    declared is not handed over. `trained`: number of trained parameters, set by `fit`.
+    (a person's attributes), `profile` (the profile as text). What is not declared is not
+    handed over. `trained`: number of trained parameters, set by `fit`.
 
     A trial calls `fit` once, and for each person a copy of the fitted method: first `adapt`, then `prefer`. What
     `adapt` stores on `self` is therefore this person's alone.
@@ -126,6 +126,8 @@ def checked(method: Any, place: str) -> type[Method]:
     """
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise UserError(f"{place} is no method: derive its class from persona_lib.methods.Method")
+    if isinstance(method.sees, str):
+        raise UserError(f"{place} declares to see a text: write a tuple, such as sees = ('{method.sees}',)")
     if odd := [sight for sight in method.sees if sight not in SIGHTS]:
         raise UserError(f"{place} declares to see {odd[0]!r}: declare any of {', '.join(SIGHTS)}")
     if method.prefer is Method.prefer:

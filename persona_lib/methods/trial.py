@@ -59,7 +59,7 @@ def ready(world: World, setting: Setting) -> Readied:
     choices = texts(world)
     for cell, what in (("train", "learn from"), (setting.cell, "test on")):
         if not ((choices["cell"] == cell) & choices["p_first"].notna()).any():
-            raise UserError(f"world '{world.name}' has no choice of cell '{cell}' to {what}")
+            raise UserError(f"world '{world.name}' has no choice of cell '{cell}' to {what}: {_lacks(cell)}")
     history = choices[choices["cell"] == ("train" if setting.cell.startswith("seen") else splits.CONTEXT)]
     # Several choices of a person about one prompt are drawn one by one: else k of them would be about one prompt.
     turn = history.groupby(["persona_id", "prompt_id"]).cumcount()
@@ -69,6 +69,13 @@ def ready(world: World, setting: Setting) -> Readied:
     ]
     contexts = splits.contexts(asked, max(setting.ks), setting.draws, setting.seed)
     return Readied(world, choices, contexts, setting)
+
+
+def _lacks(cell: str) -> str:
+    """Return what a cell takes, in words."""
+    people, _, prompt = cell.partition("_")
+    who = "people of the side test" if people == "unseen" else "people of the side train"
+    return f"it takes {who} who chose about {'heldout' if prompt == 'unseen' else 'train'} prompts"
 
 
 def texts(world: World) -> pd.DataFrame:

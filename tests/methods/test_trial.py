@@ -188,6 +188,8 @@ class Mine(Method):
     name = "mine"
     def prefer(self, prompt, first, second):
         return [0.5] * len(prompt)
+class Comma(Method):
+    sees = ("history")
 class Blind(Method):
     sees = ("everything",)
     def prefer(self, prompt, first, second):
@@ -209,8 +211,9 @@ def test_a_method_of_ones_own_comes_from_a_file(world, tmp_path):
     [
         ("own.py", "write FILE.py:CLASS"),
         ("none.py:Mine", "no file none.py"),
-        ("own.py:None_", "has no class 'None_': it has Mine, Blind, Empty"),
-        ("own.py:Blind", "declares to see 'everything'"),
+        ("own.py:None_", "has no class 'None_': it has Mine, Comma, Blind, Empty"),
+        ("own.py:Blind", "declares to see 'everything': declare any of history, groups, profile$"),
+        ("own.py:Comma", "write a tuple, such as sees = .'history',."),
         ("own.py:Empty", "has no `prefer`"),
         ("wrong.py:Mine", "can't be imported: SyntaxError"),
     ],
