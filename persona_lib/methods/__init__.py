@@ -8,6 +8,7 @@ the rest; `scores` says how often each is right. `Method` is the class to derive
 from . import (
     choices,
     controls,
+    coverage,
     gates,
     groups,
     latent,
@@ -65,6 +66,7 @@ __all__ = [
     "cells",
     "choices",
     "controls",
+    "coverage",
     "embedder",
     "gates",
     "groups",

@@ -17,6 +17,7 @@ from ..model import LanguageModel
 from ..personas import profiles, respondents
 from ..stats.intervals import ITEM
 from .candidates import written
+from .scores import FEW
 from .worlds import World, checked
 
 ANSWERS = (4, 8)  # candidates of a prompt: fewest and most
@@ -208,8 +209,11 @@ def told(world: World) -> str:
     choices, items = world.choices, _items(world)
     failed = choices["p_first"].isna()
     people, prompts = (choices[key].nunique() for key in ITEM)
+    tested = int((world.people["persona_split"] == "test").sum())
+    few = f", too few to compare methods ({FEW} or more; raise dense_personas)" if tested < FEW else ""
     lines = [
-        f"{len(choices):,} choices of {people:,} people about {prompts:,} prompts, {failed.sum():,} of them failed"
+        f"{len(choices):,} choices of {people:,} people about {prompts:,} prompts, {failed.sum():,} of them failed",
+        f"people to test methods on: {tested:,}{few}",
     ]
     why = choices.loc[failed, "failure"].value_counts().head(3)
     lines += [f"{n:,} choices are missing: {reason}" for reason, n in why.items()]

@@ -13,12 +13,14 @@ import pandas as pd
 from .. import seeds, stats
 from ..stats.intervals import ITEM, difference
 from ..stats.wording import ALPHA
+from .coverage import COVERED
 from .method import Method, title
 from .worlds import World
 
 HALF = 1e-9  # probabilities that differ by no more from one half abstain
 DRAWS = 200  # simulated worlds for what the worst people would have by chance
 BINS = 10
+FEW = 8  # people; fewer are too few to compare methods
 
 
 def graded(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -226,32 +228,40 @@ def headline(table: pd.DataFrame, gaps: pd.DataFrame, name: str) -> str:
         name: of the world.
     """
     reference, k = gaps["subtrahend"].iloc[0], int(gaps["k"].iloc[0])
+    compared = int(gaps["p"].notna().sum())
     at = table[table["k"] == k].set_index("method")
     floor = at.loc[reference]
-    found = stats.share(floor["accuracy"], floor["low"], floor["high"], n=floor["people"])
+    found = stats.share(floor["accuracy"], floor["low"], floor["high"], n=floor["people"], note=floor["note"])
     start = f"{name}, k = {k}: {reference} {found} right"
+    if floor["people"] < FEW:
+        return f"{start}; too few people ({floor['people']}) to compare methods: {FEW} or more."
     better = gaps[(gaps["p_holm"] < ALPHA) & (gaps["difference"] > 0)].sort_values("difference", ascending=False)
     if better.empty:
-        return f"{start}; no method beats it (Holm over {len(gaps)} methods)."
+        return f"{start}; no method beats it (Holm over {compared} methods)."
     first = better.iloc[0]
     gain = stats.points(first["difference"], first["low"], first["high"])
     ceiling = "" if np.isnan(floor["ceiling"]) else f", of at most {floor['ceiling']:.0%}"
-    return f"{start}{ceiling}; {len(better)} of {len(gaps)} methods beat it (Holm), {first['minuend']} by {gain}."
+    return f"{start}{ceiling}; {len(better)} of {compared} methods beat it (Holm), {first['minuend']} by {gain}."
 
 
 def peak(table: pd.DataFrame, name: str) -> str:
     """Return which method is right most often at the largest k, beside the pooled one, as a figure's title.
 
+    Methods that are known for fewer than 90% of the people are left out, and so is a k at which others drop out.
+
     Args:
-        table: of `accuracy`.
+        table: of `accuracy`, of `alike`.
         name: of the world.
     """
     known = table.dropna(subset="accuracy")
     if known.empty:
         return f"{name}: nothing could be scored"
-    at = known[known["k"] == known["k"].max()].set_index("method")["accuracy"]
+    known = known[known["people"] >= COVERED * known["people"].max()]
+    enough = known.groupby("k")["method"].size()
+    k = enough.index[enough == enough.max()].max()
+    at = known[known["k"] == k].set_index("method")["accuracy"]
     pooled = f", pooled {at['pooled']:.0%}" if "pooled" in at else ""
-    return f"{name}: {at.idxmax()} is right most often at k = {known['k'].max()}, {at.max():.0%}{pooled}"
+    return f"{name}: {at.idxmax()} is right most often at k = {k}, {at.max():.0%}{pooled}"
 
 
 def calibration(predictions: pd.DataFrame, k: int) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import UserError, files, methods
-from ..methods import CELL, Method, Setting, World, gates, scores, simulated, surveyed
+from ..methods import CELL, Method, Setting, World, coverage, gates, scores, simulated, surveyed
 from ..methods.trial import ready
 from ..model import Model
 from ..store import Store
@@ -21,7 +21,10 @@ DESIGN = simulated.Design(seen=300, unseen=100, dimensions=32, rank=3, between=0
 
 
 class Trial(NamedTuple):
-    """A trial that was run: its `world`, what the `gates` say, the `predictions`, `accuracy` and `differences`."""
+    """A trial that was run: its `world`, what the `gates` say, all `predictions`, and what is compared.
+
+    `accuracy` and `differences` are those of the same people at every k (`coverage.alike`).
+    """
 
     world: World
     gates: pd.DataFrame
@@ -63,9 +66,9 @@ def run(
     setting = Setting(tuple(sorted(set(ks))), draws, "unseen_seen" if place in SURVEYS else CELL, seed)
     found = gates.of_world(world, setting.cell, embed)
     predictions = methods.trial(world, [kind(embed, asked, seed) for kind in kinds], setting)
-    table = scores.accuracy(predictions, world)
-    known = table.loc[table["accuracy"].notna(), "k"]
-    return Trial(world, found, predictions, table, scores.differences(predictions, "pooled", int(known.max())))
+    same = coverage.alike(predictions)
+    table = scores.accuracy(same, world)
+    return Trial(world, found, predictions, table, scores.differences(same, "pooled", int(same["k"].max())))
 
 
 def _world(place: str, seed: int) -> World:
@@ -73,6 +76,8 @@ def _world(place: str, seed: int) -> World:
         return simulated.world(DESIGN, seed)
     if place in SURVEYS:
         return surveyed.world(place, PEOPLE if place == "gss" else None, seed)
+    if not Path(place).exists():
+        raise UserError(f"no world '{place}': choose {KNOWN_TRUTH}, {', '.join(sorted(SURVEYS))}, or a folder")
     return methods.load_world(place)
 
 
@@ -100,14 +105,16 @@ def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
 def said(trial: Trial) -> str:
     """Return a trial as text: gates that fired, a table, and the finding."""
     table = trial.accuracy
-    at = table[table["k"] == trial.differences["k"].iloc[0]]
-    columns = ["accuracy", "low", "high", "people", "failed", "abstained", "brier"]
+    k = int(trial.differences["k"].iloc[0])
+    at = table[table["k"] == k]
+    columns = ["k", "accuracy", "low", "high", "people", "failed", "abstained", "brier", "note"]
     fired = trial.gates[trial.gates["fired"]]
-    lines = [f"{trial.world.name}: {trial.world.about}"]
+    lines = [": ".join(filter(None, (trial.world.name, trial.world.about))), coverage.who(trial.predictions)]
     lines += [f"GATE {row.gate}: {row.says} ({row.value:.2f}, limit {row.limit:.2f})" for row in fired.itertuples()]
     lines += [at.set_index("method")[columns].round(3).to_string()]
-    why = trial.predictions.dropna(subset="failure").groupby(["method", "failure"], observed=True).size()
-    lines += [f"{method}: {n:,} predictions missing: {reason}" for (method, reason), n in why.items()]
+    why = coverage.missing(coverage.alike(trial.predictions))
+    of_k = why[why["k"] == k].itertuples()
+    lines += [f"{row.method}, k = {k}: {row.choices:,} predictions failed: {row.failure}" for row in of_k]
     return "\n".join([*lines, scores.headline(table, trial.differences, trial.world.name)])
 
 

@@ -144,9 +144,10 @@ def test_the_report_counts_ties_as_halves():
 def test_what_is_told_has_intervals_and_reasons():
     said = choices.told(world(Author(silent="Why 2?"))).splitlines()
     assert said[0] == "256 choices of 8 people about 4 prompts, 64 of them failed"
-    assert said[1] == "64 choices are missing: an answer is missing: refused"
-    assert said[2].startswith("two people prefer different answers in ") and "95% interval" in said[2]
-    assert said[3].startswith("one person prefers the same answer in both orders in 100%")
+    assert said[1] == "people to test methods on: 2, too few to compare methods (8 or more; raise dense_personas)"
+    assert said[2] == "64 choices are missing: an answer is missing: refused"
+    assert said[3].startswith("two people prefer different answers in ") and "95% interval" in said[3]
+    assert said[4].startswith("one person prefers the same answer in both orders in 100%")
 
 
 def test_a_quarter_of_a_block_and_at_least_one_is_tested():

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit
 
 from persona_lib import stats
-from persona_lib.methods import scores, simulated
+from persona_lib.methods import coverage, scores, simulated
 from persona_lib.stats.intervals import difference
 
 
@@ -146,6 +146,66 @@ def test_the_headline_says_who_beats_the_reference_or_that_nobody_does():
     assert told(better=False).startswith("A world, k = 4: pooled 50% (95% interval ")
     assert told(better=False).endswith("no method beats it (Holm over 1 methods).")
     assert "; 1 of 1 methods beat it (Holm), mine by +50" in told(better=True)
+
+
+def test_two_people_are_too_few_to_compare_methods_and_equal_scores_have_a_note():
+    both = stacked(*(table(*[(p, q, 0.9, 1) for p in "ab" for q in "123"], method=m) for m in ("pooled", "mine")))
+    found = scores.accuracy(both)
+    assert found["note"].str.contains("all scores equal").all()
+    said = scores.headline(found, scores.differences(both, "pooled", 4), "A world")
+    assert "all scores equal" in said and said.endswith("; too few people (2) to compare methods: 8 or more.")
+
+
+def test_a_method_that_gave_nothing_is_not_counted_among_those_compared():
+    rows = [(f"p{i}", f"q{j}", 0.9, float((i + j) % 2)) for i in range(10) for j in range(10)]
+    base = table(*rows, method="pooled")
+    both = stacked(base, base.assign(method="mine"), base.assign(method="none", p_first=np.nan, failure="none"))
+    assert "Holm over 1 methods" in scores.headline(
+        scores.accuracy(both), scores.differences(both, "pooled", 4), "A world"
+    )
+
+
+def unequal():
+    """Predictions of 20 people at k = 0, 4 and 16: one lacks 4 choices, and 15 lack 16."""
+    rows = []
+    for k, lacking in ((0, 0), (4, 1), (16, 15)):
+        base = table(*[(f"p{i:02}", f"q{j}", 0.9, float(i < 4)) for i in range(20) for j in range(3)], k=k)
+        short = base["persona_id"].rank(method="dense") <= lacking
+        why = f"has 3 choices to learn from, fewer than {k}"
+        rows += [
+            base.assign(method="pooled"),
+            base.assign(failure=np.where(short, why, None), p_first=base["p_first"].mask(short)),
+        ]
+    return stacked(*rows)
+
+
+def test_methods_are_compared_on_the_same_people_at_the_last_k_that_most_reach():
+    predictions = unequal()
+    same = coverage.alike(predictions)
+    assert sorted(same["k"].unique()) == [0, 4] and same["persona_id"].nunique() == 19 and same["failure"].isna().all()
+    assert scores.accuracy(same)["people"].eq(19).all()
+    assert coverage.who(predictions) == (
+        "k asked: 0, 4, 16; compared up to k = 4 on 19 of 20 people; left out: k = 16, which too few people reach"
+    )
+    assert "at k = 4, " in scores.peak(scores.accuracy(predictions), "A world"), "no k at which methods drop out"
+    whole = predictions[predictions["k"] < 4]
+    pd.testing.assert_frame_equal(coverage.alike(whole), whole)
+
+
+def test_a_method_that_fails_takes_no_people_from_the_others():
+    broken = table(*[(f"p{i:02}", "q0", np.nan, 1) for i in range(20)], method="broken")
+    assert coverage.alike(stacked(unequal(), broken))["persona_id"].nunique() == 19
+
+
+def test_missing_predictions_are_counted_by_reason():
+    found = coverage.missing(unequal()).set_index("k")
+    assert found["choices"].to_dict() == {4: 3, 16: 45} and found["method"].eq("m").all()
+    assert found.loc[16, "failure"] == "has too few choices to learn from, fewer than 16"
+    odd = table(("a", "1", np.nan, 1), ("b", "1", np.nan, 1))
+    odd["failure"] = [f"returned a probability outside 0 to 1: {p}" for p in (1.5, 1.7)]
+    assert coverage.missing(stacked(odd))[["failure", "choices"]].to_numpy().tolist() == [
+        ["returned a probability outside 0 to 1", 2]
+    ]
 
 
 def drawn(rng, extra=0.0):

@@ -44,13 +44,13 @@ def test_a_gate_that_fires_stands_above_the_table(folder):
     first, second = choices["first"].where(~turn, choices["second"]), choices["second"].where(~turn, choices["first"])
     choices.assign(first=first, second=second, p_first=1.0).to_parquet(folder / "choices.parquet")
     lines = persona("methods", "run", "--world", folder, "--k", 0).stdout.splitlines()
-    assert lines[1].startswith("GATE position: the answer in one place is chosen")
+    assert lines[2].startswith("GATE position: the answer in one place is chosen")
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--world", "nowhere"), "error: nowhere is no folder: a world is a folder with people, prompts"),
+        (("--world", "nowhere"), "error: no world 'nowhere': choose known-truth, anes, gss, or a folder"),
         (("--method", "mine.py"), "error: 'mine.py' names no method: write FILE.py:CLASS"),
     ],
 )
