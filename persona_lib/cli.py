@@ -277,7 +277,9 @@ def sample(
     out: Annotated[Path, typer.Option(help="the file to write: .parquet, .jsonl, .csv or .txt")],
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
     pums: Annotated[list[Path] | None, typer.Option(help="draw real people from these census files instead")] = None,
-    where: Annotated[str | None, typer.Option(help="a filter, such as \"age < 30 and sex == 'Female'\"")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="a filter, such as \"age < 30 and `marital status` == 'Married'\", in backticks")
+    ] = None,
     adults: Annotated[bool, typer.Option("--adults", help="people of 18 or older only")] = False,
     random: Annotated[
         bool, typer.Option("--random", help="draw at random, not balanced (the default above 20,000)")
@@ -302,9 +304,10 @@ def sample(
         raise UserError("--base-url, --max-calls and --max-cost are a model's: name it with --model")
     asked = _asked(model, base_url, max_calls, max_cost) if model else None
     population = census.Records(census.read_pums(pums)) if pums else None
-    filters = [f"({part})" for part in (personas.ADULTS if adults else None, where) if part]
+    if adults:
+        where = f"{personas.ADULTS} and ({where})" if where else personas.ADULTS
     drawn = personas.sample(
-        n, seed, population, " and ".join(filters) or None, False if random else None, writer=asked, checker=asked
+        n, seed, population, where or None, False if random else None, writer=asked, checker=asked
     )
     personas.save(drawn, out)
     typer.echo(f"{counted(n, 'persona')}, seed {seed}: {out}")
@@ -405,7 +408,8 @@ def run_methods(
         list[str] | None, typer.Option(help="a method of your own, FILE.py:CLASS; may be repeated")
     ] = None,
     k: Annotated[
-        list[int] | None, typer.Option(min=0, help="choices of a person that a method knows; may be repeated")
+        list[int] | None,
+        typer.Option(min=0, help="choices of a person that are known; may be repeated; default: 0 2 8 32"),
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="independent draws of these choices")] = 1,
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
