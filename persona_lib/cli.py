@@ -306,9 +306,7 @@ def sample(
     population = census.Records(census.read_pums(pums)) if pums else None
     if adults:
         where = f"{personas.ADULTS} and ({where})" if where else personas.ADULTS
-    drawn = personas.sample(
-        n, seed, population, where or None, False if random else None, writer=asked, checker=asked
-    )
+    drawn = personas.sample(n, seed, population, where or None, False if random else None, writer=asked, checker=asked)
     personas.save(drawn, out)
     typer.echo(f"{counted(n, 'persona')}, seed {seed}: {out}")
     if asked:

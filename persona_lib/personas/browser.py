@@ -15,7 +15,7 @@ from .. import UserError
 from ..attributes import NAMES
 from . import profiles
 from .names import NAME, handles
-from .sampling import fits
+from .queries import fits
 
 WIDTH = 90
 SHORT = (NAME, "age", "sex", "race", "occupation category", "state")

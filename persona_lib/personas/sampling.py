@@ -3,7 +3,6 @@
 The paper's section 3.1 and appendix A.
 """
 
-import tokenize
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from .. import UserError, files
 from ..attributes import CENSUS, COLUMNS
 from ..census import Population, Records, balance, distances
 from ..model import LanguageModel
-from . import enrichment, ids, profiles, rarity, regions
+from . import enrichment, ids, profiles, queries, rarity, regions
 from .sides import SPLIT, SPLITS, TEST_SHARE, split
 
 Source = Population | Records | rarity.Likely  # of people
@@ -58,8 +57,8 @@ def sample(
         seed: of all draws.
         population: a fitted population, or real records. People who lack census attributes of `attributes` (of another
             country) are drawn at random and get no further attributes.
-        where: a filter, as `DataFrame.query` takes it, with backticks around names of several words:
-            "age >= 18 and `marital status` == 'Married'".
+        where: a filter, as `DataFrame.query` takes it: "age >= 18 and `marital status` == 'Married'". Columns are found
+            in any spelling, also without backticks.
         balanced: choose the personas from ten times as many people, such that their margins and those of pairs are far
             closer to the census than a random sample's (`balance`), and without a filter the margins of region of birth
             and ancestry, too. None: True up to 20,000 personas, False above.
@@ -85,7 +84,9 @@ def sample(
     if side not in (None, *SPLITS):
         raise UserError(f"there is no side {side!r} of the split: choose one of {', '.join(SPLITS)}")
     source: Source = population or (_likely() if filtered else _committed())
-    complete = set(CENSUS) <= set(source.sample(1, seed))
+    columns = set(source.sample(1, seed))
+    complete = set(CENSUS) <= columns
+    where = where and queries.spelt(where, [*COLUMNS, *enrichment.COLUMNS, *columns])
     if balanced is None:
         balanced = n <= BALANCED_TO and complete
     if not complete and (balanced or writer or checker):
@@ -140,7 +141,7 @@ def _pool(
     """
     wanted = max(3 * n, min(POOL * n, POOL_MOST)) if balanced else n
     if isinstance(source, Records) and not enrichment.needed(where):
-        there = source.people[fits(source.people, where)] if where else source.people
+        there = source.people[queries.fits(source.people, where)] if where else source.people
         if len(there):
             size = max(n, min(wanted, len(there)))  # nobody is drawn twice, unless n is more than there are
             return _draw(Records(there), size, seed, side, n), balance.of(there) if balanced else None
@@ -188,8 +189,9 @@ def _fitting(
         larger = give_up if people.empty else int(1.2 * size * wanted / len(people))
         size = min(most, larger)
     if len(people) < n:
-        found = f"{where!r} matches {len(people)} of {size:,} people drawn"
-        raise UserError(f"the filter {found}, and {n} are needed: correct or loosen it")
+        found = f"{where!r} matches {len(people)} of {size:,} people drawn, and {n} are needed"
+        some = enrichment.add(_draw(source, min(size, FIRST), seed), seed, steps)
+        raise UserError(f"the filter {found}: {queries.never(some, str(where)) or 'correct or loosen it'}")
     return people
 
 
@@ -204,25 +206,8 @@ def _matches(
     """Draw people, run the steps that the filter needs, and return those who match and do not contradict themselves."""
     people = enrichment.add(_side(_draw(source, size, seed), side), seed, steps)
     if where:
-        people = people[fits(people, where)]
+        people = people[queries.fits(people, where)]
     return people.drop(enrichment.contradictions(people).index) if steps else people
-
-
-def fits(people: pd.DataFrame, where: str) -> np.ndarray:
-    """Return who matches a filter, as booleans; a missing value matches nothing.
-
-    Raises:
-        UserError: the filter can't be read.
-    """
-    try:
-        found = people.eval(where, engine="python")
-    except tokenize.TokenError as error:
-        raise UserError(f"the filter {where!r} can't be read: close its brackets and quotes") from error
-    except Exception as error:  # whatever an expression of the user's own raises, such as a division by zero
-        raise UserError(f"the filter {where!r} can't be read: {' '.join(str(error).split())}") from error
-    if not isinstance(found, pd.Series) or not pd.api.types.is_bool_dtype(found):
-        raise UserError(f"the filter {where!r} is not true or false of a person: write a comparison such as age >= 18")
-    return found.fillna(False).to_numpy(dtype=bool)
 
 
 def _draw(source: Source, size: int, seed: int, side: str | None = None, n: int = 0) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from ..attributes import NAMES
 from ..bench import groups, leave_one_out
 from ..judges import control_items
 from ..personas import respondents
-from ..personas.sampling import fits
+from ..personas.queries import fits
 from ..preferences import ingredients
 
 # Parameters that say how many people and how many prompts a notebook draws: the first that it has counts.

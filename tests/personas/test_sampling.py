@@ -12,7 +12,7 @@ import pytest
 from persona_lib import UserError, personas
 from persona_lib.attributes import CENSUS, COLUMNS, NAMES
 from persona_lib.census import Population, Records, balance, distances, margins
-from persona_lib.personas import ids, regions, sampling
+from persona_lib.personas import enrichment, ids, queries, regions, sampling
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,38 @@ def test_a_filter_that_matches_nobody_or_cannot_be_read_is_refused_in_one_line(m
     with pytest.raises(UserError, match=said) as caught:
         personas.sample(5, where=where)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["Sex == 'Female'", "marital_status == 'Married'", "Marital status=='Married'", "`Marital-Status` == 'Married'"],
+)
+def test_a_filter_finds_columns_in_any_spelling(people, where):
+    plain = "sex == 'Female'" if "Sex" in where else "`marital status` == 'Married'"
+    assert queries.fits(people, where).tolist() == people.eval(plain).tolist()
+    assert queries.spelt(where, people).replace("==", " == ").split() == plain.split()
+
+
+def test_texts_and_names_within_names_are_no_columns_of_a_filter():
+    untouched = "`sex` == 'marital status' and x.Age > 1 and language == \"Sex\" and agee > 3"
+    assert queries.spelt(untouched, ["sex", "age", "marital status"]) == untouched
+    assert enrichment.needed(queries.spelt("Ideology label == 'Liberal'", ["ideology", "ideology label"]))
+
+
+def test_a_filter_that_names_no_column_or_value_is_told_the_near_ones(people, monkeypatch):
+    with pytest.raises(UserError, match=r"did you mean `age`\? columns are age, sex, race"):
+        queries.fits(people, "agee > 3")
+    with pytest.raises(
+        UserError, match=r"invalid syntax.*: write text in quotes, and columns such as `mar.* backticks$"
+    ):
+        queries.fits(people, "big status == 'Married'")
+    assert queries.never(people, "Sex == 'female' or age == 3") == "sex is not 'female' of any, but Female"
+    assert queries.never(people, "sex != 'person'") == "sex is not 'person' of any, but Male, Female"
+    assert queries.never(people, "marital status == 'maried'").endswith("'maried' of any, but Married")
+    assert queries.never(people, "sex == 'Male' and state == 'Ohio'") == ""
+    monkeypatch.setattr(sampling, "GIVE_UP", 20_000)
+    with pytest.raises(UserError, match=r"are needed: sex is not 'female' of any, but Female$"):
+        personas.sample(5, where="sex == 'female'", balanced=False)
 
 
 def test_missing_values_match_no_filter():
