@@ -188,4 +188,6 @@ def _table(folder: Path, name: str) -> pd.DataFrame:
         raise UserError(
             f"{folder} has no table '{name}' (such as {name}.parquet or {name}.csv): a world has {', '.join(TABLES)}"
         )
+    if len(found) > 1:
+        raise UserError(f"{folder} has the table '{name}' twice, as {found[0].name} and {found[1].name}: leave one")
     return files.read_table(found[0])
