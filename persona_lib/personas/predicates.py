@@ -5,11 +5,12 @@ contradicts itself.
 """
 
 import ast
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from functools import cache, reduce
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,15 @@ from ..attributes import BY_NAME, COLUMNS
 FOLDER = Path(__file__).parent / "data"
 
 Columns = Mapping[str, pd.Series | np.ndarray]  # what an expression can name
+Parts = dict[str, np.ndarray]  # comparisons that several expressions share, by their text: each is made once
+
+
+class Parsed(NamedTuple):
+    """An expression in two steps: comparisons of columns, each with its text, then `and`, `or` and `not` of them."""
+
+    parts: dict[str, CodeType]
+    whole: CodeType
+    names: set[str]
 
 
 @cache
@@ -46,18 +56,20 @@ def table(people: pd.DataFrame) -> pd.DataFrame:
     if not people.index.is_unique:
         raise UserError("the index of the people has duplicates: give one row per persona_id")
     columns: dict[str, pd.Series | np.ndarray] = {name.replace(" ", "_"): _column(people, name) for name in COLUMNS}
+    parts: Parts = {}
     for term, expression in read("predicates").items():
-        columns[term] = _evaluate(expression, columns)
+        columns[term] = _evaluate(expression, columns, parts)
     return pd.DataFrame(columns, index=people.index)
 
 
 def loosened(table: pd.DataFrame) -> pd.DataFrame:
     """Return a `table` with the terms of data/loose.yaml, which are wider, and all terms that build on them."""
     columns = _named(table)
+    parts: Parts = {}
     changed = set(read("loose"))
     for term, expression in (read("predicates") | read("loose")).items():
-        if term in changed or changed.intersection(_compiled(expression).co_names):
-            columns[term] = _evaluate(expression, columns)
+        if term in changed or changed & _parsed(expression).names:
+            columns[term] = _evaluate(expression, columns, parts)
             changed.add(term)
     return table.assign(**{term: columns[term] for term in changed})
 
@@ -72,9 +84,9 @@ def hold(expressions: Iterable[str], table: pd.DataFrame) -> np.ndarray:
         UserError: an expression can't be read.
     """
     expressions = list(expressions)
-    used = {name for text in expressions for name in _compiled(text).co_names}
-    columns = _named(table[[name for name in table if name in used]])
-    values = {text: _evaluate(text, columns) for text in dict.fromkeys(expressions)}
+    used = {name for text in expressions for name in _parsed(text).names}
+    columns, parts = _named(table[[name for name in table if name in used]]), Parts()
+    values = {text: _evaluate(text, columns, parts) for text in dict.fromkeys(expressions)}
     holds = np.array([values[text] for text in expressions], dtype=bool)
     return holds.reshape(len(expressions), len(table)).T  # the reshape keeps both axes if there are no expressions
 
@@ -94,21 +106,29 @@ def _column(people: pd.DataFrame, name: str) -> pd.Series:
     return values if isinstance(values.dtype, pd.CategoricalDtype) else values.astype(dtype)
 
 
-def _evaluate(expression: str, columns: Columns) -> np.ndarray:
+def _evaluate(expression: str, columns: Columns, parts: Parts) -> np.ndarray:
+    """Evaluate an expression; comparisons that are not in `parts` are put there."""
     # The expressions come from the files in data/. Without builtins they see the columns only.
     scope: dict[str, Any] = {"__builtins__": {}}
+    parsed = _parsed(expression)
     try:
-        return np.asarray(eval(_compiled(expression), scope, columns).astype(bool))
+        for text, code in parsed.parts.items():
+            if text not in parts:
+                parts[text] = np.asarray(eval(code, scope, columns).astype(bool))
+        return np.asarray(eval(parsed.whole, scope, ChainMap(parts, columns)).astype(bool))  # type: ignore[arg-type]
     except (ValueError, TypeError, AttributeError, NameError) as error:
         raise _unreadable(expression, error) from error
 
 
 @cache
-def _compiled(expression: str) -> CodeType:
-    """Compile an expression once, with the operators of columns; `DataFrame.eval` would parse it at every call."""
+def _parsed(expression: str) -> Parsed:
+    """Parse an expression once, with the operators of columns; `DataFrame.eval` would do it at every call."""
     try:
         tree = _ForColumns().visit(ast.parse(expression.strip(), mode="eval"))
-        return compile(ast.fix_missing_locations(tree), "<predicate>", "eval")
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        apart = _Apart()
+        whole = compile(ast.fix_missing_locations(apart.visit(tree)), "<predicate>", "eval")
+        return Parsed(apart.found, whole, names)
     except (SyntaxError, ValueError) as error:
         raise _unreadable(expression, error) from error
 
@@ -138,3 +158,21 @@ class _ForColumns(ast.NodeTransformer):
             return node
         found = ast.Call(ast.Attribute(node.left, "isin", ast.Load()), node.comparators, [])
         return found if isinstance(operator, ast.In) else ast.UnaryOp(ast.Invert(), found)
+
+
+class _Apart(ast.NodeTransformer):
+    """Put a name in the place of each comparison and call, and keep its code: `found` has it by its text."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, CodeType] = {}
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        return self._named(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        return self._named(node)
+
+    def _named(self, node: ast.expr) -> ast.expr:
+        text = ast.unparse(node)
+        self.found[text] = compile(ast.fix_missing_locations(ast.Expression(node)), "<predicate>", "eval")
+        return ast.Name(text, ast.Load())
