@@ -257,6 +257,8 @@ def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]])
         if name == "out":
             raise UserError("a run sets 'out' itself: choose its folder with --out")
         defaults = {stem: own[name] for stem, own in declared.items() if name in own}
+        if not defaults and name in ("model", "base_url") and not any("model" in own for own in declared.values()):
+            raise UserError(f"no model is asked in {', '.join(declared)}: leave '{name}' out")
         if not defaults:
             raise _unknown("parameter", name, set().union(*declared.values()), f" of {', '.join(declared)}")
         for stem, default in defaults.items():
