@@ -218,6 +218,15 @@ def crossings(
     return table.loc[:, table.sum() >= least]
 
 
+def alike(own: pd.DataFrame, others: pd.DataFrame) -> dict[str, str]:
+    """Return the groups of `own` whose people are all those of one of `others`, each with the first such group.
+
+    Both tables are as returned by `members`. Groups of nobody are none of them.
+    """
+    found = {group: next((name for name in others if others[name].equals(own[group])), None) for group in own}
+    return {group: name for group, name in found.items() if name is not None and own[group].any()}
+
+
 def banded(column: pd.Series) -> pd.Series:
     """Return an attribute in groups that can be shown: a number in bands, anything else as it is.
 

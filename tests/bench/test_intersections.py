@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from persona_lib import UserError
 from persona_lib.attributes import BY_NAME
-from persona_lib.bench.groups import banded, broad, crossings, grid, members, singles
+from persona_lib.bench.groups import alike, banded, broad, crossings, grid, members, singles
 from persona_lib.bench.intersections import headline, named, scores, worst
 from persona_lib.personas import psychographics
 from persona_lib.stats.intervals import ITEM, rate
@@ -49,6 +49,13 @@ def test_groups_are_who_meets_all_of_a_groups_conditions():
     found = members(who, {"women": {"sex": "Female"}, "women of A or B": {"sex": ["Female"], "race": ["A", "B"]}})
     assert (found["women"] == (who["sex"] == "Female")).all()
     assert (found["women of A or B"] == (who["sex"] == "Female") & who["race"].isin(["A", "B"])).all()
+
+
+def test_a_group_of_the_same_people_as_a_crossing_is_named_and_one_of_nobody_is_not():
+    who = people()
+    own = members(who, {"women of A": {"sex": "Female", "race": "A"}, "old": {"age": {"from": 60}}, "E": {"race": "E"}})
+    assert alike(own, crossings(who, ["sex", "race"])) == {"women of A": "sex: Female, race: A"}
+    assert alike(own, own.iloc[:, :0]) == {}
 
 
 def test_crossings_hold_single_values_and_pairs_even_those_that_nobody_has():
