@@ -159,6 +159,8 @@ def _readable(path: Path) -> Iterator[None]:
     """Raise one UserError for whatever makes a file unreadable."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise UserError(f"no file {path}: name a file of PUMS persons") from error
     except UNREADABLE as error:
         kind = {".parquet": "parquet", ".zip": "an intact zip"}.get(files.suffix(path), "CSV")
         reason = error if str(error) else ValueError(type(error).__name__)  # an EOFError may have no text

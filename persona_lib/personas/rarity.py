@@ -97,7 +97,7 @@ def find(people: pd.DataFrame) -> pd.DataFrame:
     behind = pd.DataFrame({"persona_id": people.index[_behind(people)], "rule": BEHIND, "reason": _rule()["reason"]})
     paid = people[_beyond(people)]
     reasons = [
-        f"no job of the occupation '{group}' pays {income:,.0f}: it is outside the 1st to 99th percentile of each"
+        f"no job of the occupation '{group}' pays {income:,.0f} dollars a year, within the 1st to 99th percentile"
         for group, income in zip(*(paid.get(name, []) for name in (PAY[0], PAY[2])), strict=True)
     ]
     beyond = pd.DataFrame({"persona_id": paid.index, "rule": "unlikely: income of the occupation", "reason": reasons})

@@ -251,6 +251,12 @@ def test_a_spreadsheet_is_no_zip_of_microdata(tmp_path):
         census.read_pums(tmp_path / "p.xlsx")
 
 
+@pytest.mark.parametrize("name", ["p.zip", "p.csv", "p.parquet", "p.jsonl"])
+def test_a_file_that_is_not_there_is_said_to_be_missing_and_not_damaged(tmp_path, name):
+    with pytest.raises(UserError, match=f"^no file {tmp_path / name}: [^;]*$"):
+        census.read_pums(tmp_path / name)
+
+
 def test_a_zip_from_a_mac_in_capitals_and_other_ends_of_lines_are_read(tmp_path, want):
     persons, housing = people()
     mac = zipped(tmp_path / "CSV_PWY.ZIP", {"x/PSAM_P56.CSV": persons, "__MACOSX/x/._PSAM_P56.CSV": pd.DataFrame()})

@@ -42,7 +42,7 @@ def test_an_income_that_no_job_of_the_occupation_pays_is_unlikely_for_who_is_at_
     table = people(occupation_category=["Food preparation and serving"] * 3, employment_status=status, income=income)
     found = rarity.find(table)
     assert found["persona_id"].tolist() == ["p0"] and found["rule"].tolist() == ["unlikely: income of the occupation"]
-    assert "no job of the occupation 'Food preparation and serving' pays 900,000" in found["reason"][0]
+    assert "no job of the occupation 'Food preparation and serving' pays 900,000 dollars a year" in found["reason"][0]
     assert rarity.among(table).tolist() == [True, False, False]
     assert not rarity.among(table.drop(columns="employment status")).any()
 
