@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from .. import UserError
+from ..attributes import CENSUS
 from ..tables import spelling
+from . import enrichment
 
 _APART = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`)""")  # texts, and names in backticks
 _COMPARED = re.compile(r"""(?:`([^`]+)`|(\w+))\s*[=!]=\s*(?:'([^'\\]*)'|"([^"\\]*)")""")
@@ -63,7 +65,8 @@ def _reason(error: Exception, people: pd.DataFrame) -> str:
     told = " ".join(str(error).split())
     if not isinstance(error, NameError):
         return told
-    columns = [str(name) for name in people]
+    later = enrichment.COLUMNS if set(CENSUS) <= set(people) else ()  # steps that a filter asks for by its columns
+    columns = list(dict.fromkeys(map(str, (*people, *later))))
     wrong = re.sub(r"^name '(?:BACKTICK_QUOTED_STRING_)?(.*)' is not defined$", r"\1", told)
     near = get_close_matches(spelling(wrong), columns, 1)
     return f"{told}: {f'did you mean `{near[0]}`? ' if near else ''}columns are {', '.join(columns)}"

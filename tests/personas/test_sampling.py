@@ -154,6 +154,8 @@ def test_texts_and_names_within_names_are_no_columns_of_a_filter():
 def test_a_filter_that_names_no_column_or_value_is_told_the_near_ones(people, monkeypatch):
     with pytest.raises(UserError, match=r"did you mean `age`\? columns are age, sex, race"):
         queries.fits(people, "agee > 3")
+    with pytest.raises(UserError, match=r"did you mean `religion`\?"):
+        queries.fits(people[list(CENSUS)], "religon == 'Jewish'")
     with pytest.raises(
         UserError, match=r"invalid syntax.*: write text in quotes, and columns such as `mar.* backticks$"
     ):
