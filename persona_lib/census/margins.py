@@ -126,7 +126,7 @@ def rake(people: pd.DataFrame, margins: list[Margin]) -> pd.Series:
             away[margin.name] = np.abs(now / now.sum() - margin.shares).max()
             factor = margin.shares * now.sum() / now
             weight *= np.append(factor, 1)[cell]  # -1, outside the universe, takes the last: 1
-        if max(away.values()) < NEAR:
+        if max(away.values(), default=0) < NEAR:
             return pd.Series(weight / weight.mean(), people.index, name=WEIGHT)
     worst = sorted(away, key=lambda name: away[name], reverse=True)[:2]
     told = " and ".join(f"{name} ({away[name]:.2%} off)" for name in worst)

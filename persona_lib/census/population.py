@@ -4,6 +4,7 @@ Combinations that `rules` forbids are never drawn. The model keeps only the leav
 """
 
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from .trees import fit as fit_tree
 DEFAULT = Path(__file__).parent / "data" / "population.npz"
 CHUNK = 50_000  # persons drawn at a time; it bounds memory, and changing it changes what a seed draws
 FEWEST = 1_000  # persons below which a fit is refused
+HUGE = 1e12  # a sum of weights above which they are scaled down: products of counts must stay whole numbers
 TREE = ("ranks", "feature", "threshold", "right")
 
 # Each attribute is drawn given those before it: first who a person is, then home, work and health. We tried eight
@@ -89,7 +91,8 @@ class Population:
             mapping: as in `read_mapped`; by default the Bureau's attributes.
 
         Raises:
-            UserError: the table lacks columns, has too few rows, or has invalid weights or labels.
+            UserError: the table lacks columns, has too few rows, has invalid weights or labels, or the rules forbid
+                most people.
         """
         attributes, rules, columns = _plan(mapping)
         missing = [name for name in columns if name not in people]
@@ -100,9 +103,14 @@ class Population:
             raise UserError(f"{len(people)} persons are too few to fit a population: give at least {FEWEST:,}.")
         weight = _whole(weights(people))
         coded = {a.name: coding.encode(a, people[a.name]) for a in attributes}
+        if (forbidden := against(rules, coded)) > len(people) / 2:
+            raise UserError(
+                f"the rules forbid {forbidden:,} of {len(people):,} persons: check that the columns have the codes of "
+                f"the {'mapping' if mapping else 'American Community Survey'}."
+            )
         trees = tuple(_fit_tree(attributes[: place + 1], coded, rules, weight) for place in range(len(attributes)))
         numbers = {a.name: coding.tally(a, people[a.name], weight) for a in attributes if a.kind == "numeric"}
-        about = _provenance(people, attributes) | {"against the rules": against(rules, coded)}
+        about = _provenance(people, attributes) | {"against the rules": forbidden}
         return cls(attributes, trees, numbers, rules, columns, about)
 
     def sample(self, n: int, seed: int = 0) -> pd.DataFrame:
@@ -179,15 +187,16 @@ class Population:
                 attributes = tuple(_attribute(**told) for told in about["attributes"])
                 trees = tuple(_tree(file, place) for place in range(len(attributes)))
                 numbers = {a.name: file[f"numbers {i}"] for i, a in enumerate(attributes) if a.kind == "numeric"}
-        except (OSError, ValueError, KeyError, TypeError, BadZipFile, EOFError) as error:
+            columns, provenance = tuple(about["columns"]), about["provenance"]
+            size = {attribute.name: attribute.size for attribute in attributes}
+            rules = tuple(
+                {name: np.isin(np.arange(size[name]), of) for name, of in rule.items()} for rule in about["rules"]
+            )
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile, EOFError, RuntimeError, zlib.error) as error:
             raise UserError(
                 f"{path} is not a population file: name a file that this version's Population.save wrote."
             ) from error
-        size = {attribute.name: attribute.size for attribute in attributes}
-        rules = tuple(
-            {name: np.isin(np.arange(size[name]), of) for name, of in rule.items()} for rule in about["rules"]
-        )
-        return cls(attributes, trees, numbers, rules, tuple(about["columns"]), about["provenance"])
+        return cls(attributes, trees, numbers, rules, columns, provenance)
 
 
 def _stacked(codes: dict[str, np.ndarray], n: int) -> np.ndarray:
@@ -233,9 +242,12 @@ def _fit_tree(
 
 
 def _whole(weight: np.ndarray | None) -> np.ndarray | None:
-    """Return weights as whole numbers: unchanged if they are whole, else in thousandths of their mean."""
-    if weight is not None and (weight % 1).any():
-        weight = np.rint(weight * (1_000 / weight.mean()))
+    """Return weights as whole numbers: unchanged if they are whole and not huge, else in thousandths of their mean.
+
+    Nobody's weight is less than 1.
+    """
+    if weight is not None and ((weight % 1).any() or weight.sum() > HUGE):
+        weight = np.rint(weight / weight.mean() * 1_000).clip(1)
     return None if weight is None else weight.astype(np.int64)
 
 

@@ -61,11 +61,11 @@ def weights(people: pd.DataFrame) -> np.ndarray | None:
     """Return the column `weight`, or None if there is no such column.
 
     Raises:
-        UserError: a weight is missing, infinite, zero or below.
+        UserError: a weight is missing, no number, infinite, zero or below.
     """
     if WEIGHT not in people:
         return None
-    weight = people[WEIGHT].to_numpy(dtype=float, na_value=np.nan)
+    weight = pd.to_numeric(people[WEIGHT], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     if (wrong := ~(np.isfinite(weight) & (weight > 0))).any():
         first = ", ".join(map(str, people.index[wrong][:5])) + (", ..." if wrong.sum() > 5 else "")
         raise UserError(

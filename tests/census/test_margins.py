@@ -45,6 +45,10 @@ def test_raked_weights_meet_all_margins_and_change_nothing_else(people):
     assert odds[0] == pytest.approx(odds[1])
 
 
+def test_without_margins_the_weights_stay(people):
+    assert margins.rake(people.head(5), []).tolist() == [1] * 5
+
+
 def test_a_margin_of_a_part_sets_the_shares_in_it_and_not_its_size(people):
     weight = margins.rake(people, [sexes(10, 90, universe={"age": {"from": 65}})])
     old, men = people["age"] >= 65, people["sex"] == "Male"

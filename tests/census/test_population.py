@@ -1,5 +1,6 @@
 """The census table and the population model: labels, distances to people it never saw, no impossible people."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -182,6 +183,37 @@ def test_weights_with_decimals_are_kept_to_a_thousandth(halves):
     assert sex[1] / sex.sum() == pytest.approx(men * 0.2 / (men * 0.2 + (1 - men) * 0.6), abs=0.001)
 
 
+def test_weights_far_apart_or_huge_leave_nobody_out(halves):
+    few = halves[0][:1_500]
+    for weights in (np.where(np.arange(1_500) == 7, 1e9 + 0.5, 1.0), np.full(1_500, 1e18)):
+        counts = Population.fit(few.assign(weight=weights)).trees[0].counts
+        assert counts.sum() >= 1_500 and 0 < counts.max() < 1e10
+    one, huge = (Population.fit(few.assign(weight=weight)).sample(50, seed=1) for weight in (1_000.0, 1e18))
+    pd.testing.assert_frame_equal(one, huge)
+
+
+def test_people_most_of_whom_the_rules_forbid_are_refused(halves):
+    wrong = halves[0][:1_200].assign(age=5)
+    with pytest.raises(UserError, match=r"the rules forbid [\d,]+ of 1,200 persons: check that the col"):
+        Population.fit(wrong)
+
+
+@pytest.mark.parametrize("damage", ["bytes", "about"])
+def test_a_damaged_population_file_is_one_line(tmp_path, damage):
+    path = tmp_path / "damaged.npz"
+    content = bytearray(DEFAULT.read_bytes())
+    if damage == "bytes":
+        content[2_000:2_400] = bytes(400)
+        path.write_bytes(content)
+    else:
+        with np.load(DEFAULT) as file:
+            about = json.loads(str(file["about"]))
+            del about["rules"]
+            np.savez(path, **(dict(file) | {"about": np.array(json.dumps(about))}))
+    with pytest.raises(UserError, match="is not a population file"):
+        Population.load(path)
+
+
 def test_a_population_of_children_alone_can_be_fitted(people):
     drawn = Population.fit(people.query("age < 12")[:3_000]).sample(500, seed=0)
     assert drawn["income"].isna().all() and drawn["age"].max() < 12
@@ -195,7 +227,7 @@ def test_a_tree_may_have_more_leaves_than_a_small_integer_counts(monkeypatch):
     assert len(tree.right) > 65_535 and (tree.counts[tree.leaves(codes)].argmax(axis=1) == target).all()
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "can't be read"), (b"PAR1 but not really", "can't be read")])
+@pytest.mark.parametrize(("content", "message"), [(None, "no file"), (b"PAR1 but not really", "can't be read")])
 def test_an_unreadable_file_of_persons_is_named(tmp_path, content, message):
     path = tmp_path / "persons.parquet"
     if content:

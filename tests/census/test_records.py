@@ -44,7 +44,7 @@ def test_as_many_as_there_are_take_each_once_whatever_the_weights():
         assert set(numbered(weights).sample(7)["who"]) == set(range(7))
 
 
-@pytest.mark.parametrize("wrong", [0, -1, None, float("inf")])
+@pytest.mark.parametrize("wrong", [0, -1, None, float("inf"), "many"])
 def test_weights_that_are_not_above_0_are_counted_and_placed(wrong):
     for weights, said in (
         ([1, wrong], r"1 of 2 weights are not numbers above 0 \(rows 1\)"),
