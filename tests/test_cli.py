@@ -181,7 +181,7 @@ def test_sample_of_nobody_or_into_another_kind_of_file_is_refused(tmp_path):
     refused = one_line(persona("sample", 3, "--out", tmp_path / "p.xlsx"))
     assert "p.xlsx must end in one of .parquet, .jsonl, .csv, .txt" in refused
     assert "1 or more" in one_line(persona("sample", 0, "--out", tmp_path / "p.csv"))
-    assert "directory" in one_line(persona("sample", 3, "--out", tmp_path / "no" / "p.csv"))
+    assert "there is no folder" in one_line(persona("sample", 3, "--out", tmp_path / "no" / "p.csv"))
 
 
 def test_sample_takes_adults_and_a_filter_together(tmp_path):

@@ -27,11 +27,11 @@ def draw(people: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     Returns:
         The index of `people`; the column `given name`. Names come as often as among the births of the person's sex and
-        decade; those born later than the list reaches get names of its last years.
+        decade; those born later than the list reaches get names of its last years. Missing where age or sex is.
     """
     uniform = phrases.uniforms(people.index, [NAME], seed)[:, 0]
-    decade = (YEAR - people["age"].to_numpy(dtype=int)) // STEP * STEP
-    decade = np.clip(decade, FIRST, max(born for born, _ in _names()))
+    decade = (YEAR - people["age"].to_numpy(dtype=float, na_value=np.nan)) // STEP * STEP
+    decade = np.clip(decade, FIRST, max(born for born, _ in _names()))  # missing stays missing
     found = np.full(len(people), None, dtype=object)
     sex = people["sex"].astype("str").to_numpy()
     for (born, of), (known, upto) in _names().items():

@@ -115,7 +115,7 @@ def save(personas: pd.DataFrame, path: str | Path) -> None:
     PERSONA data. A .txt file has only these texts, with a blank line between them.
 
     Raises:
-        UserError: the suffix is another one.
+        UserError: the suffix is another one, or there is no such folder.
     """
     check_suffix(path)
     table = personas.assign(persona=profiles.texts(personas))
@@ -123,13 +123,15 @@ def save(personas: pd.DataFrame, path: str | Path) -> None:
 
 
 def check_suffix(path: str | Path) -> None:
-    """Check that `save` can write a file of this name.
+    """Check that `save` can write a file of this name and in this folder.
 
     Raises:
         UserError: it can't.
     """
     if Path(path).suffix.lower() not in WRITERS:
         raise UserError(f"{path} must end in one of {', '.join(WRITERS)}")
+    if not (folder := Path(path).parent).is_dir():
+        raise UserError(f"{path} can't be written: there is no folder {folder}; make it first")
 
 
 def _pool(

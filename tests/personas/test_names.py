@@ -32,6 +32,11 @@ def test_names_depend_on_id_and_seed_alone():
     assert (names.draw(everybody, seed=2) != drawn).any(axis=None)
 
 
+def test_who_has_no_age_or_no_sex_has_no_name():
+    table = people(3, age=pd.array([30, None, 40], "Int64"), sex=["Male", "Male", None])
+    assert names.draw(table, seed=1)["given name"].notna().tolist() == [True, False, False]
+
+
 def test_a_label_reads_like_a_person_and_belongs_to_one():
     table = people(4, age=[74, 74, 3, 40], state=["Texas", "Texas", "Ohio", None])
     table["given name"] = ["Ruth", "Ruth", "Ava", None]

@@ -249,6 +249,11 @@ def test_files_hold_the_published_columns_and_the_text(reference, tmp_path):
     assert pd.read_csv(tmp_path / "p.csv")["age"].tolist() == few["age"].tolist()
 
 
+def test_a_file_in_a_folder_that_there_is_not_is_refused_before_anything_is_asked(tmp_path):
+    with pytest.raises(UserError, match=r"x.csv can't be written: there is no folder .*make it first$"):
+        personas.check_suffix(tmp_path / "none" / "x.csv")
+
+
 # --- the split
 
 
