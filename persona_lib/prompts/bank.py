@@ -165,7 +165,12 @@ def balance(prompts: pd.DataFrame, by: str = "topic") -> pd.DataFrame:
 def _table(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     """Return the rows with the columns of every prompt first, filled in where missing, then the rows' own columns."""
     text = rows["prompt"]
-    defaults = {"prompt_id": text.map(prompt_id), "topic": NO_TOPIC, "source": source, "prompt_split": text.map(side_of)}
+    defaults = {
+        "prompt_id": text.map(prompt_id),
+        "topic": NO_TOPIC,
+        "source": source,
+        "prompt_split": text.map(side_of),
+    }
     own = rows.reindex(columns=list(defaults)).astype(object).replace("", None)
     filled = own.fillna(pd.DataFrame(defaults)).astype("str")
     table = rows.assign(**filled).reset_index(drop=True)
