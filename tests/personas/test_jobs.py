@@ -114,16 +114,6 @@ def test_a_title_that_does_not_fit_is_not_drawn_and_is_found(somebody, title):
     assert title in " ".join(found["reason"])
 
 
-def test_the_bounds_of_income_are_not_those_of_single_people():
-    figures = jobs._figures()
-    few = figures[figures["at work"] < 100]
-    bands = few[[f"income: {least}" for least in jobs.FEATURES["income"]]]
-    # The band of the one who earns most of a job would be the bound's: for most, it is a lower one.
-    richest = (bands > 0).to_numpy()[:, ::-1].argmax(axis=1)
-    least = np.array(jobs.FEATURES["income"])[::-1][richest]
-    assert len(few) > 60 and (few["income high"] < least).mean() > 0.15
-
-
 def test_who_is_at_work_beyond_75_has_a_job_that_others_of_that_age_have():
     vets = pd.concat([person(age=94, income=120_000, occupation_category=HEALTH, education="Doctorate degree")] * 300)
     drawn = jobs.titles(predicates.table(vets.set_axis([f"p{i}" for i in range(300)])), seed=0)
