@@ -4,6 +4,7 @@ import errno
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -356,7 +357,7 @@ def made(project, monkeypatch, tmp_path):
         return "made"
 
     table = {"columns": lambda *_: pd.DataFrame({"failure": told["failures"]}, dtype=object)}
-    monkeypatch.setattr(cli, "_pairs", lambda *_, **__: None)
+    monkeypatch.setattr(cli, "_pairs", lambda *_, **__: SimpleNamespace(form="pairs"))
     monkeypatch.setattr("persona_lib.runs.pairs.make", make)
     monkeypatch.setattr("persona_lib.preferences.dataset.columns", table["columns"])
     return told

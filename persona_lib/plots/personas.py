@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from . import fonts, style
 
 FEWEST = 10  # people in a row of `joint`; with fewer, its shares are mostly noise
-DPI = 86  # of large figures in a notebook: their 9 pt text is still 8 pt on a page of 96 dots per inch
+DPI = 78  # of large figures in a notebook, whose text stays legible; more would make it larger than 1.5 MB
+LONG_DPI = 68  # of the longest
 LETTERS = 31  # per line of a label in `margins`
 
 
@@ -33,7 +34,7 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
     heights = {name: 0.72 + sum(map(_row, labels[name])) for name in panels}
     columns = _balanced(heights)
     height = 1.1 + max(sum(heights[name] for name in column) for column in columns)
-    figure = style.page(8, height, dpi=DPI)
+    figure = style.page(8, height, dpi=LONG_DPI)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
     caption = (
         f"Bar: {reference}. Point: {style.counted(n, 'persona')}; line: 95% interval of a random sample of this size."
