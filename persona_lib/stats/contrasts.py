@@ -1,5 +1,7 @@
 """Compare conditions and models by a logistic model, and pairs of answers by win rates at equal length."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -182,7 +184,10 @@ def _fit(gap: np.ndarray, won: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     import statsmodels.api as sm  # takes about a second, and few commands need it
 
     x = sm.add_constant(np.tanh(gap / gap.std()))  # comparisons x (constant, length)
-    fit = sm.GLM(won, x, family=sm.families.Binomial()).fit()
+    with warnings.catch_warnings():
+        # Shares such as .4 and .6 that lie on a curve are no separation, which `_obstacle` has looked for.
+        warnings.simplefilter("ignore", sm.tools.sm_exceptions.PerfectSeparationWarning)
+        fit = sm.GLM(won, x, family=sm.families.Binomial()).fit()
     weights = fit.mu * (1 - fit.mu)
     residuals = (won - fit.mu)[:, None]
     influence = (x * residuals) @ np.linalg.inv(x.T @ (x * weights[:, None]))  # comparisons x coefficients
