@@ -142,6 +142,6 @@ def test_a_score_without_an_id_is_refused_and_not_left_out_of_the_interval_alone
 
 def test_shares_that_lie_on_a_curve_of_length_are_no_separation():
     """A model that reproduces all shares exactly warns of perfect prediction, and a warning is an error here."""
-    table = pd.DataFrame({"persona_id": list("abc"), "prompt_id": list("xyz"), "by": "one", "score": [0.48, 0.49, 0.5]})
-    (row,) = length_controlled(table.assign(length_difference=[4.0, 0.0, -4.0]), "by").to_dict("records")
+    table = pd.DataFrame({"persona_id": list("abc"), "prompt_id": list("xyz"), "by": "one", "score": [0.48, 0.5, 0.5]})
+    (row,) = length_controlled(table.assign(length_difference=[4.0, -4.0, -4.0]), "by").to_dict("records")
     assert 0.4 < row["controlled"] < 0.6
