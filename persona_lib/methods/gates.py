@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from pandas.io.formats.style import Styler
+from IPython.display import HTML
 
 from .. import stats
 from ..stats.intervals import ITEM
@@ -264,10 +264,10 @@ def _gain(gate: str, found: pd.Series, says: str) -> dict:
     return row | {"fired": fired, "says": says if fired else ""}
 
 
-def shown(gates: pd.DataFrame) -> Styler:
+def shown(gates: pd.DataFrame) -> HTML:
     """Return gates as a table to show, those that fired in red."""
     table = gates.reset_index(level=0, names="world") if gates.index.nlevels > 1 else gates
     styled = table.reset_index(drop=True).style.hide(axis="index").format(precision=2, na_rep="")
-    return styled.set_uuid("gates").apply(
-        lambda row: ["background-color: #b00020; color: white" if row["fired"] else ""] * len(row), axis=1
-    )
+    red = "background-color: #b00020; color: white"
+    styled = styled.apply(lambda row: [red if row["fired"] else ""] * len(row), axis=1)
+    return HTML(styled.set_uuid("gates").to_html())

@@ -211,4 +211,4 @@ def test_a_method_that_tells_people_apart_without_history_is_caught():
 
 def test_a_gate_that_fired_is_shown_in_red(world):
     shown = gates.shown(gates.of_world(first_chosen(world)))
-    assert "b00020" in shown.to_html()
+    assert "b00020" in shown.data

@@ -55,11 +55,11 @@ def test_every_notebook_ends_with_a_headline_that_says_what_is_missing(run):
     assert said["04"].endswith("No change of the score by hiding an attribute could be measured.")
     assert said["07"].startswith("No summary could be judged: ") and said["07"].endswith("are without a verdict.")
     assert said["08"].startswith("m, chain of thought: pass@1 is not estimable")
-    assert said["05"].endswith("Of 5 claims for it, 0 are supported and 0 refuted.")
-    assert "it is right in an unknown share (n = 0) of its answers" in said["05"]
-    assert said["09"].startswith("m, chain of thought: none of 8 answers has a verdict of m. 54 of 96 groups have no")
+    assert said["05"].endswith("Of 5 claims for it, 0 are supported and 0 refuted, each by its own 95% interval.")
+    assert "it is right in an unknown share (n = 0; nothing scored) of its answers" in said["05"]
+    assert said["09"].startswith("m, chain of thought: none of 8 answers has a verdict of m. 54 further groups have no")
     assert said["10"].startswith("m gave no verdicts by which the control items could place it.")
-    assert "The order of the answers decides an unknown share (n = 0) of its choices;" in said["10"]
+    assert "The order of the answers decides an unknown share (n = 0; nothing scored) of its choices;" in said["10"]
     assert "nan" not in " ".join(said.values()).lower()
     drawn = [run / stem / "figures" / f"{name}.png" for stem in STEMS for name in records[stem]["figures"]]
     assert len(drawn) > 20 and all(path.stat().st_size > 10_000 for path in drawn)

@@ -278,8 +278,6 @@ def test_smoke_takes_few_calls():
 
 def test_no_notebook_of_small_fails_at_its_own_sizes():
     planned = presets.plan(presets.load("small"))
-    assert planned["00_explore"]["n"] == presets.plan(presets.load("smoke"))["00_explore"]["n"], "it is replayed"
-    planned["00_explore"]["n"] = LEAST["n"]
     table = estimated(planned)
     assert set(table["notebook"]) == set(planned) and table["cost"].notna().all()
     asked = table[table["notebook"] == "01_personas"].set_index("step")["calls"]
