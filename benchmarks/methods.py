@@ -7,7 +7,8 @@
 order: is the order of methods by expected accuracy recovered, and do intervals hold the expected accuracy? null: how
 often does a method seem to beat the pooled one where people do not differ? oracle: low rank beside a method that knows
 the true directions. cost: CPU time of all methods beside one logistic regression of scikit-learn per person. growth:
-CPU time at 1, 4 and 16 times the people. survey: real respondents, each method beside majority and logit.
+CPU time at 1, 4 and 16 times the people. survey: real respondents, each method beside majority and logit. false_alarms:
+how often a gate fires in a clean world and for a clean method, and how often it catches a leaked format.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from persona_lib import methods
-from persona_lib.methods import OFFLINE, Setting, World, controls, latent, scores, simulated, surveyed
+from persona_lib.methods import OFFLINE, Setting, World, controls, gates, latent, mistakes, scores, simulated, surveyed
 from persona_lib.stats import share
 
 SMALL = {"seen": 200, "unseen": 100, "prompts": 120, "heldout": 60, "history": 60, "tests": 20, "dimensions": 32}
@@ -147,7 +148,23 @@ def survey(_worlds: int) -> None:
     print(scores.differences(predictions, "logit on attributes", 16).round(3).to_string())
 
 
-PARTS = {part.__name__: part for part in (order, null, oracle, cost, growth, survey)}
+def false_alarms(worlds: int) -> None:
+    """Print which gates fire in clean worlds and for a clean method, and how often a leaked format is caught."""
+    clean, of_method, caught = [], [], 0
+    for seed in range(worlds):
+        world = simulated.world(shapes(seed), seed)
+        clean.append(gates.of_world(world))
+        of_method.append(gates.of_method(world, latent.LowRank, methods.embedder(world), Setting(ks=(0, 8), seed=seed)))
+        leak = gates.of_world(mistakes.leaked(world)).set_index("gate")
+        caught += int(leak.at["format", "fired"])
+    for what, tables in (("clean worlds", clean), ("low rank", of_method)):
+        fired = pd.concat(tables).groupby("gate", sort=False)["fired"].sum()
+        some = sum(bool(table["fired"].any()) for table in tables)
+        print(f"gates, {what}: some gate fires in {some} of {worlds}: {fired[fired > 0].to_dict() or 'none'}")
+    print(f"gates: a leaked format is caught in {caught} of {worlds} worlds")
+
+
+PARTS = {part.__name__: part for part in (order, null, oracle, cost, growth, survey, false_alarms)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

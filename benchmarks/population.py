@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from persona_lib import census, personas
+from persona_lib.attributes import CENSUS
 from persona_lib.census import Population, distances, held_out, margins
 from persona_lib.personas import origins, regions
 
@@ -49,7 +50,7 @@ def apart(fitted: pd.DataFrame, held: pd.DataFrame, model: Population) -> pd.Dat
         {
             "comparison": list(found),
             "persons": len(held),
-            "attributes": len(distances.ATTRIBUTES),
+            "attributes": len(CENSUS),
             "categories": len(distances.shares(held)),
             "pairs": [len(tvd) for tvd in found.values()],
             "tvd": [round(tvd.mean(), 5) for tvd in found.values()],

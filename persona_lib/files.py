@@ -192,7 +192,7 @@ def parse_yaml(text: str, name: str) -> Any:
 def first_error(error: "ValidationError", whole: str = "the file") -> str:
     """Return where pydantic found the first error, and which, in one line; `whole` names what has no place in it."""
     first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def write(path: Path, writer: Callable[[Path], object]) -> None:

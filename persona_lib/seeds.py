@@ -43,7 +43,7 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "histories of others": (92,),
     "histories shuffled": (93,),
     "worst people by chance": (94,),
-    "start of a latent model": (95,),
+    "contexts of an encoder": (95,),
     "conversations": (96,),
     "people and prompts split anew": (97,),
 }

@@ -18,7 +18,6 @@ Order = Mapping[str, Sequence[str]]  # attribute -> its values in order
 DATA = Path(__file__).parent / "data"
 TEXT = dict.fromkeys(["attribute", "other", "value", "other value"], "str")
 MISSING = "Not applicable"
-ATTRIBUTES = CENSUS
 # Groups of what is drawn given the census attributes (`personas.regions`). A table of people may have them or not.
 ORIGINS = ("region of birth", "ancestry group")
 ANOTHER = "Another"  # the group of small ancestries
@@ -32,7 +31,7 @@ def bands(people: pd.DataFrame) -> pd.DataFrame:
 
     Numbers are in bands.
     """
-    table = {name: _categories(people[name]) for name in ATTRIBUTES}
+    table = {name: _categories(people[name]) for name in CENSUS}
     table |= {name: people[name] for name in ORIGINS if name in people}
     return pd.DataFrame(table, index=people.index)
 
@@ -88,7 +87,7 @@ def _counted(people: pd.DataFrame, together: int, columns: list[str]) -> pd.Data
         columns: names of the result's columns: first of the attributes, then of their values.
     """
     table = bands(people)
-    table = table if together == 1 else table[list(ATTRIBUTES)]
+    table = table if together == 1 else table[list(CENSUS)]
     codes = {name: table[name].cat.codes.to_numpy() for name in table}
     labels = {name: table[name].cat.categories.to_numpy() for name in table}
     weight = people[WEIGHT].to_numpy(dtype=float) if WEIGHT in people else None

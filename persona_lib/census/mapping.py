@@ -181,12 +181,8 @@ def load(mapping: Mapping | str | Path) -> Mapping:
     try:
         return Mapping.model_validate(files.read_yaml(Path(mapping)))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        place = f"{where}: " if where else ""
-        reason = first["msg"].removeprefix("Value error, ")
-        hint = " (write true and false in quotes)" if isinstance(first["input"], bool) else ""
-        raise UserError(f"{mapping}: {place}{reason}{hint}") from error
+        hint = " (write true and false in quotes)" if isinstance(error.errors()[0]["input"], bool) else ""
+        raise UserError(f"{mapping}: {files.first_error(error)}{hint}") from error
 
 
 def read(paths: Sequence[Path], mapping: Mapping) -> pd.DataFrame:

@@ -88,9 +88,7 @@ def load(path: str | Path = PUBLISHED) -> list[Margin]:
     try:
         return TypeAdapter(list[Margin]).validate_python(files.read_yaml(Path(path)))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise UserError(f"{path}: {files.first_error(error)}") from error
 
 
 def rake(people: pd.DataFrame, margins: list[Margin]) -> pd.Series:

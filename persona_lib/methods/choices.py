@@ -223,6 +223,5 @@ def told(world: World) -> str:
         ("one person prefers the same answer in both orders in", items, "same"),
         ("the answer shown first is preferred in", first, "won"),
     ):
-        found = stats.rate(rows[value], rows[ITEM])
-        lines.append(f"{says} {stats.share(found['rate'], found['low'], found['high'], found['n'], found['note'])}")
+        lines.append(f"{says} {stats.wording.of_rate(stats.rate(rows[value], rows[ITEM]))}")
     return "\n".join(lines)

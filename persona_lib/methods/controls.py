@@ -34,20 +34,9 @@ class Majority(Method):
         turned = pairs.rename(columns={"first": "second", "second": "first"}).assign(p_first=1 - pairs["p_first"])
         both = pd.concat([pairs, turned])
         self.shares = both.groupby(["prompt", "first", "second"])["p_first"].mean().to_dict()
-        self.trained = len(self.shares) // 2
 
     def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.array([self.shares.get(key, 0.5) for key in zip(prompt, first, second, strict=True)])
-
-
-class Random(Method):
-    """Abstains: every prediction is 0.5."""
-
-    name = "chance"
-    sees: ClassVar[tuple[str, ...]] = ()
-
-    def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return np.full(len(prompt), 0.5)
 
 
 def other_history(method: type[Method]) -> type[Method]:

@@ -1,12 +1,12 @@
 """Gates against leaks: what tells a choice although it is not the person, in a world or in a method.
 
 A gate fires where the lower end of a 95% interval lies above the gate's limit, which stands well above what clean data
-show; gates that count (duplicates, equal answers) fire at the first case. `benchmarks/gates.py` prints how often clean
-worlds fire, and which planted leaks are caught.
+show; gates that count (duplicates, equal answers) fire at the first case. `benchmarks/methods.py false_alarms` prints
+how often clean simulated worlds fire, and how often a leaked format is caught.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from . import scores, trial
 from .controls import other_history, shuffled
 from .embedding import embedder
 from .linear import Pooled
-from .method import Embed, Method
+from .method import Embed, Method, title
 from .trial import CELL, Setting
 from .worlds import World, cells
 
@@ -51,7 +51,7 @@ _PATTERNS = [re.compile(pattern) for pattern in SURFACE.values()]
 
 
 class Shown(NamedTuple):
-    """The decided choices of a world: `choices` with texts `one`, `other`, whether the first was chosen, `codes`."""
+    """The decided choices of a world: `choices` with texts `one` and `other`, and whether the `first` was chosen."""
 
     choices: pd.DataFrame
     first: np.ndarray
@@ -77,10 +77,18 @@ def of_world(world: World, cell: str = CELL, embed: Embed | None = None) -> pd.D
 
 
 def _shown(world: World) -> Shown:
-    text = world.candidates.set_index("candidate_id")["text"]
-    choices = world.choices[world.choices["p_first"].notna() & (world.choices["p_first"] != 0.5)]
-    choices = choices.assign(one=choices["first"].map(text), other=choices["second"].map(text), cell=cells(world))
+    texts = trial.texts(world)
+    choices = world.choices.assign(one=texts["first"], other=texts["second"])
+    choices = choices[choices["p_first"].notna() & (choices["p_first"] != 0.5)]
     return Shown(choices, choices["p_first"].to_numpy() > 0.5, world)
+
+
+def _row(gate: str, value: float, limit: float, says: str, interval: tuple[float, float] | None = None) -> dict:
+    """Return the row of a gate; `interval` is that of a value that is measured, None where cases are counted."""
+    low, high = interval or (np.nan, np.nan)
+    fired = bool((low if interval else value) > limit)
+    found = {"gate": gate, "value": value, "low": low, "high": high, "limit": limit}
+    return found | {"fired": fired, "says": says if fired else ""}
 
 
 def _tried(gate: str, shown: Shown, says_first: np.ndarray, limit: float, says: str) -> dict:
@@ -88,11 +96,7 @@ def _tried(gate: str, shown: Shown, says_first: np.ndarray, limit: float, says: 
     right = np.where(says_first == 0, 0.5, (says_first > 0) == shown.first)
     turned = right.mean() < 0.5  # a rule that is always wrong tells as much
     found = stats.rate(pd.Series(1 - right if turned else right), shown.choices[ITEM].reset_index(drop=True))
-    fired = bool(found["low"] > limit)
-    return {"gate": gate, "value": found["rate"], "low": found["low"], "high": found["high"], "limit": limit} | {
-        "fired": fired,
-        "says": says if fired else "",
-    }
+    return _row(gate, found["rate"], limit, says, (found["low"], found["high"]))
 
 
 def _rules(shown: Shown) -> Iterator[dict]:
@@ -156,49 +160,31 @@ def _predicted(gaps: np.ndarray, shown: Shown) -> np.ndarray:
 def _blind(world: World, cell: str, embed: Embed) -> dict:
     """Return the gate of persons: a model that knows nobody predicts the tested choices."""
     found = scores.accuracy(trial.run(world, [Pooled(embed)], Setting(ks=(0,), cell=cell))).iloc[0]
-    fired = bool(found["low"] > 0.85)
-    says = "the person is hardly needed: all prefer the same answers, or a leak tells them" if fired else ""
-    return {"gate": "persona-blind", "value": found["accuracy"], "low": found["low"], "high": found["high"]} | {
-        "limit": 0.85,
-        "fired": fired,
-        "says": says,
-    }
-
-
-def _counted(gate: str, n: int, says: str) -> dict:
-    """Return the row of a gate that counts cases; the first one fires it."""
-    return {
-        "gate": gate,
-        "value": n,
-        "low": np.nan,
-        "high": np.nan,
-        "limit": 0,
-        "fired": n > 0,
-        "says": says if n else "",
-    }
+    says = "the person is hardly needed: all prefer the same answers, or a leak tells them"
+    return _row("persona-blind", found["accuracy"], 0.85, says, (found["low"], found["high"]))
 
 
 def _cases(world: World) -> Iterator[dict]:
-    """Yield the gates that count cases."""
+    """Yield the gates that count cases; the first case fires them."""
     plain = world.candidates.assign(plain=_plain(world.candidates["text"]))
     side = world.prompts.set_index("prompt_id")["prompt_split"]
     prompts = pd.Series(_plain(world.prompts["prompt"]).to_numpy(), world.prompts["prompt_id"])
     shared = set(prompts[side == "train"]) & set(prompts[side == "heldout"])
-    yield _counted("prompts of both sides", len(shared), "prompts with equal texts are in training and in test")
+    yield _row("prompts of both sides", len(shared), 0, "prompts with equal texts are in training and in test")
     long = plain[plain["plain"].str.len() >= LONG].assign(side=lambda t: t["prompt_id"].map(side))
     both = set(long.loc[long["side"] == "train", "plain"]) & set(long.loc[long["side"] == "heldout", "plain"])
-    yield _counted("answers of both sides", len(both), "equal answers are in training and in test")
+    yield _row("answers of both sides", len(both), 0, "equal answers are in training and in test")
     text = plain.set_index("candidate_id")["plain"].fillna("")  # a failed answer, of which no choice is made
     one, other = (world.choices[column].map(text) for column in ("first", "second"))
     equal = int(((one == other) & world.choices["p_first"].notna()).sum())
-    yield _counted("equal answers", equal, "choices are between answers of equal text")
-    yield _counted("people of both sides", _twins(world), "people with equal attributes and choices are in both splits")
+    yield _row("equal answers", equal, 0, "choices are between answers of equal text")
+    yield _row("people of both sides", _twins(world), 0, "people with equal attributes and choices are in both splits")
     cell = cells(world)
     judged = world.choices["persona_id"] + " " + world.choices["prompt_id"].map(prompts) + " "
     known = cell.isin(["train", "context"])
     before = {*(judged + one)[known], *(judged + other)[known]}
     again = int(((judged + one)[~known].isin(before) | (judged + other)[~known].isin(before)).sum())
-    yield _counted("context contains the test", again, AGAIN)
+    yield _row("context contains the test", again, 0, AGAIN)
 
 
 def _plain(texts: pd.Series) -> pd.Series:
@@ -224,30 +210,32 @@ def of_method(world: World, kind: type[Method], embed: Embed, setting: Setting, 
     Args:
         world: to try it on.
         kind: the method; `embed` and `model` make it.
-        setting: of the trial; its largest k that all have is looked at.
+        setting: of the trial; its largest k is looked at, for those whose history is long enough.
 
     Returns:
-        Rows as in `of_world`. A method that sees more than the history is not tried without one.
+        Rows as in `of_world`; `gate` starts with the method's name. A method that sees more than the history is not
+        tried without one.
     """
-    made: Callable[[type[Method]], Method] = lambda one: one(embed, model, setting.seed)  # noqa: E731
-    rows = []
+
+    def made(one: type[Method]) -> Method:
+        return one(embed, model, setting.seed)
+
+    name, rows = title(kind), []
     if "history" in kind.sees:
         k = max(setting.ks)
         for gate, other in (("another's history", other_history(kind)), ("shuffled labels", shuffled(kind))):
             both = trial.run(world, [made(kind), made(other)], setting._replace(ks=(0, k)))
-            rows.append(
-                _gain(gate, _beside_none(both, other.name, k), "it gains from a history that is not the person's")
-            )
+            says = "it gains from a history that is not the person's"
+            rows.append(_gain(f"{name}, {gate}", _beside_none(both, other.name, k), says))
     if set(kind.sees) <= {"history"}:
         zero = trial.run(world, [made(kind), made(Pooled)], setting._replace(ks=(0,)))
         own = zero[zero["method"] != Pooled.name].merge(
             world.choices[["choice_id", "first", "second"]], on="choice_id", validate="many_to_one"
         )
         spread = own.groupby(["prompt_id", "first", "second"], observed=True)["p_first"].agg(np.ptp)
-        rows.append(_counted("k = 0 knows the person", int((spread > 1e-6).sum()), "it tells people apart at k = 0"))
-        rows.append(
-            _gain("k = 0 beats pooled", scores.differences(zero, Pooled.name, 0).iloc[0], "it knows more at k = 0")
-        )
+        apart, beside = int((spread > 1e-6).sum()), scores.differences(zero, Pooled.name, 0).iloc[0]
+        rows.append(_row(f"{name}, k = 0 knows the person", apart, 0, "it tells people apart at k = 0"))
+        rows.append(_gain(f"{name}, k = 0 beats pooled", beside, "it knows more at k = 0"))
     return pd.DataFrame(rows, columns=["gate", "value", "low", "high", "limit", "fired", "says"])
 
 
@@ -259,9 +247,7 @@ def _beside_none(predictions: pd.DataFrame, name: str, k: int) -> pd.Series:
 
 
 def _gain(gate: str, found: pd.Series, says: str) -> dict:
-    fired = bool(found["low"] > GAIN)
-    row = {"gate": gate, "value": found["difference"], "low": found["low"], "high": found["high"], "limit": GAIN}
-    return row | {"fired": fired, "says": says if fired else ""}
+    return _row(gate, found["difference"], GAIN, says, (found["low"], found["high"]))
 
 
 def shown(gates: pd.DataFrame) -> HTML:

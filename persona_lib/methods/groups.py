@@ -38,7 +38,6 @@ class Attributes(Method):
         model = LogisticRegression(C=0.1, fit_intercept=False, max_iter=200)
         model.fit(_products(np.where(turned[:, None], -z, z), a), first)
         self.weights = model.coef_.reshape(a.shape[1], z.shape[1]).T  # dimensions x attributes
-        self.trained = self.weights.size
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
         self.own = self.weights @ self.coding.of(person.to_frame().T)[0]
@@ -109,7 +108,6 @@ class Groups(Pooled):
         if self.by:
             group = self.coding.group(people, self.by)[person]
             self.moves = {int(g): _moves(z[group == g], y[group == g], self.weights) for g in np.unique(group)}
-        self.trained = len(self.weights) * (1 + len(self.moves))
 
     def _gain(self, z: np.ndarray, y: np.ndarray, group: np.ndarray, half: np.ndarray) -> float:
         """Return by how much weights of groups, from one half, predict the other half better than the pooled ones."""

@@ -46,7 +46,6 @@ class LowRank(Shrunk):
             self.choose_variance(pairs[left_out])  # for directions of this number: more of them are longer
         places = np.zeros((person.max() + 1, self.basis.shape[1]))
         self.weights, self.basis, self.places = directions(z, y, person, self.weights, self.basis, places)
-        self.trained = self.weights.size + self.basis.size + self.places.size
 
     def _rank(self, pairs: pd.DataFrame) -> int:
         """Return how many directions, from none, predict the choices of people who were left out best."""
@@ -153,9 +152,9 @@ class Mixture(LowRank):
 class Encoder(LowRank):
     """An encoder that places a person in one step, from the sum of what surprised the pooled model (VPL 2408.10075).
 
-    s = C m with m = sum of (y - p) z B over the context, divided by (k + 1); C is fitted by ridge regression to the
-    training people's places from contexts of several sizes, one C for each size. Simplified: VPL trains a neural
-    encoder and decoder with a variational bound.
+    s = m C with m = sum of (y - p) z B over the context. For each size in CONTEXTS one C is fitted by ridge regression
+    to the training people's places. A context of another size takes C of the next smaller one, its m scaled to that
+    size. Simplified: VPL trains a neural encoder and decoder with a variational bound.
     """
 
     name = "latent person, encoded"
@@ -164,7 +163,7 @@ class Encoder(LowRank):
         super().fit(pairs, people)
         score, own = self.parts(pairs["prompt"], pairs["first"], pairs["second"])
         surprise = own * (pairs["p_first"].to_numpy(float) - expit(score))[:, None]
-        rng = seeds.rng("start of a latent model", self.seed)
+        rng = seeds.rng("contexts of an encoder", self.seed)
         rows = [rng.permutation(rows) for rows in pairs.groupby("person").indices.values()]
         self.codes = {}
         for k in CONTEXTS if self.basis.size else ():

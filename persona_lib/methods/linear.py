@@ -26,7 +26,6 @@ class Pooled(Method):
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
         z = self.gaps(pairs["prompt"], pairs["first"], pairs["second"])
         self.weights = logistic.weights(z, pairs["p_first"].to_numpy(), RIDGE)
-        self.trained = len(self.weights)
 
     def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return expit(self.gaps(prompt, first, second) @ self.weights)

@@ -62,7 +62,8 @@ def weights(
 def moved(z: np.ndarray, y: np.ndarray, start: np.ndarray, variance: float) -> np.ndarray:
     """Return how far one person's weights move the predictions' scores from those of the others.
 
-    The person's weights are `start` plus a draw from a normal distribution with the same variance in each direction.
+    The person's weights are those of the others plus a draw from a normal distribution with the same variance in each
+    direction.
     Newton's method runs in the n choices, not in the d dimensions, since n is small.
 
     Args:

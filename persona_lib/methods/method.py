@@ -24,8 +24,7 @@ class Method:
     """A method of pluralistic alignment. Override `fit`, `adapt` and `prefer`, and say in `sees` what it may see.
 
     `name`: stands in tables; by default that of the class. `sees`: any of `history` (k choices of a person), `groups`
-    (a person's attributes), `profile` (the profile as text). What is not declared is not
-    handed over. `trained`: number of trained parameters, set by `fit`.
+    (a person's attributes), `profile` (the profile as text). What is not declared is not handed over.
 
     A trial calls `fit` once, and for each person a copy of the fitted method: first `adapt`, then `prefer`. What
     `adapt` stores on `self` is therefore this person's alone.
@@ -38,7 +37,6 @@ class Method:
 
     name: ClassVar[str] = ""
     sees: ClassVar[tuple[str, ...]] = ("history",)
-    trained: int = 0
 
     def __init__(self, embed: Embed, model: Any = None, seed: int = 0):
         self.embed = embed

@@ -255,6 +255,9 @@ def _share(weight: pd.Series) -> pd.Series:
 def _row(right: float, wrong: float, pushes: pd.Series, rows: pd.DataFrame, asked: pd.DataFrame) -> dict:
     """Return a row of `table`, its interval by the two-way variance of Cameron, Gelbach and Miller (2011).
 
+    Here it is the plain sum of squares of what clusters push. `stats.clustering` compares single items, and would take
+    the unequal weights in `pushes` for items of a cluster that are alike: its intervals would be twice as wide.
+
     Args:
         right, wrong: accuracies.
         pushes: by how much each item moves the difference; index ITEM.

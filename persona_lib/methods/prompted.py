@@ -16,6 +16,7 @@ from ..model import Messages
 from ..templates import load, text
 from .linear import Pooled
 from .method import Embed, Method
+from .worlds import lines
 
 TELLING = 4  # pairs that are shown beside a written profile
 NOTE_WORDS = 80
@@ -68,7 +69,7 @@ class GroupPrompt(Prompted):
     sees = ("groups",)
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
-        self.told = {"groups": "\n".join(f"{name}: {value}" for name, value in person.dropna().items())}
+        self.told = {"groups": lines(person)}
 
 
 class Shots(Prompted):
@@ -114,7 +115,6 @@ class Telling(Written):
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
         self.pooled = Pooled(self.embed)
         self.pooled.fit(pairs, people)
-        self.trained = self.pooled.trained
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
         super().adapt(context, person)

@@ -67,7 +67,7 @@ def prism(folder: str | Path) -> World:
         }
     )
     texts = {said: people[name].map(text) for name, said in IN_WORDS.items() if name in people}
-    profile = known.assign(**texts).apply(_lines, axis=1)
+    profile = known.assign(**texts).apply(worlds.lines, axis=1)
     return world("PRISM", "Kirk et al. 2024", pairs, known.assign(profile=profile))
 
 
@@ -211,10 +211,6 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[Pair]:
 def _part(cell: Any, part: str | None) -> str | None:
     """Return a cell's text, or that of the named part of an object."""
     return text(cell.get(part) if isinstance(cell, dict) and part else cell)
-
-
-def _lines(person: pd.Series) -> str:
-    return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in person.dropna().items())
 
 
 def _tables(place: str | Path) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from .method import Method, title
 from .worlds import World
 
 HALF = 1e-9  # probabilities that differ by no more from one half abstain
-DRAWS = 200  # simulated worlds for what the worst people would have by chance
+DRAWS = 200  # permutations for what the worst people would have by chance
 BINS = 10
 FEW = 8  # people; fewer are too few to compare methods
 
@@ -169,26 +169,33 @@ def best(kinds: Sequence[type[Method]], table: pd.DataFrame, k: int) -> type[Met
 def worst(predictions: pd.DataFrame, k: int, seed: int = 0, share: float = 0.1) -> pd.DataFrame:
     """Return the accuracy of the tenth of people whom each method serves worst, beside chance.
 
-    People are few choices each: even if all were served alike, somebody would come last. `by_chance` is what the
-    worst tenth would have if everybody's choices were right with the method's accuracy.
+    Each person has few choices: even if all were served alike, somebody would come last. `by_chance` is what the
+    worst tenth would have if the method's right, wrong and abstained predictions fell on people at random. Several
+    draws about one choice are averaged and count as one choice.
 
     Returns:
         One row per method: `method`, `k`, `people` (in that tenth), `accuracy`, `by_chance`, `low_chance`,
-        `high_chance` (95% of simulated worlds).
+        `high_chance` (95% of DRAWS permutations).
     """
     rng = seeds.rng("worst people by chance", seed)
     rows = []
     for method, own in graded(predictions[predictions["k"] == k]).groupby("method", sort=False, observed=True):
-        each = own.dropna(subset="score").groupby("persona_id", observed=True)["score"].agg(["mean", "size"])
-        if each.empty:
+        of_choice = own.dropna(subset="score").groupby(["persona_id", "choice_id"], observed=True)["score"].mean()
+        if of_choice.empty:
             continue
-        n = max(1, round(share * len(each)))
-        drawn = rng.binomial(each["size"], each["mean"].mean(), (DRAWS, len(each))) / each["size"].to_numpy()
-        chance = np.sort(drawn, axis=1)[:, :n].mean(axis=1)
+        score, person = of_choice.to_numpy(), pd.factorize(of_choice.index.get_level_values("persona_id"))[0]
+        n = max(1, round(share * (person.max() + 1)))
+        chance = np.array([_lowest(rng.permutation(score), person, n) for _ in range(DRAWS)])
         low, high = np.quantile(chance, [0.025, 0.975])
-        found = {"method": method, "k": k, "people": n, "accuracy": each["mean"].nsmallest(n).mean()}
+        found = {"method": method, "k": k, "people": n, "accuracy": _lowest(score, person, n)}
         rows.append(found | {"by_chance": chance.mean(), "low_chance": low, "high_chance": high})
     return pd.DataFrame(rows, columns=["method", "k", "people", "accuracy", "by_chance", "low_chance", "high_chance"])
+
+
+def _lowest(score: np.ndarray, person: np.ndarray, n: int) -> float:
+    """Return the mean over the n people with the lowest mean scores; arrays (choices,)."""
+    means = np.bincount(person, score) / np.bincount(person)
+    return float(np.sort(means)[:n].mean())
 
 
 def groups(predictions: pd.DataFrame, world: World, k: int, attributes: list[str], least: int = 10) -> pd.DataFrame:

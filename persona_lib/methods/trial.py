@@ -5,7 +5,7 @@ id, no test choice, no attribute that it does not ask for. What goes wrong is a 
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from .. import UserError
 from ..preferences import splits
 from .method import Method, title
-from .worlds import TESTS, World, cells
+from .worlds import TESTS, World, cells, lines
 
 KS = (0, 1, 2, 4, 8, 16, 32, 64)
 CELL = "unseen_unseen"
@@ -88,19 +88,13 @@ def texts(world: World) -> pd.DataFrame:
 
 
 @one_thread
-def run(
-    world: World,
-    methods: Sequence[Method],
-    setting: Setting | None = None,
-    progress: Callable[[str], None] | None = None,
-) -> pd.DataFrame:
+def run(world: World, methods: Sequence[Method], setting: Setting | None = None) -> pd.DataFrame:
     """Compare methods on one world.
 
     Args:
         world: from any of the makers of worlds.
         methods: made, not fitted.
         setting: sizes; by default `Setting()`.
-        progress: called with the name of each method when its turn comes.
 
     Returns:
         One row per method, k, draw and tested choice: COLUMNS. `p_first` is the predicted probability, `chosen` what
@@ -114,11 +108,7 @@ def run(
     names = [title(type(method)) for method in methods]
     if twins := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"two methods are named {', '.join(twins)}: rename one of them")
-    tables = []
-    for name, method in zip(names, methods, strict=True):
-        if progress:
-            progress(name)
-        tables.append(_of_method(readied, name, method))
+    tables = [_of_method(readied, name, method) for name, method in zip(names, methods, strict=True)]
     table = pd.concat(tables, ignore_index=True)
     return table.astype({"method": pd.CategoricalDtype(names), "failure": "category"})
 
@@ -177,13 +167,8 @@ def told_of(world: World, method: Method, ids: Sequence[str] | pd.Index) -> pd.D
     attributes = people.drop(columns="profile", errors="ignore")
     known = attributes if "groups" in method.sees else attributes.iloc[:, :0]
     if "profile" in method.sees:
-        known = known.assign(profile=people["profile"] if "profile" in people else attributes.apply(_lines, axis=1))
+        known = known.assign(profile=people["profile"] if "profile" in people else attributes.apply(lines, axis=1))
     return known
-
-
-def _lines(person: pd.Series) -> str:
-    """Return a person's attributes as lines of text, without those that are missing."""
-    return "\n".join(f"{name}: {value}" for name, value in person.dropna().items())
 
 
 def predicted(method: Method, case: Case, known: pd.Series) -> tuple[np.ndarray, str | None]:

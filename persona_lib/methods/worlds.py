@@ -146,6 +146,11 @@ def _fraction(text: str) -> float:
     return int(seeds.digest(text, 12), 16) / 16**12
 
 
+def lines(person: pd.Series) -> str:
+    """Return a person's attributes as lines of text, without those that are missing."""
+    return "\n".join(f"{str(name).replace('_', ' ')}: {value}" for name, value in person.dropna().items())
+
+
 def save(world: World, folder: str | Path) -> Path:
     """Write a world's tables into a folder, as parquet; `load` reads them."""
     folder = Path(folder)

@@ -55,10 +55,8 @@ def told(said: pd.DataFrame) -> str:
     read, wrong = int(said["consistent"].notna().sum()), int(said["consistent"].eq(False).sum())
     if said.empty:
         return "No model read the profiles."
-    name, failed = (
-        said["judge"].iloc[0],
-        f"; {counted(len(said) - read, 'unusable reply', 'unusable replies')}" if read < len(said) else "",
-    )
+    name = said["judge"].iloc[0]
+    failed = f"; {counted(len(said) - read, 'unusable reply', 'unusable replies')}" if read < len(said) else ""
     if not read:
         return f"{name} gave no usable verdict on {len(said):,} profiles."
     share = stats.share(wrong / read, *_interval(wrong, read), read)

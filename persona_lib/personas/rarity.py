@@ -5,10 +5,9 @@ is measured: data/unlikely.csv has the pairs that occur in fewer than 1 in 10,00
 sample (the upper end of the 95% interval), and in 3 or more of 10,000 if the two attributes were independent. Each
 person of the sample counts once, and it lacks California and Texas; with the weights that meet the published tables of
 the whole country, every pair stays below 1 in 10,000, too. `benchmarks/rarity.py` counts them, and prints how many real
-people the filter would remove. People at work with an income that no job of their
-occupation pays are unlikely, too (`jobs.beyond`). Race, origin, language, sex, citizenship and disability are left
-out, so that the filter erases no small minority. Surveys of some thousand people can't show such rarity: religion and
-politics are left out too.
+people the filter would remove. People at work with an income that no job of their occupation pays are unlikely, too
+(`jobs.beyond`). Race, origin, language, sex, citizenship and disability are left out, so that the filter erases no
+small minority. Surveys of some thousand people can't show such rarity: religion and politics are left out too.
 """
 
 from dataclasses import dataclass

@@ -87,7 +87,7 @@ def worst(table: pd.DataFrame, title: str) -> Axes:
     style.legend(ax, title)
     style.blank(ax, table["accuracy"] if len(table) else None)
     return style.caption(
-        ax, "By chance: if each choice of everybody were predicted right equally often, the worst tenth would lie here."
+        ax, "By chance: the worst tenth would lie here if right and wrong predictions fell on people at random."
     )
 
 

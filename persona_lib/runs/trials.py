@@ -21,9 +21,10 @@ DESIGN = simulated.Design(seen=300, unseen=100, dimensions=32, rank=3, between=0
 
 
 class Trial(NamedTuple):
-    """A trial that was run: its `world`, what the `gates` say, all `predictions`, and what is compared.
+    """A trial that was run: its `world`, all `predictions`, and what is compared.
 
-    `accuracy` and `differences` are those of the same people at every k (`coverage.alike`).
+    `gates` are those of the world, then those of one's own methods. `accuracy` and `differences` are those of the same
+    people at every k (`coverage.alike`).
     """
 
     world: World
@@ -56,7 +57,8 @@ def run(
     Raises:
         UserError: as `methods.load_world`, `methods.load_method` and `methods.trial`.
     """
-    kinds: list[type[Method]] = [*methods.OFFLINE, *map(methods.load_method, own)]
+    mine = [methods.load_method(place) for place in own]
+    kinds: list[type[Method]] = [*methods.OFFLINE, *mine]
     world = _world(place, seed)
     store = Store()
     if model:
@@ -64,7 +66,8 @@ def run(
     asked = Model(model, base_url, store) if model else None
     embed = methods.embedder(world, Model(embedder, base_url, store) if embedder else None)
     setting = Setting(tuple(sorted(set(ks))), draws, "unseen_seen" if place in SURVEYS else CELL, seed)
-    found = gates.of_world(world, setting.cell, embed)
+    of_mine = [gates.of_method(world, kind, embed, setting, asked) for kind in mine]
+    found = pd.concat([gates.of_world(world, setting.cell, embed), *of_mine], ignore_index=True)
     predictions = methods.trial(world, [kind(embed, asked, seed) for kind in kinds], setting)
     same = coverage.alike(predictions)
     table = scores.accuracy(same, world)

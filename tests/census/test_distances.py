@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from persona_lib import census, personas, plots
+from persona_lib.attributes import CENSUS
 from persona_lib.census import distances
 
 
@@ -87,7 +88,7 @@ def test_tables_for_reading_hold_every_attribute_value_and_pair(people):
 
 def test_figures_show_a_panel_per_attribute_and_a_row_per_category(people):
     page = plots.personas.margins(distances.margins(people), len(people), "Margins").figure
-    assert [ax.get_title(loc="left") for ax in page.axes] == list(distances.ATTRIBUTES)
+    assert [ax.get_title(loc="left") for ax in page.axes] == list(CENSUS)
     assert sum(len(ax.get_yticks()) for ax in page.axes) == 206
     ax = plots.personas.distances(distances.by_attribute(people), len(people), "Distances", "the fitted sample")
     assert len(ax.get_yticks()) == 23 and "3,000" in ax.figure.get_supxlabel()

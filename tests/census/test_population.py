@@ -90,7 +90,7 @@ def test_fitted_on_one_half_it_is_as_near_to_the_other_as_the_paper_needs(drawn)
 
 def test_drawn_people_are_like_all_real_people(drawn):
     apart = distances.tvd(distances.shares(drawn), distances.census_shares())
-    assert list(apart.index) == list(distances.ATTRIBUTES)
+    assert list(apart.index) == list(CENSUS)
     assert apart.max() < 0.012
 
 

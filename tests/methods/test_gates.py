@@ -188,7 +188,7 @@ def test_a_method_that_knows_answers_without_the_history_is_caught(world):
     )
     setting = Setting(ks=(0, 4))
     table = gates.of_method(world, Cheats, methods.embedder(world), setting).set_index("gate")
-    assert table.loc["k = 0 beats pooled", "fired"]
+    assert table.loc["cheats, k = 0 beats pooled", "fired"]
     clean = gates.of_method(world, linear.Shrunk, methods.embedder(world), setting)
     assert not clean["fired"].any() and len(clean) == 4
 
@@ -206,7 +206,7 @@ def test_a_method_that_tells_people_apart_without_history_is_caught():
 
     world = simulated.world(DESIGN, seed=5)  # where people choose between the same answers
     table = gates.of_method(world, Counts, methods.embedder(world), Setting(ks=(0,))).set_index("gate")
-    assert table.loc["k = 0 knows the person", "fired"]
+    assert table.loc["counts, k = 0 knows the person", "fired"]
 
 
 def test_a_gate_that_fired_is_shown_in_red(world):

@@ -112,6 +112,17 @@ def test_the_worst_tenth_lies_where_chance_puts_it_unless_some_are_served_worse(
     assert found.loc["unfair", "accuracy"] < found.loc["unfair", "low_chance"] < 0.704
 
 
+def test_the_worst_tenth_of_a_method_that_abstains_is_where_chance_puts_it():
+    found = scores.worst(stacked(people([0.5] * 40).assign(p_first=0.5)), 4).iloc[0]
+    assert found[["accuracy", "low_chance", "high_chance"]].tolist() == [0.5, 0.5, 0.5]
+
+
+def test_several_draws_about_a_choice_do_not_narrow_what_chance_gives():
+    one = people([0.6, 0.8] * 20)
+    draws = pd.concat([one.assign(draw=draw) for draw in range(4)])
+    pd.testing.assert_frame_equal(scores.worst(stacked(draws), 4), scores.worst(stacked(one), 4))
+
+
 def test_groups_of_few_are_left_out_and_crossings_are_in_worst_first():
     predictions = stacked(people([0.9] * 12 + [0.4] * 12 + [0.1] * 3))
     world = simulated.world(simulated.Design(seen=20, unseen=7, prompts=8, heldout=4, history=4, tests=2, rank=1))

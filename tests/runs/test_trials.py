@@ -11,6 +11,23 @@ from persona_lib.methods import simulated
 from persona_lib.runs import notebooks, preflight, presets
 
 DESIGN = simulated.Design(seen=24, unseen=12, prompts=30, heldout=12, history=16, tests=6, dimensions=6, rank=2)
+LEAKY = """
+import itertools
+import numpy as np
+from persona_lib.methods import Method
+
+COUNT = itertools.count()
+
+
+class Leaky(Method):
+    name = "leaky"
+
+    def adapt(self, context, person):
+        self.number = next(COUNT)
+
+    def prefer(self, prompt, first, second):
+        return np.full(len(prompt), self.number % 97 / 97)
+"""
 
 
 @pytest.fixture
@@ -36,6 +53,12 @@ def test_the_method_of_the_tutorial_is_a_row_of_the_table(folder, tmp_path, requ
     )
     table = pd.read_parquet(out / "accuracy.parquet")
     assert set(table["k"]) == {4} and "taste for length" in set(table["method"]) and table["failed"].sum() == 0
+
+
+def test_ones_own_method_that_knows_people_without_their_choices_fires_a_gate(folder, tmp_path):
+    (tmp_path / "leaky.py").write_text(LEAKY)
+    done = persona("methods", "run", "--world", folder, "--method", f"{tmp_path / 'leaky.py'}:Leaky", "--k", 4)
+    assert "GATE leaky, k = 0 knows the person: it tells people apart at k = 0" in done.stdout, done.stderr
 
 
 def test_a_gate_that_fires_stands_above_the_table(folder):
