@@ -159,7 +159,7 @@ def _lines(node: ast.AST) -> int:
 def test_no_room_class_or_function_is_too_long_and_imports_within_functions_say_why(path):
     text = path.read_text()
     lines = text.splitlines()
-    assert len(lines) <= 300 or path.name == "cli.py"
+    assert len(lines) <= 300
     for node in ast.walk(ast.parse(text)):
         assert not isinstance(node, ast.ClassDef) or _lines(node) <= 200, f"class {node.name}"
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -167,7 +167,7 @@ def test_no_room_class_or_function_is_too_long_and_imports_within_functions_say_
             body = node.body[1:] if ast.get_docstring(node) else node.body
             assert not body or body[-1].end_lineno - body[0].lineno + 1 <= 50, f"function {node.name}"
             for inner in ast.walk(node):
-                if isinstance(inner, ast.Import | ast.ImportFrom) and path.name != "cli.py":
+                if isinstance(inner, ast.Import | ast.ImportFrom) and path.parent.name != "cli":
                     assert "#" in lines[inner.lineno - 1], f"{path}:{inner.lineno}: say what the late import saves"
 
 

@@ -12,7 +12,8 @@ from commands import one_line, persona
 from endpoint import Endpoint, completion
 from projects import write_project
 
-from persona_lib import EndpointError, LimitError, UserError, census, cli, files, local, store
+from persona_lib import EndpointError, LimitError, UserError, census, files, local, store
+from persona_lib.cli import runs
 from persona_lib.runs import folders, presets
 
 
@@ -341,7 +342,7 @@ def test_what_a_run_lacks_is_one_line_before_it_starts(project, started, monkeyp
 
 def test_calls_that_asked_again_are_in_the_summary():
     usage = {"calls": 5, "reasked": 2, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
-    assert cli._summary({"started": "now", "notebooks": {}, "usage": usage, "seconds": 3.0}).startswith(
+    assert runs.summary({"started": "now", "notebooks": {}, "usage": usage, "seconds": 3.0}).startswith(
         "3 s, 5 model calls (2 of them asked again), 3 found in the store"
     )
 
@@ -357,7 +358,7 @@ def made(project, monkeypatch, tmp_path):
         return "made"
 
     table = {"columns": lambda *_: pd.DataFrame({"failure": told["failures"]}, dtype=object)}
-    monkeypatch.setattr(cli, "_pairs", lambda *_, **__: SimpleNamespace(form="pairs"))
+    monkeypatch.setattr("persona_lib.cli.data.pairs_of", lambda *_, **__: SimpleNamespace(form="pairs"))
     monkeypatch.setattr("persona_lib.runs.pairs.make", make)
     monkeypatch.setattr("persona_lib.preferences.dataset.columns", table["columns"])
     return told

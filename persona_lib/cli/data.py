@@ -1,0 +1,56 @@
+"""Commands that make preference data: pairs, export."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .group import FAILED, app
+from .options import BaseUrl, ModelName, P, PresetName, options_given, pairs_of
+
+if TYPE_CHECKING:
+    pass
+
+
+@app.command()
+def pairs(
+    out: Annotated[Path, typer.Option(help="folder of the data set")],
+    preset: PresetName = "smoke",
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    batch: Annotated[bool, typer.Option("--batch", help="write through the Batch API: cheaper, within a day")] = False,
+    p: P = None,
+    form: Annotated[str | None, typer.Option(help="pairs, or choices of all people between the same answers")] = None,
+    retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="stop before more USD are spent")] = None,
+) -> None:
+    """Make the preference data set of a preset: answers, each revised after the criticism of a persona.
+
+    With --form choices: dense_personas people choose between the same answers to dense_prompts prompts, a world for
+    'persona methods run'. You may stop it at any time: the same command continues. The limits hold for all its models
+    together. People and prompts of your own: -p personas=FILE -p prompts=FILE. The exit code is 1 if more than half of
+    the pairs, or choices, failed.
+    """
+    from ..runs import folders, pairs
+
+    given = options_given(model, base_url, p) | ({"form": form} if form else {})
+    settings = pairs_of(preset, given, max_cost=max_cost)
+    pairs.check_folder(out, settings.form)
+    with folders.alone(out):
+        typer.echo(pairs.make(settings, out, batch, retry_failed, max_calls, max_cost))
+    typer.echo(f"{out.absolute()}\n{pairs.then(out, settings.form)}")
+    if pairs.failed(out, settings.form) > 0.5:
+        raise typer.Exit(FAILED)
+
+
+@app.command("export")
+def exportpairs_of(
+    folder: Annotated[Path, typer.Argument(help="folder of a data set, as 'persona pairs' makes it")],
+    out: Annotated[Path, typer.Option(help="folder to write, empty or not there yet")],
+    form: Annotated[str, typer.Option(help="published (the PERSONA data's columns), trl, or users")] = "published",
+) -> None:
+    """Write a preference data set in a form that other tools read, with a data card."""
+    from ..preferences import exports
+
+    typer.echo(exports.write(folder, out, form).absolute())

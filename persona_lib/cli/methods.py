@@ -1,0 +1,45 @@
+"""Commands of the testbed: methods run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .group import app
+from .options import BaseUrl
+
+methods = typer.Typer(no_args_is_help=True, help="A testbed: methods of alignment compared on the same people.")
+app.add_typer(methods, name="methods")
+
+
+@methods.command("run")
+def run_methods(
+    world: Annotated[
+        str, typer.Option(help="known-truth, gss, anes, or the folder of a world or of published preferences")
+    ] = "known-truth",
+    method: Annotated[
+        list[str] | None, typer.Option(help="a method of your own, FILE.py:CLASS; may be repeated")
+    ] = None,
+    k: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="choices of a person that are known; may be repeated; default: 0 2 8 32"),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="independent draws of these choices")] = 1,
+    seed: Annotated[int, typer.Option(help="of all draws")] = 0,
+    model: Annotated[str | None, typer.Option(help="a language model, for the methods that ask one")] = None,
+    base_url: BaseUrl = None,
+    embedder: Annotated[str | None, typer.Option(help="an embeddings model at the same address")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the tables")] = None,
+) -> None:
+    """Compare methods: what they learn from training people, and how well they predict others from k choices.
+
+    Built-in methods come first. Without --model nothing is asked of any model. Gates against leaks that fire stand
+    above the table. docs/methods.md says how to bring a method or a world.
+    """
+    from ..runs import trials
+
+    trial = trials.run(world, method or (), k or trials.KS, draws, seed, model, base_url, embedder)
+    typer.echo(trials.said(trial))
+    if out:
+        trials.write(trial, out)
+        typer.echo(f"tables in {out}")

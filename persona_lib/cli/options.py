@@ -1,0 +1,63 @@
+"""Options that several commands have, and what they say of a preset's notebooks."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import UserError
+
+if TYPE_CHECKING:
+    from ..runs.presets import Pairs, Preset
+
+# Which notebooks, with which parameters: the same for every command that runs them.
+PresetName = Annotated[str, typer.Option(help="name of a preset in params/, or a YAML file")]
+Only = Annotated[list[str] | None, typer.Option(help="notebooks to run: 06, or 01,06, or a whole name")]
+ModelName = Annotated[str | None, typer.Option(help="the model to ask: local, or its name at the endpoint")]
+BaseUrl = Annotated[str | None, typer.Option(help="address of an OpenAI-compatible endpoint")]
+P = Annotated[list[str] | None, typer.Option("-p", help="KEY=VALUE, a parameter; may be repeated")]
+
+
+def plan_of(
+    preset: str, only: list[str] | None, model: str | None, base_url: str | None, p: list[str] | None
+) -> tuple["Preset", dict[str, dict]]:
+    """Return a preset, and its notebooks with the parameters that the options of a command set."""
+    from ..runs import endpoints, presets
+
+    chosen, given = presets.load(preset), options_given(model, base_url, p)
+    planned = presets.plan(chosen, stems(only), given)
+    note(endpoints.unasked(chosen, planned, given))
+    return chosen, planned
+
+
+def options_given(model: str | None, base_url: str | None, p: list[str] | None) -> dict[str, Any]:
+    """Return the parameters that the options of a command set."""
+    from ..runs import parameters
+
+    named = {name: value for name, value in {"model": model, "base_url": base_url}.items() if value is not None}
+    given = parameters.read(p or [])
+    if twice := sorted(named.keys() & given.keys()):
+        option = twice[0].replace("_", "-")
+        raise UserError(f"--{option} and -p {twice[0]} say the same, and one would not count: give one of them")
+    return given | named
+
+
+def stems(only: list[str] | None) -> list[str]:
+    """Return the notebooks of the option --only, which may be repeated and may list several."""
+    return [name.strip() for part in only or [] for name in part.split(",") if name.strip()] or only or []
+
+
+def note(lines: list[str]) -> None:
+    """Show what a user should know before anything is asked."""
+    from ..runs import notebooks  # takes a moment
+
+    for line in lines:
+        typer.echo(f"note: {notebooks.as_seen(line)}", err=True)
+
+
+def pairs_of(preset: str, given: dict[str, Any], **checks: Any) -> "Pairs":
+    """Return what a preset and the options of a command say of its data set; `checks` are for `preflight.check`."""
+    from ..runs import preflight, presets
+
+    settings = presets.pairs(presets.load(preset), given)
+    note(preflight.check({preflight.PAIRS: settings.model_dump()}, **checks))
+    return settings
