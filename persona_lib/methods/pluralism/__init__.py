@@ -1,0 +1,10 @@
+"""The three pluralisms (Sorensen et al. 2024, 2402.05070) as scores of any model or method."""
+
+from .overton import coverage, rated, represented, worst_group
+
+__all__ = [
+    "coverage",
+    "rated",
+    "represented",
+    "worst_group",
+]
