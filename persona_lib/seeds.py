@@ -47,6 +47,7 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "conversations": (96,),
     "people and prompts split anew": (97,),
     "worst groups by chance": (101,),
+    "answers dealt to others": (102,),
 }
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from persona_lib import UserError
-from persona_lib.methods import pluralism
+from persona_lib.methods import pluralism, simulated
+from persona_lib.methods.trial import COLUMNS
 from persona_lib.model import Reply
 
 PROMPTS = pd.DataFrame({"prompt_id": ["q0", "q1"], "prompt": ["Why 0?", "Why 1?"]})
@@ -108,3 +109,137 @@ def test_the_worst_group_is_beside_what_comes_last_by_chance():
     assert found.loc["unfair", "group"] == "g3" and found.loc["unfair", "coverage"] == 0
     assert found.loc["unfair", "p"] < 0.01 < found.loc["alike", "p"]
     assert found.loc["alike", "low_chance"] <= found.loc["alike", "coverage"] <= found.loc["alike", "high_chance"]
+
+
+def ratings(rng, n=10, prompts=6, gain=1.0, noise=0.5, between=0.5):
+    """Ratings of what was written for i (rows) by j: lenient raters, good answers, and a gain of one's own answer."""
+    lenient, good = rng.normal(0, 0.5, n), rng.normal(0, 0.5, (prompts, n, 1))
+    own = rng.normal(gain, between, (prompts, n))
+    square = 3 + lenient + good + rng.normal(0, noise, (prompts, n, n))
+    square[:, np.arange(n), np.arange(n)] += own
+    q, i, j = np.indices(square.shape).reshape(3, -1)
+    named = {"prompt_id": ("q", q), "written_for": ("p", i), "persona_id": ("p", j)}
+    table = pd.DataFrame({key: [f"{kind}{one}" for one in number] for key, (kind, number) in named.items()})
+    return table.assign(method="m", rating=square.ravel())
+
+
+def test_steerability_is_the_diagonal_less_the_rest_and_lenient_raters_and_good_answers_cancel():
+    table = ratings(np.random.default_rng(0))
+    own = table["written_for"] == table["persona_id"]
+    found = pluralism.steerability(table).iloc[0]
+    assert found["difference"] * 4 == pytest.approx(table[own]["rating"].mean() - table[~own]["rating"].mean())
+    assert found["own"] * 4 + 1 == pytest.approx(table[own]["rating"].mean())
+    assert found["others"] * 4 + 1 == pytest.approx(table[~own]["rating"].mean())
+    place = {name: i for i, name in enumerate(sorted(set(table["persona_id"])))}
+    biased = table.assign(rating=table["rating"] + table["persona_id"].map(place) - 3 * table["written_for"].map(place))
+    again = pluralism.steerability(biased).iloc[0]
+    same = ["difference", "low", "high", "p", "p_permuted"]
+    assert again[same].astype(float).to_numpy() == pytest.approx(found[same].astype(float).to_numpy())
+    assert found["low"] > 0 and found["p_permuted"] == pytest.approx(0.001)
+
+
+def test_intervals_of_steerability_hold_the_planted_gain_and_permutations_raise_few_false_alarms():
+    held, alarms, times = 0, 0, 30
+    for seed in range(times):
+        rng = np.random.default_rng(seed)
+        found = pluralism.steerability(ratings(rng, 8, 4), seed=seed).iloc[0]
+        held += found["low"] <= 0.25 <= found["high"]
+        nothing = ratings(rng, 8, 4, gain=0, between=0)
+        alarms += pluralism.steerability(nothing, seed=seed)["p_permuted"].item() < 0.05
+    assert held >= 0.85 * times and alarms <= 0.15 * times
+
+
+def test_answers_written_for_views_are_steerable_and_one_answer_for_all_is_not():
+    people = village("left", "right", "left", "right")
+    views = people["group"]
+    own = answers(people, ["", ""], "own").assign(answer=lambda t: t["persona_id"].map(views))
+    asked = pluralism.crossed(pd.concat([own, answers(people, ["left", "right"], "for all")]))
+    found = pluralism.rated(asked, people, PROMPTS, Voter())
+    table = pluralism.steerability(found).set_index("method")
+    assert table.loc["own", ["people", "n", "failed", "own"]].tolist() == [4, 8, 0, 1]
+    assert table.loc["own", "others"] == pytest.approx((1 / 4 + 1 + 1 / 4) / 3)  # of three others, one is of one view
+    assert table.loc["for all", "difference"] == pytest.approx(0)
+    people_square = pluralism.matrix(found, "own")
+    assert (np.diag(people_square) == 5).all() and people_square.loc["p0", "p1"] == 2
+    assert pluralism.matrix(found, "own", views).to_numpy().tolist() == [[5, 2], [2, 5]]
+    of_groups = pluralism.steerability(found, views).set_index("method").loc["own"]
+    assert (of_groups["people"], of_groups["own"], of_groups["others"]) == (2, 1, 0.25)
+
+
+def test_a_failed_answer_is_counted_and_a_missing_rating_left_out_of_its_means():
+    table = ratings(np.random.default_rng(0), n=5, prompts=2, noise=0, between=0)
+    lost = (table["prompt_id"] == "q0") & (table["written_for"] == "p0")
+    one = (table["prompt_id"] == "q1") & (table["written_for"] == "p1") & (table["persona_id"] == "p2")
+    found = pluralism.steerability(table.assign(rating=table["rating"].mask(lost | one))).iloc[0]
+    assert (found["n"], found["failed"]) == (9, 1)
+    assert found["difference"] == pytest.approx(0.25, abs=0.03)
+
+
+DESIGN = simulated.Design(
+    seen=40, unseen=30, prompts=30, heldout=20, candidates=2, history=20, tests=15, dimensions=8, rank=2, groups=2
+)
+
+
+def oracle(world, blunt=False):
+    """Predictions by the true probabilities of every choice; `blunt`: by their mean over people."""
+    made = world.choices.assign(method="oracle", k=0, draw=0, chosen=world.choices["p_first"])
+    made["p_first"] = made["choice_id"].map(world.truth)
+    if blunt:
+        straight = made["first"] < made["second"]
+        p = made["p_first"].where(straight, 1 - made["p_first"])
+        p = p.groupby(made["first"].where(straight, made["second"])).transform("mean")
+        made["p_first"] = p.where(straight, 1 - p)
+    made = made[made["persona_id"].map(world.people["persona_split"]) == "test"]
+    return made[list(COLUMNS)].reset_index(drop=True)
+
+
+def by_hand(predictions, world):
+    """Own accuracy less that of predictions for others, of each pair of answers: a loop over all pairs of people."""
+    at = predictions.merge(world.choices[["choice_id", "first", "second"]], on="choice_id")
+    straight = at["first"] < at["second"]
+    at["p"] = (at["p_first"].where(straight, 1 - at["p_first"]) > 0.5).astype(float)
+    at["y"] = at["chosen"].where(straight, 1 - at["chosen"])
+    gaps, n = [], []
+    for _, own in at.groupby("prompt_id"):
+        agrees = (own["p"].to_numpy()[:, None] == own["y"].to_numpy()).astype(float)
+        if len(own) > 1:
+            gaps.append(np.diag(agrees).mean() - agrees[~np.eye(len(own), dtype=bool)].mean())
+            n.append(len(own))
+    return np.average(gaps, weights=n)
+
+
+def test_steered_is_own_less_others_over_all_pairs_of_people_and_0_for_whom_all_are_alike():
+    world = simulated.world(DESIGN, seed=3)
+    found = pluralism.steered(oracle(world), world, 0).iloc[0]
+    assert found["difference"] == pytest.approx(by_hand(oracle(world), world))
+    assert found["own"] - found["others"] == pytest.approx(found["difference"]) and found["low"] > 0
+    blind = pluralism.steered(oracle(world, blunt=True), world, 0).iloc[0]
+    assert blind["difference"] == pytest.approx(0, abs=1e-12) and blind["own"] > 0.5
+
+
+def test_steered_counts_failures_and_choices_that_nobody_shares():
+    world = simulated.world(DESIGN, seed=3)
+    predictions = oracle(world)
+    first = predictions.index[predictions["prompt_id"] == predictions["prompt_id"].iloc[0]]
+    alone = predictions.drop(first[1:])
+    alone.loc[alone.index[1:4], "p_first"] = np.nan
+    found = pluralism.steered(alone, world, 0).iloc[0]
+    assert (found["alone"], found["failed"], found["n"]) == (1, 3, len(alone) - 4)
+
+
+def test_intervals_of_steered_hold_what_the_truth_expects():
+    held, times = 0, 12
+    for seed in range(times):
+        world = simulated.world(DESIGN, seed)
+        predictions = oracle(world)
+        certain = predictions.assign(p=(predictions["p_first"] > 0.5).astype(float), t=predictions["p_first"])
+        shown = certain.merge(world.choices[["choice_id", "first", "second"]], on="choice_id")
+        turned = shown["first"] > shown["second"]
+        shown[["p", "t"]] = shown[["p", "t"]].mask(turned, 1 - shown[["p", "t"]])
+        by = shown.groupby("prompt_id")
+        n = by["p"].transform("size")
+        gaps = shown[["p", "t"]] - by[["p", "t"]].transform("mean")
+        truth = (2 * n / (n - 1) * gaps["p"] * gaps["t"]).mean()
+        found = pluralism.steered(predictions, world, 0).iloc[0]
+        held += found["low"] <= truth <= found["high"]
+    assert held >= 0.85 * times

@@ -1,10 +1,15 @@
 """The three pluralisms (Sorensen et al. 2024, 2402.05070) as scores of any model or method."""
 
 from .overton import coverage, rated, represented, worst_group
+from .steerable import crossed, matrix, steerability, steered
 
 __all__ = [
     "coverage",
+    "crossed",
+    "matrix",
     "rated",
     "represented",
+    "steerability",
+    "steered",
     "worst_group",
 ]
