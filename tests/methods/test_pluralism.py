@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
-from persona_lib import UserError
+from persona_lib import UserError, methods
 from persona_lib.methods import pluralism, simulated
 from persona_lib.methods.trial import COLUMNS
 from persona_lib.model import Reply
@@ -243,3 +244,76 @@ def test_intervals_of_steered_hold_what_the_truth_expects():
         found = pluralism.steered(predictions, world, 0).iloc[0]
         held += found["low"] <= truth <= found["high"]
     assert held >= 0.85 * times
+
+
+def chosen_world(n=4, answers=3):
+    """A world of one prompt whose people choose as told, and predictions for them."""
+    index = pd.Index([f"p{i}" for i in range(n)], name="persona_id")
+    ids = [f"c{i}" for i in range(answers)]
+    people = pd.DataFrame({"persona_split": "test"}, index)
+    prompts = pd.DataFrame({"prompt_id": ["q"], "prompt": ["Why?"], "prompt_split": ["heldout"]})
+    candidates = pd.DataFrame({"candidate_id": ids, "prompt_id": "q", "text": ["low", "middle", "high"][:answers]})
+    return people, prompts, candidates
+
+
+def pairs(*rows):
+    """Predictions and their choices: rows of person, first, second, predicted, chosen."""
+    table = pd.DataFrame(rows, columns=["persona_id", "first", "second", "p_first", "chosen"])
+    table = table.assign(prompt_id="q", choice_id=[f"choice {i}" for i in range(len(rows))], method="m", k=0, draw=0)
+    failure = table["p_first"].isna().map({True: "no prediction", False: None})
+    people, prompts, candidates = chosen_world()
+    choices = table[["choice_id", "persona_id", "prompt_id", "first", "second"]].assign(p_first=table["chosen"])
+    world = methods.World("w", "", people, prompts, candidates, choices)
+    return table.drop(columns=["first", "second"]).assign(failure=failure), world
+
+
+def test_options_are_the_shares_of_bradley_terry_from_any_pairs_that_connect_the_answers():
+    strengths = np.array([0.0, 1.0, 2.5])
+    truth = np.exp(strengths) / np.exp(strengths).sum()
+    two = [("p0", f"c{a}", f"c{b}", expit(strengths[a] - strengths[b]), 0.0) for a, b in ((0, 1), (2, 1))]
+    predictions, world = pairs(*two, ("p1", "c0", "c1", 0.5, 1.0))
+    found = pluralism.options(predictions, world, 0).set_index(["persona_id", "candidate_id"]).sort_index()
+    assert found.loc["p0", "said"].to_numpy() == pytest.approx(truth)
+    assert found.loc["p0", "real"].tolist() == [0, 1, 0]  # preferred to each other answer
+    assert (found.loc["p0", "compared"] == 3).all() and (found.loc["p1", "compared"] == 2).all()
+    assert found.loc["p1", "said"].tolist() == [0.5, 0.5] and found["failure"].isna().all()
+
+
+def test_ties_share_a_favorite_and_what_is_missing_says_why():
+    circle = [("p0", "c0", "c1", 0.9, 1.0), ("p0", "c1", "c2", 0.9, 1.0), ("p0", "c2", "c0", 0.9, 1.0)]
+    predictions, world = pairs(*circle, ("p1", "c0", "c1", np.nan, 1.0), ("p1", "c2", "c1", 0.6, 0.0))
+    found = pluralism.options(predictions, world, 0).set_index(["persona_id", "candidate_id"])
+    assert found.loc["p0", "real"].to_numpy() == pytest.approx(1 / 3) and found.loc["p0", "said"].sum() == 1
+    assert found.loc["p1", "said"].isna().all() and set(found.loc["p1", "failure"]) == {"no prediction"}
+    items = pluralism.shown(found.reset_index(), 1).set_index("persona_id")
+    assert items.loc["p0", "covered"] == pytest.approx(1 / 3) and np.isnan(items.loc["p1", "covered"])
+
+
+def star(person, said, favorite):
+    """A favorite against each other answer, with Bradley-Terry's predictions for these shares."""
+    others = [c for c in range(3) if c != favorite]
+    return [(person, f"c{favorite}", f"c{c}", said[favorite] / (said[favorite] + said[c]), 1.0) for c in others]
+
+
+def test_shown_is_the_share_of_people_whose_favorite_is_among_the_m_that_most_are_predicted_to_choose():
+    said = {"p0": (0.6, 0.3, 0.1), "p1": (0.6, 0.3, 0.1), "p2": (0.2, 0.1, 0.7), "p3": (0.2, 0.1, 0.7)}
+    favorite = {"p0": 0, "p1": 1, "p2": 2, "p3": 1}
+    predictions, world = pairs(*(row for p in said for row in star(p, said[p], favorite[p])))
+    table = pluralism.options(predictions, world, 0)
+
+    def covered(m, each=False):
+        items = pluralism.shown(table, m, each)
+        return pluralism.coverage(items)["coverage"].item(), items["best"].mean(), items["by_chance"].mean()
+
+    # On average 0.4, 0.2 and 0.4 are predicted to choose each: the first and the last share a set of one.
+    assert covered(1) == pytest.approx((0.25, 0.5, 1 / 3))
+    assert covered(2) == pytest.approx((0.5, 0.75, 2 / 3))
+    assert covered(3) == pytest.approx((1, 1, 1))
+    assert covered(1, each=True)[0] == pytest.approx(0.5)
+    assert covered(2, each=True)[0] == pytest.approx(0.75)
+
+
+def test_a_favorite_of_some_answers_is_none_of_all():
+    predictions, world = pairs(("p0", "c0", "c1", 0.9, 1.0), *star("p1", (0.6, 0.3, 0.1), 0))
+    items = pluralism.shown(pluralism.options(predictions, world, 0), 1).set_index("persona_id")
+    assert np.isnan(items.loc["p0", "covered"]) and items.loc["p1", "covered"] == 1

@@ -1,5 +1,6 @@
 """The three pluralisms (Sorensen et al. 2024, 2402.05070) as scores of any model or method."""
 
+from .options import options, shown
 from .overton import coverage, rated, represented, worst_group
 from .steerable import crossed, matrix, steerability, steered
 
@@ -7,8 +8,10 @@ __all__ = [
     "coverage",
     "crossed",
     "matrix",
+    "options",
     "rated",
     "represented",
+    "shown",
     "steerability",
     "steered",
     "worst_group",
