@@ -8,9 +8,10 @@ import pytest
 from scipy.special import expit
 
 from persona_lib import UserError, methods
-from persona_lib.methods import pluralism, simulated
+from persona_lib.methods import Setting, pluralism, simulated, surveyed
 from persona_lib.methods.trial import COLUMNS
 from persona_lib.model import Reply
+from persona_lib.stats.intervals import ITEM
 
 PROMPTS = pd.DataFrame({"prompt_id": ["q0", "q1"], "prompt": ["Why 0?", "Why 1?"]})
 
@@ -317,3 +318,69 @@ def test_a_favorite_of_some_answers_is_none_of_all():
     predictions, world = pairs(("p0", "c0", "c1", 0.9, 1.0), *star("p1", (0.6, 0.3, 0.1), 0))
     items = pluralism.shown(pluralism.options(predictions, world, 0), 1).set_index("persona_id")
     assert np.isnan(items.loc["p0", "covered"]) and items.loc["p1", "covered"] == 1
+
+
+def test_distances_by_hand_and_in_the_order_of_ordinal_answers():
+    said = dict.fromkeys(["p0", "p1"], (0.5, 0.3, 0.2))
+    predictions, world = pairs(*(row for p, c in zip(said, (0, 1), strict=True) for row in star(p, said[p], c)))
+    order = ("low", "middle", "high")
+    found = pluralism.distances(pluralism.options(predictions, world, 0), world, order).iloc[0]
+    assert (found["people"], found["failed"]) == (2, 0)
+    assert found["distance"] == pytest.approx(0.2) and found["uniform"] == pytest.approx(1 / 3)
+    assert found["ordinal"] == pytest.approx((0 + 0.2) / 2)
+    # Two people who choose by 0.5, 0.3, 0.2, over all nine cases.
+    p = np.array(said["p0"])
+    cases = [p[a] * p[b] * np.abs((np.eye(3)[a] + np.eye(3)[b]) / 2 - p).sum() / 2 for a in range(3) for b in range(3)]
+    assert found["chance"] == pytest.approx(sum(cases), abs=0.03)
+    with pytest.raises(UserError, match="the order of answers lacks 'high'"):
+        pluralism.distances(pluralism.options(predictions, world, 0), world, order[:2])
+
+
+@pytest.mark.parametrize("said", ["uniform", "own", "nobody"])
+def test_the_score_is_100_for_the_peoples_own_distribution_and_0_for_equal_probabilities(said):
+    world = simulated.world(DESIGN, seed=5)
+    predictions = oracle(world)
+    p = {"uniform": 0.5, "own": predictions["chosen"], "nobody": 1 - predictions["chosen"]}[said]
+    table = pluralism.options(predictions.assign(p_first=p), world, 0)
+    if said == "own":
+        table["said"] = table["real"]
+    found = pluralism.distributional(pluralism.distances(table, world)).iloc[0]
+    if said == "nobody":
+        assert found["score"] < -50
+    else:
+        assert found["score"] == pytest.approx({"uniform": 0, "own": 100}[said])
+
+
+def test_true_probabilities_stay_within_chance_and_wrong_ones_do_not():
+    within = 0
+    for seed in range(8):
+        world = simulated.world(DESIGN, seed)
+        predictions = oracle(world)
+        sure = predictions.assign(p_first=(predictions["p_first"] > 0.5) * 0.98 + 0.01, method="sure")
+        both = pluralism.options(pd.concat([predictions, sure], ignore_index=True), world, 0)
+        found = pluralism.distributional(pluralism.distances(both, world, seed=seed)).set_index("method")
+        within += found.loc["oracle", "distance"] <= found.loc["oracle", "chance_high"]
+        assert found.loc["sure", "distance"] > found.loc["sure", "chance_high"]
+    assert within >= 6
+
+
+def test_survey_respondents_one_table_says_all_three():
+    world = surveyed.world("anes", 200)
+    embed = methods.embedder(world)
+    kinds = [methods.linear.Pooled, methods.groups.Attributes]
+    predictions = methods.trial(world, [kind(embed) for kind in kinds], Setting(ks=(0,), cell="unseen_seen"))
+    found = pluralism.table(predictions, world, 0).set_index("method")
+    vote = world.choices[world.choices["choice_id"].isin(predictions["choice_id"])]
+    given = vote["first"].where(vote["p_first"] > 0.5, vote["second"])
+    assert found.loc["pooled", "best"] == pytest.approx(given.value_counts(normalize=True).max())
+    assert found.loc["pooled", "steerability"] == pytest.approx(0, abs=1e-12)
+    assert found.loc["logit on attributes", "steerability"] > 0.2
+    assert found["distance"].between(0, 0.3).all() and found["ordinal"].isna().all()
+
+
+def test_the_same_seed_gives_the_same_and_another_one_other_draws():
+    world = simulated.world(DESIGN, seed=5)
+    table = pluralism.options(oracle(world), world, 0)
+    one, same, other = (pluralism.distances(table, world, seed=seed)["chance"] for seed in (0, 0, 1))
+    assert one.equals(same) and not one.equals(other)
+    assert ITEM == ["persona_id", "prompt_id"]
