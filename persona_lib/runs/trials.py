@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import UserError, files, methods
-from ..methods import CELL, Method, Setting, World, coverage, gates, scores, simulated, surveyed
+from ..methods import CELL, Method, Setting, World, coverage, gates, pluralism, scores, simulated, surveyed
 from ..methods.trial import ready
 from ..model import Model
+from ..personas import respondents
 from ..store import Store
 from . import notebooks
 from .parameters import SURVEYS
@@ -24,7 +25,7 @@ class Trial(NamedTuple):
     """A trial that was run: its `world`, all `predictions`, and what is compared.
 
     `gates` are those of the world, then those of one's own methods. `accuracy` and `differences` are those of the same
-    people at every k (`coverage.alike`).
+    people at every k (`coverage.alike`), and so is `pluralism` (`pluralism.table`) at the largest k.
     """
 
     world: World
@@ -32,6 +33,7 @@ class Trial(NamedTuple):
     predictions: pd.DataFrame
     accuracy: pd.DataFrame
     differences: pd.DataFrame
+    pluralism: pd.DataFrame
 
 
 def run(
@@ -71,7 +73,10 @@ def run(
     predictions = methods.trial(world, [kind(embed, asked, seed) for kind in kinds], setting)
     same = coverage.alike(predictions)
     table = scores.accuracy(same, world)
-    return Trial(world, found, predictions, table, scores.differences(same, "pooled", int(same["k"].max())))
+    last = int(same["k"].max())
+    order = respondents.load(place).options if place in SURVEYS else None
+    plural = pluralism.table(same, world, last, order=order, seed=seed)
+    return Trial(world, found, predictions, table, scores.differences(same, "pooled", last), plural)
 
 
 def _world(place: str, seed: int) -> World:
@@ -118,11 +123,34 @@ def said(trial: Trial) -> str:
     why = coverage.missing(coverage.alike(trial.predictions))
     of_k = why[why["k"] == k].itertuples()
     lines += [f"{row.method}, k = {k}: {row.choices:,} predictions failed: {row.failure}" for row in of_k]
+    lines += _plural(trial.pluralism)
     return "\n".join([*lines, scores.headline(table, trial.differences, trial.world.name)])
 
 
+def _plural(table: pd.DataFrame) -> Iterator[str]:
+    """Yield the three pluralisms of each method as text, estimates with their 95% intervals."""
+    says = {
+        "coverage": "share of people whose favorite is the one answer that the method shows to all (best: of any one)",
+        "steerability": "accuracy for the person less accuracy for others",
+        "distance": "of predicted from real shares of answers (chance: of true predictions)",
+        "score": "of this distance, 100 for none and 0 for that of equal shares",
+    }
+    shown = table.round(3).astype({"method": "str"}).set_index("method")
+    for name, digits in (("coverage", 2), ("steerability", 3), ("distance", 3), ("score", 0)):
+        ends = shown[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False, name=None)
+        text = [f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})" for value, low, high in ends]
+        shown[name] = pd.Series(text, shown.index).where(shown[name].notna())
+    shown = shown[["coverage", "best", "steerability", "p", "distance", "chance", "ordinal", "score"]]
+    known = shown.dropna(axis=1, how="all")
+    yield "The three pluralisms:"
+    yield from (f"{name}: {told}" for name, told in says.items() if name in known)
+    if "coverage" not in known:
+        yield "coverage: not known, as nobody compared all answers to a prompt"
+    yield known.to_string()
+
+
 def write(trial: Trial, folder: Path) -> None:
-    """Write a trial's tables into a folder: gates, predictions, accuracy, differences, each as parquet."""
+    """Write a trial's tables into a folder: gates, predictions, accuracy, differences, pluralism, each as parquet."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("gates", "predictions", "accuracy", "differences"):
+    for name in ("gates", "predictions", "accuracy", "differences", "pluralism"):
         files.write(folder / f"{name}.parquet", getattr(trial, name).to_parquet)

@@ -11,7 +11,6 @@ from persona_lib import UserError, methods
 from persona_lib.methods import Setting, pluralism, simulated, surveyed
 from persona_lib.methods.trial import COLUMNS
 from persona_lib.model import Reply
-from persona_lib.stats.intervals import ITEM
 
 PROMPTS = pd.DataFrame({"prompt_id": ["q0", "q1"], "prompt": ["Why 0?", "Why 1?"]})
 
@@ -383,4 +382,3 @@ def test_the_same_seed_gives_the_same_and_another_one_other_draws():
     table = pluralism.options(oracle(world), world, 0)
     one, same, other = (pluralism.distances(table, world, seed=seed)["chance"] for seed in (0, 0, 1))
     assert one.equals(same) and not one.equals(other)
-    assert ITEM == ["persona_id", "prompt_id"]

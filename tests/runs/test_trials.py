@@ -53,6 +53,10 @@ def test_the_method_of_the_tutorial_is_a_row_of_the_table(folder, tmp_path, requ
     )
     table = pd.read_parquet(out / "accuracy.parquet")
     assert set(table["k"]) == {4} and "taste for length" in set(table["method"]) and table["failed"].sum() == 0
+    plural = pd.read_parquet(out / "pluralism.parquet").set_index("method")
+    assert list(plural.index) == list(table["method"]) and plural.loc["pooled", "steerability"] == pytest.approx(0)
+    assert plural["distance"].notna().all() and "The three pluralisms:\nsteerability:" in done.stdout
+    assert "coverage: not known" in done.stdout  # its people compare two of four answers
 
 
 def test_ones_own_method_that_knows_people_without_their_choices_fires_a_gate(folder, tmp_path):

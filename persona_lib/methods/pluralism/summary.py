@@ -26,9 +26,9 @@ def table(
 
     Returns:
         One row per method: `method`, `k`; `coverage` (of the m answers that the method shows to all; see `shown`),
-        `coverage_low`, `coverage_high`, `best` (of any m answers); `steerability` (see `steered`),
-        `steerability_low`, `steerability_high`, `p`; `distance`, `chance`, `chance_high`, `ordinal`, `score`,
-        `score_low`, `score_high` (see `distributional`). `coverage` is missing where nobody compared all
+        `coverage_low`, `coverage_high`, `best` (of any m answers); `steerability` (see `steered`), `steerability_low`,
+        `steerability_high`, `p`; `distance`, `distance_low`, `distance_high`, `chance`, `chance_high`, `ordinal`,
+        `score`, `score_low`, `score_high` (see `distributional`). `coverage` is missing where nobody compared all
         answers to a prompt.
     """
     of_people = options(predictions, world, k)
@@ -41,7 +41,8 @@ def table(
     found["best"] = items.groupby("method", observed=True)["best"].mean()
     ends = {"difference": "steerability", "low": "steerability_low", "high": "steerability_high"}
     found = found.join(steers[["difference", "low", "high", "p"]].rename(columns=ends))
-    names = ["distance", "chance", "chance_high", "ordinal", "score", "score_low", "score_high"]
-    found = found.join(far[names]).rename_axis("method").reset_index()
+    ends = {"low": "distance_low", "high": "distance_high"}
+    names = ["distance", *ends, "chance", "chance_high", "ordinal", "score", "score_low", "score_high"]
+    found = found.join(far[names].rename(columns=ends)).rename_axis("method").reset_index()
     found.insert(1, "k", k)
     return found
