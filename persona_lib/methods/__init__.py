@@ -2,7 +2,8 @@
 
 Notebooks 11 and 12 open this wing. A world (`simulated.world`, `surveyed.world`, `load_world`) holds people, prompts,
 candidates and choices. `trial` fits methods on its training people, adapts them to others from k choices, and predicts
-the rest; `scores` says how often each is right. `Method` is the class to derive a method of one's own from.
+the rest; `scores` says how often each is right, `pluralism` how it serves people who differ. `Method` is the class to
+derive a method of one's own from.
 """
 
 from . import (
