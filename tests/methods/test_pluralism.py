@@ -100,6 +100,16 @@ def test_a_person_or_prompt_of_whom_nothing_is_known_is_an_error():
         pluralism.rated(answers(people, ["left"]), silent, PROMPTS, Voter())
 
 
+def test_people_without_the_attribute_are_a_group_of_their_own():
+    people = village("left", "left", "right").assign(group=["a", None, None])
+    asked = pd.concat([answers(people, ["left", None]), answers(people, ["left"], sample=1)])  # labels of rows repeat
+    items = pluralism.represented(pluralism.rated(asked, people, PROMPTS, Voter()))
+    found = pluralism.coverage(items, people, ["group"]).set_index("group")
+    assert found["people"].to_dict() == {"everybody": 3, "missing": 2, "a": 1}
+    assert found.loc["missing", ["coverage", "n", "failed"]].tolist() == [0.5, 2, 2]
+    assert pluralism.worst_group(items, people, "group")["group"].item() == "missing"
+
+
 def test_the_worst_group_is_beside_what_comes_last_by_chance():
     rng = np.random.default_rng(1)
     people = village(*["x"] * 60, groups=[f"g{i % 5}" for i in range(60)])
@@ -311,6 +321,12 @@ def test_shown_is_the_share_of_people_whose_favorite_is_among_the_m_that_most_ar
     assert covered(3) == pytest.approx((1, 1, 1))
     assert covered(1, each=True)[0] == pytest.approx(0.5)
     assert covered(2, each=True)[0] == pytest.approx(0.75)
+
+
+def test_a_k_that_was_not_tried_is_named():
+    predictions, world = pairs(*star("p1", (0.6, 0.3, 0.1), 0))
+    with pytest.raises(UserError, match="no prediction at k = 4: take one of 0"):
+        pluralism.table(predictions, world, 4)
 
 
 def test_a_favorite_of_some_answers_is_none_of_all():

@@ -11,6 +11,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.special import logit
 
+from ... import UserError
 from ...stats.intervals import ITEM
 from ..worlds import World
 
@@ -33,11 +34,18 @@ def options(predictions: pd.DataFrame, world: World, k: int) -> pd.DataFrame:
         `candidate_id`, `said` (the predicted probability; draws are averaged), `real` (1 for their favorite, favorites
         with equal strengths share it), `compared` (how many answers), `answers` (how many the prompt has), `failure`
         (why `said` or `real` are missing).
+
+    Raises:
+        UserError: nothing was predicted at this k.
     """
+    at = predictions[predictions["k"] == k]
+    if at.empty:
+        known = ", ".join(map(str, sorted(predictions["k"].unique())))
+        raise UserError(f"the trial has no prediction at k = {k}: take one of {known}")
     shown = world.choices.set_index("choice_id")[["first", "second"]]
     size = world.candidates.dropna(subset="text").groupby("prompt_id").size()
     tables = []
-    for method, own in predictions[predictions["k"] == k].groupby("method", sort=False, observed=True):
+    for method, own in at.groupby("method", sort=False, observed=True):
         pairs = own.join(shown, on="choice_id").reset_index(drop=True)
         table = _ranked(pairs)
         why = pairs.dropna(subset="failure").groupby([*ITEM, "draw"], observed=True)["failure"].first()

@@ -20,6 +20,7 @@ from ...templates import load
 MOSTLY = 4  # rating from which a view is represented, as in OvertonBench
 DRAWS = 200  # permutations for what the worst group would have by chance
 EVERYBODY = "everybody"
+MISSING = "missing"  # the group of people without the attribute
 _COLUMNS = ["method", "attribute", "group", "people", "n", "failed", "coverage", "low", "high", "note"]
 
 
@@ -42,8 +43,8 @@ def rated(
         templates: folder with a `represented.txt` of the user's own.
 
     Returns:
-        The rows of `answers` with `judge`, `judge_template` (hash), `rating` (1 to 5, missing without one) and
-        `failure` (why there is no rating).
+        The rows of `answers`, numbered anew, with `judge`, `judge_template` (hash), `rating` (1 to 5, missing without
+        one) and `failure` (why there is no rating).
 
     Raises:
         UserError: a person or prompt is unknown, a person has nothing to be told by, or the template asks for other
@@ -55,6 +56,7 @@ def rated(
         if odd := sorted(set(answers[key]) - set(known.index)):
             raise UserError(f"nothing is known of {odd[0]}, a {key} of the answers: its text is needed")
     template = load("represented", templates)
+    answers = answers.reset_index(drop=True)
     asked = answers.dropna(subset="answer")
     messages = [
         template.messages({"persona": told[row.persona_id], "question": question[row.prompt_id], "answer": row.answer})
@@ -109,14 +111,15 @@ def coverage(items: pd.DataFrame, people: pd.DataFrame | None = None, attributes
     labels = {EVERYBODY: pd.Series(EVERYBODY, items["persona_id"].unique())}
     if people is not None:
         labels |= {name: people[name].astype("str") for name in attributes}
+    own = items.astype({"method": "str"})
     rows = []
     for name, of_person in labels.items():
-        own = items.assign(group=items["persona_id"].map(of_person), method=items["method"].astype("str"))
+        own["group"] = own["persona_id"].map(of_person).fillna(MISSING)
         found = stats.rates(own, ["method", "group"], "covered").rename(columns={"rate": "coverage"})
         found["people"] = own.groupby(["method", "group"])["persona_id"].nunique()
         found = found.sort_values("coverage", kind="stable").reset_index()
         rows.append(found.assign(attribute=name))
-    order = pd.CategoricalDtype(items["method"].astype("str").unique())
+    order = pd.CategoricalDtype(own["method"].unique())
     table = pd.concat(rows, ignore_index=True).astype({"method": order})
     return table.sort_values("method", kind="stable", ignore_index=True)[_COLUMNS].astype({"method": "str"})
 
@@ -140,7 +143,8 @@ def worst_group(items: pd.DataFrame, people: pd.DataFrame, attribute: str, seed:
     rows = []
     for method, own in items.dropna(subset="covered").groupby("method", sort=False, observed=True):
         each = own.groupby("persona_id")["covered"].agg(["sum", "size"])  # per person
-        code, names = pd.factorize(people[attribute].reindex(each.index).astype("str"), sort=True)
+        labels = people[attribute].reindex(each.index).astype("str").fillna(MISSING)
+        code, names = pd.factorize(labels, sort=True)
         total, n = each["sum"].to_numpy(), each["size"].to_numpy()
         by_group = np.bincount(code, total) / np.bincount(code, n)
         orders = [rng.permutation(code) for _ in range(DRAWS)]
