@@ -57,7 +57,7 @@ def rated(
             raise UserError(f"nothing is known of {odd[0]}, a {key} of the answers: its text is needed")
     template = load("represented", templates)
     answers = answers.reset_index(drop=True)
-    asked = answers.dropna(subset="answer")
+    asked = answers.dropna(subset="answer").sort_values("persona_id", kind="stable")  # requests share their beginning
     messages = [
         template.messages({"persona": told[row.persona_id], "question": question[row.prompt_id], "answer": row.answer})
         for row in asked.itertuples()
