@@ -8,7 +8,8 @@ order: is the order of methods by expected accuracy recovered, and do intervals 
 often does a method seem to beat the pooled one where people do not differ? oracle: low rank beside a method that knows
 the true directions. cost: CPU time of all methods beside one logistic regression of scikit-learn per person. growth:
 CPU time at 1, 4 and 16 times the people. survey: real respondents, each method beside majority and logit. false_alarms:
-how often a gate fires in a clean world and for a clean method, and how often it catches a leaked format.
+how often a gate fires in a clean world and for a clean method, and how often it catches a leaked format. pluralism: do
+the scores of the three pluralisms recover what is planted, and do their intervals hold it?
 """
 
 import argparse
@@ -20,7 +21,20 @@ import numpy as np
 import pandas as pd
 
 from persona_lib import methods
-from persona_lib.methods import OFFLINE, Setting, World, controls, gates, latent, mistakes, scores, simulated, surveyed
+from persona_lib.methods import (
+    OFFLINE,
+    Setting,
+    World,
+    controls,
+    gates,
+    latent,
+    linear,
+    mistakes,
+    pluralism,
+    scores,
+    simulated,
+    surveyed,
+)
 from persona_lib.stats import share
 
 SMALL = {"seen": 200, "unseen": 100, "prompts": 120, "heldout": 60, "history": 60, "tests": 20, "dimensions": 32}
@@ -164,7 +178,90 @@ def false_alarms(worlds: int) -> None:
     print(f"gates: a leaked format is caught in {caught} of {worlds} worlds")
 
 
+def rated(rng: np.random.Generator, gain: float, between: float, people: int = 12, prompts: int = 8) -> pd.DataFrame:
+    """Return ratings whose own answers gain on others, with lenient raters and good answers."""
+    good = rng.normal(scale=0.5, size=(prompts, people, 1))
+    noise = rng.normal(scale=0.7, size=(prompts, people, people))
+    square = 3 + rng.normal(scale=0.5, size=people) + good + noise
+    of_people, of_prompts = rng.normal(scale=between, size=people), rng.normal(scale=between, size=(prompts, 1))
+    square[:, range(people), range(people)] += gain + of_people + of_prompts
+    q, i, j = np.indices(square.shape).reshape(3, -1).astype("str")
+    keys = {"prompt_id": q, "written_for": i, "persona_id": j}
+    return pd.DataFrame(keys).assign(method="planted", rating=square.ravel())
+
+
+def covered(rng: np.random.Generator, people: int = 60, prompts: int = 12) -> tuple[pd.DataFrame, float]:
+    """Return items of people whose views answers represent, and the expected coverage."""
+    logits = 0.4 + rng.normal(scale=0.7, size=(people, 1)) + rng.normal(scale=0.7, size=prompts)
+    i, q = np.indices(logits.shape).reshape(2, -1).astype("str")
+    hit = (rng.random(logits.shape) < 1 / (1 + np.exp(-logits))).ravel()
+    items = pd.DataFrame({"persona_id": i, "prompt_id": q, "method": "planted", "covered": hit.astype(float)})
+    draws = 0.4 + rng.normal(scale=np.sqrt(0.98), size=200_000)
+    return items, float((1 / (1 + np.exp(-draws))).mean())
+
+
+def expected(predictions: pd.DataFrame, world: World) -> pd.Series:
+    """Return the steerability that the true probabilities expect of certain predictions, by method."""
+    at = predictions.merge(world.choices[["choice_id", "first", "second"]], on="choice_id")
+    at["p"] = (at["p_first"] > 0.5).astype(float)
+    at["t"] = at["choice_id"].map(world.truth)
+    turned = (at["first"] > at["second"]).to_numpy()
+    at.loc[turned, ["p", "t"]] = 1 - at.loc[turned, ["p", "t"]]
+    by = at.groupby(["method", "prompt_id"], observed=True)
+    n, gaps = by["p"].transform("size"), at[["p", "t"]] - by[["p", "t"]].transform("mean")
+    return (2 * n / (n - 1) * gaps["p"] * gaps["t"]).groupby(at["method"], observed=True).mean()
+
+
+class Knows(linear.Pooled):
+    """Predicts the true probabilities."""
+
+    name = "knows the truth"
+    sees = ("groups",)
+    truth: dict[str, np.ndarray]
+
+    def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
+        """Take the person's true weights."""
+        self.weights = self.truth[person["number"]]
+
+
+def three_pluralisms(worlds: int) -> None:
+    """Print how often the intervals of the pluralisms hold the planted truth, and false alarms."""
+    hold = dict.fromkeys(["Overton coverage", "steerability by ratings", "steerability by predictions"], 0)
+    alarms = dict.fromkeys(["permutation", "interval", "other histories"], 0)
+    within, recovered = 0, []
+    for seed in range(worlds):
+        rng = np.random.default_rng(seed)
+        items, truth = covered(rng)
+        row = pluralism.coverage(items).iloc[0]
+        hold["Overton coverage"] += int(row["low"] <= truth <= row["high"])
+        row = pluralism.steerability(rated(rng, 0.6, 0.3), seed=seed).iloc[0]
+        hold["steerability by ratings"] += int(row["low"] <= 0.15 <= row["high"])
+        row = pluralism.steerability(rated(rng, 0.0, 0.0), seed=seed).iloc[0]
+        alarms["permutation"] += int(row["p_permuted"] < 0.05)
+        alarms["interval"] += int(row["p"] < 0.05)
+        design = simulated.Design(**SMALL | {"candidates": 2, "rank": 3, "unseen": 60})
+        world, vectors = simulated.drawn(design, seed)
+        known = dict(zip(world.people.index, vectors, strict=True))
+        world = world._replace(people=world.people.assign(number=world.people.index))
+        oracle = type("Oracle", (Knows,), {"truth": known})
+        kinds = (oracle, linear.Pooled, controls.other_history(latent.LowRank))
+        predictions = tried(world, kinds, Setting(ks=(8,)))
+        table = pluralism.table(predictions, world, 8, seed=seed).set_index("method")
+        own, truth = table.loc[Knows.name], expected(predictions, world)[Knows.name]
+        hold["steerability by predictions"] += int(own["steerability_low"] <= truth <= own["steerability_high"])
+        recovered.append(own["steerability"] - truth)
+        within += int(own["distance"] <= own["chance_high"])
+        alarms["other histories"] += int(table["p"].drop(index=[Knows.name, "pooled"]).item() < 0.05)
+        assert abs(table.at["pooled", "steerability"]) < 1e-9
+    for what, number in hold.items():
+        print(f"pluralism: {number} of {worlds} intervals of {what} hold what is planted")
+    print(f"pluralism: steerability by predictions is off by {np.mean(recovered):+.4f} on average")
+    print(f"pluralism: p below 0.05 where there is nothing, of {worlds}: {alarms}")
+    print(f"pluralism: true predictions lie within 95 in 100 by chance in {within} of {worlds} worlds")
+
+
 PARTS = {part.__name__: part for part in (order, null, oracle, cost, growth, survey, false_alarms)}
+PARTS["pluralism"] = three_pluralisms  # the wing has this name
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
