@@ -19,6 +19,7 @@ from tqdm import tqdm
 from .. import files, local
 from ..model import usage
 from . import notebooks
+from .record import INTERVAL
 
 DATA = Path(__file__).parent / "data"
 CRITIC, AUDITS = "06_conditioning", "10_judges"  # the second says how far the critic of the first can be trusted
@@ -104,7 +105,7 @@ def index(manifest: Mapping[str, Any]) -> str:
         manifest: the content of the run's manifest.
     """
     templates = environment()
-    templates.filters |= {"figure": _figure, "cost": usage.cost_text, "span": _span, "day": _day}
+    templates.filters |= {"figure": figure, "cost": usage.cost_text, "span": _span, "day": _day}
     embedded = [m["name"] for m in manifest["models"] if m.get("weights_sha256") == local.GGUF_SHA256]
     before = manifest["before"]
     used = usage.total([manifest["usage"], before["usage"]]) if before else manifest["usage"]
@@ -117,10 +118,13 @@ def index(manifest: Mapping[str, Any]) -> str:
     return templates.get_template("index.html.j2").render(shown)
 
 
-def _figure(value: Any) -> str:
-    """Return a metric as text: three significant digits, with a comma for thousands."""
+def figure(value: Any) -> str:
+    """Return a metric as text: three significant digits, with a comma for thousands, and its interval and n if known."""
     if value is None:
         return "missing"
+    if isinstance(value, Mapping):
+        middle, low, high, n = (figure(value[name]) for name in INTERVAL)
+        return f"{middle} ({'no interval' if value['low'] is None else f'{low} to {high}'}, n = {n})"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if isinstance(value, int) or abs(value) >= 1000:

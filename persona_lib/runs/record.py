@@ -14,6 +14,7 @@ from .. import files
 VARIABLE = "PERSONA_RECORD"  # the folder in which a run's kernel writes instead: it then takes the place of `out`
 MARGIN = 0.1  # inches around a figure
 DPI = 160
+INTERVAL = ("value", "low", "high", "n")  # what a metric with its 95% interval is written as
 
 
 def record(
@@ -30,14 +31,19 @@ def record(
     Args:
         out: the notebook's folder in a run; None writes nothing.
         headline: the result as one sentence.
-        metrics: name -> number or text; NaN means missing.
+        metrics: name -> number or text, or a tuple (value, low, high, n) of a number, the ends of its 95% interval and
+            what it rests on; NaN means missing.
         tables: name -> table, written as tables/NAME.parquet and .csv.
         figures: name -> Axes, written as figures/NAME.png and .svg; the first is the key figure.
         models: the models asked; the `identity`, `usage` and `steps` (usage by step) of each are written.
 
     Returns:
-        The metrics as a small table to show: index `metric`, column `value`.
+        The metrics as a small table to show: index `metric`, column `value`, and `low`, `high`, `n` if any has them.
+
+    Raises:
+        ValueError: a tuple has other than four parts.
     """
+    told = {name: _told(value) for name, value in metrics.items()}
     if out is not None:
         folder = Path(os.environ.get(VARIABLE, out))
         for kind in ("tables", "figures"):
@@ -48,14 +54,21 @@ def record(
             _write_figure(axes, folder / "figures" / name)
         content: dict[str, Any] = {
             "headline": headline,
-            "metrics": metrics,
+            "metrics": told,
             "figure": next(iter(figures), None),
             "tables": list(tables),
             "figures": list(figures),
             "models": [{"identity": m.identity, "usage": m.usage, "steps": m.steps} for m in models],
         }
         files.write_json(folder / "record.json", content)
-    return pd.DataFrame({"value": pd.Series(dict(metrics), dtype=object)}).rename_axis("metric")
+    rows = {name: value if isinstance(value, dict) else {"value": value} for name, value in told.items()}
+    columns = INTERVAL if any(len(row) > 1 for row in rows.values()) else INTERVAL[:1]
+    return pd.DataFrame(list(rows.values()), pd.Index(rows, name="metric"), columns, dtype=object)
+
+
+def _told(metric: Any) -> Any:
+    """Return a metric as it is written: a tuple with the names of INTERVAL, and anything else as it is."""
+    return dict(zip(INTERVAL, metric, strict=True)) if isinstance(metric, tuple) else metric
 
 
 def _write_table(table: pd.DataFrame, stem: Path) -> None:

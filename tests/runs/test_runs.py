@@ -340,6 +340,20 @@ def test_record_writes_json_without_nan_and_names_the_key_figure(tmp_path, axes)
     assert found["figure"] == "first" and found["models"] == []
 
 
+def test_a_metric_may_have_its_interval_and_n(tmp_path):
+    metrics = {"items": 8, "kept": (np.float64(0.5), 0.25, 0.75, np.int64(8)), "alone": (1.0, np.nan, np.nan, 1)}
+    shown = runs.record(str(tmp_path), headline="x", metrics=metrics, tables={}, figures={})
+    assert list(shown) == ["value", "low", "high", "n"] and shown.loc["kept"].tolist() == [0.5, 0.25, 0.75, 8]
+    assert shown.loc["items", "value"] == 8 and shown.loc["items", "low":].isna().all()
+    found = json.loads((tmp_path / "record.json").read_text())["metrics"]
+    assert found["kept"] == {"value": 0.5, "low": 0.25, "high": 0.75, "n": 8} and found["items"] == 8
+    assert pages.figure(found["kept"]) == "0.5 (0.25 to 0.75, n = 8)"
+    assert pages.figure(found["alone"]) == "1 (no interval, n = 1)"
+    assert list(runs.record(None, headline="x", metrics={"items": 8}, tables={}, figures={})) == ["value"]
+    with pytest.raises(ValueError, match="argument"):
+        runs.record(None, headline="x", metrics={"kept": (0.5, 0.25, 0.75)}, tables={}, figures={})
+
+
 def test_figures_are_sharp_and_the_svg_is_the_same_bytes_each_time(tmp_path, axes):
     for folder in ("a", "b"):
         runs.record(str(tmp_path / folder), headline="x", metrics={}, tables={}, figures={"f": axes})
