@@ -1,28 +1,44 @@
 """Commands that look at what there is: compare, doctor."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .group import FAILED, app
+from .options import note
 
 
 @app.command("compare")
 def compare_runs(
-    first: Annotated[Path, typer.Argument(help="folder of a run")],
-    second: Annotated[Path, typer.Argument(help="folder of another run")],
+    runs: Annotated[list[Path], typer.Argument(help="folders of two runs or more, or of folders of runs")],
     table: Annotated[str, typer.Option(help="NOTEBOOK/TABLE with a score per item")] = "06_conditioning/results",
     by: Annotated[str, typer.Option(help="column of the groups")] = "condition",
-    value: Annotated[str, typer.Option(help="column of the score")] = "score",
+    value: Annotated[str, typer.Option(help="column of the score, from 0 to 1")] = "score",
+    out: Annotated[Path | None, typer.Option(help="folder for tables, figure and page of the comparison")] = None,
 ) -> None:
-    """Compare two runs on the items that both have."""
-    from ..runs import compare
+    """Compare two runs, or more, on the items that they share.
 
-    found = compare.runs(first, second, table, by, value)
-    typer.echo(f"{second} minus {first}: {value} of {table}\n{found.round(3).to_string()}")
-    for name, (one, other) in compare.differing(first, second, table).items():
-        typer.echo(f"the runs differ in {name}: {one} in {first}, {other} in {second}")
+    Two runs are compared as a table of differences. Of more, rates are shown beside each other, and each run is
+    compared with the first.
+    """
+    from ..runs import compare, comparison, several
+
+    told = several.read(runs)
+    if len(told.runs) == 2 and told.runs["problem"].isna().all():
+        found = compare.two(told, table, by, value)
+        first, second = told.runs["folder"]
+        typer.echo(f"{second} minus {first}: {value} of {table}\n{found.round(3).to_string()}")
+    if len(told.runs) != 2 or out:
+        beside = compare.many(told, table, by, value)
+        note(beside.notes)
+    if len(told.runs) != 2:
+        typer.echo(comparison.text(beside, shutil.get_terminal_size().columns))
+    for line in compare.told_apart(told, table.partition("/")[0]):
+        typer.echo(line)
+    if out:
+        typer.echo(comparison.write(beside, told, table, value, out).absolute())
 
 
 @app.command()

@@ -5,7 +5,7 @@ a module named after what they draw, such as `plots.bench.losses` or `plots.surv
 figures share is in `style`.
 """
 
-from . import bench, fidelity, intersections, judges, methods, personas, pluralism, preferences, prompts, surveys
+from . import bench, fidelity, intersections, judges, methods, personas, pluralism, preferences, prompts, runs, surveys
 from .scores import differences, rates, shifts
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "preferences",
     "prompts",
     "rates",
+    "runs",
     "shifts",
     "surveys",
 ]

@@ -119,7 +119,7 @@ def index(manifest: Mapping[str, Any]) -> str:
 
 
 def figure(value: Any) -> str:
-    """Return a metric as text: three significant digits, with a comma for thousands, and its interval and n if known."""
+    """Return a metric as text: three significant digits, a comma for thousands, and its interval and n if known."""
     if value is None:
         return "missing"
     if isinstance(value, Mapping):

@@ -49,9 +49,9 @@ def record(
         for kind in ("tables", "figures"):
             (folder / kind).mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
-            _write_table(table, folder / "tables" / name)
+            write_table(table, folder / "tables" / name)
         for name, axes in figures.items():
-            _write_figure(axes, folder / "figures" / name)
+            write_figure(axes, folder / "figures" / name)
         content: dict[str, Any] = {
             "headline": headline,
             "metrics": told,
@@ -71,14 +71,14 @@ def _told(metric: Any) -> Any:
     return dict(zip(INTERVAL, metric, strict=True)) if isinstance(metric, tuple) else metric
 
 
-def _write_table(table: pd.DataFrame, stem: Path) -> None:
+def write_table(table: pd.DataFrame, stem: Path) -> None:
     """Write a table as parquet and as CSV; the CSV omits an index that only numbers the rows."""
     numbered = isinstance(table.index, pd.RangeIndex) and table.index.name is None
     files.write(stem.with_name(f"{stem.name}.parquet"), table.to_parquet)
     files.write(stem.with_name(f"{stem.name}.csv"), lambda half: table.to_csv(half, index=not numbered))
 
 
-def _write_figure(axes: Axes, stem: Path) -> None:
+def write_figure(axes: Axes, stem: Path) -> None:
     """Write a figure as PNG, and as an SVG that has the same bytes each time."""
     figure: Any = axes.figure  # a Figure; its type would allow a SubFigure, which has no layout and no file
     # bbox_inches="tight" would lay out and draw the figure twice for each of the two files.
