@@ -37,8 +37,10 @@ def several(table: pd.DataFrame, title: str, axis: str) -> Axes:
     style.title(panels[0], title)
     scored = table.loc[table["n"] > 0, "n"]
     n = style.span(scored.min(), scored.max()) if len(scored) else "0"
-    text = f"n = {n} items per point. Line: 95% interval, clustered by persona and prompt. Square and thin line: first run."
-    text += " Filled: the paired difference from it is clear, corrected as one family (Holm); hollow: not clear."
+    text = f"n = {n} items per point. Line: 95% interval, clustered by persona and prompt. Square and thin line: the"
+    text += (
+        " first run. Filled: the paired difference from it is clear, corrected as one family (Holm); hollow: not clear."
+    )
     return style.caption(panels[0], text)
 
 

@@ -99,6 +99,7 @@ def page(found: Comparison, told: Runs, table: str, value: str, out: Path) -> st
     items = found.changed.head(ITEMS).assign(prompt=lambda t: t["prompt"] if "prompt" in t else t["prompt_id"])
     values = {
         "said": compare.said(compared),
+        "n": compared["run"].nunique(),
         "table": table,
         "value": value.replace("_", " "),
         "notes": found.notes,
