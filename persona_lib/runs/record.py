@@ -38,7 +38,8 @@ def record(
         models: the models asked; the `identity`, `usage` and `steps` (usage by step) of each are written.
 
     Returns:
-        The metrics as a small table to show: index `metric`, column `value`, and `low`, `high`, `n` if any has them.
+        The metrics as a small table to show: index `metric`, column `value`, and `low`, `high`, `n` if any has them,
+        which then are empty texts for the others.
 
     Raises:
         ValueError: a tuple has other than four parts.
@@ -61,9 +62,10 @@ def record(
             "models": [{"identity": m.identity, "usage": m.usage, "steps": m.steps} for m in models],
         }
         files.write_json(folder / "record.json", content)
-    rows = {name: value if isinstance(value, dict) else {"value": value} for name, value in told.items()}
-    columns = INTERVAL if any(len(row) > 1 for row in rows.values()) else INTERVAL[:1]
-    return pd.DataFrame(list(rows.values()), pd.Index(rows, name="metric"), columns, dtype=object)
+    columns = INTERVAL if any(isinstance(value, dict) for value in told.values()) else INTERVAL[:1]
+    alone = dict.fromkeys(INTERVAL, "")
+    rows = [value if isinstance(value, dict) else alone | {"value": value} for value in told.values()]
+    return pd.DataFrame(rows, pd.Index(told, name="metric"), columns, dtype=object)
 
 
 def _told(metric: Any) -> Any:
