@@ -1,5 +1,7 @@
 """Draw several runs beside each other."""
 
+from textwrap import fill
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
@@ -20,7 +22,7 @@ def several(table: pd.DataFrame, title: str, axis: str) -> Axes:
         axis: what the rate is a share of.
     """
     groups, labels = table["group"].unique(), table["label"].unique()
-    names = [style.label(label, "", LETTERS).removesuffix("()").rstrip() for label in labels]
+    names = [style.plain(fill(label, LETTERS)) for label in labels]
     lines = -(-len(groups) // ACROSS)
     tall = sum(0.14 + 0.15 * (name.count("\n") + 1) for name in names)
     panels = style.grid(lines, min(ACROSS, len(groups)), 1.5 + lines * (0.45 + tall), sharex=True, sharey=True)

@@ -230,7 +230,7 @@ def _what(told: Runs, runs: pd.Series, notebook: str) -> list[str]:
 
 def _apart(told: Runs, first: str, second: str, table: str) -> str:
     """Return why two runs share no item, and what to do."""
-    remedy = "run both with the same seed and the same sizes (n_personas, n_prompts, n_items)"
+    remedy = "run both with the same seed and the same sizes, such as n_personas"
     given = differing(told, table.partition("/")[0])
     if "people" in given.index and given.loc["people", first] != given.loc["people", second]:
         remedy = "two versions drew their people; run the older one again"

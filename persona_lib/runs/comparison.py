@@ -10,6 +10,7 @@ import pandas as pd
 
 from .. import UserError, files, plots
 from ..model import usage
+from ..plots import style
 from ..stats import wording
 from . import compare, manifests, pages
 from .compare import Comparison
@@ -107,8 +108,8 @@ def page(found: Comparison, told: Runs, table: str, value: str, out: Path) -> st
         "runs": runs.assign(label=labels).astype(object).where(lambda t: t.notna(), None).to_dict("records"),
         "given": compare.differing(told, table.partition("/")[0]).map(compare.as_text),
         "picture": base64.b64encode((out / f"{COMPARED}.png").read_bytes()).decode(),
-        "rates": rates(compared),
-        "differences": differences(compared),
+        "rates": rates(compared).rename(index=style.words),
+        "differences": differences(compared).rename(index=style.words),
         "metrics": _metrics(told),
         "items": items.to_dict("records"),
         "changed": found.changed.groupby("label", sort=False).size(),
