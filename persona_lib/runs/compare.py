@@ -97,7 +97,8 @@ def many(told: Runs, table: str = TABLE, by: str = BY, value: str = "score") -> 
         except UserError as error:
             notes.append(str(error))
     if len(read) < 2:
-        raise UserError("; ".join(notes) or f"{told.runs['folder'].iloc[0]} is one run: name two or more")
+        rest = f" (and {len(notes) - 1} more runs can't be compared)" if len(notes) > 1 else ""
+        raise UserError(notes[0] + rest if notes else f"{told.runs['folder'].iloc[0]} is one run: name two or more")
     every = pd.concat([scores.assign(run=run) for run, scores in read.items()], ignore_index=True)
     intervals.check(every, by, value)
     every["model"] = every["model"].astype("str") if "model" in every else pd.Series(pd.NA, every.index, dtype="str")

@@ -174,6 +174,8 @@ def test_a_run_without_the_table_or_without_shared_items_is_told_in_a_line(tmp_p
     with pytest.raises(UserError, match="its notebook is 'running'"):
         many(places[0], places[3])
     assert "its notebook is 'failed'" in one_line(persona("compare", places[4], places[0]))
+    line = one_line(persona("compare", *places[:3], "--by", "mood"))
+    assert "m1/06_conditioning/results lacks the columns mood" in line and "(and 2 more runs can't" in line
     beyond = [run(tmp_path / f"beyond{i}", {"direct": [5.0]}) for i in range(3)]
     assert "score must lie from 0 to 1" in one_line(persona("compare", *beyond))
 
