@@ -64,7 +64,8 @@ def test_the_page_is_readable_on_a_phone_and_on_a_desk(made, browser):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.scrollingElement.scrollWidth") <= width
     assert page.evaluate("document.images[0].naturalWidth") > 600
-    found = Axe().run(page).response["violations"]
+    alike = {"exclude": [["tr:nth-child(n+6)"]]}  # rows of the 200 items, which would take seconds
+    found = Axe().run(page, context=alike).response["violations"]
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")] == []
     page.close()
 
