@@ -7,11 +7,14 @@ derive a method of one's own from.
 """
 
 from . import (
+    board,
+    checking,
     choices,
     controls,
     coverage,
     gates,
     groups,
+    hidden,
     latent,
     linear,
     mistakes,
@@ -21,6 +24,7 @@ from . import (
     published,
     scores,
     simulated,
+    submissions,
     surveyed,
 )
 from .embedding import embedder
@@ -65,13 +69,16 @@ __all__ = [
     "Setting",
     "World",
     "best",
+    "board",
     "cells",
+    "checking",
     "choices",
     "controls",
     "coverage",
     "embedder",
     "gates",
     "groups",
+    "hidden",
     "latent",
     "linear",
     "load_method",
@@ -84,6 +91,7 @@ __all__ = [
     "save_world",
     "scores",
     "simulated",
+    "submissions",
     "surveyed",
     "title",
     "trial",

@@ -61,7 +61,7 @@ def run(
     """
     mine = [methods.load_method(place) for place in own]
     kinds: list[type[Method]] = [*methods.OFFLINE, *mine]
-    world = _world(place, seed)
+    world = world_of(place, seed)
     store = Store()
     if model:
         kinds += methods.PROMPTED
@@ -79,7 +79,8 @@ def run(
     return Trial(world, found, predictions, table, scores.differences(same, "pooled", last), plural)
 
 
-def _world(place: str, seed: int) -> World:
+def world_of(place: str, seed: int) -> World:
+    """Return a world by its name on the command line, or from its folder; the seed draws what is drawn."""
     if place == KNOWN_TRUTH:
         return simulated.world(DESIGN, seed)
     if place in SURVEYS:

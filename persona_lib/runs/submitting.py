@@ -1,0 +1,237 @@
+"""Submissions on the command line: run a method and write what it predicted, check folders, open and close a round."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from .. import UserError, methods
+from ..methods import CELL, Method, Setting, World, board, checking, exports, gates, hidden, simulated, submissions
+from ..methods.checking import Checked
+from ..methods.submissions import About
+from ..model import Model
+from ..store import Store
+from .parameters import SURVEYS
+from .trials import DESIGN, KNOWN_TRUTH, KS, world_of
+
+
+class Options(NamedTuple):
+    """How a method is run for a submission; see `persona methods submit --help`."""
+
+    ks: Sequence[int] = KS
+    draws: int = 1
+    seed: int = 0
+    model: str | None = None
+    base_url: str | None = None
+    embedder: str | None = None
+    hardware: str = ""
+    contamination: str = ""
+
+
+def named(name: str) -> type[Method]:
+    """Return a method of one's own (FILE.py:CLASS), or a built-in one by its name in tables.
+
+    Raises:
+        UserError: there is none.
+    """
+    if ".py" in name:
+        return methods.load_method(name)
+    known = {methods.title(kind): kind for kind in (*methods.OFFLINE, *methods.PROMPTED)}
+    if name not in known:
+        raise UserError(f"no method '{name}': write FILE.py:CLASS, or one of: {'; '.join(known)}")
+    return known[name]
+
+
+def submit(place: str, name: str, folder: Path, options: Options) -> Checked:
+    """Run one method on a world without the labels of its tested choices, and write the submission.
+
+    Args:
+        place: of the world, as in `trials.run`.
+        name: of the method, as `named` takes it.
+        folder: new, empty, or with an earlier submission.
+        options: sizes, models, and free text.
+
+    Returns:
+        The submission as it was written, checked.
+
+    Raises:
+        UserError: as `named`, `trials.world_of`, `submissions.asked` and `submissions.write`; the method asks a model
+            and none is named.
+    """
+    submissions.check_folder(folder)
+    kind, world = named(name), world_of(place, options.seed)
+    if kind in methods.PROMPTED and not options.model:
+        raise UserError(f"'{name}' asks a language model: name one with --model")
+    cell = "unseen_seen" if place in SURVEYS else CELL
+    setting = Setting(tuple(sorted(set(options.ks))), options.draws, cell, options.seed)
+    submissions.asked(world, setting)  # what can't be asked is said before the method runs
+    store = Store()
+    asked = Model(options.model, options.base_url, store) if options.model else None
+    embed = methods.embedder(world, Model(options.embedder, options.base_url, store) if options.embedder else None)
+    method = kind(embed, asked, options.seed)
+    predictions = methods.trial(hidden.veiled(world), [method], setting)
+    used = asked.usage if asked else None
+    about = About(
+        name=methods.title(kind),
+        sees=list(kind.sees),
+        ks=list(setting.ks),
+        draws=setting.draws,
+        seed=setting.seed,
+        cell=cell,
+        world=world.name,
+        world_sha256=hidden.digest(world),
+        commit=commit_of(Path(name.rpartition(":")[0]) if ".py" in name else Path(methods.__file__)),
+        parameters=getattr(method, "parameters", None),
+        calls=used["calls"] + used["cached"] if used else None,
+        tokens=used["tokens_in"] + used["tokens_out"] if used else None,
+        cost_usd=used["cost"] if used else None,
+        hardware=options.hardware,
+        contamination=options.contamination,
+    )
+    submissions.write(folder, about, predictions, world)
+    return checking.check(submissions.read(folder), world)
+
+
+def seal(folder: Path, place: str) -> None:
+    """Write the manifest of a submission to a world; errors as `submissions.seal`."""
+    submissions.seal(folder, world_of(place, submissions.read(folder, sealed=False).about.seed))
+
+
+def export(folder: Path, out: Path, form: str, place: str) -> list[Path]:
+    """Write a submission to a world in another tool's form; errors as `exports.write`."""
+    submission = submissions.read(folder)
+    world = world_of(place, submission.about.seed)
+    return exports.write(checking.check(submission, world), world, out, form)
+
+
+def commit_of(path: Path) -> str | None:
+    """Return the commit of a file's code, with `-dirty` if the file differs from it; None outside of git."""
+    git = ["git", "-C", str(path.resolve().parent)]
+
+    def out(*command: str) -> str | None:
+        done = subprocess.run([*git, *command], capture_output=True, text=True)
+        return None if done.returncode else done.stdout.strip()
+
+    try:
+        if out("ls-files", "--error-unmatch", path.name) is None:
+            return None
+        commit = out("rev-parse", "HEAD")
+        return f"{commit}-dirty" if commit and out("status", "--porcelain", ".") else commit
+    except OSError:
+        return None
+
+
+class Round(NamedTuple):
+    """Submissions to one `world` and `cell`: those that were `checked`, and the `gates` of the world."""
+
+    world: World
+    cell: str
+    checked: list[Checked]
+    gates: pd.DataFrame
+
+
+class Outcome(NamedTuple):
+    """What checking found: the `rounds`, and what is `unusable`, one line per folder."""
+
+    rounds: list[Round]
+    unusable: list[str]
+
+    @property
+    def wrong(self) -> bool:
+        """Return whether a submission has a problem, or a gate fired."""
+        entries = [entry for own in self.rounds for entry in own.checked]
+        tables = [*(own.gates for own in self.rounds), *(entry.gates for entry in entries)]
+        return any(entry.problems for entry in entries) or any(table["fired"].any() for table in tables)
+
+
+def check(folders: Sequence[Path], places: Sequence[str]) -> Outcome:
+    """Check submissions, each against the world that it is about.
+
+    Args:
+        folders: of submissions.
+        places: of worlds, as in `trials.run`; a drawn one takes the submission's seed.
+
+    Raises:
+        UserError: a folder is named twice.
+    """
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UserError("a folder of a submission is named twice: name each once")
+    worlds: dict[tuple[str, int], World] = {}
+
+    def world(place: str, seed: int) -> World:
+        key = place, seed if place in (KNOWN_TRUTH, *SURVEYS) else 0
+        if key not in worlds:
+            worlds[key] = world_of(*key)
+        return worlds[key]
+
+    found: dict[tuple[str, str], Round] = {}
+    unusable = []
+    for folder in folders:
+        try:
+            submission = submissions.read(folder)
+            own = [world(place, submission.about.seed) for place in places]
+            fits = [one for one in own if hidden.digest(one) == submission.about.world_sha256]
+            one, cell = [*fits, *own][0], submission.about.cell
+            entry = checking.check(submission, one)
+            key = hidden.digest(one), cell
+            if key not in found:
+                found[key] = Round(one, cell, [], of_world(one, cell))
+            found[key].checked.append(entry)
+        except UserError as error:
+            unusable.append(str(error) if str(folder) in str(error) else f"{folder}: {error}")
+    return Outcome(list(found.values()), unusable)
+
+
+def of_world(world: World, cell: str) -> pd.DataFrame:
+    """Return the gates of a world; those that need hidden labels have no value."""
+    return gates.of_world(world if len(hidden.labels(world)) else hidden.veiled(world), cell)
+
+
+def fired(table: pd.DataFrame, prefix: str = "") -> list[str]:
+    """Return a line for each gate that fired."""
+    own = table[table["fired"]]
+    return [f"GATE {prefix}{row.gate}: {row.says} ({row.value:.2f}, limit {row.limit:.2f})" for row in own.itertuples()]
+
+
+def said(outcome: Outcome) -> str:
+    """Return what checking found as text: each submission, its problems and gates, then the worlds' gates."""
+    lines = []
+    for own in outcome.rounds:
+        for entry in own.checked:
+            lines.append(f"{entry.submission.folder}: {board.text(entry)}")
+            lines += [f"PROBLEM {problem}" for problem in entry.problems]
+            lines += fired(entry.gates, f"{entry.submission.about.name}, ")
+        lines += fired(own.gates, f"of world '{own.world.name}', ")
+    lines += [f"UNUSABLE {line}" for line in outcome.unusable]
+    return "\n".join(lines if outcome.wrong or outcome.unusable else [*lines, "nothing is wrong"])
+
+
+def open_round(folder: Path, seed: int, place: str | None = None, design: simulated.Design = DESIGN) -> str:
+    """Open a hidden demographic: new people of a known-truth world, or those of a world's folder.
+
+    Args:
+        folder: new or empty; gets the folders public and private.
+        seed: of the people; a salt that nobody knows goes into it, too.
+        place: a folder, such as `persona pairs --form choices` writes; None draws people with a known truth.
+        design: of the known truth.
+
+    Raises:
+        UserError: as `hidden.open_world` and `methods.load_world`.
+    """
+    salt = hidden.new_salt()
+    world = methods.load_world(place) if place else _renamed(simulated.world(design, hidden.secret_seed(seed, salt)))
+    told = hidden.open_world(world, folder, salt, seed)
+    return (
+        f"{told['labels']:,} labels are hidden; commitment {told['commitment']}\n"
+        f"publish {folder / hidden.PUBLIC}, keep {folder / hidden.PRIVATE}; then: persona methods hidden close "
+        f"{folder / hidden.PUBLIC} {folder / hidden.PRIVATE} --out {folder / 'closed'}"
+    )
+
+
+def _renamed(world: World) -> World:
+    """Return a known-truth world whose people's ids do not tell the seed that drew them."""
+    ids = {old: f"person {i}" for i, old in enumerate(world.people.index)}
+    choices = world.choices.assign(persona_id=world.choices["persona_id"].map(ids))
+    return world._replace(people=world.people.rename(index=ids), choices=choices)

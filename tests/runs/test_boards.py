@@ -1,0 +1,193 @@
+"""Submissions on the command line, from a method to a row on a page, and in other tools' forms."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from commands import one_line, persona
+
+from persona_lib import methods
+from persona_lib.methods import simulated
+
+DESIGN = simulated.Design(seen=24, unseen=12, prompts=30, heldout=12, history=16, tests=8, dimensions=6, rank=2)
+LENGTH = """
+import numpy as np
+from persona_lib.methods import Method
+
+
+class Coin(Method):
+    name = "coin"
+    sees = ()
+    parameters = 1
+
+    def prefer(self, prompt, first, second):
+        return np.full(len(prompt), 0.6)
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A world, with a submission of a built-in method and one of one's own."""
+    folder = tmp_path_factory.mktemp("testbed")
+    methods.save_world(simulated.world(DESIGN, seed=1), folder / "world")
+    (folder / "coin.py").write_text(LENGTH)
+    for name, out in (("per person, shrunk", "shrunk"), (f"{folder / 'coin.py'}:Coin", "coin")):
+        more = ("--contamination", "none that I know of") if out == "coin" else ()
+        done = persona(
+            *("methods", "submit", "--method", name, "--world", folder / "world", "--out", folder / out),
+            *("--k", 0, "--k", 8, *more),
+        )
+        assert done.exit_code == 0, done.stderr
+    return folder
+
+
+def test_submissions_that_are_whole_are_told_to_be(place):
+    done = persona("methods", "check", place / "shrunk", place / "coin", "--world", place / "world")
+    assert done.exit_code == 0 and done.stdout.endswith("nothing is wrong\n"), done.stdout
+    assert "coin, on known truth: 192 predictions, 0 of them missing\n  k = 0: " in done.stdout
+
+
+def test_a_problem_and_an_unusable_folder_are_a_line_each(place, tmp_path):
+    table = pd.read_parquet(place / "coin" / "predictions.parquet")
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for name in ("method.yaml", "contexts.parquet", "manifest.json"):
+        (bad / name).write_bytes((place / "coin" / name).read_bytes())
+    table.assign(p_first=0.4).to_parquet(bad / "predictions.parquet")
+    done = persona("methods", "check", bad, "--world", place / "world")
+    assert done.exit_code == 1 and "PROBLEM predictions.parquet has changed since manifest.json" in done.stdout
+    (tmp_path / "empty").mkdir()
+    done = persona("methods", "check", tmp_path / "empty", place / "coin", "--world", place / "world")
+    assert done.exit_code == 2 and "UNUSABLE" in done.stdout and "it has no method.yaml" in done.stdout
+    assert "coin, on known truth: 192 predictions" in done.stdout
+    assert "named twice" in one_line(persona("methods", "check", bad, bad))
+
+
+def test_a_board_is_one_page_with_intervals_of_ranks(place, tmp_path):
+    folders = (place / "shrunk", place / "coin", tmp_path)
+    done = persona("methods", "leaderboard", *folders, "--world", place / "world", "--out", tmp_path / "board")
+    assert done.exit_code == 1 and f"{tmp_path} is no submission" in done.stdout
+    page = (tmp_path / "board" / "index.html").read_text()
+    assert not re.search(r"<script|src=|https?://|@import", page)
+    assert 'id="world-1-k8"' in page and 'href="#world-1-k0"' in page and "Left out" in page
+    assert "what it may have met before: none that I know of" in page
+    table = pd.read_csv(tmp_path / "board" / "leaderboard.csv")
+    assert set(table["method"]) == {"coin", "per person, shrunk"} and set(table["k"]) == {0, 8}
+    assert (table["best"] <= table["worst"]).all() and table["world"].eq("known truth").all()
+    shown = persona("methods", "check", place / "coin", "--world", place / "world").stdout
+    at = table[(table["method"] == "coin") & (table["k"] == 8)].iloc[0]
+    assert f"k = 8: {at['accuracy']:.0%} (95% interval {at['low']:.0%}" in shown
+    assert "holds something else" in one_line(
+        persona("methods", "leaderboard", place / "coin", "--world", place / "world", "--out", place)
+    )
+
+
+def test_a_gate_that_fires_stands_in_red_above_the_table(place, tmp_path):
+    table = pd.read_parquet(place / "coin" / "predictions.parquet")
+    leaky = tmp_path / "leaky"
+    leaky.mkdir()
+    (leaky / "method.yaml").write_text((place / "coin" / "method.yaml").read_text().replace("name: coin", "name: spy"))
+    own = pd.Series(range(len(table)), table.index) % 7 / 7
+    table.assign(p_first=own).to_parquet(leaky / "predictions.parquet")
+    assert persona("methods", "seal", leaky, "--world", place / "world").exit_code == 0
+    done = persona("methods", "leaderboard", leaky, place / "coin", "--world", place / "world", "--out", tmp_path / "b")
+    assert done.exit_code == 0, done.stdout
+    page = (tmp_path / "b" / "index.html").read_text()
+    fired = page.index('<p class="gate"><strong>Gate fired</strong>: spy, history undeclared: its predictions change')
+    assert fired < page.index("<table") and page.count("a gate fired") == 2  # at both k
+
+
+def test_two_of_one_name_or_none_at_all_make_no_board(place, tmp_path):
+    twin = tmp_path / "twin"
+    twin.mkdir()
+    for path in (place / "coin").iterdir():
+        (twin / path.name).write_bytes(path.read_bytes())
+    arguments = ("--world", place / "world", "--out", tmp_path / "board")
+    said = one_line(persona("methods", "leaderboard", twin, place / "coin", *arguments))
+    assert "two submissions are named 'coin'" in said
+    assert "no submission can stand on a board" in one_line(persona("methods", "leaderboard", tmp_path, *arguments))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("submit", "--method", "best"), "no method 'best': write FILE.py:CLASS, or one of: the longer answer; "),
+        (("submit", "--method", "profile in the prompt"), "'profile in the prompt' asks a language model"),
+        (("submit", "--method", "pooled", "--k", 10**6), "k = 1000000 is too large for world 'known truth'"),
+    ],
+)
+def test_what_cannot_be_submitted_is_one_line(place, tmp_path, given, said):
+    arguments = ("--world", place / "world", "--out", tmp_path / "new")
+    assert one_line(persona("methods", *given, *arguments)).startswith(f"error: {said}")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_log_is_one_that_inspect_reads(place, tmp_path):
+    log = pytest.importorskip("inspect_ai.log", reason="inspect-ai is an optional extra")
+    done = persona("methods", "export", place / "coin", "--out", tmp_path / "log", "--world", place / "world")
+    assert done.exit_code == 0, done.stderr
+    read = log.read_eval_log(done.stdout.strip())
+    assert read.status == "success" and read.eval.model == "persona-testbed/coin" and len(read.samples) == 192
+    stated = json.loads((place / "coin" / "manifest.json").read_text())["scores"]
+    for scores, row in zip(read.results.scores, stated, strict=True):
+        assert scores.metrics["accuracy"].value == row["accuracy"] and scores.scored_samples == row["n"]
+    sample = read.samples[0]
+    right = sample.target == "first"
+    assert sample.scores["preferred"].value == float(right) and sample.scores["preferred"].answer == "first"
+
+
+def test_a_record_has_the_fields_of_every_eval_ever(place, tmp_path):
+    """Names and types by hand from the schema 0.3.0; docs/submissions.md has the command of its own validator."""
+    arguments = ("--form", "every-eval-ever", "--world", place / "world")
+    done = persona("methods", "export", place / "shrunk", "--out", tmp_path / "eee", *arguments)
+    aggregate, samples = (Path(line) for line in done.stdout.splitlines())
+    record = json.loads(aggregate.read_text())
+    assert {"schema_version", "evaluation_id", "retrieved_timestamp", "source_metadata", "model_info"} <= set(record)
+    assert re.fullmatch(
+        r"data/persona-testbed/persona-testbed/per-person-shrunk/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-"
+        r"[0-9a-f]{12}_samples\.jsonl",
+        record["detailed_evaluation_results"]["file_path"],
+    )
+    stated = json.loads((place / "shrunk" / "manifest.json").read_text())["scores"]
+    for result, row in zip(record["evaluation_results"], stated, strict=True):
+        assert result["score_details"]["score"] == row["accuracy"]
+        assert result["score_details"]["uncertainty"]["confidence_interval"]["lower"] == row["low"]
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    assert len(lines) == record["detailed_evaluation_results"]["total_rows"] == sum(row["n"] for row in stated)
+    assert {line["evaluation_result_id"] for line in lines} == {"k=0", "k=8"}
+    assert all(line["evaluation"]["is_correct"] == (line["evaluation"]["score"] == 1) for line in lines)
+    assert persona("methods", "export", place / "coin", "--out", tmp_path / "no", "--form", "pdf").exit_code == 2
+
+
+def test_a_round_from_its_opening_to_the_board(place, tmp_path):
+    """A submission made while labels are hidden has no score, and gets it from the closed world."""
+    opened, public = tmp_path / "round", tmp_path / "round" / "public"
+    done = persona("methods", "hidden", "open", "--world", place / "world", "--seed", 7, "--out", opened)
+    assert done.exit_code == 0 and "commitment" in done.stdout, done.stderr
+    arguments = ("--world", public, "--k", 0, "--k", 8)
+    done = persona("methods", "submit", "--method", "per person, shrunk", "--out", tmp_path / "mine", *arguments)
+    assert "scores: none while the labels are hidden" in done.stdout, done.stderr
+    done = persona("methods", "check", tmp_path / "mine", "--world", public)
+    assert done.exit_code == 0 and done.stdout.endswith("nothing is wrong\n"), done.stdout
+    board = ("methods", "leaderboard", tmp_path / "mine", "--out", tmp_path / "board")
+    assert "are hidden" in one_line(persona(*board, "--world", public))
+    done = persona("methods", "hidden", "close", public, opened / "private", "--out", tmp_path / "closed")
+    assert done.exit_code == 0 and "the labels are those committed to" in done.stdout, done.stderr
+    done = persona("methods", "check", tmp_path / "mine", "--world", tmp_path / "closed")
+    straight = persona("methods", "check", place / "shrunk", "--world", place / "world")
+    scores = [re.findall(r"k = \d: .*", text.stdout) for text in (done, straight)]
+    assert scores[0] == scores[1] != []
+    assert persona(*board, "--world", tmp_path / "closed").exit_code == 0
+
+
+def test_the_ids_of_a_drawn_round_do_not_tell_its_seed(tmp_path):
+    from persona_lib.runs import submitting
+
+    submitting.open_round(tmp_path / "round", 3, design=DESIGN)
+    people = pd.read_parquet(tmp_path / "round" / "public" / "people.parquet")
+    assert people.index[0] == "person 0"
+    world = methods.load_world(tmp_path / "round" / "public")
+    again = simulated.world(DESIGN, seed=3)
+    assert not world.features.equals(again.features)
