@@ -108,7 +108,7 @@ def said(table: pd.DataFrame) -> str:
         return "One method: there is nothing to compare it with."
     if people < FEW:
         return f"Too few people ({people}) to rank methods: {FEW} or more."
-    first = list(table.loc[table["best"] == 1, "method"])
+    first = [f"\u201c{name}\u201d" for name in table.loc[table["best"] == 1, "method"]]
     if len(first) == n:
         return f"All {n} methods are tied: no difference between two of them is significant."
     if len(first) == 1:

@@ -7,14 +7,15 @@ from typing import Any
 import pandas as pd
 
 from .. import UserError, files
-from ..methods import board, hidden
+from ..methods import board
 from ..methods.board import Section
 from ..methods.checking import Checked
 from . import pages
 from .submitting import Outcome, Round, fired
 
 PAGE, TABLE = "index.html", "leaderboard"
-WIDTH = 180  # of a drawn interval, in pixels
+OPTIONAL = ("parameters", "cost", "commit")  # columns that stand only where a method tells something
+WIDTH = 140  # of a drawn interval, in pixels
 
 
 def write(outcome: Outcome, folder: Path) -> list[str]:
@@ -90,7 +91,7 @@ def _world(number: int, own: Round) -> dict[str, Any]:
         "anchor": f"world-{number}",
         "name": own.world.name,
         "about": own.world.about,
-        "sha256": hidden.digest(own.world),
+        "sha256": own.sha256,
         "cell": own.cell.replace("_", " people, ") + " prompts",
         "draws": about.draws,
         "seed": about.seed,
@@ -98,6 +99,7 @@ def _world(number: int, own: Round) -> dict[str, Any]:
         "sections": found,
         "shown": [_section(section, by_name, span) for section in found],
         "absent": {section.k: sorted(set(by_name) - set(section.table["method"])) for section in found},
+        "columns": [name for name in OPTIONAL if any(board.shown(entry)[name] for entry in entries)],
         "told": {name: board.shown(entry) for name, entry in by_name.items()},
         "span": [f"{end:.2f}" for end in span],
     }

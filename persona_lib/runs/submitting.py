@@ -124,9 +124,10 @@ def commit_of(path: Path) -> str | None:
 
 
 class Round(NamedTuple):
-    """Submissions to one `world` and `cell`: those that were `checked`, and the `gates` of the world."""
+    """Submissions to one `world` (with its `sha256`) and `cell`: those that were `checked`, and the world's `gates`."""
 
     world: World
+    sha256: str
     cell: str
     checked: list[Checked]
     gates: pd.DataFrame
@@ -158,12 +159,13 @@ def check(folders: Sequence[Path], places: Sequence[str]) -> Outcome:
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UserError("a folder of a submission is named twice: name each once")
-    worlds: dict[tuple[str, int], World] = {}
+    worlds: dict[tuple[str, int], tuple[World, str]] = {}
 
-    def world(place: str, seed: int) -> World:
+    def world(place: str, seed: int) -> tuple[World, str]:
         key = place, seed if place in (KNOWN_TRUTH, *SURVEYS) else 0
         if key not in worlds:
-            worlds[key] = world_of(*key)
+            made = world_of(*key)
+            worlds[key] = made, hidden.digest(made)
         return worlds[key]
 
     found: dict[tuple[str, str], Round] = {}
@@ -172,12 +174,12 @@ def check(folders: Sequence[Path], places: Sequence[str]) -> Outcome:
         try:
             submission = submissions.read(folder)
             own = [world(place, submission.about.seed) for place in places]
-            fits = [one for one in own if hidden.digest(one) == submission.about.world_sha256]
+            fits = [one for one in own if one[1] == submission.about.world_sha256]
             one, cell = [*fits, *own][0], submission.about.cell
-            entry = checking.check(submission, one)
-            key = hidden.digest(one), cell
+            entry = checking.check(submission, one[0])
+            key = one[1], cell
             if key not in found:
-                found[key] = Round(one, cell, [], of_world(one, cell))
+                found[key] = Round(*one, cell, [], of_world(one[0], cell))
             found[key].checked.append(entry)
         except UserError as error:
             unusable.append(str(error) if str(folder) in str(error) else f"{folder}: {error}")
@@ -192,7 +194,11 @@ def of_world(world: World, cell: str) -> pd.DataFrame:
 def fired(table: pd.DataFrame, prefix: str = "") -> list[str]:
     """Return a line for each gate that fired."""
     own = table[table["fired"]]
-    return [f"GATE {prefix}{row.gate}: {row.says} ({row.value:.2f}, limit {row.limit:.2f})" for row in own.itertuples()]
+    lines = []
+    for row in own.itertuples():
+        value = f"{row.value:,.0f} cases" if pd.isna(row.low) else f"{row.value:.2f}, limit {row.limit:.2f}"
+        lines.append(f"GATE {prefix}{row.gate}: {row.says} ({value})")
+    return lines
 
 
 def said(outcome: Outcome) -> str:
