@@ -25,7 +25,7 @@ def submit(
     k: Annotated[
         list[int] | None, typer.Option(min=0, help="as in 'methods run'; may be repeated; default: 0 2 8 32")
     ] = None,
-    draws: Annotated[int, typer.Option(min=1, max=1000, help="independent draws of the choices that are known")] = 1,
+    draws: Annotated[int, typer.Option(min=1, max=100, help="independent draws of the choices that are known")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="of all draws")] = 0,
     model: Annotated[str | None, typer.Option(help="a language model, for a method that asks one")] = None,
     base_url: BaseUrl = None,

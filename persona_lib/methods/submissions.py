@@ -20,7 +20,7 @@ from . import hidden, scores
 from .method import SIGHTS
 from .trial import CELL, Setting, ready
 from .trial import COLUMNS as TRIAL
-from .worlds import TESTS, World
+from .worlds import TESTS, World, cells
 
 ABOUT, MANIFEST = "method.yaml", "manifest.json"
 PREDICTIONS, ANSWERS, CONTEXTS = "predictions.parquet", "answers.parquet", "contexts.parquet"
@@ -32,6 +32,7 @@ COLUMNS = {
 FORM = "persona-submission 1"
 KEY = ["choice_id", "k", "draw"]  # of a prediction
 ABSENT = f"no row in {PREDICTIONS}"
+MOST = 5_000_000  # predictions of a submission
 # What `manifest.json` keeps of the scores at each k.
 SCORED = ("k", "accuracy", "low", "high", "people", "n", "failed", "brier")
 Size = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -50,7 +51,7 @@ class About(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^\S([^\r\n]*\S)?$")]
     sees: list[str]
     ks: Annotated[list[Size], Field(min_length=1, max_length=50)]
-    draws: Annotated[int, Field(ge=1, le=1000)] = 1
+    draws: Annotated[int, Field(ge=1, le=100)] = 1
     seed: Annotated[int, Field(ge=0)] = 0
     cell: Literal[TESTS] = CELL  # type: ignore[valid-type]
     world: str
@@ -108,8 +109,13 @@ def asked(world: World, setting: Setting) -> Asked:
     """Return what a world asks of a method, and the choices that it may show.
 
     Raises:
-        UserError: as `trial.ready`, or nobody's history is as long as the largest k.
+        UserError: as `trial.ready`, nobody's history is as long as the largest k, or there would be over MOST rows.
     """
+    n = int((cells(world) == setting.cell).sum()) * len(setting.ks) * setting.draws
+    if n > MOST:
+        raise UserError(
+            f"{n:,} predictions are asked for, and a submission has {MOST:,} at most: take fewer k or draws"
+        )
     readied = ready(hidden.veiled(world), setting)
     choices = readied.choices.assign(chosen=readied.choices["choice_id"].map(hidden.labels(world)))
     tested = choices[(choices["cell"] == setting.cell) & choices["p_first"].notna()]

@@ -202,6 +202,17 @@ def test_a_k_beyond_every_history_is_told(folder, world):
         checking.check(submissions.read(written(folder, ks=[0, 99])), world)
 
 
+def test_more_predictions_than_fit_are_refused_before_they_are_drawn(folder, world, monkeypatch):
+    monkeypatch.setattr(submissions, "MOST", 100)
+    with pytest.raises(UserError, match="240 predictions are asked for, and a submission has 100 at most"):
+        checking.check(submissions.read(folder), world)
+
+
+def test_an_empty_table_lacks_every_prediction(folder, world):
+    found = problems(altered(folder, lambda table: table.iloc[:0]), world)
+    assert "240 of 240 predictions have no row: each counts as one half" in found
+
+
 def gates(world, predictions, **more):
     rows = submissions.asked(world, SETTING).rows
     own = submissions.Submission("x", about(world, **more), predictions, None, None, {})
