@@ -1,6 +1,7 @@
 """Submissions: what a folder holds, what checking finds wrong with it, and hidden rounds."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -32,10 +33,16 @@ def about(world, **more):
     return About(**whole | of_setting | more)
 
 
+@pytest.fixture(scope="module")
+def written_once(tmp_path_factory, world, predictions):
+    folder = tmp_path_factory.mktemp("submission") / "mine"
+    submissions.write(folder, about(world), predictions, world)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path, world, predictions):
-    submissions.write(tmp_path / "mine", about(world), predictions, world)
-    return tmp_path / "mine"
+def folder(tmp_path, written_once):
+    return shutil.copytree(written_once, tmp_path / "mine")
 
 
 def problems(folder, world):
@@ -79,36 +86,58 @@ def test_the_choices_that_were_shown_are_those_of_the_trial(folder, world):
     assert problems(folder, world) == [f"{CONTEXTS} shows other choices than seed 3 draws from this world"]
 
 
-def first(change):
-    """Return a change of the first row."""
-    return lambda table: pd.concat([table.iloc[:1].assign(**change), table.iloc[1:]], ignore_index=True)
+def row(number, **change):
+    """Return a change of one row."""
+
+    def of(table):
+        table = table.astype({"failure": object})
+        for name, value in change.items():
+            table.loc[number, name] = value
+        return table
+
+    return of
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (first({"p_first": np.nan}), "1 predictions are missing without a reason in failure"),
-        (first({"p_first": 1.5}), "1 predictions lie outside 0 to 1, such as 1.5"),
-        (first({"p_first": -np.inf}), "1 predictions lie outside 0 to 1, such as -inf"),
-        (first({"failure": "refused"}), "1 predictions have a number and a failure, such as 'refused'"),
-        (lambda table: pd.concat([table, table.iloc[:2]]), "2 rows are doubled, such as choice "),
-        (first({"choice_id": "nobody's"}), "1 rows are of choices that the world lacks, such as nobody's"),
-        (first({"persona_id": "somebody"}), "1 rows name another person than the choice's"),
-        (lambda table: table.iloc[3:], "3 of 240 predictions have no row: each counts as one half"),
-        (first({"k": 2}), "predictions.parquet and method.yaml differ in k: 2 is in one only"),
-        (first({"k": 10**9}), "predictions.parquet and method.yaml differ in k: 1000000000 is in one only"),
-        (first({"draw": 7}), "predictions.parquet and method.yaml differ in draw: 7 is in one only"),
-    ],
-)
-def test_what_is_wrong_with_predictions_is_one_line(folder, world, change, said):
-    found = problems(altered(folder, change, world), world)
-    assert any(line.startswith(said) for line in found), found
-    assert len(found) <= 2 and all("\n" not in line for line in found)  # a row elsewhere leaves a gap, too
+def test_what_is_wrong_with_predictions_is_one_line_for_each_kind(folder, world):
+    """Each row that names something else leaves a gap, too."""
+
+    def every(table):
+        for change in (
+            row(0, p_first=np.nan),
+            row(1, p_first=1.5),
+            row(2, p_first=-np.inf),
+            row(3, failure="refused"),
+            row(4, choice_id="nobody's"),
+            row(5, persona_id="somebody"),
+        ):
+            table = change(table)
+        return pd.concat([table.drop(index=[6, 7]), table.loc[[8, 9]]])
+
+    name = pd.read_parquet(folder / PREDICTIONS)["choice_id"]
+    assert problems(altered(folder, every, world), world) == [
+        "2 predictions lie outside 0 to 1, such as 1.5",
+        "1 predictions are missing without a reason in failure",
+        "1 predictions have a number and a failure, such as 'refused'",
+        f"2 rows are doubled, such as choice {name[8]}",
+        "1 rows are of choices that the world lacks, such as nobody's",
+        f"1 rows name another person than the choice's, such as of choice {name[5]}",
+        "3 of 240 predictions have no row: each counts as one half",
+    ]
+
+
+def test_sizes_other_than_stated_are_one_line_each(folder, world):
+    def every(table):
+        return row(2, draw=7)(row(1, k=10**9)(row(0, k=2)(table)))
+
+    assert problems(altered(folder, every, world), world)[:2] == [
+        "predictions.parquet and method.yaml differ in k: 2, 1000000000 are in one only",
+        "predictions.parquet and method.yaml differ in draw: 7 is in one only",
+    ]
 
 
 def test_a_choice_that_is_not_tested_is_no_prediction(folder, world):
     known = world.choices["choice_id"][methods.cells(world) == "train"].iloc[0]
-    found = problems(altered(folder, first({"choice_id": known}), world), world)
+    found = problems(altered(folder, row(0, choice_id=known), world), world)
     assert f"1 rows are of choices that are not tested, such as {known}" in found
 
 
@@ -340,6 +369,26 @@ def test_a_round_is_closed_only_with_what_it_was_opened_with(tmp_path, world, ha
     with pytest.raises(UserError, match=r"^[^\n]*$") as error:
         hidden.close_world(tmp_path / "public", tmp_path / "private", tmp_path / "closed")
     assert said in str(error.value) and not (tmp_path / "closed").exists()
+
+
+def test_choices_that_failed_are_neither_hidden_nor_asked(tmp_path, world):
+    """Nobody knows their labels, before and after."""
+    choices = world.choices
+    tested = methods.cells(world) == SETTING.cell
+    lost = tested & (np.arange(len(choices)) % 3 == 0)
+    failed = world._replace(
+        choices=choices.assign(
+            p_first=choices["p_first"].mask(lost), failure=choices["failure"].mask(lost, "the judge refused")
+        )
+    )
+    hidden.open_world(failed, tmp_path, "salt", seed=5)
+    public = methods.load_world(tmp_path / "public")
+    asked = submissions.asked(public, SETTING).rows
+    assert len(asked) == (tested & ~lost).sum() * 4 and asked["chosen"].isna().all()
+    assert (public.choices.loc[lost, "failure"] == "the judge refused").all()
+    closed = hidden.close_world(tmp_path / "public", tmp_path / "private", tmp_path / "closed")
+    assert hidden.labels(closed).equals(hidden.labels(failed))
+    assert hidden.digest(methods.load_world(tmp_path / "closed")) == hidden.digest(failed)
 
 
 def turn(path):
