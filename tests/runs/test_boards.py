@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from commands import one_line, persona
+from endpoint import Endpoint, first_token
 
 from persona_lib import methods
 from persona_lib.methods import simulated
@@ -89,14 +91,18 @@ def test_a_gate_that_fires_stands_in_red_above_the_table(place, tmp_path):
     table = pd.read_parquet(place / "coin" / "predictions.parquet")
     leaky = tmp_path / "leaky"
     leaky.mkdir()
-    (leaky / "method.yaml").write_text((place / "coin" / "method.yaml").read_text().replace("name: coin", "name: spy"))
+    (leaky / "method.yaml").write_text(
+        (place / "coin" / "method.yaml").read_text().replace("name: coin", "name: spy <i>")
+    )
     own = pd.Series(range(len(table)), table.index) % 7 / 7
     table.assign(p_first=own).to_parquet(leaky / "predictions.parquet")
     assert persona("methods", "seal", leaky, "--world", place / "world").exit_code == 0
     done = persona("methods", "leaderboard", leaky, place / "coin", "--world", place / "world", "--out", tmp_path / "b")
     assert done.exit_code == 0, done.stdout
     page = (tmp_path / "b" / "index.html").read_text()
-    fired = page.index('<p class="gate"><strong>Gate fired</strong>: spy, history undeclared: its predictions change')
+    fired = page.index(
+        '<p class="gate"><strong>Gate fired</strong>: spy &lt;i&gt;, history undeclared: its predictions change'
+    )
     assert fired < page.index("<table") and page.count("a gate fired") == 2  # at both k
 
 
@@ -123,6 +129,19 @@ def test_what_cannot_be_submitted_is_one_line(place, tmp_path, given, said):
     arguments = ("--world", place / "world", "--out", tmp_path / "new")
     assert one_line(persona("methods", *given, *arguments)).startswith(f"error: {said}")
     assert not (tmp_path / "new").exists()
+
+
+def test_what_a_method_asks_of_a_model_is_its_cost(place, tmp_path):
+    with Endpoint(lambda body: first_token(A=0.7, B=0.3)) as endpoint:
+        options = ("--k", 0, "--model", "m", "--base-url", endpoint.url)
+        arguments = ("--world", place / "world", "--out", tmp_path / "told")
+        done = persona("methods", "submit", "--method", "told nothing", *arguments, *options)
+    assert done.exit_code == 0, done.stderr
+    about = yaml.safe_load((tmp_path / "told" / "method.yaml").read_text())
+    assert about["calls"] > 0 and about["tokens"] >= about["calls"] and about["sees"] == []
+    done = persona("methods", "leaderboard", tmp_path / "told", "--world", place / "world", "--out", tmp_path / "board")
+    assert f"{about['calls']:,} calls, {about['tokens']:,} tokens" in (tmp_path / "board" / "index.html").read_text()
+    assert done.exit_code == 0, done.stdout
 
 
 # What inspect itself is warned of. The streams that it leaves unclosed must be gone before warnings are errors again.
