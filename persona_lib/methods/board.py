@@ -110,10 +110,10 @@ def said(table: pd.DataFrame) -> str:
         return f"Too few people ({people}) to rank methods: {FEW} or more."
     first = [f"\u201c{name}\u201d" for name in table.loc[table["best"] == 1, "method"]]
     if len(first) == n:
-        return f"All {n} methods are tied: no difference between two of them is significant."
+        return f"The {n} methods are tied: no difference between two of them is significant."
     if len(first) == 1:
         beaten = n - int(table["worst"].iloc[0])
-        whom = f"all {n - 1} others" if beaten == n - 1 else f"{beaten} of {n - 1} others"
+        whom = "every other method" if beaten == n - 1 else f"{beaten} of {n - 1} others, and none beats it"
         return f"{first[0]} is first: it beats {whom}."
     return f"Tied for the first place: {', '.join(first)}. No method beats any of them."
 

@@ -301,9 +301,9 @@ def test_ranks_are_intervals_and_the_same_accuracy_is_tied(world):
     table = section.table.set_index("method")
     assert list(table.loc["good", ["best", "worst"]]) == [1, 1]
     assert list(table.loc["coin", ["best", "worst"]]) == list(table.loc["other coin", ["best", "worst"]]) == [2, 3]
-    assert section.says == "\u201cgood\u201d is first: it beats all 2 others." and section.comparisons == 3
+    assert section.says == "\u201cgood\u201d is first: it beats every other method." and section.comparisons == 3
     (section,) = board.sections([entries[0], entries[2]], world)
-    assert section.says == "All 2 methods are tied: no difference between two of them is significant."
+    assert section.says == "The 2 methods are tied: no difference between two of them is significant."
     with pytest.raises(UserError, match=r"two submissions are named 'coin' \(coin and coin\)"):
         board.sections([entries[0], entry("coin", 0.5)], world)
     changed = entries[1].submission.about.model_copy(update={"draws": 2})
