@@ -11,6 +11,7 @@ from . import (
     coverage,
     gates,
     groups,
+    interview,
     latent,
     linear,
     mistakes,
@@ -53,6 +54,7 @@ PROMPTED: tuple[type[prompted.Prompted], ...] = (
     prompted.Shots,
     prompted.Written,
     prompted.Telling,
+    interview.Interview,
 )
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "embedder",
     "gates",
     "groups",
+    "interview",
     "latent",
     "linear",
     "load_method",

@@ -47,7 +47,7 @@ class Prompted(Method):
         return (chance[0] + 1 - chance[1]) / 2  # missing where one of the orders shows none
 
     def _messages(self, prompt: str, first: str, second: str) -> Messages:
-        empty = dict.fromkeys(("persona", "groups", "written", "pairs"))
+        empty = dict.fromkeys(("persona", "groups", "written", "interview", "pairs"))
         shown = {"question": prompt, "first": first, "second": second}
         return load("method_prefer").messages(empty | dict(self.told) | shown)
 
@@ -59,6 +59,8 @@ class Profile(Prompted):
     sees = ("profile",)
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
+        if not person["profile"]:
+            raise ValueError("this person has no profile")
         self.told = {"persona": person["profile"]}
 
 

@@ -6,7 +6,7 @@ id, no test choice, no attribute that it does not ask for. What goes wrong is a 
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from .. import UserError
 from ..preferences import splits
 from .method import Method, title
+from .person import Person
 from .worlds import TESTS, World, cells, lines
 
 KS = (0, 1, 2, 4, 8, 16, 32, 64)
@@ -88,18 +89,21 @@ def texts(world: World) -> pd.DataFrame:
 
 
 @one_thread
-def run(world: World, methods: Sequence[Method], setting: Setting | None = None) -> pd.DataFrame:
+def run(
+    world: World, methods: Sequence[Method], setting: Setting | None = None, person_model: Any = None
+) -> pd.DataFrame:
     """Compare methods on one world.
 
     Args:
         world: from any of the makers of worlds.
         methods: made, not fitted.
         setting: sizes; by default `Setting()`.
+        person_model: plays the people whom methods ask; None for the method's own model.
 
     Returns:
         One row per method, k, draw and tested choice: COLUMNS. `p_first` is the predicted probability, `chosen` what
-        the person did. A method that does not see the history gives the same at each k. `failure` says why a
-        prediction is missing: the method's error, its time, or a person who has fewer than k choices.
+        the person did. A method that neither sees the history nor asks gives the same at each k. `failure` says why a
+        prediction is missing: the method's error, its time, a person who has fewer than k choices or answers nothing.
 
     Raises:
         UserError: as `ready`; two methods have one name.
@@ -108,7 +112,7 @@ def run(world: World, methods: Sequence[Method], setting: Setting | None = None)
     names = [title(type(method)) for method in methods]
     if twins := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"two methods are named {', '.join(twins)}: rename one of them")
-    tables = [_of_method(readied, name, method) for name, method in zip(names, methods, strict=True)]
+    tables = [_of_method(readied, name, method, person_model) for name, method in zip(names, methods, strict=True)]
     table = pd.concat(tables, ignore_index=True)
     return table.astype({"method": pd.CategoricalDtype(names), "failure": "category"})
 
@@ -166,21 +170,41 @@ def told_of(world: World, method: Method, ids: Sequence[str] | pd.Index) -> pd.D
     people = world.people.loc[ids].drop(columns="persona_split")
     attributes = people.drop(columns="profile", errors="ignore")
     known = attributes if "groups" in method.sees else attributes.iloc[:, :0]
-    if "profile" in method.sees:
-        known = known.assign(profile=people["profile"] if "profile" in people else attributes.apply(lines, axis=1))
-    return known
+    return known.assign(profile=profiles(world).loc[ids]) if "profile" in method.sees else known
 
 
-def predicted(method: Method, case: Case, known: pd.Series) -> tuple[np.ndarray, str | None]:
-    """Return a fitted method's predictions for one case, and why some or all of them are missing."""
+def profiles(world: World) -> pd.Series:
+    """Return each person's profile as text, empty without any: the world's, or else the attributes as lines."""
+    if "profile" in world.people:
+        return world.people["profile"].fillna("")
+    return pd.Series(
+        [lines(row) for _, row in world.people.drop(columns="persona_split").iterrows()], world.people.index
+    )
+
+
+def predicted(
+    method: Method, case: Case, known: pd.Series, person: Person | None = None
+) -> tuple[np.ndarray, str | None]:
+    """Return a fitted method's predictions for one case, and why some or all of them are missing.
+
+    Args:
+        method: fitted.
+        case: whom to predict.
+        known: what the method may know of them, as a row of `told_of`.
+        person: who answers its questions; None if it asks none.
+    """
     nothing = np.full(len(case.tests), np.nan)
     shown = [case.tests[column].to_numpy(dtype=object, copy=True) for column in SHOWN]
     for values in shown:
         values.flags.writeable = False
     sees = "history" in method.sees
     one = method.copy()
+    if person:
+        one.ask, one.questions = person.ask, person.left
     try:
         one.adapt(case.context if sees else case.context.iloc[:0], known)
+        if person:
+            person.leave()  # or a question about the tested answers would tell the choice
         p = np.asarray(one.prefer(*shown), dtype=float)
     except UserError:
         raise
@@ -193,30 +217,31 @@ def predicted(method: Method, case: Case, known: pd.Series) -> tuple[np.ndarray,
     return p, "returned no number for this choice" if np.isnan(p).any() else None
 
 
-def _of_method(readied: Readied, name: str, method: Method) -> pd.DataFrame:
+def _of_method(readied: Readied, name: str, method: Method, person_model: Any) -> pd.DataFrame:
     """Return the rows of one method."""
     setting = readied.setting
     wrong = fit(readied, method)
-    sees = "history" in method.sees
-    known = told_of(readied.world, method, readied.world.people.index)
+    sees, asks = "history" in method.sees, "questions" in method.sees
+    known, texts = told_of(readied.world, method, readied.world.people.index), profiles(readied.world)
     slow = 0
     rows = []
-    for case in cases(readied, setting.ks if sees else (0,), None if sees else 1):
-        p, failure = np.full(len(case.tests), np.nan), case.failure or wrong
+    for case in cases(readied, setting.ks if sees or asks else (0,), None if sees else 1):
+        p, failure = np.full(len(case.tests), np.nan), (case.failure if sees else None) or wrong
         if not failure and slow >= SLOW:
             failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
         if not failure:
             began = time.monotonic()
-            p, failure = predicted(method, case, known.loc[case.persona_id])
+            person = Person(texts[case.persona_id], person_model or method.model, case.k) if asks else None
+            p, failure = predicted(method, case, known.loc[case.persona_id], person)
             if (took := time.monotonic() - began) > setting.limit_s:
                 slow += 1
                 p[:] = np.nan
                 failure = f"it took {took:.0f} s for this person; the limit is {setting.limit_s:g} s"
         rows.append((case, p, failure))
     table = _table(name, rows)
-    if sees:
-        return table
-    return pd.concat([table.assign(k=k, draw=draw) for k in setting.ks for draw in range(setting.draws)])
+    if not sees:
+        table = pd.concat([table.assign(draw=draw) for draw in range(setting.draws)])
+    return table if sees or asks else pd.concat([table.assign(k=k) for k in setting.ks])
 
 
 def _table(name: str, rows: list[tuple[Case, np.ndarray, str | None]]) -> pd.DataFrame:

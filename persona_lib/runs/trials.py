@@ -8,7 +8,7 @@ import pandas as pd
 
 from .. import UserError, files, methods
 from ..methods import CELL, Method, Setting, World, coverage, gates, scores, simulated, surveyed
-from ..methods.trial import ready
+from ..methods.trial import LIMIT_S, ready
 from ..model import Model
 from ..store import Store
 from . import notebooks
@@ -17,6 +17,7 @@ from .parameters import SURVEYS
 KNOWN_TRUTH = "known-truth"
 KS = (0, 2, 8, 32)
 PEOPLE = 1000  # of the GSS, drawn
+ASKED_S = 300.0  # for one person, if a model is asked, for which a method has to wait
 DESIGN = simulated.Design(seen=300, unseen=100, dimensions=32, rank=3, between=0.5)
 
 
@@ -65,7 +66,8 @@ def run(
         kinds += methods.PROMPTED
     asked = Model(model, base_url, store) if model else None
     embed = methods.embedder(world, Model(embedder, base_url, store) if embedder else None)
-    setting = Setting(tuple(sorted(set(ks))), draws, "unseen_seen" if place in SURVEYS else CELL, seed)
+    cell, limit_s = "unseen_seen" if place in SURVEYS else CELL, ASKED_S if model else LIMIT_S
+    setting = Setting(tuple(sorted(set(ks))), draws, cell, seed, limit_s)
     of_mine = [gates.of_method(world, kind, embed, setting, asked) for kind in mine]
     found = pd.concat([gates.of_world(world, setting.cell, embed), *of_mine], ignore_index=True)
     predictions = methods.trial(world, [kind(embed, asked, seed) for kind in kinds], setting)
