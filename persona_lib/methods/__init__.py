@@ -8,6 +8,7 @@ the rest; `scores` says how often each is right. `Method` is the class to derive
 from . import (
     choices,
     controls,
+    costs,
     coverage,
     gates,
     groups,
@@ -68,6 +69,7 @@ __all__ = [
     "cells",
     "choices",
     "controls",
+    "costs",
     "coverage",
     "embedder",
     "gates",

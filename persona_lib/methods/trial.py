@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from .. import UserError
 from ..preferences import splits
+from .costs import COSTS, Meter
 from .method import Method, title
 from .person import Person
 from .worlds import TESTS, World, cells, lines
@@ -25,7 +26,7 @@ SLOW = 3  # people over the limit, after which a method is not asked any more
 # Matrices of a trial are small: several threads of BLAS would mostly wait for each other, at up to eight times the CPU.
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 SHOWN = ["prompt", "first", "second"]
-COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_first", "chosen", "failure")
+COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_first", "chosen", "failure", *COSTS)
 
 
 class Setting(NamedTuple):
@@ -104,6 +105,8 @@ def run(
         One row per method, k, draw and tested choice: COLUMNS. `p_first` is the predicted probability, `chosen` what
         the person did. A method that neither sees the history nor asks gives the same at each k. `failure` says why a
         prediction is missing: the method's error, its time, a person who has fewer than k choices or answers nothing.
+        `calls` and `tokens` are what the method and the model that plays its people asked for this person at this k
+        and draw, `fit_calls` and `fit_tokens` for all training people; see `costs.table`.
 
     Raises:
         UserError: as `ready`; two methods have one name.
@@ -217,11 +220,24 @@ def predicted(
     return p, "returned no number for this choice" if np.isnan(p).any() else None
 
 
+class Done(NamedTuple):
+    """A case that was tried: what was predicted, why something is missing, and the calls and tokens it took (2,)."""
+
+    case: Case
+    p: np.ndarray
+    failure: str | None
+    used: np.ndarray
+
+
 def _of_method(readied: Readied, name: str, method: Method, person_model: Any) -> pd.DataFrame:
     """Return the rows of one method."""
     setting = readied.setting
-    wrong = fit(readied, method)
     sees, asks = "history" in method.sees, "questions" in method.sees
+    meter = Meter(method.model, person_model if asks else None)
+    begun = meter.read()
+    wrong = fit(readied, method)
+    last = meter.read()
+    of_fit = last - begun
     known, texts = told_of(readied.world, method, readied.world.people.index), profiles(readied.world)
     slow = 0
     rows = []
@@ -237,24 +253,29 @@ def _of_method(readied: Readied, name: str, method: Method, person_model: Any) -
                 slow += 1
                 p[:] = np.nan
                 failure = f"it took {took:.0f} s for this person; the limit is {setting.limit_s:g} s"
-        rows.append((case, p, failure))
-    table = _table(name, rows)
+        now = meter.read()
+        rows.append(Done(case, p, failure, now - last))
+        last = now
+    table = _table(name, rows).assign(fit_calls=of_fit[0], fit_tokens=of_fit[1])[list(COLUMNS)]
     if not sees:
         table = pd.concat([table.assign(draw=draw) for draw in range(setting.draws)])
     return table if sees or asks else pd.concat([table.assign(k=k) for k in setting.ks])
 
 
-def _table(name: str, rows: list[tuple[Case, np.ndarray, str | None]]) -> pd.DataFrame:
-    """Return predictions with COLUMNS."""
-    sizes = [len(p) for _, p, _ in rows]
-    tests = pd.concat([case.tests[["choice_id", "persona_id", "prompt_id", "p_first"]] for case, _, _ in rows])
+def _table(name: str, rows: list[Done]) -> pd.DataFrame:
+    """Return predictions with COLUMNS, without what `fit` took."""
+    sizes = [len(done.p) for done in rows]
+    tests = pd.concat([done.case.tests[["choice_id", "persona_id", "prompt_id", "p_first"]] for done in rows])
+    used = np.repeat([done.used for done in rows], sizes, axis=0)  # choices x 2
     table = tests.rename(columns={"p_first": "chosen"}).reset_index(drop=True)
     table = table.assign(
         method=name,
-        k=np.repeat([case.k for case, _, _ in rows], sizes),
-        draw=np.repeat([case.draw for case, _, _ in rows], sizes),
-        p_first=np.concatenate([p for _, p, _ in rows]),
-        failure=np.repeat(np.array([failure for _, _, failure in rows], dtype=object), sizes),
+        k=np.repeat([done.case.k for done in rows], sizes),
+        draw=np.repeat([done.case.draw for done in rows], sizes),
+        p_first=np.concatenate([done.p for done in rows]),
+        failure=np.repeat(np.array([done.failure for done in rows], dtype=object), sizes),
+        calls=used[:, 0],
+        tokens=used[:, 1],
     )
     table["failure"] = table["failure"].where(table["p_first"].isna(), None)
-    return table[list(COLUMNS)]
+    return table

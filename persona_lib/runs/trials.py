@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import UserError, files, methods
-from ..methods import CELL, Method, Setting, World, coverage, gates, scores, simulated, surveyed
+from ..methods import CELL, Method, Setting, World, costs, coverage, gates, scores, simulated, surveyed
 from ..methods.trial import LIMIT_S, ready
 from ..model import Model
 from ..store import Store
@@ -24,8 +24,8 @@ DESIGN = simulated.Design(seen=300, unseen=100, dimensions=32, rank=3, between=0
 class Trial(NamedTuple):
     """A trial that was run: its `world`, all `predictions`, and what is compared.
 
-    `gates` are those of the world, then those of one's own methods. `accuracy` and `differences` are those of the same
-    people at every k (`coverage.alike`).
+    `gates` are those of the world, then those of one's own methods. `accuracy`, `differences` and `costs` are those of
+    the same people at every k (`coverage.alike`).
     """
 
     world: World
@@ -33,6 +33,7 @@ class Trial(NamedTuple):
     predictions: pd.DataFrame
     accuracy: pd.DataFrame
     differences: pd.DataFrame
+    costs: pd.DataFrame
 
 
 def run(
@@ -73,7 +74,8 @@ def run(
     predictions = methods.trial(world, [kind(embed, asked, seed) for kind in kinds], setting)
     same = coverage.alike(predictions)
     table = scores.accuracy(same, world)
-    return Trial(world, found, predictions, table, scores.differences(same, "pooled", int(same["k"].max())))
+    gaps = scores.differences(same, "pooled", int(same["k"].max()))
+    return Trial(world, found, predictions, table, gaps, costs.table(same))
 
 
 def _world(place: str, seed: int) -> World:
@@ -116,7 +118,13 @@ def said(trial: Trial) -> str:
     fired = trial.gates[trial.gates["fired"]]
     lines = [": ".join(filter(None, (trial.world.name, trial.world.about))), coverage.who(trial.predictions)]
     lines += [f"GATE {row.gate}: {row.says} ({row.value:.2f}, limit {row.limit:.2f})" for row in fired.itertuples()]
-    lines += [at.set_index("method")[columns].round(3).to_string()]
+    shown = at.set_index("method")[columns].round(3)
+    asked = trial.costs[trial.costs["k"] == k].set_index("method")
+    if asked["calls"].any():
+        shown = shown.join(asked[["calls", "tokens"]].round())[[*columns[:-1], "calls", "tokens", "note"]]
+    lines += [shown.to_string()]
+    learned = asked[asked["fit_calls"] > 0].itertuples()
+    lines += [f"{row.Index}: {row.fit_calls:,.0f} calls, {row.fit_tokens:,.0f} tokens to learn" for row in learned]
     why = coverage.missing(coverage.alike(trial.predictions))
     of_k = why[why["k"] == k].itertuples()
     lines += [f"{row.method}, k = {k}: {row.choices:,} predictions failed: {row.failure}" for row in of_k]
@@ -124,7 +132,7 @@ def said(trial: Trial) -> str:
 
 
 def write(trial: Trial, folder: Path) -> None:
-    """Write a trial's tables into a folder: gates, predictions, accuracy, differences, each as parquet."""
+    """Write a trial's tables into a folder: gates, predictions, accuracy, differences, costs, each as parquet."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("gates", "predictions", "accuracy", "differences"):
+    for name in ("gates", "predictions", "accuracy", "differences", "costs"):
         files.write(folder / f"{name}.parquet", getattr(trial, name).to_parquet)
