@@ -47,6 +47,7 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "conversations": (96,),
     "people and prompts split anew": (97,),
     "prompts shown to an interviewer": (98,),
+    "choices simulated": (99,),
 }
 
 

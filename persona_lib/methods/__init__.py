@@ -6,6 +6,7 @@ the rest; `scores` says how often each is right. `Method` is the class to derive
 """
 
 from . import (
+    calibrated,
     choices,
     controls,
     costs,
@@ -56,6 +57,7 @@ PROMPTED: tuple[type[prompted.Prompted], ...] = (
     prompted.Written,
     prompted.Telling,
     interview.Interview,
+    calibrated.Calibrated,
 )
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "Setting",
     "World",
     "best",
+    "calibrated",
     "cells",
     "choices",
     "controls",

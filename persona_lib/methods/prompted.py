@@ -4,8 +4,8 @@ They work with any endpoint. Each choice is asked in both orders, and the probab
 model that leans to one place does not count it as a preference.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from .worlds import lines
 
 TELLING = 4  # pairs that are shown beside a written profile
 NOTE_WORDS = 80
+Told: TypeAlias = Mapping[str, str | None]  # what a prompt says of a person, by the template's variable
 
 
 class Prompted(Method):
@@ -36,27 +37,39 @@ class Prompted(Method):
         if model is None:
             raise UserError(f"the method '{self.name}' asks a language model: give it one")
         super().__init__(embed, model, seed)
-        self.told: Mapping[str, str | None] = {}
+        self.told: Told = {}
 
     def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        asked = [*zip(prompt, first, second, strict=True), *zip(prompt, second, first, strict=True)]
-        replies = self.model.choices((self._messages(*one) for one in asked), ("A", "B"), step=self.name)
+        return self.chances([self.told] * len(prompt), prompt, first, second)
+
+    def chances(self, told: Sequence[Told], prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return the probability of each first answer: array (n,), missing where one of the orders shows none.
+
+        Args:
+            told: what the prompt of each choice says of the person.
+            prompt, first, second: arrays (n,) of texts.
+
+        Raises:
+            ValueError: no reply shows a choice.
+        """
+        asked = [*zip(told, prompt, first, second, strict=True), *zip(told, prompt, second, first, strict=True)]
+        replies = self.model.choices((_messages(*one) for one in asked), ("A", "B"), step=self.name)
         chance = replies.probabilities[:, 0].reshape(2, -1)  # orders x choices
         if np.isnan(chance).all():
             raise ValueError(f"no reply shows a choice, such as: {next(filter(None, replies.failures))}")
-        return (chance[0] + 1 - chance[1]) / 2  # missing where one of the orders shows none
+        return (chance[0] + 1 - chance[1]) / 2
 
-    def _messages(self, prompt: str, first: str, second: str) -> Messages:
-        empty = dict.fromkeys(("persona", "groups", "written", "interview", "pairs"))
-        shown = {"question": prompt, "first": first, "second": second}
-        return load("method_prefer").messages(empty | dict(self.told) | shown)
+
+def _messages(told: Told, prompt: str, first: str, second: str) -> Messages:
+    empty = dict.fromkeys(("persona", "groups", "written", "interview", "pairs"))
+    return load("method_prefer").messages(empty | dict(told) | {"question": prompt, "first": first, "second": second})
 
 
 class Profile(Prompted):
     """The whole profile in the prompt: what a model reaches that knows the person (an oracle, if profiles are true)."""
 
     name = "profile in the prompt"
-    sees = ("profile",)
+    sees: ClassVar[tuple[str, ...]] = ("profile",)
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
         if not person["profile"]:
