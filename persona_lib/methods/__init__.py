@@ -6,6 +6,7 @@ the rest; `scores` says how often each is right. `Method` is the class to derive
 """
 
 from . import (
+    active,
     calibrated,
     choices,
     controls,
@@ -67,6 +68,7 @@ __all__ = [
     "Method",
     "Setting",
     "World",
+    "active",
     "best",
     "calibrated",
     "cells",

@@ -21,7 +21,7 @@ Embed = Callable[[Texts, Texts], np.ndarray]
 Ask = Callable[[Sequence[str]], list[str]]  # questions -> the person's answers
 
 
-def _nobody(questions: Sequence[str]) -> list[str]:
+def _nobody(question: Any) -> Any:
     raise RuntimeError("there is nobody to ask: declare 'questions' in `sees`, and ask in `adapt`")
 
 
@@ -33,8 +33,10 @@ class Method:
     not declared is not handed over.
 
     `ask(questions)` returns the person's answers, and `questions` is how many may be asked of this person: k of the
-    trial. A model plays the person, who is asked in `adapt` alone, before the tested answers are shown. More questions,
-    a person without a profile and an answer that fails raise ValueError, which becomes the reason in the person's rows.
+    trial. A model plays the person. `choose(row)` is a question, too: it returns what the person chose in a row of
+    `pool`, pairs of their history, one for each prompt (columns `prompt`, `first`, `second`). People are asked in
+    `adapt` alone, before the tested answers are shown. More questions, a person without a profile and an answer that
+    fails raise ValueError, which becomes the reason in the person's rows.
 
     A trial calls `fit` once, and for each person a copy of the fitted method: first `adapt`, then `prefer`. What
     `adapt` stores on `self` is therefore this person's alone.
@@ -48,6 +50,8 @@ class Method:
     name: ClassVar[str] = ""
     sees: ClassVar[tuple[str, ...]] = ("history",)
     ask: Ask = staticmethod(_nobody)
+    choose: Callable[[int], float] = staticmethod(_nobody)
+    pool: pd.DataFrame = pd.DataFrame(columns=["prompt", "first", "second"])
     questions: int = 0
 
     def __init__(self, embed: Embed, model: Any = None, seed: int = 0):

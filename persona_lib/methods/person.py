@@ -1,7 +1,8 @@
-"""A person who can be asked: a model in their place, which is told the whole profile, answers a method's questions."""
+"""A person who can be asked: questions, which a model in their place answers, or which of two answers they chose."""
 
 from collections.abc import Sequence
 
+import pandas as pd
 from pydantic import create_model
 
 from ..model import LanguageModel
@@ -13,18 +14,23 @@ ANSWER_WORDS = 60
 class Person:
     """One person of a trial, who answers at most k questions of a method, each in view of what they said before.
 
-    Attributes: `left`, how many questions may still be asked; `said`, each question with its answer.
+    Attributes: `left`, how many questions may still be asked; `said`, each question with its answer; `pool`, columns
+    `prompt`, `first`, `second`: pairs of answers about which the person can be asked.
 
     Args:
         profile: all that is known of the person; no method sees it.
         model: plays the person; None if there is none.
         k: the most questions.
+        chosen: the columns of `pool`, and `p_first`; None for no pairs.
     """
 
-    def __init__(self, profile: str, model: LanguageModel | None, k: int):
+    def __init__(self, profile: str, model: LanguageModel | None, k: int, chosen: pd.DataFrame | None = None):
         self._profile = profile
         self._model = model
         self.left = k
+        chosen = pd.DataFrame(columns=["prompt", "first", "second", "p_first"]) if chosen is None else chosen
+        self.pool = chosen.drop(columns="p_first")
+        self._chosen = chosen["p_first"].to_numpy(float)
         self.said: list[tuple[str, str]] = []
 
     def ask(self, questions: Sequence[str]) -> list[str]:
@@ -55,6 +61,19 @@ class Person:
                 raise ValueError(f"no answer to '{question:.60}': {reply.failure or 'it is empty'}")
         self.said += zip(questions, answers, strict=True)
         return answers
+
+    def choose(self, row: int) -> float:
+        """Return what the person chose in a row of `pool`: 1 the first, 0 the second, 0.5 a tie. It is one question.
+
+        Raises:
+            ValueError: there is no such row, or no question is left.
+        """
+        if not 0 <= row < len(self._chosen):
+            raise ValueError(f"there is no pair {row} to ask about: there are {len(self._chosen)}")
+        if not self.left:
+            raise ValueError("1 question is too many: 0 may be asked")
+        self.left -= 1
+        return float(self._chosen[row])
 
     def leave(self) -> None:
         """Answer nothing from now on."""

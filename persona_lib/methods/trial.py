@@ -5,7 +5,7 @@ id, no test choice, no attribute that it does not ask for. What goes wrong is a 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,7 +62,7 @@ def ready(world: World, setting: Setting) -> Readied:
     for cell, what in (("train", "learn from"), (setting.cell, "test on")):
         if not ((choices["cell"] == cell) & choices["p_first"].notna()).any():
             raise UserError(f"world '{world.name}' has no choice of cell '{cell}' to {what}: {_lacks(cell)}")
-    history = choices[choices["cell"] == ("train" if setting.cell.startswith("seen") else splits.CONTEXT)]
+    history = _history(choices, setting)
     # Several choices of a person about one prompt are drawn one by one: else k of them would be about one prompt.
     turn = history.groupby(["persona_id", "prompt_id"]).cumcount()
     named = history["prompt_id"] + turn.map(lambda i: f" {i}" if i else "")
@@ -71,6 +71,11 @@ def ready(world: World, setting: Setting) -> Readied:
     ]
     contexts = splits.contexts(asked, max(setting.ks), setting.draws, setting.seed)
     return Readied(world, choices, contexts, setting)
+
+
+def _history(choices: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    """Return the choices that may be known of the people who are tested."""
+    return choices[choices["cell"] == ("train" if setting.cell.startswith("seen") else splits.CONTEXT)]
 
 
 def _lacks(cell: str) -> str:
@@ -203,7 +208,7 @@ def predicted(
     sees = "history" in method.sees
     one = method.copy()
     if person:
-        one.ask, one.questions = person.ask, person.left
+        one.ask, one.choose, one.pool, one.questions = person.ask, person.choose, person.pool, person.left
     try:
         one.adapt(case.context if sees else case.context.iloc[:0], known)
         if person:
@@ -218,6 +223,15 @@ def predicted(
     if (p < 0).any() or (p > 1).any():
         return nothing, f"returned a probability outside 0 to 1: {p[(p < 0) | (p > 1)][0]:g}"
     return p, "returned no number for this choice" if np.isnan(p).any() else None
+
+
+def _asked(readied: Readied, model: Any) -> Callable[[Case], Person]:
+    """Return what makes the person of a case, who can be asked about one pair for each prompt of their history."""
+    texts, history = profiles(readied.world), _history(readied.choices, readied.setting)
+    # Of several pairs about a prompt, the answer that stands in all of them would be known to be the chosen one.
+    pairs = history[history["p_first"].notna()].drop_duplicates(["persona_id", "prompt_id"])
+    pools = {person: own[[*SHOWN, "p_first"]].reset_index(drop=True) for person, own in pairs.groupby("persona_id")}
+    return lambda case: Person(texts[case.persona_id], model, case.k, pools.get(case.persona_id))
 
 
 class Done(NamedTuple):
@@ -238,7 +252,8 @@ def _of_method(readied: Readied, name: str, method: Method, person_model: Any) -
     wrong = fit(readied, method)
     last = meter.read()
     of_fit = last - begun
-    known, texts = told_of(readied.world, method, readied.world.people.index), profiles(readied.world)
+    known = told_of(readied.world, method, readied.world.people.index)
+    people = _asked(readied, person_model or method.model) if asks else None
     slow = 0
     rows = []
     for case in cases(readied, setting.ks if sees or asks else (0,), None if sees else 1):
@@ -247,8 +262,7 @@ def _of_method(readied: Readied, name: str, method: Method, person_model: Any) -
             failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
         if not failure:
             began = time.monotonic()
-            person = Person(texts[case.persona_id], person_model or method.model, case.k) if asks else None
-            p, failure = predicted(method, case, known.loc[case.persona_id], person)
+            p, failure = predicted(method, case, known.loc[case.persona_id], people(case) if people else None)
             if (took := time.monotonic() - began) > setting.limit_s:
                 slow += 1
                 p[:] = np.nan

@@ -60,7 +60,7 @@ def run(
         UserError: as `methods.load_world`, `methods.load_method` and `methods.trial`.
     """
     mine = [methods.load_method(place) for place in own]
-    kinds: list[type[Method]] = [*methods.OFFLINE, *mine]
+    kinds: list[type[Method]] = [*methods.OFFLINE, methods.active.Active, *mine]
     world = _world(place, seed)
     store = Store()
     if model:

@@ -1,0 +1,43 @@
+"""A method that chooses what to know of a person: it asks about the pairs of answers that tell most."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from . import logistic
+from .latent import LowRank
+
+
+class Active(LowRank):
+    """Low rank with k choices that the method picks, one after another, from the person's history (PReF 2503.06358).
+
+    With S = (I / v + sum of p (1 - p) b b')^-1 over the choices that are known, the posterior covariance of a person's
+    place at its mode (Laplace), the next is the pair with the largest p (1 - p) b'S b: the one whose answer is expected
+    to shrink the determinant of S most. b = B'z is the pair in the directions of `LowRank`, and p what the mode
+    predicts. Simplified: PReF, which takes the most uncertain pair, writes pairs of answers anew; here they are those
+    of the person's history, one for each prompt. Pep (2602.15012) chooses questions by information in the same way.
+
+    Raises:
+        ValueError: the person has fewer than k such pairs; the reason in their rows.
+    """
+
+    name = "low rank, pairs asked"
+    sees = ("questions",)
+
+    def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
+        if self.questions > len(self.pool):
+            raise ValueError("the person has fewer pairs to be asked about than k")
+        score, own = self.parts(self.pool["prompt"], self.pool["first"], self.pool["second"])
+        asked: list[int] = []
+        chosen: list[float] = []
+        self.at = np.zeros(own.shape[1])
+        for _ in range(self.questions):
+            p = expit(score + own @ self.at)
+            weight = p * (1 - p)
+            precision = np.eye(own.shape[1]) + self.variance * (own[asked].T * weight[asked]) @ own[asked]
+            gain = weight * np.einsum("nr,nr->n", own, np.linalg.solve(precision, own.T).T)
+            gain[asked] = -np.inf
+            asked.append(int(np.argmax(gain)))
+            chosen.append(self.choose(asked[-1]))
+            a = logistic.moved(own[asked], np.array(chosen), score[asked], self.variance)
+            self.at = self.variance * own[asked].T @ a
