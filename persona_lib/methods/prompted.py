@@ -1,7 +1,7 @@
 """Methods that train nothing: a language model predicts the choice from what its prompt says of the person.
 
-They work with any endpoint. Each choice is asked in both orders, and the probability is the mean of both, so that a
-model that leans to one place does not count it as a preference.
+They work with any endpoint. Each choice is asked in both orders: p = (P(A | first, second) + P(B | second, first)) / 2,
+so that a model that leans to one place does not count it as a preference.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ Told: TypeAlias = Mapping[str, str | None]  # what a prompt says of a person, by
 
 
 class Prompted(Method):
-    """One answer for all: the model predicts for a person of whom it is told nothing.
+    """One answer for all: the model predicts for a person of whom it is told nothing (the generic model of 2605.13307).
 
     Raises:
         UserError: there is no model.
@@ -66,7 +66,13 @@ def _messages(told: Told, prompt: str, first: str, second: str) -> Messages:
 
 
 class Profile(Prompted):
-    """The whole profile in the prompt: what a model reaches that knows the person (an oracle, if profiles are true)."""
+    """The whole profile in the prompt (PERSONA 2407.17387): what a model reaches that knows the person.
+
+    An oracle, if profiles are true. Simplified: PERSONA's models write answers for the person, here they choose.
+
+    Raises:
+        ValueError: the person has no profile; the reason in their rows.
+    """
 
     name = "profile in the prompt"
     sees: ClassVar[tuple[str, ...]] = ("profile",)
@@ -78,7 +84,11 @@ class Profile(Prompted):
 
 
 class GroupPrompt(Prompted):
-    """A person's groups in the prompt, and nothing of themselves (group steering, as in SubPOP and SimBench)."""
+    """A person's groups in the prompt, and nothing of themselves (group steering, as in 2502.16761 and 2510.17516).
+
+    Simplified: SubPOP and SimBench predict the distribution of a group's answers, here it is each member's choice, and
+    all groups of the person are told at once.
+    """
 
     name = "groups in the prompt"
     sees = ("groups",)
@@ -88,7 +98,10 @@ class GroupPrompt(Prompted):
 
 
 class Shots(Prompted):
-    """The k choices in the prompt as they are; 2512.23067 finds this the strongest simple method."""
+    """The k choices in the prompt as they are; 2512.23067 finds this the strongest simple method.
+
+    Simplified: it writes answers there, here it predicts choices. Ties, which show no preference, are left out.
+    """
 
     name = "choices in the prompt"
     sees = ("history",)
@@ -120,9 +133,10 @@ class Written(Prompted):
 
 
 class Telling(Written):
-    """A written profile with the few choices that surprise the pooled model most (what SynthesizeMe's paper describes).
+    """A written profile with the few choices that surprise the pooled model most (SynthesizeMe 2506.05598, its text).
 
-    Surprise is the distance of the pooled model's probability from what the person chose.
+    Surprise is |p - y|, the distance of the pooled model's probability from what the person chose; the TELLING largest
+    are shown. Simplified as `Written` is.
     """
 
     name = "written profile and telling choices"
