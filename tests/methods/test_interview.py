@@ -86,7 +86,7 @@ def test_a_later_question_sees_earlier_answers_and_the_predictor_sees_them_and_n
     first, second = (one[1]["content"] for one in model.written[:2])
     assert "told" not in first and "Question: What do you like?\nAnswer: It depends." in second
     assert "You said before:\nQuestion: What do you like?" in model.asked[1][0]["content"]
-    assert "such questions are answered for the person:\n- prompt" in model.written[0][0]["content"].lower()
+    assert "questions such as these, which you don't ask:\n- prompt" in model.written[0][0]["content"].lower()
     assert not any("group" in message["content"] for one in (*model.written, *model.predicted) for message in one)
 
 
