@@ -14,24 +14,20 @@ class Active(LowRank):
     With S = (I / v + sum of p (1 - p) b b')^-1 over the choices that are known, the posterior covariance of a person's
     place at its mode (Laplace), the next is the pair with the largest p (1 - p) b'S b: the one whose answer is expected
     to shrink the determinant of S most. b = B'z is the pair in the directions of `LowRank`, and p what the mode
-    predicts. Simplified: PReF, which takes the most uncertain pair, writes pairs of answers anew; here they are those
-    of the person's history, one for each prompt. Pep (2602.15012) chooses questions by information in the same way.
-
-    Raises:
-        ValueError: the person has fewer than k such pairs; the reason in their rows.
+    predicts. It asks about all where there are fewer than k. Simplified: PReF asks about the pair whose score is most
+    uncertain, by the theory of logistic bandits; here pairs are those of the person's history, one for each prompt.
+    Pep (2602.15012) chooses its questions by what their answers are expected to tell, too.
     """
 
     name = "low rank, pairs asked"
     sees = ("questions",)
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
-        if self.questions > len(self.pool):
-            raise ValueError("the person has fewer pairs to be asked about than k")
         score, own = self.parts(self.pool["prompt"], self.pool["first"], self.pool["second"])
         asked: list[int] = []
         chosen: list[float] = []
         self.at = np.zeros(own.shape[1])
-        for _ in range(self.questions):
+        for _ in range(min(self.questions, len(self.pool))):
             p = expit(score + own @ self.at)
             weight = p * (1 - p)
             precision = np.eye(own.shape[1]) + self.variance * (own[asked].T * weight[asked]) @ own[asked]
