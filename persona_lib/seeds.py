@@ -46,6 +46,8 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "contexts of an encoder": (95,),
     "conversations": (96,),
     "people and prompts split anew": (97,),
+    "prompts shown to an interviewer": (98,),
+    "choices simulated": (99,),
     "worst groups by chance": (101,),
     "answers dealt to others": (102,),
     "answers drawn from predictions": (103,),

@@ -14,7 +14,7 @@ from .method import Method, title
 
 
 class Longer(Method):
-    """Prefers the longer answer, always."""
+    """Prefers the longer answer, always: a probability of 1, 0, or 0.5 where both have as many letters."""
 
     name = "the longer answer"
     sees: ClassVar[tuple[str, ...]] = ()
@@ -25,7 +25,7 @@ class Longer(Method):
 
 
 class Majority(Method):
-    """Predicts how many training people chose the first of exactly these two answers; abstains where nobody did."""
+    """The share of training people who chose the first of exactly these two answers, in either order; 0.5 if nobody."""
 
     name = "majority"
     sees: ClassVar[tuple[str, ...]] = ()

@@ -227,7 +227,7 @@ def of_method(world: World, kind: type[Method], embed: Embed, setting: Setting, 
             both = trial.run(world, [made(kind), made(other)], setting._replace(ks=(0, k)))
             says = "it gains from a history that is not the person's"
             rows.append(_gain(f"{name}, {gate}", _beside_none(both, other.name, k), says))
-    if set(kind.sees) <= {"history"}:
+    if set(kind.sees) <= {"history", "questions"}:
         zero = trial.run(world, [made(kind), made(Pooled)], setting._replace(ks=(0,)))
         own = zero[zero["method"] != Pooled.name].merge(
             world.choices[["choice_id", "first", "second"]], on="choice_id", validate="many_to_one"

@@ -19,7 +19,8 @@ class Attributes(Method):
     """A logit on a person's attributes: what they tell of choices if their effects add up, without any history.
 
     The score is z' W a for attributes a (indicators, numbers in quarters) and differences z of two answers' features.
-    Where features are indicators of the answers, this is the multinomial logit with which surveys are predicted.
+    Where features are indicators of the answers, this is the multinomial logit with which surveys are predicted
+    (McFadden 1974), with W ~ N(0, 0.1) in each entry. Simplified: attributes do not interact.
     """
 
     name = "logit on attributes"
@@ -84,10 +85,11 @@ class Coding:
 
 
 class Groups(Pooled):
-    """Weights of each group, shrunk to the pooled ones, without any history (as personas of groups, SubPOP).
+    """Weights of each group, shrunk to the pooled ones, without any history (as personas of groups, SubPOP 2502.16761).
 
-    The score is z'(w + d_g). People are grouped by the attribute whose groups, learned from half of the training
-    people, predict the other half best; numbers are in quarters.
+    The score is z'(w + d_g), with d_g ~ N(0, I) at its posterior mode. People are grouped by the attribute whose
+    groups, learned from half of the training people, predict the other half best; numbers are in quarters. Simplified:
+    SubPOP trains a language model on the distributions of a group's answers.
     """
 
     name = "per group"
@@ -133,7 +135,7 @@ def _moves(z: np.ndarray, y: np.ndarray, pooled: np.ndarray) -> np.ndarray:
 
 
 class WorstGroup(Pooled):
-    """One vector of weights for all that serves the worst group best (group-DRO: Sagawa et al. 2020; 2405.20304).
+    """One vector of weights for all that serves the worst group best (group-DRO: Sagawa et al. 1911.08731; 2405.20304).
 
     It minimizes the largest mean loss of a group: groups' weights q grow by exp(rate * loss), as all choices of a group
     get weight q. Groups are those of every attribute. The problem is convex, so that the solution is also the max-min

@@ -1,7 +1,8 @@
 """Methods that learn in which few directions people differ, and place a person in them from their choices.
 
-The score is z'(w + B s): w is shared, the columns of B are directions, s is the person's place. All of them learn w and
-B from the training people's choices, and differ in how they find s.
+The score of a choice, its logit, is z'(w + B s): z is the difference of two answers' features, w is shared, the columns
+of B are directions, s is the person's place. All of them learn w and B from the training people's choices, and differ
+in how they find s.
 """
 
 import numpy as np
@@ -25,9 +26,10 @@ ENCODER_RIDGE = (0.01, 0.1, 1.0, 10.0, 100.0)
 class LowRank(Shrunk):
     """Few directions shared by all, a place in them for each person (LoRe 2504.14439; PReF 2503.06358).
 
-    Maximizes the likelihood over w, B and all s_i with s_i ~ N(0, I). A new person's s is the posterior mode. The
-    number of directions and the variance of s are those under which half of the choices of people who were left out
-    predict the other half best; then all people are fitted. Simplified: LoRe has weights of rewards on a simplex.
+    Maximizes the posterior of w, B and all s_i with w ~ N(0, I), entries of B ~ N(0, d) and s_i ~ N(0, I). A new
+    person's s is the posterior mode. The number of directions and the variance of s are those under which half of the
+    choices of people who were left out predict the other half best; then all people are fitted. Simplified: LoRe has
+    weights of rewards on a simplex; PReF also asks which pairs to know (`active.Active`).
     """
 
     name = "low rank"
@@ -117,9 +119,9 @@ def directions(
 class Mixture(LowRank):
     """Prototypes of people; a person is a mixture of them by how well each explains their choices (PAL 2406.08469).
 
-    The prototypes are the centres of clusters (k-means) of the training people's places, with the clusters' shares as
-    prior. The probability is the mean of the prototypes' by their posterior. Simplified: PAL learns prototypes and a
-    person's mixture by gradient descent.
+    The prototypes m_c are the centres of clusters (k-means) of the training people's places, with the clusters' shares
+    as prior. p = sum over c of q_c expit(z'(w + B m_c)), q being the prototypes' posterior given the context.
+    Simplified: PAL learns prototypes and a person's mixture by gradient descent.
     """
 
     name = "mixture of prototypes"

@@ -5,7 +5,7 @@ A researcher's own method is one class in one file (`load`); `docs/methods.md` s
 
 import copy
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -14,17 +14,29 @@ import pandas as pd
 
 from .. import UserError
 
-SIGHTS = ("history", "groups", "profile")
+SIGHTS = ("history", "groups", "profile", "questions")
 # (prompts, answers) -> array (n, dimensions): a vector of each answer to its prompt.
 Texts: TypeAlias = Iterable[str]  # a list, an array, or a column of a table
 Embed = Callable[[Texts, Texts], np.ndarray]
+Ask = Callable[[Sequence[str]], list[str]]  # questions -> the person's answers
+
+
+def _nobody(question: Any) -> Any:
+    raise RuntimeError("there is nobody to ask: declare 'questions' in `sees`, and ask in `adapt`")
 
 
 class Method:
     """A method of pluralistic alignment. Override `fit`, `adapt` and `prefer`, and say in `sees` what it may see.
 
     `name`: stands in tables; by default that of the class. `sees`: any of `history` (k choices of a person), `groups`
-    (a person's attributes), `profile` (the profile as text). What is not declared is not handed over.
+    (a person's attributes), `profile` (the profile as text), `questions` (answers to k questions of one's own). What is
+    not declared is not handed over.
+
+    `ask(questions)` returns the person's answers, and `questions` is how many may be asked of this person: k of the
+    trial. A model plays the person. `choose(row)` is a question, too: it returns what the person chose in a row of
+    `pool`, pairs of their history, one for each prompt (columns `prompt`, `first`, `second`). People are asked in
+    `adapt` alone, before the tested answers are shown. More questions, a person without a profile and an answer that
+    fails raise ValueError, which becomes the reason in the person's rows.
 
     A trial calls `fit` once, and for each person a copy of the fitted method: first `adapt`, then `prefer`. What
     `adapt` stores on `self` is therefore this person's alone.
@@ -37,6 +49,10 @@ class Method:
 
     name: ClassVar[str] = ""
     sees: ClassVar[tuple[str, ...]] = ("history",)
+    ask: Ask = staticmethod(_nobody)
+    choose: Callable[[int], float] = staticmethod(_nobody)
+    pool: pd.DataFrame = pd.DataFrame(columns=["prompt", "first", "second"])
+    questions: int = 0
 
     def __init__(self, embed: Embed, model: Any = None, seed: int = 0):
         self.embed = embed

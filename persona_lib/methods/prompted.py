@@ -1,11 +1,11 @@
 """Methods that train nothing: a language model predicts the choice from what its prompt says of the person.
 
-They work with any endpoint. Each choice is asked in both orders, and the probability is the mean of both, so that a
-model that leans to one place does not count it as a preference.
+They work with any endpoint. Each choice is asked in both orders: p = (P(A | first, second) + P(B | second, first)) / 2,
+so that a model that leans to one place does not count it as a preference.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,10 +20,11 @@ from .worlds import lines
 
 TELLING = 4  # pairs that are shown beside a written profile
 NOTE_WORDS = 80
+Told: TypeAlias = Mapping[str, str | None]  # what a prompt says of a person, by the template's variable
 
 
 class Prompted(Method):
-    """One answer for all: the model predicts for a person of whom it is told nothing.
+    """One answer for all: the model predicts for a person of whom it is told nothing (the generic model of 2605.13307).
 
     Raises:
         UserError: there is no model.
@@ -36,34 +37,58 @@ class Prompted(Method):
         if model is None:
             raise UserError(f"the method '{self.name}' asks a language model: give it one")
         super().__init__(embed, model, seed)
-        self.told: Mapping[str, str | None] = {}
+        self.told: Told = {}
 
     def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        asked = [*zip(prompt, first, second, strict=True), *zip(prompt, second, first, strict=True)]
-        replies = self.model.choices((self._messages(*one) for one in asked), ("A", "B"), step=self.name)
+        return self.chances([self.told] * len(prompt), prompt, first, second)
+
+    def chances(self, told: Sequence[Told], prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return the probability of each first answer: array (n,), missing where one of the orders shows none.
+
+        Args:
+            told: what the prompt of each choice says of the person.
+            prompt, first, second: arrays (n,) of texts.
+
+        Raises:
+            ValueError: no reply shows a choice.
+        """
+        asked = [*zip(told, prompt, first, second, strict=True), *zip(told, prompt, second, first, strict=True)]
+        replies = self.model.choices((_messages(*one) for one in asked), ("A", "B"), step=self.name)
         chance = replies.probabilities[:, 0].reshape(2, -1)  # orders x choices
         if np.isnan(chance).all():
             raise ValueError(f"no reply shows a choice, such as: {next(filter(None, replies.failures))}")
-        return (chance[0] + 1 - chance[1]) / 2  # missing where one of the orders shows none
+        return (chance[0] + 1 - chance[1]) / 2
 
-    def _messages(self, prompt: str, first: str, second: str) -> Messages:
-        empty = dict.fromkeys(("persona", "groups", "written", "pairs"))
-        shown = {"question": prompt, "first": first, "second": second}
-        return load("method_prefer").messages(empty | dict(self.told) | shown)
+
+def _messages(told: Told, prompt: str, first: str, second: str) -> Messages:
+    empty = dict.fromkeys(("persona", "groups", "written", "interview", "pairs"))
+    return load("method_prefer").messages(empty | dict(told) | {"question": prompt, "first": first, "second": second})
 
 
 class Profile(Prompted):
-    """The whole profile in the prompt: what a model reaches that knows the person (an oracle, if profiles are true)."""
+    """The whole profile in the prompt (PERSONA 2407.17387): what a model reaches that knows the person.
+
+    An oracle, if profiles are true. Simplified: PERSONA's models write answers for the person, here they choose.
+
+    Raises:
+        ValueError: the person has no profile; the reason in their rows.
+    """
 
     name = "profile in the prompt"
-    sees = ("profile",)
+    sees: ClassVar[tuple[str, ...]] = ("profile",)
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
+        if not person["profile"]:
+            raise ValueError("this person has no profile")
         self.told = {"persona": person["profile"]}
 
 
 class GroupPrompt(Prompted):
-    """A person's groups in the prompt, and nothing of themselves (group steering, as in SubPOP and SimBench)."""
+    """A person's groups in the prompt, and nothing of themselves (group steering, as in 2502.16761 and 2510.17516).
+
+    Simplified: SubPOP and SimBench predict the distribution of a group's answers, here it is each member's choice, and
+    all groups of the person are told at once.
+    """
 
     name = "groups in the prompt"
     sees = ("groups",)
@@ -73,7 +98,10 @@ class GroupPrompt(Prompted):
 
 
 class Shots(Prompted):
-    """The k choices in the prompt as they are; 2512.23067 finds this the strongest simple method."""
+    """The k choices in the prompt as they are; 2512.23067 finds this the strongest simple method.
+
+    Simplified: it writes answers there, here it predicts choices. Ties, which show no preference, are left out.
+    """
 
     name = "choices in the prompt"
     sees = ("history",)
@@ -105,9 +133,10 @@ class Written(Prompted):
 
 
 class Telling(Written):
-    """A written profile with the few choices that surprise the pooled model most (what SynthesizeMe's paper describes).
+    """A written profile with the few choices that surprise the pooled model most (SynthesizeMe 2506.05598, its text).
 
-    Surprise is the distance of the pooled model's probability from what the person chose.
+    Surprise is |p - y|, the distance of the pooled model's probability from what the person chose; the TELLING largest
+    are shown. Simplified as `Written` is.
     """
 
     name = "written profile and telling choices"

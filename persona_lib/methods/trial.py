@@ -5,8 +5,8 @@ id, no test choice, no attribute that it does not ask for. What goes wrong is a 
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from .. import UserError
 from ..preferences import splits
+from .costs import COSTS, Meter
 from .method import Method, title
+from .person import Person
 from .worlds import TESTS, World, cells, lines
 
 KS = (0, 1, 2, 4, 8, 16, 32, 64)
@@ -24,7 +26,7 @@ SLOW = 3  # people over the limit, after which a method is not asked any more
 # Matrices of a trial are small: several threads of BLAS would mostly wait for each other, at up to eight times the CPU.
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 SHOWN = ["prompt", "first", "second"]
-COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_first", "chosen", "failure")
+COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_first", "chosen", "failure", *COSTS)
 
 
 class Setting(NamedTuple):
@@ -60,7 +62,7 @@ def ready(world: World, setting: Setting) -> Readied:
     for cell, what in (("train", "learn from"), (setting.cell, "test on")):
         if not ((choices["cell"] == cell) & choices["p_first"].notna()).any():
             raise UserError(f"world '{world.name}' has no choice of cell '{cell}' to {what}: {_lacks(cell)}")
-    history = choices[choices["cell"] == ("train" if setting.cell.startswith("seen") else splits.CONTEXT)]
+    history = _history(choices, setting)
     # Several choices of a person about one prompt are drawn one by one: else k of them would be about one prompt.
     turn = history.groupby(["persona_id", "prompt_id"]).cumcount()
     named = history["prompt_id"] + turn.map(lambda i: f" {i}" if i else "")
@@ -69,6 +71,11 @@ def ready(world: World, setting: Setting) -> Readied:
     ]
     contexts = splits.contexts(asked, max(setting.ks), setting.draws, setting.seed)
     return Readied(world, choices, contexts, setting)
+
+
+def _history(choices: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    """Return the choices that may be known of the people who are tested."""
+    return choices[choices["cell"] == ("train" if setting.cell.startswith("seen") else splits.CONTEXT)]
 
 
 def _lacks(cell: str) -> str:
@@ -88,18 +95,23 @@ def texts(world: World) -> pd.DataFrame:
 
 
 @one_thread
-def run(world: World, methods: Sequence[Method], setting: Setting | None = None) -> pd.DataFrame:
+def run(
+    world: World, methods: Sequence[Method], setting: Setting | None = None, person_model: Any = None
+) -> pd.DataFrame:
     """Compare methods on one world.
 
     Args:
         world: from any of the makers of worlds.
         methods: made, not fitted.
         setting: sizes; by default `Setting()`.
+        person_model: plays the people whom methods ask; None for the method's own model.
 
     Returns:
         One row per method, k, draw and tested choice: COLUMNS. `p_first` is the predicted probability, `chosen` what
-        the person did. A method that does not see the history gives the same at each k. `failure` says why a
-        prediction is missing: the method's error, its time, or a person who has fewer than k choices.
+        the person did. A method that neither sees the history nor asks gives the same at each k. `failure` says why a
+        prediction is missing: the method's error, its time, a person who has fewer than k choices or answers nothing.
+        `calls` and `tokens` are what the method and the model that plays its people asked for this person at this k
+        and draw, `fit_calls` and `fit_tokens` for all training people; see `costs.table`.
 
     Raises:
         UserError: as `ready`; two methods have one name.
@@ -108,7 +120,7 @@ def run(world: World, methods: Sequence[Method], setting: Setting | None = None)
     names = [title(type(method)) for method in methods]
     if twins := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"two methods are named {', '.join(twins)}: rename one of them")
-    tables = [_of_method(readied, name, method) for name, method in zip(names, methods, strict=True)]
+    tables = [_of_method(readied, name, method, person_model) for name, method in zip(names, methods, strict=True)]
     table = pd.concat(tables, ignore_index=True)
     return table.astype({"method": pd.CategoricalDtype(names), "failure": "category"})
 
@@ -166,21 +178,41 @@ def told_of(world: World, method: Method, ids: Sequence[str] | pd.Index) -> pd.D
     people = world.people.loc[ids].drop(columns="persona_split")
     attributes = people.drop(columns="profile", errors="ignore")
     known = attributes if "groups" in method.sees else attributes.iloc[:, :0]
-    if "profile" in method.sees:
-        known = known.assign(profile=people["profile"] if "profile" in people else attributes.apply(lines, axis=1))
-    return known
+    return known.assign(profile=profiles(world).loc[ids]) if "profile" in method.sees else known
 
 
-def predicted(method: Method, case: Case, known: pd.Series) -> tuple[np.ndarray, str | None]:
-    """Return a fitted method's predictions for one case, and why some or all of them are missing."""
+def profiles(world: World) -> pd.Series:
+    """Return each person's profile as text, empty without any: the world's, or else the attributes as lines."""
+    if "profile" in world.people:
+        return world.people["profile"].fillna("")
+    return pd.Series(
+        [lines(row) for _, row in world.people.drop(columns="persona_split").iterrows()], world.people.index
+    )
+
+
+def predicted(
+    method: Method, case: Case, known: pd.Series, person: Person | None = None
+) -> tuple[np.ndarray, str | None]:
+    """Return a fitted method's predictions for one case, and why some or all of them are missing.
+
+    Args:
+        method: fitted.
+        case: whom to predict.
+        known: what the method may know of them, as a row of `told_of`.
+        person: who answers its questions; None if it asks none.
+    """
     nothing = np.full(len(case.tests), np.nan)
     shown = [case.tests[column].to_numpy(dtype=object, copy=True) for column in SHOWN]
     for values in shown:
         values.flags.writeable = False
     sees = "history" in method.sees
     one = method.copy()
+    if person:
+        one.ask, one.choose, one.pool, one.questions = person.ask, person.choose, person.pool, person.left
     try:
         one.adapt(case.context if sees else case.context.iloc[:0], known)
+        if person:
+            person.leave()  # or a question about the tested answers would tell the choice
         p = np.asarray(one.prefer(*shown), dtype=float)
     except UserError:
         raise
@@ -193,43 +225,71 @@ def predicted(method: Method, case: Case, known: pd.Series) -> tuple[np.ndarray,
     return p, "returned no number for this choice" if np.isnan(p).any() else None
 
 
-def _of_method(readied: Readied, name: str, method: Method) -> pd.DataFrame:
+def _asked(readied: Readied, model: Any) -> Callable[[Case], Person]:
+    """Return what makes the person of a case, who can be asked about one pair for each prompt of their history."""
+    texts, history = profiles(readied.world), _history(readied.choices, readied.setting)
+    # Of several pairs about a prompt, the answer that stands in all of them would be known to be the chosen one.
+    pairs = history[history["p_first"].notna()].drop_duplicates(["persona_id", "prompt_id"])
+    pools = {person: own[[*SHOWN, "p_first"]].reset_index(drop=True) for person, own in pairs.groupby("persona_id")}
+    return lambda case: Person(texts[case.persona_id], model, case.k, pools.get(case.persona_id))
+
+
+class Done(NamedTuple):
+    """A case that was tried: what was predicted, why something is missing, and the calls and tokens it took (2,)."""
+
+    case: Case
+    p: np.ndarray
+    failure: str | None
+    used: np.ndarray
+
+
+def _of_method(readied: Readied, name: str, method: Method, person_model: Any) -> pd.DataFrame:
     """Return the rows of one method."""
     setting = readied.setting
+    sees, asks = "history" in method.sees, "questions" in method.sees
+    meter = Meter(method.model, person_model if asks else None)
+    begun = meter.read()
     wrong = fit(readied, method)
-    sees = "history" in method.sees
+    last = meter.read()
+    of_fit = last - begun
     known = told_of(readied.world, method, readied.world.people.index)
+    people = _asked(readied, person_model or method.model) if asks else None
     slow = 0
     rows = []
-    for case in cases(readied, setting.ks if sees else (0,), None if sees else 1):
-        p, failure = np.full(len(case.tests), np.nan), case.failure or wrong
+    for case in cases(readied, setting.ks if sees or asks else (0,), None if sees else 1):
+        p, failure = np.full(len(case.tests), np.nan), (case.failure if sees else None) or wrong
         if not failure and slow >= SLOW:
             failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
         if not failure:
             began = time.monotonic()
-            p, failure = predicted(method, case, known.loc[case.persona_id])
+            p, failure = predicted(method, case, known.loc[case.persona_id], people(case) if people else None)
             if (took := time.monotonic() - began) > setting.limit_s:
                 slow += 1
                 p[:] = np.nan
                 failure = f"it took {took:.0f} s for this person; the limit is {setting.limit_s:g} s"
-        rows.append((case, p, failure))
-    table = _table(name, rows)
-    if sees:
-        return table
-    return pd.concat([table.assign(k=k, draw=draw) for k in setting.ks for draw in range(setting.draws)])
+        now = meter.read()
+        rows.append(Done(case, p, failure, now - last))
+        last = now
+    table = _table(name, rows).assign(fit_calls=of_fit[0], fit_tokens=of_fit[1])[list(COLUMNS)]
+    if not sees:
+        table = pd.concat([table.assign(draw=draw) for draw in range(setting.draws)])
+    return table if sees or asks else pd.concat([table.assign(k=k) for k in setting.ks])
 
 
-def _table(name: str, rows: list[tuple[Case, np.ndarray, str | None]]) -> pd.DataFrame:
-    """Return predictions with COLUMNS."""
-    sizes = [len(p) for _, p, _ in rows]
-    tests = pd.concat([case.tests[["choice_id", "persona_id", "prompt_id", "p_first"]] for case, _, _ in rows])
+def _table(name: str, rows: list[Done]) -> pd.DataFrame:
+    """Return predictions with COLUMNS, without what `fit` took."""
+    sizes = [len(done.p) for done in rows]
+    tests = pd.concat([done.case.tests[["choice_id", "persona_id", "prompt_id", "p_first"]] for done in rows])
+    used = np.repeat([done.used for done in rows], sizes, axis=0)  # choices x 2
     table = tests.rename(columns={"p_first": "chosen"}).reset_index(drop=True)
     table = table.assign(
         method=name,
-        k=np.repeat([case.k for case, _, _ in rows], sizes),
-        draw=np.repeat([case.draw for case, _, _ in rows], sizes),
-        p_first=np.concatenate([p for _, p, _ in rows]),
-        failure=np.repeat(np.array([failure for _, _, failure in rows], dtype=object), sizes),
+        k=np.repeat([done.case.k for done in rows], sizes),
+        draw=np.repeat([done.case.draw for done in rows], sizes),
+        p_first=np.concatenate([done.p for done in rows]),
+        failure=np.repeat(np.array([done.failure for done in rows], dtype=object), sizes),
+        calls=used[:, 0],
+        tokens=used[:, 1],
     )
     table["failure"] = table["failure"].where(table["p_first"].isna(), None)
-    return table[list(COLUMNS)]
+    return table

@@ -21,7 +21,7 @@ from .reach import address
 from .reply import Reply
 from .running import each, in_session
 from .session import Session
-from .usage import Usage, total
+from .usage import Usage, total, workload
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -79,8 +79,7 @@ class Model:
         known = catalogue.settings(name)
         self.settings = catalogue.checked(known.settings if settings is None else settings)
         self.samples = known.samples if samples is None else samples
-        given = known.min_mass if min_mass is None else min_mass
-        self.min_mass = MIN_MASS if given is None else given
+        self.min_mass = next(mass for mass in (min_mass, known.min_mass, MIN_MASS) if mass is not None)
         self.base_url = None if self.is_local else address(base_url)
         self.store = store if isinstance(store, Store) else Store(store)
         self.batch = batch  # below: the embedded server has one slot, in whose queue requests would time out
@@ -112,14 +111,18 @@ class Model:
     def _asked(self) -> Asked:
         """Return what a session needs. Replies of local weights are kept under their hash, wherever the file is."""
         who = {k: v for k, v in self._who.items() if v and not (self.is_local and k == "name")}
-        names = (self.name, self._given, self.base_url)
-        limits = (self._price, self._budgets, self.min_mass)
-        return Asked(*names, who, self.settings, self.store, self.batch, self.max_in_flight, *limits)
+        here = (self.settings, self.store, self.batch, self.max_in_flight, self._price, self._budgets, self.min_mass)
+        return Asked(self.name, self._given, self.base_url, who, *here)
 
     @property
     def usage(self) -> dict[str, Any]:
-        """Return the total usage so far: the fields of `usage.Usage` but `booked`."""
+        """Return the total usage so far: the fields of `usage.Usage` but `booked` and `tokens_found`."""
         return total(u for used in list(self._steps.values()) for u in list(used))
+
+    @property
+    def workload(self) -> tuple[int, int]:
+        """Return the calls and tokens of all asks so far, those of replies that took no call among them."""
+        return workload(u for used in list(self._steps.values()) for u in list(used))
 
     @property
     def steps(self) -> dict[str, dict[str, Any]]:
@@ -196,8 +199,7 @@ class Model:
             look = lambda session, one: session.chances(one, options, _FIRST_TOKEN, settings)  # noqa: E731
             return from_rows(self._each(messages, look, step), options)
         asked: Iterable[tuple[Messages, int]] = ((one, k) for one in messages for k in range(len(settings)))
-        if isinstance(messages, Sized):
-            asked = list(asked)  # the number of items is then known
+        asked = list(asked) if isinstance(messages, Sized) else asked  # the number of items is then known
         replies = self._each(asked, lambda session, one: session.reply(one[0], schema, settings[one[1]]), step)
         return from_rows(sampled(replies, self.samples, options), options)
 

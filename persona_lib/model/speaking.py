@@ -78,13 +78,14 @@ class Speaker:
         """
         asks = kind(request)
         if answered := self.answered(request, options):
-            self._used.cached += 1
+            self._used.find(answered[0])
             return answered
         while True:
             spoken = self._found.present
             written = spoken.written(request)
             reply, cached, key = await self._caller.reply(written, words, asks not in self._found.ever)
-            self._used.cached += cached
+            if cached:
+                self._used.find(reply)
             new = asks not in self._known
             # An error of a request as they were answered before is the item's own.
             before = (asks, spoken) in self._found.answered or (self._asked.batch and not new)

@@ -19,7 +19,7 @@ class Usage:
     `tokens_cached` are the prompt tokens that the endpoint read from its own cache. `cost` is in USD. It is None if
     the price of a call is unknown, or if the endpoint did not tell a call's tokens; a call that ended in an error
     counts as free. `booked` is what budgets were charged with, in USD: the most that a call may cost, if its cost is
-    unknown.
+    unknown. `tokens_found` are those, of prompt and reply, of the replies that took no call.
     """
 
     calls: int = 0
@@ -32,6 +32,13 @@ class Usage:
     tokens_cached: int = 0
     cost: float | None = 0.0
     booked: float = 0.0
+    tokens_found: int = 0
+
+    def find(self, reply: Mapping[str, Any]) -> None:
+        """Count a reply that took no call."""
+        self.cached += 1
+        told = reply.get("usage")
+        self.tokens_found += (_number(told, "prompt_tokens") or 0) + (_number(told, "completion_tokens") or 0)
 
     def count(self, reply: Mapping[str, Any], retries: int, price: Price | None) -> float | None:
         """Count a call by the tokens that its reply tells, and return its cost in USD, None if unknown."""
@@ -72,6 +79,12 @@ def total(usages: Iterable[Usage | Mapping[str, Any]]) -> dict[str, Any]:
     unknown = any(row["cost"] is None and row["calls"] for row in rows)
     cost = None if unknown else sum((row["cost"] or 0.0 for row in rows), 0.0)
     return counts | {"cost": cost}
+
+
+def workload(usages: Iterable[Usage]) -> tuple[int, int]:
+    """Return how many calls and tokens, of prompts and replies, usages have if nothing was in the store."""
+    every = list(usages)
+    return sum(u.calls + u.cached for u in every), sum(u.tokens_in + u.tokens_out + u.tokens_found for u in every)
 
 
 def cost_text(cost: float | None) -> str:

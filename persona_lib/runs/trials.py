@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import UserError, files, methods
-from ..methods import CELL, Method, Setting, World, coverage, gates, pluralism, scores, simulated, surveyed
-from ..methods.trial import ready
+from ..methods import CELL, Method, Setting, World, costs, coverage, gates, pluralism, scores, simulated, surveyed
+from ..methods.trial import LIMIT_S, ready
 from ..model import Model
 from ..personas import respondents
 from ..store import Store
@@ -18,14 +18,15 @@ from .parameters import SURVEYS
 KNOWN_TRUTH = "known-truth"
 KS = (0, 2, 8, 32)
 PEOPLE = 1000  # of the GSS, drawn
+ASKED_S = 300.0  # for one person, if a model is asked, for which a method has to wait
 DESIGN = simulated.Design(seen=300, unseen=100, dimensions=32, rank=3, between=0.5)
 
 
 class Trial(NamedTuple):
     """A trial that was run: its `world`, all `predictions`, and what is compared.
 
-    `gates` are those of the world, then those of one's own methods. `accuracy` and `differences` are those of the same
-    people at every k (`coverage.alike`), and so is `pluralism` (`pluralism.table`) at the largest k.
+    `gates` are those of the world, then those of one's own methods. `accuracy`, `differences` and `costs` are those of
+    the same people at every k (`coverage.alike`), and so is `pluralism` (`pluralism.table`) at the largest k.
     """
 
     world: World
@@ -34,6 +35,7 @@ class Trial(NamedTuple):
     accuracy: pd.DataFrame
     differences: pd.DataFrame
     pluralism: pd.DataFrame
+    costs: pd.DataFrame
 
 
 def run(
@@ -60,14 +62,15 @@ def run(
         UserError: as `methods.load_world`, `methods.load_method` and `methods.trial`.
     """
     mine = [methods.load_method(place) for place in own]
-    kinds: list[type[Method]] = [*methods.OFFLINE, *mine]
+    kinds: list[type[Method]] = [*methods.OFFLINE, methods.active.Active, *mine]
     world = world_of(place, seed)
     store = Store()
     if model:
         kinds += methods.PROMPTED
     asked = Model(model, base_url, store) if model else None
     embed = methods.embedder(world, Model(embedder, base_url, store) if embedder else None)
-    setting = Setting(tuple(sorted(set(ks))), draws, "unseen_seen" if place in SURVEYS else CELL, seed)
+    cell, limit_s = "unseen_seen" if place in SURVEYS else CELL, ASKED_S if model else LIMIT_S
+    setting = Setting(tuple(sorted(set(ks))), draws, cell, seed, limit_s)
     of_mine = [gates.of_method(world, kind, embed, setting, asked) for kind in mine]
     found = pd.concat([gates.of_world(world, setting.cell, embed), *of_mine], ignore_index=True)
     predictions = methods.trial(world, [kind(embed, asked, seed) for kind in kinds], setting)
@@ -76,7 +79,8 @@ def run(
     last = int(same["k"].max())
     order = respondents.load(place).options if place in SURVEYS else None
     plural = pluralism.table(same, world, last, order=order, seed=seed)
-    return Trial(world, found, predictions, table, scores.differences(same, "pooled", last), plural)
+    gaps = scores.differences(same, "pooled", last)
+    return Trial(world, found, predictions, table, gaps, plural, costs.table(same))
 
 
 def world_of(place: str, seed: int) -> World:
@@ -120,7 +124,13 @@ def said(trial: Trial) -> str:
     fired = trial.gates[trial.gates["fired"]]
     lines = [": ".join(filter(None, (trial.world.name, trial.world.about))), coverage.who(trial.predictions)]
     lines += [f"GATE {row.gate}: {row.says} ({row.value:.2f}, limit {row.limit:.2f})" for row in fired.itertuples()]
-    lines += [at.set_index("method")[columns].round(3).to_string()]
+    shown = at.set_index("method")[columns].round(3)
+    asked = trial.costs[trial.costs["k"] == k].set_index("method")
+    if asked["calls"].any():
+        shown = shown.join(asked[["calls", "tokens"]].round())[[*columns[:-1], "calls", "tokens", "note"]]
+    lines += [shown.to_string()]
+    learned = asked[asked["fit_calls"] > 0].itertuples()
+    lines += [f"{row.Index}: {row.fit_calls:,.0f} calls, {row.fit_tokens:,.0f} tokens to learn" for row in learned]
     why = coverage.missing(coverage.alike(trial.predictions))
     of_k = why[why["k"] == k].itertuples()
     lines += [f"{row.method}, k = {k}: {row.choices:,} predictions failed: {row.failure}" for row in of_k]
@@ -151,7 +161,7 @@ def _plural(table: pd.DataFrame) -> Iterator[str]:
 
 
 def write(trial: Trial, folder: Path) -> None:
-    """Write a trial's tables into a folder: gates, predictions, accuracy, differences, pluralism, each as parquet."""
+    """Write a trial's tables into a folder: gates, predictions, accuracy and so on, each as parquet."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("gates", "predictions", "accuracy", "differences", "pluralism"):
+    for name in ("gates", "predictions", "accuracy", "differences", "pluralism", "costs"):
         files.write(folder / f"{name}.parquet", getattr(trial, name).to_parquet)

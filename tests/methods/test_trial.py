@@ -212,7 +212,7 @@ def test_a_method_of_ones_own_comes_from_a_file(world, tmp_path):
         ("own.py", "write FILE.py:CLASS"),
         ("none.py:Mine", "no file none.py"),
         ("own.py:None_", "has no class 'None_': it has Mine, Comma, Blind, Empty"),
-        ("own.py:Blind", "declares to see 'everything': declare any of history, groups, profile$"),
+        ("own.py:Blind", "declares to see 'everything': declare any of history, groups, profile, questions$"),
         ("own.py:Comma", "write a tuple, such as sees = .'history',."),
         ("own.py:Empty", "has no `prefer`"),
         ("wrong.py:Mine", "can't be imported: SyntaxError"),

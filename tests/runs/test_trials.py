@@ -1,10 +1,12 @@
 """The command `persona methods run`: a method of one's own beside the built-in ones, gates above the table."""
 
+import json
 import re
 
 import pandas as pd
 import pytest
 from commands import one_line, persona
+from endpoint import Endpoint, completion, first_token
 
 from persona_lib import UserError, methods
 from persona_lib.methods import simulated
@@ -117,3 +119,24 @@ def test_ones_own_method_and_world_are_looked_at_before_a_run(given, said, tmp_p
     with pytest.raises(UserError) as caught:
         preflight.check(planned(**given), asks=False)
     assert said in str(caught.value) and "\n" not in str(caught.value) and "../" not in str(caught.value)
+
+
+def replied(body):
+    """A choice of A, or a text in each field of the schema."""
+    if "response_format" not in body:
+        return first_token(A=0.7, B=0.3)
+    fields = body["response_format"]["json_schema"]["schema"]["properties"]
+    return completion(json.dumps(dict.fromkeys(fields, "Short answers.")))
+
+
+def test_methods_that_ask_a_model_say_what_they_ask_for_each_person(tmp_path):
+    small = simulated.Design(seen=4, unseen=2, prompts=8, heldout=4, history=6, tests=2, dimensions=3, rank=1, groups=2)
+    folder = methods.save_world(simulated.world(small, seed=1), tmp_path / "world")
+    with Endpoint(replied, models=("gpt",)) as endpoint:
+        asked = ("--model", "gpt", "--base-url", endpoint.url, "--k", 1, "--out", tmp_path / "out")
+        done = persona("methods", "run", "--world", folder, *asked)
+    assert done.exit_code == 0, done.stderr
+    costs = pd.read_parquet(tmp_path / "out" / "costs.parquet").set_index("method")["calls"]
+    assert costs["pooled"] == 0 and costs["told nothing"] == 4 and costs["interview"] == 6
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("interview")]
+    assert re.search(r" 6\.0 +78\.0 ", line), line

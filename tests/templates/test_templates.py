@@ -29,6 +29,7 @@ NO_FIELDS = {
     "whose",
     "kept",
     "diverge",
+    "method_interview",
     "method_prefer",
     "survey",
     "survey_nobody",

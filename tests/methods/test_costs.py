@@ -1,0 +1,73 @@
+"""Costs: calls and tokens of each method and person, whether or not the replies are in the store."""
+
+import json
+
+import numpy as np
+import pytest
+from endpoint import Endpoint, completion, first_token
+
+from persona_lib import methods
+from persona_lib.methods import Setting, costs, interview, linear, prompted, simulated
+from persona_lib.model import Model
+from persona_lib.store import Store
+
+DESIGN = simulated.Design(seen=6, unseen=2, prompts=12, heldout=4, history=8, tests=3, dimensions=4, rank=1, groups=2)
+OF_CHOICES = 2 * DESIGN.tests  # both orders
+A_CALL = 13  # tokens, as `completion` says
+
+
+def answer(body):
+    """A choice of A, a text in each field, or a plain text."""
+    if body.get("logprobs"):
+        return first_token(A=0.7, B=0.3)
+    if "response_format" not in body:
+        return completion("Hello")
+    fields = body["response_format"]["json_schema"]["schema"]["properties"]
+    return completion(json.dumps(dict.fromkeys(fields, "Short answers.")))
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    with Endpoint(answer, models=("m", "n")) as endpoint:
+        yield endpoint
+
+
+def tried(kinds, model, ks, **given):
+    world = simulated.world(DESIGN, seed=3)
+    embed = methods.embedder(world)
+    return methods.trial(world, [kind(embed, model) for kind in kinds], Setting(ks=ks), **given)
+
+
+def test_a_reply_counts_for_each_method_and_person_wherever_it_comes_from(endpoint, tmp_path):
+    kinds = (linear.Pooled, prompted.Prompted, prompted.Written, interview.Interview)
+    first, again = (tried(kinds, Model("m", endpoint.url, Store(tmp_path / "s")), (0, 2)) for _ in range(2))
+    table = costs.table(first).set_index(["method", "k"])
+    assert (table["people"] == 2).all() and (table[["fit_calls", "fit_tokens"]] == 0).all(axis=None)
+    calls = {name: table.loc[name, "calls"].tolist() for name in table.index.levels[0]}
+    assert calls == {
+        "pooled": [0, 0],
+        "told nothing": [OF_CHOICES, OF_CHOICES],
+        "profile written from choices": [OF_CHOICES, OF_CHOICES + 1],
+        "interview": [OF_CHOICES, OF_CHOICES + 4],  # two questions, each with its answer
+    }
+    assert (table["tokens"] == A_CALL * table["calls"]).all()
+    assert costs.table(again).equals(costs.table(first))
+
+
+def test_the_calls_of_another_model_that_plays_people_count(endpoint, tmp_path):
+    store = Store(tmp_path / "s")
+    model, people = (Model(name, endpoint.url, store) for name in ("m", "n"))
+    table = costs.table(tried((interview.Interview,), model, (2,), person_model=people))
+    assert table["calls"].tolist() == [OF_CHOICES + 4] and people.workload == (4, 4 * A_CALL)
+
+
+def test_what_fit_asks_is_counted_once_and_a_model_that_does_not_count_is_missing(endpoint, tmp_path):
+    class Learns(linear.Pooled):
+        def fit(self, pairs, people):
+            super().fit(pairs, people)
+            if isinstance(self.model, Model):
+                self.model.ask([[{"role": "user", "content": "Hello"}]])
+
+    table = costs.table(tried((Learns,), Model("m", endpoint.url, Store(tmp_path / "s")), (0, 2)))
+    assert table["fit_calls"].tolist() == [1, 1] and (table["calls"] == 0).all()
+    assert np.isnan(costs.table(tried((Learns,), object(), (0,)))["calls"]).all()
