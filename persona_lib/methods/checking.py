@@ -13,6 +13,7 @@ from . import gates, hidden, scores, submissions
 from .embedding import embedder
 from .linear import Pooled
 from .submissions import ABOUT, ANSWERS, CONTEXTS, KEY, MANIFEST, PREDICTIONS, Asked, Submission
+from .trial import COLUMNS as TRIAL
 from .trial import run
 from .worlds import World
 
@@ -205,7 +206,7 @@ def of_predictions(submission: Submission, predictions: pd.DataFrame, world: Wor
         spread = alike.groupby(["told", "prompt_id", "first", "second"])["p_first"].agg(np.ptp)
         rows.append(_cases("k = 0 knows the person", spread, "it tells people apart at k = 0 who are alike to it"))
     if len(zero) and sees <= {"history"} and zero["chosen"].notna().any():
-        floor = run(world, [Pooled(embedder(world))], submission.about.setting._replace(ks=(0,), draws=1))
+        floor = run(world, [Pooled(embedder(world))], submission.about.setting._replace(ks=(0,), draws=1))[[*TRIAL]]
         named = zero.assign(method="submission")[zero["draw"] == 0][list(floor)]
         both = pd.concat([named, floor]).astype({"method": pd.CategoricalDtype(["submission", Pooled.name])})
         found = scores.differences(both, Pooled.name, 0).iloc[0]

@@ -26,7 +26,7 @@ SLOW = 3  # people over the limit, after which a method is not asked any more
 # Matrices of a trial are small: several threads of BLAS would mostly wait for each other, at up to eight times the CPU.
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 SHOWN = ["prompt", "first", "second"]
-COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_first", "chosen", "failure", *COSTS)
+COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_first", "chosen", "failure")
 
 
 class Setting(NamedTuple):
@@ -107,8 +107,8 @@ def run(
         person_model: plays the people whom methods ask; None for the method's own model.
 
     Returns:
-        One row per method, k, draw and tested choice: COLUMNS. `p_first` is the predicted probability, `chosen` what
-        the person did. A method that neither sees the history nor asks gives the same at each k. `failure` says why a
+        One row per method, k, draw and tested choice: COLUMNS and COSTS. `p_first` is the predicted probability,
+        `chosen` what the person did. A method that neither sees the history nor asks gives the same at each k. `failure` says why a
         prediction is missing: the method's error, its time, a person who has fewer than k choices or answers nothing.
         `calls` and `tokens` are what the method and the model that plays its people asked for this person at this k
         and draw, `fit_calls` and `fit_tokens` for all training people; see `costs.table`.
@@ -270,7 +270,7 @@ def _of_method(readied: Readied, name: str, method: Method, person_model: Any) -
         now = meter.read()
         rows.append(Done(case, p, failure, now - last))
         last = now
-    table = _table(name, rows).assign(fit_calls=of_fit[0], fit_tokens=of_fit[1])[list(COLUMNS)]
+    table = _table(name, rows).assign(fit_calls=of_fit[0], fit_tokens=of_fit[1])[[*COLUMNS, *COSTS]]
     if not sees:
         table = pd.concat([table.assign(draw=draw) for draw in range(setting.draws)])
     return table if sees or asks else pd.concat([table.assign(k=k) for k in setting.ks])
