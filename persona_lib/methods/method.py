@@ -5,7 +5,8 @@ A researcher's own method is one class in one file (`load`); `docs/methods.md` s
 
 import copy
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -22,6 +23,8 @@ Embed = Callable[[Texts, Texts], np.ndarray]
 
 class Method:
     """A method of pluralistic alignment. Override `fit`, `adapt` and `prefer`, and say in `sees` what it may see.
+
+    `answer` picks the best of several answers by `prefer`; a method that writes answers overrides it, too.
 
     `name`: stands in tables; by default that of the class. `sees`: any of `history` (k choices of a person), `groups`
     (a person's attributes), `profile` (the profile as text). What is not declared is not handed over.
@@ -71,6 +74,30 @@ class Method:
             Array (n,), from 0 to 1; 0.5 abstains.
         """
         raise NotImplementedError
+
+    def answer(self, prompt: np.ndarray, candidates: Sequence[np.ndarray]) -> np.ndarray:
+        """Return an answer to each prompt for the person; a method that writes its own overrides this.
+
+        By default it is the best of n: the candidate with the highest mean probability of beating the others, by
+        `prefer`, which is asked once for each pair. Of equally good ones it is the first.
+
+        Args:
+            prompt: array (m,) of texts.
+            candidates: m arrays of different texts, one array per prompt.
+
+        Returns:
+            Array (m,) of texts; None where there is no candidate, or a comparison is missing.
+        """
+        rows = [(i, *pair) for i, own in enumerate(candidates) for pair in combinations(range(len(own)), 2)]
+        at, one, other = np.array(rows, dtype=int).reshape(-1, 3).T
+        shown = [np.array([candidates[i][c] for i, c in zip(at, side, strict=True)], object) for side in (one, other)]
+        p = np.asarray(self.prefer(prompt[at], *shown), dtype=float) if rows else np.empty(0)
+        wins = np.zeros((len(candidates), max(map(len, candidates), default=0)))
+        np.add.at(wins, (at, one), p)
+        np.add.at(wins, (at, other), 1 - p)
+        known = [(own, row[: len(own)].round(9)) for own, row in zip(candidates, wins, strict=True)]
+        best = [own[np.argmax(row)] if len(own) and not np.isnan(row).any() else None for own, row in known]
+        return np.array(best, dtype=object)
 
     def copy(self) -> "Method":
         """Return a copy for one person; what `fit` learned is shared."""
