@@ -46,6 +46,7 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "contexts of an encoder": (95,),
     "conversations": (96,),
     "people and prompts split anew": (97,),
+    "people of two orders": (98,),
 }
 
 
