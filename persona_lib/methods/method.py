@@ -86,7 +86,7 @@ class Method:
             candidates: m arrays of different texts, one array per prompt.
 
         Returns:
-            Array (m,) of texts; None where there is no candidate, or a comparison is missing.
+            Array (m,) of texts; in place of one that is missing, a ValueError that says why.
         """
         rows = [(i, *pair) for i, own in enumerate(candidates) for pair in combinations(range(len(own)), 2)]
         at, one, other = np.array(rows, dtype=int).reshape(-1, 3).T
@@ -95,8 +95,7 @@ class Method:
         wins = np.zeros((len(candidates), max(map(len, candidates), default=0)))
         np.add.at(wins, (at, one), p)
         np.add.at(wins, (at, other), 1 - p)
-        known = [(own, row[: len(own)].round(9)) for own, row in zip(candidates, wins, strict=True)]
-        best = [own[np.argmax(row)] if len(own) and not np.isnan(row).any() else None for own, row in known]
+        best = [_best(own, row[: len(own)].round(9)) for own, row in zip(candidates, wins, strict=True)]
         return np.array(best, dtype=object)
 
     def copy(self) -> "Method":
@@ -106,6 +105,28 @@ class Method:
     def gaps(self, prompt: Texts, first: Texts, second: Texts) -> np.ndarray:
         """Return the vector of the first answer less that of the second: array (n, dimensions)."""
         return self.embed(prompt, first) - self.embed(prompt, second)
+
+
+def _best(candidates: np.ndarray, wins: np.ndarray) -> str | ValueError:
+    """Return the first candidate with the most wins, or why there is none."""
+    if not len(candidates):
+        return ValueError("the prompt has no candidates to pick from")
+    if np.isnan(wins).any():
+        return ValueError("a comparison of candidates is missing")
+    return str(candidates[np.argmax(wins)])
+
+
+def told(answers: np.ndarray, n: int) -> list[tuple[str | None, str | None]]:
+    """Return n answers of `Method.answer` as texts, each with None, or as None with why it is missing.
+
+    Raises:
+        ValueError: there are not n of them, or one is neither a text nor an error.
+    """
+    if len(answers) != n:
+        raise ValueError(f"returned {len(answers)} answers to {n} prompts")
+    if odd := [one for one in answers if not isinstance(one, str | Exception)]:
+        raise ValueError(f"returned {odd[0]!r} in place of an answer")
+    return [(None, str(one)) if isinstance(one, Exception) else (str(one), None) for one in answers]
 
 
 def title(method: type[Method]) -> str:

@@ -13,6 +13,7 @@ from ..judges.verdicts import won
 from ..stats.intervals import ITEM, difference
 from . import scores
 from .method import Method, title
+from .method import told as read
 from .trial import Readied, Setting, cases, one_thread, ready, told_of
 from .worlds import World
 
@@ -75,22 +76,24 @@ def _of_method(
     for case in cases(readied, readied.setting.ks, None if sees else 1):
         asked = case.tests.drop_duplicates("prompt_id")
         reason = case.failure or (None if case.persona_id in known else "not asked: it predicts nothing here")
-        answers = np.full(len(asked), None, dtype=object)
+        answers: list[tuple[str | None, str | None]] = [(None, reason)] * len(asked)
         if not reason:
             one = method.copy()
             try:
                 one.adapt(case.context if sees else case.context.iloc[:0], told.loc[case.persona_id])
                 # The best of n, also of methods that write answers of their own: here a person's choices are known.
-                answers = Method.answer(
+                picked = Method.answer(
                     one, asked["prompt"].to_numpy(object), [candidates[i] for i in asked["prompt_id"]]
                 )
+                answers = read(picked, len(asked))
             except UserError:
                 raise
             except Exception as error:
-                reason = f"failed: {type(error).__name__}: {error}"
-        for prompt, answer in zip(asked["prompt_id"], answers, strict=True):
-            why = reason if reason or answer is not None else "a comparison is missing"
-            rows.append((name, case.draw, case.persona_id, prompt, answer, why))
+                answers = [(None, f"failed: {type(error).__name__}: {error}")] * len(asked)
+        rows += [
+            (name, case.draw, case.persona_id, prompt, *answer)
+            for prompt, answer in zip(asked["prompt_id"], answers, strict=True)
+        ]
     return rows
 
 

@@ -1,10 +1,10 @@
 """Methods that train nothing: a language model predicts the choice from what its prompt says of the person.
 
 They work with any endpoint. Each choice is asked in both orders, and the probability is the mean of both, so that a
-model that leans to one place does not count it as a preference.
+model that leans to one place does not count it as a preference. They write answers with what they predict from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from pydantic import create_model
 
 from .. import UserError
 from ..model import Messages
+from ..prompts.words import count
 from ..templates import load, text
 from .linear import Pooled
 from .method import Embed, Method
@@ -20,6 +21,7 @@ from .worlds import lines
 
 TELLING = 4  # pairs that are shown beside a written profile
 NOTE_WORDS = 80
+NOTHING = dict.fromkeys(("persona", "groups", "written", "pairs"))
 
 
 class Prompted(Method):
@@ -47,9 +49,17 @@ class Prompted(Method):
         return (chance[0] + 1 - chance[1]) / 2  # missing where one of the orders shows none
 
     def _messages(self, prompt: str, first: str, second: str) -> Messages:
-        empty = dict.fromkeys(("persona", "groups", "written", "pairs"))
         shown = {"question": prompt, "first": first, "second": second}
-        return load("method_prefer").messages(empty | dict(self.told) | shown)
+        return load("method_prefer").messages(NOTHING | dict(self.told) | shown)
+
+    def answer(self, prompt: np.ndarray, candidates: Sequence[np.ndarray]) -> np.ndarray:
+        lengths = [count(answer) for own in candidates for answer in own]
+        words = max(10, int(np.median(lengths).round(-1))) if lengths else None  # as long as candidates are: whole tens
+        template = load("method_answer")
+        messages = [template.messages(NOTHING | dict(self.told) | {"question": one, "words": words}) for one in prompt]
+        schema = create_model("Answer", answer=(text(words), ...))
+        replies = self.model.ask(messages, schema, step=f"{self.name}: answers")
+        return np.array([ValueError(r.failure) if r.failure else r.value.answer for r in replies], dtype=object)
 
 
 class Profile(Prompted):
@@ -60,6 +70,13 @@ class Profile(Prompted):
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
         self.told = {"persona": person["profile"]}
+
+
+class Judged(Profile):
+    """The best of n by a judge who knows the profile: it writes nothing, and predicts as `Profile` does."""
+
+    name = "best of n by a judge with the profile"
+    answer = Method.answer
 
 
 class GroupPrompt(Prompted):

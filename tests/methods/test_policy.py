@@ -28,13 +28,14 @@ def test_an_answer_is_the_best_of_the_candidates():
     own = Liking(lambda *_: np.empty(0))
     candidates = [np.array(["a 1", "a 3", "a 2"]), np.array(["b 5"]), np.array([]), np.array(["c 2", "d 2"])]
     found = own.answer(np.array(["p", "q", "r", "s"]), candidates)
-    assert list(found) == ["a 3", "b 5", None, "c 2"], "of equals the first, of none nothing"
+    assert [str(one) for one in found] == ["a 3", "b 5", "the prompt has no candidates to pick from", "c 2"]
 
     class Silent(Liking):
         def prefer(self, prompt, first, second):
             return np.where(first == "a 1", np.nan, super().prefer(prompt, first, second))
 
-    assert list(Silent(own.embed).answer(np.array(["p", "s"]), [candidates[0], candidates[3]])) == [None, "c 2"]
+    silent = Silent(own.embed).answer(np.array(["p", "s"]), [candidates[0], candidates[3]])
+    assert [str(one) for one in silent] == ["a comparison of candidates is missing", "c 2"]
 
 
 def small() -> World:
