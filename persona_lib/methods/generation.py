@@ -46,6 +46,10 @@ class Generated(NamedTuple):
     costs: pd.DataFrame
     tau: dict[str, Any]
 
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return the tables by name."""
+        return {name: table for name, table in self._asdict().items() if isinstance(table, pd.DataFrame)}
+
 
 def nothing(says: str = NO_MODEL) -> Generated:
     """Return a study without any answer, which says why."""

@@ -11,6 +11,7 @@ from scipy.stats import kendalltau
 from .. import UserError, seeds, stats
 from ..judges.verdicts import won
 from ..stats.intervals import ITEM, difference
+from ..stats.wording import ALPHA
 from . import scores
 from .method import Method, title
 from .method import told as read
@@ -191,6 +192,11 @@ def _contributions(own: pd.DataFrame, every: pd.MultiIndex) -> pd.Series:
     return mean + moved.reindex(every).fillna(0.0)
 
 
+def scored(picked: pd.DataFrame) -> pd.DataFrame:
+    """Return picks as `tau` takes them: `score` is whether they are preferred."""
+    return picked.rename(columns={"preferred": "score"})
+
+
 def tau(one: pd.DataFrame, other: pd.DataFrame, seed: int = 0) -> dict:
     """Return Kendall's tau between two orders of methods: how far the one tells the other.
 
@@ -240,6 +246,34 @@ def _means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):  # nobody drawn has a value
         return (weights @ np.where(known, values, 0.0) / (weights @ known)).round(12)
+
+
+def headline(rows: pd.DataFrame, gaps: pd.DataFrame) -> str:
+    """Return what policies show, as a sentence.
+
+    Args:
+        rows: of `table`.
+        gaps: of `differences`, to a reference.
+    """
+    if gaps.empty or rows["policy"].isna().all():
+        return "No pick could be judged."
+    reference, k = gaps["subtrahend"].iloc[0], int(gaps["k"].iloc[0])
+    floor = rows.set_index("method").loc[reference]
+    found = stats.share(
+        floor["policy"], floor["policy_low"], floor["policy_high"], n=floor["people"], note=floor["note"]
+    )
+    start = f"Policy, k = {k}: people prefer what {reference} picks in {found}"
+    if floor["people"] < scores.FEW:
+        return f"{start}; too few people to compare methods: {scores.FEW} or more."
+    better = gaps[(gaps["p_holm"] < ALPHA) & (gaps["difference"] > 0)].sort_values("difference", ascending=False)
+    compared = int(gaps["p"].notna().sum())
+    if better.empty:
+        return f"{start}; no method's picks are preferred more often (Holm over {compared} methods)."
+    first = better.iloc[0]
+    gain = stats.points(first["difference"], first["low"], first["high"])
+    return (
+        f"{start}; the picks of {len(better)} of {compared} methods more often (Holm), of {first['minuend']} by {gain}."
+    )
 
 
 def related(found: dict, one: str, other: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import UserError, files, methods
-from ..methods import CELL, Method, Setting, World, coverage, gates, scores, simulated, surveyed
+from ..methods import CELL, Setting, World, coverage, gates, generation, policy, scores, simulated, surveyed
 from ..methods.trial import ready
 from ..model import Model
 from ..store import Store
@@ -24,7 +24,8 @@ class Trial(NamedTuple):
     """A trial that was run: its `world`, all `predictions`, and what is compared.
 
     `gates` are those of the world, then those of one's own methods. `accuracy` and `differences` are those of the same
-    people at every k (`coverage.alike`).
+    people at every k (`coverage.alike`). `policy` and `policy_differences`: what methods that ask no model, and one's
+    own, pick (`methods.policy`), and `tau` between both orders. `generated`: answers, if any were asked for.
     """
 
     world: World
@@ -32,6 +33,10 @@ class Trial(NamedTuple):
     predictions: pd.DataFrame
     accuracy: pd.DataFrame
     differences: pd.DataFrame
+    policy: pd.DataFrame
+    policy_differences: pd.DataFrame
+    tau: dict[str, Any]
+    generated: generation.Generated
 
 
 def run(
@@ -43,6 +48,8 @@ def run(
     model: str | None = None,
     base_url: str | None = None,
     embedder: str | None = None,
+    answers: int = 0,
+    judge: str | None = None,
 ) -> Trial:
     """Run built-in methods and one's own on a world.
 
@@ -53,25 +60,42 @@ def run(
         model: a language model that predicts; without one, only methods that need none are run.
         base_url: its endpoint, and the embedder's.
         embedder: an embeddings model; None as in `methods.embedder`.
+        answers: people for whom every method answers prompts; 0 for none.
+        judge: a model at the same endpoint that judges answers; None for `model`.
 
     Raises:
-        UserError: as `methods.load_world`, `methods.load_method` and `methods.trial`.
+        UserError: as `methods.load_world`, `methods.load_method`, `methods.trial` and `methods.generation.study`;
+            answers are asked for without a model.
     """
+    if answers and not model:
+        raise UserError("answers are written by a language model: name one with --model")
     mine = [methods.load_method(place) for place in own]
-    kinds: list[type[Method]] = [*methods.OFFLINE, *mine]
     world = _world(place, seed)
     store = Store()
-    if model:
-        kinds += methods.PROMPTED
     asked = Model(model, base_url, store) if model else None
     embed = methods.embedder(world, Model(embedder, base_url, store) if embedder else None)
+    if answers:
+        generation.check(world, embed)
     setting = Setting(tuple(sorted(set(ks))), draws, "unseen_seen" if place in SURVEYS else CELL, seed)
     of_mine = [gates.of_method(world, kind, embed, setting, asked) for kind in mine]
     found = pd.concat([gates.of_world(world, setting.cell, embed), *of_mine], ignore_index=True)
-    predictions = methods.trial(world, [kind(embed, asked, seed) for kind in kinds], setting)
+    picking = [kind(embed, asked, seed) for kind in (*methods.OFFLINE, *mine)]
+    made = [*picking, *(kind(embed, asked, seed) for kind in methods.PROMPTED if asked)]
+    predictions = methods.trial(world, made, setting)
     same = coverage.alike(predictions)
-    table = scores.accuracy(same, world)
-    return Trial(world, found, predictions, table, scores.differences(same, "pooled", int(same["k"].max())))
+    picked = policy.picks(world, picking, same, setting)
+    critic = Model(judge, base_url, store) if judge else asked
+    return Trial(
+        world=world,
+        gates=found,
+        predictions=predictions,
+        accuracy=scores.accuracy(same, world),
+        differences=scores.differences(same, "pooled", int(same["k"].max())),
+        policy=policy.table(picked, same, world),
+        policy_differences=policy.differences(picked, "pooled"),
+        tau=policy.tau(scores.graded(same[same["k"] == same["k"].max()]), policy.scored(picked), seed),
+        generated=generation.study(world, made, critic, same, setting, answers) if answers else generation.nothing(),
+    )
 
 
 def _world(place: str, seed: int) -> World:
@@ -106,7 +130,7 @@ def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
 
 
 def said(trial: Trial) -> str:
-    """Return a trial as text: gates that fired, a table, and the finding."""
+    """Return a trial as text: gates that fired, tables, and what was found."""
     table = trial.accuracy
     k = int(trial.differences["k"].iloc[0])
     at = table[table["k"] == k]
@@ -118,11 +142,38 @@ def said(trial: Trial) -> str:
     why = coverage.missing(coverage.alike(trial.predictions))
     of_k = why[why["k"] == k].itertuples()
     lines += [f"{row.method}, k = {k}: {row.choices:,} predictions failed: {row.failure}" for row in of_k]
-    return "\n".join([*lines, scores.headline(table, trial.differences, trial.world.name)])
+    lines += [scores.headline(table, trial.differences, trial.world.name)]
+    return "\n".join([*lines, "", *_of_policy(trial), *_of_answers(trial.generated)])
+
+
+def _of_policy(trial: Trial) -> list[str]:
+    """Return what methods pick as text: a table, the finding, and how both orders of methods relate."""
+    shown = trial.policy.set_index("method").drop(columns=["k", "people"])
+    said = policy.headline(trial.policy, trial.policy_differences)
+    return [shown.round(3).to_string(), said, policy.related(trial.tau, "prediction", "policy")]
+
+
+def _of_answers(found: generation.Generated) -> list[str]:
+    """Return generated answers as text: tables with a line above each, and the finding; nothing if there are none."""
+    if found.answers.empty:
+        return []
+    tables = {
+        "against one answer for all": found.wins.drop(columns="per_sd"),
+        "length and refusals": found.effects,
+        "agreement with false premises": found.premises,
+        "the judge of premises on answers that go along, and that do not": found.control,
+        "calls and tokens per person": found.costs.set_index("method"),
+    }
+    why = found.answers["failure"].value_counts().items()
+    lines = [line for name, table in tables.items() for line in ("", name, table.round(3).to_string())]
+    return [*lines, "", *[f"{n:,} answers failed: {reason}" for reason, n in why], found.says]
 
 
 def write(trial: Trial, folder: Path) -> None:
-    """Write a trial's tables into a folder: gates, predictions, accuracy, differences, each as parquet."""
+    """Write a trial's tables into a folder, each as parquet; those of generated answers if there are any."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("gates", "predictions", "accuracy", "differences"):
-        files.write(folder / f"{name}.parquet", getattr(trial, name).to_parquet)
+    tables = {name: table for name, table in trial._asdict().items() if isinstance(table, pd.DataFrame)}
+    if len(trial.generated.answers):
+        tables |= trial.generated.tables()
+    for name, table in tables.items():
+        files.write(folder / f"{name}.parquet", table.to_parquet)
