@@ -29,6 +29,7 @@ from .method import Method, title
 from .method import load as load_method
 from .published import load as load_world
 from .scores import best
+from .tracks import run as tracks
 from .trial import CELL, Setting
 from .trial import run as trial
 from .worlds import World, cells
@@ -89,5 +90,6 @@ __all__ = [
     "simulated",
     "surveyed",
     "title",
+    "tracks",
     "trial",
 ]

@@ -18,6 +18,7 @@ from ..prompts.words import count
 from ..stats.intervals import ITEM
 from . import policy, premises, scores
 from .answers import ANSWERS, COSTS, answers, effects
+from .coverage import alike
 from .method import Embed, Method, title
 from .prompted import Judged, Prompted
 from .trial import Readied, Setting, cases, one_thread, ready
@@ -87,7 +88,8 @@ def study(
         world: people, prompts and candidates; None for none.
         methods: as the trial has fitted them, those that ask a model among them; None of these generates nothing.
         judge: the model in the person's place, and of premises; None for none.
-        predictions: of `trial.run` by the same methods on the same world; their largest k counts.
+        predictions: of `trial.run` by the same methods on the same world; the largest k at which they are compared
+            counts (`coverage.alike`).
         setting: of the trial.
         n_people: of the tested people that have k choices, those of the least hashes.
         n_prompts: of the tested prompts, likewise; every person answers the same ones.
@@ -100,7 +102,8 @@ def study(
         return nothing()
     check(world, writer.embed)
     methods = [*methods, Judged(writer.embed, writer.model, writer.seed)]
-    readied = ready(world, setting._replace(ks=(int(predictions["k"].max()),)))
+    same = alike(predictions)
+    readied = ready(world, setting._replace(ks=(int(same["k"].max()),)))
     people, prompts = _drawn(readied, n_people, n_prompts)
     texts = world.candidates.dropna(subset="text").drop_duplicates(["prompt_id", "text"])
     candidates = {name: own.to_numpy(object) for name, own in texts.groupby("prompt_id")["text"]}
@@ -109,7 +112,7 @@ def study(
     compared = judged(written, prompts, world, judge)
     won_by = wins(compared)
     accepted = premises.table(premises.verdicts(on_false, judge), ALL)
-    known = scores.graded(predictions[predictions["k"] == predictions["k"].max()])
+    known = scores.graded(same[same["k"] == same["k"].max()])
     tau = policy.tau(known, compared, setting.seed)
     return Generated(
         headline(won_by, accepted, tau, len(people), len(prompts), judge.name),

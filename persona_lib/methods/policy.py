@@ -271,9 +271,7 @@ def headline(rows: pd.DataFrame, gaps: pd.DataFrame) -> str:
         return f"{start}; no method's picks are preferred more often (Holm over {compared} methods)."
     first = better.iloc[0]
     gain = stats.points(first["difference"], first["low"], first["high"])
-    return (
-        f"{start}; the picks of {len(better)} of {compared} methods more often (Holm), of {first['minuend']} by {gain}."
-    )
+    return f"{start}; {len(better)} of {compared} methods pick better (Holm), {first['minuend']} by {gain}."
 
 
 def related(found: dict, one: str, other: str) -> str:

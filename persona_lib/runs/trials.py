@@ -8,6 +8,7 @@ import pandas as pd
 
 from .. import UserError, files, methods
 from ..methods import CELL, Setting, World, coverage, gates, generation, policy, scores, simulated, surveyed
+from ..methods.tracks import Tracks
 from ..methods.trial import ready
 from ..model import Model
 from ..store import Store
@@ -21,21 +22,14 @@ DESIGN = simulated.Design(seen=300, unseen=100, dimensions=32, rank=3, between=0
 
 
 class Trial(NamedTuple):
-    """A trial that was run: its `world`, all `predictions`, and what is compared.
+    """A trial that was run: its `world`; `gates` of the world, then of one's own methods; both tracks; answers, if any.
 
-    `gates` are those of the world, then those of one's own methods. `accuracy` and `differences` are those of the same
-    people at every k (`coverage.alike`). `policy` and `policy_differences`: what methods that ask no model, and one's
-    own, pick (`methods.policy`), and `tau` between both orders. `generated`: answers, if any were asked for.
+    `tracks`: what methods predict and pick (`methods.tracks`). `generated`: what they answer (`methods.generation`).
     """
 
     world: World
     gates: pd.DataFrame
-    predictions: pd.DataFrame
-    accuracy: pd.DataFrame
-    differences: pd.DataFrame
-    policy: pd.DataFrame
-    policy_differences: pd.DataFrame
-    tau: dict[str, Any]
+    tracks: Tracks
     generated: generation.Generated
 
 
@@ -79,23 +73,13 @@ def run(
     setting = Setting(tuple(sorted(set(ks))), draws, "unseen_seen" if place in SURVEYS else CELL, seed)
     of_mine = [gates.of_method(world, kind, embed, setting, asked) for kind in mine]
     found = pd.concat([gates.of_world(world, setting.cell, embed), *of_mine], ignore_index=True)
-    picking = [kind(embed, asked, seed) for kind in (*methods.OFFLINE, *mine)]
-    made = [*picking, *(kind(embed, asked, seed) for kind in methods.PROMPTED if asked)]
-    predictions = methods.trial(world, made, setting)
-    same = coverage.alike(predictions)
-    picked = policy.picks(world, picking, same, setting)
+    kinds = [*methods.OFFLINE, *mine, *(methods.PROMPTED if asked else ())]
+    told = methods.tracks(world, kinds, setting, asked, embed)
     critic = Model(judge, base_url, store) if judge else asked
-    return Trial(
-        world=world,
-        gates=found,
-        predictions=predictions,
-        accuracy=scores.accuracy(same, world),
-        differences=scores.differences(same, "pooled", int(same["k"].max())),
-        policy=policy.table(picked, same, world),
-        policy_differences=policy.differences(picked, "pooled"),
-        tau=policy.tau(scores.graded(same[same["k"] == same["k"].max()]), policy.scored(picked), seed),
-        generated=generation.study(world, made, critic, same, setting, answers) if answers else generation.nothing(),
-    )
+    written = generation.nothing()
+    if answers:
+        written = generation.study(world, told.methods, critic, told.predictions, setting, answers)
+    return Trial(world, found, told, written)
 
 
 def _world(place: str, seed: int) -> World:
@@ -109,7 +93,7 @@ def _world(place: str, seed: int) -> World:
 
 
 def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
-    """Yield what is wrong with a notebook's own methods and world; `folder` is where their files lie."""
+    """Yield what is wrong with a notebook's own methods and worlds; `folder` is where their files lie."""
     for place in values.get("own_methods", ()):
         path, _, _ = place.rpartition(":")
         if path.endswith(".py") and not (folder / path).is_file():
@@ -119,34 +103,35 @@ def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
             methods.load_method(str(folder / place))
         except UserError as error:
             yield f"own_methods: {notebooks.as_seen(str(error))}"
-    if place := values.get("world"):
-        if not (folder / place).exists():
-            yield f"world: no folder {place}"
-            return
-        try:
-            ready(methods.load_world(folder / place), Setting(tuple(values["ks"])))
-        except UserError as error:
-            yield f"world: {notebooks.as_seen(str(error))}"
+    for name in ("world", "choices"):
+        place = values.get(name)
+        if place and not (folder / place).exists():
+            yield f"{name}: no folder {place}"
+        elif place:
+            try:
+                ready(methods.load_world(folder / place), Setting(tuple(values["ks"])))
+            except UserError as error:
+                yield f"{name}: {notebooks.as_seen(str(error))}"
 
 
 def said(trial: Trial) -> str:
     """Return a trial as text: gates that fired, tables, and what was found."""
-    table = trial.accuracy
-    k = int(trial.differences["k"].iloc[0])
+    table, gaps = trial.tracks.accuracy, trial.tracks.differences
+    k = int(gaps["k"].iloc[0])
     at = table[table["k"] == k]
     columns = ["k", "accuracy", "low", "high", "people", "failed", "abstained", "brier", "note"]
     fired = trial.gates[trial.gates["fired"]]
-    lines = [": ".join(filter(None, (trial.world.name, trial.world.about))), coverage.who(trial.predictions)]
+    lines = [": ".join(filter(None, (trial.world.name, trial.world.about))), coverage.who(trial.tracks.predictions)]
     lines += [f"GATE {row.gate}: {row.says} ({row.value:.2f}, limit {row.limit:.2f})" for row in fired.itertuples()]
     lines += [at.set_index("method")[columns].round(3).to_string()]
-    why = coverage.missing(coverage.alike(trial.predictions))
+    why = coverage.missing(coverage.alike(trial.tracks.predictions))
     of_k = why[why["k"] == k].itertuples()
     lines += [f"{row.method}, k = {k}: {row.choices:,} predictions failed: {row.failure}" for row in of_k]
-    lines += [scores.headline(table, trial.differences, trial.world.name)]
-    return "\n".join([*lines, "", *_of_policy(trial), *_of_answers(trial.generated)])
+    lines += [scores.headline(table, gaps, trial.world.name)]
+    return "\n".join([*lines, "", *_of_policy(trial.tracks), *_of_answers(trial.generated)])
 
 
-def _of_policy(trial: Trial) -> list[str]:
+def _of_policy(trial: Tracks) -> list[str]:
     """Return what methods pick as text: a table, the finding, and how both orders of methods relate."""
     shown = trial.policy.set_index("method").drop(columns=["k", "people"])
     said = policy.headline(trial.policy, trial.policy_differences)
@@ -172,7 +157,7 @@ def _of_answers(found: generation.Generated) -> list[str]:
 def write(trial: Trial, folder: Path) -> None:
     """Write a trial's tables into a folder, each as parquet; those of generated answers if there are any."""
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {name: table for name, table in trial._asdict().items() if isinstance(table, pd.DataFrame)}
+    tables = {"gates": trial.gates} | trial.tracks.tables()
     if len(trial.generated.answers):
         tables |= trial.generated.tables()
     for name, table in tables.items():

@@ -134,6 +134,7 @@ def test_ones_own_method_and_world_are_found_from_where_the_command_runs(folder,
         ({"own_methods": ["my_method.py:Mine"]}, "my_method.py has no class 'Mine': it has LengthTaste"),
         ({"own_methods": ["my_method.py"]}, "names no method: write FILE.py:CLASS"),
         ({"world": "nowhere"}, "11: world: no folder nowhere"),
+        ({"choices": "nowhere"}, "11: choices: no folder nowhere"),
         ({"world": "empty"}, "world: empty has no table 'people'"),
     ],
 )
