@@ -172,3 +172,15 @@ def test_tau_is_that_of_two_orders_of_methods():
 def test_an_order_that_cannot_be_compared_is_missing_with_its_reason(values, people, note):
     found = policy.tau(orders(values, 0.0, people), orders({"a": 1, "b": 2, "c": 3}, 0.0, people))
     assert note in found["note"] and np.isnan(found["low"])
+
+
+def test_both_tracks_of_a_world_are_found_together_and_without_a_world_it_says_so(known):
+    world, rows, predictions = known
+    found = methods.tracks(world, [methods.linear.Pooled, methods.latent.IdealPoints], Setting(ks=(0, 8)))
+    assert {"accuracy", "differences", "policy", "policy_differences", "predictions"} == set(found.tables())
+    by = found.policy.set_index("method")["policy"]
+    assert by["pooled"] == policy.table(rows, predictions, world).set_index("method").loc["pooled", "policy"]
+    assert "known truth, k = 8: pooled" in found.says and "Policy, k = 8: people prefer what pooled picks" in found.says
+    assert "fewer than 3 methods" in found.says
+    none = methods.tracks(None, [methods.linear.Pooled], Setting())
+    assert none.says == "No choices are given: nothing is predicted." and not any(map(len, none.tables().values()))
