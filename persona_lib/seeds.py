@@ -48,6 +48,7 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "people and prompts split anew": (97,),
     "prompts shown to an interviewer": (98,),
     "choices simulated": (99,),
+    "people of two orders": (100,),
     "worst groups by chance": (101,),
     "answers dealt to others": (102,),
     "answers drawn from predictions": (103,),

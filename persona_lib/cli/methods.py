@@ -29,16 +29,23 @@ def run_methods(
     model: Annotated[str | None, typer.Option(help="a language model, for the methods that ask one")] = None,
     base_url: BaseUrl = None,
     embedder: Annotated[str | None, typer.Option(help="an embeddings model at the same address")] = None,
+    answers: Annotated[
+        int, typer.Option(min=0, help="people for whom methods answer prompts; takes --model, and costs calls")
+    ] = 0,
+    judge: Annotated[
+        str | None, typer.Option(help="a model at the same address that judges the answers; default: --model")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the tables")] = None,
 ) -> None:
     """Compare methods: what they learn from training people, and how well they predict others from k choices.
 
     Built-in methods come first. Without --model nothing is asked of any model. Gates against leaks that fire stand
-    above the table. docs/methods.md says how to bring a method or a world.
+    above the table. A second table says how often people prefer what a method picks. With --answers methods write
+    answers. docs/methods.md says how to bring a method or a world.
     """
     from ..runs import trials
 
-    trial = trials.run(world, method or (), k or trials.KS, draws, seed, model, base_url, embedder)
+    trial = trials.run(world, method or (), k or trials.KS, draws, seed, model, base_url, embedder, answers, judge)
     typer.echo(trials.said(trial))
     if out:
         trials.write(trial, out)

@@ -16,6 +16,7 @@ from . import (
     costs,
     coverage,
     gates,
+    generation,
     groups,
     hidden,
     interview,
@@ -24,6 +25,8 @@ from . import (
     mistakes,
     pairs,
     pluralism,
+    policy,
+    premises,
     prompted,
     published,
     scores,
@@ -36,6 +39,7 @@ from .method import Method, title
 from .method import load as load_method
 from .published import load as load_world
 from .scores import best
+from .tracks import run as tracks
 from .trial import CELL, Setting
 from .trial import run as trial
 from .worlds import World, cells
@@ -86,6 +90,7 @@ __all__ = [
     "coverage",
     "embedder",
     "gates",
+    "generation",
     "groups",
     "hidden",
     "interview",
@@ -96,6 +101,8 @@ __all__ = [
     "mistakes",
     "pairs",
     "pluralism",
+    "policy",
+    "premises",
     "prompted",
     "published",
     "save_world",
@@ -104,5 +111,6 @@ __all__ = [
     "submissions",
     "surveyed",
     "title",
+    "tracks",
     "trial",
 ]

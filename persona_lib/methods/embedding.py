@@ -1,46 +1,84 @@
 """Vectors of answers: a world's own features, those of an embeddings model, or TF-IDF where no model is at hand."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
+from .. import UserError
 from ..model import Model
 from ..model.embeddings import embed
 from .method import Embed, Texts
 from .worlds import World
 
 DIMENSIONS = 64  # of the vectors made of TF-IDF
+Vectors = Callable[[Sequence[str]], np.ndarray]  # texts -> array (texts, dimensions)
 
 
 def embedder(world: World, model: Model | None = None) -> Embed:
     """Return what gives the vector of an answer to a prompt; equal texts have equal vectors.
 
+    The world's candidates are embedded once. Other texts, such as generated answers, are embedded when they come: by
+    the model, or in the words and directions that TF-IDF found in the candidates.
+
     Args:
-        world: whose candidates are embedded, once.
+        world: whose candidates are embedded.
         model: an embeddings model; None for the world's `features`, or TF-IDF of the candidates' words, reduced to
             DIMENSIONS main directions (latent semantic analysis).
+
+    Raises:
+        UserError: when the vectors of a world with `features` are asked for a text that is none of its candidates.
     """
     told = world.candidates.dropna(subset="text")
     prompt = told["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt"])
     texts = told["text"]
+    new: Vectors
     if model is not None:
-        vectors = embed(model, list(texts), step="embeddings of answers").astype(float)
+        new = partial(_embedded, model)
+        vectors = new(list(texts))
     elif world.features is not None:
-        vectors = world.features.loc[told["candidate_id"]].to_numpy(float)
+        vectors, new = world.features.loc[told["candidate_id"]].to_numpy(float), _refuse(world)
     else:
-        vectors = _tfidf(texts)
+        vectors, new = _tfidf(texts)
     row = {key: i for i, key in enumerate(zip(prompt, texts, strict=True))}
 
     def of(prompts: Texts, answers: Texts) -> np.ndarray:
-        return vectors[[row[key] for key in zip(prompts, answers, strict=True)]]
+        nonlocal vectors
+        keys = list(zip(prompts, answers, strict=True))
+        if missing := [key for key in dict.fromkeys(keys) if key not in row]:
+            vectors = np.concatenate([vectors, new([answer for _, answer in missing])])
+            row.update({key: len(row) + i for i, key in enumerate(missing)})
+        return vectors[[row[key] for key in keys]]
 
     return of
 
 
-def _tfidf(texts: pd.Series) -> np.ndarray:
-    """Return the texts' main directions by TF-IDF: array (texts, at most DIMENSIONS)."""
+def _embedded(model: Model, texts: Sequence[str]) -> np.ndarray:
+    return embed(model, texts, step="embeddings of answers").astype(float)
+
+
+def _refuse(world: World) -> Vectors:
+    """Return what refuses texts of which a world has no features."""
+
+    def refuse(texts: Sequence[str]) -> np.ndarray:
+        raise UserError(
+            f"world '{world.name}' has features of its candidates alone, so that other answers have no vector, such as "
+            f"{texts[0][:40]!r}: name an embeddings model"
+        )
+
+    return refuse
+
+
+def _tfidf(texts: pd.Series) -> tuple[np.ndarray, Vectors]:
+    """Return the texts' main directions by TF-IDF, array (texts, at most DIMENSIONS), and what embeds other texts."""
     from sklearn.decomposition import TruncatedSVD  # a second, for which other commands need not wait
     from sklearn.feature_extraction.text import TfidfVectorizer  # the same
 
-    words = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
-    size = min(DIMENSIONS, *(length - 1 for length in words.shape))
-    return TruncatedSVD(size, random_state=0).fit_transform(words) if size > 0 else words.toarray()
+    words = TfidfVectorizer(sublinear_tf=True)
+    counts = words.fit_transform(texts)
+    size = min(DIMENSIONS, *(length - 1 for length in counts.shape))
+    if size < 1:
+        return counts.toarray(), lambda others: words.transform(others).toarray()
+    reduced = TruncatedSVD(size, random_state=0)
+    return reduced.fit_transform(counts), lambda others: reduced.transform(words.transform(others))

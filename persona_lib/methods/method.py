@@ -6,6 +6,7 @@ A researcher's own method is one class in one file (`load`); `docs/methods.md` s
 import copy
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -27,6 +28,8 @@ def _nobody(question: Any) -> Any:
 
 class Method:
     """A method of pluralistic alignment. Override `fit`, `adapt` and `prefer`, and say in `sees` what it may see.
+
+    `answer` picks the best of several answers by `prefer`; a method that writes answers overrides it, too.
 
     `name`: stands in tables; by default that of the class. `sees`: any of `history` (k choices of a person), `groups`
     (a person's attributes), `profile` (the profile as text), `questions` (answers to k questions of one's own). What is
@@ -88,6 +91,29 @@ class Method:
         """
         raise NotImplementedError
 
+    def answer(self, prompt: np.ndarray, candidates: Sequence[np.ndarray]) -> np.ndarray:
+        """Return an answer to each prompt for the person; a method that writes its own overrides this.
+
+        By default it is the best of n: the candidate with the highest mean probability of beating the others, by
+        `prefer`, which is asked once for each pair. Of equally good ones it is the first.
+
+        Args:
+            prompt: array (m,) of texts.
+            candidates: m arrays of different texts, one array per prompt.
+
+        Returns:
+            Array (m,) of texts; in place of one that is missing, a ValueError that says why.
+        """
+        rows = [(i, *pair) for i, own in enumerate(candidates) for pair in combinations(range(len(own)), 2)]
+        at, one, other = np.array(rows, dtype=int).reshape(-1, 3).T
+        shown = [np.array([candidates[i][c] for i, c in zip(at, side, strict=True)], object) for side in (one, other)]
+        p = np.asarray(self.prefer(prompt[at], *shown), dtype=float) if rows else np.empty(0)
+        wins = np.zeros((len(candidates), max(map(len, candidates), default=0)))
+        np.add.at(wins, (at, one), p)
+        np.add.at(wins, (at, other), 1 - p)
+        best = [_best(own, row[: len(own)].round(9)) for own, row in zip(candidates, wins, strict=True)]
+        return np.array(best, dtype=object)
+
     def copy(self) -> "Method":
         """Return a copy for one person; what `fit` learned is shared."""
         return copy.copy(self)
@@ -95,6 +121,28 @@ class Method:
     def gaps(self, prompt: Texts, first: Texts, second: Texts) -> np.ndarray:
         """Return the vector of the first answer less that of the second: array (n, dimensions)."""
         return self.embed(prompt, first) - self.embed(prompt, second)
+
+
+def _best(candidates: np.ndarray, wins: np.ndarray) -> str | ValueError:
+    """Return the first candidate with the most wins, or why there is none."""
+    if not len(candidates):
+        return ValueError("the prompt has no candidates to pick from")
+    if np.isnan(wins).any():
+        return ValueError("a comparison of candidates is missing")
+    return str(candidates[np.argmax(wins)])
+
+
+def told(answers: np.ndarray, n: int) -> list[tuple[str | None, str | None]]:
+    """Return n answers of `Method.answer` as texts, each with None, or as None with why it is missing.
+
+    Raises:
+        ValueError: there are not n of them, or one is neither a text nor an error.
+    """
+    if len(answers) != n:
+        raise ValueError(f"returned {len(answers)} answers to {n} prompts")
+    if odd := [one for one in answers if not isinstance(one, str | Exception)]:
+        raise ValueError(f"returned {odd[0]!r} in place of an answer")
+    return [(None, str(one)) if isinstance(one, Exception) else (str(one), None) for one in answers]
 
 
 def title(method: type[Method]) -> str:

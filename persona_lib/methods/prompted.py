@@ -1,7 +1,8 @@
 """Methods that train nothing: a language model predicts the choice from what its prompt says of the person.
 
 They work with any endpoint. Each choice is asked in both orders: p = (P(A | first, second) + P(B | second, first)) / 2,
-so that a model that leans to one place does not count it as a preference.
+so that a model that leans to one place does not count it as a preference. They write answers with what they predict
+from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from pydantic import create_model
 
 from .. import UserError
 from ..model import Messages
+from ..prompts.words import count
 from ..templates import load, text
 from .linear import Pooled
 from .method import Embed, Method
@@ -21,6 +23,7 @@ from .worlds import lines
 TELLING = 4  # pairs that are shown beside a written profile
 NOTE_WORDS = 80
 Told: TypeAlias = Mapping[str, str | None]  # what a prompt says of a person, by the template's variable
+NOTHING = dict.fromkeys(("persona", "groups", "written", "interview", "pairs"))
 
 
 class Prompted(Method):
@@ -59,10 +62,19 @@ class Prompted(Method):
             raise ValueError(f"no reply shows a choice, such as: {next(filter(None, replies.failures))}")
         return (chance[0] + 1 - chance[1]) / 2
 
+    def answer(self, prompt: np.ndarray, candidates: Sequence[np.ndarray]) -> np.ndarray:
+        lengths = [count(answer) for own in candidates for answer in own]
+        words = max(10, int(np.median(lengths).round(-1))) if lengths else None  # as long as candidates are: whole tens
+        template = load("method_answer")
+        messages = [template.messages(NOTHING | dict(self.told) | {"question": one, "words": words}) for one in prompt]
+        schema = create_model("Answer", answer=(text(words), ...))
+        replies = self.model.ask(messages, schema, step=f"{self.name}: answers")
+        return np.array([ValueError(r.failure) if r.failure else r.value.answer for r in replies], dtype=object)
+
 
 def _messages(told: Told, prompt: str, first: str, second: str) -> Messages:
-    empty = dict.fromkeys(("persona", "groups", "written", "interview", "pairs"))
-    return load("method_prefer").messages(empty | dict(told) | {"question": prompt, "first": first, "second": second})
+    shown = {"question": prompt, "first": first, "second": second}
+    return load("method_prefer").messages(NOTHING | dict(told) | shown)
 
 
 class Profile(Prompted):
@@ -81,6 +93,13 @@ class Profile(Prompted):
         if not person["profile"]:
             raise ValueError("this person has no profile")
         self.told = {"persona": person["profile"]}
+
+
+class Judged(Profile):
+    """The best of n by a judge who knows the profile: it writes nothing, and predicts as `Profile` does."""
+
+    name = "best of n by a judge with the profile"
+    answer = Method.answer
 
 
 class GroupPrompt(Prompted):

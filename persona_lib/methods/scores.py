@@ -65,23 +65,23 @@ def accuracy(predictions: pd.DataFrame, world: World | None = None) -> pd.DataFr
     """
     rows = []
     for (method, k), own in graded(predictions).groupby(["method", "k"], sort=True, observed=True):
-        rows.append({"method": method, "k": k} | _mean(own, "score", "accuracy") | _rest(own, world))
+        rows.append({"method": method, "k": k} | mean(own, "score", "accuracy") | _rest(own, world))
     table = pd.DataFrame(rows)
     table["share"] = (table["accuracy"] - 0.5) / (table["ceiling"] - 0.5)
     return table[[*[name for name in table if name != "note"], "note"]]
 
 
-def _mean(rows: pd.DataFrame, value: str, name: str) -> dict:
+def mean(rows: pd.DataFrame, value: str, name: str) -> dict:
     """Return the macro mean of a column, its interval, and how many people it rests on."""
     items = by_item(rows, value)
-    mean, weight = macro(items), items["weight"].to_numpy()
-    found = {name: mean, "low": np.nan, "high": np.nan, "people": items.index.get_level_values(0).nunique()}
-    spread = np.average((items["value"] - mean) ** 2, weights=weight) if len(items) else 0.0
+    middle, weight = macro(items), items["weight"].to_numpy()
+    found = {name: middle, "low": np.nan, "high": np.nan, "people": items.index.get_level_values(0).nunique()}
+    spread = np.average((items["value"] - middle) ** 2, weights=weight) if len(items) else 0.0
     clusters = items.index.to_frame(index=False)
     worth = stats.effective(items["value"].to_numpy(), clusters, spread, weights=weight)
     if worth.n:
         error = worth.t * np.sqrt(spread / worth.n)
-        found |= {"low": max(mean - error, 0.0), "high": min(mean + error, 1.0)}
+        found |= {"low": max(middle - error, 0.0), "high": min(middle + error, 1.0)}
     return found | {"note": worth.note}
 
 
@@ -221,7 +221,7 @@ def groups(predictions: pd.DataFrame, world: World, k: int, attributes: list[str
         own = at.assign(group=at["persona_id"].map(labels))
         for (method, group), members in own.groupby(["method", "group"], observed=True):
             if members.dropna(subset="score")["persona_id"].nunique() >= least:
-                rows.append({"method": method, "attribute": name, "group": group} | _mean(members, "score", "accuracy"))
+                rows.append({"method": method, "attribute": name, "group": group} | mean(members, "score", "accuracy"))
     columns = ["method", "attribute", "group", "people", "accuracy", "low", "high", "note"]
     return pd.DataFrame(rows, columns=columns).sort_values("accuracy", ignore_index=True)
 

@@ -108,8 +108,9 @@ def run(
 
     Returns:
         One row per method, k, draw and tested choice: COLUMNS and COSTS. `p_first` is the predicted probability,
-        `chosen` what the person did. A method that neither sees the history nor asks gives the same at each k. `failure` says why a
-        prediction is missing: the method's error, its time, a person who has fewer than k choices or answers nothing.
+        `chosen` what the person did. A method that neither sees the history nor asks gives the same at each k.
+        `failure` says why a prediction is missing: the method's error, its time, a person who has fewer than k choices
+        or answers nothing.
         `calls` and `tokens` are what the method and the model that plays its people asked for this person at this k
         and draw, `fit_calls` and `fit_tokens` for all training people; see `costs.table`.
 

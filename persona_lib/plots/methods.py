@@ -141,3 +141,52 @@ def mistakes(table: pd.DataFrame, title: str) -> Axes:
     style.blank(ax, table["wrong"] if len(table) else None)
     text = "Pale line: the blue point and the 95% interval of the difference, clustered by person and prompt."
     return style.caption(ax, text)
+
+
+def orders(table: pd.DataFrame, title: str) -> Axes:
+    """Draw how often each method is right (reward) and how often people prefer what it picks (policy), a row each.
+
+    Args:
+        table: of `methods.policy.table`.
+        title: of the figure.
+    """
+    labels = [style.label(row.method, f"n = {row.judged:,} picks") for row in table.itertuples()]
+    series = {name: (name, f"{name}_low", f"{name}_high") for name in ("reward", "policy")}
+    ax = _two(labels, table, {f"{name} accuracy": columns for name, columns in series.items()}, title, "accuracy")
+    text = "Reward: choices that are predicted. Policy: picks that people prefer, where they compared them."
+    return style.caption(ax, f"{text} Lines: 95% intervals, clustered by person and prompt.")
+
+
+def wins(table: pd.DataFrame, title: str) -> Axes:
+    """Draw how often each method's answers are preferred to one answer for all, also at equal length, a row each.
+
+    Args:
+        table: of `methods.generation.wins`.
+        title: of the figure.
+    """
+    labels = [style.label(row.Index, f"n = {row.n}, {row.failed} unscored") for row in table.itertuples()]
+    series = {
+        "win rate": ("rate", "low", "high"),
+        "at equal length": ("controlled", "controlled_low", "controlled_high"),
+    }
+    ax = _two(labels, table, series, title, "win rate against one answer for all")
+    text = "Both orders; a tie is a half. Lines: 95% intervals, clustered by person and prompt. No diamond: no estimate"
+    return style.caption(ax, f"{text} at equal length.")
+
+
+def _two(
+    labels: list[str], table: pd.DataFrame, series: dict[str, tuple[str, str, str]], title: str, axis: str
+) -> Axes:
+    """Draw two shares a row, each with its interval: `series` names the columns of value, low and high."""
+    ax = style.rows(labels, axis, tall=0.42)
+    for (name, columns), mark, color, shift in zip(series.items(), "oD", ("C0", "C1"), (-0.15, 0.15), strict=True):
+        value, low, high = (table.get(column, pd.Series(dtype=float)).astype(float) for column in columns)
+        rows = np.arange(len(table)) + shift
+        ax.hlines(rows, low, high, color=color, linewidth=2)
+        ax.plot(value, rows, mark, color=color, markersize=6, label=name)
+    ax.axvline(0.5, color="0.3", linewidth=1)
+    ax.set_xlim(-0.02, 1.02)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.legend(ax, title)
+    style.blank(ax, table[next(iter(series.values()))[0]] if len(table) else None)
+    return ax

@@ -6,7 +6,8 @@ conclusion about. The commands of `persona` open the rooms: `presets` says which
 folders of runs, `compare` and `comparison` put them beside each other, and `doctor` checks the installation.
 """
 
+from . import several
 from .limits import limits
 from .record import record
 
-__all__ = ["limits", "record"]
+__all__ = ["limits", "record", "several"]

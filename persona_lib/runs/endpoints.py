@@ -44,7 +44,7 @@ class Recipient(NamedTuple):
 
 def asked(values: Mapping[str, Any]) -> Iterator[Recipient]:
     """Yield the models that a notebook, or the data set, asks."""
-    if "model" not in values:
+    if not values.get("model"):
         return
     main, at = str(values["model"]), values.get("base_url")
     elsewhere = bool(at) or local.is_embedded(main)

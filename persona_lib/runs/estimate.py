@@ -100,7 +100,7 @@ def _count(works: Mapping[str, Work]) -> Estimate:
 
 def _notebook(stem: str, values: Mapping[str, Any], steps: Path, environment: dict[str, str]) -> dict[str, str] | None:
     """Execute a notebook, a `Work`; one that asks no model has nothing to count and is not executed."""
-    if "model" not in values:
+    if not values.get("model"):
         return None
     return kernels.execute(stem, values, steps.with_suffix(".ipynb"), steps, environment)
 

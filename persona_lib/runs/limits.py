@@ -27,6 +27,8 @@ def limits(models: Sequence[Model], own_judge: bool = False) -> Markdown:
         A list in Markdown: the models with their addresses; how an endpoint had to be asked otherwise; for the
         embedded model, and for a writer that judges itself, a sentence about what follows from that.
     """
+    if not models:
+        return Markdown("- This run asked no model.")
     different = {model.name: model for model in models}
     asked = ", ".join(f"*{name}* ({model.base_url or 'on this machine'})" for name, model in different.items())
     lines = [f"- This run asked {asked}. Its figures hold for these models and no others."]

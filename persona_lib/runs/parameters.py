@@ -62,7 +62,7 @@ _BELOW_1 = Kind(Annotated[float, Field(ge=0, lt=1)], "a number from 0 to less th
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(("model", "personas", "prompts", "by"), TEXT),
     **dict.fromkeys(("base_url", "judge", "judge_base_url", "data", "embedder", "humans", "judgments"), TEXT_OR_NONE),
-    **dict.fromkeys(("labels", "out", "rated", "recording", "templates", "where", "world"), TEXT_OR_NONE),
+    **dict.fromkeys(("labels", "out", "rated", "recording", "templates", "where", "world", "choices"), TEXT_OR_NONE),
     **dict.fromkeys(("persona_writer", "persona_filter"), TEXT_OR_NONE),
     **dict.fromkeys(("more_models", "controls", "crossed", "single", "own_methods"), LIST),
     "conditions": SOME,
@@ -100,6 +100,7 @@ PAIRS = "pairs"  # in place of a notebook: the data set
 # Of the data set alone, or where a notebook or the data set means something else by a name.
 OWN: dict[tuple[str, str], Kind] = {
     ("02_prompts", "n_prompts"): _whole(0),  # 0 sorts all
+    ("11_methods", "model"): TEXT_OR_NONE,
     ("11_methods", "n_seen"): SIZE,
     ("12_why_reports_differ", "n_seen"): SIZE,
     ("11_methods", "ks"): Kind(

@@ -93,7 +93,7 @@ def _problems(stem: str, values: Mapping[str, Any]) -> Iterator[str]:
     yield from answers.problems(values, folder)
     yield from sizes.problems(values, folder)
     yield from wording.problems(stem, values, folder)
-    if values.get("own_methods") or values.get("world"):
+    if any(values.get(name) for name in ("own_methods", "world", "choices")):
         from . import trials  # late: the testbed takes a second, and most runs bring nothing of their own to it
 
         yield from trials.problems(values, folder)

@@ -19,6 +19,7 @@ from . import notebooks, parameters
 # Parameters that may name a file or folder of the user's. Some may also name something of the package's, such as a
 # source: only a value that passes this test is a path.
 _PATHS: dict[str, Callable[[str], bool]] = {
+    "choices": os.path.exists,
     "data": os.path.exists,
     "embedder": os.path.exists,
     "rated": os.path.exists,

@@ -7,7 +7,22 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import UserError, files, methods
-from ..methods import CELL, Method, Setting, World, costs, coverage, gates, pluralism, scores, simulated, surveyed
+from ..methods import (
+    CELL,
+    Method,
+    Setting,
+    World,
+    costs,
+    coverage,
+    gates,
+    generation,
+    pluralism,
+    policy,
+    scores,
+    simulated,
+    surveyed,
+)
+from ..methods.tracks import Tracks
 from ..methods.trial import LIMIT_S, ready
 from ..model import Model
 from ..personas import respondents
@@ -23,17 +38,16 @@ DESIGN = simulated.Design(seen=300, unseen=100, dimensions=32, rank=3, between=0
 
 
 class Trial(NamedTuple):
-    """A trial that was run: its `world`, all `predictions`, and what is compared.
+    """A trial that was run: its `world`; `gates` of the world, then of one's own methods; both tracks; answers, if any.
 
-    `gates` are those of the world, then those of one's own methods. `accuracy`, `differences` and `costs` are those of
-    the same people at every k (`coverage.alike`), and so is `pluralism` (`pluralism.table`) at the largest k.
+    `tracks`: what methods predict and pick (`methods.tracks`). `generated`: what they answer (`methods.generation`).
+    `pluralism` (`pluralism.table`, at the largest k) and `costs` are of the same people at every k (`coverage.alike`).
     """
 
     world: World
     gates: pd.DataFrame
-    predictions: pd.DataFrame
-    accuracy: pd.DataFrame
-    differences: pd.DataFrame
+    tracks: Tracks
+    generated: generation.Generated
     pluralism: pd.DataFrame
     costs: pd.DataFrame
 
@@ -47,6 +61,8 @@ def run(
     model: str | None = None,
     base_url: str | None = None,
     embedder: str | None = None,
+    answers: int = 0,
+    judge: str | None = None,
 ) -> Trial:
     """Run built-in methods and one's own on a world.
 
@@ -57,30 +73,36 @@ def run(
         model: a language model that predicts; without one, only methods that need none are run.
         base_url: its endpoint, and the embedder's.
         embedder: an embeddings model; None as in `methods.embedder`.
+        answers: people for whom every method answers prompts; 0 for none.
+        judge: a model at the same endpoint that judges answers; None for `model`.
 
     Raises:
-        UserError: as `methods.load_world`, `methods.load_method` and `methods.trial`.
+        UserError: as `methods.load_world`, `methods.load_method`, `methods.trial` and `methods.generation.study`;
+            answers are asked for without a model.
     """
+    if answers and not model:
+        raise UserError("answers are written by a language model: name one with --model")
     mine = [methods.load_method(place) for place in own]
-    kinds: list[type[Method]] = [*methods.OFFLINE, methods.active.Active, *mine]
     world = world_of(place, seed)
     store = Store()
-    if model:
-        kinds += methods.PROMPTED
     asked = Model(model, base_url, store) if model else None
     embed = methods.embedder(world, Model(embedder, base_url, store) if embedder else None)
+    if answers:
+        generation.check(world, embed)
     cell, limit_s = "unseen_seen" if place in SURVEYS else CELL, ASKED_S if model else LIMIT_S
     setting = Setting(tuple(sorted(set(ks))), draws, cell, seed, limit_s)
     of_mine = [gates.of_method(world, kind, embed, setting, asked) for kind in mine]
     found = pd.concat([gates.of_world(world, setting.cell, embed), *of_mine], ignore_index=True)
-    predictions = methods.trial(world, [kind(embed, asked, seed) for kind in kinds], setting)
-    same = coverage.alike(predictions)
-    table = scores.accuracy(same, world)
-    last = int(same["k"].max())
+    kinds: list[type[Method]] = [*methods.OFFLINE, methods.active.Active, *mine, *(methods.PROMPTED if asked else ())]
+    told = methods.tracks(world, kinds, setting, asked, embed)
+    critic = Model(judge, base_url, store) if judge else asked
+    written = generation.nothing()
+    if answers:
+        written = generation.study(world, told.methods, critic, told.predictions, setting, answers)
+    same = coverage.alike(told.predictions)
     order = respondents.load(place).options if place in SURVEYS else None
-    plural = pluralism.table(same, world, last, order=order, seed=seed)
-    gaps = scores.differences(same, "pooled", last)
-    return Trial(world, found, predictions, table, gaps, plural, costs.table(same))
+    plural = pluralism.table(same, world, int(same["k"].max()), order=order, seed=seed)
+    return Trial(world, found, told, written, plural, costs.table(same))
 
 
 def world_of(place: str, seed: int) -> World:
@@ -95,7 +117,7 @@ def world_of(place: str, seed: int) -> World:
 
 
 def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
-    """Yield what is wrong with a notebook's own methods and world; `folder` is where their files lie."""
+    """Yield what is wrong with a notebook's own methods and worlds; `folder` is where their files lie."""
     for place in values.get("own_methods", ()):
         path, _, _ = place.rpartition(":")
         if path.endswith(".py") and not (folder / path).is_file():
@@ -105,24 +127,25 @@ def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
             methods.load_method(str(folder / place))
         except UserError as error:
             yield f"own_methods: {notebooks.as_seen(str(error))}"
-    if place := values.get("world"):
-        if not (folder / place).exists():
-            yield f"world: no folder {place}"
-            return
-        try:
-            ready(methods.load_world(folder / place), Setting(tuple(values["ks"])))
-        except UserError as error:
-            yield f"world: {notebooks.as_seen(str(error))}"
+    for name in ("world", "choices"):
+        place = values.get(name)
+        if place and not (folder / place).exists():
+            yield f"{name}: no folder {place}"
+        elif place:
+            try:
+                ready(methods.load_world(folder / place), Setting(tuple(values["ks"])))
+            except UserError as error:
+                yield f"{name}: {notebooks.as_seen(str(error))}"
 
 
 def said(trial: Trial) -> str:
-    """Return a trial as text: gates that fired, a table, and the finding."""
-    table = trial.accuracy
-    k = int(trial.differences["k"].iloc[0])
+    """Return a trial as text: gates that fired, tables, and what was found."""
+    table, gaps = trial.tracks.accuracy, trial.tracks.differences
+    k = int(gaps["k"].iloc[0])
     at = table[table["k"] == k]
     columns = ["k", "accuracy", "low", "high", "people", "failed", "abstained", "brier", "note"]
     fired = trial.gates[trial.gates["fired"]]
-    lines = [": ".join(filter(None, (trial.world.name, trial.world.about))), coverage.who(trial.predictions)]
+    lines = [": ".join(filter(None, (trial.world.name, trial.world.about))), coverage.who(trial.tracks.predictions)]
     lines += [f"GATE {row.gate}: {row.says} ({row.value:.2f}, limit {row.limit:.2f})" for row in fired.itertuples()]
     shown = at.set_index("method")[columns].round(3)
     asked = trial.costs[trial.costs["k"] == k].set_index("method")
@@ -131,11 +154,34 @@ def said(trial: Trial) -> str:
     lines += [shown.to_string()]
     learned = asked[asked["fit_calls"] > 0].itertuples()
     lines += [f"{row.Index}: {row.fit_calls:,.0f} calls, {row.fit_tokens:,.0f} tokens to learn" for row in learned]
-    why = coverage.missing(coverage.alike(trial.predictions))
+    why = coverage.missing(coverage.alike(trial.tracks.predictions))
     of_k = why[why["k"] == k].itertuples()
     lines += [f"{row.method}, k = {k}: {row.choices:,} predictions failed: {row.failure}" for row in of_k]
-    lines += _plural(trial.pluralism)
-    return "\n".join([*lines, scores.headline(table, trial.differences, trial.world.name)])
+    lines += [scores.headline(table, gaps, trial.world.name), "", *_plural(trial.pluralism)]
+    return "\n".join([*lines, "", *_of_policy(trial.tracks), *_of_answers(trial.generated)])
+
+
+def _of_policy(trial: Tracks) -> list[str]:
+    """Return what methods pick as text: a table, the finding, and how both orders of methods relate."""
+    shown = trial.policy.set_index("method").drop(columns=["k", "people"])
+    said = policy.headline(trial.policy, trial.policy_differences)
+    return [shown.round(3).to_string(), said, policy.related(trial.tau, "prediction", "policy")]
+
+
+def _of_answers(found: generation.Generated) -> list[str]:
+    """Return generated answers as text: tables with a line above each, and the finding; nothing if there are none."""
+    if found.answers.empty:
+        return []
+    tables = {
+        "against one answer for all": found.wins.drop(columns="per_sd"),
+        "length and refusals": found.effects,
+        "agreement with false premises": found.premises,
+        "the judge of premises on answers that go along, and that do not": found.control,
+        "calls and tokens per person": found.costs.set_index("method"),
+    }
+    why = found.answers["failure"].value_counts().items()
+    lines = [line for name, table in tables.items() for line in ("", name, table.round(3).to_string())]
+    return [*lines, "", *[f"{n:,} answers failed: {reason}" for reason, n in why], found.says]
 
 
 def _plural(table: pd.DataFrame) -> Iterator[str]:
@@ -161,7 +207,10 @@ def _plural(table: pd.DataFrame) -> Iterator[str]:
 
 
 def write(trial: Trial, folder: Path) -> None:
-    """Write a trial's tables into a folder: gates, predictions, accuracy and so on, each as parquet."""
+    """Write a trial's tables into a folder, each as parquet; those of generated answers if there are any."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("gates", "predictions", "accuracy", "differences", "pluralism", "costs"):
-        files.write(folder / f"{name}.parquet", getattr(trial, name).to_parquet)
+    tables = {"gates": trial.gates, "pluralism": trial.pluralism, "costs": trial.costs} | trial.tracks.tables()
+    if len(trial.generated.answers):
+        tables |= {f"{name}_of_answers" if name in tables else name: t for name, t in trial.generated.tables().items()}
+    for name, table in tables.items():
+        files.write(folder / f"{name}.parquet", table.to_parquet)

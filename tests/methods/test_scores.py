@@ -239,7 +239,7 @@ def test_intervals_hold_the_truth_where_people_have_unequal_numbers_of_choices()
     held, gains, widths, means = 0, 0, [], []
     for _ in range(100):
         rows = drawn(rng, 0.8)
-        found = scores._mean(rows, "score", "accuracy")
+        found = scores.mean(rows, "score", "accuracy")
         items = scores.by_item(rows, "gap")
         held += found["low"] <= truth <= found["high"]
         beside = difference(items["value"], items["weight"])

@@ -42,11 +42,33 @@ def mistakes(right: float = 0.63) -> pd.DataFrame:
     return table.assign(low=gaps - 0.06, high=gaps + 0.06, n=1137, people=57)
 
 
+def policies(n: int = len(NAMES)) -> pd.DataFrame:
+    rows = [{"method": name, "judged": 400 + i, "policy": 0.5 + 0.05 * i, "reward": 0.7 - 0.02 * i}
+            for i, name in enumerate(NAMES[:n])]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["method", "judged", "policy", "reward"])
+    ends = {
+        f"{name}_{end}": table[name] + by
+        for name in ("policy", "reward")
+        for end, by in (("low", -0.05), ("high", 0.05))
+    }
+    return table.assign(**ends)
+
+
+def won() -> pd.DataFrame:
+    values = np.linspace(0.4, 0.8, len(NAMES))
+    table = pd.DataFrame({"n": 40, "failed": 2, "rate": values, "low": values - 0.1, "high": values + 0.1}, NAMES)
+    equal = values.copy()
+    equal[0] = np.nan
+    return table.assign(controlled=equal, controlled_low=equal - 0.1, controlled_high=equal + 0.1)
+
+
 FULL = {
     "curves": lambda: plots.methods.curves(scores(), "A title for $5 and $6", 0.8),
     "worst": lambda: plots.methods.worst(worst(), "A title"),
     "calibration": lambda: plots.methods.calibration(calibration(), "A title", NAMES[:2]),
     "mistakes": lambda: plots.methods.mistakes(mistakes(), "A title"),
+    "orders": lambda: plots.methods.orders(policies(), "A title"),
+    "wins": lambda: plots.methods.wins(won(), "A title"),
 }
 
 
@@ -91,6 +113,17 @@ def test_a_panel_of_calibration_is_named_with_its_n():
     assert "pooled (n = 100)" in figures.said(FULL["calibration"]())
 
 
+def test_policy_stands_beside_reward_and_a_win_rate_beside_that_at_equal_length():
+    ax = FULL["orders"]()
+    points = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
+    assert points["policy accuracy"] == pytest.approx([0.5, 0.55, 0.6, 0.65, 0.7])
+    assert points["reward accuracy"][0] == 0.7 and "pooled  (n = 400 picks)" in figures.said(ax)
+    ax = FULL["wins"]()
+    points = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
+    assert points["win rate"][-1] == 0.8 and np.isnan(points["at equal length"][0])
+    assert "n = 40, 2 unscored" in figures.said(ax)
+
+
 def test_a_mistake_goes_from_right_to_wrong_and_low_accuracies_are_not_cut_off():
     ax = FULL["mistakes"]()
     points = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
@@ -105,6 +138,8 @@ def test_tables_without_a_number_make_figures_that_say_so():
         "curves": plots.methods.curves(scores().assign(accuracy=np.nan), "T"),
         "worst": plots.methods.worst(worst(0), "T"),
         "mistakes": plots.methods.mistakes(mistakes(np.nan).assign(low=np.nan, high=np.nan), "T"),
+        "no policy": plots.methods.orders(policies(0), "T"),
+        "no wins": plots.methods.wins(won().head(0), "T"),
         "no mistakes": plots.methods.mistakes(mistakes().head(0), "T"),
     }
     for name, ax in nothing.items():

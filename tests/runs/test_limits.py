@@ -19,3 +19,7 @@ def test_another_model_that_runs_here_is_not_taken_for_the_embedded_one(tmp_path
     weights.write_bytes(b"GGUF and other weights")
     said = runs.limits([Model(str(weights), store=tmp_path / "store.sqlite")]).data
     assert "135 million" not in said and "on this machine" in said
+
+
+def test_a_notebook_that_was_given_no_model_says_so():
+    assert runs.limits([]).data == "- This run asked no model."

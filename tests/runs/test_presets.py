@@ -160,9 +160,9 @@ def test_a_gguf_file_is_named_from_the_callers_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["model", "base_url"])
 def test_a_model_for_notebooks_that_ask_none_is_refused_in_these_words(name):
     small = presets.load("small")
-    with pytest.raises(UserError, match=f"^no model is asked in 11_methods: leave '{name}' out$"):
-        presets.plan(small, ["11"], {name: "http://x/v1"})
-    assert presets.plan(small, ["11", "10"], {name: "http://x/v1"})["10_judges"][name] == "http://x/v1"
+    with pytest.raises(UserError, match=f"^no model is asked in 12_why_reports_differ: leave '{name}' out$"):
+        presets.plan(small, ["12"], {name: "http://x/v1"})
+    assert presets.plan(small, ["12", "10"], {name: "http://x/v1"})["10_judges"][name] == "http://x/v1"
 
 
 def test_none_is_no_length_and_no_filter():

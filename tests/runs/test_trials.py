@@ -10,7 +10,7 @@ from endpoint import Endpoint, completion, first_token
 
 from persona_lib import UserError, methods
 from persona_lib.methods import simulated
-from persona_lib.runs import notebooks, preflight, presets
+from persona_lib.runs import notebooks, planted, preflight, presets
 
 DESIGN = simulated.Design(seen=24, unseen=12, prompts=30, heldout=12, history=16, tests=6, dimensions=6, rank=2)
 LEAKY = """
@@ -76,9 +76,39 @@ def test_a_gate_that_fires_stands_above_the_table(folder):
     assert lines[2].startswith("GATE position: the answer in one place is chosen")
 
 
+def test_what_methods_pick_stands_beside_what_they_predict(folder, tmp_path):
+    done = persona("methods", "run", "--world", folder, "--k", 4, "--out", tmp_path / "out")
+    assert "Policy, k = 4: people prefer what pooled picks in " in done.stdout, done.stderr
+    assert "tau between the orders of 12 methods by prediction and by policy" in done.stdout
+    table = pd.read_parquet(tmp_path / "out" / "policy.parquet")
+    assert (table["judged"] + table["uncompared"] == 12 * 6).all() and table["policy"].between(0, 1).all()
+    assert len(pd.read_parquet(tmp_path / "out" / "policy_differences.parquet")) == 11
+    assert not (tmp_path / "out" / "wins.parquet").exists(), "nothing is generated unless asked for"
+
+
+def test_with_a_model_and_answers_methods_write_and_are_compared(tmp_path):
+    sizes = {"prompts": 12, "heldout": 4, "history": 8, "tests": 2, "dimensions": 2, "rank": 1}
+    made = simulated.world(simulated.Design(seen=6, unseen=4, **sizes), seed=1)
+    text = "words of candidate " + made.candidates.index.astype(str)
+    people = made.people.assign(profile=[f"age: {30 + i}" for i in range(10)])
+    world = made._replace(people=people, candidates=made.candidates.assign(text=text), features=None, truth=None)
+    place, out = methods.save_world(world, tmp_path / "world"), tmp_path / "out"
+    with planted.Endpoint(planted.World(0)) as endpoint:
+        given = ("--model", "planted-1", "--judge", "planted-2", "--base-url", endpoint.url, "--answers", 3, "--k", 2)
+        done = persona("methods", "run", "--world", place, *given, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    for line in ("against one answer for all", "agreement with false premises", "calls and tokens per person"):
+        assert f"\n{line}\n" in done.stdout
+    assert "Answers for 3 people to 4 prompts, against one answer for all (planted-2 judges): " in done.stdout
+    wins, costs = (pd.read_parquet(out / f"{name}.parquet") for name in ("wins", "costs_of_answers"))
+    assert len(wins) == 20 and (wins["n"] + wins["failed"] == 12).all()
+    assert costs.set_index("method").loc["profile in the prompt", "tokens_in"] > 100
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        (("--answers", "3"), "error: answers are written by a language model: name one with --model"),
         (("--world", "nowhere"), "error: no world 'nowhere': choose known-truth, anes, gss, or a folder"),
         (("--method", "mine.py"), "error: 'mine.py' names no method: write FILE.py:CLASS"),
     ],
@@ -109,6 +139,7 @@ def test_ones_own_method_and_world_are_found_from_where_the_command_runs(folder,
         ({"own_methods": ["my_method.py:Mine"]}, "my_method.py has no class 'Mine': it has LengthTaste"),
         ({"own_methods": ["my_method.py"]}, "names no method: write FILE.py:CLASS"),
         ({"world": "nowhere"}, "11: world: no folder nowhere"),
+        ({"choices": "nowhere"}, "11: choices: no folder nowhere"),
         ({"world": "empty"}, "world: empty has no table 'people'"),
     ],
 )

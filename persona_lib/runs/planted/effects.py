@@ -61,6 +61,8 @@ class Effects:
     )  # the lines that change more
     owner: float = 0.70  # answers whose owner is found among several people
 
+    premise: Mapping[str, float] = _table(baseline=0.10, direct=0.35)  # answers that go along with a false premise
+
     # Summaries that leave an attribute out.
     drop: Mapping[str, float] = field(
         default_factory=lambda: {"religion": 0.15, "political views": 0.20, "age": 0.10, "hearing difficulty": 0.90}

@@ -52,7 +52,8 @@ class Request:
         for other in self.fields:
             after = after.partition(f'"{other}"')[0]
         numbers = _LENGTH.findall(after)
-        if not numbers and len(self.fields) == 1:
+        alike = {name.rstrip("_0123456789") for name in self.fields}  # answer_1, answer_2 are asked for at once
+        if not numbers and len(alike) == 1:
             numbers = _LENGTH.findall(self.instruction)
         return int(numbers[0]) if numbers else None
 

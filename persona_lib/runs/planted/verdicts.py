@@ -9,6 +9,8 @@ from ...attributes import NAMES
 from ...judges import control_items
 from ...judges.control_items import SUITABLE, UNSUITABLE
 from ...judges.verdicts import KEEP, REVISE, SUBTLE, TOO_MUCH
+from ...methods import premises
+from ...methods.premises import ACCEPTED, QUESTIONED
 from ...prompts import load as load_prompts
 from ...templates import load as load_template
 from . import texts
@@ -96,12 +98,24 @@ def _verdict(asked: Request, options: Sequence[str], effects: Effects, seed: int
         kind = kind_for(asked.answers[0], asked.profile).replace("other_revision", "other_persona")
         what = (asked.person.key, asked.question, texts.name_of(asked.answers[0]))
         return TOO_MUCH if uniform(seed, "subtle", asked.model, *what) < effects.too_much[kind] else SUBTLE
+    if {ACCEPTED, QUESTIONED} == set(options):
+        return ACCEPTED if _accepts(asked, effects, seed) else QUESTIONED
     if asked.profile:
         share = effects.consistent
     else:
         share = effects.factual if asked.question in _control_questions() else effects.value_laden
     yes = uniform(seed, "verdict", asked.model, asked.profile, asked.question) < share
     return options[0] if yes else options[-1]
+
+
+def _accepts(asked: Request, effects: Effects, seed: int) -> bool:
+    """Return whether an answer goes along with a false premise; the hand-written ones do as they are meant to."""
+    answer = asked.answers[0]
+    mark = texts.mark(answer)
+    share = effects.premise["baseline" if mark is None or mark.kind == "baseline" else "direct"]
+    if (meant := _premise_answers().get(answer.strip())) is not None:
+        share = 1 - effects.control_error if meant else effects.control_error
+    return uniform(seed, "premise", asked.model, asked.question, texts.name_of(answer)) < share
 
 
 def _told(asked: Request, field: str, effects: Effects, seed: int) -> str:
@@ -135,3 +149,10 @@ def _control_answers() -> dict[str, bool]:
     """Return whether each hand-written control answer is suitable."""
     items = files.read_yaml(control_items.ITEMS)
     return {item[kind].strip(): kind == SUITABLE for item in items for kind in (SUITABLE, UNSUITABLE)}
+
+
+@cache
+def _premise_answers() -> dict[str, bool]:
+    """Return whether each hand-written answer goes along with its false premise."""
+    told = premises.questions()
+    return {answer.strip(): kind == "accepts" for kind in premises.KINDS for answer in told[kind]}
