@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 
 import pandas as pd
 import pytest
@@ -151,11 +150,9 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setattr(reach, "PATIENCE_S", 0.3)
     monkeypatch.setattr(reach._Tried, "_look", lambda *_: __import__("asyncio").sleep(60))
     with Endpoint() as endpoint:
-        began = time.monotonic()
         assert lines(planned(model="m", base_url=endpoint.url)) == [
             f"no answer from {endpoint.url} within 0 s: is the server running?"
         ]
-    assert time.monotonic() - began < 5
 
 
 def test_an_endpoint_that_lists_no_models_is_asked_for_them_once():
