@@ -9,7 +9,8 @@ from aiohttp import web
 from commands import persona
 from endpoint import Endpoint, say
 
-from persona_lib import UserError, cli, personas, store
+from persona_lib import UserError, personas, store
+from persona_lib.cli import options
 from persona_lib.model import Model, catalogue, reach
 from persona_lib.runs import endpoints, preflight, presets, sizes
 
@@ -425,6 +426,6 @@ def test_a_note_names_a_file_as_the_user_gave_it(tmp_path, capsys):
     (tmp_path / "wording").mkdir()
     (tmp_path / "wording" / "misspelt.txt").write_text("reply: [answer]\n[user]\n$question\n")
     plan = planned("07", personas=str(own), templates=str(tmp_path / "wording"), n_personas=2, n_items=2)
-    cli._note(preflight.check(plan, asks=False))
+    options.note(preflight.check(plan, asks=False))
     shown = capsys.readouterr().err
     assert f"note: {own}: these columns" in shown and f"note: {tmp_path / 'wording'}: nothing" in shown
