@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import matplotlib
@@ -75,12 +76,36 @@ def own_outputs(monkeypatch, tmp_path):
         pace._PACES.clear()  # an earlier endpoint may have had the same port, and its pace is no news of this one
 
 
+@pytest.fixture(autouse=True)
+def drawn_once(request, monkeypatch):
+    """A sample of people takes 0.6 s of a core: equal ones are drawn once, but where the draws are what is tested."""
+    personas = sys.modules.get("persona_lib.personas")
+    if not personas or request.path.parent.name in ("personas", "census"):
+        return
+    draw = personas.sampling.sample
+
+    def sample(*arguments, **named):
+        if len(arguments) > 2 or named.keys() & {"population", "writer", "checker"}:
+            return draw(*arguments, **named)
+        return _kept(draw, *arguments, **named).copy()
+
+    monkeypatch.setattr(personas, "sample", sample)
+
+
+@lru_cache(maxsize=None, typed=True)
+def _kept(draw, *arguments, **named):
+    return draw(*arguments, **named)
+
+
 REPLAYED = ("runs/test_notebooks.py", "runs/test_pages.py")  # they look at one replayed run
+LONGEST = (*REPLAYED, "runs/test_presets.py", "runs/test_planted.py", "runs/test_bench_notebooks.py")
+LONGEST += ("personas/test_sampling.py", "annotation/test_questionnaire.py", "personas/test_browser.py")
 
 
 def pytest_collection_modifyitems(items):
     """What takes longest comes first, so that no worker is left with it in the end."""
-    items.sort(key=lambda item: not str(item.path).endswith(REPLAYED))
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get("/".join(item.path.parts[-2:]), len(places)))
 
 
 def pytest_collection_finish():

@@ -208,14 +208,14 @@ def left_out(judge: pd.Series, one: pd.Series, others: pd.DataFrame, epsilon: fl
         others: items x the other annotators.
         epsilon: as in `alternative_annotator`.
     """
-    known = judge.notna() & one.notna() & others.notna().any(axis=1)
+    known = (judge.notna() & one.notna() & others.notna().any(axis=1)).to_numpy()
     n = int(known.sum())
     row = {"n": n, "failed": int(one.notna().sum()) - n, "judge": np.nan, "annotator": np.nan, "p": np.nan, "note": ""}
     if not n:
         return row | {"note": "no items that the judge, this annotator and another have labelled"}
     # By item, the number of other annotators whose label is the judge's, and that of those whose label is `one`'s.
-    same_as_judge = others[known].eq(judge[known], axis=0).sum(axis=1).to_numpy()
-    same_as_one = others[known].eq(one[known], axis=0).sum(axis=1).to_numpy()
+    told, *both = (table.to_numpy(object, copy=True, na_value=np.nan)[known] for table in (others, judge, one))
+    same_as_judge, same_as_one = ((told == own[:, None]).sum(axis=1) for own in both)
     by_judge = (same_as_judge >= same_as_one).astype(float)
     by_one = (same_as_one >= same_as_judge).astype(float)
     row |= {"judge": by_judge.mean(), "annotator": by_one.mean()}

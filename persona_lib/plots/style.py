@@ -23,7 +23,10 @@ MARKS = "os^vD"  # one per series in a panel; a sixth series gets the first mark
 def page(width: float, height: float, **settings: Any) -> Figure:
     """Return an empty figure in the shared look; `settings` as for `plt.figure`."""
     sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
-    return plt.figure(figsize=(width, height), **settings)
+    figure = plt.figure(figsize=(width, height), **settings)
+    if "inline" in plt.get_backend():  # it shows a cell's figures; pyplot's hook would draw each of them once before
+        plt.uninstall_repl_displayhook()
+    return figure
 
 
 def axes(width: float = 7.0, height: float = 3.6) -> Axes:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import matplotlib
 import numpy as np
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
@@ -91,6 +92,8 @@ def _serve(arguments: list[str], folder: str, environment: dict[str, str]) -> No
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    if backend := environment.get("MPLBACKEND"):  # matplotlib was imported before, and reads the variable only then
+        matplotlib.use(backend)
     np.random.seed()  # otherwise all forks would draw the same numbers
     IPKernelApp.launch_instance(arguments, parent_handle=os.getppid())
 

@@ -7,6 +7,7 @@ that it can be mailed and printed. The templates are data/notebook.html.j2 and d
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import cache
 from html import escape as html_escape
 from pathlib import Path
 from typing import Any
@@ -56,18 +57,21 @@ def export(
     """
     executed = nbformat.read(notebook, as_version=4)
     executed.metadata["title"] = heading
-    exporter = HTMLExporter(
-        template_file="notebook.html.j2",
-        extra_loaders=[jinja2.FileSystemLoader(DATA)],
-        embed_images=True,
-        exclude_anchor_links=True,
-    )
     # Pictures in Markdown cells are files beside the original notebook, not beside its executed copy.
     resources = {"metadata": {"name": heading, "path": str(notebooks.folder())}, "about": about}
-    html, _ = exporter.from_notebook_node(executed, resources)
+    html, _ = _exporter().from_notebook_node(executed, resources)
     page = notebook.with_suffix(".html")
     files.write_text(page, _linked(html, run, {AUDITS: found} if found else {}))
     return page
+
+
+@cache
+def _exporter() -> HTMLExporter:
+    """Return what renders notebooks; it compiles the templates once, which takes as long as a page."""
+    loaders = [jinja2.FileSystemLoader(DATA)]
+    return HTMLExporter(
+        template_file="notebook.html.j2", extra_loaders=loaders, embed_images=True, exclude_anchor_links=True
+    )
 
 
 def _linked(html: str, run: Collection[str], found: Mapping[str, str]) -> str:

@@ -83,10 +83,10 @@ def write_table(table: pd.DataFrame, stem: Path) -> None:
 def write_figure(axes: Axes, stem: Path) -> None:
     """Write a figure as PNG, and as an SVG that has the same bytes each time."""
     figure: Any = axes.figure  # a Figure; its type would allow a SubFigure, which has no layout and no file
-    # bbox_inches="tight" would lay out and draw the figure twice for each of the two files.
-    if figure.get_layout_engine():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+    # bbox_inches="tight", or an engine that is left, would lay out and draw the figure twice for each of the two files.
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     box = figure.get_tightbbox().padded(MARGIN)
     with matplotlib.rc_context({"svg.hashsalt": "persona"}):
         png, svg = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ def answer(body: dict) -> dict:
         reply["choices"][0]["logprobs"] = {"content": [{"top_logprobs": likely}]}
         return reply
     fields = body["response_format"]["json_schema"]["schema"]["properties"]
-    texts = {"answer": "base", "critique": "hm", "revision": f"revised {hash(said) % 997}"}
+    texts = {"answer": "base", "critique": "hm", "revision": f"revised {crc32(said.encode())}"}
     return completion(json.dumps({field: texts[field] for field in fields}))
 
 

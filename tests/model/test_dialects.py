@@ -20,9 +20,10 @@ from persona_lib.model.lessons import lesson
 from persona_lib.model.reply import NO_ANSWER, read
 from persona_lib.store import Store
 
-ITEMS = 25
+ITEMS = 8
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
 NEEDED = ITEMS * len(CONDITIONS) * 2  # an answer and a verdict each
+SPARE = 2  # calls that may teach nothing new; what a dialect takes to be learned does not grow with the items
 
 
 class Note(BaseModel):
@@ -223,8 +224,8 @@ def test_every_item_is_scored_with_hardly_a_call_more_than_it_takes(speaks, dial
     with Endpoint(speaks) as endpoint:
         model = Model("m", endpoint.url)
         results = bench.conditioning(drawn, [model], model, CONDITIONS)
-        assert results["score"].notna().mean() >= 0.99, results["failure"].iloc[0]
-        assert NEEDED <= len(endpoint.requests) <= 1.01 * NEEDED
+        assert results["score"].notna().all(), results["failure"].iloc[0]
+        assert NEEDED <= len(endpoint.requests) <= NEEDED + SPARE
         assert model.identity.get("dialect", {}) == dialect
         said = capfd.readouterr().err
         assert bool(model.dialect) == bool(dialect) and all(text in said for text in model.dialect)

@@ -94,10 +94,11 @@ def test_the_cells_of_the_split_tell_what_is_known_of_persona_and_prompt(pairs):
         assert of_cell[cell]["prompt_id"].isin(trained["prompt_id"]).eq(questions).all(), cell
         assert set(of_cell[cell]["pair_id"]).isdisjoint(trained["pair_id"])
     assert set(of_cell["context"]["persona_id"]) == set(of_cell["unseen_seen"]["persona_id"])
-    older = pairs.assign(persona_split=pairs["persona_split"].replace("test", "unseen"))
-    assert splits.cells(older).equals(cells), "data sets of older versions say unseen"
+    some = pairs.sample(2_000, random_state=0)
+    older = some.assign(persona_split=some["persona_split"].replace("test", "unseen"))
+    assert splits.cells(older).equals(cells[some.index]), "data sets of older versions say unseen"
     with pytest.raises(UserError, match="has persona_split both: it takes train or test"):
-        splits.cells(pairs.assign(persona_split="both"))
+        splits.cells(some.assign(persona_split="both"))
 
 
 def test_few_shot_contexts_are_nested_train_pairs_of_the_persona_itself(pairs):

@@ -1,13 +1,11 @@
 """The funnel counts every prompt once, and the classifier never guesses."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from commands import persona
 from endpoint import Endpoint, completion
 from scipy import stats
 
@@ -204,7 +202,7 @@ def test_figures_are_drawn_from_hostile_labels_as_they_are():
         ax.figure.canvas.draw()
 
 
-def test_hostile_prompts_run_through_the_notebook_and_its_page_shows_them_escaped(tmp_path):
+def test_hostile_prompts_run_through_the_notebook_and_its_page_shows_them_escaped(tmp_path, monkeypatch):
     topic = "<img src=x onerror=alert(1)> costs $5 and $6"
     texts = [
         f"Should {text} number {n} be good?" for n in range(4) for text in [*MIXED, *INJECTIONS] if "\0" not in text
@@ -216,12 +214,11 @@ def test_hostile_prompts_run_through_the_notebook_and_its_page_shows_them_escape
     )
     judgments.to_csv(tmp_path / "judgments.csv")
     with Endpoint(yes_to_should) as endpoint:
-        command = [sys.executable, "-m", "persona_lib.cli", "run", "--only", "02", "--out", str(tmp_path / "run")]
-        command += ["--model", "m", "--base-url", endpoint.url, "-p", f"prompts={tmp_path / 'hostile.csv'}"]
-        command += ["-p", f"judgments={tmp_path / 'judgments.csv'}", "-p", "n_topics=5"]
-        environment = os.environ | {"OPENAI_API_KEY": "none"}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+        options = ["--model", "m", "--base-url", endpoint.url, "-p", f"prompts={tmp_path / 'hostile.csv'}"]
+        options += ["-p", f"judgments={tmp_path / 'judgments.csv'}", "-p", "n_topics=5", "--out", tmp_path / "run"]
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        done = persona("run", "--only", "02", *options)
+    assert done.exit_code == 0, done.stdout + done.stderr
     page = (tmp_path / "run" / "02_prompts.html").read_text()
     assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page and "<img src=x" not in page
     found = pd.read_parquet(tmp_path / "run" / "02_prompts" / "tables" / "persona_dependence.parquet")

@@ -1,14 +1,12 @@
 """The benchmark's notebooks against a model with one answer to everything and a judge that is never valid."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import figures
 import pandas as pd
 import pytest
+from commands import persona
 from endpoint import Endpoint, completion
 
 STEMS = (
@@ -35,12 +33,11 @@ def answer(body: dict) -> dict:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
-    environment = os.environ | {"PERSONA_STORE": str(folder / "replies.sqlite")}
-    with Endpoint(answer) as endpoint:
-        command = [sys.executable, "-m", "persona_lib.cli", "run", "--only", ",".join(s[:2] for s in STEMS)]
-        command += ["--model", "m", "--base-url", endpoint.url, "--out", str(folder / "run")]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 1 and done.stdout.count("most items failed") == len(STEMS), done.stdout + done.stderr
+    options = ["--only", ",".join(stem[:2] for stem in STEMS), "--model", "m", "--out", folder / "run"]
+    with pytest.MonkeyPatch.context() as patch, Endpoint(answer) as endpoint:
+        patch.setenv("PERSONA_STORE", str(folder / "replies.sqlite"))
+        done = persona("run", *options, "--base-url", endpoint.url)
+    assert done.exit_code == 1 and done.stdout.count("most items failed") == len(STEMS), done.stdout + done.stderr
     return folder / "run"
 
 

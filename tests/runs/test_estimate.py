@@ -63,6 +63,13 @@ def counts(table: pd.DataFrame) -> dict[tuple[str, str], tuple[int, int]]:
     return {(row.notebook, row.step): (row.calls, row.cached) for row in table.itertuples()}
 
 
+def test_figures_of_made_up_replies_are_not_shown(project, monkeypatch):
+    told = []
+    monkeypatch.setattr(estimate.kernels, "execute", lambda *arguments: told.append(arguments[-1]))
+    estimate.of(presets.plan(presets.load("smoke")))
+    assert [environment["MPLBACKEND"] for environment in told] == ["agg", "agg"]
+
+
 def test_the_estimate_of_the_smoke_preset_is_the_number_of_calls_that_was_recorded():
     planned = presets.plan(presets.load("smoke"), ["06"])
     table, _ = estimate.of(planned)

@@ -37,11 +37,15 @@ class Kernel(AsyncKernelManager):
     kernel_spec = KernelSpec(**spec)
 
 
-def execute(*cells: str, folder: Path) -> list:
+class Blind(Kernel):
+    kernel_spec = KernelSpec(**Kernel.spec | {"env": {"MPLBACKEND": "agg"}})
+
+
+def execute(*cells: str, folder: Path, kernel: type = Kernel) -> list:
     """What the cells put out."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, kernel_manager_class=Kernel, kernel_name="python3", resources=resources).execute()
+    NotebookClient(notebook, kernel_manager_class=kernel, kernel_name="python3", resources=resources).execute()
     return [cell.outputs for cell in notebook.cells]
 
 
@@ -80,6 +84,15 @@ def test_figures_are_shown_in_the_notebook(told, tmp_path):
     assert {kernel["backend"] for kernel in told} == {"module://matplotlib_inline.backend_inline"}
     (shown,) = execute("import matplotlib.pyplot as plt\nplt.plot([1, 2]);", folder=tmp_path)
     assert "image/png" in shown[0]["data"]
+    (hidden,) = execute("import matplotlib.pyplot as plt\nplt.plot([1, 2]);", folder=tmp_path, kernel=Blind)
+    assert hidden == [], "the environment named a backend that shows nothing"
+
+
+def test_our_figures_are_shown_without_being_drawn_once_before(tmp_path):
+    hooks = "print([hook.__module__ for hook in get_ipython().events.callbacks['post_execute']])"
+    shown, said = execute("from persona_lib.plots import style\nstyle.axes();", hooks, folder=tmp_path)
+    assert "image/png" in shown[0]["data"]
+    assert "matplotlib_inline.backend_inline" in said[0]["text"] and "pyplot" not in said[0]["text"]
 
 
 def test_a_kernel_ends_when_its_caller_is_killed(tmp_path):

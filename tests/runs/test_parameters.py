@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from persona_lib import UserError, cli
+from persona_lib import UserError
+from persona_lib.cli import options
 from persona_lib.runs import notebooks, parameters, presets
 
 
@@ -133,7 +134,7 @@ def test_a_parameter_given_twice_is_refused():
     with pytest.raises(UserError, match="n_items twice"):
         parameters.read(["n_items=5", "n_items=6"])
     with pytest.raises(UserError, match="--base-url and -p base_url say the same"):
-        cli._given(None, "http://a.test/v1", ["base_url=http://b.test/v1"])
+        options.options_given(None, "http://a.test/v1", ["base_url=http://b.test/v1"])
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,8 @@ One rehearsal of all notebooks, at sizes, lengths, prompts and models that are n
 
 import importlib.util
 import json
-import os
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from html import unescape
@@ -64,12 +61,11 @@ def done(tmp_path_factory) -> Path:
     ours = {"prompts": str(folder / "asked.csv"), "personas": str(folder / "people.parquet")}
     preset = {"about": "A test.", "all": SETTINGS | ours, "notebooks": SIZES}
     (folder / "trial.yaml").write_text(yaml.safe_dump(preset))
-    command = [sys.executable, "-m", "persona_lib.cli", "rehearse", "--preset", str(folder / "trial.yaml")]
-    environment = os.environ | {"PERSONA_STORE": str(folder / "the user's.sqlite")}
-    ran = subprocess.run(
-        [*command, "--out", str(folder / "out")], env=environment, capture_output=True, text=True, timeout=500
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERSONA_STORE", str(folder / "the user's.sqlite"))
+        patch.setenv("MPLBACKEND", "agg")  # no cell shows its figures: other tests look at them
+        ran = persona("rehearse", "--preset", folder / "trial.yaml", "--out", folder / "out")
+    assert ran.exit_code == 0, ran.stdout + ran.stderr
     assert not (folder / "the user's.sqlite").exists(), "a rehearsal leaves the user's store alone"
     (folder / "out" / "said.txt").write_text(ran.stdout)
     return folder / "out"
