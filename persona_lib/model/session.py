@@ -116,7 +116,7 @@ class Session:
             else:
                 self._store.fail(invalid)
             probable = tokens(got) if "top_logprobs" in settings else None
-            return Reply(text, value, failure, cached, probable, thought_of(got)), refuses(got)
+            return Reply(text, value, failure, cached, probable, thought_of(got), key), refuses(got)
 
         return await self._speaker.first_alone(kind(self._asked.request(one, settings)), asked)
 
@@ -141,8 +141,8 @@ class Session:
             reply: dict[str, Any] = {}
             seen = Seen([], None, silent=self._found.silent(request))
             if not seen.silent:
-                reply, _, _ = await self._speaker.outcome(request, {}, options)
-                seen = chances(reply, options, self._asked.min_mass)
+                reply, _, key = await self._speaker.outcome(request, {}, options)
+                seen = chances(reply, options, self._asked.min_mass)._replace(keys=(key,))
             if seen.silent or self._found.silent(request):
                 raise UserError(
                     f"{self._asked.name} offers no log-probabilities for choices: set `samples` (several replies to "
@@ -249,9 +249,10 @@ async def _of_samples(
         reply, refused = await ask(own)
         replies.append(reply)
         if why := replies[0].failure:
-            return seen._replace(failure=f"{seen.failure}; sampled instead: {why}"), refused
+            failed = f"{seen.failure}; sampled instead: {why}"
+            return seen._replace(failure=failed, keys=(*seen.keys, *filter(None, (reply.key,)))), refused
     (row,) = sampled(replies, len(replies), options)
-    return row._replace(mass=seen.mass), False
+    return row._replace(mass=seen.mass, keys=seen.keys + row.keys), False
 
 
 def first_of(errors: BaseExceptionGroup[Any]) -> BaseException:
