@@ -159,6 +159,13 @@ class Session:
         self._note(seen.failure, refused)
         return seen
 
+    async def again(self, request: dict[str, Any]) -> Reply:
+        """Return the reply to a request that is in the endpoint's dialect already."""
+        got, cached, key = await self._caller.reply(request, {}, now=True)
+        text, _, failure = read(got)
+        self._used.failed += failure is not None
+        return Reply(text, None, failure, cached, tokens(got), thought_of(got), key)
+
     def _note(self, failure: str | None, refused: bool) -> None:
         """Count a failed item; stop the ask if the endpoint has refused all of the first ones in the same way.
 

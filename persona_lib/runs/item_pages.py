@@ -197,7 +197,7 @@ def exchange(kept: Stored) -> dict[str, Any]:
     likely = likely_tokens(places[0]) if len(places) == 1 else []
     return {
         "messages": sent,
-        "model": " at ".join(str(who[name]) for name in ("name", "base_url") if who.get(name)) or "the embedded model",
+        "model": " at ".join(str(who[name]) for name in ("name", "base_url") if who.get(name)) or _text(who),
         "settings": _text(request),
         "reply": _text(reply),
         "tokens": ", ".join(f"{t['token']!r} {math.exp(t['logprob']):.3f}" for t in likely),

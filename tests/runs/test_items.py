@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from endpoint import Endpoint, completion
 
-from persona_lib import UserError, bench, personas
+from persona_lib import UserError, bench, personas, runs
 from persona_lib.model import Model
 from persona_lib.runs import item_pages, item_tables
 from persona_lib.store import Store
@@ -233,3 +233,36 @@ def test_a_person_in_a_few_words_says_what_is_known():
         index=list("abc"),
     )
     assert personas.brief(table).tolist() == ["boy, 9", "woman, 70, legal", "out of work"]
+
+
+def test_in_jupyterlab_an_item_is_searched_read_and_if_it_failed_asked_again():
+    refuses = True
+
+    def now_answers(body: dict) -> dict:
+        told = answer(body)
+        return told if refuses or not told["choices"][0]["message"].get("refusal") else completion('{"answer": "You."}')
+
+    with Endpoint(now_answers) as endpoint:
+        model = Model("m", endpoint.url)
+        drawn = bench.items(PEOPLE, PROMPTS, 6, seed=0)
+        results = bench.conditioning(drawn, [model], model, ["baseline", "direct"])
+        wanted, said, chosen, button, text = runs.items(results, PEOPLE, [Model("other", endpoint.url), model]).children
+        assert said.value == "12 of 12 items" and button.disabled and "raw reply" in text.value
+        wanted.value = "As you are"
+        assert said.value == "6 of 12 items" and chosen.options[0][0].startswith(
+            "woman, 63, school secretary, Ohio  |  direct"
+        )
+        assert "<img" not in text.value and "&lt;img src=x" in text.value
+        wanted.value = "RATHER not"
+        assert said.value == "3 of 12 items" and not button.disabled
+        refuses, asked = False, len(endpoint.requests)
+        button.click()
+        assert "New reply. Run the cell again" in text.value and "You." in text.value and button.disabled
+        assert len(endpoint.requests) == asked + 1 and endpoint.requests[-1] in endpoint.requests[:asked]
+        after = bench.conditioning(drawn, [model], model, ["baseline", "direct"])
+        assert after["failure"].isna().all()  # all three share this request, as no person is told to the baseline
+        with pytest.raises(UserError, match="keeps an answer under"):
+            model.again(after["answer_key"].dropna().iloc[-1])
+        with pytest.raises(UserError, match="keeps nothing under"):
+            model.again("0" * 64)
+    assert runs.items(pd.DataFrame({"x": [1]})).children[1].value == "0 of 0 items"
