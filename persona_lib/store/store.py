@@ -184,10 +184,8 @@ class Store:
         with self.errors():
             gone = self.db.execute("DELETE FROM replies WHERE key = ? AND failure IS NOT NULL", (key,)).rowcount
         if not gone:
-            kept = (
-                "an answer in the recording" if key in self._recorded else "an answer" if self.get(key) else "nothing"
-            )
-            raise UserError(f"the store has {kept} under {key[:16]}: only a failed reply in {self.path} is asked again")
+            kept = "what a recording has" if key in self._recorded else "an answer" if self.get(key) else "nothing"
+            raise UserError(f"{self.path} keeps {kept} under {key[:16]}: only a failed reply in it can be asked again")
 
     def counts(self) -> dict[str, int]:
         """Return the number of outcomes in the file: `replies` in all, `failed` among them."""
