@@ -18,10 +18,10 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from .. import UserError, files
+from .. import UserError, files, local
 from ..model.reply import likely_tokens, tokens
 from ..store import Store, Stored, default_path, read_recording
-from . import item_tables, manifests, pages
+from . import item_tables, manifests, notebooks, pages
 
 Find = Callable[[str], Stored | None]  # an outcome by its key
 SCRIPTS = ("dataTables.min.js", "items.js")
@@ -73,6 +73,7 @@ def write(folder: Path, texts: bool = True) -> Path:
     scripts = [(pages.DATA / name).read_text("utf-8") for name in SCRIPTS]
     shown = {
         "run": manifest,
+        "embedded": [m["name"] for m in manifest.get("models", []) if m.get("weights_sha256") == local.GGUF_SHA256],
         "scripts": [Markup(script) for script in scripts],
         "allowed": [_allowed(script) for script in scripts],
         "data": base64.b64encode(packed).decode(),
@@ -96,8 +97,9 @@ def _sources(manifest: Mapping[str, Any], notes: list[str]) -> list[Find]:
     named = {entry["parameters"].get("recording") for entry in manifest["notebooks"].values()}
     found: list[Find] = [Store().get] if default_path().is_file() else []
     for recording in sorted(filter(None, named)):
+        file = notebooks.folder() / recording  # a path is as seen from the notebooks
         try:
-            found.append({row.key: row for row in read_recording(recording)}.get)
+            found.append({row.key: row for row in read_recording(file if file.is_file() else recording)}.get)
         except UserError as error:
             notes.append(str(error))
     return found

@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 
 from .. import UserError, judges, personas, seeds
 from ..bench import groups
+from ..preferences import verification
 from . import manifests, notebooks
 
 PEOPLE = "people"  # the recorded table of a notebook's personas
+PAIRS = "pairs.parquet"  # and of the pairs of answers that its choices are about
 KEYS = ("answer_key", "critique_key", "revision_key", "verdict_key", "choice_key")
 TEXTS = ("told", "thought", "working", "answer", "rejected", "critique", "chosen", "judge_thought", "truth")
 GROUPS = ("sex", "age group", "race group", "schooling", "party", "religion group", "ideology group")
@@ -68,24 +70,46 @@ def of_run(folder: Path) -> Items:
     if manifest is None:
         raise UserError(f"no run in {folder}: give the folder of one, which has a {manifests.NAME}")
     recorded = {path: _read(path) for path in sorted(folder.glob("*/tables/*.parquet"))}
-    drawn = [table for path, table in recorded.items() if path.stem == PEOPLE]
-    recorded = {path: table for path, table in recorded.items() if is_of_items(table)}
     parts, notes = [_empty()], []
+    trailed = {path.parts[-3] for path, table in recorded.items() if not {*table}.isdisjoint(KEYS)}
     for path, table in recorded.items():
         stem = path.parts[-3]
+        # Where replies have keys, a table without is made from others, whose rows are items already.
+        if not is_of_items(table) or (stem in trailed and {*table}.isdisjoint(KEYS)):
+            continue
         found = of_table(table, stem, path.stem)
+        pairs = recorded.get(path.with_name(PAIRS), pd.DataFrame())
+        if "choice" in table and "chosen" not in table and {"chosen", "rejected"} <= {*pairs}:
+            found = _with_answers(found, table, pairs)
         values = manifest["notebooks"].get(stem, {}).get("parameters", {})
         if values.get("labels") and {"condition", "score"} <= {*table}:
             try:
                 found["human"] = _labels(table, values).reindex(found.index)
-            except UserError as error:
-                notes.append(f"{stem}, {path.stem}: {error}")
+            except UserError:
+                notes.append(f"{stem}: its human labels can't be read any more ({Path(values['labels']).name})")
         parts.append(found)
     table = pd.concat(parts, ignore_index=True)
-    asked = [own[["prompt_id", "prompt"]] for own in recorded.values() if {"prompt_id", "prompt"} <= {*own}]
-    prompts = pd.concat(asked).drop_duplicates("prompt_id").set_index("prompt_id")["prompt"] if asked else {}
+    asked = [own[["prompt_id", "prompt"]] for own in [*recorded.values(), table] if {"prompt_id", "prompt"} <= {*own}]
+    prompts = pd.concat(asked).dropna().drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
     table["prompt"] = table["prompt"].fillna(table["prompt_id"].map(prompts)).fillna(table["prompt_id"])
+    drawn = [own for path, own in recorded.items() if path.stem == PEOPLE]
     return Items(table, of_people(drawn, table), list(dict.fromkeys(notes)))
+
+
+def _with_answers(found: pd.DataFrame, table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Add the two answers to choices between them, from the table of pairs of the same notebook.
+
+    Args:
+        found: the items of `table`.
+        table: the choices. Of those against another rival than the base answer only the chosen answer is known here.
+        pairs: with `chosen` and `rejected`, one row per `pair_id`, or per `prompt_id` and `design`.
+    """
+    keys = [name for name in ("pair_id", "prompt_id", "design") if name in pairs and name in table]
+    answers = pairs.drop_duplicates(keys).set_index(keys)[["chosen", "rejected"]]
+    both = table[keys].join(answers, on=keys).reindex(found.index)
+    if "comparison" in table:
+        both["rejected"] = both["rejected"].where(table["comparison"] == verification.BASE)
+    return found.assign(chosen=both["chosen"], rejected=both["rejected"])
 
 
 def _read(path: Path) -> pd.DataFrame:

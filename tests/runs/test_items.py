@@ -88,6 +88,20 @@ def test_a_run_from_before_people_and_keys_were_recorded_has_items_too(made, tmp
     assert item_pages.write(old).is_file()
 
 
+def test_human_labels_stand_beside_the_verdicts_and_a_file_that_is_gone_is_noted(made, tmp_path):
+    _, results = made
+    row = results[results["condition"] == "direct"].iloc[0]
+    label = {"persona_id": row.persona_id, "prompt_id": row.prompt_id, "condition": "direct"}
+    labels = pd.DataFrame([label | {"annotator": who, "label": n} for who, n in (("a", 1), ("b", 0))])
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    folder = run_of(tmp_path / "labelled", results, labels=str(tmp_path / "labels.csv"))
+    table, _, notes = item_tables.of_run(folder)
+    assert table.loc[table["human"].notna(), "human"].to_dict() == {row.name: 0.5} and notes == []
+    (tmp_path / "labels.csv").unlink()
+    table, _, (note,) = item_tables.of_run(folder)
+    assert note.endswith("(labels.csv)") and table["human"].isna().all()
+
+
 def test_tables_of_pairs_choices_and_survey_answers_are_read_as_items_and_summaries_are_not():
     choice = {"persona_id": ["p"], "prompt_id": ["q"], "judge": ["j"], "choice": ["chosen"], "p_chosen": [0.8]}
     choices = pd.DataFrame(choice | {"design": ["shared"], "failure": [None], "choice_key": ["a b"]})
@@ -103,6 +117,21 @@ def test_tables_of_pairs_choices_and_survey_answers_are_read_as_items_and_summar
     assert (row["judge"], row["verdict"], row["prompt"], row["p"]) == ("m", "yes", "taxes, ANES 2024", 0.7)
     assert pd.isna(row["answer"]) and row["truth"] == "no"
     assert item_tables.of_table(pd.DataFrame({"group": ["x"], "rate": [0.5], "failed": [0]})).empty
+
+
+def test_a_choice_has_the_two_answers_that_it_is_between(tmp_path):
+    pair = {"prompt_id": ["q"], "prompt": ["Why?"], "chosen": ["Yes."], "rejected": ["No."]}
+    choice = pd.DataFrame({"persona_id": "p", "prompt_id": ["q"], "choice": "chosen", "failure": None})
+    folder = run_of(tmp_path / "run", choice.assign(design="shared"))
+    pd.DataFrame(pair | {"design": ["shared"]}).to_parquet(folder / "06_conditioning" / "tables" / "pairs.parquet")
+    (row,) = item_tables.of_run(folder).table.to_dict("records")
+    assert (row["prompt"], row["chosen"], row["rejected"]) == ("Why?", "Yes.", "No.")
+    rival = choice.assign(pair_id="a", comparison="another's revision")
+    folder = run_of(tmp_path / "rivals", rival)
+    own = pd.DataFrame(pair | {"pair_id": ["a"], "persona_id": "p", "failure": None})
+    own.to_parquet(folder / "06_conditioning" / "tables" / "pairs.parquet")
+    rows = item_tables.of_run(folder).table.set_index("table")
+    assert rows.loc["results", "chosen"] == "Yes." and pd.isna(rows.loc["results", "rejected"])
 
 
 def test_a_missing_table_or_a_folder_without_a_run_is_told_in_one_line(made, tmp_path):
