@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from .. import UserError, files, local
+from .. import UserError, files, local, seeds
 from ..model.reply import likely_tokens, tokens
 from ..store import Store, Stored, default_path, read_recording
 from . import item_tables, manifests, notebooks, pages
@@ -27,6 +27,7 @@ Find = Callable[[str], Stored | None]  # an outcome by its key
 SCRIPTS = ("dataTables.min.js", "items.js")
 FILTERS = ("notebook", "table", "condition", "model", "judge", "verdict", "failure")
 STEPS = dict(zip(item_tables.KEYS, ("answer", "critique", "revision", "verdict", "choice"), strict=True))
+MOST = 60_000  # items of a page; with more, a browser takes long to unpack them
 KEY = 16  # characters of a key that are shown
 _ROLE = re.compile(r"^((?:answer|critic|judge|critique|revision|base answer): )?([^:]*).*", re.DOTALL)
 
@@ -63,7 +64,7 @@ def write(folder: Path, texts: bool = True) -> Path:
     Raises:
         UserError: there is no run in the folder, or a table of it is damaged.
     """
-    found = item_tables.of_run(folder)
+    found = fewer(item_tables.of_run(folder))
     manifest = manifests.read(folder) or {}
     if not texts:
         found = without_texts(found)
@@ -85,6 +86,20 @@ def write(folder: Path, texts: bool = True) -> Path:
     page = folder / pages.ITEMS
     files.write_text(page, pages.environment().get_template("items.html.j2").render(shown))
     return page
+
+
+def fewer(found: item_tables.Items, most: int = MOST) -> item_tables.Items:
+    """Return at most so many items: failed ones first, then all of some persons and questions, by a hash of both.
+
+    A note says how many there are.
+    """
+    n = len(found.table)
+    if n <= most:
+        return found
+    place = found.table["prompt_id"].str.cat(found.table["persona_id"], "|").map(seeds.digest)
+    order = pd.DataFrame({"scored": found.table["failure"].isna(), "place": place}).sort_values(["scored", "place"])
+    note = f"{most:,} of {n:,} items are on this page: failed ones, and some persons and questions with all conditions."
+    return found._replace(table=found.table.loc[order.index[:most].sort_values()], notes=[*found.notes, note])
 
 
 def _allowed(script: str) -> str:

@@ -169,6 +169,18 @@ def test_without_texts_the_page_has_nothing_that_people_or_models_said(made):
     assert "has no texts" in item_pages.write(folder, texts=False).read_text("utf-8")
 
 
+def test_a_page_of_too_many_items_has_the_failed_ones_and_whole_persons_and_questions_and_says_so(made):
+    found = item_tables.of_run(made[0])
+    few = item_pages.fewer(found, 7)
+    assert few.notes == [
+        "7 of 12 items are on this page: failed ones, and some persons and questions with all conditions."
+    ]
+    assert few.table["failure"].notna().sum() == 3 and few.table.index.is_monotonic_increasing
+    scored = few.table[few.table["failure"].isna()]
+    assert len(scored) == 4 and scored.duplicated(["persona_id", "prompt_id"]).any()
+    assert item_pages.fewer(found, 12) is found
+
+
 @pytest.fixture
 def opened(browser, made, request):
     """Opens the page at a width and an address's end; nothing is fetched, and no script fails."""
