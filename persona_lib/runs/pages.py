@@ -66,7 +66,7 @@ def export(
     resources = {"metadata": {"name": heading, "path": str(notebooks.folder())}, "about": about}
     from . import item_tables  # it loads the statistics, which a run that fails to start need not wait for
 
-    resources["items"] = notebook.stem if item_tables.are_in(notebook.with_suffix("")) else None
+    resources["items_of"] = notebook.stem if item_tables.are_in(notebook.with_suffix("")) else None
     html, _ = exporter.from_notebook_node(executed, resources)
     page = notebook.with_suffix(".html")
     files.write_text(page, _linked(html, run, {AUDITS: found} if found else {}))

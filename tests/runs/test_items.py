@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,7 +11,7 @@ from endpoint import Endpoint, completion
 
 from persona_lib import UserError, bench, personas, runs
 from persona_lib.model import Model
-from persona_lib.runs import item_pages, item_tables
+from persona_lib.runs import item_pages, item_tables, pages
 from persona_lib.store import Store
 
 PEOPLE = pd.DataFrame(
@@ -179,6 +180,16 @@ def test_a_page_of_too_many_items_has_the_failed_ones_and_whole_persons_and_ques
     scored = few.table[few.table["failure"].isna()]
     assert len(scored) == 4 and scored.duplicated(["persona_id", "prompt_id"]).any()
     assert item_pages.fewer(found, 12) is found
+
+
+def test_the_page_of_a_notebook_leads_to_its_items_if_it_has_any(made):
+    folder, _ = made
+    for stem in ("06_conditioning", "02_prompts"):
+        nbformat.write(nbformat.v4.new_notebook(), folder / f"{stem}.ipynb")
+    assert (
+        'href="items.html#notebook=06_conditioning"' in pages.export(folder / "06_conditioning.ipynb", "06").read_text()
+    )
+    assert "items.html" not in pages.export(folder / "02_prompts.ipynb", "02").read_text()
 
 
 @pytest.fixture
