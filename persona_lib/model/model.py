@@ -1,6 +1,5 @@
 """Ask a language model: `Model` holds its settings and makes its calls; a `Session` runs each ask."""
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
 from functools import cached_property
 from pathlib import Path
@@ -220,18 +219,6 @@ class Model:
         settings = _settings(self.is_local, schema)
         requests = (self._asked.request(one, settings) for one in messages)
         in_session(self._asked, step, None, self._count(step), lambda session: session.send(requests))
-
-    def again(self, key: str) -> Reply:
-        """Ask once more what is kept under a key as no answer; what comes now replaces it and is not validated.
-
-        Raises:
-            UserError: another model was asked, or as in `Store.forget` and `ask`.
-        """
-        request = json.loads(kept.request) if (kept := self.store.get(key)) else {"model": self._asked.who}
-        if request["model"] != dict(self._asked.who):
-            raise UserError(f"{self.name} was not asked what is kept under {key[:16]}: take the model that was")
-        self.store.forget(key)
-        return self._each([request], lambda session, one: session.again(one), "asking again")[0]
 
     def _each(self, items: Iterable[S], work: Callable[[Session, S], Awaitable[T]], step: str) -> list[T]:
         """Do `work` on every item in a session, and return the results in the order of the items."""

@@ -127,7 +127,7 @@ def _labels(results: pd.DataFrame, values: Mapping[str, Any]) -> pd.Series:
 
 def are_in(folder: Path) -> bool:
     """Return whether a notebook recorded items in its folder."""
-    return any(is_of_items(pq.read_schema(path).names) for path in folder.glob("tables/*.parquet"))
+    return any(is_of_items(pq.read_schema(path).names) for path in sorted(folder.glob("tables/*.parquet")))
 
 
 def is_of_items(columns: Iterable[str]) -> bool:

@@ -7,6 +7,7 @@ import ipywidgets as w
 import pandas as pd
 
 from .. import UserError
+from ..model.anew import again
 from ..model.model import Model
 from ..store import Stored
 from . import item_pages, item_tables
@@ -81,7 +82,7 @@ def _again(key: str, models: Sequence[Model]) -> str:
     problem = ""
     for model in models:
         try:
-            reply = model.again(key)
+            reply = again(model, key)
         except UserError as error:
             problem = str(error)
             continue
