@@ -95,7 +95,9 @@ def _html(row: pd.Series, prompt: str, models: Sequence[Model]) -> str:
     """Return an item as HTML."""
     facts = "; ".join(f"{name}: {row[name]}" for name in _FACTS if pd.notna(row[name]) and row[name] != "")
     parts = [f"<p><b>{escape(prompt)}</b></p><p>{escape(facts)}</p>"]
-    for name in ("profile", *item_tables.TEXTS):
+    if pd.notna(row["profile"]):
+        parts.append(f"<details><summary>profile</summary>{_pre(row['profile'])}</details>")
+    for name in item_tables.TEXTS:
         if pd.notna(row[name]):
             parts.append(f"<p><b>{name.replace('_', ' ')}</b></p>{_pre(row[name])}")
     for step, key in _keys(row):
@@ -108,4 +110,4 @@ def _html(row: pd.Series, prompt: str, models: Sequence[Model]) -> str:
 
 
 def _pre(text: str) -> str:
-    return f'<div style="white-space: pre-wrap; overflow-wrap: anywhere">{escape(text)}</div>'
+    return f'<div style="white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.4">{escape(text)}</div>'
