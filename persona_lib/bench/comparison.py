@@ -148,7 +148,8 @@ def whose(
     Returns:
         One row per item: `persona_id`, `prompt_id`, `judge`, `place` (of the right person, from 0), `p_right` (the
         probability given to that place), `mass` (unnormalized probability of all places) and `samples` as in
-        `Model.choices`, `score` (1 if the right person is the likeliest, 0 if not, or missing), `failure`.
+        `Model.choices`, `score` (1 if the right person is the likeliest, 0 if not, or missing), `failure`,
+        `choice_key` (of the reply in the store).
 
     Raises:
         UserError: there are too few people.
@@ -172,7 +173,8 @@ def whose(
     else:
         right = score = np.empty(0)
     table = table.assign(p_right=right, mass=got.mass, samples=got.samples, score=score)
-    return table.assign(failure=pd.Series(got.why(), table.index, dtype="str"))
+    told = {"failure": got.why(), "choice_key": got.trail()}
+    return table.assign(**{name: pd.Series(column, table.index, dtype="str") for name, column in told.items()})
 
 
 def _lineups(items: pd.DataFrame, people: pd.DataFrame, among: int, seed: int) -> tuple[list[str], list[int]]:

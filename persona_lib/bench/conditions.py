@@ -137,8 +137,8 @@ def answered(
     Returns:
         One row per item, condition, model and sample: the columns of `drawn`, `condition`, `model`, `sample`,
         `template` (hash), `thought` (what a reasoning model wrote before its answer, if it was told), `working`,
-        `answer`, `answer_failure` (why there is no answer, or missing), and the words of the last two texts,
-        `working_words` and `answer_words` (missing without the text).
+        `answer`, `answer_failure` (why there is no answer, or missing), `answer_key` (of the reply in the store, see
+        `Reply.key`), and the words of the two texts, `working_words` and `answer_words` (missing without the text).
 
     Raises:
         UserError: two models have the same name, there is no condition, the template of one is not complete, one needs
@@ -200,6 +200,7 @@ def _answer(
         "working": workings,
         "answer": answers,
         "answer_failure": [reply.failure for reply in replies],
+        "answer_key": [reply.key for reply in replies],
     }
     table = pd.concat([drawn, pd.DataFrame(added, index=drawn.index, dtype="str")], axis=1)
     table.insert(table.columns.get_loc("template"), "sample", sample)

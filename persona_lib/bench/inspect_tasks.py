@@ -166,7 +166,8 @@ def read(log: EvalLog | str | Path) -> pd.DataFrame:
 
     Returns:
         The table of `bench.conditioning`, or of `comparison.choose`, in its order. Each sample is a row. One without a
-        score says why in `failure`, also if its call ended in an error.
+        score says why in `failure`, also if its call ended in an error. The columns of keys are missing: a log has the
+        requests itself.
 
     Raises:
         UserError: the log is of another task or of an unfinished run.

@@ -64,7 +64,7 @@ def attributes(
         One row per summary and attribute that the persona has (ATTRIBUTES; of the Big Five the traits that the scores
         name, or `big five scores` as a whole if they name none): `persona_id`, `prompt_id`, `model`, `attribute`,
         `judge`, `judged` and `lexical` (kept, dropped or missing), `score` (1 if the judge finds it dropped, 0 if kept,
-        or missing), `failure`.
+        or missing), `failure`, `verdict_key` (of the judge's reply in the store).
 
     Raises:
         UserError: there are no rows.
@@ -108,6 +108,7 @@ def _judged(rows: pd.DataFrame, names: tuple[str, ...], judge: LanguageModel, te
     of_judge = pd.Series([reply.failure for reply in replies], there.index, dtype="str").radd("judge: ")
     of_writer = rows["failure"].where(rows["working"].isna())
     table = rows[["persona_id", "prompt_id", "model"]].assign(judge=judge.name, summary=rows["working"])
+    table["verdict_key"] = pd.Series([reply.key for reply in replies], there.index, dtype="str").reindex(rows.index)
     table["failure"] = of_judge.reindex(rows.index).fillna(of_writer).astype("str")
     wide = table.join(verdicts.reindex(rows.index))
     return wide.melt([*table.columns], list(names), var_name="attribute", value_name="judged")

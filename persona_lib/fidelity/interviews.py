@@ -53,7 +53,8 @@ def ask(
         `p_first` (probability of the option shown first, mean over the orders; 1 / options if a place has no pull),
         `mass` (unnormalized probability of all options as the reply's first token, the lowest of the orders),
         `samples` (sampled replies that it is the share of, the most of the orders; 0 where tokens show it), `truth`
-        (the respondent's answer), `score` (1 right, 0 wrong, missing), `failure`.
+        (the respondent's answer), `score` (1 right, 0 wrong, missing), `choice_key` (of the replies in the store, in
+        each order), `failure`.
 
     Raises:
         UserError: `orders` is below 1 or above the number of options.
@@ -76,6 +77,7 @@ def ask(
     mass = replies.mass.reshape(-1, orders).min(axis=1)
     samples = replies.samples.reshape(-1, orders).max(axis=1)
     table = table.assign(p_first=shown[:, :, 0].mean(axis=1), mass=mass, samples=samples, truth=items["answer"])
+    table["choice_key"] = pd.Series(replies.trail(orders), table.index, dtype="str")
     return _scored(table, replies.why(orders))
 
 

@@ -58,7 +58,7 @@ def critic(
         is that of both before they are normalized. Both are missing if not asked for, not offered or not scored, and
         `p_score` also where the mass is below the judge's `min_mass`. `graded` is a score with degrees, from 0 to 1:
         `p_score` if every scored answer has one, else (grade - 1) / 4. Mixed or incomplete, it would be selected by
-        the verdict.
+        the verdict. `verdict_key` is that of the judge's reply in the store (`Reply.key`).
 
     Raises:
         UserError: the template asks for other fields than these.
@@ -157,6 +157,7 @@ def _verdicts(
             "critique": [getattr(value, "critique", None) for value in values],
             "verdict": [getattr(value, "verdict", None) for value in values],
             "judge_failure": [reply.failure for reply in replies],
+            "verdict_key": [reply.key for reply in replies],
         },
         index=answers.index,
         dtype="str",
@@ -223,7 +224,8 @@ def prefer(
           tokens show both;
         - `choice`: 'chosen' or 'rejected' by `p_chosen`, missing on a tie;
         - `flip`: the order decides, because each order has another likelier answer; a tie in one order is no flip;
-        - `failure`: why there is no choice, or missing.
+        - `failure`: why there is no choice, or missing;
+        - `choice_key`: those of the replies in the store, in both orders (`Choices.trail`).
     """
     template = load_template("prefer", templates)
     orders = [("chosen", "rejected"), ("rejected", "chosen")]
@@ -249,7 +251,7 @@ def prefer(
     table["flip"] = pd.Series(flip, table.index).astype("boolean").where(table["p_chosen"].notna())
     why = pd.Series(got.why(orders=2), table.index, dtype="str").fillna("tie")
     table["failure"] = why.where(table["choice"].isna())
-    return table
+    return table.assign(choice_key=pd.Series(got.trail(orders=2), table.index, dtype="str"))
 
 
 def options_told(judged: pd.DataFrame) -> str:

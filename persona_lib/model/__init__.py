@@ -14,7 +14,8 @@ The way of a call, from room to room:
     connection  a Connection sends it at the endpoint's pace (pace, quota), and again where that may help
     endpoint    an Endpoint opens the client, checks key and model, and names the fields as the endpoint does
 
-`batches` takes the place of `connection` for the Batch API, `dry` where replies are made up.
+`batches` takes the place of `connection` for the Batch API, `dry` where replies are made up. `anew` asks again what is
+kept as no answer.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -30,7 +30,8 @@ class Seen(NamedTuple):
     `mass` is each option's, NaN if the reply shows no tokens. `failure` is why it is no choice, or None. `needs` is the
     number of tokens with which the same request may show one. `silent`: the endpoint sends no log-probabilities.
     `low`: the model has answered, but its tokens show too little of the options; samples may. `shares` are then the
-    options' in `samples` valid replies, and are the choice; the mass stays what the tokens show.
+    options' in `samples` valid replies, and are the choice; the mass stays what the tokens show. `keys` are those of
+    the requests in the store.
     """
 
     mass: list[float]
@@ -40,6 +41,7 @@ class Seen(NamedTuple):
     low: bool = False
     shares: list[float] | None = None
     samples: int = 0
+    keys: tuple[str, ...] = ()
 
 
 class Choices(NamedTuple):
@@ -48,18 +50,27 @@ class Choices(NamedTuple):
     `probabilities` is an array (items x options), each row sums to 1 or is NaN. `mass` (items) is the sum of the
     options' probabilities before that normalization, as tokens show them; NaN without tokens. `failures` are None, or
     why a row is NaN. `samples` (items) is the number of sampled replies that a row is the options' share of, 0 where
-    tokens show it.
+    tokens show it. `keys` are those of each item's requests in the store; a stand-in for a model has none.
     """
 
     probabilities: np.ndarray
     mass: np.ndarray
     failures: list[str | None]
     samples: np.ndarray
+    keys: Sequence[tuple[str, ...]] = ()
 
     def why(self, orders: int = 1) -> list[str | None]:
         """Return why each item has no choice, or None: the first failure in its `orders` consecutive rows."""
         by_item = zip(*[iter(self.failures)] * orders, strict=True)  # each item's rows as a tuple
         return [next(filter(None, own), None) for own in by_item]
+
+    def trail(self, orders: int = 1) -> list[str | None]:
+        """Return the keys of each item's requests, in its `orders` consecutive rows, as one text with blanks, or None.
+
+        A model with `samples` has as many for each row. They are the column `choice_key` of tables.
+        """
+        by_item = zip(*[iter(self.keys or [()] * len(self.failures))] * orders, strict=True)
+        return [" ".join(key for row in own for key in row) or None for own in by_item]
 
 
 def from_rows(seen: Iterable[Seen], options: Sequence[str]) -> Choices:
@@ -70,7 +81,8 @@ def from_rows(seen: Iterable[Seen], options: Sequence[str]) -> Choices:
     shares = [normalized(row.mass if row.shares is None else row.shares) for row in rows]
     probabilities = np.array(shares, dtype=np.float64).reshape(-1, len(options))  # items x options
     probabilities[[failure is not None for failure in failures]] = math.nan
-    return Choices(probabilities, mass.sum(axis=1), failures, np.array([row.samples for row in rows], dtype=np.int64))
+    samples = np.array([row.samples for row in rows], dtype=np.int64)
+    return Choices(probabilities, mass.sum(axis=1), failures, samples, [row.keys for row in rows])
 
 
 def chances(reply: dict[str, Any], options: Sequence[str], min_mass: float = MIN_MASS) -> Seen:
@@ -217,7 +229,9 @@ def sampled(replies: Sequence[Reply], samples: int, options: Sequence[str]) -> l
         picks = [value.choice for value in values]
         shares = [float(picks.count(option)) for option in options]
         failure = None if picks else own[0].failure
-        rows.append(Seen([math.nan] * len(options), failure, shares=normalized(shares), samples=len(picks)))
+        keys = tuple(reply.key for reply in own if reply.key)
+        seen = Seen([math.nan] * len(options), failure, shares=normalized(shares), samples=len(picks), keys=keys)
+        rows.append(seen)
     return rows
 
 

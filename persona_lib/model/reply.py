@@ -48,7 +48,7 @@ class Reply:
     reason why this is no answer; `value` is then None. `cached` says that no call was made for this reply. `logprobs`
     are the tokens with their log-probabilities and those of the likeliest alternatives, as the endpoint sends them;
     None if they were not asked for or not offered. `thought` is what the model wrote before or beside its answer, None
-    without any.
+    without any. `key` is that of the request in the store, the last one if it was asked again; None of a stand-in.
     """
 
     text: str
@@ -57,6 +57,7 @@ class Reply:
     cached: bool
     logprobs: list[dict[str, Any]] | None = None
     thought: str | None = None
+    key: str | None = None
 
 
 def read(reply: dict[str, Any], schema: type[BaseModel] | None = None) -> tuple[str, BaseModel | None, str | None]:

@@ -116,7 +116,7 @@ class Session:
             else:
                 self._store.fail(invalid)
             probable = tokens(got) if "top_logprobs" in settings else None
-            return Reply(text, value, failure, cached, probable, thought_of(got)), refuses(got)
+            return Reply(text, value, failure, cached, probable, thought_of(got), key), refuses(got)
 
         return await self._speaker.first_alone(kind(self._asked.request(one, settings)), asked)
 
@@ -141,8 +141,8 @@ class Session:
             reply: dict[str, Any] = {}
             seen = Seen([], None, silent=self._found.silent(request))
             if not seen.silent:
-                reply, _, _ = await self._speaker.outcome(request, {}, options)
-                seen = chances(reply, options, self._asked.min_mass)
+                reply, _, key = await self._speaker.outcome(request, {}, options)
+                seen = chances(reply, options, self._asked.min_mass)._replace(keys=(key,))
             if seen.silent or self._found.silent(request):
                 raise UserError(
                     f"{self._asked.name} offers no log-probabilities for choices: set `samples` (several replies to "
@@ -158,6 +158,13 @@ class Session:
             seen, refused = await _of_samples(lambda own: self._read(one, schema, own), samples, options, seen)
         self._note(seen.failure, refused)
         return seen
+
+    async def again(self, request: dict[str, Any]) -> Reply:
+        """Return the reply to a request that is in the endpoint's dialect already."""
+        got, cached, key = await self._caller.reply(request, {}, now=True)
+        text, _, failure = read(got)
+        self._used.failed += failure is not None
+        return Reply(text, None, failure, cached, tokens(got), thought_of(got), key)
 
     def _note(self, failure: str | None, refused: bool) -> None:
         """Count a failed item; stop the ask if the endpoint has refused all of the first ones in the same way.
@@ -249,9 +256,10 @@ async def _of_samples(
         reply, refused = await ask(own)
         replies.append(reply)
         if why := replies[0].failure:
-            return seen._replace(failure=f"{seen.failure}; sampled instead: {why}"), refused
+            failed = f"{seen.failure}; sampled instead: {why}"
+            return seen._replace(failure=failed, keys=(*seen.keys, *filter(None, (reply.key,)))), refused
     (row,) = sampled(replies, len(replies), options)
-    return row._replace(mass=seen.mass), False
+    return row._replace(mass=seen.mass, keys=seen.keys + row.keys), False
 
 
 def first_of(errors: BaseExceptionGroup[Any]) -> BaseException:

@@ -8,7 +8,7 @@ Every notebook that needs people starts here: `personas.sample(n, seed)`, `perso
 from ..attributes import NAMES
 from . import browser, consistency, drift, enrichment, filtering, profiles, psychographics, regions, respondents
 from .ids import ID
-from .names import handles
+from .names import brief, handles
 from .profiles import describe
 from .sampling import ADULTS, PAPER, check_suffix, reference, sample, save, split
 
@@ -17,6 +17,7 @@ __all__ = [
     "ID",
     "NAMES",
     "PAPER",
+    "brief",
     "browser",
     "check_suffix",
     "consistency",

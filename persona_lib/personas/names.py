@@ -5,6 +5,7 @@ says nothing of a person's race, origin or class, since it is drawn without them
 signal. So it is no attribute, and no model is told it unless `profiles.texts(named=True)` says so.
 """
 
+import re
 from functools import cache
 
 import numpy as np
@@ -16,6 +17,9 @@ from .predicates import FOLDER
 NAME = "given name"
 YEAR = 2024  # of the census records
 FIRST, STEP = 1920, 10  # data/names.csv: decades of birth from FIRST on; the last one is 2010 to 2017
+_GROWN = {"Female": ("girl", "woman"), "Male": ("boy", "man")}  # below 18, and from 18 on
+_AT_WORK = {"Unemployed": "out of work", "Not in labor force": "not in the labor force"}
+_LONGEST_JOB = 40  # characters
 
 
 def draw(people: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -56,6 +60,35 @@ def handles(people: pd.DataFrame) -> pd.Series:
     text = parts[0].str.cat(parts[1:], ", ").str.replace(", (?=,|$)", "", regex=True)
     text = text.where(people[NAME].notna(), ids)
     return text.where(~text.duplicated(), text + " (" + ids + ")")
+
+
+def brief(people: pd.DataFrame) -> pd.Series:
+    """Return each person in a few words that tell who it is, such as 'woman, 63, school secretary, Ohio'.
+
+    Args:
+        people: indexed by `persona_id`, with any of `age`, `sex`, `detailed job description`, `occupation category`,
+            `employment status` and `state`. Of a job the words before the first clause count, if they are few.
+
+    Returns:
+        Texts on the index of `people`, empty where nothing is known.
+    """
+    return pd.Series(
+        [", ".join(filter(None, map(str, _parts(row)))) for _, row in people.iterrows()], people.index, "str"
+    )
+
+
+def _parts(row: pd.Series) -> list[object]:
+    """Return sex, age, work and state of a person, each empty if it is not known."""
+    known = row.dropna()
+    age = known.get("age", "")
+    sex = known.get("sex", "")
+    young, grown = _GROWN.get(sex, (sex, sex))
+    is_number = isinstance(age, int | float | np.number)
+    job = re.split(r"[;,.]| (?:who|that|which|at|in|for|with)\b", str(known.get("detailed job description", "")))[0]
+    if not 0 < len(job) <= _LONGEST_JOB:
+        job = str(known.get("occupation category", "")).lower()
+    work = job or _AT_WORK.get(str(known.get("employment status")), "")
+    return [young if is_number and age < 18 else grown, int(age) if is_number else age, work, known.get("state", "")]
 
 
 @cache

@@ -26,6 +26,7 @@ _TAIL = re.compile(r"[,;:(]| alone\b| or ")  # where the part of a label begins 
 COLUMNS = (
     *("pair_id", "persona_id", "prompt_id", "persona_split", "prompt_split", "use", "topic", "prompt", "rejected"),
     *("critique", "chosen", "generator", "templates", "longer", "identical", "refuses", "quotes", "failure"),
+    *("critique_key", "revision_key"),
 )
 FEWEST_LETTERS = 4  # of a value that counts as quoted: everybody says 'Yes' and 'No'
 
@@ -45,7 +46,7 @@ def base_answers(
         Index `prompt_id`; columns `rejected` (the answer, missing where it failed), `base_failure` (the reason).
     """
     asked = base_requests(prompts, words, templates)
-    texts, failures = _answered(asked, writer)
+    texts, failures, _ = _answered(asked, writer)
     answers = {"rejected": texts, "base_failure": failures}
     return pd.DataFrame(answers, dtype="str").set_axis(pd.Index(prompts["prompt_id"], name="prompt_id"))
 
@@ -74,7 +75,8 @@ def revise(
     Returns:
         One row per dealt pair, in their order: `pair_id` (hash), `persona_id`, `prompt_id`, `persona_split`,
         `prompt_split`, `use`, `topic`, `prompt`, `rejected`, `critique`, `chosen`, `generator`, `templates` (hash of
-        the wording), the columns of `checks`, and `failure` (why there is no pair, or missing).
+        the wording), the columns of `checks`, `failure` (why there is no pair, or missing), and `critique_key` and
+        `revision_key` (of the replies in the store, see `Reply.key`).
     """
     table = items(dealt, people, prompts, base)
     table = refined(table, writer, words, templates)
@@ -102,10 +104,11 @@ def refine(
         writer, words, templates: as in `revise`.
 
     Returns:
-        The index of `items`; columns `critique`, `chosen`, `generator`, `templates` (hash of the wording), `failure`.
+        The index of `items`; columns `critique`, `chosen`, `generator`, `templates` (hash of the wording), `failure`,
+        `critique_key`, `revision_key`.
     """
-    said, no_critique = _answered(critique_requests(items, words, templates), writer)
-    chosen, no_revision = _answered(revision_requests(items, said, words, templates), writer)
+    said, no_critique, of_critique = _answered(critique_requests(items, words, templates), writer)
+    chosen, no_revision, of_revision = _answered(revision_requests(items, said, words, templates), writer)
     return pd.DataFrame(
         {
             "critique": said,
@@ -113,6 +116,8 @@ def refine(
             "generator": writer.name,
             "templates": "".join(load_template(name, templates).sha256 for name in ("critique", "revision")),
             "failure": no_critique.radd("critique: ").fillna(no_revision.radd("revision: ")),
+            "critique_key": of_critique,
+            "revision_key": of_revision,
         }
     )
 
@@ -195,14 +200,13 @@ def _requests(
     return Requests(template, values, index, create_model(name.title(), **fields))
 
 
-def _answered(asked: Requests, writer: LanguageModel) -> tuple[pd.Series, pd.Series]:
-    """Return the texts and the failures of all items, both missing where nothing was asked."""
+def _answered(asked: Requests, writer: LanguageModel) -> list[pd.Series]:
+    """Return the texts, the failures and the replies' keys of all items, each missing where nothing was asked."""
     replies = writer.ask(list(asked.messages), schema=asked.schema, step=asked.step)
     field = asked.template.reply[-1]
     said = [getattr(reply.value, field) if reply.value else None for reply in replies]
-    texts = pd.Series(said, asked.values.index, dtype="str")
-    failures = pd.Series([reply.failure for reply in replies], asked.values.index, dtype="str")
-    return texts.reindex(asked.index).astype("str"), failures.reindex(asked.index).astype("str")
+    columns = said, [reply.failure for reply in replies], [reply.key for reply in replies]
+    return [pd.Series(own, asked.values.index, dtype="str").reindex(asked.index).astype("str") for own in columns]
 
 
 def checks(pairs: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from . import notebooks
 from .record import INTERVAL
 
 DATA = Path(__file__).parent / "data"
+ITEMS = "items.html"  # the page of a run's items, from `item_pages`
 CRITIC, AUDITS = "06_conditioning", "10_judges"  # the second says how far the critic of the first can be trusted
 TRUST = "trust"  # the metric of the second that says so, in a sentence
 # Parameters that make the critic: who it is, and what it is asked.
@@ -59,6 +60,9 @@ def export(
     executed.metadata["title"] = heading
     # Pictures in Markdown cells are files beside the original notebook, not beside its executed copy.
     resources = {"metadata": {"name": heading, "path": str(notebooks.folder())}, "about": about}
+    from . import item_tables  # it loads the statistics, which a run that fails to start need not wait for
+
+    resources["items_of"] = notebook.stem if item_tables.are_in(notebook.with_suffix("")) else None
     html, _ = _exporter().from_notebook_node(executed, resources)
     page = notebook.with_suffix(".html")
     files.write_text(page, _linked(html, run, {AUDITS: found} if found else {}))
@@ -102,11 +106,12 @@ def environment() -> jinja2.Environment:
     )
 
 
-def index(manifest: Mapping[str, Any]) -> str:
+def index(manifest: Mapping[str, Any], items: bool = False) -> str:
     """Return the HTML of a run's index page.
 
     Args:
         manifest: the content of the run's manifest.
+        items: whether the run has a page of its items.
     """
     templates = environment()
     templates.filters |= {"figure": figure, "cost": usage.cost_text, "span": _span, "day": _day}
@@ -118,6 +123,7 @@ def index(manifest: Mapping[str, Any]) -> str:
         "embedded": embedded,
         "trust": {CRITIC: (AUDITS, trust(manifest["notebooks"]))},
         "used": used,
+        "items": items,
     }
     return templates.get_template("index.html.j2").render(shown)
 

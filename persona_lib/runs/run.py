@@ -88,7 +88,17 @@ def _executed(manifest: Manifest, limits: Mapping[str, float | None]) -> dict[st
         manifest.close(status)
         if folders.is_there(manifest.folder):
             _save(manifest)
+    _write_items(manifest)
     return manifest.content
+
+
+def _write_items(manifest: Manifest) -> None:
+    """Write the page of the run's items, if it has any, and the index, which leads there."""
+    from . import item_pages, item_tables  # they load the statistics, for which a run's start need not wait
+
+    if any(item_tables.are_in(manifest.folder / stem) for stem in manifest.notebooks):
+        item_pages.write(manifest.folder)
+        _save(manifest)
 
 
 def correct(folder: Path) -> None:
@@ -101,13 +111,17 @@ def correct(folder: Path) -> None:
             manifests.correct(content, folder)
             shutil.rmtree(folder / folders.NEW, ignore_errors=True)
             files.write_json(folder / manifests.NAME, content)
-            files.write_text(folder / "index.html", pages.index(content))
+            _write_index(folder, content)
 
 
 def _save(manifest: Manifest) -> None:
     """Write the manifest and the index page, which can be read while the run goes on."""
     manifest.save()
-    files.write_text(manifest.folder / "index.html", pages.index(manifest.content))
+    _write_index(manifest.folder, manifest.content)
+
+
+def _write_index(folder: Path, content: Mapping[str, Any]) -> None:
+    files.write_text(folder / "index.html", pages.index(content, (folder / pages.ITEMS).is_file()))
 
 
 def _run_notebooks(manifest: Manifest, limits: Mapping[str, float | None]) -> None:

@@ -175,6 +175,18 @@ class Store:
             self.db.execute("DELETE FROM endpoints")
             return self.db.execute("DELETE FROM replies WHERE failure IS NOT NULL").rowcount
 
+    def forget(self, key: str) -> None:
+        """Delete one outcome that is no answer, so that its request is asked again.
+
+        Raises:
+            UserError: the file keeps nothing under this key, or an answer, which stays.
+        """
+        with self.errors():
+            gone = self.db.execute("DELETE FROM replies WHERE key = ? AND failure IS NOT NULL", (key,)).rowcount
+        if not gone:
+            kept = "what a recording has" if key in self._recorded else "an answer" if self.get(key) else "nothing"
+            raise UserError(f"{self.path} keeps {kept} under {key[:16]}: only a failed reply in it can be asked again")
+
     def counts(self) -> dict[str, int]:
         """Return the number of outcomes in the file: `replies` in all, `failed` among them."""
         with self.errors():

@@ -10,6 +10,7 @@ from endpoint import Endpoint, completion
 
 from persona_lib import UserError, bench, stats
 from persona_lib.model import Model
+from persona_lib.store import Store
 
 
 def people(n: int) -> pd.DataFrame:
@@ -78,6 +79,15 @@ def test_every_item_is_answered_and_judged_under_every_condition_with_two_calls(
     assert table.loc[table.condition == "summary", "working"].str.startswith("summary of").all()
     assert table["answer"].str.startswith("answer of").all()
     assert stats.rates(table, by="condition")["rate"].tolist() == [0.5] * 4
+
+
+def test_each_answer_and_verdict_leads_to_its_request_and_raw_reply_in_the_store():
+    table, _ = run(answer)
+    for row in table.itertuples():
+        wrote, judged = (Store().get(key) for key in (row.answer_key, row.verdict_key))
+        asked = json.loads(judged.request)["messages"]
+        assert row.answer in str(asked) and row.profile in asked[0]["content"]
+        assert row.prompt in wrote.request and json.dumps(row.answer)[1:-1] in json.dumps(wrote.reply)
 
 
 def test_only_the_baseline_is_not_told_the_persona_and_the_judge_always_is():

@@ -182,6 +182,23 @@ def test_where_no_token_shows_a_choice_it_is_the_share_of_samples():
         assert len(endpoint.requests) == 2 * (1 + SAMPLES)
 
 
+def test_a_choice_knows_the_requests_that_it_was_read_from():
+    def answer(body: dict) -> dict:
+        if "response_format" in body:
+            return completion('{"choice": "A"}')
+        return reply({"Well": 1.0} if "sampled" in body["messages"][0]["content"] else AT_A, finish="length")
+
+    with Endpoint(answer) as endpoint:
+        model = Model("m", endpoint.url, max_in_flight=1)
+        got = model.choices(say("x", "y", "sampled", "z"))
+        assert [len(keys) for keys in got.keys] == [1, 1, 1 + SAMPLES, 1]
+        asked = [json.loads(model.store.get(keys[-1]).request)["messages"] for keys in got.keys]
+        assert asked == say("x", "y", "sampled", "z")
+        first, second = got.trail(orders=2)
+        assert first == " ".join(got.keys[0] + got.keys[1]) and len(second.split()) == 2 + SAMPLES
+        assert got._replace(keys=()).trail() == [None] * 4  # a stand-in has no store
+
+
 def test_samples_that_fail_are_no_failed_items_of_a_step_whose_choices_are_all_made():
     replies = iter([completion('{"choice": "A"}'), *[completion("", refusal="no")] * (SAMPLES - 1)] * 10)
 

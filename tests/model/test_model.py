@@ -187,6 +187,7 @@ def test_a_reply_that_does_not_validate_is_asked_again_with_the_error():
     assert reply.value.score == 3 and reply.failure is None
     assert again[:1] == first and again[1] == {"role": "assistant", "content": '{"reason": "clear"}'}
     assert "score: Field required" in again[2]["content"]
+    assert json.loads(Store().get(reply.key).request)["messages"] == again  # the request that was answered
     assert Store().counts() == {"replies": 2, "failed": 0}
 
 

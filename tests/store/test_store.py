@@ -30,6 +30,17 @@ def test_what_is_put_is_found_again_after_reopening(tmp_path):
     assert again.counts() == {"replies": 2, "failed": 1}
 
 
+def test_only_an_outcome_that_is_no_answer_is_forgotten(tmp_path):
+    store = Store(tmp_path / "r.sqlite")
+    store.put([stored(1), stored(2, "refusal")])
+    store.forget(stored(2).key)
+    assert store.get(stored(2).key) is None
+    with pytest.raises(UserError, match="keeps an answer under"):
+        store.forget(stored(1).key)
+    with pytest.raises(UserError, match="keeps nothing under"):
+        store.forget(stored(2).key)
+
+
 def test_a_second_reply_to_the_same_request_does_not_replace_the_first(tmp_path):
     store = Store(tmp_path / "r.sqlite")
     store.put([stored(1)])

@@ -1,0 +1,31 @@
+"""Ask one request again whose reply is kept as no answer."""
+
+import json
+
+from .. import UserError
+from .model import Model
+from .reply import Reply
+from .running import each
+
+STEP = "asking again"
+
+
+def again(model: Model, key: str) -> Reply:
+    """Ask once more what a model's store keeps under a key as no answer; what comes now replaces it.
+
+    The reply is not validated: the step that asks for it does so when it runs again.
+
+    Args:
+        model: the one that was asked.
+        key: as tables carry it (`Reply.key`).
+
+    Raises:
+        UserError: another model was asked, or as in `Store.forget` and `Model.ask`.
+    """
+    asked = model._asked
+    kept = model.store.get(key)
+    request = json.loads(kept.request) if kept else {}
+    if kept and request["model"] != dict(asked.who):
+        raise UserError(f"{model.name} was not asked what is kept under {key[:16]}: take the model that was")
+    model.store.forget(key)
+    return each(asked, STEP, [request], model._count(STEP), lambda session, one: session.again(one))[0]
