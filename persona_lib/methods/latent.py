@@ -37,6 +37,8 @@ class LowRank(Shrunk):
 
     name = "low rank"
     variance = 1.0
+    basis: np.ndarray  # dimensions x rank
+    places: np.ndarray  # training people x rank
 
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
         z = self.gaps(pairs["prompt"], pairs["first"], pairs["second"])

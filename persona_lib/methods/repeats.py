@@ -9,22 +9,24 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
 from .worlds import World, cells
 
 LONG = 40  # letters of an answer below which equal texts are no sign
 ALIKE = 8  # choices below which two people who chose alike are no sign
 NEAR = 0.7  # of all three words in a row that two texts have, share that both have, from which on they are nearly equal
-FEW = 0.01  # share of texts to test on that nearly repeat others by chance: people ask and refuse in like words
+FEW = 0.01  # share of tested texts that may repeat others: people ask, and models refuse, in like words
 
 
 class Repeats(NamedTuple):
-    """What repeats: the `gate`, its `value` (cases, or a share), the `limit` above which it fires, and what it says."""
+    """What repeats: the `gate`, its `value` (cases, or a share with its 95% `interval`), its `limit`, what it says."""
 
     gate: str
     value: float
     limit: float
     says: str
+    interval: tuple[float, float] | None = None
 
 
 def found(world: World) -> Iterator[Repeats]:
@@ -32,23 +34,37 @@ def found(world: World) -> Iterator[Repeats]:
     side = world.prompts.set_index("prompt_id")["prompt_split"]
     prompts = pd.Series(plain(world.prompts["prompt"]).to_numpy(), world.prompts["prompt_id"])
     answers = world.candidates.assign(plain=plain(world.candidates["text"])).dropna(subset="text")
+    known, tested = _sides(prompts, side)
+    equal = tested.isin(known)
+    yield Repeats("prompts of both sides", int(equal.sum()), 0, "prompts of equal text are in training and in test")
+    yield _nearly("near-duplicate prompts", near(known, tested) & ~equal)
+    # Not at the first answer: models refuse and ask back in the same words.
     long = answers[answers["plain"].str.len() >= LONG].set_index("prompt_id")["plain"]
-    for name, texts in (("prompts", prompts), ("answers", long)):
-        asked = texts.index.map(side) == "heldout"
-        known, tested = texts[~asked].drop_duplicates(), texts[asked].drop_duplicates()
-        both = int(tested.isin(known).sum())
-        yield Repeats(f"{name} of both sides", both, 0, f"{name} of equal text are in training and in test")
-        says = f"{name} to test on repeat others of training nearly word for word"
-        yield Repeats(f"near-duplicate {name}", near(known, tested), FEW, says)
+    yield _nearly("answers of both sides", near(*_sides(long, side)))
     text = answers.set_index("candidate_id")["plain"]
     one, other = (world.choices[column].map(text).fillna("") for column in ("first", "second"))
-    equal = int(((one == other) & world.choices["p_first"].notna()).sum())
-    yield Repeats("equal answers", equal, 0, "choices are between answers of equal text")
+    same = int(((one == other) & world.choices["p_first"].notna()).sum())
+    yield Repeats("equal answers", same, 0, "choices are between answers of equal text")
     says = "people with equal attributes and choices are in both splits"
     yield Repeats("people of both sides", _twins(world), 0, says)
     again = _again(world, world.choices["prompt_id"].map(prompts), one, other)
     says = "the same person chose about tested answers in what is learned from or shown: keep conversations whole"
     yield Repeats("context contains the test", again, 0, says)
+
+
+def _sides(texts: pd.Series, side: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return the different texts of train prompts, and those of held-out prompts; the index of texts is the prompt."""
+    heldout = texts.index.map(side) == "heldout"
+    return texts[~heldout].drop_duplicates(), texts[heldout].drop_duplicates()
+
+
+def _nearly(gate: str, near: pd.Series) -> Repeats:
+    """Return a gate that fires where the share of tested texts that nearly repeat a known one is above FEW."""
+    if near.empty:
+        return Repeats(gate, 0.0, FEW, "")
+    interval = proportion_confint(near.sum(), len(near), method="beta")
+    says = "texts to test on repeat texts of training word for word, or nearly"
+    return Repeats(gate, near.mean(), FEW, says, interval)
 
 
 def plain(texts: pd.Series) -> pd.Series:
@@ -59,23 +75,23 @@ def plain(texts: pd.Series) -> pd.Series:
     return words.where(words != "", seen.str.strip())  # a text may be marks alone
 
 
-def near(known: pd.Series, tested: pd.Series) -> float:
-    """Return the share of texts that nearly repeat one that is known, and equal none.
+def near(known: pd.Series, tested: pd.Series) -> pd.Series:
+    """Return which of the tested texts equal or nearly equal one that is known; both without marks, as `plain` gives.
 
     Two texts are compared by Jaccard's index of their runs of three words (Broder 1997, without his sampling).
     """
     from sklearn.feature_extraction.text import CountVectorizer  # a second, for which other commands need not wait
 
-    tested = tested[~tested.isin(known)]
+    found = pd.Series(False, tested.index)
     if known.empty or tested.empty:
-        return 0.0
+        return found
     count = CountVectorizer(analyzer=_runs, binary=True, dtype=np.float32)
     one = count.fit_transform(known)  # texts x runs
-    other = count.transform(tested)
-    shared = (other @ one.T).tocoo()  # tested x known: runs that both have
+    shared = (count.transform(tested) @ one.T).tocoo()  # tested x known: runs that both have
     sizes = [np.array([len(_runs(text)) for text in texts]) for texts in (tested, known)]
     index = shared.data / (sizes[0][shared.row] + sizes[1][shared.col] - shared.data)
-    return len(np.unique(shared.row[index >= NEAR])) / len(tested)
+    found.iloc[shared.row[index >= NEAR]] = True
+    return found
 
 
 def _runs(text: str) -> set[str]:

@@ -105,13 +105,6 @@ def same_prompts(world):
     return world._replace(prompts=world.prompts.assign(prompt=texts))
 
 
-def same_answers(world):
-    texts = world.candidates["text"].copy()
-    side = world.candidates["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt_split"])
-    texts[side.eq("heldout").idxmax()] = texts[side.eq("train").idxmax()]
-    return world._replace(candidates=world.candidates.assign(text=texts))
-
-
 def equal_answers(world):
     text = world.candidates.set_index("candidate_id")["text"]
     text[world.choices["second"].iloc[0]] = text[world.choices["first"].iloc[0]].upper() + "  "
@@ -130,29 +123,29 @@ def doubled_people(world):
 
 
 def near_prompts(world):
-    """Give prompts texts of 24 words; one to test on has that of a train prompt, but for a word."""
+    """Give prompts texts of 24 words; three to test on have that of a train prompt, and a word."""
     rng = np.random.default_rng(1)
     texts = pd.Series([" ".join(rng.choice(WORDS, 24)) for _ in world.prompts.index])
-    texts.iloc[50] = texts.iloc[3] + " really"
+    texts.iloc[50:53] = (texts.iloc[3:6] + " really").to_list()
     return world._replace(prompts=world.prompts.assign(prompt=texts))
 
 
-def near_answers(world):
-    """Give one answer in twenty to test on the words of an answer to a train prompt, in another spelling."""
-    texts = world.candidates["text"].copy()
-    side = world.candidates["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt_split"])
-    tested = texts.index[side == "heldout"][::20]
-    texts[tested] = ["Well, " + text.upper() for text in texts[side == "train"].iloc[: len(tested)]]
-    return world._replace(candidates=world.candidates.assign(text=texts))
+def repeated_answers(change):
+    """Return a leak: one answer in ten to test on is that to a train prompt, after a change."""
+
+    def leak(world):
+        texts = world.candidates["text"].copy()
+        side = world.candidates["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt_split"])
+        tested = texts.index[side == "heldout"][::10]
+        texts[tested] = texts[side == "train"].iloc[: len(tested)].map(change).to_list()
+        return world._replace(candidates=world.candidates.assign(text=texts))
+
+    return leak
 
 
-def encoded_answers(world):
-    """Give an answer to test on the text of a train answer, but for letters that nobody sees."""
-    texts = world.candidates["text"].copy()
-    side = world.candidates["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt_split"])
-    one = texts[side.eq("train").idxmax()]
-    texts[side.eq("heldout").idxmax()] = "\ufeff" + one[:3] + "\u200b" + one[3:].replace(" ", "\xa0")
-    return world._replace(candidates=world.candidates.assign(text=texts))
+def hidden(text):
+    """Return a text with letters that nobody sees."""
+    return "\ufeff" + text[:3] + "\u200b" + text[3:].replace(" ", "\xa0")
 
 
 def told_before(world):
@@ -247,11 +240,11 @@ LEAKS = {
     "vectors": (vectors_tell, "persona-blind"),
     "context tells": (told_before, "context contains the test"),
     "near-duplicate prompts": (near_prompts, "near-duplicate prompts"),
-    "near-duplicate answers": (near_answers, "near-duplicate answers"),
-    "encoded answers of both sides": (encoded_answers, "answers of both sides"),
+    "near-duplicate answers": (repeated_answers(lambda t: f"Well, {t.upper()}"), "answers of both sides"),
+    "encoded answers of both sides": (repeated_answers(hidden), "answers of both sides"),
     "file order": (reordered, "order of the file"),
     "prompts of both sides": (same_prompts, "prompts of both sides"),
-    "answers of both sides": (same_answers, "answers of both sides"),
+    "answers of both sides": (repeated_answers(str), "answers of both sides"),
     "equal answers": (equal_answers, "equal answers"),
     "people twice": (doubled_people, "people of both sides"),
     "everybody alike": (all_alike, "persona-blind"),
@@ -262,9 +255,9 @@ def test_marks_alone_are_no_equal_answers_and_a_text_without_words_is_no_near_du
     assert repeats.plain(pd.Series(["\U0001f44d", "\U0001f44e ", "Caf\u00e9!", "CAFE\u0301"])).tolist() == [
         "\U0001f44d", "\U0001f44e", "caf\u00e9", "caf\u00e9",
     ]  # fmt: skip
-    one, other = pd.Series(["a b c d e", ""]), pd.Series(["a b c d e", "a b c d e f", "b c d", "!"])
-    assert repeats.near(one, other) == pytest.approx(1 / 3)  # of the three that equal none
-    assert repeats.near(one.head(0), other) == 0
+    known, tested = pd.Series(["a b c d e", ""]), pd.Series(["a b c d e", "a b c d e f", "b c d", "!"])
+    assert repeats.near(known, tested).tolist() == [True, True, False, False]
+    assert not repeats.near(known.head(0), tested).any() and repeats.near(known, tested.head(0)).empty
 
 
 @pytest.mark.parametrize("name", LEAKS)
