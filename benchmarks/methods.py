@@ -5,20 +5,23 @@
     python benchmarks/methods.py order --worlds 20     # fewer worlds
 
 order: is the order of methods by expected accuracy recovered, and do intervals hold the expected accuracy? null: how
-often does a method seem to beat the pooled one where people do not differ? oracle: low rank beside a method that knows
-the true directions. cost: CPU time of all methods beside one logistic regression of scikit-learn per person. growth:
-CPU time at 1, 4 and 16 times the people, and the choices. survey: real respondents, each method beside majority and
-logit. false_alarms: how often a gate fires in a clean world (20 times as many as --worlds) and for a clean method, and
-how often it catches a leaked format.
+often does a method seem to beat the pooled one where people do not differ (4 times as many worlds)? oracle: low rank
+beside a method that knows the true directions. cost: CPU time and memory of all methods beside one logistic regression
+of scikit-learn per person. growth: CPU time at 1, 4 and 16 times the people, and the choices of each. survey: real
+respondents, each method beside majority and logit. false_alarms: how often a gate fires in a clean world (20 times as
+many worlds) and for a clean method, and how often a leaked format is caught.
 """
 
 import argparse
 import multiprocessing
+import resource
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations
+from typing import Any
 
 import clean_worlds
 import numpy as np
@@ -27,9 +30,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from persona_lib import methods
 from persona_lib.methods import OFFLINE, Setting, World, controls, gates, latent, mistakes, scores, simulated, surveyed
-from persona_lib.stats import share
+from persona_lib.stats import share as percent
 
 SMALL = {"seen": 200, "unseen": 100, "prompts": 120, "heldout": 60, "history": 60, "tests": 20, "dimensions": 32}
+TINY = SMALL | {"seen": 100, "unseen": 50, "dimensions": 16}  # people and prompts enough for a false alarm
 BIG = {"seen": 1000, "unseen": 300, "history": 80, "shared": 1.4, "within": 2.2}  # of the issue of cost and oracle
 CLOSE = 0.02  # methods whose expected accuracies differ by less have no order
 K = 32
@@ -51,39 +55,54 @@ def tried(world: World, kinds: tuple = OFFLINE, setting: Setting | None = None) 
     return methods.trial(world, [kind(embed) for kind in kinds], setting or Setting(ks=(K,)))
 
 
+def mapped(of_world: Callable[[int], Any], worlds: int) -> list:
+    """Return what a function gives of each world, by two processes."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(of_world, range(worlds)))
+
+
+def counted(happened: list[bool]) -> str:
+    """Return in how many worlds something happened, with the exact 95% interval."""
+    some, n = sum(happened), len(happened)
+    return f"{some} of {n} worlds, {percent(some / n, *proportion_confint(some, n, method='beta'))}"
+
+
+def _ordered(seed: int) -> list[int]:
+    """Return how many pairs of methods truly differ, are in their order; how many intervals there are, and hold."""
+    world = simulated.world(shapes(seed), seed)
+    predictions = tried(world)
+    truth = scores.expected(predictions, world).xs(K, level="k")
+    found = scores.accuracy(predictions).set_index("method")
+    pairs = [pair for pair in combinations(truth.index, 2) if abs(truth[pair[0]] - truth[pair[1]]) >= CLOSE]
+    right = [(found.at[a, "accuracy"] > found.at[b, "accuracy"]) == (truth[a] > truth[b]) for a, b in pairs]
+    # What the interval is of: the mean over people and prompts like these, of which this world's is a sample.
+    known = found.dropna(subset="low")
+    held = truth.reindex(known.index).between(known["low"], known["high"])
+    return [len(pairs), sum(map(int, right)), len(known), int(held.sum())]
+
+
 def order(worlds: int) -> None:
     """Print Kendall's tau of the order found, and how many intervals hold the expected accuracy."""
-    agree, apart, held, intervals = 0, 0, 0, 0
-    for seed in range(worlds):
-        world = simulated.world(shapes(seed), seed)
-        predictions = tried(world)
-        truth = scores.expected(predictions, world).xs(K, level="k")
-        found = scores.accuracy(predictions).set_index("method")
-        for one, other in combinations(truth.index, 2):
-            if abs(truth[one] - truth[other]) >= CLOSE:
-                apart += 1
-                agree += int((found.at[one, "accuracy"] > found.at[other, "accuracy"]) == (truth[one] > truth[other]))
-        known = found.dropna(subset="low")
-        # What the interval is of: the mean over people and prompts like these, of which this world's is a sample.
-        held += int(known["low"].le(truth.reindex(known.index)).mul(known["high"].ge(truth.reindex(known.index))).sum())
-        intervals += len(known)
+    apart, right, intervals, held = np.array(mapped(_ordered, worlds)).sum(axis=0)
     print(
-        f"order: Kendall's tau {2 * agree / apart - 1:.3f} over {apart} pairs of methods that differ by {CLOSE} "
+        f"order: Kendall's tau {2 * right / apart - 1:.3f} over {apart} pairs of methods that differ by {CLOSE} "
         f"in {worlds} worlds"
     )
     print(
-        f"intervals: {share(held / intervals, n=intervals)} hold the accuracy that the truth expects of these choices"
+        f"intervals: {percent(held / intervals, n=intervals)} hold the accuracy that the truth expects of these choices"
     )
+
+
+def _false(seed: int) -> bool:
+    """Return whether some method beats the pooled one in a world where everybody is alike."""
+    world = simulated.world(simulated.Design(**TINY | {"within": 0.0, "between": 0.0}), seed)
+    table = scores.differences(tried(world), "pooled", K)
+    return bool(((table["p_holm"] < 0.05) & (table["difference"] > 0)).any())
 
 
 def null(worlds: int) -> None:
     """Print how often a method beats the pooled one where everybody is alike."""
-    false = 0
-    for seed in range(worlds):
-        world = simulated.world(simulated.Design(**SMALL | {"within": 0.0, "between": 0.0}), seed)
-        table = scores.differences(tried(world), "pooled", K)
-        false += int(((table["p_holm"] < 0.05) & (table["difference"] > 0)).any())
-    print(f"null: in {false} of {worlds} worlds without structure some method beats the pooled one (Holm)")
+    print(f"null: some method beats the pooled one (Holm) in {counted(mapped(_false, 4 * worlds))} without structure")
 
 
 class Oracle(latent.LowRank):
@@ -120,6 +139,7 @@ def cost(_worlds: int) -> None:
     began = time.process_time()
     tried(world)
     ours = time.process_time() - began
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # GB, where Linux counts kB
     embed = methods.embedder(world)
     text = world.candidates.set_index("candidate_id")["text"]
     prompt = world.prompts.set_index("prompt_id")["prompt"]
@@ -134,17 +154,25 @@ def cost(_worlds: int) -> None:
     theirs = time.process_time() - began
     print(
         f"cost: {ours:.1f} s CPU for {len(OFFLINE)} methods, {theirs:.1f} s for scikit-learn per person: "
-        f"ratio {ours / theirs:.2f}"
+        f"ratio {ours / theirs:.2f}; at most {memory:.1f} GB"
     )
 
 
 def growth(_worlds: int) -> None:
-    """Print the CPU time at 1, 4 and 16 times the people."""
-    for times in (1, 4, 16):
-        world = simulated.world(simulated.Design(**SMALL | {"seen": 100 * times, "unseen": 30 * times}), 0)
-        began = time.process_time()
-        tried(world)
-        print(f"growth: {times:2} x: {time.process_time() - began:.1f} s CPU")
+    """Print the CPU time at 1, 4 and 16 times the people, and the choices of each."""
+    least = SMALL | {"seen": 100, "unseen": 30}
+    few = least | {"history": 40, "tests": 5}
+    for what, sizes, grows in (("people", least, ("seen", "unseen")), ("choices", few, ("history", "tests"))):
+        spent = []
+        for times in (1, 4, 16):
+            more = {name: sizes[name] * times for name in grows}
+            more |= {"prompts": max(sizes["prompts"], more.get("history", 0)), "heldout": 80}
+            world = simulated.world(simulated.Design(**sizes | more), 0)
+            began = time.process_time()
+            tried(world)
+            spent.append(time.process_time() - began)
+        ratios = " and ".join(f"{later / spent[0]:.1f} times" for later in spent[1:])
+        print(f"growth: {spent[0]:.1f} s CPU; {ratios} as much for 4 and 16 times the {what}")
 
 
 def survey(_worlds: int) -> None:
@@ -169,14 +197,11 @@ def _alarms(seed: int) -> dict[str, list[str]]:
 
 def false_alarms(worlds: int) -> None:
     """Print which gates fire in clean worlds and for a clean method, and how often a leaked format is caught."""
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        found = list(pool.map(_alarms, range(20 * worlds), chunksize=10))
+    found = mapped(_alarms, 20 * worlds)
     for what in found[0]:
         of_sets = [one[what] for one in found if what in one]
-        n, some = len(of_sets), sum(map(bool, of_sets))
-        low, high = proportion_confint(some, n, method="beta")
         by_gate = dict(Counter(gate for fired in of_sets for gate in fired)) or "none"
-        print(f"gates, {what}: some gate fires in {share(some / n, low, high, n=n)} of sets; by gate: {by_gate}")
+        print(f"gates, {what}: some gate fires in {counted(list(map(bool, of_sets)))}; by gate: {by_gate}")
 
 
 PARTS = {part.__name__: part for part in (order, null, oracle, cost, growth, survey, false_alarms)}

@@ -41,6 +41,13 @@ def _tfidf(texts: pd.Series) -> np.ndarray:
     from sklearn.decomposition import TruncatedSVD  # a second, for which other commands need not wait
     from sklearn.feature_extraction.text import TfidfVectorizer  # the same
 
-    words = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
+    # Each word and each other sign is a token, so that texts without a word can be told apart, too.
+    vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+|[^\w\s]")
+    if not texts.str.contains(r"\S").any():
+        return np.zeros((len(texts), 1))
+    words = vectorizer.fit_transform(texts)
     size = min(DIMENSIONS, *(length - 1 for length in words.shape))
-    return TruncatedSVD(size, random_state=0).fit_transform(words) if size > 0 else words.toarray()
+    if size < 1:
+        return words.toarray()
+    with np.errstate(invalid="ignore"):  # equal texts have no variance to explain
+        return TruncatedSVD(size, random_state=0).fit_transform(words)

@@ -97,7 +97,7 @@ def _row(gate: str, value: float, limit: float, says: str, interval: tuple[float
 def _tried(gate: str, shown: Shown, says_first: np.ndarray, limit: float, says: str) -> dict:
     """Return the row of a gate that predicts choices: +1 says the first, -1 the second, 0 nothing."""
     right = np.where(says_first == 0, 0.5, (says_first > 0) == shown.first)
-    turned = right.mean() < 0.5  # a rule that is always wrong tells as much
+    turned = len(right) and right.mean() < 0.5  # a rule that is always wrong tells as much
     found = stats.rate(pd.Series(1 - right if turned else right), shown.choices[ITEM].reset_index(drop=True))
     return _row(gate, found["rate"], limit, says, (found["low"], found["high"]))
 

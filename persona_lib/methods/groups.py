@@ -34,6 +34,9 @@ class Attributes(Method):
         a = self.coding.of(people)[decided["person"].to_numpy()]  # choices x attributes
         # Which answer comes first does not matter without a constant; scikit-learn needs some of each.
         first = np.arange(len(z)) % 2 == 0
+        self.weights = np.zeros((z.shape[1], a.shape[1]))
+        if len(z) < 2:
+            return
         turned = first != (decided["p_first"].to_numpy() > 0.5)
         model = LogisticRegression(C=0.1, fit_intercept=False, max_iter=200)
         model.fit(_products(np.where(turned[:, None], -z, z), a), first)
