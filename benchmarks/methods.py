@@ -29,7 +29,19 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from persona_lib import methods
-from persona_lib.methods import OFFLINE, Setting, World, controls, gates, latent, mistakes, scores, simulated, surveyed
+from persona_lib.methods import (
+    OFFLINE,
+    Setting,
+    World,
+    controls,
+    coverage,
+    gates,
+    latent,
+    mistakes,
+    scores,
+    simulated,
+    surveyed,
+)
 from persona_lib.stats import share as percent
 
 SMALL = {"seen": 200, "unseen": 100, "prompts": 120, "heldout": 60, "history": 60, "tests": 20, "dimensions": 32}
@@ -154,7 +166,7 @@ def cost(_worlds: int) -> None:
     theirs = time.process_time() - began
     print(
         f"cost: {ours:.1f} s CPU for {len(OFFLINE)} methods, {theirs:.1f} s for scikit-learn per person: "
-        f"ratio {ours / theirs:.2f}; at most {memory:.1f} GB"
+        f"ratio {ours / theirs:.1f}; at most {memory:.1f} GB"
     )
 
 
@@ -176,12 +188,17 @@ def growth(_worlds: int) -> None:
 
 
 def survey(_worlds: int) -> None:
-    """Print real respondents, each method beside majority and logit."""
-    world = surveyed.world("gss", 1000)
-    kinds = (*OFFLINE, controls.other_history(latent.LowRank), controls.shuffled(latent.LowRank))
-    predictions = tried(world, kinds, Setting(ks=(0, 8, 16), cell="unseen_seen"))
-    print(scores.accuracy(predictions).round(3).to_string())
-    print(scores.differences(predictions, "logit on attributes", 16).round(3).to_string())
+    """Print real respondents, each method beside majority and logit; 1,000 of the GSS, and all of the ANES."""
+    for name, n in (("gss", 1000), ("anes", None)):
+        world = surveyed.world(name, n)
+        kinds = (*OFFLINE, controls.other_history(latent.LowRank), controls.shuffled(latent.LowRank))
+        predictions = coverage.alike(tried(world, kinds, Setting(ks=(0, 8, 16), cell="unseen_seen")))
+        k = int(predictions["k"].max())
+        table = scores.accuracy(predictions).pivot(index="method", columns="k", values=["accuracy", "brier"])
+        print(f"survey: {world.name}, {world.about}")
+        print(table.round(3).to_string())
+        for reference in ("majority", "logit on attributes"):
+            print(scores.told_apart(scores.differences(predictions, reference, k)))
 
 
 def _alarms(seed: int) -> dict[str, list[str]]:

@@ -118,7 +118,11 @@ def said(trial: Trial) -> str:
     why = coverage.missing(coverage.alike(trial.predictions))
     of_k = why[why["k"] == k].itertuples()
     lines += [f"{row.method}, k = {k}: {row.choices:,} predictions failed: {row.failure}" for row in of_k]
-    return "\n".join([*lines, scores.headline(table, trial.differences, trial.world.name)])
+    lines.append(scores.headline(table, trial.differences, trial.world.name))
+    if trial.world.truth is None:  # real people: what their attributes tell is what a method must beat
+        same = coverage.alike(trial.predictions)
+        lines.append(scores.told_apart(scores.differences(same, "logit on attributes", k)))
+    return "\n".join(lines)
 
 
 def write(trial: Trial, folder: Path) -> None:

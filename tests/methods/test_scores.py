@@ -161,6 +161,17 @@ def test_the_headline_says_who_beats_the_reference_or_that_nobody_does():
     assert "; 1 of 1 methods beat it (Holm), mine by +50" in told(better=True)
 
 
+def test_each_method_is_said_to_be_better_worse_or_not_shown_to_differ():
+    gaps = pd.DataFrame(
+        {"minuend": list("abcde"), "subtrahend": "logit", "k": 4, "difference": [0.2, -0.2, 0.1, np.nan, 0.3],
+         "p_holm": [0.01, 0.04, 0.06, np.nan, 0.001]}
+    )  # fmt: skip
+    assert scores.told_apart(gaps) == (
+        "Beside logit at k = 4 (Holm), better: a, e; worse: b; not shown to differ: c, d."
+    )
+    assert scores.told_apart(gaps.iloc[[2]]) == "Beside logit at k = 4 (Holm), not shown to differ: c."
+
+
 def test_two_people_are_too_few_to_compare_methods_and_equal_scores_have_a_note():
     both = stacked(*(table(*[(p, q, 0.9, 1) for p in "ab" for q in "123"], method=m) for m in ("pooled", "mine")))
     found = scores.accuracy(both)
