@@ -19,7 +19,7 @@ from .method import Texts
 
 RANK = 12  # directions, at most
 LEFT_OUT = 0.2  # share of training people whose choices decide how many directions there are
-STEPS = 40  # of L-BFGS
+STEPS = 20  # of L-BFGS: after 40, low rank predicts others no better
 PROTOTYPES = 8
 CONTEXTS = (2, 4, 8, 16, 32)  # sizes from which the encoder learns
 ENCODER_RIDGE = (0.01, 0.1, 1.0, 10.0, 100.0)
