@@ -1,15 +1,16 @@
 """Does the testbed say what is true? Simulated worlds, in which the right order of methods and their ceiling are known.
 
-    python benchmarks/methods.py                       # all parts, about half an hour of one core
+    python benchmarks/methods.py                       # all parts, about half an hour of two cores
     python benchmarks/methods.py oracle cost           # some of them
     python benchmarks/methods.py order --worlds 20     # fewer worlds
 
-order: is the order of methods by expected accuracy recovered, and do intervals hold the expected accuracy? null: how
-often does a method seem to beat the pooled one where people do not differ (4 times as many worlds)? oracle: low rank
-beside a method that knows the true directions. cost: CPU time and memory of all methods beside one logistic regression
-of scikit-learn per person. growth: CPU time at 1, 4 and 16 times the people, and the choices of each. survey: real
-respondents, each method beside majority and logit. false_alarms: how often a gate fires in a clean world (20 times as
-many worlds) and for a clean method, and how often a leaked format is caught.
+order: is the order of methods by expected accuracy recovered? intervals: do they hold the accuracy over all people and
+prompts, of which the tested ones are a sample? null: how often does a method seem to beat the pooled one where people
+do not differ (4 times as many worlds)? oracle: low rank beside a method that knows the true directions. cost: CPU time
+and memory of all methods beside one logistic regression of scikit-learn per person. growth: CPU time at 1, 4 and 16
+times the people, and the choices of each. survey: real respondents, each method beside majority and logit.
+false_alarms: how often a gate fires in a clean world (20 times as many worlds) and for a clean method, and how often a
+leaked format is caught.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -80,29 +82,48 @@ def counted(happened: list[bool]) -> str:
 
 
 def _ordered(seed: int) -> list[int]:
-    """Return how many pairs of methods truly differ, are in their order; how many intervals there are, and hold."""
+    """Return how many pairs of methods truly differ, and how many of them are in their order, in one world."""
     world = simulated.world(shapes(seed), seed)
     predictions = tried(world)
     truth = scores.expected(predictions, world).xs(K, level="k")
-    found = scores.accuracy(predictions).set_index("method")
+    found = scores.accuracy(predictions).set_index("method")["accuracy"]
     pairs = [pair for pair in combinations(truth.index, 2) if abs(truth[pair[0]] - truth[pair[1]]) >= CLOSE]
-    right = [(found.at[a, "accuracy"] > found.at[b, "accuracy"]) == (truth[a] > truth[b]) for a, b in pairs]
-    # What the interval is of: the mean over people and prompts like these, of which this world's is a sample.
-    known = found.dropna(subset="low")
-    held = truth.reindex(known.index).between(known["low"], known["high"])
-    return [len(pairs), sum(map(int, right)), len(known), int(held.sum())]
+    return [len(pairs), sum(int((found[a] > found[b]) == (truth[a] > truth[b])) for a, b in pairs)]
 
 
 def order(worlds: int) -> None:
-    """Print Kendall's tau of the order found, and how many intervals hold the expected accuracy."""
-    apart, right, intervals, held = np.array(mapped(_ordered, worlds)).sum(axis=0)
+    """Print Kendall's tau of the order found."""
+    apart, right = np.array(mapped(_ordered, worlds)).sum(axis=0)
     print(
         f"order: Kendall's tau {2 * right / apart - 1:.3f} over {apart} pairs of methods that differ by {CLOSE} "
         f"in {worlds} worlds"
     )
-    print(
-        f"intervals: {percent(held / intervals, n=intervals)} hold the accuracy that the truth expects of these choices"
-    )
+
+
+def _held(seed: int) -> list[int]:
+    """Return how many intervals there are, and hold the accuracy over all people and prompts of one world.
+
+    Each interval is that of one method for 40 people and 40 prompts, drawn out of 400 and 200.
+    """
+    world = simulated.world(replace(shapes(seed), unseen=400, heldout=200, tests=60), seed)
+    predictions = tried(world)
+    truth = scores.expected(predictions, world).xs(K, level="k")
+    rng = np.random.default_rng(seed)
+    known = []
+    for _ in range(20):
+        some = [rng.choice(predictions[name].unique(), 40, replace=False) for name in ("persona_id", "prompt_id")]
+        here = predictions[predictions["persona_id"].isin(some[0]) & predictions["prompt_id"].isin(some[1])]
+        found = scores.accuracy(here).set_index("method")
+        known.append(found[found["high"] > found["low"]])  # a control that always abstains has no interval
+    table = pd.concat(known)
+    of = table.index.map(truth).to_numpy(float)
+    return [len(table), int((table["low"].le(of) & table["high"].ge(of)).sum())]
+
+
+def intervals(worlds: int) -> None:
+    """Print how many intervals hold the accuracy over many people and prompts, of which the tested are a sample."""
+    n, held = np.array(mapped(_held, max(1, worlds // 5))).sum(axis=0)
+    print(f"intervals: {held / n:.1%} of {n:,} hold the accuracy over all people and prompts")
 
 
 def _false(seed: int) -> bool:
@@ -221,7 +242,7 @@ def false_alarms(worlds: int) -> None:
         print(f"gates, {what}: some gate fires in {counted(list(map(bool, of_sets)))}; by gate: {by_gate}")
 
 
-PARTS = {part.__name__: part for part in (order, null, oracle, cost, growth, survey, false_alarms)}
+PARTS = {part.__name__: part for part in (order, intervals, null, oracle, cost, growth, survey, false_alarms)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
