@@ -22,7 +22,7 @@ LEFT_OUT = 0.2  # share of training people whose choices decide how many directi
 STEPS = 15  # of L-BFGS
 # Precision of the prior of directions. With places of variance 1 beside them, a weaker one fits noise: in simulated
 # worlds and in the GSS, low rank then predicts worse, and knows less than it claims.
-NARROW = 10.0
+NARROW = 3.0
 PROTOTYPES = 8
 CONTEXTS = (2, 4, 8, 16, 32)  # sizes from which the encoder learns
 ENCODER_RIDGE = (0.01, 0.1, 1.0, 10.0, 100.0)
