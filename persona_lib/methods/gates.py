@@ -173,7 +173,7 @@ def _predicted(gaps: np.ndarray, shown: Shown) -> np.ndarray:
     gaps = gaps / np.maximum(gaps.std(axis=0), 1e-9)
     for known, asked in GroupKFold(FOLDS).split(gaps, groups=groups):
         if len(np.unique(shown.first[known])) == 2:
-            model = LogisticRegression(fit_intercept=False).fit(gaps[known], shown.first[known])
+            model = LogisticRegression(fit_intercept=False, max_iter=1000).fit(gaps[known], shown.first[known])
             said[asked] = np.sign(gaps[asked] @ model.coef_[0])
     return said
 
