@@ -103,15 +103,18 @@ def order(worlds: int) -> None:
 def _held(seed: int) -> list[int]:
     """Return how many intervals there are, and hold the accuracy over all people and prompts of one world.
 
-    Each interval is that of one method for 40 people and 40 prompts, drawn out of 400 and 200.
+    Each interval is that of one method for 60 people and 40 prompts, drawn out of ten times as many.
     """
-    world = simulated.world(replace(shapes(seed), unseen=400, heldout=200, tests=60), seed)
+    world = simulated.world(replace(shapes(seed), unseen=600, heldout=400, tests=120), seed)
     predictions = tried(world)
     truth = scores.expected(predictions, world).xs(K, level="k")
     rng = np.random.default_rng(seed)
     known = []
     for _ in range(20):
-        some = [rng.choice(predictions[name].unique(), 40, replace=False) for name in ("persona_id", "prompt_id")]
+        some = [
+            rng.choice(predictions[name].unique(), n, replace=False)
+            for name, n in (("persona_id", 60), ("prompt_id", 40))
+        ]
         here = predictions[predictions["persona_id"].isin(some[0]) & predictions["prompt_id"].isin(some[1])]
         found = scores.accuracy(here).set_index("method")
         known.append(found[found["high"] > found["low"]])  # a control that always abstains has no interval
