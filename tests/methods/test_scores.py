@@ -167,9 +167,9 @@ def test_each_method_is_said_to_be_better_worse_or_not_shown_to_differ():
          "p_holm": [0.01, 0.04, 0.06, np.nan, 0.001]}
     )  # fmt: skip
     assert scores.told_apart(gaps) == (
-        "Beside logit at k = 4 (Holm), better: a, e; worse: b; not shown to differ: c, d."
+        "Beside logit at k = 4 (Holm). Better: a; e. Worse: b. Not shown to differ: c; d."
     )
-    assert scores.told_apart(gaps.iloc[[2]]) == "Beside logit at k = 4 (Holm), not shown to differ: c."
+    assert scores.told_apart(gaps.iloc[[2]]) == "Beside logit at k = 4 (Holm). Not shown to differ: c."
 
 
 def test_two_people_are_too_few_to_compare_methods_and_equal_scores_have_a_note():
