@@ -1,24 +1,35 @@
 """Does the testbed say what is true? Simulated worlds, in which the right order of methods and their ceiling are known.
 
-    python benchmarks/methods.py                       # all parts, about half an hour of one core
+    python benchmarks/methods.py                       # all parts, about half an hour of two cores
     python benchmarks/methods.py oracle cost           # some of them
     python benchmarks/methods.py order --worlds 20     # fewer worlds
 
-order: is the order of methods by expected accuracy recovered, and do intervals hold the expected accuracy? null: how
-often does a method seem to beat the pooled one where people do not differ? oracle: low rank beside a method that knows
-the true directions. cost: CPU time of all methods beside one logistic regression of scikit-learn per person. growth:
-CPU time at 1, 4 and 16 times the people. survey: real respondents, each method beside majority and logit. false_alarms:
-how often a gate fires in a clean world and for a clean method, and how often it catches a leaked format. pluralism: do
-the scores of the three pluralisms recover what is planted, and do their intervals hold it?
+order: is the order of methods by expected accuracy recovered? intervals: do they hold the accuracy over all people and
+prompts, of which the tested ones are a sample? null: how often does a method seem to beat the pooled one where people
+do not differ (4 times as many worlds)? oracle: low rank beside a method that knows the true directions. cost: CPU time
+and memory of all methods beside one logistic regression of scikit-learn per person. growth: CPU time at 1, 4 and 16
+times the people, and the choices of each. survey: real respondents, each method beside majority and logit.
+false_alarms: how often a gate fires in a clean world (20 times as many worlds) and for a clean method, and how often a
+leaked format is caught. pluralism: do the scores of the three pluralisms recover what is planted, and do their
+intervals hold it?
 """
 
 import argparse
+import multiprocessing
+import resource
 import time
 import warnings
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
+import clean_worlds
 import numpy as np
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
 from persona_lib import methods
 from persona_lib.methods import (
@@ -26,6 +37,7 @@ from persona_lib.methods import (
     Setting,
     World,
     controls,
+    coverage,
     gates,
     latent,
     linear,
@@ -35,12 +47,15 @@ from persona_lib.methods import (
     simulated,
     surveyed,
 )
-from persona_lib.stats import share
+from persona_lib.stats import share as percent
 
 SMALL = {"seen": 200, "unseen": 100, "prompts": 120, "heldout": 60, "history": 60, "tests": 20, "dimensions": 32}
+TINY = SMALL | {"seen": 100, "unseen": 50, "dimensions": 16}  # people and prompts enough for a false alarm
 BIG = {"seen": 1000, "unseen": 300, "history": 80, "shared": 1.4, "within": 2.2}  # of the issue of cost and oracle
 CLOSE = 0.02  # methods whose expected accuracies differ by less have no order
 K = 32
+CLEAN = "clean worlds"
+EACH = 10  # of clean worlds, one in which a clean method and a leak are tried
 RANK = simulated.Design().rank
 
 
@@ -57,39 +72,76 @@ def tried(world: World, kinds: tuple = OFFLINE, setting: Setting | None = None) 
     return methods.trial(world, [kind(embed) for kind in kinds], setting or Setting(ks=(K,)))
 
 
+def mapped(of_world: Callable[[int], Any], worlds: int) -> list:
+    """Return what a function gives of each world, by two processes."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(of_world, range(worlds)))
+
+
+def counted(happened: list[bool]) -> str:
+    """Return in how many worlds something happened, with the exact 95% interval."""
+    some, n = sum(happened), len(happened)
+    return f"{some} of {n} worlds, {percent(some / n, *proportion_confint(some, n, method='beta'))}"
+
+
+def _ordered(seed: int) -> list[int]:
+    """Return how many pairs of methods truly differ, and how many of them are in their order, in one world."""
+    world = simulated.world(shapes(seed), seed)
+    predictions = tried(world)
+    truth = scores.expected(predictions, world).xs(K, level="k")
+    found = scores.accuracy(predictions).set_index("method")["accuracy"]
+    pairs = [pair for pair in combinations(truth.index, 2) if abs(truth[pair[0]] - truth[pair[1]]) >= CLOSE]
+    return [len(pairs), sum(int((found[a] > found[b]) == (truth[a] > truth[b])) for a, b in pairs)]
+
+
 def order(worlds: int) -> None:
-    """Print Kendall's tau of the order found, and how many intervals hold the expected accuracy."""
-    agree, apart, held, intervals = 0, 0, 0, 0
-    for seed in range(worlds):
-        world = simulated.world(shapes(seed), seed)
-        predictions = tried(world)
-        truth = scores.expected(predictions, world).xs(K, level="k")
-        found = scores.accuracy(predictions).set_index("method")
-        for one, other in combinations(truth.index, 2):
-            if abs(truth[one] - truth[other]) >= CLOSE:
-                apart += 1
-                agree += int((found.at[one, "accuracy"] > found.at[other, "accuracy"]) == (truth[one] > truth[other]))
-        known = found.dropna(subset="low")
-        # What the interval is of: the mean over people and prompts like these, of which this world's is a sample.
-        held += int(known["low"].le(truth.reindex(known.index)).mul(known["high"].ge(truth.reindex(known.index))).sum())
-        intervals += len(known)
+    """Print Kendall's tau of the order found."""
+    apart, right = np.array(mapped(_ordered, worlds)).sum(axis=0)
     print(
-        f"order: Kendall's tau {2 * agree / apart - 1:.3f} over {apart} pairs of methods that differ by {CLOSE} "
+        f"order: Kendall's tau {2 * right / apart - 1:.3f} over {apart} pairs of methods that differ by {CLOSE} "
         f"in {worlds} worlds"
     )
-    print(
-        f"intervals: {share(held / intervals, n=intervals)} hold the accuracy that the truth expects of these choices"
-    )
+
+
+def _held(seed: int) -> list[int]:
+    """Return how many intervals there are, and hold the accuracy over all people and prompts of one world.
+
+    Each interval is that of one method for 60 people and 40 prompts, drawn out of ten times as many.
+    """
+    world = simulated.world(replace(shapes(seed), unseen=600, heldout=400, tests=120), seed)
+    predictions = tried(world)
+    truth = scores.expected(predictions, world).xs(K, level="k")
+    rng = np.random.default_rng(seed)
+    known = []
+    for _ in range(20):
+        some = [
+            rng.choice(predictions[name].unique(), n, replace=False)
+            for name, n in (("persona_id", 60), ("prompt_id", 40))
+        ]
+        here = predictions[predictions["persona_id"].isin(some[0]) & predictions["prompt_id"].isin(some[1])]
+        found = scores.accuracy(here).set_index("method")
+        known.append(found[found["high"] > found["low"]])  # a control that always abstains has no interval
+    table = pd.concat(known)
+    of = table.index.map(truth).to_numpy(float)
+    return [len(table), int((table["low"].le(of) & table["high"].ge(of)).sum())]
+
+
+def intervals(worlds: int) -> None:
+    """Print how many intervals hold the accuracy over many people and prompts, of which the tested are a sample."""
+    n, held = np.array(mapped(_held, max(1, worlds // 5))).sum(axis=0)
+    print(f"intervals: {held / n:.1%} of {n:,} hold the accuracy over all people and prompts")
+
+
+def _false(seed: int) -> bool:
+    """Return whether some method beats the pooled one in a world where everybody is alike."""
+    world = simulated.world(simulated.Design(**TINY | {"within": 0.0, "between": 0.0}), seed)
+    table = scores.differences(tried(world), "pooled", K)
+    return bool(((table["p_holm"] < 0.05) & (table["difference"] > 0)).any())
 
 
 def null(worlds: int) -> None:
     """Print how often a method beats the pooled one where everybody is alike."""
-    false = 0
-    for seed in range(worlds):
-        world = simulated.world(simulated.Design(**SMALL | {"within": 0.0, "between": 0.0}), seed)
-        table = scores.differences(tried(world), "pooled", K)
-        false += int(((table["p_holm"] < 0.05) & (table["difference"] > 0)).any())
-    print(f"null: in {false} of {worlds} worlds without structure some method beats the pooled one (Holm)")
+    print(f"null: some method beats the pooled one (Holm) in {counted(mapped(_false, 4 * worlds))} without structure")
 
 
 class Oracle(latent.LowRank):
@@ -126,6 +178,7 @@ def cost(_worlds: int) -> None:
     began = time.process_time()
     tried(world)
     ours = time.process_time() - began
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # GB, where Linux counts kB
     embed = methods.embedder(world)
     text = world.candidates.set_index("candidate_id")["text"]
     prompt = world.prompts.set_index("prompt_id")["prompt"]
@@ -140,42 +193,59 @@ def cost(_worlds: int) -> None:
     theirs = time.process_time() - began
     print(
         f"cost: {ours:.1f} s CPU for {len(OFFLINE)} methods, {theirs:.1f} s for scikit-learn per person: "
-        f"ratio {ours / theirs:.2f}"
+        f"ratio {ours / theirs:.1f}; at most {memory:.1f} GB"
     )
 
 
 def growth(_worlds: int) -> None:
-    """Print the CPU time at 1, 4 and 16 times the people."""
-    for times in (1, 4, 16):
-        world = simulated.world(simulated.Design(**SMALL | {"seen": 100 * times, "unseen": 30 * times}), 0)
-        began = time.process_time()
-        tried(world)
-        print(f"growth: {times:2} x: {time.process_time() - began:.1f} s CPU")
+    """Print the CPU time at 1, 4 and 16 times the people, and the choices of each."""
+    least = SMALL | {"seen": 100, "unseen": 30}
+    few = least | {"history": 40, "tests": 5}
+    for what, sizes, grows in (("people", least, ("seen", "unseen")), ("choices", few, ("history", "tests"))):
+        spent = []
+        for times in (1, 4, 16):
+            more = {name: sizes[name] * times for name in grows}
+            more |= {"prompts": max(sizes["prompts"], more.get("history", 0)), "heldout": 80}
+            world = simulated.world(simulated.Design(**sizes | more), 0)
+            began = time.process_time()
+            tried(world)
+            spent.append(time.process_time() - began)
+        ratios = " and ".join(f"{later / spent[0]:.1f} times" for later in spent[1:])
+        print(f"growth: {spent[0]:.1f} s CPU; {ratios} as much for 4 and 16 times the {what}")
 
 
 def survey(_worlds: int) -> None:
-    """Print real respondents, each method beside majority and logit."""
-    world = surveyed.world("gss", 1000)
-    kinds = (*OFFLINE, controls.other_history(latent.LowRank), controls.shuffled(latent.LowRank))
-    predictions = tried(world, kinds, Setting(ks=(0, 8, 16), cell="unseen_seen"))
-    print(scores.accuracy(predictions).round(3).to_string())
-    print(scores.differences(predictions, "logit on attributes", 16).round(3).to_string())
+    """Print real respondents, each method beside majority and logit; 1,000 of the GSS, and all of the ANES."""
+    for name, n in (("gss", 1000), ("anes", None)):
+        world = surveyed.world(name, n)
+        kinds = (*OFFLINE, controls.other_history(latent.LowRank), controls.shuffled(latent.LowRank))
+        predictions = coverage.alike(tried(world, kinds, Setting(ks=(0, 8, 16), cell="unseen_seen")))
+        k = int(predictions["k"].max())
+        table = scores.accuracy(predictions).pivot(index="method", columns="k", values=["accuracy", "brier"])
+        print(f"survey: {world.name}, {world.about}")
+        print(table.round(3).to_string())
+        for reference in ("majority", "logit on attributes"):
+            print(scores.told_apart(scores.differences(predictions, reference, k)))
+
+
+def _alarms(seed: int) -> dict[str, list[str]]:
+    """Return which gates fire in one clean world, with a leaked format, and (in every tenth) for a clean method."""
+    world = clean_worlds.world(seed)
+    tables = {CLEAN: gates.of_world(world)}
+    if seed % EACH == 0:
+        setting = Setting(ks=(0, 8), seed=seed)
+        tables["low rank"] = gates.of_method(world, latent.LowRank, methods.embedder(world), setting)
+        tables["a leaked format"] = gates.of_world(mistakes.leaked(world))
+    return {what: table.loc[table["fired"], "gate"].to_list() for what, table in tables.items()}
 
 
 def false_alarms(worlds: int) -> None:
     """Print which gates fire in clean worlds and for a clean method, and how often a leaked format is caught."""
-    clean, of_method, caught = [], [], 0
-    for seed in range(worlds):
-        world = simulated.world(shapes(seed), seed)
-        clean.append(gates.of_world(world))
-        of_method.append(gates.of_method(world, latent.LowRank, methods.embedder(world), Setting(ks=(0, 8), seed=seed)))
-        leak = gates.of_world(mistakes.leaked(world)).set_index("gate")
-        caught += int(leak.at["format", "fired"])
-    for what, tables in (("clean worlds", clean), ("low rank", of_method)):
-        fired = pd.concat(tables).groupby("gate", sort=False)["fired"].sum()
-        some = sum(bool(table["fired"].any()) for table in tables)
-        print(f"gates, {what}: some gate fires in {some} of {worlds}: {fired[fired > 0].to_dict() or 'none'}")
-    print(f"gates: a leaked format is caught in {caught} of {worlds} worlds")
+    found = mapped(_alarms, 20 * worlds)
+    for what in found[0]:
+        of_sets = [one[what] for one in found if what in one]
+        by_gate = dict(Counter(gate for fired in of_sets for gate in fired)) or "none"
+        print(f"gates, {what}: some gate fires in {counted(list(map(bool, of_sets)))}; by gate: {by_gate}")
 
 
 def rated(rng: np.random.Generator, gain: float, between: float, people: int = 12, prompts: int = 8) -> pd.DataFrame:
@@ -260,7 +330,7 @@ def three_pluralisms(worlds: int) -> None:
     print(f"pluralism: true predictions lie within 95 in 100 by chance in {within} of {worlds} worlds")
 
 
-PARTS = {part.__name__: part for part in (order, null, oracle, cost, growth, survey, false_alarms)}
+PARTS = {part.__name__: part for part in (order, intervals, null, oracle, cost, growth, survey, false_alarms)}
 PARTS["pluralism"] = three_pluralisms  # the wing has this name
 
 if __name__ == "__main__":

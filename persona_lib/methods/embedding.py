@@ -75,10 +75,14 @@ def _tfidf(texts: pd.Series) -> tuple[np.ndarray, Vectors]:
     from sklearn.decomposition import TruncatedSVD  # a second, for which other commands need not wait
     from sklearn.feature_extraction.text import TfidfVectorizer  # the same
 
-    words = TfidfVectorizer(sublinear_tf=True)
+    # Each word and each other sign is a token, so that texts without a word can be told apart, too.
+    words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+|[^\w\s]")
+    if not texts.str.contains(r"\S").any():
+        return np.zeros((len(texts), 1)), lambda others: np.zeros((len(others), 1))
     counts = words.fit_transform(texts)
     size = min(DIMENSIONS, *(length - 1 for length in counts.shape))
     if size < 1:
         return counts.toarray(), lambda others: words.transform(others).toarray()
     reduced = TruncatedSVD(size, random_state=0)
-    return reduced.fit_transform(counts), lambda others: reduced.transform(words.transform(others))
+    with np.errstate(invalid="ignore"):  # equal texts have no variance to explain
+        return reduced.fit_transform(counts), lambda others: reduced.transform(words.transform(others))

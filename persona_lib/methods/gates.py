@@ -15,36 +15,38 @@ from IPython.display import HTML
 
 from .. import stats
 from ..stats.intervals import ITEM
-from . import scores, trial
+from . import repeats, scores, trial
 from .controls import other_history, shuffled
 from .embedding import embedder
 from .linear import Pooled
 from .method import Embed, Method, title
 from .trial import CELL, Setting
-from .worlds import World, cells
+from .worlds import World
 
-LONG = 40  # letters of an answer below which equal texts are no sign
-ALIKE = 8  # choices below which two people who chose alike are no sign
 FOLDS = 5
-AGAIN = "the same person chose about tested answers in what is learned from or shown: keep conversations whole"
 GAIN = 0.03  # accuracy that a method may gain by chance from a history that is not the person's
 
 # What a format can tell: each is counted in an answer's text.
 SURFACE: dict[str, str] = {
     "brackets around it": r"^\s*[\[({]|[\])}]\s*$",
+    "lists as programs print them": r"\[['\"]|['\"],\s*['\"]",
     "quotes around it": r"^\s*[\"'«“‘`]|[\"'»”’`]\s*$",
     "blanks at its ends": r"^\s|\s$",
-    "escaped line ends": r"\\n|\\t|\\\"",
+    "escapes": r"\\[nrtu\"']",
     "line ends": r"\n",
+    "carriage returns": r"\r",
     "lists": r"(?m)^\s*(?:[-*•]|\d+[.)])\s",
     "markdown": r"\*\*|__|^#|```|\|",
     "double blanks": r"  |\t",
     "blanks before marks": r"\s[.,;:!?]",
-    "pieces of tokens": r"[Ġ▁]|\s##|</?s>|<\|.*?\|>",
+    "pieces of tokens": r"[ĠĊ▁]|\s##|@@\s|</?s>|<\|.*?\|>|\[/?INST\]",
     "entities": r"&\w+;|<\w+/?>",
     "no mark at its end": r"[^.!?…\"')\]\s]\s*$",
     "small first letter": r"^\s*[a-z]",
+    "capitals": r"[A-Z]{3}",
     "letters beyond ASCII": r"[^\x00-\x7f]",
+    "letters that nobody sees": r"[\xa0\xad\u200b-\u200f\u2028-\u202f\u2060\ufeff]",
+    "accents apart from their letter": r"[\u0300-\u036f]",
     "names of speakers": r"(?i)^\s*(?:assistant|user|answer|response|chosen|rejected)\s*:",
 }
 _PATTERNS = [re.compile(pattern) for pattern in SURFACE.values()]
@@ -72,7 +74,8 @@ def of_world(world: World, cell: str = CELL, embed: Embed | None = None) -> pd.D
         its 95% interval (missing for cases), `limit`, `fired`, `says` (what it means).
     """
     shown = _shown(world)
-    rows = [*_rules(shown), _format(shown), _ids(shown), _blind(world, cell, embed or embedder(world)), *_cases(world)]
+    rows = [*_rules(shown), _format(shown), _ids(shown), _order(shown), _blind(world, cell, embed or embedder(world))]
+    rows += [_row(*found) for found in repeats.found(world)]
     return pd.DataFrame(rows, columns=["gate", "value", "low", "high", "limit", "fired", "says"])
 
 
@@ -94,7 +97,7 @@ def _row(gate: str, value: float, limit: float, says: str, interval: tuple[float
 def _tried(gate: str, shown: Shown, says_first: np.ndarray, limit: float, says: str) -> dict:
     """Return the row of a gate that predicts choices: +1 says the first, -1 the second, 0 nothing."""
     right = np.where(says_first == 0, 0.5, (says_first > 0) == shown.first)
-    turned = right.mean() < 0.5  # a rule that is always wrong tells as much
+    turned = len(right) and right.mean() < 0.5  # a rule that is always wrong tells as much
     found = stats.rate(pd.Series(1 - right if turned else right), shown.choices[ITEM].reset_index(drop=True))
     return _row(gate, found["rate"], limit, says, (found["low"], found["high"]))
 
@@ -125,19 +128,37 @@ def _surface(text: str) -> np.ndarray:
 
 
 def _ids(shown: Shown) -> dict:
-    """Return the gate of ids: their words, and their order."""
+    """Return the gate of ids: their words, last signs, lengths, and their order."""
     from sklearn.feature_extraction.text import CountVectorizer  # a second, for which other commands need not wait
 
     sides = [shown.choices[side].str.lower() for side in ("first", "second")]
-    count = CountVectorizer(token_pattern=r"[a-z]+|\d+", binary=True, min_df=min(20, len(sides[0])))
+    count = CountVectorizer(analyzer=_words, binary=True, min_df=min(20, len(sides[0])))
     try:
         count.fit(pd.concat(sides))
         gaps = (count.transform(sides[0]) - count.transform(sides[1])).toarray().astype(float)
     except ValueError:  # no word occurs often enough
         gaps = np.zeros((len(sides[0]), 0))
-    order = np.sign((sides[0] > sides[1]).astype(float).to_numpy() - 0.5)
+    # Numbers in their order: 9 stands before 10.
+    sorted_by = [ids.str.replace(r"\d+", lambda number: number.group().zfill(20), regex=True) for ids in sides]
+    order = np.sign((sorted_by[0] > sorted_by[1]).astype(float).to_numpy() - 0.5)
+    longer = np.sign((sides[0].str.len() - sides[1].str.len()).to_numpy(float))
     says = "the candidates' ids tell the choice: name them by a hash"
-    return _tried("id", shown, _predicted(np.column_stack([gaps, order]), shown), 0.65, says)
+    return _tried("id", shown, _predicted(np.column_stack([gaps, order, longer]), shown), 0.65, says)
+
+
+def _words(name: str) -> list[str]:
+    return [*re.findall(r"[a-z]+|\d+", name), f"last {name[-1:]}"]
+
+
+def _order(shown: Shown) -> dict:
+    """Return the gate of the choices' order: methods get a person's choices in the order of the file."""
+    own = shown.choices.groupby("persona_id")
+    row, size = own.cumcount().to_numpy(), own["persona_id"].transform("size").to_numpy()
+    late = 2 * (row + 0.5) / size - 1  # from -1, a person's first choice, to 1, the last
+    says = "the choices' order tells which answer was chosen: put them into a random one"
+    return _tried(
+        "order of the choices", shown, _predicted(np.column_stack([late, 1 - 2.0 * (row % 2)]), shown), 0.65, says
+    )
 
 
 def _predicted(gaps: np.ndarray, shown: Shown) -> np.ndarray:
@@ -152,7 +173,7 @@ def _predicted(gaps: np.ndarray, shown: Shown) -> np.ndarray:
     gaps = gaps / np.maximum(gaps.std(axis=0), 1e-9)
     for known, asked in GroupKFold(FOLDS).split(gaps, groups=groups):
         if len(np.unique(shown.first[known])) == 2:
-            model = LogisticRegression(fit_intercept=False).fit(gaps[known], shown.first[known])
+            model = LogisticRegression(fit_intercept=False, max_iter=1000).fit(gaps[known], shown.first[known])
             said[asked] = np.sign(gaps[asked] @ model.coef_[0])
     return said
 
@@ -162,46 +183,6 @@ def _blind(world: World, cell: str, embed: Embed) -> dict:
     found = scores.accuracy(trial.run(world, [Pooled(embed)], Setting(ks=(0,), cell=cell))).iloc[0]
     says = "the person is hardly needed: all prefer the same answers, or a leak tells them"
     return _row("persona-blind", found["accuracy"], 0.85, says, (found["low"], found["high"]))
-
-
-def _cases(world: World) -> Iterator[dict]:
-    """Yield the gates that count cases; the first case fires them."""
-    plain = world.candidates.assign(plain=_plain(world.candidates["text"]))
-    side = world.prompts.set_index("prompt_id")["prompt_split"]
-    prompts = pd.Series(_plain(world.prompts["prompt"]).to_numpy(), world.prompts["prompt_id"])
-    shared = set(prompts[side == "train"]) & set(prompts[side == "heldout"])
-    yield _row("prompts of both sides", len(shared), 0, "prompts with equal texts are in training and in test")
-    long = plain[plain["plain"].str.len() >= LONG].assign(side=lambda t: t["prompt_id"].map(side))
-    both = set(long.loc[long["side"] == "train", "plain"]) & set(long.loc[long["side"] == "heldout", "plain"])
-    yield _row("answers of both sides", len(both), 0, "equal answers are in training and in test")
-    text = plain.set_index("candidate_id")["plain"].fillna("")  # a failed answer, of which no choice is made
-    one, other = (world.choices[column].map(text) for column in ("first", "second"))
-    equal = int(((one == other) & world.choices["p_first"].notna()).sum())
-    yield _row("equal answers", equal, 0, "choices are between answers of equal text")
-    yield _row("people of both sides", _twins(world), 0, "people with equal attributes and choices are in both splits")
-    cell = cells(world)
-    judged = world.choices["persona_id"] + " " + world.choices["prompt_id"].map(prompts) + " "
-    known = cell.isin(["train", "context"])
-    before = {*(judged + one)[known], *(judged + other)[known]}
-    again = int(((judged + one)[~known].isin(before) | (judged + other)[~known].isin(before)).sum())
-    yield _row("context contains the test", again, 0, AGAIN)
-
-
-def _plain(texts: pd.Series) -> pd.Series:
-    """Return texts without differences of case, blanks and marks."""
-    return texts.astype(str).str.lower().str.replace(r"[\W_]+", " ", regex=True).str.strip()
-
-
-def _twins(world: World) -> int:
-    """Return how many people of the test side are, by attributes and choices, also on the train side."""
-    choices = world.choices.sort_values(["persona_id", "prompt_id", "first", "second"])
-    told = choices["prompt_id"] + choices["first"] + choices["second"] + choices["p_first"].astype(str)
-    whole = told.groupby(choices["persona_id"]).agg(["sum", "size"])
-    attributes = world.people.drop(columns="persona_split").astype(object).fillna("").astype(str).agg("|".join, axis=1)
-    enough = whole[whole["size"] >= ALIKE]
-    signature = enough["sum"] + attributes.reindex(enough.index)
-    side = world.people["persona_split"].reindex(enough.index)
-    return int(signature[side == "test"].isin(set(signature[side == "train"])).sum())
 
 
 def of_method(world: World, kind: type[Method], embed: Embed, setting: Setting, model: object = None) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from scipy.optimize import minimize
 from scipy.special import expit
 
 from . import logistic
@@ -10,6 +10,7 @@ from .linear import RIDGE, Pooled
 from .method import Method
 
 GROUP_STEPS = 3  # of Newton's method for a group's weights, which start at the pooled ones
+ATTRIBUTE_RIDGE = 10.0  # precision of the prior of what attributes tell
 LEAST = 20  # people below which a group is none
 DRO_STEPS = 15
 DRO_RATE = 20.0  # how fast the weight of a group with a larger loss grows
@@ -27,30 +28,25 @@ class Attributes(Method):
     sees = ("groups",)
 
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
-        from sklearn.linear_model import LogisticRegression  # a second, for which other commands need not wait
-
         self.coding = Coding(people)
-        decided = pairs[pairs["p_first"] != 0.5]
-        z = self.gaps(decided["prompt"], decided["first"], decided["second"])
-        a = self.coding.of(people)[decided["person"].to_numpy()]  # choices x attributes
-        # Which answer comes first does not matter without a constant; scikit-learn needs some of each.
-        first = np.arange(len(z)) % 2 == 0
-        turned = first != (decided["p_first"].to_numpy() > 0.5)
-        model = LogisticRegression(C=0.1, fit_intercept=False, max_iter=200)
-        model.fit(_products(np.where(turned[:, None], -z, z), a), first)
-        self.weights = model.coef_.reshape(a.shape[1], z.shape[1]).T  # dimensions x attributes
+        z = self.gaps(pairs["prompt"], pairs["first"], pairs["second"])
+        a = self.coding.of(people)[pairs["person"].to_numpy()]  # choices x attributes
+        y = pairs["p_first"].to_numpy(float)
+
+        def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+            w = theta.reshape(z.shape[1], -1)
+            score = np.einsum("na,na->n", z @ w, a)
+            gradient = z.T @ ((expit(score) - y)[:, None] * a) + ATTRIBUTE_RIDGE * w
+            return ATTRIBUTE_RIDGE * (w**2).sum() / 2 - logistic.log_likelihood(score, y).sum(), gradient.ravel()
+
+        found = minimize(loss, np.zeros(z.shape[1] * a.shape[1]), jac=True, method="L-BFGS-B")
+        self.weights = found.x.reshape(z.shape[1], -1)  # dimensions x attributes
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
         self.own = self.weights @ self.coding.of(person.to_frame().T)[0]
 
     def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return expit(self.gaps(prompt, first, second) @ self.own)
-
-
-def _products(z: np.ndarray, a: np.ndarray) -> sparse.csr_matrix:
-    """Return each product of an attribute and a feature: choices x (attributes * dimensions)."""
-    features = sparse.csr_matrix(z)
-    return sparse.hstack([features.multiply(column[:, None]) for column in a.T], format="csr")
 
 
 class Coding:

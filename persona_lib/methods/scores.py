@@ -251,6 +251,15 @@ def headline(table: pd.DataFrame, gaps: pd.DataFrame, name: str) -> str:
     return f"{start}{ceiling}; {len(better)} of {compared} methods beat it (Holm), {first['minuend']} by {gain}."
 
 
+def told_apart(gaps: pd.DataFrame) -> str:
+    """Return which methods of `differences` are better than the reference, worse, or not shown to differ, in words."""
+    clear = gaps["p_holm"] < ALPHA
+    kinds = {"Better": clear & (gaps["difference"] > 0), "Worse": clear & (gaps["difference"] < 0)}
+    kinds |= {"Not shown to differ": ~clear}  # names may have commas
+    said = [f"{what}: {'; '.join(gaps.loc[which, 'minuend'])}." for what, which in kinds.items() if which.any()]
+    return f"Beside {gaps['subtrahend'].iloc[0]} at k = {gaps['k'].iloc[0]} (Holm). {' '.join(said)}"
+
+
 def peak(table: pd.DataFrame, name: str) -> str:
     """Return which method is right most often at the largest k, beside the pooled one, as a figure's title.
 

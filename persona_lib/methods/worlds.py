@@ -52,8 +52,8 @@ def checked(world: World) -> World:
     """Return the world with the columns that may be left out, or say what is wrong with it.
 
     Raises:
-        UserError: a column is missing, an id is doubled or unknown, both candidates are the same, or a number is out of
-            its range.
+        UserError: a column is missing, an id is doubled or unknown, both candidates are the same, a number is out of
+            its range, or a candidate lacks features.
     """
     for name in TABLES:
         if missing := [column for column in NEEDED[name] if column not in getattr(world, name)]:
@@ -119,6 +119,21 @@ def _check_values(world: World) -> None:
     ):
         if odd := sorted(set(getattr(world, table)[column].dropna()) - set(values)):
             raise UserError(f"{column} of world '{world.name}' says {odd[0]!r}: write {' or '.join(values)}")
+    _check_features(world)
+
+
+def _check_features(world: World) -> None:
+    """Raise UserError for answers without a vector, and vectors that are not numbers."""
+    if world.features is None:
+        return
+    ids = world.candidates.loc[world.candidates["text"].notna(), "candidate_id"]
+    if len(lacking := ids[~ids.isin(world.features.index)]):
+        raise UserError(
+            f"features of world '{world.name}' lack the candidate {lacking.iloc[0]} ({len(lacking):,} such)"
+        )
+    numbers = world.features.select_dtypes("number")
+    if numbers.shape != world.features.shape or not np.isfinite(numbers.to_numpy(float)).all():
+        raise UserError(f"features of world '{world.name}' must be numbers, none of them missing")
 
 
 def cells(world: World) -> pd.Series:

@@ -157,7 +157,11 @@ def said(trial: Trial) -> str:
     why = coverage.missing(coverage.alike(trial.tracks.predictions))
     of_k = why[why["k"] == k].itertuples()
     lines += [f"{row.method}, k = {k}: {row.choices:,} predictions failed: {row.failure}" for row in of_k]
-    lines += [scores.headline(table, gaps, trial.world.name), "", *_plural(trial.pluralism)]
+    lines.append(scores.headline(table, gaps, trial.world.name))
+    if trial.world.truth is None:  # real people: what their attributes tell is what a method must beat
+        same = coverage.alike(trial.tracks.predictions)
+        lines.append(scores.told_apart(scores.differences(same, "logit on attributes", k)))
+    lines += ["", *_plural(trial.pluralism)]
     return "\n".join([*lines, "", *_of_policy(trial.tracks), *_of_answers(trial.generated)])
 
 

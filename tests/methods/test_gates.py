@@ -1,12 +1,14 @@
 """Gates: clean worlds pass, planted leaks are caught, and methods that know more than they say."""
 
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from persona_lib import methods
-from persona_lib.methods import Setting, gates, linear, simulated, surveyed
-from persona_lib.methods.worlds import checked
+from persona_lib import methods, seeds
+from persona_lib.methods import Setting, gates, linear, repeats, simulated, surveyed
+from persona_lib.methods.worlds import cells, checked
 
 DESIGN = simulated.Design(seen=30, unseen=16, prompts=40, heldout=20, history=16, tests=8, dimensions=8, rank=2)
 TEXT = "people often weigh what they need against what it costs and decide late in the day after some thought"
@@ -103,13 +105,6 @@ def same_prompts(world):
     return world._replace(prompts=world.prompts.assign(prompt=texts))
 
 
-def same_answers(world):
-    texts = world.candidates["text"].copy()
-    side = world.candidates["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt_split"])
-    texts[side.eq("heldout").idxmax()] = texts[side.eq("train").idxmax()]
-    return world._replace(candidates=world.candidates.assign(text=texts))
-
-
 def equal_answers(world):
     text = world.candidates.set_index("candidate_id")["text"]
     text[world.choices["second"].iloc[0]] = text[world.choices["first"].iloc[0]].upper() + "  "
@@ -125,6 +120,78 @@ def doubled_people(world):
     people = world.people.copy()
     people.loc[other, "group"] = people.loc[one, "group"]
     return world._replace(choices=pd.concat([rest, copy], ignore_index=True), people=people)
+
+
+def near_prompts(world):
+    """Give prompts texts of 24 words; three to test on have that of a train prompt, and a word."""
+    rng = np.random.default_rng(1)
+    texts = pd.Series([" ".join(rng.choice(WORDS, 24)) for _ in world.prompts.index])
+    texts.iloc[50:53] = (texts.iloc[3:6] + " really").to_list()
+    return world._replace(prompts=world.prompts.assign(prompt=texts))
+
+
+def repeated_answers(change):
+    """Return a leak: one answer in ten to test on is that to a train prompt, after a change."""
+
+    def leak(world):
+        texts = world.candidates["text"].copy()
+        side = world.candidates["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt_split"])
+        tested = texts.index[side == "heldout"][::10]
+        texts[tested] = texts[side == "train"].iloc[: len(tested)].map(change).to_list()
+        return world._replace(candidates=world.candidates.assign(text=texts))
+
+    return leak
+
+
+def hidden(text):
+    """Return a text with letters that nobody sees."""
+    return "\ufeff" + text[:3] + "\u200b" + text[3:].replace(" ", "\xa0")
+
+
+def told_before(world):
+    """Show a person, in another conversation of theirs, an answer that is tested."""
+    choices = world.choices.assign(cell=cells(world))
+    own = choices[choices["persona_id"] == choices.loc[choices["cell"] == "context", "persona_id"].iloc[0]]
+    context, test = (own[own["cell"] == cell].iloc[0] for cell in ("context", "unseen_unseen"))
+    text = world.candidates.set_index("candidate_id")["text"]
+    text[context["second"]] = text[test["first"]]
+    prompts = world.prompts.set_index("prompt_id")
+    prompts.loc[context["prompt_id"], "prompt"] = prompts.loc[test["prompt_id"], "prompt"]
+    candidates = world.candidates.assign(text=text.to_numpy())
+    return world._replace(candidates=candidates, prompts=prompts.reset_index())
+
+
+def everywhere(change, leak):
+    """Return a leak in a world whose answers are all written in one way."""
+
+    def changed(world):
+        return leak(world._replace(candidates=world.candidates.assign(text=world.candidates["text"].map(change))))
+
+    return changed
+
+
+def accented(text):
+    return text.replace("e", "\u00e9")
+
+
+def vectors_tell(world):
+    return world._replace(features=world.features.assign(told=chosen_of(world).astype(float)))
+
+
+def rows_sorted(world):
+    return world._replace(choices=world.choices.sort_values("p_first", kind="stable"))
+
+
+def rows_alternate(world):
+    """Put each person's choices into an order in which the first and the second answer are chosen in turn."""
+    c = world.choices
+    turn = 2 * c.groupby(["persona_id", "p_first"]).cumcount() + c["p_first"]
+    return world._replace(choices=c.loc[turn.sort_values(kind="stable").index])
+
+
+def hexed(odd):
+    """Return an id of hex digits whose last one is odd, or even."""
+    return lambda i, ok: seeds.digest(f"id {i}", 15) + "13579bdf02468ace"[i % 8 + 8 * (ok == odd)]
 
 
 def all_alike(world):
@@ -149,18 +216,48 @@ LEAKS = {
     "speaker": (rewritten(lambda t: "Assistant: " + t), "format"),
     "cut off": (rewritten(lambda t: t[:-1]), "format"),
     "blank before the point": (rewritten(lambda t: t[:-1] + " ."), "format"),
+    "list inside": (rewritten(lambda t: f"My answers: ['{t}', 'none'] and no more."), "format"),
+    "marks of turns": (rewritten(lambda t: t[:9] + " [/INST] " + t[9:]), "format"),
+    "byte order mark": (everywhere(accented, rewritten(lambda t: "\ufeff" + t)), "format"),
+    "letter without width": (everywhere(accented, rewritten(lambda t: t[:9] + "\u200b" + t[9:])), "format"),
+    "blanks that don't break": (everywhere(accented, rewritten(lambda t: t.replace(" ", "\xa0", 1))), "format"),
+    "forms of unicode": (everywhere(accented, rewritten(lambda t: unicodedata.normalize("NFD", t))), "format"),
+    "line ends of Windows": (
+        everywhere(lambda t: t.replace(" ", "\n", 1), rewritten(lambda t: t.replace("\n", "\r\n"))),
+        "format",
+    ),
+    "capitals": (rewritten(str.upper), "format"),
     "longer": (rewritten(lambda t: t + " And " + t), "length"),
     "shorter": (rewritten(lambda t: t[: len(t) // 3] + "."), "length"),
     "place": (first_chosen, "position"),
     "words of ids": (renamed(lambda i, ok: f"{'chosen' if ok else 'rejected'}-{i}"), "id"),
     "order of ids": (renamed(lambda i, ok: f"{'a' if ok else 'b'}{i:05d}"), "id"),
+    "numbers of ids": (renamed(lambda i, ok: str(i if ok else i + 2208)), "id"),
+    "last digit of ids": (renamed(hexed(odd=True)), "id"),
+    "length of ids": (renamed(lambda i, ok: seeds.digest(f"id {i}", 12 if ok else 16)), "id"),
+    "choices sorted": (rows_sorted, "order of the choices"),
+    "choices in turn": (rows_alternate, "order of the choices"),
+    "vectors": (vectors_tell, "persona-blind"),
+    "context tells": (told_before, "context contains the test"),
+    "near-duplicate prompts": (near_prompts, "near-duplicate prompts"),
+    "near-duplicate answers": (repeated_answers(lambda t: f"Well, {t.upper()}"), "answers of both sides"),
+    "encoded answers of both sides": (repeated_answers(hidden), "answers of both sides"),
     "file order": (reordered, "order of the file"),
     "prompts of both sides": (same_prompts, "prompts of both sides"),
-    "answers of both sides": (same_answers, "answers of both sides"),
+    "answers of both sides": (repeated_answers(str), "answers of both sides"),
     "equal answers": (equal_answers, "equal answers"),
     "people twice": (doubled_people, "people of both sides"),
     "everybody alike": (all_alike, "persona-blind"),
 }
+
+
+def test_marks_alone_are_no_equal_answers_and_a_text_without_words_is_no_near_duplicate():
+    assert repeats.plain(pd.Series(["\U0001f44d", "\U0001f44e ", "Caf\u00e9!", "CAFE\u0301"])).tolist() == [
+        "\U0001f44d", "\U0001f44e", "caf\u00e9", "caf\u00e9",
+    ]  # fmt: skip
+    known, tested = pd.Series(["a b c d e", ""]), pd.Series(["a b c d e", "a b c d e f", "b c d", "!"])
+    assert repeats.near(known, tested).tolist() == [True, True, False, False]
+    assert not repeats.near(known.head(0), tested).any() and repeats.near(known, tested.head(0)).empty
 
 
 @pytest.mark.parametrize("name", LEAKS)
@@ -180,17 +277,38 @@ class Cheats(linear.Shrunk):
         return np.array([self.answers.get(key, 0.5) for key in zip(prompt, first, second, strict=True)])
 
 
-def test_a_method_that_knows_answers_without_the_history_is_caught(world):
+def answers_of(world):
+    """Return what was chosen, by the texts of the prompt and both answers."""
     text = world.candidates.set_index("candidate_id")["text"]
     c = world.choices
-    Cheats.answers = dict(
-        zip(zip(c["prompt_id"], c["first"].map(text), c["second"].map(text), strict=True), c["p_first"], strict=True)
-    )
+    keys = zip(c["prompt_id"], c["first"].map(text), c["second"].map(text), strict=True)
+    return dict(zip(keys, c["p_first"], strict=True))
+
+
+def test_a_method_that_knows_answers_without_the_history_is_caught(world):
+    Cheats.answers = answers_of(world)
     setting = Setting(ks=(0, 4))
     table = gates.of_method(world, Cheats, methods.embedder(world), setting).set_index("gate")
     assert table.loc["cheats, k = 0 beats pooled", "fired"]
     clean = gates.of_method(world, linear.Shrunk, methods.embedder(world), setting)
     assert not clean["fired"].any() and len(clean) == 4
+
+
+def test_a_method_that_gains_from_any_history_is_caught(world):
+    class Waits(Cheats):
+        """Knows what was chosen once a history is shown, whoever's it is."""
+
+        name = "waits"
+
+        def adapt(self, context, person):
+            self.shown = len(context) > 0
+
+        def prefer(self, prompt, first, second):
+            return super().prefer(prompt, first, second) if self.shown else np.full(len(prompt), 0.5)
+
+    Cheats.answers = answers_of(world)
+    table = gates.of_method(world, Waits, methods.embedder(world), Setting(ks=(0, 4))).set_index("gate")
+    assert table.index[table["fired"]].tolist() == ["waits, another's history", "waits, shuffled labels"]
 
 
 def test_a_method_that_tells_people_apart_without_history_is_caught():

@@ -13,6 +13,7 @@ DESIGN = simulated.Design(seen=20, unseen=6, prompts=30, heldout=10, history=16,
 @pytest.mark.parametrize("rank", [0, 1])
 def test_people_who_differ_in_nothing_or_in_one_direction_are_no_failure(rank, monkeypatch):
     monkeypatch.setattr(latent.LowRank, "_rank", lambda self, pairs: rank)
+    monkeypatch.setattr(latent, "_LAST", {})
     world = simulated.world(DESIGN, seed=1)
     embed = methods.embedder(world)
     table = methods.trial(world, [kind(embed) for kind in (linear.Pooled, *KINDS)], Setting(ks=(4,)))
@@ -20,3 +21,18 @@ def test_people_who_differ_in_nothing_or_in_one_direction_are_no_failure(rank, m
     p = {name: own["p_first"].to_numpy() for name, own in table.groupby("method", observed=True)}
     differ = [not np.allclose(p[kind.name], p[linear.Pooled.name], atol=1e-3) for kind in KINDS]
     assert all(differ) if rank else not any(differ)
+
+
+def test_methods_that_share_directions_learn_them_once_and_anew_from_other_choices(monkeypatch):
+    learned = []
+    monkeypatch.setattr(latent, "_LAST", {})
+    learn = latent.LowRank._learn
+    monkeypatch.setattr(latent.LowRank, "_learn", lambda self, *given: (learned.append(self), learn(self, *given)))
+    for seed in (1, 2):
+        world = simulated.world(DESIGN, seed)
+        embed = methods.embedder(world)
+        both = methods.trial(world, [kind(embed) for kind in KINDS], Setting(ks=(4,)))
+        assert len(learned) == seed
+    monkeypatch.setattr(latent, "_LAST", {})
+    alone = methods.trial(world, [latent.Mixture(embed)], Setting(ks=(4,)))["p_first"]
+    assert both.loc[both["method"] == latent.Mixture.name, "p_first"].tolist() == alone.tolist()

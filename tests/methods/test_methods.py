@@ -145,6 +145,23 @@ def test_groups_are_learned_where_they_differ():
     assert worst["worst group first"] > worst["pooled"] - 0.02
 
 
+def test_the_logit_on_attributes_is_scikit_learns():
+    world = simulated.world(simulated.Design(**SIZES | {"seen": 40}, rank=1, between=2.0), 1)
+    method = groups.Attributes(methods.embedder(world))
+    choices = world.choices.iloc[:800]
+    text = world.candidates.set_index("candidate_id")["text"]
+    number, ids = pd.factorize(choices["persona_id"])
+    shown = {"prompt": choices["prompt_id"], "first": choices["first"].map(text), "second": choices["second"].map(text)}
+    method.fit(
+        pd.DataFrame({"person": number, "p_first": choices["p_first"], **shown}), world.people.loc[ids, ["group"]]
+    )
+    z, a = method.gaps(*shown.values()), method.coding.of(world.people.loc[ids, ["group"]])[number]
+    products = np.einsum("nd,na->nda", z, a).reshape(len(z), -1)
+    theirs = LogisticRegression(C=1 / groups.ATTRIBUTE_RIDGE, fit_intercept=False, tol=1e-8, max_iter=1000)
+    known = theirs.fit(products, choices["p_first"]).coef_[0]
+    assert method.weights.ravel() == pytest.approx(known, abs=2e-3)
+
+
 def test_a_method_with_one_choice_or_one_training_person_still_predicts():
     world = simulated.world(
         simulated.Design(seen=1, unseen=3, prompts=8, heldout=6, history=6, tests=4, dimensions=4, rank=1)

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
+from sklearn.metrics import auc
+from statsmodels.api import WLS
 
 from persona_lib import stats
 from persona_lib.methods import coverage, scores, simulated
@@ -159,6 +161,17 @@ def test_the_headline_says_who_beats_the_reference_or_that_nobody_does():
     assert "; 1 of 1 methods beat it (Holm), mine by +50" in told(better=True)
 
 
+def test_each_method_is_said_to_be_better_worse_or_not_shown_to_differ():
+    gaps = pd.DataFrame(
+        {"minuend": list("abcde"), "subtrahend": "logit", "k": 4, "difference": [0.2, -0.2, 0.1, np.nan, 0.3],
+         "p_holm": [0.01, 0.04, 0.06, np.nan, 0.001]}
+    )  # fmt: skip
+    assert scores.told_apart(gaps) == (
+        "Beside logit at k = 4 (Holm). Better: a; e. Worse: b. Not shown to differ: c; d."
+    )
+    assert scores.told_apart(gaps.iloc[[2]]) == "Beside logit at k = 4 (Holm). Not shown to differ: c."
+
+
 def test_two_people_are_too_few_to_compare_methods_and_equal_scores_have_a_note():
     both = stacked(*(table(*[(p, q, 0.9, 1) for p in "ab" for q in "123"], method=m) for m in ("pooled", "mine")))
     found = scores.accuracy(both)
@@ -257,3 +270,42 @@ def test_equal_weights_give_what_no_weights_give():
     plain = stats.effective(items["value"].to_numpy(), clusters, 0.2)
     same = stats.effective(items["value"].to_numpy(), clusters, 0.2, weights=np.full(len(items), 3.0))
     assert (same.n, same.df) == pytest.approx((plain.n, plain.df))
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.6], ids=["all answered all", "some are missing"])
+def test_intervals_are_as_wide_as_statsmodels_two_way_clustered_ones(kept):
+    rng = np.random.default_rng(3)
+    person, prompt = (axis.ravel() for axis in np.indices((60, 50)))
+    score = rng.normal(0, 0.8, 60)[person] + rng.normal(0, 0.8, 50)[prompt]
+    chosen = (rng.random(score.size) < expit(0.5 + score)).astype(float)
+    there = rng.random(score.size) < kept
+    rows = [(f"p{i}", f"q{j}", 0.9, y) for i, j, y in zip(person[there], prompt[there], chosen[there], strict=True)]
+    found = scores.accuracy(stacked(table(*rows))).iloc[0]
+    weight = 1 / np.bincount(person[there])[person[there]]
+    theirs = WLS(chosen[there], np.ones(there.sum()), weights=weight).fit(
+        cov_type="cluster", cov_kwds={"groups": np.column_stack([person[there], prompt[there]])}, use_t=True
+    )
+    assert found["accuracy"] == pytest.approx(theirs.params[0])
+    low, high = theirs.conf_int()[0]
+    assert found["high"] - found["low"] == pytest.approx(high - low, rel=0.05)
+
+
+def test_holms_family_is_all_methods_but_the_reference():
+    rng = np.random.default_rng(4)
+    right = rng.random((40, 12)) < 0.6
+    made = []
+    for number, gain in enumerate((0, 0, 0.1, 0.15, 0.4)):
+        own = right | (rng.random(right.shape) < gain)
+        rows = [(f"p{i}", f"q{j}", 0.9, float(y)) for (i, j), y in np.ndenumerate(own)]
+        made.append(table(*rows, method="pooled" if number == 0 else f"m{number}"))
+    found = scores.differences(stacked(*made), "pooled", 4).sort_values("p")
+    known = found.dropna(subset="p")
+    byhand = np.minimum(np.maximum.accumulate(known["p"] * np.arange(len(known), 0, -1)), 1)
+    assert len(known) == 4 and known["p_holm"].to_numpy() == pytest.approx(byhand.to_numpy())
+
+
+def test_the_area_is_that_of_scikit_learn_over_the_width():
+    k = np.array([0, 1, 2, 5, 16, 64])
+    curve = pd.DataFrame({"method": "m", "k": k, "accuracy": np.random.default_rng(5).uniform(0.5, 0.9, len(k))})
+    theirs = auc(np.log2(1 + k), curve["accuracy"]) / np.log2(65)
+    assert scores.areas(curve)["area"].item() == pytest.approx(theirs)

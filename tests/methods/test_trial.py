@@ -99,12 +99,14 @@ def broken(prefer):
     [
         (lambda self, prompt, *_: np.full(len(prompt), np.nan), "returned no number"),
         (lambda self, prompt, *_: np.full(len(prompt), 1.5), "outside 0 to 1: 1.5"),
+        (lambda self, prompt, *_: np.full(len(prompt), -0.1), "outside 0 to 1: -0.1"),
+        (lambda self, prompt, *_: np.full(len(prompt), np.inf), "outside 0 to 1: inf"),
         (lambda self, prompt, *_: np.zeros(len(prompt) + 1), "returned 5 predictions for 4 choices"),
         (lambda self, prompt, *_: 1 / 0, "failed: ZeroDivisionError"),
         (lambda self, prompt, *_: prompt.fill("mine"), "failed: ValueError: assignment destination is read-only"),
         (lambda self, prompt, *_: ["a"] * len(prompt), "failed: ValueError"),
     ],
-    ids=["nan", "above one", "too many", "raises", "writes", "texts"],
+    ids=["nan", "above one", "below zero", "infinite", "too many", "raises", "writes", "texts"],
 )
 def test_what_a_method_does_wrong_is_its_rows_reason(world, prefer, said):
     table = tried(world, broken(prefer))
@@ -145,6 +147,24 @@ def test_what_adapt_writes_reaches_nobody_else(world):
     before = world.choices.copy()
     assert tried(world, Writes, Setting(ks=(2, 4)))["failure"].isna().all()
     pd.testing.assert_frame_equal(world.choices, before)
+
+
+def test_what_fit_writes_and_what_adapt_writes_to_a_person_reaches_nobody_else(world):
+    class Rewrites(Knows):
+        name = "rewrites"
+
+        def fit(self, pairs, people):
+            pairs["p_first"], people["group"] = 0.5, "one group"
+
+        def adapt(self, context, person):
+            assert person["group"].startswith("group ")
+            person["group"] = "none"
+
+    people = world.people.copy()
+    both = methods.trial(world, [kind(methods.embedder(world)) for kind in (Rewrites, Knows)], Setting(ks=(0, 2)))
+    assert both["failure"].isna().all() and Knows.fitted[0]["p_first"].isin([0, 1]).all()
+    assert all(person["group"].startswith("group ") for _, person in Knows.seen)
+    pd.testing.assert_frame_equal(world.people, people)
 
 
 def test_a_slow_method_is_asked_for_three_people_and_no_more(world):

@@ -53,6 +53,7 @@ def test_the_method_of_the_tutorial_is_a_row_of_the_table(folder, tmp_path, requ
     assert (
         "taste for length" in done.stdout and "GATE" not in done.stdout and "known truth, k = 4: pooled" in done.stdout
     )
+    assert "Beside logit on attributes at k = 4 (Holm). Not shown to differ: the longer answer; majority" in done.stdout
     table = pd.read_parquet(out / "accuracy.parquet")
     assert set(table["k"]) == {4} and "taste for length" in set(table["method"]) and table["failed"].sum() == 0
     plural = pd.read_parquet(out / "pluralism.parquet").set_index("method")
