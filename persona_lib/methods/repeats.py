@@ -69,7 +69,7 @@ def _nearly(gate: str, near: pd.Series) -> Repeats:
 
 def plain(texts: pd.Series) -> pd.Series:
     """Return texts without differences of case, blanks, marks, and ways to encode the same letters."""
-    same = texts.astype(str).map(lambda text: unicodedata.normalize("NFKC", text))
+    same = texts.astype("str").map(lambda text: unicodedata.normalize("NFKC", text), na_action="ignore")
     seen = same.str.replace(r"[\u00ad\u200b-\u200f\u2060\ufeff]", "", regex=True)  # letters that nobody sees
     words = seen.str.lower().str.replace(r"[\W_]+", " ", regex=True).str.strip()
     return words.where(words != "", seen.str.strip())  # a text may be marks alone
