@@ -34,13 +34,13 @@ from . import (
     submissions,
     surveyed,
 )
+from .cases import CELL, Setting
 from .embedding import embedder
 from .method import Method, title
 from .method import load as load_method
 from .published import load as load_world
 from .scores import best
 from .tracks import run as tracks
-from .trial import CELL, Setting
 from .trial import run as trial
 from .worlds import World, cells
 from .worlds import save as save_world

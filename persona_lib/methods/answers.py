@@ -8,9 +8,10 @@ import pandas as pd
 from .. import UserError, stats
 from ..prompts.words import count
 from ..stats.intervals import ITEM
+from .cases import Readied, cases
 from .method import Method, title
 from .method import told as read
-from .trial import Readied, cases, told_of
+from .trial import told_of
 
 REFUSED = ("refusal", "stopped by a content filter")  # how the failures of refused answers begin (`model.reply`)
 ANSWERS = ("persona_id", "prompt_id", "method", "answer", "failure")
@@ -27,7 +28,7 @@ def answers(
     """Let methods, adapted to each person, answer prompts.
 
     Args:
-        readied: the world, its contexts, and k (`trial.ready`).
+        readied: the world, its contexts, and k (`cases.ready`).
         methods: as the trial has fitted them.
         people: ids of tested people who have k choices.
         prompts: `prompt_id`, `prompt`.

@@ -13,8 +13,8 @@ import pandas as pd
 
 from .. import UserError, files, seeds
 from . import scores
+from .cases import texts
 from .checking import Checked
-from .trial import texts
 from .worlds import World
 
 INSPECT, EVERY_EVAL = "inspect", "every-eval-ever"

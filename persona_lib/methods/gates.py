@@ -15,12 +15,12 @@ from IPython.display import HTML
 
 from .. import stats
 from ..stats.intervals import ITEM
-from . import repeats, scores, trial
+from . import cases, repeats, scores, trial
+from .cases import CELL, Setting
 from .controls import other_history, shuffled
 from .embedding import embedder
 from .linear import Pooled
 from .method import Embed, Method, title
-from .trial import CELL, Setting
 from .worlds import World
 
 FOLDS = 5
@@ -80,7 +80,7 @@ def of_world(world: World, cell: str = CELL, embed: Embed | None = None) -> pd.D
 
 
 def _shown(world: World) -> Shown:
-    texts = trial.texts(world)
+    texts = cases.texts(world)
     choices = world.choices.assign(one=texts["first"], other=texts["second"])
     choices = choices[choices["p_first"].notna() & (choices["p_first"] != 0.5)]
     return Shown(choices, choices["p_first"].to_numpy() > 0.5, world)

@@ -18,10 +18,11 @@ from ..prompts.words import count
 from ..stats.intervals import ITEM
 from . import policy, premises, scores
 from .answers import ANSWERS, COSTS, answers, effects
+from .cases import Readied, Setting, cases, ready
 from .coverage import alike
 from .method import Embed, Method, title
 from .prompted import Judged, Prompted
-from .trial import Readied, Setting, cases, one_thread, ready
+from .trial import one_thread
 from .worlds import World
 
 ALL = title(Prompted)  # one answer for all: the method that is told nothing of the person
@@ -95,7 +96,7 @@ def study(
         n_prompts: of the tested prompts, likewise; every person answers the same ones.
 
     Raises:
-        UserError: as `check`, `trial.ready` and `LanguageModel.ask`.
+        UserError: as `check`, `cases.ready` and `LanguageModel.ask`.
     """
     writer = next((method for method in methods if type(method) is Prompted), None)
     if world is None or judge is None or predictions is None or writer is None:

@@ -15,11 +15,11 @@ from scipy import stats as distributions
 from .. import UserError, seeds, stats
 from ..preferences.splits import CONTEXT
 from ..stats.intervals import ITEM
-from . import scores, trial
+from . import cases, scores, trial
+from .cases import CELL
 from .embedding import embedder
 from .latent import LowRank
 from .method import Method
-from .trial import CELL
 from .worlds import World, cells
 
 LISTED = "['{}']"  # how a program prints a list of one text
@@ -80,10 +80,10 @@ def predicted(world: World, method: Method, splits: Iterable[Split]) -> pd.DataF
 
     Columns `choice_id`, `persona_id`, `prompt_id`, `p_first`, `chosen`, `failure`, and `score` of `scores.graded`.
     """
-    texts = trial.texts(world)
-    readied = trial.Readied(world, texts, texts.iloc[:0], trial.Setting())
+    texts = cases.texts(world)
+    readied = cases.Readied(world, texts, texts.iloc[:0], cases.Setting())
     told = trial.told_of(world, method, world.people.index)
-    shown = [*trial.SHOWN, "p_first"]
+    shown = [*cases.SHOWN, "p_first"]
     fitted, tables = None, []
     for split in splits:
         if fitted is None or (split.train != fitted).any():
@@ -95,7 +95,7 @@ def predicted(world: World, method: Method, splits: Iterable[Split]) -> pd.DataF
             context = of_known.get(person, texts.iloc[:0])[shown].reset_index(drop=True)
             p, failure = np.full(len(tests), np.nan), wrong
             if not failure:
-                case = trial.Case(str(person), 0, len(context), context, tests, None)
+                case = cases.Case(str(person), 0, len(context), context, tests, None)
                 p, failure = trial.predicted(method, case, told.loc[person])
             tables.append(tests[["choice_id", *ITEM]].assign(p_first=p, chosen=tests["p_first"], failure=failure))
     if not tables:

@@ -13,9 +13,10 @@ from ..judges.verdicts import won
 from ..stats.intervals import ITEM, difference
 from ..stats.wording import ALPHA, signed
 from . import scores
+from .cases import Readied, Setting, cases, ready
 from .method import Method, title
 from .method import told as read
-from .trial import Readied, Setting, cases, one_thread, ready, told_of
+from .trial import one_thread, told_of
 from .worlds import World
 
 COLUMNS = ("method", "k", "draw", *ITEM, "answer", "preferred", "ceiling", "compared", "failure")
@@ -43,7 +44,7 @@ def picks(world: World, methods: list[Method], predictions: pd.DataFrame, settin
         why nothing was picked, or that the person never compared the answer; `preferred` is then missing.
 
     Raises:
-        UserError: as `trial.ready`.
+        UserError: as `cases.ready`.
     """
     k = int(predictions["k"].max())
     readied = ready(world, setting._replace(ks=(k,)))

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from .. import UserError, files
 from . import hidden, scores
+from .cases import CELL, Setting, ready
 from .method import SIGHTS
-from .trial import CELL, Setting, ready
 from .trial import COLUMNS as TRIAL
 from .worlds import TESTS, World, cells
 
@@ -109,7 +109,7 @@ def asked(world: World, setting: Setting) -> Asked:
     """Return what a world asks of a method, and the choices that it may show.
 
     Raises:
-        UserError: as `trial.ready`, nobody's history is as long as the largest k, or there would be over MOST rows.
+        UserError: as `cases.ready`, nobody's history is as long as the largest k, or there would be over MOST rows.
     """
     n = int((cells(world) == setting.cell).sum()) * len(setting.ks) * setting.draws
     if n > MOST:

@@ -8,12 +8,13 @@ import pandas as pd
 from ..model import LanguageModel
 from ..stats.intervals import ITEM
 from . import policy, scores
+from .cases import Setting
 from .costs import COSTS
 from .coverage import alike
 from .embedding import embedder
 from .method import Embed, Method
 from .prompted import Prompted
-from .trial import COLUMNS, Setting
+from .trial import COLUMNS
 from .trial import run as trial
 from .worlds import World
 

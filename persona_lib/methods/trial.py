@@ -5,7 +5,7 @@ id, no test choice, no attribute that it does not ask for. What goes wrong is a 
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,85 +13,16 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from .. import UserError
-from ..preferences import splits
+from .cases import SHOWN, Case, Readied, Setting, cases, known_of, ready
 from .costs import COSTS, Meter
 from .method import Method, title
 from .person import Person
-from .worlds import TESTS, World, cells, lines
+from .worlds import World, lines
 
-KS = (0, 1, 2, 4, 8, 16, 32, 64)
-CELL = "unseen_unseen"
-LIMIT_S = 30.0  # of a method's time for one person
 SLOW = 3  # people over the limit, after which a method is not asked any more
 # Matrices of a trial are small: several threads of BLAS would mostly wait for each other, at up to eight times the CPU.
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
-SHOWN = ["prompt", "first", "second"]
 COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_first", "chosen", "failure")
-
-
-class Setting(NamedTuple):
-    """How a trial goes: sizes `ks` of contexts, number of `draws`, the `cell` tested, the `seed`, seconds a person."""
-
-    ks: tuple[int, ...] = KS
-    draws: int = 1
-    cell: str = CELL
-    seed: int = 0
-    limit_s: float = LIMIT_S
-
-
-class Readied(NamedTuple):
-    """A world with its texts put in: `choices` (with `cell` and texts), `contexts` (as `splits.contexts`)."""
-
-    world: World
-    choices: pd.DataFrame
-    contexts: pd.DataFrame
-    setting: Setting
-
-
-def ready(world: World, setting: Setting) -> Readied:
-    """Put texts into the choices of a world, and draw nested contexts.
-
-    Raises:
-        UserError: the cell is unknown, k is below 0, or the world has nobody to learn from or to test.
-    """
-    if setting.cell not in TESTS:
-        raise UserError(f"no cell '{setting.cell}': choose one of {', '.join(TESTS)}")
-    if not setting.ks or min(setting.ks) < 0 or setting.draws < 1:
-        raise UserError("ks must be numbers from 0, such as (0, 4, 16), and draws 1 or more")
-    choices = texts(world)
-    for cell, what in (("train", "learn from"), (setting.cell, "test on")):
-        if not ((choices["cell"] == cell) & choices["p_first"].notna()).any():
-            raise UserError(f"world '{world.name}' has no choice of cell '{cell}' to {what}: {_lacks(cell)}")
-    history = _history(choices, setting)
-    # Several choices of a person about one prompt are drawn one by one: else k of them would be about one prompt.
-    turn = history.groupby(["persona_id", "prompt_id"]).cumcount()
-    named = history["prompt_id"] + turn.map(lambda i: f" {i}" if i else "")
-    asked = history.assign(use=splits.TRAIN, pair_id=history.index, prompt_id=named)[
-        ["persona_id", "prompt_id", "use", "pair_id", "failure"]
-    ]
-    contexts = splits.contexts(asked, max(setting.ks), setting.draws, setting.seed)
-    return Readied(world, choices, contexts, setting)
-
-
-def _history(choices: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    """Return the choices that may be known of the people who are tested."""
-    return choices[choices["cell"] == ("train" if setting.cell.startswith("seen") else splits.CONTEXT)]
-
-
-def _lacks(cell: str) -> str:
-    """Return what a cell takes, in words."""
-    people, _, prompt = cell.partition("_")
-    who = "people of the side test" if people == "unseen" else "people of the side train"
-    return f"it takes {who} who chose about {'heldout' if prompt == 'unseen' else 'train'} prompts"
-
-
-def texts(world: World) -> pd.DataFrame:
-    """Return the choices of a world with their `cell`, and texts in `prompt`, `first` and `second`."""
-    text = world.candidates.set_index("candidate_id")["text"]
-    prompt = world.prompts.set_index("prompt_id")["prompt"]
-    choices = world.choices.assign(cell=cells(world), prompt=world.choices["prompt_id"].map(prompt))
-    choices["first"], choices["second"] = (choices[side].map(text) for side in ("first", "second"))
-    return choices
 
 
 @one_thread
@@ -121,40 +52,11 @@ def run(
     names = [title(type(method)) for method in methods]
     if twins := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"two methods are named {', '.join(twins)}: rename one of them")
-    tables = [_of_method(readied, name, method, person_model) for name, method in zip(names, methods, strict=True)]
-    table = pd.concat(tables, ignore_index=True)
+    tried = {True: list(cases(readied, readied.setting.ks)), False: list(cases(readied, (0,), 1))}
+    made = zip(names, methods, strict=True)
+    table = pd.concat([_of_method(readied, tried, name, method, person_model) for name, method in made])
+    table = table.reset_index(drop=True)
     return table.astype({"method": pd.CategoricalDtype(names), "failure": "category"})
-
-
-class Case(NamedTuple):
-    """One person at one k: what a method is given, and what it is asked.
-
-    `context`: their first k choices of this draw; `tests`: the choices to predict, with columns of `ready`. `failure`:
-    why there is no such case, or None.
-    """
-
-    persona_id: str
-    draw: int
-    k: int
-    context: pd.DataFrame
-    tests: pd.DataFrame
-    failure: str | None
-
-
-def cases(readied: Readied, ks: Sequence[int], draws: int | None = None) -> Iterator[Case]:
-    """Yield each person of the cell at each draw and k; those whose history is too short carry the reason."""
-    choices, setting = readied.choices, readied.setting
-    tested = choices[(choices["cell"] == setting.cell) & choices["p_first"].notna()]
-    told = choices[[*SHOWN, "p_first"]]
-    own = readied.contexts.sort_values("shot").groupby(["persona_id", "draw"], sort=False)["pair_id"]
-    rows = {place: ids.to_numpy() for place, ids in own}
-    nothing = np.empty(0, dtype=int)
-    for persona, tests in tested.groupby("persona_id", sort=False):
-        for draw in range(setting.draws if draws is None else draws):
-            history = rows.get((persona, draw), nothing)
-            for k in ks:
-                short = f"has {len(history)} choices to learn from, fewer than {k}" if k > len(history) else None
-                yield Case(str(persona), draw, k, told.loc[history[:k]].reset_index(drop=True), tests, short)
 
 
 def fit(readied: Readied, method: Method) -> str | None:
@@ -211,7 +113,7 @@ def predicted(
     if person:
         one.ask, one.choose, one.pool, one.questions = person.ask, person.choose, person.pool, person.left
     try:
-        one.adapt(case.context if sees else case.context.iloc[:0], known)
+        one.adapt(case.context.copy() if sees else case.context.iloc[:0], known)
         if person:
             person.leave()  # or a question about the tested answers would tell the choice
         p = np.asarray(one.prefer(*shown), dtype=float)
@@ -228,7 +130,7 @@ def predicted(
 
 def _asked(readied: Readied, model: Any) -> Callable[[Case], Person]:
     """Return what makes the person of a case, who can be asked about one pair for each prompt of their history."""
-    texts, history = profiles(readied.world), _history(readied.choices, readied.setting)
+    texts, history = profiles(readied.world), known_of(readied.choices, readied.setting)
     # Of several pairs about a prompt, the answer that stands in all of them would be known to be the chosen one.
     pairs = history[history["p_first"].notna()].drop_duplicates(["persona_id", "prompt_id"])
     pools = {person: own[[*SHOWN, "p_first"]].reset_index(drop=True) for person, own in pairs.groupby("persona_id")}
@@ -244,8 +146,10 @@ class Done(NamedTuple):
     used: np.ndarray
 
 
-def _of_method(readied: Readied, name: str, method: Method, person_model: Any) -> pd.DataFrame:
-    """Return the rows of one method."""
+def _of_method(
+    readied: Readied, tried: dict[bool, list[Case]], name: str, method: Method, person_model: Any
+) -> pd.DataFrame:
+    """Return the rows of one method; `tried` are the cases of those that know or ask something of a person, or not."""
     setting = readied.setting
     sees, asks = "history" in method.sees, "questions" in method.sees
     meter = Meter(method.model, person_model if asks else None)
@@ -257,7 +161,9 @@ def _of_method(readied: Readied, name: str, method: Method, person_model: Any) -
     people = _asked(readied, person_model or method.model) if asks else None
     slow = 0
     rows = []
-    for case in cases(readied, setting.ks if sees or asks else (0,), None if sees else 1):
+    for case in tried[sees or asks]:
+        if asks and not sees and case.draw:
+            continue
         p, failure = np.full(len(case.tests), np.nan), (case.failure if sees else None) or wrong
         if not failure and slow >= SLOW:
             failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
@@ -271,16 +177,17 @@ def _of_method(readied: Readied, name: str, method: Method, person_model: Any) -
         now = meter.read()
         rows.append(Done(case, p, failure, now - last))
         last = now
-    table = _table(name, rows).assign(fit_calls=of_fit[0], fit_tokens=of_fit[1])[[*COLUMNS, *COSTS]]
+    table = _table(readied, name, rows).assign(fit_calls=of_fit[0], fit_tokens=of_fit[1])[[*COLUMNS, *COSTS]]
     if not sees:
         table = pd.concat([table.assign(draw=draw) for draw in range(setting.draws)])
     return table if sees or asks else pd.concat([table.assign(k=k) for k in setting.ks])
 
 
-def _table(name: str, rows: list[Done]) -> pd.DataFrame:
+def _table(readied: Readied, name: str, rows: list[Done]) -> pd.DataFrame:
     """Return predictions with COLUMNS, without what `fit` took."""
     sizes = [len(done.p) for done in rows]
-    tests = pd.concat([done.case.tests[["choice_id", "persona_id", "prompt_id", "p_first"]] for done in rows])
+    every = readied.choices[["choice_id", "persona_id", "prompt_id", "p_first"]]
+    tests = every.loc[np.concatenate([done.case.tests.index for done in rows])]
     used = np.repeat([done.used for done in rows], sizes, axis=0)  # choices x 2
     table = tests.rename(columns={"p_first": "chosen"}).reset_index(drop=True)
     table = table.assign(

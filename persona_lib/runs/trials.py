@@ -22,8 +22,8 @@ from ..methods import (
     simulated,
     surveyed,
 )
+from ..methods.cases import LIMIT_S, ready
 from ..methods.tracks import Tracks
-from ..methods.trial import LIMIT_S, ready
 from ..model import Model
 from ..personas import respondents
 from ..store import Store

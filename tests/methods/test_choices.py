@@ -10,7 +10,7 @@ import pytest
 from persona_lib import UserError, methods
 from persona_lib.judges import verdicts
 from persona_lib.methods import Setting, choices, linear
-from persona_lib.methods.trial import ready
+from persona_lib.methods.cases import ready
 from persona_lib.model import Reply
 from persona_lib.model.choices import Choices
 

@@ -8,7 +8,7 @@ import pytest
 
 from persona_lib import UserError, methods
 from persona_lib.methods import Setting, answers, generation, premises, prompted, simulated
-from persona_lib.methods.trial import ready
+from persona_lib.methods.cases import ready
 from persona_lib.model import Reply
 from persona_lib.model.choices import Choices
 from persona_lib.prompts.words import count
