@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 from .. import UserError, seeds, stats
 from ..judges.verdicts import won
 from ..stats.intervals import ITEM, difference
-from ..stats.wording import ALPHA, signed
+from ..stats.wording import ALPHA
 from . import scores
 from .cases import Readied, Setting, cases, ready
 from .method import Method, title
@@ -279,7 +279,6 @@ def related(found: dict, one: str, other: str) -> str:
     """Return in words how far two orders of methods agree, such as those by prediction and by policy."""
     if np.isnan(found["tau"]):
         return f"Order of methods by {one} and by {other}: {found['note']}."
-    middle, low, high = (signed(found[name], 2) for name in ("tau", "low", "high"))
-    interval = f"no interval: {found['note']}" if found["note"] else f"95% interval {low} to {high}, people resampled"
-    orders = f"Kendall's tau between the orders of {found['methods']} methods by {one} and by {other}"
-    return f"{orders}: {middle} ({interval}, n = {found['people']:,} people)."
+    note = found["note"] or "people resampled"
+    value = stats.number(found["tau"], found["low"], found["high"], found["people"], note)
+    return f"Kendall's tau between the orders of {found['methods']} methods by {one} and by {other}: {value}."
