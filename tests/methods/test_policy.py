@@ -158,7 +158,7 @@ def test_tau_is_that_of_two_orders_of_methods():
     wide = policy.tau(orders(values, 2.0), orders(values, 2.0, seed=1))
     assert wide["high"] - wide["low"] > 0.5
     assert wide == policy.tau(orders(values, 2.0), orders(values, 2.0, seed=1)), "same seed, same result"
-    assert "orders of 4 methods by prediction and by policy: +1.00" in policy.related(same, "prediction", "policy")
+    assert "orders of 4 methods by prediction and by policy: 1.00 (95% interval" in policy.related(same, "prediction", "policy")
 
 
 @pytest.mark.parametrize(
