@@ -55,6 +55,7 @@ OFFLINE: tuple[type[Method], ...] = (
     groups.WorstGroup,
     linear.Shrunk,
     latent.LowRank,
+    active.Active,
     latent.Mixture,
     latent.IdealPoints,
     latent.Encoder,

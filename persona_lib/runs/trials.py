@@ -93,7 +93,7 @@ def run(
     setting = Setting(tuple(sorted(set(ks))), draws, cell, seed, limit_s)
     of_mine = [gates.of_method(world, kind, embed, setting, asked) for kind in mine]
     found = pd.concat([gates.of_world(world, setting.cell, embed), *of_mine], ignore_index=True)
-    kinds: list[type[Method]] = [*methods.OFFLINE, methods.active.Active, *mine, *(methods.PROMPTED if asked else ())]
+    kinds: list[type[Method]] = [*methods.OFFLINE, *mine, *(methods.PROMPTED if asked else ())]
     told = methods.tracks(world, kinds, setting, asked, embed)
     critic = Model(judge, base_url, store) if judge else asked
     written = generation.nothing()
