@@ -8,10 +8,11 @@ import pandas as pd
 from .. import UserError, stats
 from ..prompts.words import count
 from ..stats.intervals import ITEM
-from .cases import Readied, cases
+from .cases import Case, Readied, cases
 from .method import Method, title
 from .method import told as read
-from .trial import told_of
+from .person import Person
+from .trial import adapted, asked, told_of
 
 REFUSED = ("refusal", "stopped by a content filter")  # how the failures of refused answers begin (`model.reply`)
 ANSWERS = ("persona_id", "prompt_id", "method", "answer", "failure")
@@ -44,8 +45,10 @@ def answers(
     for method in methods:
         name, before = title(type(method)), _used(method)
         known = told_of(readied.world, method, list(people))
+        persons = asked(readied, method)
         for person in people:
-            said = _answered(method, chosen[person].context, known.loc[person], prompts, candidates)
+            case = chosen[person]
+            said = _answered(method, case, known.loc[person], persons(case), prompts, candidates)
             rows += [(person, prompt, name, *one) for prompt, one in zip(prompts["prompt_id"], said, strict=True)]
         more = {key: after - before[key] for key, after in _used(method).items()}
         costs.append(
@@ -56,13 +59,17 @@ def answers(
 
 
 def _answered(
-    method: Method, context: pd.DataFrame, known: pd.Series, prompts: pd.DataFrame, candidates: Mapping[str, np.ndarray]
+    method: Method,
+    case: Case,
+    known: pd.Series,
+    person: Person | None,
+    prompts: pd.DataFrame,
+    candidates: Mapping[str, np.ndarray],
 ) -> list[tuple[str | None, str | None]]:
     """Return a method's answers for one person, each as text and None, or None and why it is missing."""
-    one = method.copy()
+    own = [candidates.get(name, np.empty(0, dtype=object)) for name in prompts["prompt_id"]]
     try:
-        one.adapt(context if "history" in method.sees else context.iloc[:0], known)
-        own = [candidates.get(name, np.empty(0, dtype=object)) for name in prompts["prompt_id"]]
+        one = adapted(method, case, known, person)
         return read(one.answer(prompts["prompt"].to_numpy(object), own), len(prompts))
     except UserError:
         raise

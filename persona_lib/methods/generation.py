@@ -16,7 +16,7 @@ from ..judges.verdicts import prefer, won
 from ..model import LanguageModel
 from ..prompts.words import count
 from ..stats.intervals import ITEM
-from . import policy, premises, scores
+from . import policy, premises, scores, worlds
 from .answers import ANSWERS, COSTS, answers, effects
 from .cases import Readied, Setting, cases, ready
 from .coverage import alike
@@ -106,9 +106,7 @@ def study(
     same = alike(predictions)
     readied = ready(world, setting._replace(ks=(int(same["k"].max()),)))
     people, prompts = _drawn(readied, n_people, n_prompts)
-    texts = world.candidates.dropna(subset="text").drop_duplicates(["prompt_id", "text"])
-    candidates = {name: own.to_numpy(object) for name, own in texts.groupby("prompt_id")["text"]}
-    written, costs = answers(readied, methods, people, prompts, candidates)
+    written, costs = answers(readied, methods, people, prompts, worlds.answers(world))
     on_false, _ = answers(readied, methods, people, premises.questions(), premises.candidates())
     compared = judged(written, prompts, world, judge)
     won_by = wins(compared)

@@ -12,11 +12,11 @@ from .. import UserError, seeds, stats
 from ..judges.verdicts import won
 from ..stats.intervals import ITEM, difference
 from ..stats.wording import ALPHA
-from . import scores
+from . import scores, worlds
 from .cases import Readied, Setting, cases, ready
 from .method import Method, title
 from .method import told as read
-from .trial import one_thread, told_of
+from .trial import adapted, asked, one_thread, told_of
 from .worlds import World
 
 COLUMNS = ("method", "k", "draw", *ITEM, "answer", "preferred", "ceiling", "compared", "failure")
@@ -49,8 +49,7 @@ def picks(world: World, methods: list[Method], predictions: pd.DataFrame, settin
     k = int(predictions["k"].max())
     readied = ready(world, setting._replace(ks=(k,)))
     at = predictions[(predictions["k"] == k) & predictions["p_first"].notna()]
-    texts = world.candidates.dropna(subset="text").drop_duplicates(["prompt_id", "text"])
-    candidates = {prompt: own.to_numpy(object) for prompt, own in texts.groupby("prompt_id")["text"]}
+    candidates = worlds.answers(world)
     rows: list[tuple] = []
     for method in methods:
         name = title(type(method))
@@ -74,27 +73,26 @@ def _of_method(
     """Return what a method picks for people whose choices it predicts: name, draw, person, prompt, answer, failure."""
     sees = "history" in method.sees
     told = told_of(readied.world, method, readied.world.people.index)
+    person = asked(readied, method)
     rows = []
     for case in cases(readied, readied.setting.ks, None if sees else 1):
-        asked = case.tests.drop_duplicates("prompt_id")
-        reason = case.failure or (None if case.persona_id in known else "not asked: it predicts nothing here")
-        answers: list[tuple[str | None, str | None]] = [(None, reason)] * len(asked)
+        tests = case.tests.drop_duplicates("prompt_id")
+        reason = case.failure if sees else None
+        reason = reason or (None if case.persona_id in known else "not asked: it predicts nothing here")
+        answers: list[tuple[str | None, str | None]] = [(None, reason)] * len(tests)
         if not reason:
-            one = method.copy()
+            own = [candidates[prompt] for prompt in tests["prompt_id"]]
             try:
-                one.adapt(case.context if sees else case.context.iloc[:0], told.loc[case.persona_id])
+                one = adapted(method, case, told.loc[case.persona_id], person(case))
                 # The best of n, also of methods that write answers of their own: here a person's choices are known.
-                picked = Method.answer(
-                    one, asked["prompt"].to_numpy(object), [candidates[i] for i in asked["prompt_id"]]
-                )
-                answers = read(picked, len(asked))
+                answers = read(Method.answer(one, tests["prompt"].to_numpy(object), own), len(tests))
             except UserError:
                 raise
             except Exception as error:
-                answers = [(None, f"failed: {type(error).__name__}: {error}")] * len(asked)
+                answers = [(None, f"failed: {type(error).__name__}: {error}")] * len(tests)
         rows += [
             (name, case.draw, case.persona_id, prompt, *answer)
-            for prompt, answer in zip(asked["prompt_id"], answers, strict=True)
+            for prompt, answer in zip(tests["prompt_id"], answers, strict=True)
         ]
     return rows
 

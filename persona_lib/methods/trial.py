@@ -93,30 +93,42 @@ def profiles(world: World) -> pd.Series:
     )
 
 
+def adapted(method: Method, case: Case, known: pd.Series, person: Person | None = None) -> Method:
+    """Return a copy of a fitted method that has adapted to one case. It gets copies of tables, and no id.
+
+    Args:
+        method: fitted.
+        case: to whom it adapts.
+        known: what it may know of them, as a row of `told_of`.
+        person: who answers its questions, of `asked`; None if it asks none. From now on they answer nothing.
+
+    Raises:
+        Exception: whatever `adapt` raises.
+    """
+    one = method.copy()
+    if person:
+        one.ask, one.choose, one.pool, one.questions = person.ask, person.choose, person.pool, person.left
+    context = case.context if "history" in method.sees else case.context.iloc[:0]
+    one.adapt(context.copy(), known.rename(None))  # a row is named by the person's id
+    if person:
+        person.leave()  # or a question about the tested answers would tell the choice
+    return one
+
+
 def predicted(
     method: Method, case: Case, known: pd.Series, person: Person | None = None
 ) -> tuple[np.ndarray, str | None]:
     """Return a fitted method's predictions for one case, and why some or all of them are missing.
 
     Args:
-        method: fitted.
-        case: whom to predict.
-        known: what the method may know of them, as a row of `told_of`.
-        person: who answers its questions; None if it asks none.
+        method, case, known, person: as in `adapted`.
     """
     nothing = np.full(len(case.tests), np.nan)
     shown = [case.tests[column].to_numpy(dtype=object, copy=True) for column in SHOWN]
     for values in shown:
         values.flags.writeable = False
-    sees = "history" in method.sees
-    one = method.copy()
-    if person:
-        one.ask, one.choose, one.pool, one.questions = person.ask, person.choose, person.pool, person.left
     try:
-        one.adapt(case.context.copy() if sees else case.context.iloc[:0], known)
-        if person:
-            person.leave()  # or a question about the tested answers would tell the choice
-        p = np.asarray(one.prefer(*shown), dtype=float)
+        p = np.asarray(adapted(method, case, known, person).prefer(*shown), dtype=float)
     except UserError:
         raise
     except Exception as error:
@@ -128,13 +140,24 @@ def predicted(
     return p, "returned no number for this choice" if np.isnan(p).any() else None
 
 
-def _asked(readied: Readied, model: Any) -> Callable[[Case], Person]:
-    """Return what makes the person of a case, who can be asked about one pair for each prompt of their history."""
+def asked(readied: Readied, method: Method, person_model: Any = None) -> Callable[[Case], Person | None]:
+    """Return what makes the person of a case, whom a method may ask; None where it asks nobody.
+
+    They can be asked about one pair for each prompt of their history.
+
+    Args:
+        readied: the world and the setting.
+        method: who asks.
+        person_model: plays the person; None for the method's own model.
+    """
+    if "questions" not in method.sees:
+        return lambda case: None
     texts, history = profiles(readied.world), known_of(readied.choices, readied.setting)
     # Of several pairs about a prompt, the answer that stands in all of them would be known to be the chosen one.
     pairs = history[history["p_first"].notna()].drop_duplicates(["persona_id", "prompt_id"])
     pools = {person: own[[*SHOWN, "p_first"]].reset_index(drop=True) for person, own in pairs.groupby("persona_id")}
-    return lambda case: Person(texts[case.persona_id], model, case.k, pools.get(case.persona_id))
+    plays = person_model or method.model
+    return lambda case: Person(texts[case.persona_id], plays, case.k, pools.get(case.persona_id))
 
 
 class Done(NamedTuple):
@@ -158,20 +181,20 @@ def _of_method(
     last = meter.read()
     of_fit = last - begun
     known = told_of(readied.world, method, readied.world.people.index)
-    people = _asked(readied, person_model or method.model) if asks else None
-    slow = 0
+    person = asked(readied, method, person_model)
+    slow: set[str] = set()
     rows = []
     for case in tried[sees or asks]:
         if asks and not sees and case.draw:
             continue
         p, failure = np.full(len(case.tests), np.nan), (case.failure if sees else None) or wrong
-        if not failure and slow >= SLOW:
+        if not failure and len(slow) >= SLOW:
             failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
         if not failure:
             began = time.monotonic()
-            p, failure = predicted(method, case, known.loc[case.persona_id], people(case) if people else None)
+            p, failure = predicted(method, case, known.loc[case.persona_id], person(case))
             if (took := time.monotonic() - began) > setting.limit_s:
-                slow += 1
+                slow.add(case.persona_id)
                 p[:] = np.nan
                 failure = f"it took {took:.0f} s for this person; the limit is {setting.limit_s:g} s"
         now = meter.read()

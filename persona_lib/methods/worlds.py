@@ -48,6 +48,12 @@ class World(NamedTuple):
     truth: pd.Series | None = None
 
 
+def answers(world: World) -> dict[str, np.ndarray]:
+    """Return the texts of each prompt's candidates by its id, each text once and without missing ones."""
+    texts = world.candidates.dropna(subset="text").drop_duplicates(["prompt_id", "text"])
+    return {prompt: own.to_numpy(object) for prompt, own in texts.groupby("prompt_id")["text"]}
+
+
 def checked(world: World) -> World:
     """Return the world with the columns that may be left out, or say what is wrong with it.
 

@@ -1,5 +1,6 @@
 """The offline policy: what methods pick, how often people prefer it, and how two orders of methods relate."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -7,7 +8,8 @@ import pandas as pd
 import pytest
 
 from persona_lib import methods
-from persona_lib.methods import Method, Setting, policy, simulated
+from persona_lib.methods import Method, Setting, active, answers, policy, simulated, worlds
+from persona_lib.methods.cases import ready
 from persona_lib.methods.worlds import World, checked
 
 DESIGN = simulated.Design(seen=20, unseen=16, prompts=40, heldout=20, history=16, tests=10, dimensions=6, rank=2)
@@ -119,6 +121,47 @@ def test_a_difference_is_that_of_both_policy_accuracies(known):
         assert row["low"] < row["difference"] < row["high"] and row["n"] + row["failed"] == 160
 
 
+def test_a_method_that_asks_is_given_the_person_when_it_picks_and_when_it_answers():
+    world = simulated.world(replace(DESIGN, within=3.0), seed=4)
+    asks, setting = active.Active(methods.embedder(world)), Setting(ks=(0, 8))
+    predictions = methods.trial(world, [asks], setting)
+    at = {k: policy.picks(world, [asks], predictions[predictions["k"] == k], setting) for k in (0, 8)}
+    assert at[8]["failure"].isin([None, policy.NEVER]).all() and len(at[0]) == len(at[8])
+    assert (at[0]["answer"].to_numpy() != at[8]["answer"].to_numpy()).mean() > 0.05, "told nothing, it picks for all"
+
+    people, prompts = at[0]["persona_id"].unique(), world.prompts[world.prompts["prompt_split"] == "heldout"]
+    candidates = worlds.answers(world)
+    written = {
+        k: answers.answers(ready(world, Setting(ks=(k,))), [asks], people, prompts, candidates)[0] for k in (0, 8)
+    }
+    assert written[0].groupby("prompt_id")["answer"].nunique().eq(1).all()
+    assert written[8].groupby("prompt_id")["answer"].nunique().max() > 1
+    both = at[8].merge(written[8], on=["persona_id", "prompt_id"], suffixes=("", "_written"))
+    assert len(both) == len(at[8]) and both["answer"].tolist() == both["answer_written"].tolist(), "by the same place"
+
+
+def test_picks_and_answers_hand_over_copies_and_no_id():
+    class Nosy(Liking):
+        sees: ClassVar[tuple[str, ...]] = ("history", "groups")
+
+        def adapt(self, context, person):
+            assert person.name is None and not len(set(context.index) - set(range(len(context)))), "an id"
+            assert "mine" not in context and person["group"] != "mine"
+            context["mine"], person["group"] = 1, "mine"
+
+        def prefer(self, prompt, first, second):
+            return np.full(len(prompt), 0.6)
+
+    again = type("Again", (Nosy,), {})
+    world, setting = simulated.world(DESIGN, seed=4), Setting(ks=(2,))
+    rows, predictions = picked(world, [Nosy, again], setting)
+    assert predictions["failure"].isna().all() and rows["answer"].notna().all()
+    made = [kind(methods.embedder(world)) for kind in (Nosy, again)]
+    people = rows["persona_id"].unique()[:3]
+    written, _ = answers.answers(ready(world, setting), made, people, world.prompts.tail(2), worlds.answers(world))
+    assert written["failure"].isna().all() and len(written) == 12
+
+
 def random_picks(rng: np.random.Generator, gain: float) -> pd.DataFrame:
     """Picks of two methods among four answers, of which a person compared two; `gain`: how much better the second's."""
     people, prompts = (a.ravel() for a in np.meshgrid(np.arange(30), np.arange(12)))
@@ -158,7 +201,9 @@ def test_tau_is_that_of_two_orders_of_methods():
     wide = policy.tau(orders(values, 2.0), orders(values, 2.0, seed=1))
     assert wide["high"] - wide["low"] > 0.5
     assert wide == policy.tau(orders(values, 2.0), orders(values, 2.0, seed=1)), "same seed, same result"
-    assert "orders of 4 methods by prediction and by policy: 1.00 (95% interval" in policy.related(same, "prediction", "policy")
+    assert "orders of 4 methods by prediction and by policy: 1.00 (95% interval" in policy.related(
+        same, "prediction", "policy"
+    )
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,13 @@ def test_a_method_gets_what_it_declares_and_no_id(world):
     assert sorted(pairs["person"].unique()) == list(range(len(people)))
     sizes = [len(context) for context, _ in Spy.seen]
     assert sorted(set(sizes)) == [0, 2, 4] and all(person.empty for _, person in Spy.seen)
+    ids = {*world.people.index, *world.choices["choice_id"]}
+    for index in (
+        pairs.index,
+        people.index,
+        *(place for pair in Spy.seen for place in (pair[0].index, [pair[1].name])),
+    ):
+        assert not ids & set(index)
 
 
 def test_contexts_are_nested_and_differ_between_draws(world):
@@ -79,6 +86,7 @@ def test_declared_attributes_and_profiles_are_handed_over_and_no_history(world):
     context, person = Knows.seen[0]
     assert list(person.index) == ["group", "profile"] and person["profile"] == f"group: {person['group']}"
     assert context.empty and len(Knows.seen) == 8  # once for each unseen person
+    assert {person.name for _, person in Knows.seen} == {None}, "a row is named by the person's id"
 
 
 def test_every_tested_choice_has_a_row_at_each_k_and_draw(world):
@@ -176,6 +184,9 @@ def test_a_slow_method_is_asked_for_three_people_and_no_more(world):
     table = tried(world, Slow, Setting(ks=(0,), limit_s=0.01))
     said = table["failure"].astype(str)
     assert said.str.contains("the limit is 0.01 s").sum() == 12 and said.str.startswith("not asked").sum() == 20
+    twice = tried(world, Slow, Setting(ks=(0, 2), limit_s=0.01))
+    over = twice[twice["failure"].str.contains("the limit is")]
+    assert over["persona_id"].nunique() == 3 and len(over) == 20, "two people at both k, and one at k = 0"
 
 
 def test_a_fit_that_fails_is_the_reason_of_all_rows(world):
