@@ -14,6 +14,7 @@ from scipy import stats as distributions
 
 from .. import UserError, seeds, stats
 from ..preferences.splits import CONTEXT
+from ..stats.clustering import linearized
 from ..stats.intervals import ITEM
 from . import cases, scores, trial
 from .cases import CELL
@@ -219,8 +220,7 @@ def _beside(right: pd.DataFrame, wrong: pd.DataFrame) -> dict:
         subset=["score", "score_wrong"]
     )
     one, other = (scores.by_item(both, value) for value in ("score", "score_wrong"))
-    gap = scores.macro(other) - scores.macro(one)
-    pushes = _share(one["weight"]) * (other["value"] - one["value"] - gap)
+    pushes = scores.moves(other) - scores.moves(one)
     return _row(scores.macro(one), scores.macro(other), pushes, both, wrong)
 
 
@@ -230,7 +230,7 @@ def _micro(right: pd.DataFrame) -> dict:
     items = scores.by_item(rows)
     size = rows.groupby(ITEM)["score"].size()
     macro, micro = scores.macro(items), rows["score"].mean()
-    pushes = _share(size) * (items["value"] - micro) - _share(items["weight"]) * (items["value"] - macro)
+    pushes = size / size.sum() * (items["value"] - micro) - scores.moves(items)
     return _row(macro, micro, pushes, rows, right)
 
 
@@ -240,23 +240,13 @@ def _best(draws: list[pd.DataFrame]) -> dict:
     means = np.array([scores.macro(one) for one in items])
     best = int(np.nanargmax(means)) if not np.isnan(means).all() else 0
     counted = [(i == best) - 1 / len(draws) for i in range(len(draws))]
-    pushes = [
-        _share(one["weight"]) * (one["value"] - mean) * count
-        for one, mean, count in zip(items, means, counted, strict=True)
-    ]
+    pushes = [scores.moves(one) * count for one, count in zip(items, counted, strict=True)]
     rows = pd.concat(draws)
     return _row(means.mean(), means[best], pd.concat(pushes), rows.dropna(subset="score"), rows)
 
 
-def _share(weight: pd.Series) -> pd.Series:
-    return weight / weight.sum()
-
-
 def _row(right: float, wrong: float, pushes: pd.Series, rows: pd.DataFrame, asked: pd.DataFrame) -> dict:
-    """Return a row of `table`, its interval by the two-way variance of Cameron, Gelbach and Miller (2011).
-
-    Here it is the plain sum of squares of what clusters push. `stats.clustering` compares single items, and would take
-    the unequal weights in `pushes` for items of a cluster that are alike: its intervals would be twice as wide.
+    """Return a row of `table`, its interval by `clustering.linearized`.
 
     Args:
         right, wrong: accuracies.
@@ -264,12 +254,7 @@ def _row(right: float, wrong: float, pushes: pd.Series, rows: pd.DataFrame, aske
         rows: the choices that count.
         asked: all choices.
     """
-    by = {name: pushes.groupby(name, observed=True).sum() for name in ITEM}
-    least = float((pushes.groupby(ITEM, observed=True).sum() ** 2).sum())  # as of independent items
-    fewest = min(len(sums) for sums in by.values())
-    variance = max(
-        sum(float((sums**2).sum()) * len(sums) / max(len(sums) - 1, 1) for sums in by.values()) - least, least
-    )
+    variance, fewest = linearized(pushes)
     half = distributions.t.ppf(0.975, fewest - 1) * np.sqrt(variance) if fewest > 1 else np.nan
     gap = wrong - right
     found = {

@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 
 from .. import UserError, seeds, stats
 from ..judges.verdicts import won
-from ..stats.intervals import ITEM, difference
+from ..stats.intervals import ITEM, linear_difference
 from ..stats.wording import ALPHA
 from . import scores, worlds
 from .cases import Readied, Setting, cases, ready
@@ -155,40 +155,26 @@ def differences(picked: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Compare the policy accuracy of every method with that of a reference, on the same people and prompts.
 
     Two methods often pick different answers, of which the person compared only one. Pairs of picks that both are
-    judged would mostly be equal picks; so the difference is that of both accuracies, and its variance comes from what
-    each person and prompt contributes to either (the linearized mean, to which an unjudged pick contributes nothing).
+    judged would mostly be equal picks; so the difference is that of both accuracies, and its variance comes from how
+    far each person and prompt moves either (`stats.clustering.linearized`; an unjudged pick moves nothing).
 
     Returns:
         One row per other method, as `scores.differences`: `n` counts persons x prompts that one of both picks is judged
         for, `failed` the others.
     """
-    every = pd.MultiIndex.from_frame(picked[ITEM].drop_duplicates())
-    of = {method: _contributions(own, every) for method, own in picked.groupby("method", observed=True)}
-    judged = (
-        picked.dropna(subset="preferred")
-        .groupby("method", observed=True)[ITEM]
-        .apply(lambda own: set(own.itertuples(index=False, name=None)))
-    )
+    every = len(picked[ITEM].drop_duplicates())
+    items = {method: scores.by_item(own, "preferred") for method, own in picked.groupby("method", observed=True)}
+    moves = {method: scores.moves(own) for method, own in items.items()}
     rows = []
-    for method in [name for name in of if name != reference]:
-        found = difference(of[method] - of[reference])
-        n = len(judged.get(method, set()) | judged.get(reference, set()))
-        found |= {"n": n, "failed": len(every) - n}
+    for method in [name for name in items if name != reference]:
+        gap = scores.macro(items[method]) - scores.macro(items[reference])
+        found = linear_difference(gap, moves[method].sub(moves[reference], fill_value=0.0))
+        found["failed"] = every - found["n"]
         rows.append({"minuend": method, "subtrahend": reference, "k": picked["k"].iloc[0]} | found)
     columns = ["minuend", "subtrahend", "k", "n", "failed", "difference", "low", "high", "p", "note"]
     found_all = pd.DataFrame(rows, columns=columns)
     found_all.insert(9, "p_holm", stats.corrected(found_all["p"]))
     return found_all
-
-
-def _contributions(own: pd.DataFrame, every: pd.MultiIndex) -> pd.Series:
-    """Return what each person and prompt contributes to a method's policy accuracy; the mean is the accuracy."""
-    items = scores.by_item(own, "preferred")
-    if items.empty:
-        return pd.Series(np.nan, every)
-    mean = scores.macro(items)
-    moved = (items["value"] - mean) * items["weight"] * len(every) / items["weight"].sum()
-    return mean + moved.reindex(every).fillna(0.0)
 
 
 def scored(picked: pd.DataFrame) -> pd.DataFrame:

@@ -50,6 +50,11 @@ def macro(items: pd.DataFrame) -> float:
     return float(np.average(items["value"], weights=items["weight"])) if len(items) else np.nan
 
 
+def moves(items: pd.DataFrame) -> pd.Series:
+    """Return how far each row of `by_item` moves `macro`, as `stats.clustering.linearized` takes it."""
+    return items["weight"] / items["weight"].sum() * (items["value"] - macro(items))
+
+
 def accuracy(predictions: pd.DataFrame, world: World | None = None) -> pd.DataFrame:
     """Return how often each method is right at each k, macro over people.
 
@@ -87,8 +92,6 @@ def mean(rows: pd.DataFrame, value: str, name: str) -> dict:
 
 def _rest(own: pd.DataFrame, world: World | None) -> dict:
     p, known = own["p_first"], own["score"].notna()
-    square = own.assign(square=(p - own["chosen"]) ** 2)
-    brier = by_item(square, "square")
     ceiling = np.nan
     if world is not None and world.truth is not None and known.any():
         truth = own.loc[known, "choice_id"].map(world.truth)
@@ -98,7 +101,7 @@ def _rest(own: pd.DataFrame, world: World | None) -> dict:
         "n": int(known.sum()),
         "failed": int(p.isna().sum()),
         "abstained": float(((p - 0.5).abs() <= HALF).sum() / max(p.notna().sum(), 1)),
-        "brier": macro(brier),
+        "brier": macro(by_item(own.assign(square=(p - own["chosen"]) ** 2), "square")),
         "ceiling": ceiling,
     }
 

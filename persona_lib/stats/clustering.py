@@ -64,9 +64,36 @@ def worth_of(
         return Effective(0.0, 0.0, "one item: no interval" if len(values) == 1 else "one cluster: no interval")
     if df < 1 - 1e-9:  # one of two clusters holds nearly all items: Student's t has no finite width
         return Effective(0.0, 0.0, "too few clusters: no interval")
+    return Effective(spread / error if error else fewest, df, noted(fewest, error))
+
+
+def noted(fewest: float, error: float) -> str:
+    """Return what makes an interval unreliable: few clusters, or no variance; empty if nothing does."""
     notes = {"too few clusters": fewest < FEW - 1e-9, "all scores equal": error == 0}
-    note = "; ".join(text for text, true in notes.items() if true)
-    return Effective(spread / error if error else fewest, df, note)
+    return "; ".join(text for text, true in notes.items() if true)
+
+
+def linearized(moves: pd.Series) -> tuple[float, int]:
+    """Estimate the variance of an estimate from how far each item moves it (its influence).
+
+    For estimates in which items weigh unequally, such as a difference of two means over people. It is the two-way
+    variance of Cameron, Gelbach and Miller (2011), of what `moves` add up to in each cluster, not below that of
+    independent items. `effective` would take the unequal weights in `moves` for likeness within clusters.
+
+    Args:
+        moves: how far items move the estimate; they add up to 0. The two levels of the index are the clusters; items
+            that share both are one.
+
+    Returns:
+        The variance, missing if a level has one cluster; and the number of clusters of the level that has fewer.
+    """
+    sums = [moves.groupby(level=level, observed=True).sum() for level in (0, 1)]
+    items = moves.groupby(level=[0, 1], observed=True).sum()
+    fewest = min(map(len, sums))
+    if fewest < 2:
+        return np.nan, fewest
+    least = float(items @ items)
+    return max(sum(float(one @ one) * len(one) / (len(one) - 1) for one in sums) - least, least), fewest
 
 
 def variance(values: np.ndarray, clusters: pd.DataFrame, floor: float = FLOOR) -> tuple[float, float, float]:

@@ -14,7 +14,7 @@ from scipy.special import betaincinv, stdtrit
 from statsmodels.stats.multitest import multipletests
 
 from .. import UserError
-from .clustering import LEVEL, Effective, cluster_codes, effective, worth_of
+from .clustering import LEVEL, Effective, cluster_codes, effective, linearized, noted, worth_of
 
 ITEM = ["persona_id", "prompt_id"]
 FEW_CHANGED = 8  # effective clusters whose scores differ; with fewer, a difference's interval may be too short
@@ -205,6 +205,29 @@ def difference(differences: pd.Series, weights: pd.Series | None = None) -> dict
     if worth.n and not note and holding_clusters(np.abs(x), cluster_codes(clusters)) < FEW_CHANGED - 1e-9:
         note = "few clusters hold the changes"
     return row | bonett_price(row["difference"], spread, worth) | {"note": note}
+
+
+def linear_difference(gap: float, moves: pd.Series) -> dict:
+    """Return `n`, `difference`, `low`, `high`, `p` and `note` of a difference of means whose items weigh unequally.
+
+    Args:
+        gap: the difference, from -1 to 1.
+        moves: as in `clustering.linearized`.
+
+    The interval and `p` are those of `paired_differences`, with the variance of `clustering.linearized`.
+    """
+    row = {"n": len(moves), "difference": gap}
+    error, fewest = linearized(moves)
+    if np.isnan(error) or np.isnan(gap):
+        note = "nothing scored" if np.isnan(gap) else "one cluster: no interval"
+        return row | dict.fromkeys(["low", "high", "p"], np.nan) | {"note": note}
+    spread = len(moves) * float(moves @ moves)  # of a single item
+    worth = Effective(spread / error if error else fewest, fewest - 1, noted(fewest, error))
+    codes = cluster_codes(moves.index.to_frame(index=False))
+    note = worth.note
+    if not note and holding_clusters(moves.abs().to_numpy(), codes) < FEW_CHANGED - 1e-9:
+        note = "few clusters hold the changes"
+    return row | bonett_price(gap, spread, worth) | {"note": note}
 
 
 def bonett_price(mean: float, spread: float, worth: Effective) -> dict[str, float]:

@@ -186,6 +186,35 @@ def test_intervals_of_differences_hold_the_truth_where_half_of_the_picks_are_jud
     assert np.mean([gap["high"] - gap["low"] for gap in gaps]) < 0.3
 
 
+def uneven_picks(rng: np.random.Generator) -> pd.DataFrame:
+    """Picks of two methods that are equally good, of 150 people of whom some have many prompts, and most have few."""
+    sizes = np.minimum(rng.geometric(0.1, 150), 60)
+    person = np.repeat(np.arange(150), sizes)
+    prompt = np.concatenate([rng.permutation(60)[:size] for size in sizes])
+    ids = pd.DataFrame({"k": 8, "persona_id": person.astype(str), "prompt_id": prompt.astype(str)})
+    taste = rng.normal(0, 0.1, 150)[person]
+    return pd.concat(
+        [ids.assign(method=name, preferred=(rng.random(len(ids)) < 0.6 + taste).astype(float)) for name in "ab"]
+    )
+
+
+def test_intervals_of_differences_are_as_wide_as_the_truth_spreads_where_people_have_uneven_numbers_of_prompts():
+    rng = np.random.default_rng(2)
+    gaps = pd.DataFrame([policy.differences(uneven_picks(rng), "a").iloc[0] for _ in range(60)])
+    stated = ((gaps["high"] - gaps["low"]).mean() / 2) / 2.0  # t of 59 degrees of freedom
+    assert 0.8 < stated / gaps["difference"].astype(float).std() < 1.3
+    assert ((gaps["low"] <= 0) & (gaps["high"] >= 0)).sum() >= 52
+
+
+def test_a_method_without_a_judged_pick_and_equal_picks_have_no_false_precision():
+    rows = uneven_picks(np.random.default_rng(0))
+    silent = rows[rows["method"] == "b"].assign(method="silent", preferred=np.nan)
+    twin = rows[rows["method"] == "a"].assign(method="twin")
+    gaps = policy.differences(pd.concat([rows, silent, twin]), "a").set_index("minuend")
+    assert gaps.loc["silent", "note"] == "nothing scored" and np.isnan(gaps.loc["silent", "p"])
+    assert gaps.loc["twin", "difference"] == 0 and gaps.loc["twin", "low"] < 0 < gaps.loc["twin", "high"]
+
+
 def orders(values: dict, noise: float, people: int = 30, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows = [(m, f"p{i}", "q", v + noise * rng.normal()) for m, v in values.items() for i in range(people)]

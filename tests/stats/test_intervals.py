@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from persona_lib import UserError
 from persona_lib.stats import intervals
-from persona_lib.stats.clustering import effective, variance
+from persona_lib.stats.clustering import effective, linearized, variance
 from persona_lib.stats.intervals import corrected, paired_differences, rates
 
 
@@ -274,3 +274,21 @@ def test_a_dozen_clusters_that_differ_much_are_few_for_an_answer_below_three_ten
     assert note([0.2, 0.1, 0.3, 0.2, 0.1, 0.3, 0.05, 0.3, 0.25]) == "few clusters, which differ much"
     assert note([0.4, 0.2, 0.6, 0.4, 0.2, 0.6, 0.1, 0.6, 0.5]) == "", "no answer is rare"
     assert note([0.2, 0.2, 0.21, 0.2, 0.21, 0.2, 0.2, 0.2, 0.2]) == "", "they hardly differ"
+
+
+def test_the_variance_of_moves_is_that_of_statsmodels_clustered_by_two():
+    rng = np.random.default_rng(3)
+    table = items(30, 20).sample(200, random_state=1).reset_index(drop=True)
+    y = rng.normal(size=200) + rng.normal(size=30)[table["persona_id"]] + rng.normal(size=20)[table["prompt_id"]]
+    weights = rng.uniform(0.2, 3.0, 200)
+    fitted = sm.WLS(y, np.ones(200), weights=weights).fit()
+    groups = table[["persona_id", "prompt_id"]].to_numpy()
+    of_two = sm.stats.sandwich_covariance.cov_cluster_2groups(fitted, groups, use_correction=False)[0][0, 0]
+    moves = pd.Series(
+        weights / weights.sum() * fitted.resid, pd.MultiIndex.from_frame(table[["persona_id", "prompt_id"]])
+    )
+    found, fewest = linearized(moves)
+    assert found == pytest.approx(of_two, rel=0.06) and found > of_two, "corrected for the number of clusters"
+    assert fewest == 20 and np.isnan(linearized(moves.loc[[3]])[0])
+    halved = pd.concat([moves / 2, moves / 2])
+    assert linearized(halved) == (pytest.approx(found), 20), "rows of one person and prompt are one item"
