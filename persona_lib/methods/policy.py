@@ -21,8 +21,8 @@ from .worlds import World
 
 COLUMNS = ("method", "k", "draw", *ITEM, "answer", "preferred", "ceiling", "compared", "failure")
 NEVER = "the person never compared this answer"
-DRAWS = 500  # resamples of people behind an interval of tau
-METHODS, PEOPLE = 3, 8  # fewer have no tau, or no interval
+DRAWS = 500  # of the spread of tau
+METHODS, PEOPLE = 3, 8  # fewer have no tau, or no spread
 
 
 @one_thread
@@ -187,50 +187,64 @@ def tau(one: pd.DataFrame, other: pd.DataFrame, seed: int = 0) -> dict:
 
     Args:
         one, other: rows of methods with `method`, `persona_id`, `prompt_id` and `score`, such as whether predictions
-            are right, and whether picks are preferred. Each order is by the mean over people.
-        seed: of the resampled people.
+            are right, and whether picks are preferred. Each order is by the mean over the people of both.
+        seed: of the resampling.
 
     Returns:
-        `tau` (b, which allows ties), `low`, `high` (95% of DRAWS resamples of the people; the methods are fixed), `p`
-        (of no relation, over the methods), `methods`, `people`, `note`. Below METHODS methods all is missing, and below
-        PEOPLE people the interval.
+        `tau` (b, which allows ties), `spread_low`, `spread_high` (see below), `p` (of no relation, over the methods),
+        `methods`, `people`, `note`. Below METHODS methods all is missing, and below PEOPLE people the spread.
+
+    The spread holds 95% of DRAWS taus with random weights for people and for prompts (Owen and Eckles 2012, here
+    exponential as in Rubin's 1981 Bayesian bootstrap); the methods are fixed. It is no confidence interval: weights add
+    noise to orders that have noise already, which pulls a tau away from 1 and -1, so that it need not hold the truth.
     """
-    sides = [_by_person(rows) for rows in (one, other)]
-    methods = sides[0].columns.intersection(sides[1].columns)
-    people = sides[0].index.union(sides[1].index)
-    found = {"tau": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "methods": len(methods), "people": len(people)}
+    rows = [side.dropna(subset="score").astype({"method": object}) for side in (one, other)]
+    people = pd.Index(np.intersect1d(*(side["persona_id"].unique() for side in rows)))
+    sides = [side[side["persona_id"].isin(people)] for side in rows]
+    methods = pd.Index(np.intersect1d(*(side["method"].unique() for side in sides)))
+    missing = dict.fromkeys(["tau", "spread_low", "spread_high", "p"], np.nan)
+    found = missing | {"methods": len(methods), "people": len(people)}
     if len(methods) < METHODS:
         return found | {"note": f"fewer than {METHODS} methods: no order to compare"}
-    x, y = (side.reindex(people)[methods].to_numpy(float) for side in sides)  # people x methods
-    every = np.ones((1, len(people)))
-    whole = kendalltau(*(_means(values, every)[0] for values in (x, y)))
+    prompts = pd.Index(pd.concat(sides)["prompt_id"].unique())
+    orders = [_Order(side, methods, people, prompts) for side in sides]
+    whole = kendalltau(*(order.means(np.ones(len(people)), np.ones(len(prompts))) for order in orders))
     found |= {"tau": whole.statistic, "p": whole.pvalue}
     if np.isnan(whole.statistic):
         return found | {"note": "all methods are equal in one order"}
     if len(people) < PEOPLE:
-        return found | {"note": "too few people: no interval"}
-    drawn = seeds.rng("people of two orders", seed).multinomial(len(people), every[0] / len(people), DRAWS)
-    taus = [kendalltau(a, b).statistic for a, b in zip(_means(x, drawn), _means(y, drawn), strict=True)]
+        return found | {"note": "too few people: no spread"}
+    rng = seeds.rng("people of two orders", seed)
+    taus = []
+    for _ in range(DRAWS):
+        weights = rng.exponential(size=len(people)), rng.exponential(size=len(prompts))
+        taus.append(kendalltau(*(order.means(*weights) for order in orders)).statistic)
     low, high = np.nanquantile(taus, [0.025, 0.975])
-    return found | {"low": low, "high": high, "note": ""}
+    return found | {"spread_low": low, "spread_high": high, "note": ""}
 
 
-def _by_person(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean score over a person's prompts: people x methods; a method without any is left out."""
-    items = rows.dropna(subset="score").groupby(["method", *ITEM], observed=True)["score"].mean()
-    return items.groupby(["method", "persona_id"], observed=True).mean().unstack("method").dropna(axis=1, how="all")
+class _Order:
+    """The scores of methods on people and prompts, whose means can be weighted."""
 
+    def __init__(self, rows: pd.DataFrame, methods: pd.Index, people: pd.Index, prompts: pd.Index):
+        items = rows[rows["method"].isin(methods)].groupby(["method", *ITEM])["score"].mean().reset_index()
+        self.shape = len(methods), len(people)
+        self.prompt = prompts.get_indexer(items["prompt_id"])
+        self.place = methods.get_indexer(items["method"]) * len(people) + people.get_indexer(items["persona_id"])
+        self.score = items["score"].to_numpy(float)
 
-def _means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return weighted means over people, who may lack a value: array (draws, methods), rounded so that equals tie.
+    def means(self, of_person: np.ndarray, of_prompt: np.ndarray) -> np.ndarray:
+        """Return weighted means over people of their means over prompts: array (methods,), rounded so that equals tie.
 
-    Args:
-        values: array (people, methods).
-        weights: array (draws, people).
-    """
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):  # nobody drawn has a value
-        return (weights @ np.where(known, values, 0.0) / (weights @ known)).round(12)
+        Args:
+            of_person: array (people,) of weights above 0; a method's people without a score don't count.
+            of_prompt: array (prompts,), likewise.
+        """
+        weight, size = of_prompt[self.prompt], self.shape[0] * self.shape[1]
+        count = np.bincount(self.place, weight, size).reshape(self.shape)
+        total = np.bincount(self.place, weight * self.score, size).reshape(self.shape)
+        mean = np.divide(total, count, out=np.zeros(self.shape), where=count > 0)
+        return (mean @ of_person / ((count > 0) @ of_person)).round(12)
 
 
 def headline(rows: pd.DataFrame, gaps: pd.DataFrame) -> str:
@@ -263,6 +277,9 @@ def related(found: dict, one: str, other: str) -> str:
     """Return in words how far two orders of methods agree, such as those by prediction and by policy."""
     if np.isnan(found["tau"]):
         return f"Order of methods by {one} and by {other}: {found['note']}."
-    note = found["note"] or "people resampled"
-    value = stats.number(found["tau"], found["low"], found["high"], found["people"], note)
-    return f"Kendall's tau between the orders of {found['methods']} methods by {one} and by {other}: {value}."
+    ends = "" if np.isnan(found["spread_low"]) else stats.span(pd.Series([found["spread_low"], found["spread_high"]]))
+    spread = f"95% of resamples {ends}, no confidence interval" if ends else found["note"]
+    return (
+        f"Kendall's tau between the orders of {found['methods']} methods by {one} and by {other}: "
+        f"{stats.span(pd.Series([found['tau']]))} ({spread}, n = {found['people']})."
+    )

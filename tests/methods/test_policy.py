@@ -224,15 +224,34 @@ def orders(values: dict, noise: float, people: int = 30, seed: int = 0) -> pd.Da
 def test_tau_is_that_of_two_orders_of_methods():
     values = {"a": 0.5, "b": 0.6, "c": 0.7, "d": 0.8}
     same = policy.tau(orders(values, 0.05), orders(values, 0.05, seed=1))
-    assert same["tau"] == same["high"] == 1 and same["low"] > 0.6 and (same["methods"], same["people"]) == (4, 30)
+    assert same["tau"] == same["spread_high"] == 1 and same["spread_low"] > 0.6
+    assert (same["methods"], same["people"]) == (4, 30)
     back = policy.tau(orders(values, 0.01), orders({m: -v for m, v in values.items()}, 0.01))
-    assert back["tau"] == back["low"] == -1
+    assert back["tau"] == back["spread_low"] == -1
     wide = policy.tau(orders(values, 2.0), orders(values, 2.0, seed=1))
-    assert wide["high"] - wide["low"] > 0.5
+    assert wide["spread_high"] - wide["spread_low"] > 0.5
     assert wide == policy.tau(orders(values, 2.0), orders(values, 2.0, seed=1)), "same seed, same result"
-    assert "orders of 4 methods by prediction and by policy: 1.00 (95% interval" in policy.related(
-        same, "prediction", "policy"
-    )
+    said = policy.related(same, "prediction", "policy")
+    assert "orders of 4 methods by prediction and by policy: 1.00 (95% of resamples" in said
+    assert said.endswith("1.00, no confidence interval, n = 30).")
+
+
+def test_tau_compares_the_people_of_both_orders_and_resamples_prompts_too():
+    values = {"a": 0.5, "b": 0.55, "c": 0.6, "d": 0.65}
+    many, few = orders(values, 0.02, 300), orders(values, 0.02, 20)
+    others = many["persona_id"].isin([f"p{i}" for i in range(20, 300)])
+    many.loc[others, "score"] *= -1
+    found = policy.tau(many, few)
+    assert found["people"] == 20 and found["tau"] == 1, "of those whom one order lacks, the other says nothing"
+    assert policy.tau(many[others], few)["people"] == 0
+
+    rng = np.random.default_rng(3)
+    prompts = pd.DataFrame([(m, f"q{i}", rng.normal(0, 0.2)) for m in values for i in range(4)])
+    prompts.columns = ["method", "prompt_id", "shift"]
+    same = few.drop(columns="prompt_id").merge(prompts[["method", "prompt_id", "shift"]], on="method")
+    shifted = same.assign(score=same["score"] + same["shift"])
+    spread = [found["spread_high"] - found["spread_low"] for found in (policy.tau(few, shifted), policy.tau(few, few))]
+    assert spread[0] > spread[1] + 0.3, "all people agree; the four prompts do not"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +264,7 @@ def test_tau_is_that_of_two_orders_of_methods():
 )
 def test_an_order_that_cannot_be_compared_is_missing_with_its_reason(values, people, note):
     found = policy.tau(orders(values, 0.0, people), orders({"a": 1, "b": 2, "c": 3}, 0.0, people))
-    assert note in found["note"] and np.isnan(found["low"])
+    assert note in found["note"] and np.isnan(found["spread_low"])
 
 
 def test_both_tracks_of_a_world_are_found_together_and_without_a_world_it_says_so(known):
