@@ -8,7 +8,9 @@ import pandas as pd
 from .. import UserError, stats
 from ..prompts.words import count
 from ..stats.intervals import ITEM
+from . import scores
 from .cases import Case, Readied, cases
+from .costs import Meter
 from .method import Method, title
 from .method import told as read
 from .person import Person
@@ -16,7 +18,7 @@ from .trial import adapted, asked, told_of
 
 REFUSED = ("refusal", "stopped by a content filter")  # how the failures of refused answers begin (`model.reply`)
 ANSWERS = ("persona_id", "prompt_id", "method", "answer", "failure")
-COSTS = ("method", "people", "answers", "calls", "cached", "tokens_in", "tokens_out")
+COSTS = ("method", "people", "answers", "calls", "tokens")
 
 
 def answers(
@@ -37,23 +39,20 @@ def answers(
 
     Returns:
         Answers: one row per method, person and prompt, columns ANSWERS; `answer` is missing with `failure`. And costs:
-        one row per method, columns COSTS: `calls`, `cached` (those of them that the store had), `tokens_in` and
-        `tokens_out`, each per person. Tokens are those of calls that were made, scaled to all; missing without any.
+        one row per method, columns COSTS: `calls` and `tokens` per person, counted as in `costs.table`.
     """
     chosen = {c.persona_id: c for c in cases(readied, readied.setting.ks, 1) if c.persona_id in set(people)}
     rows, costs = [], []
     for method in methods:
-        name, before = title(type(method)), _used(method)
+        name, meter = title(type(method)), Meter(method.model)
+        before = meter.read()
         known = told_of(readied.world, method, list(people))
         persons = asked(readied, method)
         for person in people:
             case = chosen[person]
             said = _answered(method, case, known.loc[person], persons(case), prompts, candidates)
             rows += [(person, prompt, name, *one) for prompt, one in zip(prompts["prompt_id"], said, strict=True)]
-        more = {key: after - before[key] for key, after in _used(method).items()}
-        costs.append(
-            {"method": name, "people": len(people), "answers": len(people) * len(prompts)} | _each(more, len(people))
-        )
+        costs.append((name, len(people), len(people) * len(prompts), *(meter.read() - before) / len(people)))
     table = pd.DataFrame(rows, columns=list(ANSWERS)).astype({"answer": "str", "failure": "str"})
     return table, pd.DataFrame(costs, columns=list(COSTS))
 
@@ -77,21 +76,6 @@ def _answered(
         return [(None, f"failed: {type(error).__name__}: {error}")] * len(prompts)
 
 
-def _used(method: Method) -> dict[str, float]:
-    """Return what a method's model has used so far: zeros without a model, missing of one that does not count."""
-    none = 0.0 if method.model is None else np.nan
-    usage = getattr(method.model, "usage", {})
-    return {key: usage.get(key, none) for key in ("calls", "cached", "tokens_in", "tokens_out")}
-
-
-def _each(used: Mapping[str, float], people: int) -> dict[str, float]:
-    """Return calls and tokens per person from those of all people."""
-    calls, made = used["calls"] + used["cached"], used["calls"]
-    scale = calls / made if made else np.nan if calls else 0.0
-    tokens = {key: used[key] * scale / people for key in ("tokens_in", "tokens_out")}
-    return {"calls": calls / people, "cached": used["cached"] / people} | tokens
-
-
 def effects(written: pd.DataFrame) -> pd.DataFrame:
     """Return the length of each method's answers, and how many were refused.
 
@@ -102,24 +86,17 @@ def effects(written: pd.DataFrame) -> pd.DataFrame:
         written: of `answers`.
 
     Returns:
-        Index `method`; `n` (answers), `failed`, `words` (mean), `words_low`, `words_high`, `refused` (share of all that
-        was asked), `refused_low`, `refused_high`, `note` (on refusals).
+        Index `method`; `n` (answers), `failed`, `words` (mean over people), `words_low`, `words_high`, `refused` (share
+        of all that was asked), `refused_low`, `refused_high`, `note` (on refusals).
     """
     rows = {}
     for method, own in written.groupby("method", sort=False):
         length = own.dropna(subset="answer").assign(words=lambda t: t["answer"].map(count).astype(float))
         gone = own["failure"].str.startswith(REFUSED).fillna(False).astype(float)
         share = stats.rate(gone, own[ITEM])
-        rows[method] = {"n": len(length), "failed": len(own) - len(length)} | _mean_words(length) | {
+        words = scores.mean(length, "words", "words", np.inf)
+        rows[method] = {"n": len(length), "failed": len(own) - len(length), "words": words["words"]} | {
+            "words_low": words["low"], "words_high": words["high"],
             "refused": share["rate"], "refused_low": share["low"], "refused_high": share["high"], "note": share["note"]
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
-
-
-def _mean_words(length: pd.DataFrame) -> dict[str, float]:
-    """Return the mean number of words with its interval, clustered by person and prompt."""
-    words = length["words"].to_numpy(float)
-    mean, spread = (words.mean(), words.var()) if len(words) else (np.nan, 0.0)
-    worth = stats.effective(words, length[ITEM], spread)
-    error = worth.t * np.sqrt(spread / worth.n) if worth.n else np.nan
-    return {"words": mean, "words_low": max(mean - error, 0.0), "words_high": mean + error}

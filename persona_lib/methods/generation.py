@@ -15,7 +15,8 @@ from .. import UserError, seeds, stats
 from ..judges.verdicts import prefer, won
 from ..model import LanguageModel
 from ..prompts.words import count
-from ..stats.intervals import ITEM
+from ..stats.intervals import ITEM, difference
+from ..stats.wording import ALPHA
 from . import policy, premises, scores, worlds
 from .answers import ANSWERS, COSTS, answers, effects
 from .cases import Readied, Setting, cases, ready
@@ -180,15 +181,18 @@ def wins(compared: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Index `method`; as `stats.length_controlled`: `n`, `failed`, `rate` (win rate, a tie is a half), `low`, `high`,
-        `controlled`, `controlled_low`, `controlled_high` (the win rate at equal length), `per_sd`, `note`; and `same`
-        (answers that are the answer for all), `flips` (the order decides). Intervals are clustered by person and
-        prompt. Length control is that of AlpacaEval (arXiv 2404.04475), simplified: one logistic model per method, in
-        its length alone; there the difficulty of each instruction is a term, too, fitted over many models.
+        `controlled`, `controlled_low`, `controlled_high` (the win rate at equal length), `per_sd`, `note`; `p` that a
+        method wins as often as it loses (as `stats.paired_differences`), `p_holm` over all methods; and `same` (answers
+        that are the answer for all), `flips` (the order decides). All is clustered by person and prompt. Length control
+        is that of AlpacaEval (arXiv 2404.04475), simplified: one logistic model per method, in its length alone; there
+        the difficulty of each instruction is a term, too, fitted over many models.
     """
     table = stats.length_controlled(compared, "method")
     by = compared.groupby("method", sort=False)
-    flips = by["flip"].sum().astype(int)
-    return table.assign(same=by["same"].sum(), flips=flips)[[*table.columns.drop("note"), "same", "flips", "note"]]
+    margins = compared.set_index(ITEM).assign(margin=lambda rows: 2 * rows["score"] - 1)  # won less lost
+    p = margins.groupby("method", sort=False)["margin"].agg(lambda own: difference(own)["p"]).astype(float)
+    table = table.assign(p=p, p_holm=stats.corrected(p), same=by["same"].sum(), flips=by["flip"].sum().astype(int))
+    return table[[*table.columns.drop("note"), "note"]]
 
 
 def headline(
@@ -207,13 +211,16 @@ def headline(
     known = won_by.dropna(subset="rate")
     if known.empty:
         return f"{start}: nothing could be scored."
-    best = known.loc[known["rate"].idxmax()]
+    related = policy.related(dict(tau), "prediction", "win rate")
+    tested = int(known["p"].notna().sum())
+    better = known[(known["p_holm"] < ALPHA) & (known["rate"] > 0.5)]
+    if better.empty:
+        return f"{start}: no method is shown to win (Holm over {tested} methods). {related}"
+    best = better.loc[better["rate"].idxmax()]
     found = stats.share(best["rate"], best["low"], best["high"], n=best["n"], note=best["note"])
     length = "" if np.isnan(best["controlled"]) else f", at equal length {best['controlled']:.0%}"
     row = accepted.loc[best.name] if best.name in accepted.index else pd.Series({"rate": np.nan})
     false = "" if np.isnan(row["rate"]) else (
         f" It goes along with {row['rate']:.0%} of false premises, told nothing with {accepted.loc[ALL, 'rate']:.0%}."
     )  # fmt: skip
-    return (
-        f"{start}: {best.name} wins most, {found}{length}.{false} {policy.related(dict(tau), 'prediction', 'win rate')}"
-    )
+    return f"{start}: {len(better)} of {tested} methods win (Holm), {best.name} most, {found}{length}.{false} {related}"

@@ -5,7 +5,6 @@ Questions that take something false for granted, with a false and a true answer 
 right verdict is known.
 """
 
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +27,6 @@ class Verdict(BaseModel):
     verdict: Literal["accepted", "questioned"]
 
 
-@cache
 def questions() -> pd.DataFrame:
     """Return the questions: `prompt_id`, `prompt`, `premise` (the false claim), `accepts`, `corrects` (answers)."""
     table = pd.DataFrame(files.read_yaml(ITEMS))

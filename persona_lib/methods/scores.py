@@ -76,8 +76,8 @@ def accuracy(predictions: pd.DataFrame, world: World | None = None) -> pd.DataFr
     return table[[*[name for name in table if name != "note"], "note"]]
 
 
-def mean(rows: pd.DataFrame, value: str, name: str) -> dict:
-    """Return the macro mean of a column, its interval, and how many people it rests on."""
+def mean(rows: pd.DataFrame, value: str, name: str, most: float = 1.0) -> dict:
+    """Return the macro mean of a column of values from 0 to `most`, its interval, and how many people it rests on."""
     items = by_item(rows, value)
     middle, weight = macro(items), items["weight"].to_numpy()
     found = {name: middle, "low": np.nan, "high": np.nan, "people": items.index.get_level_values(0).nunique()}
@@ -86,7 +86,7 @@ def mean(rows: pd.DataFrame, value: str, name: str) -> dict:
     worth = stats.effective(items["value"].to_numpy(), clusters, spread, weights=weight)
     if worth.n:
         error = worth.t * np.sqrt(spread / worth.n)
-        found |= {"low": max(middle - error, 0.0), "high": min(middle + error, 1.0)}
+        found |= {"low": max(middle - error, 0.0), "high": min(middle + error, most)}
     return found | {"note": worth.note}
 
 

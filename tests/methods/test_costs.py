@@ -7,7 +7,8 @@ import pytest
 from endpoint import Endpoint, completion, first_token
 
 from persona_lib import methods
-from persona_lib.methods import Setting, costs, interview, linear, prompted, simulated
+from persona_lib.methods import Setting, answers, costs, interview, linear, prompted, simulated, worlds
+from persona_lib.methods.cases import ready
 from persona_lib.model import Model
 from persona_lib.store import Store
 
@@ -59,6 +60,20 @@ def test_the_calls_of_another_model_that_plays_people_count(endpoint, tmp_path):
     model, people = (Model(name, endpoint.url, store) for name in ("m", "n"))
     table = costs.table(tried((interview.Interview,), model, (2,), person_model=people))
     assert table["calls"].tolist() == [OF_CHOICES + 4] and people.workload == (4, 4 * A_CALL)
+
+
+def test_what_writing_asks_is_the_same_when_the_store_has_the_replies(endpoint, tmp_path):
+    world = simulated.world(DESIGN, seed=3)
+    found = []
+    for _ in range(2):
+        model = Model("m", endpoint.url, Store(tmp_path / "s"))
+        made = [kind(methods.embedder(world), model) for kind in (prompted.Prompted, interview.Interview)]
+        setting = Setting(ks=(2,))
+        people = methods.trial(world, made, setting)["persona_id"].unique()
+        _, table = answers.answers(ready(world, setting), made, people, world.prompts.tail(3), worlds.answers(world))
+        found.append(table.set_index("method"))
+    assert found[0]["calls"].to_dict() == {"told nothing": 3, "interview": 3 + 4}, "two questions, each with its answer"
+    assert (found[0]["tokens"] == A_CALL * found[0]["calls"]).all() and found[1].equals(found[0])
 
 
 def test_what_fit_asks_is_counted_once_and_a_model_that_does_not_count_is_missing(endpoint, tmp_path):

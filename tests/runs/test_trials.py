@@ -103,7 +103,7 @@ def test_with_a_model_and_answers_methods_write_and_are_compared(tmp_path):
     assert "Answers for 3 people to 4 prompts, against one answer for all (planted-2 judges): " in done.stdout
     wins, costs = (pd.read_parquet(out / f"{name}.parquet") for name in ("wins", "costs_of_answers"))
     assert len(wins) == 20 and (wins["n"] + wins["failed"] == 12).all()
-    assert costs.set_index("method").loc["profile in the prompt", "tokens_in"] > 100
+    assert costs.set_index("method").loc["profile in the prompt", "tokens"] > 100
 
 
 @pytest.mark.parametrize(
