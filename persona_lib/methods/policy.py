@@ -81,7 +81,7 @@ def _of_method(
         reason = reason or (None if case.persona_id in known else "not asked: it predicts nothing here")
         answers: list[tuple[str | None, str | None]] = [(None, reason)] * len(tests)
         if not reason:
-            own = [candidates[prompt] for prompt in tests["prompt_id"]]
+            own = [candidates.get(prompt, np.empty(0, object)) for prompt in tests["prompt_id"]]
             try:
                 one = adapted(method, case, told.loc[case.persona_id], person(case))
                 # The best of n, also of methods that write answers of their own: here a person's choices are known.
