@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .group import FAILED, app
+from .group import FAILED, app, examples
 from .options import BaseUrl, ModelName
 
 annotate = typer.Typer(
@@ -15,7 +15,14 @@ annotate = typer.Typer(
 app.add_typer(annotate, name="annotate")
 
 
-@annotate.command("export")
+@annotate.command(
+    "export",
+    epilog=examples(
+        "persona annotate export --pairs outputs/pairs --out outputs/study",
+        "persona annotate export --pairs mine.csv --raters 5 --participant PROLIFIC_PID --out outputs/study",
+        "persona annotate export --model gpt-4.1-mini --n-personas 10 --questions 5 --out outputs/study",
+    ),
+)
 def export_study(
     out: Annotated[Path, typer.Option(help="a new folder; only its pages/ is to be published")],
     pairs: Annotated[
@@ -114,7 +121,10 @@ def _made(preset: str, n: int, questions: int, seed: int, named: dict[str, str |
     return pairs.items_to_rate(n, questions, writer, seed, templates=str(templates) if templates else None, **own)
 
 
-@annotate.command("import")
+@annotate.command(
+    "import",
+    epilog=examples("persona annotate import submissions --study outputs/study --out outputs/ratings"),
+)
 def import_(
     files: Annotated[list[Path], typer.Argument(help="submissions (.json, .jsonl), tables (.csv), folders of them")],
     out: Annotated[Path, typer.Option(help="the folder where the tables go")],

@@ -11,10 +11,18 @@ if TYPE_CHECKING:
 
 # Which notebooks, with which parameters: the same for every command that runs them.
 PresetName = Annotated[str, typer.Option(help="name of a preset in params/, or a YAML file")]
-Only = Annotated[list[str] | None, typer.Option(help="notebooks to run: 06, or 01,06, or a whole name")]
+Only = Annotated[
+    list[str] | None, typer.Option(metavar="NOTEBOOK", help="notebooks to run: 6, or 6,11, or a whole name")
+]
 ModelName = Annotated[str | None, typer.Option(help="the model to ask: local, or its name at the endpoint")]
 BaseUrl = Annotated[str | None, typer.Option(help="address of an OpenAI-compatible endpoint")]
-P = Annotated[list[str] | None, typer.Option("-p", help="KEY=VALUE, a parameter; may be repeated")]
+P = Annotated[
+    list[str] | None,
+    typer.Option("-p", metavar="KEY=VALUE", help="a parameter, which 'persona params' lists; may be repeated"),
+]
+Retry = Annotated[bool, typer.Option("--retry-failed", help="ask again what got no usable reply before")]
+MaxCalls = Annotated[int | None, typer.Option(min=0, metavar="N", help="stop before more calls are made")]
+MaxCost = Annotated[float | None, typer.Option(min=0, metavar="USD", help="stop before more USD are spent")]
 
 
 def plan_of(

@@ -6,11 +6,33 @@ from typing import Annotated, Any
 import typer
 
 from .. import EndpointError, LimitError, files, store
-from .group import FAILED, LIMITED, UNUSABLE, app
-from .options import BaseUrl, ModelName, Only, P, PresetName, note, options_given, pairs_of, plan_of, stems
+from .group import FAILED, LIMITED, UNUSABLE, app, examples
+from .options import (
+    BaseUrl,
+    MaxCalls,
+    MaxCost,
+    ModelName,
+    Only,
+    P,
+    PresetName,
+    Retry,
+    note,
+    options_given,
+    pairs_of,
+    plan_of,
+    stems,
+)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "persona run",
+        "persona run --preset small --model gpt-4.1-mini --max-cost 60",
+        "persona run --only 6,11 -p seed=1 --out outputs/again",
+        "persona run --only 9 -p 'groups={women: {sex: Female}}'",
+        "persona run --model qwen3 --base-url http://127.0.0.1:8000/v1",
+    )
+)
 def run(
     preset: PresetName = "smoke",
     only: Only = None,
@@ -18,9 +40,9 @@ def run(
     base_url: BaseUrl = None,
     p: P = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run [default: outputs/PRESET]")] = None,
-    retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
-    max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
-    max_cost: Annotated[float | None, typer.Option(min=0, help="stop before more USD are spent")] = None,
+    retry_failed: Retry = False,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
 ) -> None:
     """Run the notebooks of a preset.
 
@@ -46,7 +68,14 @@ def run(
         raise typer.Exit(code)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "persona estimate --preset small",
+        "persona estimate --preset small --only 6 --model gpt-4.1-mini -p n_items=500",
+        "persona estimate --preset small --pairs",
+        "persona estimate --preset small --json",
+    )
+)
 def estimate(
     preset: PresetName = "smoke",
     only: Only = None,
@@ -54,6 +83,7 @@ def estimate(
     base_url: BaseUrl = None,
     p: P = None,
     pairs: Annotated[bool, typer.Option("--pairs", help="of the data set of 'persona pairs' instead")] = False,
+    json: Annotated[bool, typer.Option("--json", help="for programs: rows, sums and notes as one JSON object")] = False,
 ) -> None:
     """Estimate calls, tokens, cost and time of a preset's notebooks before anything is sent.
 
@@ -63,13 +93,13 @@ def estimate(
 
     if pairs:
         settings = pairs_of(preset, options_given(model, base_url, p), asks=False)
-        table, notes = estimate.of_pairs(settings)
+        found = estimate.of_pairs(settings)
     else:
         planned = plan_of(preset, only, model, base_url, p)[1]
         note(preflight.check(planned, asks=False))
-        table, notes = estimate.of(planned)
-    typer.echo("\n".join([estimate.text(table), *notes]))
-    if table["failure"].notna().any():
+        found = estimate.of(planned)
+    typer.echo(estimate.as_json(found) if json else "\n".join([estimate.text(found.table), *found.notes]))
+    if found.table["failure"].notna().any():
         raise typer.Exit(FAILED)
 
 
@@ -111,7 +141,12 @@ def summary(manifest: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "persona rehearse",
+        "persona rehearse --preset small --only 6 -p n_items=200",
+    )
+)
 def rehearse(
     preset: PresetName = "small",
     only: Only = None,
