@@ -1,5 +1,6 @@
 """Options that several commands have, and what they say of a preset's notebooks."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,6 +53,11 @@ def options_given(model: str | None, base_url: str | None, p: list[str] | None) 
 def stems(only: list[str] | None) -> list[str]:
     """Return the notebooks of the option --only, which may be repeated and may list several."""
     return [name.strip() for part in only or [] for name in part.split(",") if name.strip()] or only or []
+
+
+def address(folder: Path) -> str:
+    """Return the address of a folder's index page, which a terminal and a browser open."""
+    return (folder / "index.html").absolute().as_uri()
 
 
 def note(lines: list[str]) -> None:

@@ -16,6 +16,7 @@ from .options import (
     P,
     PresetName,
     Retry,
+    address,
     note,
     options_given,
     pairs_of,
@@ -46,13 +47,15 @@ def run(
 ) -> None:
     """Run the notebooks of a preset.
 
+    The address of the run's index page comes first and last, each notebook's finding as it ends. How many notebooks are
+    done is shown, and about how long the others will take if all of them ran in this folder before, as they do now.
     Notebooks of an earlier run in the folder are replaced one by one, each when the new one is done; those that are not
     chosen stay. A second run asks the model nothing again. After a budget has stopped a run, the same command with a
     larger one continues it. The exit code is 1 if a notebook failed or most items of a step did, 2 if something given
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
     from ..model.usage import counted
-    from ..runs import manifests, preflight
+    from ..runs import manifests, preflight, said
     from ..runs.run import run as execute
 
     chosen, planned = plan_of(preset, only, model, base_url, p)
@@ -61,9 +64,8 @@ def run(
     if retry_failed:
         n = store.Store().forget_failed()
         typer.echo(f"{counted(n, 'failed reply', 'failed replies')} will be asked again")
-    manifest = execute(chosen, planned, folder, max_calls, max_cost)
-    typer.echo(summary(manifest))
-    typer.echo((folder / "index.html").absolute())
+    manifest = execute(chosen, planned, folder, max_calls, max_cost, typer.echo)
+    typer.echo(f"{said.at_the_end(manifest)}\n{address(folder)}")
     if code := _code(manifest):
         raise typer.Exit(code)
 
@@ -104,41 +106,14 @@ def estimate(
 
 
 def _code(manifest: dict[str, Any]) -> int:
-    """Return the exit code of a run."""
-    errors = [entry["error"]["name"] for entry in _own(manifest).values() if entry["error"]]
+    """Return the exit code of a run; notebooks that earlier runs left in its folder don't count."""
+    own = [entry for entry in manifest["notebooks"].values() if entry["run"] == manifest["started"]]
+    errors = [entry["error"]["name"] for entry in own if entry["error"]]
     if LimitError.__name__ in errors:
         return LIMITED
     if EndpointError.__name__ in errors:
         return UNUSABLE
     return 0 if manifest["status"] == "done" else FAILED
-
-
-def _own(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the notebooks of a run itself, without those that are left in its folder by earlier ones."""
-    return {stem: entry for stem, entry in manifest["notebooks"].items() if entry["run"] == manifest["started"]}
-
-
-def summary(manifest: dict[str, Any]) -> str:
-    """Return a line for each notebook, and one for what the run used."""
-    from ..model.usage import cost_text, counted
-    from ..runs import notebooks
-
-    lines = []
-    for stem, entry in _own(manifest).items():
-        error = entry["error"]
-        what = f"{error['name']}: {notebooks.as_seen(error['message'])}" if error else entry.get("headline", "")
-        if entry.get("lost"):
-            what = f"most items failed ({'; '.join(entry['lost'])})  {what}"
-        took = f"{entry['seconds']:.0f} s" if entry["status"] != "not run" else ""
-        lines.append(f"{entry['status']:8}{stem}  {took}  {what}".rstrip())
-    used = manifest["usage"]
-    again = f" ({used['reasked']} of them asked again)" if used["reasked"] else ""
-    lines.append(
-        f"{manifest['seconds']:.0f} s, {counted(used['calls'], 'model call')}{again}, {used['cached']:,} found in the "
-        f"store, {counted(used['failed'], 'failed item')}, {counted(used['tokens_in'] + used['tokens_out'], 'token')}, "
-        f"{cost_text(used['cost'])}"
-    )
-    return "\n".join(lines)
 
 
 @app.command(
@@ -163,7 +138,7 @@ def rehearse(
 
     chosen = presets.load(preset)
     folder = out or files.ROOT / "outputs" / "rehearsal" / chosen.name
-    done = rehearse.rehearse(chosen, stems(only), parameters.read(p or []), folder, seed)
-    typer.echo(f"{rehearse.text(done.table)}\n{(folder / 'index.html').absolute()}")
+    done = rehearse.rehearse(chosen, stems(only), parameters.read(p or []), folder, seed, typer.echo)
+    typer.echo(f"{rehearse.text(done.table)}\n{address(folder)}")
     if done.failed:
         raise typer.Exit(FAILED)

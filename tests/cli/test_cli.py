@@ -13,8 +13,7 @@ from endpoint import Endpoint, completion
 from projects import write_project
 
 from persona_lib import EndpointError, LimitError, UserError, census, files, local, store
-from persona_lib.cli import runs
-from persona_lib.runs import folders, presets
+from persona_lib.runs import folders, presets, said
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def started(monkeypatch):
     """What `persona run` hands to `runs.run`, in place of a run; `status` is what becomes of it."""
     told = {"status": "done"}
 
-    def run(preset, planned, folder, max_calls, max_cost):
+    def run(preset, planned, folder, max_calls, max_cost, say):
         told.update(preset=preset.name, planned=planned, folder=folder, max_calls=max_calls, max_cost=max_cost)
         entry = {"status": told["status"], "seconds": 2.0, "error": None, "headline": "Half of it.", "run": "now"}
         entry |= told.get("entry", {})
@@ -37,6 +36,7 @@ def started(monkeypatch):
             entry["error"] = {"name": told.get("error", "ValueError"), "message": "no such thing"}
         usage = {"calls": 5, "reasked": 0, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
         of_before = entry | {"run": "before", "status": "failed", "error": {"name": "LimitError", "message": "x"}}
+        say(said.of_notebook("01_good", entry))
         notebooks = {"01_good": entry, "09_kept": of_before}
         begun = {"status": told["status"], "started": "now", "seconds": 3.0}
         return begun | {"notebooks": notebooks, "usage": usage}
@@ -46,10 +46,10 @@ def started(monkeypatch):
     return told
 
 
-def test_a_run_ends_with_its_summary_and_the_path_of_the_index(project, started):
+def test_a_run_ends_with_what_it_used_and_the_address_of_the_index(project, started):
     result = persona("run")
     lines = result.stdout.splitlines()
-    assert result.exit_code == 0 and lines[-1] == str(project / "outputs" / "smoke" / "index.html")
+    assert result.exit_code == 0 and lines[-1] == (project / "outputs" / "smoke" / "index.html").as_uri()
     assert lines[0] == "done    01_good  2 s  Half of it."
     assert lines[1] == "3 s, 5 model calls, 3 found in the store, 1 failed item, 49 tokens, no price known"
 
@@ -276,8 +276,8 @@ def test_doctor_finds_all_that_a_run_needs(project, model_file, monkeypatch):
     store.Store().put([store.Stored("k", "{}", "{}", "refused")])
     result = persona("doctor")
     assert result.exit_code == 0 and "MISSING" not in result.stdout
-    for said in ("Python 3", "package papermill 2", "model.gguf", "1 replies, 1 of them failed", "presets: smoke"):
-        assert said in result.stdout
+    for line in ("Python 3", "package papermill 2", "model.gguf", "1 replies, 1 of them failed", "presets: smoke"):
+        assert line in result.stdout
     assert "OPENAI_API_KEY is set" in result.stdout and "sk-secret" not in result.stdout
 
 
@@ -342,7 +342,7 @@ def test_what_a_run_lacks_is_one_line_before_it_starts(project, started, monkeyp
 
 def test_calls_that_asked_again_are_in_the_summary():
     usage = {"calls": 5, "reasked": 2, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
-    assert runs.summary({"started": "now", "notebooks": {}, "usage": usage, "seconds": 3.0}).startswith(
+    assert said.at_the_end({"started": "now", "notebooks": {}, "usage": usage, "seconds": 3.0}).startswith(
         "3 s, 5 model calls (2 of them asked again), 3 found in the store"
     )
 
