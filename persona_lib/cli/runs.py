@@ -1,5 +1,6 @@
 """Commands that run notebooks: run, estimate, rehearse."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,6 +104,54 @@ def estimate(
     typer.echo(estimate.as_json(found) if json else "\n".join([estimate.text(found.table), *found.notes]))
     if found.table["failure"].notna().any():
         raise typer.Exit(FAILED)
+
+
+@app.command(
+    epilog=examples(
+        "persona params 6",
+        "persona params 6 11 --preset small",
+        "persona params pairs",
+    )
+)
+def params(
+    notebooks: Annotated[
+        list[str] | None, typer.Argument(help="6, or a whole name; pairs: of 'persona pairs' [default: all notebooks]")
+    ] = None,
+    preset: PresetName = "smoke",
+) -> None:
+    """List the parameters that -p takes: what a preset gives them, what they are, and which values they take.
+
+    Each is written as -p takes it. Where the preset gives another value than the notebook itself, that comes after it.
+    """
+    from ..runs import parameters, presets
+
+    chosen, shown = presets.load(preset), []
+    if parameters.PAIRS in (notebooks or ()):
+        shown.append(_listed(parameters.PAIRS, presets.pairs(chosen).model_dump()))
+    wanted = [name for name in notebooks or () if name != parameters.PAIRS]
+    if wanted or not notebooks:
+        shown += [_listed(stem, values) for stem, values in presets.plan(chosen, stems(wanted)).items()]
+    typer.echo("\n\n".join(shown))
+
+
+def _listed(stem: str, values: dict[str, Any]) -> str:
+    """Return the parameters of a notebook, or of the data set, with the values of a preset, as lines."""
+    from ..runs import notebooks, parameters, presets
+
+    if stem == parameters.PAIRS:
+        title, comments = "the data set of 'persona pairs'", {}
+        defaults = {name: field.default for name, field in presets.Pairs.model_fields.items()}
+    else:
+        notebook = notebooks.find(stem)
+        title, comments, defaults = notebook.title, notebook.comments, notebook.parameters
+    lines = [f"{stem}: {title}"]
+    for name, value in values.items():
+        default, given = parameters.written(defaults[name]), parameters.written(value)
+        other = f"  [default: {default}]" if given != default else ""
+        told = "; ".join(filter(None, [comments.get(name), parameters.taken(stem, name, defaults[name])]))
+        if name != "out":  # a run sets it itself
+            lines += [f"  -p {shlex.quote(f'{name}={given}')}{other}", f"      {told}"]
+    return "\n".join(lines)
 
 
 def _code(manifest: dict[str, Any]) -> int:

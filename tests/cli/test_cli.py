@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shlex
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from endpoint import Endpoint, completion
 from projects import write_project
 
 from persona_lib import EndpointError, LimitError, UserError, census, files, local, store
-from persona_lib.runs import folders, presets, said
+from persona_lib.runs import folders, notebooks, parameters, presets, said
 
 
 @pytest.fixture
@@ -256,6 +257,33 @@ def test_fit_writes_a_population_and_says_where_it_comes_from(shared, tmp_path):
     result = persona("fit", tmp_path / "few.parquet", "--out", tmp_path / "p.npz")
     assert result.exit_code == 0 and (tmp_path / "p.npz").is_file()
     assert "kB" in result.stdout and {"files: few.parquet", "persons: 3000"} <= set(result.stdout.splitlines())
+
+
+# --- params
+
+
+def test_params_lists_what_p_takes_with_preset_default_and_comment(project):
+    lines = persona("params", "1").stdout.splitlines()
+    assert lines[0] == "01_good: What 01_good asks"
+    at = lines.index("  -p n_items=4  [default: 8]")  # the preset's value
+    assert lines[at + 1] == "      a whole number from 1" and "  -p share=0.5" in lines
+    assert not any("out=" in line for line in lines)
+    assert "unknown notebook '7'" in one_line(persona("params", "7"))
+    assert "has no section 'pairs'" in one_line(persona("params", "pairs"))
+
+
+def test_what_params_lists_can_be_given_back():
+    shown = persona("params", "--preset", "small").stdout
+    assert all(f"{stem}: " in shown for stem in notebooks.stems())
+    for stem, values in presets.plan(presets.load("small")).items():
+        lines = shown.partition(f"{stem}: ")[2].partition("\n\n")[0].splitlines()[1:]
+        given = [shlex.split(line.partition("  [default: ")[0])[1] for line in lines[::2]]
+        expected = {name: json.loads(json.dumps(value)) for name, value in values.items() if name != "out"}
+        assert parameters.read(given) == expected
+    said = notebooks.find("06_conditioning").comments["n_items"]
+    assert said == "persona x prompt pairs, at most n_personas * n_prompts" and f"      {said}; a whole" in shown
+    pairs = persona("params", "pairs").stdout
+    assert "  -p dense_personas=2  [default: 0]" in pairs and "01_personas" not in pairs
 
 
 # --- doctor
