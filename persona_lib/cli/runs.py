@@ -49,7 +49,8 @@ def run(
     """Run the notebooks of a preset.
 
     The address of the run's index page comes first and last, each notebook's finding as it ends. How many notebooks are
-    done is shown, and about how long the others will take if all of them ran in this folder before, as they do now.
+    done is shown, and about how long the others will take if each was done in this folder before with these parameters.
+
     Notebooks of an earlier run in the folder are replaced one by one, each when the new one is done; those that are not
     chosen stay. A second run asks the model nothing again. After a budget has stopped a run, the same command with a
     larger one continues it. The exit code is 1 if a notebook failed or most items of a step did, 2 if something given

@@ -1,11 +1,13 @@
 """What `persona` says of itself: help with examples, its version, and one line for a mistyped command line."""
 
+import importlib.util
 import shlex
 from importlib import metadata
 
 import pytest
 import typer.main
 from commands import one_line, persona
+from places import ROOT
 
 from persona_lib import cli
 
@@ -32,6 +34,15 @@ def test_each_command_explains_itself_with_examples_that_it_takes(path):
         words = shlex.split(line)
         assert tuple(words[: len(path) + 1]) == ("persona", *path)
         LEAVES[path].make_context("persona", words[len(path) + 1 :])  # refuses an unknown option, and a missing one
+
+
+def test_the_page_of_the_commands_is_their_help():
+    spec = importlib.util.spec_from_file_location("commands_page", ROOT / "docs" / "commands.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    assert written == module.page(), "run `python docs/commands.py`"
+    assert all(f"\n## persona {' '.join(path)}\n" in written for path in LEAVES)
 
 
 def test_groups_and_the_command_itself_explain_themselves():
