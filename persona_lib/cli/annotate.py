@@ -9,6 +9,8 @@ from .. import UserError
 from .group import FAILED, app, examples
 from .options import BaseUrl, ModelName
 
+MOST = 10_000  # more than any study has; a slip of the keyboard ends in one line
+
 annotate = typer.Typer(
     no_args_is_help=True, help="A study with human raters: pages for them, and the answers that they hand in."
 )
@@ -36,11 +38,11 @@ def export_study(
     ] = None,
     prompts: Annotated[str | None, typer.Option(help="the questions: builtin, prism or a file")] = None,
     use: Annotated[str | None, typer.Option(help="train, seen_test, heldout_test or all")] = None,
-    n_personas: Annotated[int, typer.Option(help="personas to draw")] = 20,
-    questions: Annotated[int, typer.Option(help="questions of each persona to draw")] = 10,
-    raters: Annotated[int, typer.Option(help="raters of each persona")] = 4,
+    n_personas: Annotated[int, typer.Option(max=MOST, help="personas to draw")] = 20,
+    questions: Annotated[int, typer.Option(max=MOST, help="questions of each persona to draw")] = 10,
+    raters: Annotated[int, typer.Option(max=MOST, help="raters of each persona")] = 4,
     seed: Annotated[int, typer.Option(help="of the draws and of all orders")] = 0,
-    checks: Annotated[int, typer.Option(help="attention checks on each page")] = 2,
+    checks: Annotated[int, typer.Option(max=MOST, help="attention checks on each page")] = 2,
     post_to: Annotated[str | None, typer.Option(help="also send finished answers to this address")] = None,
     participant: Annotated[
         str | None,

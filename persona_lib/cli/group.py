@@ -62,6 +62,14 @@ class OneLine(TyperGroup):
                 raise
             code = FAILED if error.errno in _BROKEN else UNUSABLE
             _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        except UnicodeEncodeError as error:
+            if not re.search(r"[\ud800-\udfff]", str(error.object)):
+                raise
+            code = UNUSABLE  # the shell hands on bytes that are no text; as a file's name they may do
+            _say("what you gave has a byte that is no text in UTF-8: leave it out, or write it in UTF-8")
+        except MemoryError:
+            code = FAILED
+            _say("memory is used up: ask for fewer at once, or on a larger machine")
         except KeyboardInterrupt:
             code = 128 + (ends[0] if ends else signal.SIGINT)
             by = signal.Signals(ends[0]).name if ends else "Ctrl-C"

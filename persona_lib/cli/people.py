@@ -12,6 +12,8 @@ from .options import BaseUrl, MaxCalls, MaxCost
 if TYPE_CHECKING:
     from ..model import Model
 
+MOST = 10_000_000  # personas: far more than memory holds; a slip of the keyboard ends in one line
+
 
 @app.command(
     epilog=examples(
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     )
 )
 def sample(
-    n: Annotated[int, typer.Argument(help="how many personas")],
+    n: Annotated[int, typer.Argument(max=MOST, help="how many personas")],
     out: Annotated[Path, typer.Option(help="the file to write: .parquet, .jsonl, .csv or .txt")],
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
     pums: Annotated[list[Path] | None, typer.Option(help="draw real people from these census files instead")] = None,

@@ -145,6 +145,36 @@ def test_a_full_disk_is_one_line(project, monkeypatch):
     assert one_line(persona("run"), 1) == "error: No space left on device: outputs/x\n"
 
 
+def test_a_byte_that_is_no_text_is_one_line(project, tmp_path):
+    table = pd.DataFrame({"persona_id": "p", "profile": "age: 40", "prompt_id": ["a", "b", "c", "d"], "prompt": "?"})
+    table.assign(first="yes", second="no").to_csv(tmp_path / "pairs.csv")
+    options = ["--pairs", tmp_path / "pairs.csv", "--out", tmp_path / "study", "--n-personas", 1, "--questions", 2]
+    assert "byte that is no text in UTF-8" in one_line(persona("annotate", "export", *options, "--title", "\udcff"))
+    assert "'--checks' must be less" in one_line(persona("annotate", "export", *options, "--checks", 10**30))
+
+
+def test_used_up_memory_is_one_line(project, monkeypatch):
+    def too_much(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("persona_lib.runs.run.run", too_much)
+    assert one_line(persona("run"), 1).startswith("error: memory is used up: ask for fewer")
+    assert "'n' must be less than or equal to 10000000" in one_line(persona("sample", 10**30, "--out", "p.csv"))
+
+
+def test_a_reader_who_has_enough_is_no_error(project, monkeypatch):
+    def closed(*_):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("persona_lib.runs.run.run", closed)
+    assert (persona("run").exit_code, persona("run").stderr) == (1, "")  # `persona run | head`
+
+
+def test_what_the_user_wrote_stays_one_line_whatever_it_holds(project):
+    said = one_line(persona("run", "--preset", "a\n\x1b[31mb\x00"))
+    assert said.startswith("error: unknown preset 'a \\x1b[31mb\\x00': known: smoke")
+
+
 def test_a_bug_keeps_its_traceback(project, monkeypatch):
     monkeypatch.setattr("persona_lib.runs.run.run", lambda *_: {}["status"])
     assert isinstance(persona("run").exception, KeyError)
