@@ -21,8 +21,9 @@ test: .venv/tested
 lab: .venv/installed
 	$(BIN)/jupyter lab notebooks
 
-# The reference of the package's functions, as HTML; a warning is an error.
+# The reference of the package's functions, as HTML, and the page of the commands; a warning is an error.
 docs: .venv/tested
+	$(BIN)/python -W error docs/commands.py
 	$(BIN)/python -W error docs/reference.py outputs/docs
 
 # Asks the embedded model everything anew: a fresh recording, and the notebooks' committed outputs replayed from it.

@@ -215,7 +215,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON whole or not at all; numpy's numbers become Python's, missing and infinite ones null."""
-    write_text(path, json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, as_json(content) + "\n")
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """Return JSON; numbers of numpy become plain, and those that are not finite null."""
+    return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

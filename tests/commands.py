@@ -7,7 +7,7 @@ from persona_lib import cli
 
 def persona(*arguments):
     """Run `persona` with these arguments and return its result."""
-    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    return CliRunner().invoke(cli.app, [str(a) for a in arguments], prog_name="persona")
 
 
 def one_line(result, code: int = 2) -> str:

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .group import FAILED, app
+from .group import FAILED, app, examples
 from .options import BaseUrl, ModelName
+
+MOST = 10_000  # more than any study has; a slip of the keyboard ends in one line
 
 annotate = typer.Typer(
     no_args_is_help=True, help="A study with human raters: pages for them, and the answers that they hand in."
@@ -15,7 +17,14 @@ annotate = typer.Typer(
 app.add_typer(annotate, name="annotate")
 
 
-@annotate.command("export")
+@annotate.command(
+    "export",
+    epilog=examples(
+        "persona annotate export --pairs outputs/pairs --out outputs/study",
+        "persona annotate export --pairs mine.csv --raters 5 --participant PROLIFIC_PID --out outputs/study",
+        "persona annotate export --model gpt-4.1-mini --n-personas 10 --questions 5 --out outputs/study",
+    ),
+)
 def export_study(
     out: Annotated[Path, typer.Option(help="a new folder; only its pages/ is to be published")],
     pairs: Annotated[
@@ -29,11 +38,11 @@ def export_study(
     ] = None,
     prompts: Annotated[str | None, typer.Option(help="the questions: builtin, prism or a file")] = None,
     use: Annotated[str | None, typer.Option(help="train, seen_test, heldout_test or all")] = None,
-    n_personas: Annotated[int, typer.Option(help="personas to draw")] = 20,
-    questions: Annotated[int, typer.Option(help="questions of each persona to draw")] = 10,
-    raters: Annotated[int, typer.Option(help="raters of each persona")] = 4,
+    n_personas: Annotated[int, typer.Option(max=MOST, help="personas to draw")] = 20,
+    questions: Annotated[int, typer.Option(max=MOST, help="questions of each persona to draw")] = 10,
+    raters: Annotated[int, typer.Option(max=MOST, help="raters of each persona")] = 4,
     seed: Annotated[int, typer.Option(help="of the draws and of all orders")] = 0,
-    checks: Annotated[int, typer.Option(help="attention checks on each page")] = 2,
+    checks: Annotated[int, typer.Option(max=MOST, help="attention checks on each page")] = 2,
     post_to: Annotated[str | None, typer.Option(help="also send finished answers to this address")] = None,
     participant: Annotated[
         str | None,
@@ -114,7 +123,10 @@ def _made(preset: str, n: int, questions: int, seed: int, named: dict[str, str |
     return pairs.items_to_rate(n, questions, writer, seed, templates=str(templates) if templates else None, **own)
 
 
-@annotate.command("import")
+@annotate.command(
+    "import",
+    epilog=examples("persona annotate import submissions --study outputs/study --out outputs/ratings"),
+)
 def import_(
     files: Annotated[list[Path], typer.Argument(help="submissions (.json, .jsonl), tables (.csv), folders of them")],
     out: Annotated[Path, typer.Option(help="the folder where the tables go")],

@@ -1,18 +1,22 @@
 """Commands that make preference data: pairs, export."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from .group import FAILED, app
-from .options import BaseUrl, ModelName, P, PresetName, options_given, pairs_of
-
-if TYPE_CHECKING:
-    pass
+from .group import FAILED, app, examples
+from .options import BaseUrl, MaxCalls, MaxCost, ModelName, P, PresetName, Retry, options_given, pairs_of
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "persona pairs --out outputs/pairs",
+        "persona pairs --preset small --model gpt-4.1-mini --batch --max-cost 60 --out outputs/small",
+        "persona pairs -p personas=people.csv -p prompts=questions.txt --out outputs/mine",
+        "persona pairs --form choices --out outputs/choices",
+    )
+)
 def pairs(
     out: Annotated[Path, typer.Option(help="folder of the data set")],
     preset: PresetName = "smoke",
@@ -21,9 +25,9 @@ def pairs(
     batch: Annotated[bool, typer.Option("--batch", help="write through the Batch API: cheaper, within a day")] = False,
     p: P = None,
     form: Annotated[str | None, typer.Option(help="pairs, or choices of all people between the same answers")] = None,
-    retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
-    max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
-    max_cost: Annotated[float | None, typer.Option(min=0, help="stop before more USD are spent")] = None,
+    retry_failed: Retry = False,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
 ) -> None:
     """Make the preference data set of a preset: answers, each revised after the criticism of a persona.
 
@@ -44,8 +48,14 @@ def pairs(
         raise typer.Exit(FAILED)
 
 
-@app.command("export")
-def exportpairs_of(
+@app.command(
+    "export",
+    epilog=examples(
+        "persona export outputs/pairs --out outputs/hub",
+        "persona export outputs/pairs --out outputs/trl --form trl",
+    ),
+)
+def export_pairs(
     folder: Annotated[Path, typer.Argument(help="folder of a data set, as 'persona pairs' makes it")],
     out: Annotated[Path, typer.Option(help="folder to write, empty or not there yet")],
     form: Annotated[str, typer.Option(help="published (the PERSONA data's columns), trl, or users")] = "published",

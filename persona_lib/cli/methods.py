@@ -5,14 +5,22 @@ from typing import Annotated
 
 import typer
 
-from .group import app
+from .group import app, examples
 from .options import BaseUrl
 
 methods = typer.Typer(no_args_is_help=True, help="A testbed: methods of alignment compared on the same people.")
 app.add_typer(methods, name="methods")
 
 
-@methods.command("run")
+@methods.command(
+    "run",
+    epilog=examples(
+        "persona methods run",
+        "persona methods run --world gss --k 4 --k 16 --draws 5 --out outputs/gss",
+        "persona methods run --method my_method.py:MyMethod",
+        "persona methods run --world outputs/choices --model gpt-4.1-mini --answers 20",
+    ),
+)
 def run_methods(
     world: Annotated[
         str, typer.Option(help="known-truth, gss, anes, or the folder of a world or of published preferences")

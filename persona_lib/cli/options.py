@@ -1,5 +1,6 @@
 """Options that several commands have, and what they say of a preset's notebooks."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,10 +12,18 @@ if TYPE_CHECKING:
 
 # Which notebooks, with which parameters: the same for every command that runs them.
 PresetName = Annotated[str, typer.Option(help="name of a preset in params/, or a YAML file")]
-Only = Annotated[list[str] | None, typer.Option(help="notebooks to run: 06, or 01,06, or a whole name")]
+Only = Annotated[
+    list[str] | None, typer.Option(metavar="NOTEBOOK", help="notebooks to run: 6, or 6,11, or a whole name")
+]
 ModelName = Annotated[str | None, typer.Option(help="the model to ask: local, or its name at the endpoint")]
 BaseUrl = Annotated[str | None, typer.Option(help="address of an OpenAI-compatible endpoint")]
-P = Annotated[list[str] | None, typer.Option("-p", help="KEY=VALUE, a parameter; may be repeated")]
+P = Annotated[
+    list[str] | None,
+    typer.Option("-p", metavar="KEY=VALUE", help="a parameter, which 'persona params' lists; may be repeated"),
+]
+Retry = Annotated[bool, typer.Option("--retry-failed", help="ask again what got no usable reply before")]
+MaxCalls = Annotated[int | None, typer.Option(min=0, metavar="N", help="stop before more calls are made")]
+MaxCost = Annotated[float | None, typer.Option(min=0, metavar="USD", help="stop before more USD are spent")]
 
 
 def plan_of(
@@ -44,6 +53,11 @@ def options_given(model: str | None, base_url: str | None, p: list[str] | None) 
 def stems(only: list[str] | None) -> list[str]:
     """Return the notebooks of the option --only, which may be repeated and may list several."""
     return [name.strip() for part in only or [] for name in part.split(",") if name.strip()] or only or []
+
+
+def address(folder: Path) -> str:
+    """Return the address of a folder's index page, which a terminal and a browser open."""
+    return (folder / "index.html").absolute().as_uri()
 
 
 def note(lines: list[str]) -> None:

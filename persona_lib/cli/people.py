@@ -6,16 +6,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import UserError
-from .group import FAILED, app
-from .options import BaseUrl
+from .group import FAILED, app, examples
+from .options import BaseUrl, MaxCalls, MaxCost
 
 if TYPE_CHECKING:
     from ..model import Model
 
+MOST = 10_000_000  # personas: far more than memory holds; a slip of the keyboard ends in one line
 
-@app.command()
+
+@app.command(
+    epilog=examples(
+        "persona sample 1586 --out personas.parquet",
+        "persona sample 100 --adults --where \"state == 'Texas'\" --out texans.csv",
+        "persona sample 50 --model gpt-4.1-mini --max-cost 1 --out personas.jsonl",
+        "persona sample 200 --pums csv_pwy.zip --pums csv_hwy.zip --out wyoming.csv",
+    )
+)
 def sample(
-    n: Annotated[int, typer.Argument(help="how many personas")],
+    n: Annotated[int, typer.Argument(max=MOST, help="how many personas")],
     out: Annotated[Path, typer.Option(help="the file to write: .parquet, .jsonl, .csv or .txt")],
     seed: Annotated[int, typer.Option(help="of all draws")] = 0,
     pums: Annotated[list[Path] | None, typer.Option(help="draw real people from these census files instead")] = None,
@@ -30,8 +39,8 @@ def sample(
         str | None, typer.Option(help="the model that writes the texts and looks for inconsistent profiles")
     ] = None,
     base_url: BaseUrl = None,
-    max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
-    max_cost: Annotated[float | None, typer.Option(min=0, help="stop before more USD are spent")] = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
 ) -> None:
     """Draw personas and write them as a table, or as text.
 
@@ -63,17 +72,20 @@ def _asked(name: str, base_url: str | None, max_calls: int | None, max_cost: flo
     return Model(name, base_url, max_calls=max_calls, max_cost=max_cost)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "persona fit csv_pwy.zip csv_hwy.zip --out wyoming.npz",
+        "persona fit --download 2024 WY VT --out two.npz",
+        "persona fit census.csv --mapping columns.yaml --out elsewhere.npz",
+    )
+)
 def fit(
     files: Annotated[list[str], typer.Argument(help="person and housing files (PUMS); with --download, states")],
     out: Annotated[Path, typer.Option(help="where the population model goes, a .npz file")],
     mapping: Annotated[Path | None, typer.Option(help="YAML file: what another census's columns mean")] = None,
     download: Annotated[int | None, typer.Option(help="year: fetch the 1-year files of the states")] = None,
 ) -> None:
-    """Fit the population model to census microdata.
-
-    Examples: persona fit csv_pwy.zip csv_hwy.zip --out wyoming.npz; persona fit --download 2024 WY VT --out two.npz
-    """
+    """Fit the population model to census microdata."""
     from .. import census
 
     if out.suffix != ".npz":

@@ -1,16 +1,40 @@
 """Commands that run notebooks: run, estimate, rehearse."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .. import EndpointError, LimitError, files, store
-from .group import FAILED, LIMITED, UNUSABLE, app
-from .options import BaseUrl, ModelName, Only, P, PresetName, note, options_given, pairs_of, plan_of, stems
+from .group import FAILED, LIMITED, UNUSABLE, app, examples
+from .options import (
+    BaseUrl,
+    MaxCalls,
+    MaxCost,
+    ModelName,
+    Only,
+    P,
+    PresetName,
+    Retry,
+    address,
+    note,
+    options_given,
+    pairs_of,
+    plan_of,
+    stems,
+)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "persona run",
+        "persona run --preset small --model gpt-4.1-mini --max-cost 60",
+        "persona run --only 6,11 -p seed=1 --out outputs/again",
+        "persona run --only 9 -p 'groups={women: {sex: Female}}'",
+        "persona run --model qwen3 --base-url http://127.0.0.1:8000/v1",
+    )
+)
 def run(
     preset: PresetName = "smoke",
     only: Only = None,
@@ -18,11 +42,14 @@ def run(
     base_url: BaseUrl = None,
     p: P = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run [default: outputs/PRESET]")] = None,
-    retry_failed: Annotated[bool, typer.Option(help="ask again what got no usable reply before")] = False,
-    max_calls: Annotated[int | None, typer.Option(min=0, help="stop before more calls are made")] = None,
-    max_cost: Annotated[float | None, typer.Option(min=0, help="stop before more USD are spent")] = None,
+    retry_failed: Retry = False,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
 ) -> None:
     """Run the notebooks of a preset.
+
+    The address of the run's index page comes first and last, each notebook's finding as it ends. How many notebooks are
+    done is shown, and about how long the others will take if each was done in this folder before with these parameters.
 
     Notebooks of an earlier run in the folder are replaced one by one, each when the new one is done; those that are not
     chosen stay. A second run asks the model nothing again. After a budget has stopped a run, the same command with a
@@ -30,7 +57,7 @@ def run(
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
     from ..model.usage import counted
-    from ..runs import manifests, preflight
+    from ..runs import manifests, preflight, said
     from ..runs.run import run as execute
 
     chosen, planned = plan_of(preset, only, model, base_url, p)
@@ -39,14 +66,20 @@ def run(
     if retry_failed:
         n = store.Store().forget_failed()
         typer.echo(f"{counted(n, 'failed reply', 'failed replies')} will be asked again")
-    manifest = execute(chosen, planned, folder, max_calls, max_cost)
-    typer.echo(summary(manifest))
-    typer.echo((folder / "index.html").absolute())
+    manifest = execute(chosen, planned, folder, max_calls, max_cost, typer.echo)
+    typer.echo(f"{said.at_the_end(manifest)}\n{address(folder)}")
     if code := _code(manifest):
         raise typer.Exit(code)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "persona estimate --preset small",
+        "persona estimate --preset small --only 6 --model gpt-4.1-mini -p n_items=500",
+        "persona estimate --preset small --pairs",
+        "persona estimate --preset small --json",
+    )
+)
 def estimate(
     preset: PresetName = "smoke",
     only: Only = None,
@@ -54,6 +87,7 @@ def estimate(
     base_url: BaseUrl = None,
     p: P = None,
     pairs: Annotated[bool, typer.Option("--pairs", help="of the data set of 'persona pairs' instead")] = False,
+    json: Annotated[bool, typer.Option("--json", help="for programs: rows, sums and notes as one JSON object")] = False,
 ) -> None:
     """Estimate calls, tokens, cost and time of a preset's notebooks before anything is sent.
 
@@ -63,19 +97,68 @@ def estimate(
 
     if pairs:
         settings = pairs_of(preset, options_given(model, base_url, p), asks=False)
-        table, notes = estimate.of_pairs(settings)
+        found = estimate.of_pairs(settings)
     else:
         planned = plan_of(preset, only, model, base_url, p)[1]
         note(preflight.check(planned, asks=False))
-        table, notes = estimate.of(planned)
-    typer.echo("\n".join([estimate.text(table), *notes]))
-    if table["failure"].notna().any():
+        found = estimate.of(planned)
+    typer.echo(estimate.as_json(found) if json else "\n".join([estimate.text(found.table), *found.notes]))
+    if found.table["failure"].notna().any():
         raise typer.Exit(FAILED)
 
 
+@app.command(
+    epilog=examples(
+        "persona params 6",
+        "persona params 6 11 --preset small",
+        "persona params pairs",
+    )
+)
+def params(
+    notebooks: Annotated[
+        list[str] | None, typer.Argument(help="6, or a whole name; pairs: of 'persona pairs' [default: all notebooks]")
+    ] = None,
+    preset: PresetName = "smoke",
+) -> None:
+    """List the parameters that -p takes: what a preset gives them, what they are, and which values they take.
+
+    Each is written as -p takes it. Where the preset gives another value than the notebook itself, that comes after it.
+    """
+    from ..runs import parameters, presets
+
+    chosen, shown = presets.load(preset), []
+    if parameters.PAIRS in (notebooks or ()):
+        shown.append(_listed(parameters.PAIRS, presets.pairs(chosen).model_dump()))
+    wanted = [name for name in notebooks or () if name != parameters.PAIRS]
+    if wanted or not notebooks:
+        shown += [_listed(stem, values) for stem, values in presets.plan(chosen, stems(wanted)).items()]
+    typer.echo("\n\n".join(shown))
+
+
+def _listed(stem: str, values: dict[str, Any]) -> str:
+    """Return the parameters of a notebook, or of the data set, with the values of a preset, as lines."""
+    from ..runs import notebooks, parameters, presets
+
+    if stem == parameters.PAIRS:
+        title, comments = "the data set of 'persona pairs'", {}
+        defaults = {name: field.default for name, field in presets.Pairs.model_fields.items()}
+    else:
+        notebook = notebooks.find(stem)
+        title, comments, defaults = notebook.title, notebook.comments, notebook.parameters
+    lines = [f"{stem}: {title}"]
+    for name, value in values.items():
+        default, given = parameters.written(defaults[name]), parameters.written(value)
+        other = f"  [default: {default}]" if given != default else ""
+        told = "; ".join(filter(None, [comments.get(name), parameters.taken(stem, name, defaults[name])]))
+        if name != "out":  # a run sets it itself
+            lines += [f"  -p {shlex.quote(f'{name}={given}')}{other}", f"      {told}"]
+    return "\n".join(lines)
+
+
 def _code(manifest: dict[str, Any]) -> int:
-    """Return the exit code of a run."""
-    errors = [entry["error"]["name"] for entry in _own(manifest).values() if entry["error"]]
+    """Return the exit code of a run; notebooks that earlier runs left in its folder don't count."""
+    own = [entry for entry in manifest["notebooks"].values() if entry["run"] == manifest["started"]]
+    errors = [entry["error"]["name"] for entry in own if entry["error"]]
     if LimitError.__name__ in errors:
         return LIMITED
     if EndpointError.__name__ in errors:
@@ -83,35 +166,12 @@ def _code(manifest: dict[str, Any]) -> int:
     return 0 if manifest["status"] == "done" else FAILED
 
 
-def _own(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the notebooks of a run itself, without those that are left in its folder by earlier ones."""
-    return {stem: entry for stem, entry in manifest["notebooks"].items() if entry["run"] == manifest["started"]}
-
-
-def summary(manifest: dict[str, Any]) -> str:
-    """Return a line for each notebook, and one for what the run used."""
-    from ..model.usage import cost_text, counted
-    from ..runs import notebooks
-
-    lines = []
-    for stem, entry in _own(manifest).items():
-        error = entry["error"]
-        what = f"{error['name']}: {notebooks.as_seen(error['message'])}" if error else entry.get("headline", "")
-        if entry.get("lost"):
-            what = f"most items failed ({'; '.join(entry['lost'])})  {what}"
-        took = f"{entry['seconds']:.0f} s" if entry["status"] != "not run" else ""
-        lines.append(f"{entry['status']:8}{stem}  {took}  {what}".rstrip())
-    used = manifest["usage"]
-    again = f" ({used['reasked']} of them asked again)" if used["reasked"] else ""
-    lines.append(
-        f"{manifest['seconds']:.0f} s, {counted(used['calls'], 'model call')}{again}, {used['cached']:,} found in the "
-        f"store, {counted(used['failed'], 'failed item')}, {counted(used['tokens_in'] + used['tokens_out'], 'token')}, "
-        f"{cost_text(used['cost'])}"
+@app.command(
+    epilog=examples(
+        "persona rehearse",
+        "persona rehearse --preset small --only 6 -p n_items=200",
     )
-    return "\n".join(lines)
-
-
-@app.command()
+)
 def rehearse(
     preset: PresetName = "small",
     only: Only = None,
@@ -128,7 +188,7 @@ def rehearse(
 
     chosen = presets.load(preset)
     folder = out or files.ROOT / "outputs" / "rehearsal" / chosen.name
-    done = rehearse.rehearse(chosen, stems(only), parameters.read(p or []), folder, seed)
-    typer.echo(f"{rehearse.text(done.table)}\n{(folder / 'index.html').absolute()}")
+    done = rehearse.rehearse(chosen, stems(only), parameters.read(p or []), folder, seed, typer.echo)
+    typer.echo(f"{rehearse.text(done.table)}\n{address(folder)}")
     if done.failed:
         raise typer.Exit(FAILED)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .group import FAILED, UNUSABLE
+from .group import FAILED, UNUSABLE, examples
 from .methods import methods
 from .options import BaseUrl
 
@@ -17,7 +17,7 @@ Worlds = Annotated[list[str] | None, typer.Option("--world", help=f"{WORLD}; may
 Folders = Annotated[list[Path], typer.Argument(help="folders of submissions")]
 
 
-@methods.command()
+@methods.command(epilog=examples("persona methods submit --method my_method.py:MyMethod --out outputs/mine"))
 def submit(
     method: Annotated[str, typer.Option(help="a method of your own, FILE.py:CLASS, or the name of a built-in one")],
     out: Annotated[Path, typer.Option(help="folder of the submission")],
@@ -49,7 +49,7 @@ def submit(
         raise typer.Exit(FAILED)
 
 
-@methods.command()
+@methods.command(epilog=examples("persona methods seal outputs/mine"))
 def seal(
     folder: Annotated[Path, typer.Argument(help="folder with a method.yaml and predictions of your own")],
     world: Annotated[str, typer.Option(help=WORLD)] = "known-truth",
@@ -61,7 +61,7 @@ def seal(
     typer.echo(folder / "manifest.json")
 
 
-@methods.command()
+@methods.command(epilog=examples("persona methods check outputs/mine outputs/theirs"))
 def check(folders: Folders, world: Worlds = None) -> None:
     """Check submissions: whole and unchanged, every score computed again, gates against leaks.
 
@@ -75,7 +75,7 @@ def check(folders: Folders, world: Worlds = None) -> None:
         raise typer.Exit(UNUSABLE if outcome.unusable else FAILED)
 
 
-@methods.command()
+@methods.command(epilog=examples("persona methods leaderboard outputs/mine outputs/theirs --out outputs/board"))
 def leaderboard(
     folders: Folders,
     out: Annotated[Path, typer.Option(help="folder of the page")],
@@ -94,7 +94,7 @@ def leaderboard(
         raise typer.Exit(FAILED)
 
 
-@methods.command()
+@methods.command(epilog=examples("persona methods export outputs/mine --out outputs/mine_inspect"))
 def export(
     folder: Annotated[Path, typer.Argument(help="folder of a submission")],
     out: Annotated[Path, typer.Option(help="folder to write, empty or not there yet")],
@@ -108,7 +108,7 @@ def export(
         typer.echo(path)
 
 
-@hidden.command("open")
+@hidden.command("open", epilog=examples("persona methods hidden open --out outputs/round --seed 7"))
 def open_hidden(
     out: Annotated[Path, typer.Option(help="folder, new or empty; gets the folders public and private")],
     seed: Annotated[int, typer.Option(min=0, help="of the people, and the round's name")],
@@ -122,7 +122,10 @@ def open_hidden(
     typer.echo(submitting.open_round(out, seed, world))
 
 
-@hidden.command("close")
+@hidden.command(
+    "close",
+    epilog=examples("persona methods hidden close outputs/round/public outputs/round/private --out outputs/opened"),
+)
 def close_hidden(
     public: Annotated[Path, typer.Argument(help="the public folder")],
     private: Annotated[Path, typer.Argument(help="the folder with labels.parquet and salt.txt")],

@@ -6,11 +6,18 @@ from typing import Annotated
 
 import typer
 
-from .group import FAILED, app
+from .group import FAILED, app, examples
 from .options import note
 
 
-@app.command("compare")
+@app.command(
+    "compare",
+    epilog=examples(
+        "persona compare outputs/mini outputs/nano",
+        "persona compare outputs/mini outputs/nano --table 08_pass_at_k/results",
+        "persona compare outputs --out outputs/comparison",
+    ),
+)
 def compare_runs(
     runs: Annotated[list[Path], typer.Argument(help="folders of two runs or more, or of folders of runs")],
     table: Annotated[str, typer.Option(help="NOTEBOOK/TABLE with a score per item")] = "06_conditioning/results",
@@ -41,7 +48,12 @@ def compare_runs(
         typer.echo(comparison.write(beside, told, table, value, out).absolute())
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "persona doctor",
+        "persona doctor --base-url http://127.0.0.1:8000/v1 --model qwen3",
+    )
+)
 def doctor(
     base_url: Annotated[
         str | None, typer.Option(help="an OpenAI-compatible endpoint to try with one call of each kind")

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from .. import UserError
+from .. import UserError, files
 from ..model import catalogue, dry, progress
 from ..model.usage import cost_text, total
 from ..store import Store, canonical
@@ -38,6 +38,8 @@ _HEADS = {
     "tokens_out": "tokens out",
     "seconds": "time",
 }
+
+_COUNTS = ["calls", "reasked", "cached", "tokens_in", "tokens_out"]
 
 # Something that asks models: it gets the file for its usage and an environment, and returns the error that ended it.
 Work = Callable[[Path, dict[str, str]], dict[str, str] | None]
@@ -166,15 +168,34 @@ def _assumptions(scale: dry.Scale) -> str:
     return f"{tokens} ({source}); {length}; {again}; {pace}"
 
 
+def _sums(table: pd.DataFrame) -> dict[str, Any]:
+    """Return the sums of some rows of an estimate; if one cost or time of a call is unknown, so is their sum."""
+    calling = table[table["calls"] > 0]
+    return table[_COUNTS].sum().to_dict() | calling[["cost", "seconds"]].sum(skipna=False).to_dict()
+
+
+def as_json(estimate: Estimate) -> str:
+    """Return an estimate as a JSON object.
+
+    It has `rows` (those of the table), `notebooks` (the sums of each), `total` and `notes`; what is unknown is null.
+    """
+    table = estimate.table
+    by_notebook = {stem: _sums(rows) for stem, rows in table.groupby("notebook", sort=False)}
+    told = {"rows": table.to_dict("records"), "notebooks": by_notebook, "total": _sums(table), "notes": estimate.notes}
+    return files.as_json(told)
+
+
 def text(table: pd.DataFrame) -> str:
-    """Return the table of an estimate as lines of text, the last one its sum.
+    """Return the table of an estimate as lines of text, with the sums of each notebook of several rows, and of all.
 
     If one cost or time is unknown, so is their sum.
     """
-    counts = ["calls", *(["reasked"] if table["reasked"].any() else []), "cached", "tokens_in", "tokens_out"]
-    calling = table[table["calls"] > 0]
-    sums = table[counts].sum().to_dict() | calling[["cost", "seconds"]].sum(skipna=False).to_dict()
-    rows = pd.concat([table, pd.DataFrame([{"notebook": "total", "step": "", **sums}])], ignore_index=True)
+    counts = [name for name in _COUNTS if name != "reasked" or table["reasked"].any()]
+    parts = []
+    for stem, rows in table.groupby("notebook", sort=False):
+        sums = [{"notebook": stem, "step": "together", **_sums(rows)}] if len(rows) > 1 else []
+        parts += [rows, pd.DataFrame(sums)]
+    rows = pd.concat([*parts, pd.DataFrame([{"notebook": "total", "step": "", **_sums(table)}])], ignore_index=True)
     shown = pd.DataFrame(
         {
             "notebook": rows["notebook"].mask(rows["notebook"].duplicated(), ""),

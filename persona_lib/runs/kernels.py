@@ -17,13 +17,18 @@ from nbclient.exceptions import DeadKernelError
 from .. import files, store
 from ..model import keys, progress
 from . import forks, notebooks
-from .progress import Progress
+from .progress import Course, Progress
 
 LONGEST_MESSAGE = 300  # characters
 
 
 def execute(
-    stem: str, parameters: Mapping[str, Any], target: Path, steps: Path, environment: Mapping[str, str]
+    stem: str,
+    parameters: Mapping[str, Any],
+    target: Path,
+    steps: Path,
+    environment: Mapping[str, str],
+    course: Course | None = None,
 ) -> dict[str, str] | None:
     """Execute a notebook.
 
@@ -33,6 +38,7 @@ def execute(
         target: where the executed notebook goes.
         steps: the file where its model calls write their progress and usage.
         environment: further environment variables of the kernel.
+        course: of the run that the notebook belongs to.
 
     Returns:
         `name` and `message` (one line) of the error that ended it, or None.
@@ -40,7 +46,8 @@ def execute(
     notebook = notebooks.find(stem)
     steps.touch()
     changed = {name: value for name, value in parameters.items() if value != notebook.parameters[name]}
-    with Progress(stem, notebook.code_cells + 1, steps) as shown:  # papermill adds a cell with the parameters
+    cells = notebook.code_cells + 1  # papermill adds one with the parameters
+    with Progress(stem, cells, steps, course) as shown:
         try:
             papermill.execute_notebook(
                 notebook.path,

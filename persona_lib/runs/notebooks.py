@@ -1,8 +1,10 @@
 """Notebooks of the project: where each is, its title and its parameters. Each file is read once into one object."""
 
 import ast
+import io
 import os
 import re
+import tokenize
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,11 +19,16 @@ PARAMETERS = "parameters"  # the tag of the cell whose values papermill replaces
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook: `title` is its first heading, `parameters` are its defaults, `code_cells` is how many it has."""
+    """A notebook of the project.
+
+    `title` is its first heading, `parameters` are its defaults, `comments` what the cell says of each of them, and
+    `code_cells` is how many it has.
+    """
 
     path: Path
     title: str
     parameters: dict[str, Any]
+    comments: dict[str, str]
     code_cells: int
 
 
@@ -76,12 +83,15 @@ def _read(path: Path, changed: int) -> Notebook:
         cells = nbformat.read(path, as_version=4).cells
         code = [cell for cell in cells if cell.cell_type == "code"]
         (source,) = [cell.source for cell in code if PARAMETERS in cell.metadata.get("tags", [])]
-        parameters = dict(_literal(line) for line in ast.parse(source).body)
+        remarks = _comments(source)
+        declared = [(*_literal(line), remarks.get(line.end_lineno or 0, "")) for line in ast.parse(source).body]
     except (*_BROKEN, SyntaxError) as error:
         hint = f"it needs one cell tagged '{PARAMETERS}' that has only lines `name = literal`"
         raise UserError(f"{path} can't be run: {hint}") from error
     code_cells = sum(cell.cell_type == "code" for cell in cells)
-    return Notebook(path, _title(cells) or path.stem, parameters, code_cells)
+    parameters = {name: value for name, value, _ in declared}
+    comments = {name: comment for name, _, comment in declared}
+    return Notebook(path, _title(cells) or path.stem, parameters, comments, code_cells)
 
 
 def _title(cells: list[Any]) -> str | None:
@@ -89,6 +99,12 @@ def _title(cells: list[Any]) -> str | None:
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     heading = re.search(r"^#+\s+(.+?)\s*#*$", text, re.MULTILINE)
     return re.sub(r"[*`]", "", heading[1]) if heading else None
+
+
+def _comments(source: str) -> dict[int, str]:
+    """Return the comments of a cell by the number of their line."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
 
 
 def _literal(line: ast.stmt) -> tuple[str, Any]:

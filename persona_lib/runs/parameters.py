@@ -4,6 +4,7 @@ Its kind is declared here by its name, since a default of None tells no type and
 notebooks that are not declared take what has the type of their default.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
@@ -154,6 +155,17 @@ def _value(pair: str, value: str, is_text: bool) -> Any:
     return value if is_text and found is not None and not isinstance(found, str) else found
 
 
+def written(value: Any) -> str:
+    """Return a value as `read` takes it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def taken(stem: str, name: str, default: Any) -> str:
+    """Say in words what a parameter of a notebook, or of PAIRS, takes."""
+    kind = OWN.get((stem, name)) or KINDS.get(name)
+    return kind.said if kind else _TYPES.get(type(default), "a value without infinite numbers")
+
+
 def check(stem: str, name: str, value: Any, default: Any) -> None:
     """Check a parameter of a notebook, or of PAIRS, against its declared kind, or else against its default.
 
@@ -163,9 +175,8 @@ def check(stem: str, name: str, value: Any, default: Any) -> None:
     kind = OWN.get((stem, name)) or KINDS.get(name)
     wrong = _misfit(kind, value) if kind else not (_fits(value, default) and _finite(value))
     if wrong:
-        takes = kind.said if kind else _TYPES.get(type(default), "a value without infinite numbers")
         quotes = ": write it in quotes" if kind in _TEXTS and isinstance(value, int | float) else ""
-        raise UserError(f"parameter '{name}' of {stem} takes {takes}, not {_shown(value)}{quotes}")
+        raise UserError(f"parameter '{name}' of {stem} takes {taken(stem, name, default)}, not {_shown(value)}{quotes}")
     items = [item for item in value if isinstance(item, str | int)] if isinstance(value, list | tuple) else []
     if again := [item for item in items if items.count(item) > 1]:
         raise UserError(f"parameter '{name}' of {stem} names {again[0]} twice: name it once")

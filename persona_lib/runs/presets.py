@@ -239,8 +239,9 @@ def _check_notebooks(preset: Preset, only: Sequence[str]) -> None:
 
 
 def _is_named(stem: str, name: str) -> bool:
-    """Return whether a notebook is meant by its whole number, as 06, or by that and the beginning of its name."""
-    return stem.startswith(name) and len(name) >= len(stem.partition("_")[0])
+    """Return whether a notebook is meant by its number, as 06 or 6, or by that and the beginning of its name."""
+    number = stem.partition("_")[0]
+    return (stem.startswith(name) and len(name) >= len(number)) or bool(name and name.zfill(len(number)) == number)
 
 
 def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> None:

@@ -5,7 +5,7 @@ Nothing is sent to the preset's models, and the user's response store is left al
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,13 +33,21 @@ class Rehearsal(NamedTuple):
     failed: list[str]
 
 
-def rehearse(preset: Preset, only: Sequence[str], given: Mapping[str, Any], folder: Path, seed: int = 0) -> Rehearsal:
+def rehearse(
+    preset: Preset,
+    only: Sequence[str],
+    given: Mapping[str, Any],
+    folder: Path,
+    seed: int = 0,
+    say: Callable[[str], object] | None = None,
+) -> Rehearsal:
     """Run a preset's notebooks against a planted model and compare what they find with what is planted.
 
     Args:
         preset, only, given: as in `presets.plan`.
         folder: where the rehearsal goes: the run in run/, its replies, effects.parquet and .csv, and a page.
         seed: of the planted model.
+        say: as in `run.run`.
 
     Raises:
         UserError: as in `presets.plan` and `run.run`, or the preset needs data that are not there.
@@ -51,7 +59,7 @@ def rehearse(preset: Preset, only: Sequence[str], given: Mapping[str, Any], fold
         with folders.alone(folder), _own_store(folder / STORE):
             for path in folder.glob(f"{STORE}*"):  # an earlier rehearsal's replies may be those of another seed
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-            manifest = run(preset.model_copy(update={"about": ABOUT}), planned, folder / RUN)
+            manifest = run(preset.model_copy(update={"about": ABOUT}), planned, folder / RUN, say=say)
             return _written(manifest, planned, folder, preset.name)
 
 

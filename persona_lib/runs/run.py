@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from .. import BudgetError, EndpointError, LimitError, UserError, files
 from ..model import budget, progress
 from ..model.usage import counted
 from ..store.store import utc_now
-from . import folders, kernels, manifests, notebooks, pages
+from . import folders, kernels, manifests, notebooks, pages, said
 from .manifests import Manifest
 from .presets import Preset
+from .progress import Course
 from .record import VARIABLE as RECORD
 
 # Every later notebook would fail in the same way.
@@ -28,6 +29,7 @@ def run(
     folder: Path,
     max_calls: int | None = None,
     max_cost: float | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> dict[str, Any]:
     """Execute notebooks into a folder; if one fails, the others run all the same, unless no more calls can be made.
 
@@ -38,6 +40,7 @@ def run(
             are not planned stay.
         max_calls: the most model calls of all notebooks together; the run ends at a notebook that needs more.
         max_cost: the most USD that they may spend together; so too.
+        say: gets the address of the index page once it is there, and the line of each notebook when it ends.
 
     Returns:
         The content of the manifest. The folder then has manifest.json and index.html.
@@ -56,7 +59,7 @@ def run(
         manifest = Manifest(folder, preset.name, preset.about, _entries(planned), limits, earlier)
         try:
             with folders.beside(folder):
-                return _executed(manifest, limits)
+                return _executed(manifest, limits, say or (lambda line: None))
         except OSError:
             if folders.is_there(folder):
                 raise
@@ -74,11 +77,13 @@ def _entries(planned: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
     }
 
 
-def _executed(manifest: Manifest, limits: Mapping[str, float | None]) -> dict[str, Any]:
+def _executed(manifest: Manifest, limits: Mapping[str, float | None], say: Callable[[str], object]) -> dict[str, Any]:
     """Execute the notebooks of a manifest and return its content."""
     status = "failed"
     try:
-        _run_notebooks(manifest, limits)
+        _save(manifest)
+        say((manifest.folder / "index.html").as_uri())
+        _run_notebooks(manifest, limits, say)
         fine = all(entry["status"] == "done" and not entry["lost"] for entry in manifest.planned.values())
         status = "done" if fine else "failed"
     except KeyboardInterrupt:
@@ -124,22 +129,31 @@ def _write_index(folder: Path, content: Mapping[str, Any]) -> None:
     files.write_text(folder / "index.html", pages.index(content, (folder / pages.ITEMS).is_file()))
 
 
-def _run_notebooks(manifest: Manifest, limits: Mapping[str, float | None]) -> None:
+def _run_notebooks(manifest: Manifest, limits: Mapping[str, float | None], say: Callable[[str], object]) -> None:
     """Execute the notebooks one after the other; each may use what the earlier ones left of the limits."""
     spent = 0.0  # USD as booked by budgets: also counts calls whose cost no endpoint told
+    course = Course([_took(entry) for entry in manifest.planned.values()])
     for stem, entry in manifest.planned.items():
         entry |= {"status": "running", "started": utc_now()}
         _save(manifest)
         used = {"calls": manifest.content["usage"]["calls"], "cost": spent}
         environment = {budget.VARIABLE: json.dumps({**limits, **used})}
         steps = manifest.folder / folders.NEW / f"{stem}.jsonl"
-        _run_notebook(stem, manifest, steps, environment)
+        _run_notebook(stem, manifest, steps, environment, course)
         spent += progress.booked(steps) if steps.exists() else 0.0
+        course.over += 1
+        say(said.of_notebook(stem, entry))
         if entry["error"] and entry["error"]["name"] in ENDING:
             break
 
 
-def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[str, str]) -> None:
+def _took(entry: Mapping[str, Any]) -> float | None:
+    """Return the seconds that a notebook took when it was last done here with the same parameters, None if never."""
+    kept = entry.get("kept")
+    return kept["seconds"] if kept and kept["parameters"] == entry["parameters"] else None
+
+
+def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[str, str], course: Course) -> None:
     """Execute a notebook, write its page, and enter its results, status and usage in its entry of the manifest."""
     entry = manifest.planned[stem]
     began = time.monotonic()
@@ -148,7 +162,7 @@ def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[
     parameters = entry["parameters"] | ({"out": out} if "out" in entry["parameters"] else {})
     try:
         told = environment | {RECORD: str(new / stem)}
-        entry["error"] = kernels.execute(stem, parameters, new / f"{stem}.ipynb", steps, told)
+        entry["error"] = kernels.execute(stem, parameters, new / f"{stem}.ipynb", steps, told, course)
         if not folders.is_there(manifest.folder):
             raise FileNotFoundError(manifest.folder)
         recorded = new / stem / "record.json"

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shlex
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -13,8 +14,7 @@ from endpoint import Endpoint, completion
 from projects import write_project
 
 from persona_lib import EndpointError, LimitError, UserError, census, files, local, store
-from persona_lib.cli import runs
-from persona_lib.runs import folders, presets
+from persona_lib.runs import folders, notebooks, parameters, presets, said
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def started(monkeypatch):
     """What `persona run` hands to `runs.run`, in place of a run; `status` is what becomes of it."""
     told = {"status": "done"}
 
-    def run(preset, planned, folder, max_calls, max_cost):
+    def run(preset, planned, folder, max_calls, max_cost, say):
         told.update(preset=preset.name, planned=planned, folder=folder, max_calls=max_calls, max_cost=max_cost)
         entry = {"status": told["status"], "seconds": 2.0, "error": None, "headline": "Half of it.", "run": "now"}
         entry |= told.get("entry", {})
@@ -37,6 +37,7 @@ def started(monkeypatch):
             entry["error"] = {"name": told.get("error", "ValueError"), "message": "no such thing"}
         usage = {"calls": 5, "reasked": 0, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
         of_before = entry | {"run": "before", "status": "failed", "error": {"name": "LimitError", "message": "x"}}
+        say(said.of_notebook("01_good", entry))
         notebooks = {"01_good": entry, "09_kept": of_before}
         begun = {"status": told["status"], "started": "now", "seconds": 3.0}
         return begun | {"notebooks": notebooks, "usage": usage}
@@ -46,10 +47,10 @@ def started(monkeypatch):
     return told
 
 
-def test_a_run_ends_with_its_summary_and_the_path_of_the_index(project, started):
+def test_a_run_ends_with_what_it_used_and_the_address_of_the_index(project, started):
     result = persona("run")
     lines = result.stdout.splitlines()
-    assert result.exit_code == 0 and lines[-1] == str(project / "outputs" / "smoke" / "index.html")
+    assert result.exit_code == 0 and lines[-1] == (project / "outputs" / "smoke" / "index.html").as_uri()
     assert lines[0] == "done    01_good  2 s  Half of it."
     assert lines[1] == "3 s, 5 model calls, 3 found in the store, 1 failed item, 49 tokens, no price known"
 
@@ -142,6 +143,36 @@ def test_a_full_disk_is_one_line(project, monkeypatch):
 
     monkeypatch.setattr("persona_lib.runs.run.run", full)
     assert one_line(persona("run"), 1) == "error: No space left on device: outputs/x\n"
+
+
+def test_a_byte_that_is_no_text_is_one_line(project, tmp_path):
+    table = pd.DataFrame({"persona_id": "p", "profile": "age: 40", "prompt_id": ["a", "b", "c", "d"], "prompt": "?"})
+    table.assign(first="yes", second="no").to_csv(tmp_path / "pairs.csv")
+    options = ["--pairs", tmp_path / "pairs.csv", "--out", tmp_path / "study", "--n-personas", 1, "--questions", 2]
+    assert "byte that is no text in UTF-8" in one_line(persona("annotate", "export", *options, "--title", "\udcff"))
+    assert "'--checks' must be less" in one_line(persona("annotate", "export", *options, "--checks", 10**30))
+
+
+def test_used_up_memory_is_one_line(project, monkeypatch):
+    def too_much(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("persona_lib.runs.run.run", too_much)
+    assert one_line(persona("run"), 1).startswith("error: memory is used up: ask for fewer")
+    assert "'n' must be less than or equal to 10000000" in one_line(persona("sample", 10**30, "--out", "p.csv"))
+
+
+def test_a_reader_who_has_enough_is_no_error(project, monkeypatch):
+    def closed(*_):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("persona_lib.runs.run.run", closed)
+    assert (persona("run").exit_code, persona("run").stderr) == (1, "")  # `persona run | head`
+
+
+def test_what_the_user_wrote_stays_one_line_whatever_it_holds(project):
+    said = one_line(persona("run", "--preset", "a\n\x1b[31mb\x00"))
+    assert said.startswith("error: unknown preset 'a \\x1b[31mb\\x00': known: smoke")
 
 
 def test_a_bug_keeps_its_traceback(project, monkeypatch):
@@ -258,6 +289,33 @@ def test_fit_writes_a_population_and_says_where_it_comes_from(shared, tmp_path):
     assert "kB" in result.stdout and {"files: few.parquet", "persons: 3000"} <= set(result.stdout.splitlines())
 
 
+# --- params
+
+
+def test_params_lists_what_p_takes_with_preset_default_and_comment(project):
+    lines = persona("params", "1").stdout.splitlines()
+    assert lines[0] == "01_good: What 01_good asks"
+    at = lines.index("  -p n_items=4  [default: 8]")  # the preset's value
+    assert lines[at + 1] == "      a whole number from 1" and "  -p share=0.5" in lines
+    assert not any("out=" in line for line in lines)
+    assert "unknown notebook '7'" in one_line(persona("params", "7"))
+    assert "has no section 'pairs'" in one_line(persona("params", "pairs"))
+
+
+def test_what_params_lists_can_be_given_back():
+    shown = persona("params", "--preset", "small").stdout
+    assert all(f"{stem}: " in shown for stem in notebooks.stems())
+    for stem, values in presets.plan(presets.load("small")).items():
+        lines = shown.partition(f"{stem}: ")[2].partition("\n\n")[0].splitlines()[1:]
+        given = [shlex.split(line.partition("  [default: ")[0])[1] for line in lines[::2]]
+        expected = {name: json.loads(json.dumps(value)) for name, value in values.items() if name != "out"}
+        assert parameters.read(given) == expected
+    said = notebooks.find("06_conditioning").comments["n_items"]
+    assert said == "persona x prompt pairs, at most n_personas * n_prompts" and f"      {said}; a whole" in shown
+    pairs = persona("params", "pairs").stdout
+    assert "  -p dense_personas=2  [default: 0]" in pairs and "01_personas" not in pairs
+
+
 # --- doctor
 
 
@@ -276,8 +334,8 @@ def test_doctor_finds_all_that_a_run_needs(project, model_file, monkeypatch):
     store.Store().put([store.Stored("k", "{}", "{}", "refused")])
     result = persona("doctor")
     assert result.exit_code == 0 and "MISSING" not in result.stdout
-    for said in ("Python 3", "package papermill 2", "model.gguf", "1 replies, 1 of them failed", "presets: smoke"):
-        assert said in result.stdout
+    for line in ("Python 3", "package papermill 2", "model.gguf", "1 replies, 1 of them failed", "presets: smoke"):
+        assert line in result.stdout
     assert "OPENAI_API_KEY is set" in result.stdout and "sk-secret" not in result.stdout
 
 
@@ -342,7 +400,7 @@ def test_what_a_run_lacks_is_one_line_before_it_starts(project, started, monkeyp
 
 def test_calls_that_asked_again_are_in_the_summary():
     usage = {"calls": 5, "reasked": 2, "cached": 3, "failed": 1, "tokens_in": 40, "tokens_out": 9, "cost": None}
-    assert runs.summary({"started": "now", "notebooks": {}, "usage": usage, "seconds": 3.0}).startswith(
+    assert said.at_the_end({"started": "now", "notebooks": {}, "usage": usage, "seconds": 3.0}).startswith(
         "3 s, 5 model calls (2 of them asked again), 3 found in the store"
     )
 

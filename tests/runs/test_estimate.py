@@ -134,11 +134,29 @@ def test_the_command_prints_a_table_with_its_sum_and_what_it_assumes(project):
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[1].startswith("01_ask   asks no model") and "$0.00" in lines[1]
-    assert lines[5].startswith("total") and " 7 " in lines[5] and "$0.000" in lines[5] and lines[5].endswith("unknown")
-    assert lines[6].startswith("gpt-4.1-mini: 4.0 characters per token sent and 4.0 per token received (assumed)")
+    for together in lines[5:7]:  # of the notebook with several steps, and of all
+        assert " 7 " in together and "$0.000" in together and together.endswith("unknown")
+    assert lines[5].startswith("         together") and lines[6].startswith("total")
+    assert lines[7].startswith("gpt-4.1-mini: 4.0 characters per token sent and 4.0 per token received (assumed)")
     keep({"name": "gpt-4.1-mini", "base_url": OPENAI_URL}, "10:00:00", "10:00:10", "10:00:20")
-    lines = CliRunner().invoke(cli.app, ["estimate", "--model", "gpt-4.1-mini", "-p", "n=3"]).stdout.splitlines()
-    assert lines[5].endswith("0:01:10") and lines[6].endswith("recently 0.1 calls/s")
+    asked = ["estimate", "--model", "gpt-4.1-mini", "-p", "n=3"]
+    lines = CliRunner().invoke(cli.app, asked).stdout.splitlines()
+    assert lines[6].endswith("0:01:10") and lines[7].endswith("recently 0.1 calls/s")
+    told = json.loads(CliRunner().invoke(cli.app, [*asked, "--json"]).stdout)
+    assert [row["calls"] for row in told["rows"]] == [0, 2, 2, 3]
+    assert told["notebooks"]["01_ask"]["calls"] == 0 and told["notebooks"]["02_again"] == told["total"]
+    assert told["total"]["calls"] == 7 and told["total"]["seconds"] == pytest.approx(70)
+    assert told["notes"] == lines[7:]
+
+
+def test_sums_with_an_unknown_cost_are_unknown_and_json_has_null():
+    row = {"notebook": "a", "step": "x", "model": "m", "calls": 1, "reasked": 0, "cached": 0, "tokens_in": 5}
+    row |= {"tokens_out": 2, "cost": 0.5, "seconds": 1.0, "failure": None}
+    table = pd.DataFrame([row, row | {"step": "y", "cost": None}, row | {"notebook": "b"}])
+    told = json.loads(estimate.as_json(estimate.Estimate(table, [])))
+    assert [told["notebooks"][name]["cost"] for name in "ab"] == [None, 0.5] and told["total"]["cost"] is None
+    assert told["total"]["seconds"] == 3 and told["total"]["calls"] == 3
+    assert sum("together" in line for line in estimate.text(table).splitlines()) == 1  # one row needs no sum
 
 
 def replies_that_were_asked_again(who: dict[str, str], asks: int, again: int) -> Store:

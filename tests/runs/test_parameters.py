@@ -139,9 +139,16 @@ def test_a_parameter_given_twice_is_refused():
 
 @pytest.mark.parametrize(
     ("name", "chosen"),
-    [("10", ["10_judges"]), ("06_cond", ["06_conditioning"]), ("1", []), ("0", []), ("", [])],
+    [
+        ("10", ["10_judges"]),
+        ("06_cond", ["06_conditioning"]),
+        ("1", ["01_personas"]),
+        ("0", ["00_explore"]),
+        ("1_", []),
+        ("", []),
+    ],
 )
-def test_a_notebook_is_named_by_its_whole_number(name, chosen):
+def test_a_notebook_is_named_by_its_number_and_not_by_a_part_of_it(name, chosen):
     smoke = presets.load("smoke")
     if chosen:
         assert list(presets.plan(smoke, [name])) == chosen

@@ -22,8 +22,8 @@ from projects import write_notebook, write_preset, write_project
 from persona_lib import UserError, files, local, runs
 from persona_lib.model import usage
 from persona_lib.runs import manifests, pages, presets
-from persona_lib.runs.progress import Progress
-from persona_lib.runs.run import run
+from persona_lib.runs.progress import Course, Progress
+from persona_lib.runs.run import _took, run
 
 
 @pytest.fixture
@@ -51,7 +51,9 @@ def done(tmp_path_factory):
         run(preset, presets.plan(preset), folder)
         (folder / "notes.txt").write_text("mine")
         (folder / "01_good" / "tables" / "old.csv").write_text("of the first run")
-        run(preset, presets.plan(preset), folder)
+        told = []
+        run(preset, presets.plan(preset), folder, say=told.append)
+        (root / "told.json").write_text(json.dumps(told))
     return folder
 
 
@@ -66,6 +68,13 @@ def test_a_good_notebook_runs_beside_a_failing_one(manifest):
     assert (manifest["status"], good["status"], bad["status"]) == ("failed", "done", "failed")
     assert good["error"] is None and good["seconds"] > 0
     assert bad["error"] == {"name": "ValueError", "message": "no <script>alert(1)</script> here"}
+
+
+def test_a_run_says_where_its_index_is_and_each_finding_as_it_comes(done):
+    first, good, bad = json.loads((done.parent.parent / "told.json").read_text())
+    assert first == (done / "index.html").as_uri()
+    assert good.startswith("done    01_good  ") and good.endswith('Half <b>of</b> the answers & more "stand"')
+    assert bad.startswith("failed  02_bad  ") and bad.endswith("ValueError: no <script>alert(1)</script> here")
 
 
 def test_the_manifest_tells_parameters_versions_models_and_usage(manifest):
@@ -481,8 +490,10 @@ def test_another_endpoints_model_judges_itself_and_not_the_presets_judge_at_open
 
 def test_only_selects_by_beginning_and_an_unknown_one_lists_the_known(project):
     smoke = presets.load("smoke")
-    assert list(presets.plan(smoke, ["02"])) == list(presets.plan(smoke, ["02_bad"])) == ["02_bad"]
-    assert "unknown notebook '09': known: 01_good, 02_bad" in failure(presets.plan, smoke, ["09"])
+    for name in ("2", "02", "02_", "02_bad"):
+        assert list(presets.plan(smoke, [name])) == ["02_bad"]
+    for name in ("09", "0", "002", ""):
+        assert f"unknown notebook '{name}': known: 01_good, 02_bad" in failure(presets.plan, smoke, [name])
     write_notebook(project, "02_bad", "1", parameters="other = 1")
     assert list(presets.plan(smoke, ["01"], {"share": 0.1})) == ["01_good"]
     assert "unknown parameter 'share' of 02_bad" in failure(
@@ -550,6 +561,32 @@ def test_the_time_left_is_that_of_the_pace_now(tmp_path):
     assert progress._text() == "revising 3"
 
 
+def test_the_time_left_of_a_run_is_that_of_earlier_ones_at_todays_pace(tmp_path, capsys):
+    course = Course([10.0, 30.0, 60.0])
+    course._began = 100.0
+    assert course.text(0.9, 0.0, 101.0) == "0 of 3 notebooks"  # too little is over to tell a pace
+    course.over = 1
+    assert course.text(0.0, 0.0, 105.0) == "1 of 3 notebooks, about 00:45 left"  # twice as fast as before
+    assert course.text(0.5, 0.0, 125.0) == "1 of 3 notebooks, about 01:15 left"
+    assert course.text(0.5, 600.0, 125.0) == "1 of 3 notebooks, about 10:00 left"  # the current step knows better
+    course.over = 3
+    assert course.text(0.0, 0.0, 200.0) == "3 of 3 notebooks"
+    steps = tmp_path / "steps"
+    steps.write_text('{"step": "answering", "done": 3, "total": 8}\n')
+    progress = Progress("06_x", 5, steps, Course([None, 20.0]))
+    progress._show(time.monotonic())
+    assert capsys.readouterr().err.endswith("0/5 cells  0 of 2 notebooks\n")
+
+
+def test_no_time_left_is_made_up_where_a_notebook_never_ran_with_these_parameters():
+    course = Course([10.0, None])
+    course.over = 1
+    assert course.text(0.5, 0.0, course._began + 60) == "1 of 2 notebooks"
+    assert Course([None]).text(0.5, 0.0, 1e9) == ""
+    kept = {"seconds": 7.0, "parameters": {"n": 1}}
+    assert [_took({"parameters": {"n": n}, "kept": kept}) for n in (1, 2)] == [7.0, None] == [7.0, _took({})]
+
+
 # --- Ctrl-C
 
 
@@ -571,7 +608,7 @@ def test_ctrl_c_ends_in_one_line_and_leaves_no_kernel(tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Traceback" not in err and out == ""
+    assert "Traceback" not in err and out == f"{(root / 'outputs/sleep/index.html').as_uri()}\n"
     last = err.strip().splitlines()[-1]
     assert (
         last.startswith("stopped by Ctrl-C; everything answered so far is kept in")
