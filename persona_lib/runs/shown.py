@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from numbers import Integral, Number
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -208,8 +208,8 @@ def _told(value: Any) -> str:
     """Return what one cell holds as text: labels without underscores, numbers with three significant digits."""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if isinstance(value, Number):
-        text = f"{value:,}" if isinstance(value, Integral) or abs(value) >= 1000 else f"{value:.3g}"
+    if isinstance(value, int | float | np.number):
+        text = f"{value:,}" if isinstance(value, Integral) or abs(float(value)) >= 1000 else f"{value:.3g}"
         return MISSING if text == "nan" else text.replace("-", "−")
     if value is None or value is pd.NA or value is pd.NaT:
         return MISSING
