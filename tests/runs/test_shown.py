@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from places import ROOT
 
 from persona_lib import runs
@@ -144,6 +145,19 @@ def test_the_html_is_the_same_each_time_and_says_which_cells_are_headings():
     assert text.count('<th scope="col"') == 7 and text.count('<th scope="row"') == 3
     assert text.count('class="alarm"') == 1 and '<td class="number">' in text
     assert not faults(text)
+
+
+def test_a_wide_table_scrolls_on_a_phone_and_its_first_column_stays(browser):
+    page = browser.new_page(viewport={"width": 400, "height": 900})
+    wide = RATES.assign(**{f"a rather long heading {n}": "words" for n in range(5)})
+    body = f"<main><h1>A page</h1>{html(runs.shown(wide, 'Scores'))}</main>"
+    page.set_content(f'<!DOCTYPE html><html lang="en"><title>A page</title><body>{body}</body></html>')
+    first = page.locator("tbody th").first
+    before = first.bounding_box()["x"]
+    assert page.evaluate("document.querySelector('.persona-table').scrollLeft = 300") == 300
+    assert abs(first.bounding_box()["x"] - before) < 2 and page.evaluate("document.scrollingElement.scrollWidth") <= 400
+    assert Axe().run(page).response["violations"] == []
+    page.close()
 
 
 def test_lines_of_text_are_aligned_and_repeat_the_first_column_where_they_go_on():
