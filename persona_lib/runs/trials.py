@@ -1,5 +1,6 @@
 """Trials of methods on the command line: a world by its name, built-in and own methods, a table and its files."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -197,7 +198,8 @@ def _plural(table: pd.DataFrame) -> Iterator[str]:
         "distance": "of predicted from real shares of answers (chance: of true predictions)",
         "score": "of this distance, 100 for none and 0 for that of equal shares",
     }
-    known = table.astype({"method": "str"}).drop(columns=["k", "chance_high"]).dropna(axis=1, how="all")
+    unknown = [name for name in table if table[re.sub("_(low|high)$", "", name)].isna().all()]
+    known = table.astype({"method": "str"}).drop(columns=["k", "chance_high", *unknown], errors="ignore")
     yield "The three pluralisms:"
     yield from (f"{name}: {told}" for name, told in says.items() if name in known)
     if "coverage" not in known:
