@@ -30,18 +30,18 @@ def compare_runs(
     Two runs are compared as a table of differences. Of more, rates are shown beside each other, and each run is
     compared with the first.
     """
-    from ..runs import compare, comparison, several
+    from ..runs import compare, comparison, several, shown
 
-    told = several.read(runs)
+    told, width = several.read(runs), shutil.get_terminal_size().columns
     if len(told.runs) == 2 and told.runs["problem"].isna().all():
         found = compare.two(told, table, by, value)
         first, second = told.runs["folder"]
-        typer.echo(f"{second} minus {first}: {value} of {table}\n{found.round(3).to_string()}")
+        typer.echo(shown(found, f"{second} minus {first}: {value} of {table}").text(width))
     if len(told.runs) != 2 or out:
         beside = compare.many(told, table, by, value)
         note(beside.notes)
     if len(told.runs) != 2:
-        typer.echo(comparison.text(beside, shutil.get_terminal_size().columns))
+        typer.echo(comparison.text(beside, width))
     for line in compare.told_apart(told, table.partition("/")[0]):
         typer.echo(line)
     if out:

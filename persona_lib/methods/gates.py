@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from IPython.display import HTML
 
 from .. import stats
 from ..stats.intervals import ITEM
@@ -229,12 +228,3 @@ def _beside_none(predictions: pd.DataFrame, name: str, k: int) -> pd.Series:
 
 def _gain(gate: str, found: pd.Series, says: str) -> dict:
     return _row(gate, found["difference"], GAIN, says, (found["low"], found["high"]))
-
-
-def shown(gates: pd.DataFrame) -> HTML:
-    """Return gates as a table to show, those that fired in red."""
-    table = gates.reset_index(level=0, names="world") if gates.index.nlevels > 1 else gates
-    styled = table.reset_index(drop=True).style.hide(axis="index").format(precision=2, na_rep="")
-    red = "background-color: #b00020; color: white"
-    styled = styled.apply(lambda row: [red if row["fired"] else ""] * len(row), axis=1)
-    return HTML(styled.set_uuid("gates").to_html())

@@ -101,7 +101,7 @@ def side_by_side(pairs: pd.DataFrame) -> HTML:
         before, after = _marked(str(pair.rejected).split(), str(pair.chosen).split())
         cells = [escape(str(pair.prompt)), before, escape(str(pair.critique)), after]
         rows.append("".join(map(_cell, cells)))
-    heads = "".join(f"<th>{head}</th>" for head in ("prompt", "base answer", "critique", "revision"))
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("prompt", "base answer", "critique", "revision"))
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     # Dollar signs do not begin formulas here.
     table = '<table class="dataframe tex2jax_ignore mathjax_ignore">'

@@ -16,6 +16,7 @@ from . import compare, manifests, pages
 from .compare import Comparison
 from .record import write_figure, write_table
 from .several import Runs
+from .shown import shown
 
 PAGE, COMPARED, CHANGED = "index.html", "compared", "changed"
 ITEMS = 200  # of those whose score changed, on the page; the table has all
@@ -60,9 +61,12 @@ def text(found: Comparison, width: int) -> str:
         width: of a line, in letters; a wider table goes on below.
     """
     compared = found.compared
-    shown = [compare.said(compared), "Rates, with 95% intervals:", rates(compared).to_string(line_width=width)]
-    shown += [f"Points more than {compared['label'].iloc[0]} on shared items; * clear after Holm's correction:"]
-    return "\n".join([*shown, differences(compared).to_string(line_width=width)])
+    first = compared["label"].iloc[0]
+    tables = {
+        "Rates, with 95% intervals:": rates(compared),
+        f"Points more than {first} on shared items; * clear after Holm's correction:": differences(compared),
+    }
+    return "\n".join([compare.said(compared), *(shown(table, name).text(width) for name, table in tables.items())])
 
 
 def write(found: Comparison, told: Runs, table: str, value: str, out: Path) -> Path:
@@ -84,8 +88,8 @@ def write(found: Comparison, told: Runs, table: str, value: str, out: Path) -> P
     out.mkdir(parents=True, exist_ok=True)
     write_table(found.compared, out / COMPARED)
     write_table(found.changed, out / CHANGED)
-    shown = found.compared.assign(clear=compare.is_clear(found.compared))
-    write_figure(plots.runs.several(shown, compare.said(shown), value.replace("_", " ")), out / COMPARED)
+    marked = found.compared.assign(clear=compare.is_clear(found.compared))
+    write_figure(plots.runs.several(marked, compare.said(marked), value.replace("_", " ")), out / COMPARED)
     files.write_text(out / PAGE, page(found, told, table, value, out))
     return out / PAGE
 
@@ -133,7 +137,7 @@ def _metrics(told: Runs) -> dict[str, tuple[pd.DataFrame, int]]:
     all runs, without the model's.
     """
     models = told.notebooks.set_index(["run", "notebook"])["models"].dropna().to_dict()
-    shown = {}
+    found = {}
     for notebook, own in told.metrics.groupby("notebook"):
         if own["run"].nunique() < 2:
             continue
@@ -142,8 +146,8 @@ def _metrics(told: Runs) -> dict[str, tuple[pd.DataFrame, int]]:
         wide = own.pivot(index="metric", columns="run", values="cell")
         wide = wide.reindex(own["metric"].unique())[list(own["run"].unique())].fillna("")
         differ = wide.nunique(axis=1) > 1
-        shown[str(notebook)] = (wide[differ], int((~differ).sum()))
-    return shown
+        found[str(notebook)] = (wide[differ], int((~differ).sum()))
+    return found
 
 
 def _metric(row: dict[str, Any]) -> Any:

@@ -26,18 +26,12 @@ from ..store import Store, canonical
 from . import kernels, pairs
 from .presets import Pairs
 from .progress import Progress
+from .shown import shown
 
 COLUMNS = (
     *("notebook", "step", "model", "calls", "reasked", "cached", "tokens_in", "tokens_out", "cost", "seconds"),
     "failure",
 )
-_HEADS = {
-    "reasked": "asked again",
-    "cached": "in the store",
-    "tokens_in": "tokens in",
-    "tokens_out": "tokens out",
-    "seconds": "time",
-}
 
 _COUNTS = ["calls", "reasked", "cached", "tokens_in", "tokens_out"]
 
@@ -196,19 +190,14 @@ def text(table: pd.DataFrame) -> str:
         sums = [{"notebook": stem, "step": "together", **_sums(rows)}] if len(rows) > 1 else []
         parts += [rows, pd.DataFrame(sums)]
     rows = pd.concat([*parts, pd.DataFrame([{"notebook": "total", "step": "", **_sums(table)}])], ignore_index=True)
-    shown = pd.DataFrame(
+    told = pd.DataFrame(
         {
             "notebook": rows["notebook"].mask(rows["notebook"].duplicated(), ""),
             "step": rows["step"].fillna("asks no model"),
             "model": rows["model"].fillna(""),
-            **{name: rows[name].map("{:,.0f}".format) for name in counts},
+            **{name: rows[name].round() for name in counts},
             "cost": [cost_text(None if pd.isna(cost) else cost) for cost in rows["cost"]],
             "seconds": ["unknown" if pd.isna(s) else str(timedelta(seconds=round(s))) for s in rows["seconds"]],
         }
-    ).rename(columns=_HEADS)
-    # `to_string` aligns to the right, so columns of words are filled up with blanks.
-    for name in ("notebook", "step", "model"):
-        width = max(map(len, [name, *shown[name]]))
-        shown[name] = shown[name].str.ljust(width)
-        shown = shown.rename(columns={name: name.ljust(width)})
-    return shown.to_string(index=False)
+    )
+    return shown(told, "", rows=len(told)).text(None)

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from .. import files
+from .shown import Shown, shown
 
 VARIABLE = "PERSONA_RECORD"  # the folder in which a run's kernel writes instead: it then takes the place of `out`
 MARGIN = 0.1  # inches around a figure
@@ -25,7 +26,7 @@ def record(
     tables: Mapping[str, pd.DataFrame],
     figures: Mapping[str, Axes],
     models: Sequence[Any] = (),
-) -> pd.DataFrame:
+) -> Shown:
     """Write a notebook's results.
 
     Args:
@@ -38,8 +39,8 @@ def record(
         models: the models asked; the `identity`, `usage` and `steps` (usage by step) of each are written.
 
     Returns:
-        The metrics as a small table to show: index `metric`, column `value`, and `low`, `high`, `n` if any has them,
-        which then are empty texts for the others.
+        The metrics, to show; their table has the index `metric`, column `value`, and `low`, `high`, `n` if any has
+        them, which then are empty texts for the others.
 
     Raises:
         ValueError: a tuple has other than four parts.
@@ -65,7 +66,7 @@ def record(
     columns = INTERVAL if any(isinstance(value, dict) for value in told.values()) else INTERVAL[:1]
     alone = dict.fromkeys(INTERVAL, "")
     rows = [value if isinstance(value, dict) else alone | {"value": value} for value in told.values()]
-    return pd.DataFrame(rows, pd.Index(told, name="metric"), columns, dtype=object)
+    return shown(pd.DataFrame(rows, pd.Index(told, name="metric"), columns, dtype=object), "Recorded", rows=len(rows))
 
 
 def _told(metric: Any) -> Any:

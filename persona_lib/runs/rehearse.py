@@ -18,6 +18,7 @@ from .planted import truth
 from .planted.endpoint import JUDGE, MODEL
 from .presets import Preset
 from .run import run
+from .shown import shown
 
 TABLE, PAGE, RUN, STORE = "effects", "index.html", "run", "replies.sqlite"
 STORE_VARIABLE = "PERSONA_STORE"
@@ -129,11 +130,11 @@ def text(table: pd.DataFrame) -> str:
     Args:
         table: as in `Rehearsal`.
     """
-    shown = pd.DataFrame([row for rows in _shown(table).values() for row in rows])
-    if shown.empty:
+    if table.empty:
         return summary(table)
-    shown["holds"] = shown["holds"].map({True: "yes", False: "no"})
-    return f"{shown.rename(columns={'interval': '95% interval'}).to_string(index=False)}\n{summary(table)}"
+    columns = ["notebook", "effect", "planted", "estimate", "low", "high", "n", "holds", "found", "detectable"]
+    told = _ordered(table).assign(notebook=lambda t: t["notebook"].str[:2])
+    return f"{shown(told, '', columns, rows=len(told)).text(None)}\n{summary(table)}"
 
 
 def page(table: pd.DataFrame, preset: str, failed: Sequence[str]) -> str:
@@ -149,12 +150,16 @@ def page(table: pd.DataFrame, preset: str, failed: Sequence[str]) -> str:
     return environment.get_template("rehearsal.html.j2").render(**values, notebooks=_shown(table))
 
 
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows by notebook, effects that have a value of no effect first."""
+    return table.assign(rate=table["null"].isna()).sort_values(["notebook", "rate"], kind="stable")
+
+
 def _shown(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows by notebook as texts, effects that have a value of no effect first."""
-    shown: dict[str, list[dict[str, Any]]] = {}
-    ordered = table.assign(rate=table["null"].isna()).sort_values(["notebook", "rate"], kind="stable")
-    for row in ordered.itertuples():
-        shown.setdefault(str(row.notebook), []).append(
+    """Return the rows by notebook as texts for the page."""
+    told: dict[str, list[dict[str, Any]]] = {}
+    for row in _ordered(table).itertuples():
+        told.setdefault(str(row.notebook), []).append(
             {
                 "notebook": str(row.notebook)[:2],
                 "effect": row.effect,
@@ -167,7 +172,7 @@ def _shown(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
                 "detectable": "" if pd.isna(row.detectable) else f"{row.detectable:.3f}",
             }
         )
-    return shown
+    return told
 
 
 def summary(table: pd.DataFrame) -> str:

@@ -1,5 +1,6 @@
 """Trials of methods on the command line: a world by its name, built-in and own methods, a table and its files."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from ..personas import respondents
 from ..store import Store
 from . import notebooks
 from .parameters import SURVEYS
+from .shown import shown
 
 KNOWN_TRUTH = "known-truth"
 KS = (0, 2, 8, 32)
@@ -147,11 +149,11 @@ def said(trial: Trial) -> str:
     fired = trial.gates[trial.gates["fired"]]
     lines = [": ".join(filter(None, (trial.world.name, trial.world.about))), coverage.who(trial.tracks.predictions)]
     lines += [f"GATE {row.gate}: {row.says} ({row.value:.2f}, limit {row.limit:.2f})" for row in fired.itertuples()]
-    shown = at.set_index("method")[columns].round(3)
+    accuracy = at.set_index("method")[columns]
     asked = trial.costs[trial.costs["k"] == k].set_index("method")
     if asked["calls"].any():
-        shown = shown.join(asked[["calls", "tokens"]].round())[[*columns[:-1], "calls", "tokens", "note"]]
-    lines += [shown.to_string()]
+        accuracy = accuracy.join(asked[["calls", "tokens"]])[[*columns[:-1], "calls", "tokens", "note"]]
+    lines.append(shown(accuracy, "").text(None))
     learned = asked[asked["fit_calls"] > 0].itertuples()
     lines += [f"{row.Index}: {row.fit_calls:,.0f} calls, {row.fit_tokens:,.0f} tokens to learn" for row in learned]
     why = coverage.missing(coverage.alike(trial.tracks.predictions))
@@ -167,9 +169,9 @@ def said(trial: Trial) -> str:
 
 def _of_policy(trial: Tracks) -> list[str]:
     """Return what methods pick as text: a table, the finding, and how both orders of methods relate."""
-    shown = trial.policy.set_index("method").drop(columns=["k", "people"])
+    picks = trial.policy.set_index("method").drop(columns=["k", "people"])
     said = policy.headline(trial.policy, trial.policy_differences)
-    return [shown.round(3).to_string(), said, policy.related(trial.tau, "prediction", "policy")]
+    return [shown(picks, "").text(None), said, policy.related(trial.tau, "prediction", "policy")]
 
 
 def _of_answers(found: generation.Generated) -> list[str]:
@@ -184,7 +186,7 @@ def _of_answers(found: generation.Generated) -> list[str]:
         "calls and tokens per person": found.costs.set_index("method"),
     }
     why = found.answers["failure"].value_counts().items()
-    lines = [line for name, table in tables.items() for line in ("", name, table.round(3).to_string())]
+    lines = [line for name, table in tables.items() for line in ("", shown(table, name).text(None))]
     return [*lines, "", *[f"{n:,} answers failed: {reason}" for reason, n in why], found.says]
 
 
@@ -196,18 +198,13 @@ def _plural(table: pd.DataFrame) -> Iterator[str]:
         "distance": "of predicted from real shares of answers (chance: of true predictions)",
         "score": "of this distance, 100 for none and 0 for that of equal shares",
     }
-    shown = table.round(3).astype({"method": "str"}).set_index("method")
-    for name, digits in (("coverage", 2), ("steerability", 3), ("distance", 3), ("score", 0)):
-        ends = shown[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False, name=None)
-        text = [f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})" for value, low, high in ends]
-        shown[name] = pd.Series(text, shown.index).where(shown[name].notna())
-    shown = shown[["coverage", "best", "steerability", "p", "distance", "chance", "ordinal", "score"]]
-    known = shown.dropna(axis=1, how="all")
+    unknown = [name for name in table if table[re.sub("_(low|high)$", "", name)].isna().all()]
+    known = table.astype({"method": "str"}).drop(columns=["k", "chance_high", *unknown], errors="ignore")
     yield "The three pluralisms:"
     yield from (f"{name}: {told}" for name, told in says.items() if name in known)
     if "coverage" not in known:
         yield "coverage: not known, as nobody compared all answers to a prompt"
-    yield known.to_string()
+    yield shown(known, "").text(None)
 
 
 def write(trial: Trial, folder: Path) -> None:

@@ -325,8 +325,3 @@ def test_a_method_that_tells_people_apart_without_history_is_caught():
     world = simulated.world(DESIGN, seed=5)  # where people choose between the same answers
     table = gates.of_method(world, Counts, methods.embedder(world), Setting(ks=(0,))).set_index("gate")
     assert table.loc["counts, k = 0 knows the person", "fired"]
-
-
-def test_a_gate_that_fired_is_shown_in_red(world):
-    shown = gates.shown(gates.of_world(first_chosen(world)))
-    assert "b00020" in shown.data

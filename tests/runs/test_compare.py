@@ -183,7 +183,7 @@ def test_a_run_without_the_table_or_without_shared_items_is_told_in_a_line(tmp_p
 def test_the_text_has_a_row_per_group_and_a_column_per_run(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     lines = persona("compare", *three(tmp_path)).stdout.splitlines()
-    assert lines[2].split() == ["m1", "m2", "m3"]
+    assert lines[2].split() == ["group", "m1", "m2", "m3"]
     assert any(line.startswith("summary") and line.split()[1:3] == ["none", "none"] for line in lines)
     assert any("+100*" in line and line.startswith("direct") for line in lines)
     assert "the runs differ in model: m1 in" in lines[-1]

@@ -133,10 +133,10 @@ def test_the_command_prints_a_table_with_its_sum_and_what_it_assumes(project):
     result = CliRunner().invoke(cli.app, ["estimate", "--model", "gpt-4.1-mini", "-p", "n=3"])
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[1].startswith("01_ask   asks no model") and "$0.00" in lines[1]
+    assert lines[1].startswith("01_ask    asks no model") and "$0.00" in lines[1]
     for together in lines[5:7]:  # of the notebook with several steps, and of all
         assert " 7 " in together and "$0.000" in together and together.endswith("unknown")
-    assert lines[5].startswith("         together") and lines[6].startswith("total")
+    assert lines[5].startswith("          together") and lines[6].startswith("total")
     assert lines[7].startswith("gpt-4.1-mini: 4.0 characters per token sent and 4.0 per token received (assumed)")
     keep({"name": "gpt-4.1-mini", "base_url": OPENAI_URL}, "10:00:00", "10:00:10", "10:00:20")
     asked = ["estimate", "--model", "gpt-4.1-mini", "-p", "n=3"]

@@ -322,7 +322,8 @@ def axes():
 def test_record_without_a_folder_shows_the_metrics_and_writes_nothing(tmp_path, monkeypatch, axes):
     monkeypatch.chdir(tmp_path)
     shown = runs.record(None, headline="x", metrics={"n": 8, "kept": 0.5}, tables={}, figures={"f": axes})
-    assert shown["value"].to_dict() == {"n": 8, "kept": 0.5} and shown.index.name == "metric"
+    assert shown.table["value"].to_dict() == {"n": 8, "kept": 0.5} and shown.table.index.name == "metric"
+    assert str(shown).splitlines()[1:] == ["metric  value", "n       8", "kept    0.5"]
     assert not list(tmp_path.iterdir())
 
 
@@ -351,7 +352,7 @@ def test_record_writes_json_without_nan_and_names_the_key_figure(tmp_path, axes)
 
 def test_a_metric_may_have_its_interval_and_n(tmp_path):
     metrics = {"items": 8, "kept": (np.float64(0.5), 0.25, 0.75, np.int64(8)), "alone": (1.0, np.nan, np.nan, 1)}
-    shown = runs.record(str(tmp_path), headline="x", metrics=metrics, tables={}, figures={})
+    shown = runs.record(str(tmp_path), headline="x", metrics=metrics, tables={}, figures={}).table
     assert list(shown) == ["value", "low", "high", "n"] and shown.loc["kept"].tolist() == [0.5, 0.25, 0.75, 8]
     assert shown.loc["items", "value"] == 8
     assert shown.loc["items", "low":].tolist() == [""] * 3 and pd.isna(shown.loc["alone", "low"])
@@ -359,7 +360,7 @@ def test_a_metric_may_have_its_interval_and_n(tmp_path):
     assert found["kept"] == {"value": 0.5, "low": 0.25, "high": 0.75, "n": 8} and found["items"] == 8
     assert pages.figure(found["kept"]) == "0.5 (0.25 to 0.75, n = 8)"
     assert pages.figure(found["alone"]) == "1 (no interval, n = 1)"
-    assert list(runs.record(None, headline="x", metrics={"items": 8}, tables={}, figures={})) == ["value"]
+    assert list(runs.record(None, headline="x", metrics={"items": 8}, tables={}, figures={}).table) == ["value"]
     with pytest.raises(ValueError, match="argument"):
         runs.record(None, headline="x", metrics={"kept": (0.5, 0.25, 0.75)}, tables={}, figures={})
 

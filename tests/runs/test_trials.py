@@ -171,4 +171,4 @@ def test_methods_that_ask_a_model_say_what_they_ask_for_each_person(tmp_path):
     costs = pd.read_parquet(tmp_path / "out" / "costs.parquet").set_index("method")["calls"]
     assert costs["pooled"] == 0 and costs["told nothing"] == 4 and costs["interview"] == 6
     line = next(line for line in done.stdout.splitlines() if line.startswith("interview"))  # of the first table
-    assert re.search(r" 6\.0 +78\.0 ", line), line
+    assert re.search(r" 6 +78 ", line), line
