@@ -118,7 +118,7 @@ class Asker(w.VBox):
         for button, able in (
             (self.change, person is not None),
             (self.undo, bool(self._changes)),
-            (self.ask, bool(self._changes)),
+            (self.ask, person is not None),
             (self.judge, self.table is not None),
             (self.keep, self.table is not None),
         ):
@@ -147,13 +147,15 @@ class Asker(w.VBox):
         changed = editing.edited(person, changes)
         self._changes = {name: changed[name] for name in changes}
         self.table = None
-        self.answers.value = ""
+        self.answers.value = self.value.value = ""
         self._show()
 
     def _undo(self) -> None:
         self._another()
 
     def _ask(self) -> None:
+        if self.value.value.strip():  # a change that is typed, but not made yet
+            self._change()
         person = self.person
         assert person is not None
         changed = editing.edited(person, self._changes)

@@ -157,6 +157,6 @@ def _range(people: pd.DataFrame, name: str) -> w.SelectionRangeSlider | None:
         options = [(str(age), float(age)) for age in range(int(known.min()), int(known.max()) + 1)]
     else:
         options = [("lowest", LOWEST), *((f"{dollars:,}", float(dollars)) for dollars in INCOMES), ("highest", HIGHEST)]
-    slider = w.SelectionRangeSlider(options=options, description=name, layout=w.Layout(width="26em"))
+    slider = w.SelectionRangeSlider(options=options, description=name, layout=w.Layout(width="32em"))
     slider.index, slider.continuous_update = (0, len(options) - 1), False
     return slider

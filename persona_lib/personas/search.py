@@ -20,7 +20,13 @@ AGES = {0: "under 18", 18: "18 to 29", 30: "30 to 44", 45: "45 to 59", 60: "60 t
 INCOMES = {0: "0 to 24,999", 25_000: "25,000 to 49,999", 50_000: "50,000 to 99,999", 100_000: "100,000 or more"}
 BANDS = {"age": AGES, "income": INCOMES}
 GROUPS = ("age", "sex", "race", "education", "income", "household type", "political views", "religion")
+_LEFT = '<th style="text-align: left; font-weight: normal; padding-right: 0.8em">'
 MOST = 6  # values of an attribute whose shares are shown
+_STYLES: Any = [
+    {"selector": "th", "props": "text-align: left; font-weight: normal; padding-right: 0.8em"},
+    {"selector": "th.row_heading", "props": "max-width: 16em"},
+    {"selector": "th, td", "props": "line-height: 1.4"},
+]
 _BARS = ["rgba(128, 128, 128, 0.35)", "rgba(1, 115, 178, 0.45)"]  # readable on light and dark
 
 
@@ -111,7 +117,7 @@ def bars(table: pd.DataFrame) -> str:
         styled = part.droplevel("attribute").rename_axis(None).style.format("{:.0%}", na_rep="")
         for column, color in zip(("everybody", "found"), _BARS, strict=True):
             styled = styled.bar(subset=[column], color=color, vmin=0, vmax=1)
-        styled = styled.set_table_styles([{"selector": "th.row_heading", "props": "text-align: left; max-width: 14em"}])
+        styled = styled.set_table_styles(_STYLES)
         parts.append(f"<div><b>{escape(str(name))}</b>{styled.to_html(escape=True)}</div>")
     return f'<div style="display: flex; flex-wrap: wrap; gap: 1em 2em">{"".join(parts)}</div>'
 
@@ -146,7 +152,9 @@ def marked(table: pd.DataFrame) -> str:
     """Return a comparison as HTML, bold where the personas differ."""
     shown = table.drop(columns="differs").map(lambda value: "" if pd.isna(value) else escape(str(value)))
     shown.loc[table["differs"]] = "<b>" + shown[table["differs"]] + "</b>"
-    return shown.rename(columns=lambda name: escape(str(name))).to_html(escape=False)
+    shown = shown.rename(columns=lambda name: escape(str(name))).rename_axis(columns=None)
+    html = shown.to_html(escape=False, border=0, justify="left")
+    return f'<div style="line-height: 1.4">{html.replace("<th>", _LEFT)}</div>'
 
 
 def listed(people: pd.DataFrame, columns: Collection[str]) -> pd.DataFrame:

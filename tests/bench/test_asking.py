@@ -89,15 +89,16 @@ def test_words_that_the_other_answer_lacks_are_marked_and_markup_is_text():
 def test_the_widget_follows_the_browser_changes_asks_judges_and_keeps(people, model, tmp_path):
     seen = browser.browser(people)
     widget = bench.asker(seen, [model])
-    assert widget.ask.disabled and widget.keep.disabled and model.usage["calls"] == 0
+    assert widget.judge.disabled and widget.keep.disabled
+    widget.ask.click()
+    assert "nothing is changed" in widget.said.value and model.usage["calls"] == 0
     seen.query.value = "age >= 30 and religion != 'Jewish'"
     widget.attribute.value, widget.value.value = "religion", "Jewsh"
     widget.change.click()
     assert widget.said.value == "religion can't be 'Jewsh': choose a label such as Jewish"
     widget.value.value = "Jewish"
-    widget.change.click()
     widget.ask.click()
-    assert "no question" in widget.said.value
+    assert "no question" in widget.said.value and "religion Jewish" in widget.who.value
     widget.question.value = QUESTION
     widget.ask.click()
     assert "<mark>kosher &lt;i&gt;stew&lt;/i&gt;,</mark>" in widget.answers.value and widget.said.value == ""
