@@ -14,6 +14,7 @@ import pandas as pd
 from .. import UserError, files
 from ..model import LanguageModel
 from ..personas import editing, profiles
+from ..personas.psychographics import ADULT
 from ..prompts.bank import prompt_id
 from .conditions import answered
 
@@ -46,11 +47,13 @@ def ask_both(
         first) and `failure` (of the answer; or that there is no verdict yet: `judged` of this table gives one).
 
     Raises:
-        UserError: there is no question, or as in `bench.answered`.
+        UserError: there is no question, one of both is below 18, or as in `bench.answered`.
     """
     if not question.strip():
         raise UserError("there is no question to ask: write one")
     both = pd.DataFrame([person, changed]).rename_axis("persona_id")
+    if "age" in both and (both["age"] < ADULT).any():
+        raise UserError(f"nobody below {ADULT} is asked: choose an adult, and an age from {ADULT}")
     drawn = pd.DataFrame(
         {
             "persona_id": both.index.astype("str"),

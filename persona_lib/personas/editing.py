@@ -63,8 +63,9 @@ def problems(person: pd.Series) -> list[str]:
     """Return what contradicts itself in a persona, by the rules of `consistency.check`."""
     if pd.isna(person.get("age")):
         return []
-    row = person.drop(EDITED, errors="ignore").to_frame().T
-    row["age"] = row["age"].astype(int)
+    row = person.where(person.notna(), None).to_frame().T
+    numbers = [name for name in ("age", "income") if name in row]
+    row[numbers] = row[numbers].astype(float)
     return list(consistency.check(row)["reason"])
 
 
@@ -97,7 +98,7 @@ def _checked(name: str, value: object) -> object:
 
 
 def _same(old: object, new: object) -> bool:
-    return (pd.isna(old) and new is None) or old == new
+    return new is None if old is None or pd.isna(old) else old == new
 
 
 def _said(name: str, value: object) -> str:

@@ -15,6 +15,7 @@ from .. import UserError, files
 from . import notebooks, several
 
 NAME = "START.ipynb"
+MAIN = "06_conditioning"  # the notebook whose headline is seen at once
 LONGEST = 240  # characters of a headline; the run's index page has it whole
 _PAGES = {"Its index page": "index.html", "Every answer, critique and verdict": "items.html"}
 
@@ -68,8 +69,9 @@ def _last(outputs: Path) -> str:
     finds = [f"- **{one.notebook}** {shorten(one.headline, LONGEST, placeholder=' ...')}" for one in found.itertuples()]
     when = f"{row['started']:%Y-%m-%d %H:%M} UTC" if pd.notna(row["started"]) else "unknown time"
     head = f"**{folder}** (preset {row['preset']}, {row['status']}, {when}; asked: {row['models'] or 'no model'})"
-    told_in = ["<details><summary>What each notebook found</summary>", "", *finds, "", "</details>"] if finds else []
-    return "\n".join(["## The last run", "", head, "", *lines, "", *told_in]).strip()
+    main = [line for line in finds if MAIN in line]
+    folded = ["<details><summary>What each notebook found</summary>", "", *finds, "", "</details>"] if finds else []
+    return "\n".join(["## The last run", "", head, "", *lines, *main, "", *folded]).strip()
 
 
 def _map() -> str:

@@ -72,6 +72,8 @@ def test_a_failed_answer_is_a_row_with_its_reason_and_a_missing_question_an_erro
     assert table["failure"].tolist() == ["answer: refusal: no"] * 2
     with pytest.raises(UserError, match="no question"):
         asking.ask_both(person, changed, " ", Model("m", "http://127.0.0.1:9/v1"))
+    with pytest.raises(UserError, match="nobody below 18 is asked"):
+        asking.ask_both(person, editing.edited(person, {"age": 17}), "Why?", Model("m", "http://127.0.0.1:9/v1"))
     with pytest.raises(UserError, match="must end in"):
         bench.keep(table, tmp_path / "asked.txt")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")

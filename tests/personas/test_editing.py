@@ -8,8 +8,12 @@ from persona_lib.personas import editing
 
 
 @pytest.fixture(scope="module")
-def person() -> pd.Series:
-    people = personas.sample(40, seed=4)
+def people() -> pd.DataFrame:
+    return personas.sample(60, seed=4)
+
+
+@pytest.fixture(scope="module")
+def person(people) -> pd.Series:
     return people[people["age"].between(30, 60) & people["income"].gt(0)].iloc[0]
 
 
@@ -58,6 +62,14 @@ def test_what_the_person_has_already_is_no_change(person):
 def test_a_changed_person_may_contradict_itself_and_it_is_told(person):
     changed = editing.edited(person, {"age": 3, "marital status": "Married"})
     assert editing.problems(changed) and not editing.problems(person)
+
+
+def test_people_of_any_age_are_looked_at_and_changed(people):
+    for _, one in people.groupby(people["age"] // 10).head(1).iterrows():
+        assert not editing.problems(one)
+        changed = editing.edited(one, {"income": 12_345, "religion": "Hindu"})
+        assert changed["income"] == 12_345
+        assert editing.problems(changed) or one["age"] >= 15  # a child has no income
 
 
 def test_each_categorical_attribute_offers_its_labels_as_texts_say_them(person):
