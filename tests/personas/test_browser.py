@@ -18,7 +18,7 @@ from places import ROOT
 
 from persona_lib import UserError, personas
 from persona_lib.personas import browser, profiles, search
-from persona_lib.runs import pages
+from persona_lib.runs import pages, start
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +155,10 @@ def test_the_page_of_the_notebook_says_where_the_browser_works_and_has_no_script
 
 @pytest.fixture
 def lab(tmp_path):
-    """The address of a JupyterLab on the loopback address that serves a copy of the notebook."""
-    shutil.copy(ROOT / "notebooks" / "00_explore.ipynb", tmp_path)
+    """The address of a JupyterLab on the loopback address that serves a copy of the notebook and the start page."""
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(ROOT / "notebooks" / "00_explore.ipynb", tmp_path / "notebooks")
+    start.write(tmp_path / "outputs")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -168,7 +170,8 @@ def lab(tmp_path):
     setting.write_text('{"windowingMode": "none"}')
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     options = [f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0", "--allow-root"]
-    options += [f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=", "--no-browser"]
+    options += [f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=explore", "--no-browser"]
+    options += ["--LabApp.default_url=/lab/tree/outputs/START.ipynb"]
     options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"]
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(
@@ -189,30 +192,34 @@ def lab(tmp_path):
         server.wait(20)
 
 
-def test_the_notebook_in_jupyterlab_lets_one_filter_read_and_compare(browser, lab):
+def test_in_jupyterlab_the_start_page_leads_to_the_notebook_whose_browser_finds_and_compares(browser, lab):
     from playwright.sync_api import expect  # optional: where it is missing, the fixture skips the test
 
     expect.set_options(timeout=60_000)  # a kernel on a busy machine
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(60_000)
-    page.goto(f"{lab}/lab/tree/00_explore.ipynb")
+    page.goto(f"{lab}/?token=explore")
+    expect(page.get_by_role("heading", name="Three things to try")).to_be_visible()
+    page.locator(".jp-RenderedMarkdown a", has_text="00_explore").first.click()
+    expect(page.get_by_role("heading", name="Who are the personas?")).to_be_visible()
     expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
-    said = page.locator(".jupyter-widgets.widget-label")
+    said = page.locator(".jupyter-widgets.widget-label").first
     expect(said).to_have_text("1,586 of 1,586 personas")
-    where = page.locator(".jupyter-widgets.widget-text input")
-    where.fill("age >= 80 and sex == 'Female'")
-    where.press("Enter")
+    words = page.get_by_placeholder("teacher")
+    words.fill("teacher")
+    words.press("Enter")
     expect(said).to_have_text(re.compile(r"^\d\d of 1,586 personas$"))
-    lists = page.locator(".jupyter-widgets.widget-select select")
-    expect(lists.nth(1).locator("option")).to_have_count(int(said.text_content().split()[0]))
-    lists.nth(0).select_option(index=3)
-    lists.nth(1).select_option(index=4)
-    page.locator(".widget-dropdown select").select_option("prose")
-    expect(page.locator(".widget-html").first).to_contain_text("This is about one person. They are 8")
-    expect(page.locator(".widget-html").first).to_contain_text("They are female.")
-    table = page.locator(".widget-html table")
+    rows = page.locator(".dt-scroll-body tbody tr")
+    expect(page.locator(".dt-info")).to_contain_text(f"of {said.text_content().split()[0]} entries")
+    card = page.locator(".widget-tab .widget-html").first
+    rows.nth(3).click()
+    name, age = rows.nth(3).locator("td").all_text_contents()[:2]
+    expect(card).to_contain_text(f"{name}, {age}, ")
+    rows.nth(4).click(modifiers=["Control"])
+    page.locator(".widget-tab .lm-TabBar-tab", has_text="Compare").click()
+    table = page.locator(".widget-tab .widget-html table").first
     expect(table.locator("thead th")).to_have_count(3)
     assert table.locator("b").count() > 5
     page.close()
