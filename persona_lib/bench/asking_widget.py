@@ -54,7 +54,7 @@ class Asker(w.VBox):
         self._judge, self._words, self._templates = judge, words, templates
         self._changes: dict[str, object] = {}
         wide = w.Layout(width="auto")
-        self.who, self.said, self.answers = w.HTML(), w.Label(), w.HTML()
+        self.who, self.said, self.answers, self.progress = w.HTML(), w.Label(), w.HTML(), w.Output()
         self.attribute = w.Dropdown(options=[*NAMES, editing.STATE], value="religion", description="change")
         self.value = w.Combobox(placeholder="empty: take it away", description="to", ensure_option=False, layout=wide)
         self.change = w.Button(description="change")
@@ -72,7 +72,7 @@ class Asker(w.VBox):
         kept = w.HBox([self.path, self.keep])
         for row, long in ((edit, self.value), (kept, self.path)):
             row.layout.width, long.layout.flex = "100%", "1 1 auto"
-        super().__init__([self.who, edit, self.question, asked, self.said, self.answers, kept])
+        super().__init__([self.who, edit, self.question, asked, self.said, self.progress, self.answers, kept])
         self.attribute.observe(self._offer, "value")
         for button, work in (
             (self.change, self._change),
@@ -94,12 +94,13 @@ class Asker(w.VBox):
         return self._people.people.loc[self._people.chosen[0]] if self._people.chosen else None
 
     def _tell(self, work: Any) -> None:
-        """Do what a button is for; what a user can correct is told in one line."""
+        """Do what a button is for; progress is shown here, and what a user can correct is told in one line."""
         self.said.value = ""
-        try:
-            work()
-        except UserError as error:
-            self.said.value = str(error)
+        with self.progress:
+            try:
+                work()
+            except UserError as error:
+                self.said.value = str(error)
 
     def _another(self, _: object = None) -> None:
         self._changes, self.table = {}, None
