@@ -19,7 +19,7 @@ test: .venv/tested
 	$(BIN)/python -m slipcover --source persona_lib -m pytest -n 3 --no-loadscope-reorder --durations=10
 
 lab: .venv/installed
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/persona lab
 
 # The reference of the package's functions, as HTML, and the page of the commands; a warning is an error.
 docs: .venv/tested

@@ -102,9 +102,19 @@ def conditioning(
         UserError: as in `answered`.
     """
     answers = answered(drawn, writers, conditions, words, templates, samples, temperature, working_words)
+    return judged(answers, judge, templates, probabilities, critique_words)
+
+
+def judged(
+    answers: pd.DataFrame,
+    judge: LanguageModel,
+    templates: str | None = None,
+    probabilities: bool = False,
+    critique_words: int | None = 80,
+) -> pd.DataFrame:
+    """Let the critic judge each answer of a table as `answered` returns it; the rows are those of `conditioning`."""
     told = answers[answers["answer"].notna()].sort_values("persona_id", kind="stable")
-    judged = verdicts.critic(judge, told, templates, critique_words, probabilities=probabilities)
-    table = answers.join(judged)
+    table = answers.join(verdicts.critic(judge, told, templates, critique_words, probabilities=probabilities))
     of_judge = table.pop("judge_failure").radd("critic: ")
     of_writer = table.pop("answer_failure").radd("answer: ")
     return table.assign(failure=of_writer.fillna(of_judge))

@@ -19,7 +19,7 @@ from .. import LimitError, UserError, store
 FAILED, UNUSABLE, LIMITED = 1, 2, 3  # exit codes
 ORDER = (
     *("run", "estimate", "params", "rehearse", "sample", "fit", "pairs", "export", "methods", "annotate", "compare"),
-    "doctor",
+    *("lab", "doctor"),
 )
 PACKAGE = "persona-workbench"
 _BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # nothing that the user gave: the disk

@@ -1,11 +1,14 @@
-"""Commands that look at what there is: compare, doctor."""
+"""Commands that look at what there is: compare, lab, doctor."""
 
+import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from .. import files
 from .group import FAILED, app, examples
 from .options import note
 
@@ -46,6 +49,22 @@ def compare_runs(
         typer.echo(line)
     if out:
         typer.echo(comparison.write(beside, told, table, value, out).absolute())
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=examples("persona lab", "persona lab --no-browser --port 8890"),
+)
+def lab(
+    options: Annotated[list[str] | None, typer.Argument(help="of JupyterLab, such as --no-browser --port 8890")] = None,
+) -> None:
+    """Open JupyterLab at a page that says what is here, what to try, and what the last run found."""
+    from ..runs import start
+
+    page = start.write().relative_to(files.ROOT)
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={files.ROOT}"]
+    command += [f"--LabApp.default_url=/lab/tree/{page.as_posix()}", *(options or [])]
+    os.execv(sys.executable, command)  # JupyterLab takes this process's place, and its Ctrl-C
 
 
 @app.command(

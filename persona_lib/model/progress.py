@@ -1,4 +1,4 @@
-"""Show the progress of model calls: a bar in a terminal or notebook, log lines elsewhere, a file for a run.
+"""Show the progress of model calls: a bar in a terminal, a widget in a notebook, log lines elsewhere, a file for a run.
 
 Calls in a run's kernel append JSON lines to the file that PERSONA_PROGRESS names: {"ask", "step", "done", "total"},
 the model asked, and the usage of the ask so far. An ask is one call of `Model.ask`, `choices` or `send`. The runner
@@ -31,8 +31,22 @@ RECENT = 3  # asks of a step whose pace counts: an endpoint may become slower
 _numbers = itertools.count()  # of the asks of this process
 
 
+def _in_notebook() -> bool:
+    """Return whether a kernel shows what is printed; that of a run or of a test of notebooks shows no progress."""
+    return type(sys.stderr).__module__.startswith("ipykernel") and VARIABLE not in os.environ
+
+
+def _bar() -> type[tqdm]:
+    """Return tqdm's widget in a notebook, so that no stream of errors fills with bars, and its bar elsewhere."""
+    if not _in_notebook():
+        return tqdm
+    from tqdm.auto import tqdm as widget  # it loads widgets, which only a notebook needs
+
+    return widget
+
+
 class Calls:
-    """The progress of one ask: a bar in a terminal or notebook, log lines elsewhere, a file for a run.
+    """The progress of one ask: a bar in a terminal, a widget in a notebook, log lines elsewhere, a file for a run.
 
     If the ask is part of a `Whole`, only the `Whole` is shown.
 
@@ -66,9 +80,8 @@ class Calls:
             return
         self._shown = True
         self._began = time.monotonic()
-        notebook = type(sys.stderr).__module__.startswith("ipykernel")
-        if not self._file and not self._whole and (sys.stderr.isatty() or notebook):
-            self._bar = tqdm(total=self.items, initial=self.done, desc=self.step, unit="call", leave=False)
+        if not self._file and not self._whole and (sys.stderr.isatty() or _in_notebook()):
+            self._bar = _bar()(total=self.items, initial=self.done, desc=self.step, unit="call", leave=False)
         self._log()
 
     def advance(self) -> None:
@@ -167,7 +180,8 @@ class Whole:
         self._paces: dict[str, deque[_Pace]] = defaultdict(lambda: deque(maxlen=RECENT))
         self._shown = time.monotonic()
         form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} calls, {elapsed}{postfix}"
-        self._bar = tqdm(desc=name, total=sum(items.values()), disable=None, bar_format=form)
+        hidden = False if _in_notebook() else None  # None: unless it is a terminal
+        self._bar = _bar()(desc=name, total=sum(items.values()), disable=hidden, bar_format=form)
 
     def __enter__(self) -> "Whole":
         Whole.current = self

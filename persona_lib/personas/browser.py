@@ -1,42 +1,40 @@
-"""A browser for personas in JupyterLab: filter, read, compare.
+"""A browser for personas in JupyterLab: search, filter, sort, read, compare.
 
-It shows the tables of `find` and `compare` and the texts of `profiles`; the widgets only call these functions.
+It shows the tables and texts of `search`; the widgets only call these functions.
 """
 
+import re
 from collections.abc import Callable
-from html import escape
 from textwrap import fill
 from threading import RLock
+from typing import Any
 
 import ipywidgets as w
 import pandas as pd
+import traitlets
 
 from .. import UserError
-from ..attributes import NAMES
 from . import profiles
 from .names import NAME, handles
-from .queries import fits
+from .psychographics import ADULT
+from .search import bars, cards, compare, find, labels, listed, marked, shares, texts
+
+__all__ = ["Browser", "browser", "compare", "find", "read"]
 
 WIDTH = 90
-SHORT = (NAME, "age", "sex", "race", "occupation category", "state")
-
-
-def find(people: pd.DataFrame, where: str = "") -> pd.DataFrame:
-    """Return the personas who match a filter; an empty filter matches all.
-
-    Raises:
-        UserError: the filter can't be read.
-    """
-    return people[fits(people, where)] if where.strip() else people
-
-
-def compare(people: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
-    """Return a few personas side by side: a row per attribute that at least one of them has, a column per persona.
-
-    The last column, `differs`, says whether the personas differ in the attribute.
-    """
-    table = people.reindex(columns=list(NAMES)).loc[ids].astype(object).T.dropna(how="all")
-    return table.assign(differs=table.nunique(axis=1, dropna=False) > 1)
+LIST = (
+    *(NAME, "age", "sex", "race", "education", "income"),
+    *("occupation category", "household type", "religion", "political views", "state"),
+)
+CHOICES = ("sex", "race", "education", "household type", "religion", "political views", "state")
+INCOMES = (0, 10_000, 20_000, 30_000, 40_000, 50_000, 75_000, 100_000, 150_000, 200_000)
+LOWEST, HIGHEST = float("-inf"), float("inf")
+MOST = 2_000  # people in the list; a filter finds the others
+BESIDE = 4  # people who are shown beside each other
+ANY = ""
+# Of the list: all rows (maxBytes 0), and no search of its own beside ours.
+_LOOK: dict[str, Any] = {"select": True, "maxBytes": 0, "showIndex": False, "scrollX": True}
+_LOOK |= {"classes": "display compact nowrap", "layout": {"topEnd": None, "topStart": None, "bottomStart": "info"}}
 
 
 def read(row: pd.Series, form: profiles.Form = "list") -> str:
@@ -44,65 +42,121 @@ def read(row: pd.Series, form: profiles.Form = "list") -> str:
     return "\n".join(fill(line, WIDTH) for line in profiles.describe(row, form).splitlines())
 
 
-def name(row: pd.Series) -> str:
-    """Return a persona in a few words, for lists."""
-    known = [profiles.said(attribute, row[attribute]) for attribute in SHORT if pd.notna(row.get(attribute))]
-    return f"{', '.join(known)}  ({row.name})"
+def browser(people: pd.DataFrame) -> "Browser":
+    """Return the widget: search and filters, a list to sort, cards of those chosen in it, shares beside everybody's.
+
+    Args:
+        people: indexed by `persona_id`. In the list a click chooses a person, and one with Ctrl or Shift more of them.
+
+    Raises:
+        UserError: there is nobody.
+    """
+    if people.empty:
+        raise UserError("there are no people to browse: draw some, or name another file")
+    return Browser(people)
 
 
-def browser(people: pd.DataFrame) -> w.VBox:
-    """Return the widget: a filter, two lists of personas, the text of the first choice, and both side by side."""
-    wide = w.Layout(width="auto")
-    names = people.apply(name, axis=1)
-    where = w.Text(placeholder="age >= 65 and religion == 'Catholic'", description="filter", layout=wide)
-    where.continuous_update = False
-    said = w.Label()
-    lists = [w.Select(description=d, rows=7, layout=wide) for d in ("read", "beside")]
-    form = w.Dropdown(options=profiles.FORMS, description="as")
-    text = w.HTML()
-    table = w.HTML()
+class Browser(w.VBox):
+    """The widget of `browser`; `chosen` are the ids of the people whose cards are shown, the first one is read."""
 
-    def filtered(_: object = None) -> None:
+    chosen = traitlets.List(traitlets.Unicode())
+
+    def __init__(self, people: pd.DataFrame):
+        from itables.widget import ITable  # loads only where somebody browses
+
+        self.people = people
+        self._texts = texts(people)
+        wide = w.Layout(width="auto")
+        self.words = w.Text(placeholder='teacher, "school bus", Ohio', description="search", layout=wide)
+        self.query = w.Text(placeholder="age >= 65 and religion == 'Catholic'", description="query", layout=wide)
+        for text in (self.words, self.query):
+            text.continuous_update = False
+        self.choices = {name: _choice(people, name) for name in CHOICES if name in people}
+        self.ranges = {name: slider for name in ("age", "income") if (slider := _range(people, name)) is not None}
+        self.said = w.Label()
+        self.clear = w.Button(description="clear all")
+        self.list = ITable()
+        self.form = w.Dropdown(options=profiles.FORMS, description="as")
+        self.cards, self.table, self.shares = w.HTML(), w.HTML(), w.HTML()
+        self._found = people
+        self._lock = RLock()
+        more = w.Tab([self.cards, self.table, self.shares], titles=["Read", "Compare", "Shares"])
+        filters = w.Box([*self.ranges.values(), *self.choices.values()], layout=w.Layout(flex_flow="row wrap"))
+        super().__init__([self.words, self.query, filters, w.HBox([self.said, self.clear]), self.list, self.form, more])
+        self._on(self._filter, self.words, self.query, *self.choices.values(), *self.ranges.values())
+        self._on(self._choose, self.list, trait="selected_rows")
+        self._on(self._show, self.form)
+        self.clear.on_click(self._clear)
+        self._filter()
+
+    def _on(self, function: Callable[[], None], *widgets: w.Widget, trait: str = "value") -> None:
+        # JupyterLab may handle widgets in several threads of a kernel (subshells). With the lock, the last change is
+        # also the last one shown.
+        def one_at_a_time(_: object) -> None:
+            with self._lock:
+                function()
+
+        for widget in widgets:
+            widget.observe(one_at_a_time, trait)
+
+    def _wanted(self) -> dict[str, Any]:
+        """Return what is asked for of attributes, as `search.find` takes it."""
+        whole = {name: (slider.options[0][1], slider.options[-1][1]) for name, slider in self.ranges.items()}
+        ranges = {name: slider.value for name, slider in self.ranges.items() if slider.value != whole[name]}
+        return ranges | {name: choice.value for name, choice in self.choices.items() if choice.value != ANY}
+
+    def _filter(self) -> None:
         try:
-            found = find(people, where.value)
+            self._found = find(self.people, self.query.value, self.words.value, self._wanted(), self._texts)
         except UserError as error:
-            said.value = str(error)
+            plain = re.fullmatch(r"[\w\s]+", self.query.value)
+            self.said.value = f"{error}. Words go into the search." if plain else str(error)
             return
-        said.value = f"{len(found):,} of {len(people):,} personas"
-        for place, chosen in enumerate(lists):
-            chosen.options = [(names[i], i) for i in found.index]
-            chosen.index = min(place, len(found) - 1) if len(found) else None
+        n, shown = len(self._found), self._found.head(MOST)
+        more = f", the first {MOST:,} listed" if n > MOST else ""
+        self.said.value = f"{n:,} of {len(self.people):,} personas{more}"
+        grown = (shown["age"] >= ADULT).to_numpy().nonzero()[0] if "age" in shown else []
+        first = [int(grown[0]) if len(grown) else 0] if n else []  # an adult, if there is one
+        self.list.update(listed(shown, LIST).reset_index(drop=True), selected_rows=first, **_LOOK)
+        self.shares.value = bars(shares(self.people, self._found)) if n else ""
+        self._choose()
 
-    def shown(_: object = None) -> None:
-        ids = list(dict.fromkeys(chosen.value for chosen in lists if chosen.value is not None))
-        text.value = _paragraphs(profiles.describe(people.loc[ids[0]], form.value)) if ids else ""
-        table.value = _marked(compare(people, ids).rename(columns=handles(people.loc[ids]))) if ids else ""
+    def _choose(self) -> None:
+        ids = self._found.index
+        self.chosen = [str(ids[row]) for row in self.list.selected_rows if row < len(ids)][:BESIDE]
+        self._show()
 
-    lock = RLock()
-    _on_value(filtered, where, lock=lock)
-    _on_value(shown, *lists, form, lock=lock)
-    filtered()
-    shown()
-    return w.VBox([where, said, *lists, form, text, table])
+    def _show(self) -> None:
+        few = self.people.loc[self.chosen]
+        self.cards.value = cards(few, self.chosen, self.form.value) if self.chosen else ""
+        compared = compare(few, self.chosen).rename(columns=handles(few)) if self.chosen else None
+        hint = "" if len(self.chosen) > 1 else "<p>Choose more people in the list with Ctrl or Shift.</p>"
+        self.table.value = hint + (marked(compared) if compared is not None else "")
 
-
-def _on_value(function: Callable[[object], None], *widgets: w.Widget, lock: RLock) -> None:
-    # JupyterLab may handle widgets in several threads of a kernel (subshells). With the lock, the last change is also
-    # the last one shown.
-    def one_at_a_time(change: object) -> None:
-        with lock:
-            function(change)
-
-    for widget in widgets:
-        widget.observe(one_at_a_time, "value")
-
-
-def _paragraphs(text: str) -> str:
-    return "".join(f"<div>{escape(line)}</div>" for line in text.splitlines())
+    def _clear(self, _: object) -> None:
+        with self._lock:
+            self.words.value = self.query.value = ""
+            for choice in self.choices.values():
+                choice.value = ANY
+            for slider in self.ranges.values():
+                slider.index = (0, len(slider.options) - 1)
 
 
-def _marked(table: pd.DataFrame) -> str:
-    """Return the comparison as HTML, bold where the personas differ."""
-    shown = table.drop(columns="differs").map(lambda value: "" if pd.isna(value) else escape(str(value)))
-    shown.loc[table["differs"]] = "<b>" + shown[table["differs"]] + "</b>"
-    return shown.to_html(escape=False)
+def _choice(people: pd.DataFrame, name: str) -> w.Dropdown:
+    return w.Dropdown(
+        options=[("any", ANY), *labels(people, name)], description=name, style={"description_width": "8em"}
+    )
+
+
+def _range(people: pd.DataFrame, name: str) -> w.SelectionRangeSlider | None:
+    """Return a slider from the lowest to the highest value, or None without two values."""
+    known = people[name].dropna() if name in people else pd.Series(dtype=float)
+    if known.nunique() < 2:
+        return None
+    if name == "age":
+        options = [(str(age), float(age)) for age in range(int(known.min()), int(known.max()) + 1)]
+    else:
+        options = [("lowest", LOWEST), *((f"{dollars:,}", float(dollars)) for dollars in INCOMES), ("highest", HIGHEST)]
+    slider = w.SelectionRangeSlider(options=options, description=name, layout=w.Layout(width="32em"))
+    slider.index, slider.continuous_update = (0, len(options) - 1), False
+    return slider

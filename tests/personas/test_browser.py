@@ -17,8 +17,8 @@ import pytest
 from places import ROOT
 
 from persona_lib import UserError, personas
-from persona_lib.personas import browser, profiles
-from persona_lib.runs import pages
+from persona_lib.personas import browser, profiles, search
+from persona_lib.runs import pages, start
 
 
 @pytest.fixture(scope="module")
@@ -45,47 +45,97 @@ def test_two_personas_side_by_side_differ_where_they_differ(people):
     assert browser.compare(people, [adults.index[0]])["differs"].eq(False).all()
 
 
-def test_the_widget_filters_reads_compares_and_says_what_is_wrong_with_a_filter(people):
-    where, said, first, second, form, text, table = browser.browser(people).children
-    assert said.value == "120 of 120 personas" and len(first.options) == 120
-    where.value = "age >= 65"
+def test_words_labels_and_ranges_find_people(people):
+    found = browser.find(people, words="teacher")
+    told = personas.profiles.texts(found)
+    assert 0 < len(found) < len(people) and told.str.contains("teacher", case=False).all()
+    assert len(browser.find(people, words='"sex: male"')) == (people["sex"] == "Male").sum()
+    assert browser.find(people, words="eacher").empty  # a word is looked for from its beginning
+    assert len(browser.find(people, words='"Never married" ohio')) <= len(browser.find(people, words="Ohio married"))
+    found = browser.find(people, "age > 20", "catholic", {"sex": "Female", "income": (10_000, 60_000)})
+    assert len(found) and found["income"].between(10_000, 60_000).all() and set(found["sex"]) == {"Female"}
+    assert found["religion"].eq("Catholic").all() and (found["age"] > 20).all()
+    with pytest.raises(UserError, match="have no 'shoe size'"):
+        browser.find(people, chosen={"shoe size": "44"})
+
+
+def test_shares_of_those_found_stand_beside_everybodys(people):
+    old = people[people["age"] >= 75]
+    table = search.shares(people, old)
+    assert table.loc[("age", "75 or older")].tolist() == [len(old) / len(people), 1.0]
+    for attribute, part in table.groupby("attribute"):
+        assert part.sum().round(9).tolist() == [1.0, 1.0], attribute
+        assert len(part) <= max(search.MOST + 1, len(search.AGES))
+    assert search.shares(people, people.head(0))["found"].isna().all()
+    assert search.bars(table).count("<table") == len(search.GROUPS)
+
+
+def test_the_widget_starts_with_an_adult_filters_reads_and_compares(people):
+    seen = browser.browser(people)
+    assert seen.said.value == "120 of 120 personas" and len(seen.list.df) == 120
+    assert people.loc[seen.chosen[0], "age"] >= 18
+    seen.query.value = "age >= 65"
     old = people[people["age"] >= 65]
-    assert said.value == f"{len(old)} of 120 personas" and [i for _, i in first.options] == list(old.index)
-    first.value, second.value = old.index[1], old.index[2]
-    assert f"age: {old['age'].iloc[1]}" in text.value and "<b>" in table.value
-    assert f"{old['given name'].iloc[2]}, {old['age'].iloc[2]}, " in table.value and old.index[2] not in table.value
-    form.value = "interview"
-    assert "Q: How old are you?" in text.value
-    where.value = "agee >= 65"
-    assert "can't be read" in said.value and len(first.options) == len(old)
-    where.value = "age > 98"
-    assert said.value == "0 of 120 personas" and text.value == ""
+    assert seen.said.value == f"{len(old)} of 120 personas" and seen.list.df["age"].tolist() == old["age"].tolist()
+    seen.list.selected_rows = [1, 2]
+    assert seen.chosen == list(old.index[1:3])
+    assert f"age: {old['age'].iloc[1]}" in seen.cards.value and "<b>" in seen.table.value
+    assert f"{old['given name'].iloc[2]}, {old['age'].iloc[2]}" in seen.table.value
+    seen.form.value = "interview"
+    assert "Q: How old are you?" in seen.cards.value
+    seen.query.value = "age > 98"
+    assert seen.said.value == "0 of 120 personas" and seen.cards.value == "" and seen.chosen == []
+    seen.clear.click()
+    assert seen.said.value == "120 of 120 personas" and seen.chosen
+    seen.choices["sex"].value = "Male"
+    seen.ranges["age"].value = (30.0, 50.0)
+    assert set(seen.list.df["sex"]) == {"Male"} and seen.list.df["age"].between(30, 50).all()
+
+
+@pytest.mark.parametrize(("query", "told"), [("teacher", "Words go into the search"), ("age ==", "can't be read")])
+def test_a_query_that_cannot_be_read_is_told_in_one_line_and_the_list_stays(people, query, told):
+    seen = browser.browser(people)
+    seen.query.value = query
+    assert told in seen.said.value and "\n" not in seen.said.value and len(seen.list.df) == 120
+
+
+def test_nobody_to_browse_is_an_error(people):
+    with pytest.raises(UserError, match="no people"):
+        browser.browser(people.head(0))
+
+
+def test_people_without_some_attributes_are_browsed_too(people):
+    seen = browser.browser(people[["sex", "religion"]].astype("str"))
+    assert seen.said.value == "120 of 120 personas" and list(seen.ranges) == [] and len(seen.chosen) == 1
 
 
 def test_the_last_choice_is_shown_also_if_widgets_are_handled_in_two_threads(people, monkeypatch):
-    _, _, first, _, form, text, _ = browser.browser(people).children
-    describe, begun, overtaken = profiles.describe, threading.Event(), threading.Event()
+    seen = browser.browser(people)
+    describe, begun, overtaken = profiles.texts, threading.Event(), threading.Event()
 
-    def slowly(row, kind):
+    def slowly(few, kind):
         if kind == "list":
             begun.set()
             overtaken.wait(0.5)
-        return describe(row, kind)
+        return describe(few, kind)
 
-    monkeypatch.setattr(profiles, "describe", slowly)
-    reader = threading.Thread(target=setattr, args=(first, "index", 3))
+    monkeypatch.setattr(profiles, "texts", slowly)
+    reader = threading.Thread(target=setattr, args=(seen.list, "selected_rows", [3]))
     reader.start()
     assert begun.wait(10)
-    form.value = "prose"
+    seen.form.value = "prose"
     overtaken.set()
     reader.join(10)
-    assert text.value.startswith("<div>This is about one person.")
+    assert "<div>This is about one person." in seen.cards.value
 
 
 def test_a_persona_cannot_write_html_into_the_page(people):
-    sly = people.head(2).assign(lifestyle="<script>alert(1)</script>")
-    *_, text, table = browser.browser(sly).children
-    assert "&lt;script&gt;" in text.value and "<script" not in text.value + table.value
+    sly = people.head(2).assign(lifestyle="<script>alert(1)</script>", **{"given name": "<script>x</script>"})
+    seen = browser.browser(sly)
+    seen.list.selected_rows = [0, 1]
+    assert "&lt;script&gt;" in seen.cards.value and "&lt;script&gt;" in seen.table.value
+    assert "<script" not in seen.cards.value + seen.table.value + seen.shares.value
+    assert "<script" not in seen.list._dt_args["data_json"]
 
 
 def test_a_text_is_wrapped_and_otherwise_as_described(people):
@@ -97,15 +147,18 @@ def test_a_text_is_wrapped_and_otherwise_as_described(people):
 
 
 def test_the_page_of_the_notebook_says_where_the_browser_works_and_has_no_script(tmp_path):
-    copy = shutil.copy(ROOT / "notebooks" / "00_explore.ipynb", tmp_path)
-    page = pages.export(Path(copy), "Who are the personas?").read_text("utf-8")
-    assert page.count("Interactive: open the notebook in JupyterLab") == 1 and "<script" not in page
+    copy = Path(shutil.copy(ROOT / "notebooks" / "00_explore.ipynb", tmp_path))
+    page = pages.export(copy, "Who are the personas?").read_text("utf-8")
+    widgets = copy.read_text("utf-8").count("application/vnd.jupyter.widget-view+json")
+    assert page.count("Interactive: open the notebook in JupyterLab") == widgets > 0 and "<script" not in page
 
 
 @pytest.fixture
 def lab(tmp_path):
-    """The address of a JupyterLab on the loopback address that serves a copy of the notebook."""
-    shutil.copy(ROOT / "notebooks" / "00_explore.ipynb", tmp_path)
+    """The address of a JupyterLab on the loopback address that serves a copy of the notebook and the start page."""
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(ROOT / "notebooks" / "00_explore.ipynb", tmp_path / "notebooks")
+    start.write(tmp_path / "outputs")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -117,7 +170,8 @@ def lab(tmp_path):
     setting.write_text('{"windowingMode": "none"}')
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     options = [f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0", "--allow-root"]
-    options += [f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=", "--no-browser"]
+    options += [f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=explore", "--no-browser"]
+    options += ["--LabApp.default_url=/lab/tree/outputs/START.ipynb"]
     options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"]
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(
@@ -138,30 +192,34 @@ def lab(tmp_path):
         server.wait(20)
 
 
-def test_the_notebook_in_jupyterlab_lets_one_filter_read_and_compare(browser, lab):
+def test_in_jupyterlab_the_start_page_leads_to_the_notebook_whose_browser_finds_and_compares(browser, lab):
     from playwright.sync_api import expect  # optional: where it is missing, the fixture skips the test
 
     expect.set_options(timeout=60_000)  # a kernel on a busy machine
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(60_000)
-    page.goto(f"{lab}/lab/tree/00_explore.ipynb")
+    page.goto(f"{lab}/?token=explore")
+    expect(page.get_by_role("heading", name="Three things to try")).to_be_visible()
+    page.locator(".jp-RenderedMarkdown a", has_text="00_explore").first.click()
+    expect(page.get_by_role("heading", name="Who are the personas?")).to_be_visible()
     expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
-    said = page.locator(".jupyter-widgets.widget-label")
+    said = page.locator(".jupyter-widgets.widget-label").first
     expect(said).to_have_text("1,586 of 1,586 personas")
-    where = page.locator(".jupyter-widgets.widget-text input")
-    where.fill("age >= 80 and sex == 'Female'")
-    where.press("Enter")
+    words = page.get_by_placeholder("teacher")
+    words.fill("teacher")
+    words.press("Enter")
     expect(said).to_have_text(re.compile(r"^\d\d of 1,586 personas$"))
-    lists = page.locator(".jupyter-widgets.widget-select select")
-    expect(lists.nth(1).locator("option")).to_have_count(int(said.text_content().split()[0]))
-    lists.nth(0).select_option(index=3)
-    lists.nth(1).select_option(index=4)
-    page.locator(".widget-dropdown select").select_option("prose")
-    expect(page.locator(".widget-html").first).to_contain_text("This is about one person. They are 8")
-    expect(page.locator(".widget-html").first).to_contain_text("They are female.")
-    table = page.locator(".widget-html table")
+    rows = page.locator(".dt-scroll-body tbody tr")
+    expect(page.locator(".dt-info")).to_contain_text(f"of {said.text_content().split()[0]} entries")
+    card = page.locator(".widget-tab .widget-html").first
+    rows.nth(3).click()
+    name, age = rows.nth(3).locator("td").all_text_contents()[:2]
+    expect(card).to_contain_text(f"{name}, {age}, ")
+    rows.nth(4).click(modifiers=["Control"])
+    page.locator(".widget-tab .lm-TabBar-tab", has_text="Compare").click()
+    table = page.locator(".widget-tab .widget-html table").first
     expect(table.locator("thead th")).to_have_count(3)
     assert table.locator("b").count() > 5
     page.close()

@@ -1,0 +1,27 @@
+"""Progress in a notebook: a widget, and no stream of errors, which a reader would take for a failure."""
+
+from endpoint import Endpoint, completion
+from nbclient import NotebookClient
+from nbformat import v4
+from places import ROOT
+
+
+def test_in_a_notebook_calls_are_shown_by_a_widget_and_nothing_is_printed(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with Endpoint(lambda body: completion("yes")) as endpoint:
+        source = f"""
+from persona_lib.model import Model
+from persona_lib.model.progress import Whole
+model = Model("m", {endpoint.url!r})
+with Whole("pairs", {{"asking": 2}}):
+    model.ask([[{{"role": "user", "content": str(i)}}] for i in range(2)])
+replies = model.ask([[{{"role": "user", "content": str(i)}}] for i in range(5)], step="five")
+len(replies)"""
+        notebook = v4.new_notebook(cells=[v4.new_code_cell(source)])
+        NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    outputs = notebook.cells[0].outputs
+    assert [out.output_type for out in outputs] == ["display_data", "display_data", "execute_result"], outputs
+    assert outputs[-1].data["text/plain"] == "5"
+    widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+    shown = [str(widget["state"]["value"]).split() for widget in widgets.values() if "value" in widget["state"]]
+    assert ["pairs:", "100%"] in shown and ["2/2", "calls,"] in [text[:2] for text in shown]
