@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .group import FAILED, app, examples
-from .options import note
+from .options import an_address, note
 
 
 @app.command(
@@ -56,7 +56,8 @@ def compare_runs(
 )
 def doctor(
     base_url: Annotated[
-        str | None, typer.Option(help="an OpenAI-compatible endpoint to try with one call of each kind")
+        str | None,
+        typer.Option(callback=an_address, help="an OpenAI-compatible endpoint to try with one call of each kind"),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="the model to try there; default: the first of a few that it lists")
