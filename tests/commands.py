@@ -1,5 +1,6 @@
 """The command `persona`, called in this process."""
 
+import typer.main
 from typer.testing import CliRunner
 
 from persona_lib import cli
@@ -15,3 +16,15 @@ def one_line(result, code: int = 2) -> str:
     assert result.exit_code == code and result.stdout == ""
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     return result.stderr
+
+
+def leaves(command=None, path=()):
+    """The commands that do something: the words of each, and the command."""
+    command = command or typer.main.get_command(cli.app)
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        return {path: command}
+    return {at: leaf for name in inner for at, leaf in leaves(inner[name], (*path, name)).items()}
+
+
+LEAVES = leaves()

@@ -10,13 +10,27 @@ from .. import UserError
 if TYPE_CHECKING:
     from ..runs.presets import Pairs, Preset
 
+
+def an_address(given: str | None) -> str | None:
+    """Return an endpoint's address.
+
+    Raises:
+        UserError: it is none, or contains a password.
+    """
+    if given:
+        from ..runs import presets  # takes a moment
+
+        presets.check_addresses({"base_url": given})
+    return given
+
+
 # Which notebooks, with which parameters: the same for every command that runs them.
 PresetName = Annotated[str, typer.Option(help="name of a preset in params/, or a YAML file")]
 Only = Annotated[
     list[str] | None, typer.Option(metavar="NOTEBOOK", help="notebooks to run: 6, or 6,11, or a whole name")
 ]
 ModelName = Annotated[str | None, typer.Option(help="the model to ask: local, or its name at the endpoint")]
-BaseUrl = Annotated[str | None, typer.Option(help="address of an OpenAI-compatible endpoint")]
+BaseUrl = Annotated[str | None, typer.Option(callback=an_address, help="address of an OpenAI-compatible endpoint")]
 P = Annotated[
     list[str] | None,
     typer.Option("-p", metavar="KEY=VALUE", help="a parameter, which 'persona params' lists; may be repeated"),

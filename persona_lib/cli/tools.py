@@ -10,7 +10,7 @@ import typer
 
 from .. import files
 from .group import FAILED, app, examples
-from .options import note
+from .options import an_address, note
 
 
 @app.command(
@@ -75,7 +75,8 @@ def lab(
 )
 def doctor(
     base_url: Annotated[
-        str | None, typer.Option(help="an OpenAI-compatible endpoint to try with one call of each kind")
+        str | None,
+        typer.Option(callback=an_address, help="an OpenAI-compatible endpoint to try with one call of each kind"),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="the model to try there; default: the first of a few that it lists")

@@ -177,7 +177,7 @@ def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
     values = _with_given(own, given or {})
     if unknown := [name for name in values if name not in fields]:
         raise _unknown("parameter", unknown[0], fields, " of pairs")
-    _check_addresses(values)
+    check_addresses(values)
     for name, value in values.items():
         parameters.check(parameters.PAIRS, name, value, fields[name].default)
     return Pairs.model_validate(values)
@@ -254,7 +254,7 @@ def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]])
     Raises:
         UserError: no notebook declares a parameter, or its value is not what `parameters.check` takes.
     """
-    _check_addresses(values)
+    check_addresses(values)
     for name, value in values.items():
         if name == "out":
             raise UserError("a run sets 'out' itself: choose its folder with --out")
@@ -267,16 +267,13 @@ def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]])
             parameters.check(stem, name, value, default)
 
 
-def _check_addresses(values: Mapping[str, Any]) -> None:
+def check_addresses(values: Mapping[str, Any]) -> None:
     """Raise UserError if an address, also one of NAME@ADDRESS, is none or contains a password, which is not shown."""
     for name, value in values.items():
-        if name.endswith("base_url"):
-            addresses = [value]
-        elif name in ("more_models", "embedder"):
+        addresses = [value] if name.endswith("base_url") else []
+        if name in ("more_models", "embedder"):
             several = value if isinstance(value, list | tuple) else [value]
             addresses = [str(model).partition("@")[2] for model in several]
-        else:
-            continue
         for address in filter(None, addresses):
             if "@" in str(address).split("?")[0]:
                 raise UserError(f"{name} contains a password, which the results would keep: set OPENAI_API_KEY instead")
@@ -287,7 +284,8 @@ def _check_addresses(values: Mapping[str, Any]) -> None:
 def _is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in text
+        plain = text.isprintable() and " " not in text
+        return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
 

@@ -5,23 +5,8 @@ import shlex
 from importlib import metadata
 
 import pytest
-import typer.main
-from commands import one_line, persona
+from commands import LEAVES, one_line, persona
 from places import ROOT
-
-from persona_lib import cli
-
-
-def leaves(command=None, path=()):
-    """The commands that do something: the words of each, and the command."""
-    command = command or typer.main.get_command(cli.app)
-    inner = getattr(command, "commands", None)
-    if inner is None:
-        return {path: command}
-    return {at: leaf for name in inner for at, leaf in leaves(inner[name], (*path, name)).items()}
-
-
-LEAVES = leaves()
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
@@ -70,6 +55,8 @@ def test_the_version_is_that_of_the_package():
         ("run --max-cost nan", "'--max-cost' must be greater than or equal to 0; 'persona run -h'"),
         ("run more", "got unexpected extra argument(s) (more); 'persona run -h' shows what it takes"),
         ("sample --out x.csv", "missing argument 'n'; 'persona sample -h' shows what it takes"),
+        ("doctor --base-url http://[", "base_url takes an address such as http://localhost:8000/v1, not 'http://['"),
+        ("sample 3 --out x.csv --model m --base-url me:pw@x", "base_url contains a password"),
         ("compare", "missing argument 'runs'; 'persona compare -h' shows what it takes"),
     ],
 )
