@@ -1,5 +1,6 @@
 """Submissions on the command line: run a method and write what it predicted, check folders, open and close a round."""
 
+import gc
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,17 +62,18 @@ def submit(place: str, name: str, folder: Path, options: Options) -> Checked:
             and none is named.
     """
     submissions.check_folder(folder)
-    kind, world = named(name), world_of(place, options.seed)
+    kind = named(name)
     if kind in methods.PROMPTED and not options.model:
         raise UserError(f"'{name}' asks a language model: name one with --model")
     cell = "unseen_seen" if place in SURVEYS else CELL
     setting = Setting(tuple(sorted(set(options.ks))), options.draws, cell, options.seed)
-    submissions.asked(world, setting)  # what can't be asked is said before the method runs
+    blind = _veiled(place, setting)
+    gc.collect()  # no object that the method could find has a label
     store = Store()
     asked = Model(options.model, options.base_url, store) if options.model else None
-    embed = methods.embedder(world, Model(options.embedder, options.base_url, store) if options.embedder else None)
+    embed = methods.embedder(blind, Model(options.embedder, options.base_url, store) if options.embedder else None)
     method = kind(embed, asked, options.seed)
-    predictions = methods.trial(hidden.veiled(world), [method], setting)
+    predictions = methods.trial(blind, [method], setting)
     used = asked.usage if asked else None
     about = About(
         name=methods.title(kind),
@@ -80,8 +82,8 @@ def submit(place: str, name: str, folder: Path, options: Options) -> Checked:
         draws=setting.draws,
         seed=setting.seed,
         cell=cell,
-        world=world.name,
-        world_sha256=hidden.digest(world),
+        world=blind.name,
+        world_sha256=hidden.digest(blind),
         commit=commit_of(Path(name.rpartition(":")[0]) if ".py" in name else Path(methods.__file__)),
         parameters=getattr(method, "parameters", None),
         calls=used["calls"] + used["cached"] if used else None,
@@ -90,8 +92,16 @@ def submit(place: str, name: str, folder: Path, options: Options) -> Checked:
         hardware=options.hardware,
         contamination=options.contamination,
     )
+    world = world_of(place, options.seed)
     submissions.write(folder, about, predictions, world)
     return checking.check(submissions.read(folder), world)
+
+
+def _veiled(place: str, setting: Setting) -> World:
+    """Return a world without the labels of its tested choices; what can't be asked is said before a method runs."""
+    world = world_of(place, setting.seed)
+    submissions.asked(world, setting)
+    return hidden.veiled(world)
 
 
 def seal(folder: Path, place: str) -> None:

@@ -408,3 +408,12 @@ def test_a_round_overwrites_nothing(tmp_path, world):
     (tmp_path / "labels.parquet").write_text("of an earlier round")
     with pytest.raises(UserError, match="so that no earlier labels are lost"):
         hidden.open_world(world, tmp_path, "salt", 5)
+
+
+def test_other_columns_of_choices_are_not_published(tmp_path, world):
+    told = world._replace(choices=world.choices.assign(label=world.choices["p_first"]))
+    hidden.open_world(told, tmp_path, "salt", seed=5)
+    public = pd.read_parquet(tmp_path / "public" / "choices.parquet")
+    assert set(public) == {*methods.worlds.NEEDED["choices"], "failure"}
+    hidden.close_world(tmp_path / "public", tmp_path / "private", tmp_path / "closed")
+    assert hidden.digest(methods.load_world(tmp_path / "closed")) == hidden.digest(told)

@@ -68,6 +68,47 @@ def test_a_problem_and_an_unusable_folder_are_a_line_each(place, tmp_path):
     assert "named twice" in one_line(persona("methods", "check", bad, bad))
 
 
+SPY = """
+import gc
+
+import numpy as np
+
+from persona_lib.methods import Method, cells
+from persona_lib.methods.worlds import TESTS, World
+
+
+class Spy(Method):
+    def fit(self, pairs, people):
+        worlds = [one for one in gc.get_objects() if isinstance(one, World) and one.about.startswith("of a spy")]
+        todo, known = [self.embed], {id(self.embed)}
+        while todo:  # what the embedder holds
+            for one in gc.get_referents(todo.pop()):
+                if id(one) not in known and not isinstance(one, (type, type(gc), dict)):
+                    known.add(id(one))
+                    todo.append(one)
+                    worlds += [one] if isinstance(one, World) else []
+        tested = [one.choices.loc[cells(one).isin(TESTS), "p_first"] for one in worlds]
+        self.found = not worlds or any(not p.isin([0.5]).all() for p in tested)
+
+    def prefer(self, prompt, first, second):
+        return np.full(len(prompt), 1.0 if self.found else 0.25)
+"""
+
+
+def test_a_method_that_is_submitted_finds_no_label_in_memory(place, tmp_path):
+    made = simulated.world(DESIGN, seed=1)._replace(about="of a spy")
+    methods.save_world(made, tmp_path / "world")
+    (tmp_path / "spy.py").write_text(SPY)
+    del made
+    gc.collect()
+    done = persona(
+        *("methods", "submit", "--method", f"{tmp_path / 'spy.py'}:Spy", "--world", tmp_path / "world"),
+        *("--k", 0, "--out", tmp_path / "spy"),
+    )
+    assert done.exit_code == 0, done.output
+    assert pd.read_parquet(tmp_path / "spy" / "predictions.parquet")["p_first"].eq(0.25).all()
+
+
 def test_a_board_is_one_page_with_intervals_of_ranks(place, tmp_path):
     folders = (place / "shrunk", place / "coin", tmp_path)
     done = persona("methods", "leaderboard", *folders, "--world", place / "world", "--out", tmp_path / "board")
