@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import LimitError, UserError, store
+from ..texts import line
 
 FAILED, UNUSABLE, LIMITED = 1, 2, 3  # exit codes
 ORDER = ("run", "estimate", "rehearse", "sample", "fit", "pairs", "export", "methods", "annotate", "compare", "doctor")
@@ -33,7 +34,7 @@ class OneLine(TyperGroup):
                 return super().invoke(ctx)
         except UserError as error:
             code = LIMITED if isinstance(error, LimitError) else UNUSABLE
-            typer.echo(f"error: {_as_seen(str(error))}", err=True)
+            typer.echo(f"error: {line(_as_seen(str(error)), 4000)}", err=True)
         except OSError as error:
             code = FAILED if error.errno in _BROKEN else UNUSABLE
             where = f": {error.filename}" if error.filename else ""

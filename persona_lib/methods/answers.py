@@ -9,7 +9,7 @@ from .. import UserError, stats
 from ..prompts.words import count
 from ..stats.intervals import ITEM
 from .cases import Readied, cases
-from .method import Method, title
+from .method import Method, reason, title
 from .method import told as read
 from .trial import told_of
 
@@ -59,15 +59,15 @@ def _answered(
     method: Method, context: pd.DataFrame, known: pd.Series, prompts: pd.DataFrame, candidates: Mapping[str, np.ndarray]
 ) -> list[tuple[str | None, str | None]]:
     """Return a method's answers for one person, each as text and None, or None and why it is missing."""
-    one = method.copy()
     try:
+        one = method.copy()
         one.adapt(context if "history" in method.sees else context.iloc[:0], known)
         own = [candidates.get(name, np.empty(0, dtype=object)) for name in prompts["prompt_id"]]
         return read(one.answer(prompts["prompt"].to_numpy(object), own), len(prompts))
     except UserError:
         raise
-    except Exception as error:
-        return [(None, f"failed: {type(error).__name__}: {error}")] * len(prompts)
+    except (Exception, SystemExit) as error:
+        return [(None, f"failed: {reason(error)}")] * len(prompts)
 
 
 def _used(method: Method) -> dict[str, float]:

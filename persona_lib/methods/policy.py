@@ -14,7 +14,7 @@ from ..stats.intervals import ITEM, difference
 from ..stats.wording import ALPHA
 from . import scores
 from .cases import Readied, Setting, cases, ready
-from .method import Method, title
+from .method import Method, reason, title
 from .method import told as read
 from .trial import one_thread, told_of
 from .worlds import World
@@ -80,8 +80,8 @@ def _of_method(
         reason = case.failure or (None if case.persona_id in known else "not asked: it predicts nothing here")
         answers: list[tuple[str | None, str | None]] = [(None, reason)] * len(asked)
         if not reason:
-            one = method.copy()
             try:
+                one = method.copy()
                 one.adapt(case.context if sees else case.context.iloc[:0], told.loc[case.persona_id])
                 # The best of n, also of methods that write answers of their own: here a person's choices are known.
                 picked = Method.answer(
@@ -90,8 +90,8 @@ def _of_method(
                 answers = read(picked, len(asked))
             except UserError:
                 raise
-            except Exception as error:
-                answers = [(None, f"failed: {type(error).__name__}: {error}")] * len(asked)
+            except (Exception, SystemExit) as error:
+                answers = [(None, f"failed: {reason(error)}")] * len(asked)
         rows += [
             (name, case.draw, case.persona_id, prompt, *answer)
             for prompt, answer in zip(asked["prompt_id"], answers, strict=True)

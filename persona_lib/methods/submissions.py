@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .. import UserError, files
+from ..texts import a_name
 from . import hidden, scores
 from .cases import CELL, Setting, ready
 from .method import SIGHTS
@@ -35,6 +36,7 @@ ABSENT = f"no row in {PREDICTIONS}"
 MOST = 5_000_000  # predictions of a submission
 # What `manifest.json` keeps of the scores at each k.
 SCORED = ("k", "accuracy", "low", "high", "people", "n", "failed", "brier")
+Name = Annotated[str, AfterValidator(a_name)]
 Size = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
@@ -48,13 +50,13 @@ class About(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^\S([^\r\n]*\S)?$")]
+    name: Name
     sees: list[str]
     ks: Annotated[list[Size], Field(min_length=1, max_length=50)]
     draws: Annotated[int, Field(ge=1, le=100)] = 1
     seed: Annotated[int, Field(ge=0)] = 0
     cell: Literal[TESTS] = CELL  # type: ignore[valid-type]
-    world: str
+    world: Name
     world_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     commit: str | None = None
     parameters: Annotated[int, Field(ge=0)] | None = None

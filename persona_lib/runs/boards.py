@@ -10,6 +10,7 @@ from .. import UserError, files
 from ..methods import board
 from ..methods.board import Section
 from ..methods.checking import Checked
+from ..texts import line
 from . import pages
 from .submitting import Outcome, Round, fired
 
@@ -64,7 +65,7 @@ def _left(own: Round) -> list[str]:
         where = f"{entry.submission.about.name} ({entry.submission.folder})"
         if entry.problems:
             more = f", and {len(entry.problems) - 1} more" if len(entry.problems) > 1 else ""
-            lines.append(f"{where}: {entry.problems[0]}{more}")
+            lines.append(f"{where}: {line(entry.problems[0], 300)}{more}")
         elif entry.predictions is None:
             lines.append(f"{where}: it has answers only, and no predictions")
         elif entry.scores.empty:

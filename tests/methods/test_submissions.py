@@ -200,7 +200,10 @@ def written(folder, **change):
     [
         (lambda folder: [path.unlink() for path in folder.iterdir()], "is no submission: it has no method.yaml"),
         (lambda folder: written(folder, name=...), "method.yaml: name: Field required"),
-        (lambda folder: written(folder, name=" "), "method.yaml: name: String should match"),
+        (
+            lambda folder: written(folder, name=" "),
+            "method.yaml: name: ' ' is no name: write one line of 1 to 80 letters",
+        ),
         (lambda folder: written(folder, sees=["labels"]), "method.yaml: sees: 'labels' is none of history, "),
         (lambda folder: written(folder, ks=[10**9]), "method.yaml: ks.0: Input should be less than or equal to"),
         (lambda folder: written(folder, ks=[]), "method.yaml: ks: List should have at least 1 item"),
