@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -147,7 +147,7 @@ def told(answers: np.ndarray, n: int) -> list[tuple[str | None, str | None]]:
     return [(None, str(one)) if isinstance(one, Exception) else (str(one), None) for one in answers]
 
 
-def is_count(number: Any) -> bool:
+def is_count(number: Any) -> TypeGuard[int]:
     """Return whether a value is a whole number, 0 or more."""
     return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 0
 

@@ -14,7 +14,8 @@ from ..stats.intervals import ITEM, difference
 from ..stats.wording import ALPHA
 from . import scores
 from .cases import Readied, Setting, cases, ready
-from .method import Method, reason, title
+from .method import Method, title
+from .method import reason as said
 from .method import told as read
 from .trial import one_thread, told_of
 from .worlds import World
@@ -91,7 +92,7 @@ def _of_method(
             except UserError:
                 raise
             except (Exception, SystemExit) as error:
-                answers = [(None, f"failed: {reason(error)}")] * len(asked)
+                answers = [(None, f"failed: {said(error)}")] * len(asked)
         rows += [
             (name, case.draw, case.persona_id, prompt, *answer)
             for prompt, answer in zip(asked["prompt_id"], answers, strict=True)
