@@ -131,8 +131,8 @@ def _check_values(world: World) -> None:
     shown = world.choices["first"].isin(told) & world.choices["second"].isin(told)
     if len(odd := world.choices.loc[chosen.notna() & ~shown, "choice_id"]):
         raise UserError(
-            f"choice {odd.iloc[0]} has a p_first, and an answer without text ({len(odd):,} such): empty p_first, and say "
-            "why in failure"
+            f"choice {odd.iloc[0]} has a p_first, and an answer without text ({len(odd):,} such): empty "
+            "p_first, and say why in failure"
         )
     _check_features(world)
 
