@@ -130,8 +130,8 @@ def write(
     """
     check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (MANIFEST, ANSWERS):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / MANIFEST, folder / ANSWERS, *folder.glob(".*.part.*")):
+        path.unlink(missing_ok=True)
     files.write_text(folder / ABOUT, yaml.safe_dump(about.model_dump(), sort_keys=False, allow_unicode=True))
     own = predictions[list(COLUMNS[PREDICTIONS])].astype({"failure": "str"}).reset_index(drop=True)
     files.write(folder / PREDICTIONS, own.to_parquet)
@@ -142,9 +142,8 @@ def write(
 
 
 def check_folder(folder: Path) -> None:
-    """Raise UserError if a folder holds something else than a submission."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / ABOUT).is_file():
-        raise UserError(f"{folder} holds something else, not a submission: choose another folder")
+    """Raise UserError if a folder can't be written, or holds something else than a submission or its parts."""
+    files.check_folder(folder, (ABOUT, MANIFEST, *COLUMNS), "a submission")
 
 
 def seal(folder: str | Path, world: World) -> dict[str, Any]:

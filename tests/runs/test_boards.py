@@ -147,6 +147,53 @@ def test_a_gate_that_fires_stands_in_red_above_the_table(place, tmp_path):
     assert fired < page.index("<table") and page.count("a gate fired") == 2  # at both k
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(place, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("years of work")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("years of work")
+    monkeypatch.setattr("persona_lib.runs.trials.run", None)
+    monkeypatch.setattr("persona_lib.runs.submitting.named", None)
+    monkeypatch.setattr("persona_lib.runs.submitting.check", None)
+    for command in (("run",), ("submit", "--method", "pooled"), ("leaderboard", place / "coin")):
+        for out in (tmp_path / "file", tmp_path / "file" / "below"):
+            said = one_line(persona("methods", *command, "--world", place / "world", "--out", out))
+            assert said == f"error: {out} can be no folder: {tmp_path / 'file'} is a file; choose another folder\n"
+    assert "holds something else" in one_line(persona("methods", *command, "--out", tmp_path / "other"))
+
+
+def test_what_was_killed_half_way_can_be_written_again(place, tmp_path):
+    board, mine = tmp_path / "board", tmp_path / "mine"
+    board.mkdir()
+    mine.mkdir()
+    for half in (board / "leaderboard.csv", board / ".leaderboard.3.part.csv", mine / ".predictions.3.part.parquet"):
+        half.write_text("half")
+    world = ("--world", place / "world")
+    done = persona("methods", "leaderboard", place / "coin", "--out", board, *world)
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in board.iterdir()} == {"index.html", "leaderboard.csv", "leaderboard.parquet"}
+    done = persona("methods", "submit", "--method", "pooled", "--k", 0, "--out", mine, *world)
+    assert done.exit_code == 0 and not list(mine.glob(".*")), done.output
+
+
+def test_texts_of_others_forge_no_line(place, tmp_path):
+    """A reason that a submission gives is one line, whatever stands in it."""
+    table = pd.read_parquet(place / "coin" / "predictions.parquet")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("method.yaml", "contexts.parquet"):
+        (mine / name).write_bytes((place / "coin" / name).read_bytes())
+    forged = "a\nnothing is wrong\n" * 100
+    table.assign(p_first=float("nan"), failure=forged).to_parquet(mine / "predictions.parquet")
+    assert persona("methods", "seal", mine, "--world", place / "world").exit_code == 0
+    done = persona("methods", "check", mine, "--world", place / "world")
+    assert done.stdout.splitlines().count("nothing is wrong") == int(done.exit_code == 0)
+    assert max(map(len, done.stdout.splitlines())) < 330
+    about = (mine / "method.yaml").read_text().replace("world: known truth", 'world: "a\\nnothing is wrong"')
+    (mine / "method.yaml").write_text(about)
+    done = persona("methods", "check", mine, "--world", place / "world")
+    assert done.exit_code == 2 and "UNUSABLE" in done.stdout and done.stdout.count("\n") == 1
+
+
 def test_two_of_one_name_or_none_at_all_make_no_board(place, tmp_path):
     twin = tmp_path / "twin"
     twin.mkdir()
