@@ -161,6 +161,22 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(place, tmp_path
     assert "holds something else" in one_line(persona("methods", *command, "--out", tmp_path / "other"))
 
 
+def test_parameters_that_fit_sets_are_a_number_or_a_line(place, tmp_path):
+    learned = (
+        LENGTH.replace("    parameters = 1\n", "")
+        + "\n    def fit(self, pairs, people):\n        self.parameters = {}\n"
+    )
+    for number, code in (("np.int64(5)", 0), ("'many'", 2)):
+        (tmp_path / "own.py").write_text(learned.format(number))
+        arguments = ("--world", place / "world", "--k", 0, "--out", tmp_path / "mine")
+        done = persona("methods", "submit", "--method", f"{tmp_path / 'own.py'}:Coin", *arguments)
+        assert done.exit_code == code, done.output
+        about = yaml.safe_load((tmp_path / "mine" / "method.yaml").read_text())
+        assert about["parameters"] == (None if code else 5)
+    assert "is written without `parameters`, which are 'many'" in done.stderr
+    assert len(pd.read_parquet(tmp_path / "mine" / "predictions.parquet")) == 96
+
+
 def test_what_was_killed_half_way_can_be_written_again(place, tmp_path):
     board, mine = tmp_path / "board", tmp_path / "mine"
     board.mkdir()
