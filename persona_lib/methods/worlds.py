@@ -74,6 +74,8 @@ def checked(world: World) -> World:
     if (wrong := given[numbers.isna() & given.notna()]).size:
         raise UserError(f"p_first of world '{world.name}' must be a number; one is {wrong.iloc[0]!r}")
     failure = choices["failure"].astype("str").replace("", None).astype("str")
+    if len(silent := choices.loc[choices["p_first"].eq("") & failure.isna(), "choice_id"]):
+        raise UserError(f"choice {silent.iloc[0]} has no p_first: say why in failure ({len(silent):,} such)")
     choices = choices.assign(failure=failure, p_first=numbers.astype(float))
     world = world._replace(people=people, choices=choices)
     _check_ids(world)

@@ -87,6 +87,9 @@ def test_a_choice_that_is_missing_is_an_empty_cell_of_csv(world, tmp_path):
     back = methods.load_world(tmp_path).choices
     assert back["p_first"].isna().sum() == 2 and back["failure"].notna().sum() == 2
     assert back["p_first"].iloc[2:].equals(world.choices["p_first"].iloc[2:])
+    choices.to_csv(tmp_path / "choices.csv", index=False)
+    with pytest.raises(UserError, match=r"has no p_first: say why in failure \(2 such\)$"):
+        methods.load_world(tmp_path)
 
 
 @pytest.mark.parametrize(
