@@ -195,6 +195,28 @@ def first_error(error: "ValidationError", whole: str = "the file") -> str:
     return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg'].removeprefix('Value error, ')}"
 
 
+def check_folder(folder: Path, ours: Collection[str] = (), what: str = "") -> None:
+    """Check before long work that a folder can be written into.
+
+    Args:
+        folder: may not be there yet.
+        ours: names of files that may lie there, as may parts of them that a killed process left.
+        what: is written there, such as `a submission`; empty if anything may lie there.
+
+    Raises:
+        UserError: it is a file, lies below one, can't be written, or holds something else.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        wrong = "can't be written" if there.is_dir() else "is a file"
+        raise UserError(f"{folder} can be no folder: {there} {wrong}; choose another folder")
+    if what and there is folder:
+        stems = {Path(name).stem for name in ours}
+        for path in folder.iterdir():
+            if path.name not in ours and not (path.match(".*.part.*") and path.name.split(".")[1] in stems):
+                raise UserError(f"{folder} holds something else, not {what}: choose another folder")
+
+
 def write(path: Path, writer: Callable[[Path], object]) -> None:
     """Write a file whole or not at all: `writer` fills a file beside it, which then takes its place.
 

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 from zlib import error as ZlibError
@@ -15,6 +16,8 @@ _MARKS = {  # a longer mark stands before one that it begins with
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
+# Signs of control (also line ends), of ends of lines and paragraphs, of directions, and half characters.
+_ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BLANK = codecs.BOM_UTF8 + b" \t\r\n"
 
 
@@ -109,3 +112,20 @@ def check_twice(names: list[str], what: str = "the column ") -> None:
 def unreadable(path: Path | str, form: str, error: Exception) -> UserError:
     """Return the error for a file that can't be read as what its user says it is."""
     return UserError(f"{path} can't be read as {form}: {' '.join(str(error).split())[:200]}")
+
+
+def line(text: str, most: int = 200) -> str:
+    """Return a text that others wrote as one line to print: blanks and odd signs become one blank; cut at `most`."""
+    short = " ".join(_ODD.sub(" ", text[: 10 * most]).split())
+    return short if len(short) <= most else f"{short[: most - 1]}\u2026"
+
+
+def a_name(text: Any) -> str:
+    """Return a text if it can be a name in tables: one line of 1 to 80 letters.
+
+    Raises:
+        ValueError: it can't.
+    """
+    if not isinstance(text, str) or not text or line(text, 80) != text:
+        raise ValueError(f"{line(repr(text), 60)} is no name: write one line of 1 to 80 letters")
+    return text

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from .. import LimitError, UserError, store
+from ..texts import line
 
 FAILED, UNUSABLE, LIMITED = 1, 2, 3  # exit codes
 ORDER = (
@@ -56,7 +57,7 @@ class OneLine(TyperGroup):
             _refuse(error)
         except UserError as error:
             code = LIMITED if isinstance(error, LimitError) else UNUSABLE
-            _say(_as_seen(str(error)))
+            _say(line(_as_seen(str(error)), 4000))
         except OSError as error:
             if error.errno == errno.EPIPE:  # `| head`: its reader has enough
                 raise

@@ -33,7 +33,7 @@ def run_methods(
         typer.Option(min=0, help="choices of a person that are known; may be repeated; default: 0 2 8 32"),
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="independent draws of these choices")] = 1,
-    seed: Annotated[int, typer.Option(help="of all draws")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of all draws")] = 0,
     model: Annotated[str | None, typer.Option(help="a language model, for the methods that ask one")] = None,
     base_url: BaseUrl = None,
     embedder: Annotated[str | None, typer.Option(help="an embeddings model at the same address")] = None,
@@ -51,8 +51,11 @@ def run_methods(
     above the table. A second table says how often people prefer what a method picks. With --answers methods write
     answers. docs/methods.md says how to bring a method or a world.
     """
+    from .. import files
     from ..runs import trials
 
+    if out:
+        files.check_folder(out)
     trial = trials.run(world, method or (), k or trials.KS, draws, seed, model, base_url, embedder, answers, judge)
     typer.echo(trials.said(trial))
     if out:

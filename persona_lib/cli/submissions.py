@@ -87,6 +87,7 @@ def leaderboard(
     """
     from ..runs import boards, submitting
 
+    boards.check_folder(out)
     outcome = submitting.check(folders, world or [submitting.KNOWN_TRUTH])
     left = boards.write(outcome, out)
     typer.echo("\n".join([*left, str((out / "index.html").absolute())]))

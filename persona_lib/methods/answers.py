@@ -11,7 +11,7 @@ from ..stats.intervals import ITEM
 from . import scores
 from .cases import Case, Readied, cases
 from .costs import Meter
-from .method import Method, title
+from .method import Method, reason, title
 from .method import told as read
 from .person import Person
 from .trial import adapted, asked, told_of
@@ -72,8 +72,8 @@ def _answered(
         return read(one.answer(prompts["prompt"].to_numpy(object), own), len(prompts))
     except UserError:
         raise
-    except Exception as error:
-        return [(None, f"failed: {type(error).__name__}: {error}")] * len(prompts)
+    except (Exception, SystemExit) as error:
+        return [(None, f"failed: {reason(error)}")] * len(prompts)
 
 
 def effects(written: pd.DataFrame) -> pd.DataFrame:

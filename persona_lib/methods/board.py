@@ -11,6 +11,7 @@ import pandas as pd
 
 from .. import UserError, stats
 from ..stats.wording import ALPHA
+from ..texts import line
 from . import scores, submissions
 from .checking import Checked
 from .scores import FEW
@@ -146,7 +147,7 @@ def text(entry: Checked) -> str:
         missing = predictions["p_first"].isna()
         lines[0] += f": {len(predictions):,} predictions, {missing.sum():,} of them missing"
         why = predictions.loc[missing, "failure"].astype(str).value_counts().head(3)
-        lines += [f"{n:,} missing: {reason}" for reason, n in why.items() if reason != submissions.ABSENT]
+        lines += [f"{n:,} missing: {line(reason)}" for reason, n in why.items() if reason != submissions.ABSENT]
         if entry.scores.empty:
             lines.append("scores: none while the labels are hidden")
     for row in entry.scores.itertuples():

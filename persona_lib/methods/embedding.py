@@ -38,7 +38,7 @@ def embedder(world: World, model: Model | None = None) -> Embed:
         new = partial(_embedded, model)
         vectors = new(list(texts))
     elif world.features is not None:
-        vectors, new = world.features.loc[told["candidate_id"]].to_numpy(float), _refuse(world)
+        vectors, new = world.features.loc[told["candidate_id"]].to_numpy(float), _refuse(world.name)
     else:
         vectors, new = _tfidf(texts)
     row = {key: i for i, key in enumerate(zip(prompt, texts, strict=True))}
@@ -58,12 +58,12 @@ def _embedded(model: Model, texts: Sequence[str]) -> np.ndarray:
     return embed(model, texts, step="embeddings of answers").astype(float)
 
 
-def _refuse(world: World) -> Vectors:
-    """Return what refuses texts of which a world has no features."""
+def _refuse(name: str) -> Vectors:
+    """Return what refuses texts of which a world has no features; methods get it, so it doesn't hold the world."""
 
     def refuse(texts: Sequence[str]) -> np.ndarray:
         raise UserError(
-            f"world '{world.name}' has features of its candidates alone, so that other answers have no vector, such as "
+            f"world '{name}' has features of its candidates alone, so that other answers have no vector, such as "
             f"{texts[0][:40]!r}: name an embeddings model"
         )
 

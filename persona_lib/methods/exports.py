@@ -39,6 +39,7 @@ def write(entry: Checked, world: World, folder: Path, form: str) -> list[Path]:
     makers = {INSPECT: inspect, EVERY_EVAL: every_eval_ever}
     if form not in makers:
         raise UserError(f"no form '{form}': choose one of {', '.join(makers)}")
+    files.check_folder(folder)
     if entry.problems:
         raise UserError(f"{entry.submission.folder}: {entry.problems[0]}")
     if entry.scores.empty:

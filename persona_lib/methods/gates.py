@@ -19,7 +19,7 @@ from .cases import CELL, Setting
 from .controls import other_history, shuffled
 from .embedding import embedder
 from .linear import Pooled
-from .method import Embed, Method, title
+from .method import Embed, Method, made, title
 from .worlds import World
 
 FOLDS = 5
@@ -197,18 +197,18 @@ def of_method(world: World, kind: type[Method], embed: Embed, setting: Setting, 
         tried without one.
     """
 
-    def made(one: type[Method]) -> Method:
-        return one(embed, model, setting.seed)
+    def of(one: type[Method]) -> Method:
+        return made(one, embed, model, setting.seed)
 
     name, rows = title(kind), []
     if "history" in kind.sees:
         k = max(setting.ks)
         for gate, other in (("another's history", other_history(kind)), ("shuffled labels", shuffled(kind))):
-            both = trial.run(world, [made(kind), made(other)], setting._replace(ks=(0, k)))
+            both = trial.run(world, [of(kind), of(other)], setting._replace(ks=(0, k)))
             says = "it gains from a history that is not the person's"
             rows.append(_gain(f"{name}, {gate}", _beside_none(both, other.name, k), says))
     if set(kind.sees) <= {"history", "questions"}:
-        zero = trial.run(world, [made(kind), made(Pooled)], setting._replace(ks=(0,)))
+        zero = trial.run(world, [of(kind), of(Pooled)], setting._replace(ks=(0,)))
         own = zero[zero["method"] != Pooled.name].merge(
             world.choices[["choice_id", "first", "second"]], on="choice_id", validate="many_to_one"
         )

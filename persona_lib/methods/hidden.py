@@ -28,10 +28,14 @@ def labels(world: World) -> pd.Series:
 
 
 def blinded(world: World) -> World:
-    """Return the world without the labels of tested choices; HIDDEN is their reason."""
-    gone = world.choices["choice_id"].isin(labels(world).index)
-    p, failure = world.choices["p_first"].mask(gone), world.choices["failure"].mask(gone, HIDDEN)
-    return world._replace(choices=world.choices.assign(p_first=p, failure=failure), truth=None)
+    """Return the world without the labels of tested choices; HIDDEN is their reason.
+
+    Other columns of `choices` than those of a world are left out: they may tell the labels.
+    """
+    choices = world.choices[[*worlds.NEEDED["choices"], "failure"]]
+    gone = choices["choice_id"].isin(labels(world).index)
+    p, failure = choices["p_first"].mask(gone), choices["failure"].mask(gone, HIDDEN)
+    return world._replace(choices=choices.assign(p_first=p, failure=failure), truth=None)
 
 
 def veiled(world: World) -> World:

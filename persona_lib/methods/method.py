@@ -7,13 +7,15 @@ import copy
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
+from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeGuard
 
 import numpy as np
 import pandas as pd
 
 from .. import UserError
+from ..texts import a_name, line
 
 SIGHTS = ("history", "groups", "profile", "questions")
 # (prompts, answers) -> array (n, dimensions): a vector of each answer to its prompt.
@@ -145,6 +147,37 @@ def told(answers: np.ndarray, n: int) -> list[tuple[str | None, str | None]]:
     return [(None, str(one)) if isinstance(one, Exception) else (str(one), None) for one in answers]
 
 
+def is_count(number: Any) -> TypeGuard[int]:
+    """Return whether a value is a whole number, 0 or more."""
+    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 0
+
+
+def reason(error: BaseException) -> str:
+    """Return an error of a method as one line of at most 300 characters."""
+    try:
+        says = str(error)
+    except Exception:  # a class of the user's own
+        says = "its text can't be made"
+    return line(f"{type(error).__name__}: {says}", 300)
+
+
+def made(kind: type[Method], embed: Embed, model: Any, seed: int) -> Method:
+    """Return a method that can be fitted.
+
+    Raises:
+        UserError: its `__init__` fails, takes something else, or does not call that of `Method`.
+    """
+    try:
+        method = kind(embed, model, seed)
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UserError(f"'{title(kind)}' can't be made with (embed, model, seed): {reason(error)}") from error
+    if not {"embed", "model", "seed"} <= set(vars(method)):
+        raise UserError(f"'{title(kind)}' is half made: call super().__init__(embed, model, seed) in its __init__")
+    return method
+
+
 def title(method: type[Method]) -> str:
     """Return the name of a method in tables."""
     return method.name or method.__name__
@@ -166,8 +199,8 @@ def load(place: str) -> type[Method]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"{path} can't be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # a file that exits doesn't end ours
+        raise UserError(f"{path} can't be imported: {reason(error)}") from error
     found = getattr(module, name, None)
     if found is None:
         raise UserError(f"{path} has no class '{name}': it has {', '.join(_classes(module)) or 'no class'}")
@@ -184,12 +217,20 @@ def checked(method: Any, place: str) -> type[Method]:
     """Return a class if it is a method.
 
     Raises:
-        UserError: it is none, or declares something that nobody can see.
+        UserError: it is none, its name or `parameters` can't stand in a table, or it declares what nobody can see.
     """
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise UserError(f"{place} is no method: derive its class from persona_lib.methods.Method")
+    try:
+        a_name(title(method))
+    except ValueError as error:
+        raise UserError(f"{place}: {error}") from error
+    if not (is_count(number := getattr(method, "parameters", None)) or number is None):
+        raise UserError(f"{place} has `parameters` {line(repr(number), 60)}: write a whole number, 0 or more")
     if isinstance(method.sees, str):
         raise UserError(f"{place} declares to see a text: write a tuple, such as sees = ('{method.sees}',)")
+    if not isinstance(method.sees, tuple | list | set | frozenset):
+        raise UserError(f"{place} declares to see {line(repr(method.sees), 60)}: write a tuple, () for nothing")
     if odd := [sight for sight in method.sees if sight not in SIGHTS]:
         raise UserError(f"{place} declares to see {odd[0]!r}: declare any of {', '.join(SIGHTS)}")
     if method.prefer is Method.prefer:

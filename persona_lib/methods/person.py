@@ -1,6 +1,6 @@
 """A person who can be asked: questions, which a model in their place answers, or which of two answers they chose."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 from pydantic import create_model
@@ -14,8 +14,9 @@ ANSWER_WORDS = 60
 class Person:
     """One person of a trial, who answers at most k questions of a method, each in view of what they said before.
 
-    Attributes: `left`, how many questions may still be asked; `said`, each question with its answer; `pool`, columns
-    `prompt`, `first`, `second`: pairs of answers about which the person can be asked.
+    Attributes: `ask` and `choose`, which a method gets; `left`, how many questions may still be asked; `said`, each
+    question with its answer; `pool`, columns `prompt`, `first`, `second`: pairs of answers about which the person can
+    be asked.
 
     Args:
         profile: all that is known of the person; no method sees it.
@@ -33,7 +34,17 @@ class Person:
         self._chosen = chosen["p_first"].to_numpy(float)
         self.said: list[tuple[str, str]] = []
 
-    def ask(self, questions: Sequence[str]) -> list[str]:
+    @property
+    def ask(self) -> Callable[[Sequence[str]], list[str]]:
+        """What answers questions; a method that holds it holds no person, whose choices and limit are not its own."""
+        return lambda questions: self._ask(questions)
+
+    @property
+    def choose(self) -> Callable[[int], float]:
+        """What says which answer of a pair was chosen, as `ask`."""
+        return lambda row: self._choose(row)
+
+    def _ask(self, questions: Sequence[str]) -> list[str]:
         """Return the person's answers. Questions of one call don't see each other's answers; later ones do.
 
         Raises:
@@ -62,7 +73,7 @@ class Person:
         self.said += zip(questions, answers, strict=True)
         return answers
 
-    def choose(self, row: int) -> float:
+    def _choose(self, row: int) -> float:
         """Return what the person chose in a row of `pool`: 1 the first, 0 the second, 0.5 a tie. It is one question.
 
         Raises:

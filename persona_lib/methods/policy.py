@@ -15,6 +15,7 @@ from ..stats.wording import ALPHA
 from . import scores, worlds
 from .cases import Readied, Setting, cases, ready
 from .method import Method, title
+from .method import reason as said
 from .method import told as read
 from .trial import adapted, asked, one_thread, told_of
 from .worlds import World
@@ -88,8 +89,8 @@ def _of_method(
                 answers = read(Method.answer(one, tests["prompt"].to_numpy(object), own), len(tests))
             except UserError:
                 raise
-            except Exception as error:
-                answers = [(None, f"failed: {type(error).__name__}: {error}")] * len(tests)
+            except (Exception, SystemExit) as error:
+                answers = [(None, f"failed: {said(error)}")] * len(tests)
         rows += [
             (name, case.draw, case.persona_id, prompt, *answer)
             for prompt, answer in zip(tests["prompt_id"], answers, strict=True)

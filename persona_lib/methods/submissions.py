@@ -8,19 +8,19 @@ import hashlib
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .. import UserError, files
-from . import hidden, scores
-from .cases import CELL, Setting, ready
-from .method import SIGHTS
+from ..texts import line
+from . import forms, hidden, scores
+from .cases import Setting, ready
+from .forms import FORM, About, Manifest
 from .trial import COLUMNS as TRIAL
-from .worlds import TESTS, World, cells
+from .worlds import World, cells
 
 ABOUT, MANIFEST = "method.yaml", "manifest.json"
 PREDICTIONS, ANSWERS, CONTEXTS = "predictions.parquet", "answers.parquet", "contexts.parquet"
@@ -29,57 +29,11 @@ COLUMNS = {
     ANSWERS: ("persona_id", "prompt_id", "answer", "failure"),
     CONTEXTS: ("persona_id", "draw", "shot", "choice_id"),
 }
-FORM = "persona-submission 1"
 KEY = ["choice_id", "k", "draw"]  # of a prediction
 ABSENT = f"no row in {PREDICTIONS}"
 MOST = 5_000_000  # predictions of a submission
 # What `manifest.json` keeps of the scores at each k.
 SCORED = ("k", "accuracy", "low", "high", "people", "n", "failed", "brier")
-Size = Annotated[int, Field(ge=0, le=1_000_000)]
-
-
-class About(BaseModel):
-    """What stands in `method.yaml`: `name`, `sees`, `ks`, `draws`, `seed`, `cell` and the world are needed to check.
-
-    `commit`: of the method's code. `parameters`: how many numbers it trained. `calls`, `tokens`, `cost_usd`: what it
-    asked of a model. `hardware` and `contamination`: free text; the second says what the method, or a model in it, may
-    have met of the world before.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^\S([^\r\n]*\S)?$")]
-    sees: list[str]
-    ks: Annotated[list[Size], Field(min_length=1, max_length=50)]
-    draws: Annotated[int, Field(ge=1, le=100)] = 1
-    seed: Annotated[int, Field(ge=0)] = 0
-    cell: Literal[TESTS] = CELL  # type: ignore[valid-type]
-    world: str
-    world_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    commit: str | None = None
-    parameters: Annotated[int, Field(ge=0)] | None = None
-    calls: Annotated[int, Field(ge=0)] | None = None
-    tokens: Annotated[int, Field(ge=0)] | None = None
-    cost_usd: Annotated[float, Field(ge=0)] | None = None
-    hardware: str = ""
-    contamination: str = ""
-
-    @field_validator("sees")
-    @classmethod
-    def _known(cls, sees: list[str]) -> list[str]:
-        if odd := [sight for sight in sees if sight not in SIGHTS]:
-            raise ValueError(f"{odd[0]!r} is none of {', '.join(SIGHTS)}")
-        return sees
-
-    @field_validator("ks")
-    @classmethod
-    def _sorted(cls, ks: list[int]) -> list[int]:
-        return sorted(set(ks))
-
-    @property
-    def setting(self) -> Setting:
-        """Return the setting of the trial that this describes."""
-        return Setting(tuple(self.ks), self.draws, self.cell, self.seed)
 
 
 class Submission(NamedTuple):
@@ -176,8 +130,8 @@ def write(
     """
     check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (MANIFEST, ANSWERS):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / MANIFEST, folder / ANSWERS, *folder.glob(".*.part.*")):
+        path.unlink(missing_ok=True)
     files.write_text(folder / ABOUT, yaml.safe_dump(about.model_dump(), sort_keys=False, allow_unicode=True))
     own = predictions[list(COLUMNS[PREDICTIONS])].astype({"failure": "str"}).reset_index(drop=True)
     files.write(folder / PREDICTIONS, own.to_parquet)
@@ -188,9 +142,8 @@ def write(
 
 
 def check_folder(folder: Path) -> None:
-    """Raise UserError if a folder holds something else than a submission."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / ABOUT).is_file():
-        raise UserError(f"{folder} holds something else, not a submission: choose another folder")
+    """Raise UserError if a folder can't be written, or holds something else than a submission or its parts."""
+    files.check_folder(folder, (ABOUT, MANIFEST, *COLUMNS), "a submission")
 
 
 def seal(folder: str | Path, world: World) -> dict[str, Any]:
@@ -237,21 +190,16 @@ def read(folder: str | Path, sealed: bool = True) -> Submission:
     folder = Path(folder)
     if not (folder / ABOUT).is_file():
         raise UserError(f"{folder} is no submission: it has no {ABOUT}; docs/submissions.md shows its form")
-    about = _about(folder / ABOUT)
+    about = forms.valid(About, folder / ABOUT, files.read_yaml(folder / ABOUT))
     tables = {name: _table(folder / name) for name in COLUMNS}
     if tables[PREDICTIONS] is None and tables[ANSWERS] is None:
         raise UserError(f"{folder} has no {PREDICTIONS} and no {ANSWERS}: a submission has one or both")
     if sealed and not (folder / MANIFEST).is_file():
         raise UserError(f"{folder} has no {MANIFEST}: persona methods seal {folder} --world WORLD writes it")
-    manifest = files.read_json(folder / MANIFEST) if sealed else {}
+    manifest = {}
+    if sealed:
+        manifest = forms.valid(Manifest, folder / MANIFEST, files.read_json(folder / MANIFEST)).model_dump(mode="json")
     return Submission(folder, about, tables[PREDICTIONS], tables[ANSWERS], tables[CONTEXTS], manifest)
-
-
-def _about(path: Path) -> About:
-    try:
-        return About.model_validate(files.read_yaml(path))
-    except ValidationError as error:
-        raise UserError(f"{path}: {files.first_error(error, 'it')}; docs/submissions.md has its fields") from error
 
 
 def _table(path: Path) -> pd.DataFrame | None:
@@ -263,9 +211,14 @@ def _table(path: Path) -> pd.DataFrame | None:
         raise UserError(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
     for name in {"k", "draw", "shot", "p_first"} & set(table):
         try:
-            table[name] = pd.to_numeric(table[name])
+            numbers = pd.to_numeric(table[name])
+            if (
+                table[name].dtype.kind in "bmM" or numbers.dtype.kind not in "iuf"
+            ):  # pandas takes these for numbers, too
+                raise ValueError("they are truth values or times")
+            table[name] = numbers.astype(float) if name == "p_first" else numbers
         except (ValueError, TypeError) as error:
-            raise UserError(f"{path}: {name} must be numbers ({str(error).splitlines()[0]})") from error
+            raise UserError(f"{path}: {name} must be numbers ({line(str(error))})") from error
         whole = name == "p_first" or (table[name].notna().all() and (table[name] % 1 == 0).all())
         if not whole:
             raise UserError(f"{path}: {name} must be whole numbers")

@@ -12,7 +12,7 @@ from .cases import Setting
 from .costs import COSTS
 from .coverage import alike
 from .embedding import embedder
-from .method import Embed, Method
+from .method import Embed, Method, made
 from .prompted import Prompted
 from .trial import COLUMNS
 from .trial import run as trial
@@ -65,18 +65,18 @@ def run(
     if world is None:
         return _nothing()
     embed = embed or embedder(world)
-    made = [kind(embed, model, setting.seed) for kind in kinds]
-    predictions = trial(world, made, setting)
+    methods = [made(kind, embed, model, setting.seed) for kind in kinds]
+    predictions = trial(world, methods, setting)
     same = alike(predictions)
     last = int(same["k"].max())
-    picked = policy.picks(world, [method for method in made if not isinstance(method, Prompted)], same, setting)
+    picked = policy.picks(world, [method for method in methods if not isinstance(method, Prompted)], same, setting)
     accuracy, gaps = scores.accuracy(same, world), scores.differences(same, "pooled", last)
     table, policy_gaps = policy.table(picked, same, world), policy.differences(picked, "pooled")
     known = scores.graded(same[same["k"] == last])
     tau = policy.tau(known, policy.scored(picked), setting.seed)
     found = scores.headline(accuracy, gaps, world.name), policy.headline(table, policy_gaps)
     says = " ".join([*found, policy.related(tau, "prediction", "policy")])
-    return Tracks(says, made, predictions, accuracy, gaps, table, policy_gaps, tau)
+    return Tracks(says, methods, predictions, accuracy, gaps, table, policy_gaps, tau)
 
 
 def _nothing() -> Tracks:

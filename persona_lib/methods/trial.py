@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from .. import UserError
 from .cases import SHOWN, Case, Readied, Setting, cases, known_of, ready
 from .costs import COSTS, Meter
-from .method import Method, title
+from .method import Method, reason, title
 from .person import Person
 from .worlds import World, lines
 
@@ -71,8 +71,8 @@ def fit(readied: Readied, method: Method) -> str | None:
         method.fit(shown, people)
     except UserError:
         raise
-    except Exception as error:
-        return f"fit failed: {type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        return f"fit failed: {reason(error)}"
     return None
 
 
@@ -131,13 +131,17 @@ def predicted(
         p = np.asarray(adapted(method, case, known, person).prefer(*shown), dtype=float)
     except UserError:
         raise
-    except Exception as error:
-        return nothing, f"failed: {type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        return nothing, f"failed: {reason(error)}"
     if p.shape != nothing.shape:
-        return nothing, f"returned {p.size} predictions for {len(nothing)} choices"
+        return nothing, f"returned {_many(p)} for {len(nothing)} choices"
     if (p < 0).any() or (p > 1).any():
         return nothing, f"returned a probability outside 0 to 1: {p[(p < 0) | (p > 1)][0]:g}"
     return p, "returned no number for this choice" if np.isnan(p).any() else None
+
+
+def _many(p: np.ndarray) -> str:
+    return f"{len(p)} predictions" if p.ndim == 1 else f"an array of shape {p.shape}"
 
 
 def asked(readied: Readied, method: Method, person_model: Any = None) -> Callable[[Case], Person | None]:

@@ -14,6 +14,7 @@ from ..personas import split
 from ..personas.sides import SPLITS as PEOPLE_SPLITS
 from ..preferences.splits import CONTEXT
 from ..prompts.bank import SPLITS as PROMPT_SPLITS
+from ..texts import a_name, line, read_text
 
 TABLES = ("people", "prompts", "candidates", "choices")
 NEEDED = {
@@ -61,6 +62,10 @@ def checked(world: World) -> World:
         UserError: a column is missing, an id is doubled or unknown, both candidates are the same, a number is out of
             its range, or a candidate lacks features.
     """
+    try:
+        a_name(world.name)
+    except ValueError as error:
+        raise UserError(f"world {error}; it is the first line of world.txt, or the folder's name") from error
     for name in TABLES:
         if missing := [column for column in NEEDED[name] if column not in getattr(world, name)]:
             raise UserError(
@@ -70,10 +75,14 @@ def checked(world: World) -> World:
     if "persona_split" not in people:
         people = people.assign(persona_split=split(people.index))
     choices = world.choices if "failure" in world.choices else world.choices.assign(failure=None)
-    numbers = pd.to_numeric(choices["p_first"], errors="coerce")
-    if (wrong := choices["p_first"][numbers.isna() & choices["p_first"].notna()]).size:
+    given = choices["p_first"].replace("", None)  # an empty cell of CSV: the choice is missing
+    numbers = pd.to_numeric(given, errors="coerce")
+    if (wrong := given[numbers.isna() & given.notna()]).size:
         raise UserError(f"p_first of world '{world.name}' must be a number; one is {wrong.iloc[0]!r}")
-    choices = choices.assign(failure=choices["failure"].astype("str"), p_first=numbers.astype(float))
+    failure = choices["failure"].astype("str").replace("", None).astype("str")
+    if len(silent := choices.loc[choices["p_first"].eq("") & failure.isna(), "choice_id"]):
+        raise UserError(f"choice {silent.iloc[0]} has no p_first: say why in failure ({len(silent):,} such)")
+    choices = choices.assign(failure=failure, p_first=numbers.astype(float))
     world = world._replace(people=people, choices=choices)
     _check_ids(world)
     _check_values(world)
@@ -123,8 +132,16 @@ def _check_values(world: World) -> None:
         ("people", "persona_split", PEOPLE_SPLITS),
         ("prompts", "prompt_split", PROMPT_SPLITS),
     ):
-        if odd := sorted(set(getattr(world, table)[column].dropna()) - set(values)):
-            raise UserError(f"{column} of world '{world.name}' says {odd[0]!r}: write {' or '.join(values)}")
+        own = getattr(world, table)[column]
+        if len(odd := own[~own.isin(values)]):
+            raise UserError(f"{column} of world '{world.name}' says {odd.iloc[0]!r}: write {' or '.join(values)}")
+    told = world.candidates.loc[world.candidates["text"].notna(), "candidate_id"]
+    shown = world.choices["first"].isin(told) & world.choices["second"].isin(told)
+    if len(odd := world.choices.loc[chosen.notna() & ~shown, "choice_id"]):
+        raise UserError(
+            f"choice {odd.iloc[0]} has a p_first, and an answer without text ({len(odd):,} such): empty "
+            "p_first, and say why in failure"
+        )
     _check_features(world)
 
 
@@ -132,8 +149,11 @@ def _check_features(world: World) -> None:
     """Raise UserError for answers without a vector, and vectors that are not numbers."""
     if world.features is None:
         return
+    index = world.features.index
+    if not index.is_unique:
+        raise UserError(f"features of world '{world.name}' have the candidate {index[index.duplicated()][0]} twice")
     ids = world.candidates.loc[world.candidates["text"].notna(), "candidate_id"]
-    if len(lacking := ids[~ids.isin(world.features.index)]):
+    if len(lacking := ids[~ids.isin(index)]):
         raise UserError(
             f"features of world '{world.name}' lack the candidate {lacking.iloc[0]} ({len(lacking):,} such)"
         )
@@ -193,27 +213,43 @@ def load(folder: str | Path) -> World:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: a world is a folder with {', '.join(TABLES)} as tables")
-    tables = {name: _table(folder, name) for name in TABLES}
+    tables = {name: files.read_table(_found(folder, name)) for name in TABLES}
     if "persona_id" in tables["people"]:
         tables["people"] = tables["people"].set_index("persona_id")
-    features = folder / "features.parquet"
-    about = (folder / "world.txt").read_text("utf-8").splitlines() if (folder / "world.txt").is_file() else []
+    about = read_text(folder / "world.txt").splitlines() if (folder / "world.txt").is_file() else []
     return checked(
         World(
-            about[0] if about else folder.name,
+            about[0].strip() if about else folder.resolve().name,
             " ".join(about[1:]),
             **tables,
-            features=pd.read_parquet(features) if features.is_file() else None,
+            features=_features(folder),
         )
     )
 
 
-def _table(folder: Path, name: str) -> pd.DataFrame:
-    found = sorted(path for path in folder.glob(f"{name}.*") if files.is_table(path))
+def _features(folder: Path) -> pd.DataFrame | None:
+    """Return the table of features, if there is one: numbers by `candidate_id`, which may be a column."""
+    if not _tables(folder, "features"):
+        return None
+    table = files.read_table(path := _found(folder, "features"))
+    table = table.set_index("candidate_id") if "candidate_id" in table else table
+    try:
+        return table.apply(files.as_numbers) if files.suffix(path) == ".csv" else table
+    except ValueError as error:
+        raise UserError(f"{path} must have numbers beside candidate_id ({line(str(error))})") from error
+
+
+def _tables(folder: Path, name: str) -> list[Path]:
+    return sorted(path for path in folder.glob(f"{name}.*") if files.is_table(path))
+
+
+def _found(folder: Path, name: str) -> Path:
+    """Return the one file with a table of this name."""
+    found = _tables(folder, name)
     if not found:
         raise UserError(
             f"{folder} has no table '{name}' (such as {name}.parquet or {name}.csv): a world has {', '.join(TABLES)}"
         )
     if len(found) > 1:
         raise UserError(f"{folder} has the table '{name}' twice, as {found[0].name} and {found[1].name}: leave one")
-    return files.read_table(found[0])
+    return found[0]

@@ -10,6 +10,7 @@ from .. import UserError, files
 from ..methods import board
 from ..methods.board import Section
 from ..methods.checking import Checked
+from ..texts import line
 from . import pages
 from .submitting import Outcome, Round, fired
 
@@ -32,13 +33,14 @@ def write(outcome: Outcome, folder: Path) -> list[str]:
         UserError: nothing is left to show; two submissions have one name, or other draws, seeds or cells; the folder
             holds something else.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / PAGE).is_file():
-        raise UserError(f"{folder} holds something else, not a leaderboard: choose another folder")
+    check_folder(folder)
     left = [*outcome.unusable, *(line for own in outcome.rounds for line in _left(own))]
     worlds = [_world(number, own) for number, own in enumerate(outcome.rounds, 1) if _fit(own)]
     if not worlds:
         raise UserError(f"no submission can stand on a board: {left[0]}")
     folder.mkdir(parents=True, exist_ok=True)
+    for half in folder.glob(".*.part.*"):  # left by a process that was killed
+        half.unlink()
     rows = [
         section.table.assign(world=shown["name"], world_sha256=shown["sha256"])
         for shown in worlds
@@ -49,6 +51,11 @@ def write(outcome: Outcome, folder: Path) -> list[str]:
     files.write(folder / f"{TABLE}.csv", lambda half: table.to_csv(half, index=False))
     files.write_text(folder / PAGE, html(worlds, left))
     return left
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UserError if a folder can't be written, or holds something else than a board or its parts."""
+    files.check_folder(folder, (PAGE, f"{TABLE}.parquet", f"{TABLE}.csv"), "a leaderboard")
 
 
 def html(worlds: Sequence[dict[str, Any]], left: Sequence[str]) -> str:
@@ -64,7 +71,7 @@ def _left(own: Round) -> list[str]:
         where = f"{entry.submission.about.name} ({entry.submission.folder})"
         if entry.problems:
             more = f", and {len(entry.problems) - 1} more" if len(entry.problems) > 1 else ""
-            lines.append(f"{where}: {entry.problems[0]}{more}")
+            lines.append(f"{where}: {line(entry.problems[0], 300)}{more}")
         elif entry.predictions is None:
             lines.append(f"{where}: it has answers only, and no predictions")
         elif entry.scores.empty:

@@ -1,5 +1,6 @@
 """Submissions on the command line: run a method and write what it predicted, check folders, open and close a round."""
 
+import gc
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,11 @@ import pandas as pd
 from .. import UserError, methods
 from ..methods import CELL, Method, Setting, World, board, checking, exports, gates, hidden, simulated, submissions
 from ..methods.checking import Checked
+from ..methods.method import is_count, made
 from ..methods.submissions import About
 from ..model import Model
 from ..store import Store
+from ..texts import line
 from .parameters import SURVEYS
 from .trials import DESIGN, KNOWN_TRUTH, KS, world_of
 
@@ -61,17 +64,20 @@ def submit(place: str, name: str, folder: Path, options: Options) -> Checked:
             and none is named.
     """
     submissions.check_folder(folder)
-    kind, world = named(name), world_of(place, options.seed)
+    kind = named(name)
     if kind in methods.PROMPTED and not options.model:
         raise UserError(f"'{name}' asks a language model: name one with --model")
     cell = "unseen_seen" if place in SURVEYS else CELL
     setting = Setting(tuple(sorted(set(options.ks))), options.draws, cell, options.seed)
-    submissions.asked(world, setting)  # what can't be asked is said before the method runs
+    blind = _veiled(place, setting)
+    gc.collect()  # no object that the method could find has a label
     store = Store()
     asked = Model(options.model, options.base_url, store) if options.model else None
-    embed = methods.embedder(world, Model(options.embedder, options.base_url, store) if options.embedder else None)
-    method = kind(embed, asked, options.seed)
-    predictions = methods.trial(hidden.veiled(world), [method], setting)
+    embed = methods.embedder(blind, Model(options.embedder, options.base_url, store) if options.embedder else None)
+    method = made(kind, embed, asked, options.seed)
+    predictions = methods.trial(blind, [method], setting)
+    stated = getattr(method, "parameters", None)  # may be set by `fit`
+    number = int(stated) if is_count(stated) else None
     used = asked.usage if asked else None
     about = About(
         name=methods.title(kind),
@@ -80,18 +86,30 @@ def submit(place: str, name: str, folder: Path, options: Options) -> Checked:
         draws=setting.draws,
         seed=setting.seed,
         cell=cell,
-        world=world.name,
-        world_sha256=hidden.digest(world),
+        world=blind.name,
+        world_sha256=hidden.digest(blind),
         commit=commit_of(Path(name.rpartition(":")[0]) if ".py" in name else Path(methods.__file__)),
-        parameters=getattr(method, "parameters", None),
+        parameters=number,
         calls=used["calls"] + used["cached"] if used else None,
         tokens=used["tokens_in"] + used["tokens_out"] if used else None,
         cost_usd=used["cost"] if used else None,
         hardware=options.hardware,
         contamination=options.contamination,
     )
+    world = world_of(place, options.seed)
     submissions.write(folder, about, predictions, world)
+    if stated is not None and number is None:
+        raise UserError(
+            f"{folder} is written without `parameters`, which are {line(repr(stated), 60)}: no whole number"
+        )
     return checking.check(submissions.read(folder), world)
+
+
+def _veiled(place: str, setting: Setting) -> World:
+    """Return a world without the labels of its tested choices; what can't be asked is said before a method runs."""
+    world = world_of(place, setting.seed)
+    submissions.asked(world, setting)
+    return hidden.veiled(world)
 
 
 def seal(folder: Path, place: str) -> None:
@@ -182,7 +200,7 @@ def check(folders: Sequence[Path], places: Sequence[str]) -> Outcome:
                 found[key] = Round(*one, cell, [], of_world(one[0], cell))
             found[key].checked.append(entry)
         except UserError as error:
-            unusable.append(str(error) if str(folder) in str(error) else f"{folder}: {error}")
+            unusable.append(line(str(error) if str(folder) in str(error) else f"{folder}: {error}", 400))
     return Outcome(list(found.values()), unusable)
 
 
@@ -207,10 +225,10 @@ def said(outcome: Outcome) -> str:
     for own in outcome.rounds:
         for entry in own.checked:
             lines.append(f"{entry.submission.folder}: {board.text(entry)}")
-            lines += [f"PROBLEM {problem}" for problem in entry.problems]
+            lines += [f"PROBLEM {line(problem, 300)}" for problem in entry.problems]
             lines += fired(entry.gates, f"{entry.submission.about.name}, ")
         lines += fired(own.gates, f"of world '{own.world.name}', ")
-    lines += [f"UNUSABLE {line}" for line in outcome.unusable]
+    lines += [f"UNUSABLE {why}" for why in outcome.unusable]
     return "\n".join(lines if outcome.wrong or outcome.unusable else [*lines, "nothing is wrong"])
 
 

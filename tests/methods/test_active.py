@@ -82,3 +82,10 @@ def test_choices_count_against_the_same_k_and_end_before_the_test():
 def test_people_with_fewer_than_k_pairs_are_asked_about_all():
     table = tried(simulated.world(SMALL, seed=1), [active.Active], (1, 12, 99)).set_index("k")["p_first"]
     assert table[99].tolist() == table[12].tolist() != table[1].tolist()
+
+
+def test_no_attribute_of_a_question_leads_to_the_person():
+    kinds = [asking(lambda self: self.choose.__self__), asking(lambda self: self.ask.__self__)]
+    for kind in kinds:
+        table = tried(simulated.world(SMALL, 1), [kind], (1,))
+        assert table["failure"].str.contains("AttributeError").all()

@@ -200,7 +200,10 @@ def written(folder, **change):
     [
         (lambda folder: [path.unlink() for path in folder.iterdir()], "is no submission: it has no method.yaml"),
         (lambda folder: written(folder, name=...), "method.yaml: name: Field required"),
-        (lambda folder: written(folder, name=" "), "method.yaml: name: String should match"),
+        (
+            lambda folder: written(folder, name=" "),
+            "method.yaml: name: ' ' is no name: write one line of 1 to 80 letters",
+        ),
         (lambda folder: written(folder, sees=["labels"]), "method.yaml: sees: 'labels' is none of history, "),
         (lambda folder: written(folder, ks=[10**9]), "method.yaml: ks.0: Input should be less than or equal to"),
         (lambda folder: written(folder, ks=[]), "method.yaml: ks: List should have at least 1 item"),
@@ -213,6 +216,17 @@ def written(folder, **change):
         (lambda folder: altered(folder, lambda t: t.drop(columns="k")), "lacks the column k"),
         (lambda folder: altered(folder, lambda t: t.assign(p_first="likely")), "p_first must be numbers"),
         (lambda folder: altered(folder, lambda t: t.assign(k=0.5)), "k must be whole numbers"),
+        (lambda folder: altered(folder, lambda t: t.assign(p_first=True)), "p_first must be numbers (they are truth"),
+        (lambda folder: altered(folder, lambda t: t.assign(k=t["k"] > 0)), "k must be numbers (they are truth values"),
+        (lambda folder: altered(folder, lambda t: t.assign(k=pd.Timestamp(0))), "k must be numbers (they are truth"),
+        (lambda folder: altered(folder, lambda t: t.assign(k=np.inf)), "k must be whole numbers"),
+        (lambda folder: stated(folder, files=["a"]), "manifest.json: files: Input should be a valid dictionary"),
+        (lambda folder: stated(folder, world=["a"]), "manifest.json: world: Input should be a valid dictionary"),
+        (lambda folder: stated(folder, scores=["a"]), "manifest.json: scores.0: Input should be a valid dictionary"),
+        (lambda folder: stated(folder, scores=[{"k": [1]}]), "manifest.json: scores.0.k: Input should be a valid int"),
+        (lambda folder: stated(folder, commit={"a": 1}), "manifest.json: commit: Input should be a valid string"),
+        (lambda folder: stated(folder, created="yesterday"), "manifest.json: created: Input should be a valid dat"),
+        (lambda folder: stated(folder, created=None), "manifest.json: created: Input should be a valid dat"),
     ],
 )
 def test_an_unusable_folder_is_one_line(folder, harm, said):
@@ -220,6 +234,16 @@ def test_an_unusable_folder_is_one_line(folder, harm, said):
     with pytest.raises(UserError, match=r"^[^\n]*$") as error:
         submissions.read(folder)
     assert said in str(error.value)
+
+
+def test_numbers_of_any_kind_are_read(folder, world):
+    altered(folder, lambda t: t.assign(k=t["k"].astype("Int64"), p_first=t["p_first"].astype("Float64")), world)
+    assert problems(folder, world) == []
+
+
+def stated(folder, **change):
+    content = json.loads((folder / MANIFEST).read_text()) | change
+    (folder / MANIFEST).write_text(json.dumps(content))
 
 
 def cut(path):
@@ -408,3 +432,12 @@ def test_a_round_overwrites_nothing(tmp_path, world):
     (tmp_path / "labels.parquet").write_text("of an earlier round")
     with pytest.raises(UserError, match="so that no earlier labels are lost"):
         hidden.open_world(world, tmp_path, "salt", 5)
+
+
+def test_other_columns_of_choices_are_not_published(tmp_path, world):
+    told = world._replace(choices=world.choices.assign(label=world.choices["p_first"]))
+    hidden.open_world(told, tmp_path, "salt", seed=5)
+    public = pd.read_parquet(tmp_path / "public" / "choices.parquet")
+    assert set(public) == {*methods.worlds.NEEDED["choices"], "failure"}
+    hidden.close_world(tmp_path / "public", tmp_path / "private", tmp_path / "closed")
+    assert hidden.digest(methods.load_world(tmp_path / "closed")) == hidden.digest(told)

@@ -1,5 +1,6 @@
 """Trials: what a method is given, and what becomes of methods that go wrong."""
 
+import sys
 import time
 from typing import ClassVar
 
@@ -102,6 +103,15 @@ def broken(prefer):
     return type("Broken", (Method,), {"prefer": prefer})
 
 
+class Speechless:
+    def __str__(self):
+        raise RuntimeError
+
+
+def fails(what):
+    raise ValueError(what)
+
+
 @pytest.mark.parametrize(
     ("prefer", "said"),
     [
@@ -113,13 +123,21 @@ def broken(prefer):
         (lambda self, prompt, *_: 1 / 0, "failed: ZeroDivisionError"),
         (lambda self, prompt, *_: prompt.fill("mine"), "failed: ValueError: assignment destination is read-only"),
         (lambda self, prompt, *_: ["a"] * len(prompt), "failed: ValueError"),
+        (lambda self, prompt, *_: np.zeros((len(prompt), 1)), r"returned an array of shape \(4, 1\) for 4 choices"),
+        (lambda self, prompt, *_: sys.exit(0), "failed: SystemExit: 0"),
+        (lambda self, prompt, *_: fails("a\nb \ud800" + "c" * 900), "failed: ValueError: a b c+\u2026$"),
+        (lambda self, prompt, *_: fails(Speechless()), "failed: ValueError: its text can't be made"),
     ],
-    ids=["nan", "above one", "below zero", "infinite", "too many", "raises", "writes", "texts"],
+    ids=[
+        *("nan", "above one", "below zero", "infinite", "too many", "raises", "writes", "texts"),
+        *("a column", "exits", "a long text with a half character", "no text"),
+    ],
 )
 def test_what_a_method_does_wrong_is_its_rows_reason(world, prefer, said):
     table = tried(world, broken(prefer))
     asked = table[table["k"] < 99]
     assert asked["p_first"].isna().all() and asked["failure"].str.contains(said).all()
+    assert asked["failure"].str.len().max() < 320
 
 
 def test_a_choice_without_a_number_leaves_the_others(world):
@@ -213,6 +231,27 @@ def test_a_world_with_nobody_to_learn_from_is_named(world):
         tried(alone, Spy)
 
 
+def test_a_method_that_cannot_be_copied_is_the_reason_of_its_rows(world):
+    kind = broken(lambda self, prompt, *_: np.zeros(len(prompt)))
+    kind.copy = lambda self: fails("no copy")
+    assert tried(world, kind, Setting(ks=(0,)))["failure"].eq("failed: ValueError: no copy").all()
+
+
+@pytest.mark.parametrize(
+    ("init", "said"),
+    [
+        (lambda self: None, r"'Broken' can't be made with \(embed, model, seed\): TypeError: "),
+        (lambda self, *_: sys.exit(0), "can't be made with .*: SystemExit: 0$"),
+        (lambda self, *_: None, "'Broken' is half made: call super"),
+    ],
+)
+def test_a_method_that_cannot_be_made_is_one_line(world, init, said):
+    kind = broken(lambda self, prompt, *_: np.zeros(len(prompt)))
+    kind.__name__, kind.__init__ = "Broken", init
+    with pytest.raises(UserError, match=said):
+        methods.tracks(world, [kind], Setting(ks=(0,)))
+
+
 OWN = """
 from persona_lib.methods import Method
 class Mine(Method):
@@ -227,6 +266,22 @@ class Blind(Method):
         return [0.5] * len(prompt)
 class Empty(Method):
     pass
+class Any(Method):
+    def prefer(self, prompt, first, second):
+        return [0.5] * len(prompt)
+class Number(Any):
+    name = 5
+class Lines(Any):
+    name = "a\\nnothing is wrong"
+class Long(Any):
+    name = "a" * 81
+class Less(Any):
+    parameters = -1
+class Counts(Any):
+    def parameters(self):
+        return 5
+class Nothing(Any):
+    sees = None
 """
 
 
@@ -242,16 +297,24 @@ def test_a_method_of_ones_own_comes_from_a_file(world, tmp_path):
     [
         ("own.py", "write FILE.py:CLASS"),
         ("none.py:Mine", "no file none.py"),
-        ("own.py:None_", "has no class 'None_': it has Mine, Comma, Blind, Empty"),
+        ("own.py:None_", "has no class 'None_': it has Mine, Comma, Blind, Empty, Any"),
         ("own.py:Blind", "declares to see 'everything': declare any of history, groups, profile, questions$"),
         ("own.py:Comma", "write a tuple, such as sees = .'history',."),
         ("own.py:Empty", "has no `prefer`"),
         ("wrong.py:Mine", "can't be imported: SyntaxError"),
+        ("leaves.py:Mine", "can't be imported: SystemExit: 0"),
+        ("own.py:Number", "5 is no name: write one line of 1 to 80 letters"),
+        ("own.py:Lines", "is no name"),
+        ("own.py:Long", "is no name"),
+        ("own.py:Less", "has `parameters` -1: write a whole number, 0 or more"),
+        ("own.py:Counts", "has `parameters` <function"),
+        ("own.py:Nothing", r"declares to see None: write a tuple, \(\) for nothing"),
     ],
 )
 def test_what_is_no_method_is_one_line(place, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text(OWN)
     (tmp_path / "wrong.py").write_text("class Mine(")
+    (tmp_path / "leaves.py").write_text("raise SystemExit(0)")
     with pytest.raises(UserError, match=said):
         methods.load_method(place)

@@ -50,12 +50,61 @@ def test_anybodys_csv_files_make_a_world(tmp_path):
         ("choices", lambda t: t.assign(prompt_id="prompt 0"), "a candidate of another prompt"),
         ("prompts", lambda t: t.assign(prompt_split="dev"), "says 'dev': write train or heldout"),
         ("people", lambda t: t.assign(persona_split="dev"), "says 'dev': write train or test"),
+        ("people", lambda t: t.assign(persona_split=None), "persona_split of world .* says None: write train or test"),
+        ("prompts", lambda t: t.assign(prompt_split=None), "says None: write train or heldout"),
+        ("candidates", lambda t: t.assign(text=t["text"].mask(t.index == 0)), "has a p_first, and an answer without"),
+        ("features", lambda t: pd.concat([t, t.iloc[:1]]), "features of world .* have the candidate .* twice"),
     ],
 )
 def test_a_table_that_is_wrong_is_one_line(world, table, change, said):
     with pytest.raises(UserError, match=said) as caught:
         checked(world._replace(**{table: change(getattr(world, table))}))
     assert "\n" not in str(caught.value)
+
+
+def test_features_are_read_like_other_tables(world, tmp_path):
+    methods.save_world(world, tmp_path)
+    (tmp_path / "features.parquet").unlink()
+    world.features.rename_axis("candidate_id").to_csv(tmp_path / "features.csv")
+    back = methods.load_world(tmp_path).features
+    np.testing.assert_allclose(back.loc[world.features.index], world.features)
+    world.features.rename_axis("candidate_id").reset_index().to_parquet(tmp_path / "features.parquet")
+    with pytest.raises(UserError, match="the table 'features' twice"):
+        methods.load_world(tmp_path)
+    (tmp_path / "features.csv").unlink()
+    assert methods.load_world(tmp_path).features.equals(world.features)
+    (tmp_path / "features.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"features.parquet can't be read as parquet[^\n]*$"):
+        methods.load_world(tmp_path)
+
+
+def test_a_choice_that_is_missing_is_an_empty_cell_of_csv(world, tmp_path):
+    methods.save_world(world, tmp_path)
+    (tmp_path / "choices.parquet").unlink()
+    lost = np.arange(len(world.choices)) < 2
+    choices = world.choices.assign(p_first=world.choices["p_first"].mask(lost))
+    choices.assign(failure=np.where(lost, "nobody answered", None)).to_csv(tmp_path / "choices.csv", index=False)
+    back = methods.load_world(tmp_path).choices
+    assert back["p_first"].isna().sum() == 2 and back["failure"].notna().sum() == 2
+    assert back["p_first"].iloc[2:].equals(world.choices["p_first"].iloc[2:])
+    choices.to_csv(tmp_path / "choices.csv", index=False)
+    with pytest.raises(UserError, match=r"has no p_first: say why in failure \(2 such\)$"):
+        methods.load_world(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"\xe9t\xe9\n", "world.txt is not in UTF-8"),
+        ("a\u202eb\n".encode(), "is no name: write one line of 1 to 80 letters; it is the first line of world.txt"),
+        (b"\nabout\n", "world '' is no name"),
+    ],
+)
+def test_a_world_without_a_name_that_can_be_shown_is_one_line(world, tmp_path, text, said):
+    methods.save_world(world, tmp_path)
+    (tmp_path / "world.txt").write_bytes(text)
+    with pytest.raises(UserError, match=said):
+        methods.load_world(tmp_path)
 
 
 def test_cells_keep_people_prompts_and_a_persons_prompts_apart(world):

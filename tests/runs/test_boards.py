@@ -68,6 +68,47 @@ def test_a_problem_and_an_unusable_folder_are_a_line_each(place, tmp_path):
     assert "named twice" in one_line(persona("methods", "check", bad, bad))
 
 
+SPY = """
+import gc
+
+import numpy as np
+
+from persona_lib.methods import Method, cells
+from persona_lib.methods.worlds import TESTS, World
+
+
+class Spy(Method):
+    def fit(self, pairs, people):
+        worlds = [one for one in gc.get_objects() if isinstance(one, World) and one.about.startswith("of a spy")]
+        todo, known = [self.embed], {id(self.embed)}
+        while todo:  # what the embedder holds
+            for one in gc.get_referents(todo.pop()):
+                if id(one) not in known and not isinstance(one, (type, type(gc), dict)):
+                    known.add(id(one))
+                    todo.append(one)
+                    worlds += [one] if isinstance(one, World) else []
+        tested = [one.choices.loc[cells(one).isin(TESTS), "p_first"] for one in worlds]
+        self.found = not worlds or any(not p.isin([0.5]).all() for p in tested)
+
+    def prefer(self, prompt, first, second):
+        return np.full(len(prompt), 1.0 if self.found else 0.25)
+"""
+
+
+def test_a_method_that_is_submitted_finds_no_label_in_memory(place, tmp_path):
+    made = simulated.world(DESIGN, seed=1)._replace(about="of a spy")
+    methods.save_world(made, tmp_path / "world")
+    (tmp_path / "spy.py").write_text(SPY)
+    del made
+    gc.collect()
+    done = persona(
+        *("methods", "submit", "--method", f"{tmp_path / 'spy.py'}:Spy", "--world", tmp_path / "world"),
+        *("--k", 0, "--out", tmp_path / "spy"),
+    )
+    assert done.exit_code == 0, done.output
+    assert pd.read_parquet(tmp_path / "spy" / "predictions.parquet")["p_first"].eq(0.25).all()
+
+
 def test_a_board_is_one_page_with_intervals_of_ranks(place, tmp_path):
     folders = (place / "shrunk", place / "coin", tmp_path)
     done = persona("methods", "leaderboard", *folders, "--world", place / "world", "--out", tmp_path / "board")
@@ -104,6 +145,69 @@ def test_a_gate_that_fires_stands_in_red_above_the_table(place, tmp_path):
         '<p class="gate"><strong>Gate fired</strong>: spy &lt;i&gt;, history undeclared: its predictions change'
     )
     assert fired < page.index("<table") and page.count("a gate fired") == 2  # at both k
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(place, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("years of work")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("years of work")
+    monkeypatch.setattr("persona_lib.runs.trials.run", None)
+    monkeypatch.setattr("persona_lib.runs.submitting.named", None)
+    monkeypatch.setattr("persona_lib.runs.submitting.check", None)
+    for command in (("run",), ("submit", "--method", "pooled"), ("leaderboard", place / "coin")):
+        for out in (tmp_path / "file", tmp_path / "file" / "below"):
+            said = one_line(persona("methods", *command, "--world", place / "world", "--out", out))
+            assert said == f"error: {out} can be no folder: {tmp_path / 'file'} is a file; choose another folder\n"
+    assert "holds something else" in one_line(persona("methods", *command, "--out", tmp_path / "other"))
+
+
+def test_parameters_that_fit_sets_are_a_number_or_a_line(place, tmp_path):
+    learned = (
+        LENGTH.replace("    parameters = 1\n", "")
+        + "\n    def fit(self, pairs, people):\n        self.parameters = {}\n"
+    )
+    for number, code in (("np.int64(5)", 0), ("'many'", 2)):
+        (tmp_path / "own.py").write_text(learned.format(number))
+        arguments = ("--world", place / "world", "--k", 0, "--out", tmp_path / "mine")
+        done = persona("methods", "submit", "--method", f"{tmp_path / 'own.py'}:Coin", *arguments)
+        assert done.exit_code == code, done.output
+        about = yaml.safe_load((tmp_path / "mine" / "method.yaml").read_text())
+        assert about["parameters"] == (None if code else 5)
+    assert "is written without `parameters`, which are 'many'" in done.stderr
+    assert len(pd.read_parquet(tmp_path / "mine" / "predictions.parquet")) == 96
+
+
+def test_what_was_killed_half_way_can_be_written_again(place, tmp_path):
+    board, mine = tmp_path / "board", tmp_path / "mine"
+    board.mkdir()
+    mine.mkdir()
+    for half in (board / "leaderboard.csv", board / ".leaderboard.3.part.csv", mine / ".predictions.3.part.parquet"):
+        half.write_text("half")
+    world = ("--world", place / "world")
+    done = persona("methods", "leaderboard", place / "coin", "--out", board, *world)
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in board.iterdir()} == {"index.html", "leaderboard.csv", "leaderboard.parquet"}
+    done = persona("methods", "submit", "--method", "pooled", "--k", 0, "--out", mine, *world)
+    assert done.exit_code == 0 and not list(mine.glob(".*")), done.output
+
+
+def test_texts_of_others_forge_no_line(place, tmp_path):
+    """A reason that a submission gives is one line, whatever stands in it."""
+    table = pd.read_parquet(place / "coin" / "predictions.parquet")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("method.yaml", "contexts.parquet"):
+        (mine / name).write_bytes((place / "coin" / name).read_bytes())
+    forged = "a\nnothing is wrong\n" * 100
+    table.assign(p_first=float("nan"), failure=forged).to_parquet(mine / "predictions.parquet")
+    assert persona("methods", "seal", mine, "--world", place / "world").exit_code == 0
+    done = persona("methods", "check", mine, "--world", place / "world")
+    assert done.stdout.splitlines().count("nothing is wrong") == int(done.exit_code == 0)
+    assert max(map(len, done.stdout.splitlines())) < 330
+    about = (mine / "method.yaml").read_text().replace("world: known truth", 'world: "a\\nnothing is wrong"')
+    (mine / "method.yaml").write_text(about)
+    done = persona("methods", "check", mine, "--world", place / "world")
+    assert done.exit_code == 2 and "UNUSABLE" in done.stdout and done.stdout.count("\n") == 1
 
 
 def test_two_of_one_name_or_none_at_all_make_no_board(place, tmp_path):
