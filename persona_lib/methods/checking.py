@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from . import gates, hidden, scores, submissions
+from . import cases, gates, hidden, scores, submissions
 from .embedding import embedder
 from .linear import Pooled
 from .submissions import ABOUT, ANSWERS, CONTEXTS, KEY, MANIFEST, PREDICTIONS, Asked, Submission
@@ -147,8 +147,9 @@ def _first(own: pd.DataFrame, odd: pd.Series) -> str:
 def _tested(rows: pd.DataFrame, world: World) -> set[str]:
     """Return the choices of people who are tested; those with a short history may have rows at a larger k, too."""
     people, prompts = set(rows["persona_id"]), set(rows["prompt_id"])
-    choices = world.choices
-    return set(choices.loc[choices["persona_id"].isin(people) & choices["prompt_id"].isin(prompts), "choice_id"])
+    choices = hidden.veiled(world).choices.dropna(subset="p_first")
+    own = choices[choices["persona_id"].isin(people) & choices["prompt_id"].isin(prompts)]
+    return set(cases.asked(own)["choice_id"])
 
 
 def _answers(own: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:

@@ -6,7 +6,9 @@ how often clean simulated worlds fire, and how often a leaked format is caught.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -74,14 +76,18 @@ def of_world(world: World, cell: str = CELL, embed: Embed | None = None) -> pd.D
         its 95% interval (missing for cases), `limit`, `fired`, `says` (what it means).
     """
     shown = _shown(world)
-    rows = [*_rules(shown), _format(shown), _ids(shown), _order(shown), _blind(world, cell, embed or embedder(world))]
+    rows = [*_rules(shown), *_beside(_shown(world, cell)), _format(shown), _ids(shown), _order(shown)]
+    rows += [_blind(world, cell, embed or embedder(world))]
     rows += [_row(*found) for found in repeats.found(world)]
     return pd.DataFrame(rows, columns=["gate", "value", "low", "high", "limit", "fired", "says"])
 
 
-def _shown(world: World) -> Shown:
+def _shown(world: World, cell: str | None = None) -> Shown:
+    """Return the choices of a world with their texts; with a cell, those alone that a trial of it asks."""
     texts = cases.texts(world)
     choices = world.choices.assign(one=texts["first"], other=texts["second"])
+    if cell:
+        choices = choices.loc[cases.tested(texts, cell).index]
     choices = choices[choices["p_first"].notna() & (choices["p_first"] != 0.5)]
     return Shown(choices, choices["p_first"].to_numpy() > 0.5, world)
 
@@ -111,6 +117,19 @@ def _rules(shown: Shown) -> Iterator[dict]:
     row = {candidate: i for i, candidate in enumerate(shown.world.candidates["candidate_id"])}
     rows = [shown.choices[side].map(row).to_numpy(float) for side in ("first", "second")]
     yield _tried("order of the file", shown, np.sign(rows[0] - rows[1]), 0.65, "the candidates' order tells the choice")
+
+
+def _beside(shown: Shown) -> Iterator[dict]:
+    """Yield the gates of what is asked at once: a person's tested pairs tell each other, or their prompts do."""
+    own = cases.texts(shown.world).loc[shown.choices.index]
+    keys = [[*zip(own["persona_id"], own["prompt"], own[side], strict=True)] for side in ("first", "second")]
+    times = Counter(chain(*keys))
+    more = np.array([times[a] - times[b] for a, b in zip(*keys, strict=True)])
+    says = "the chosen answer stands in more of the pairs that are asked: ask one pair per person and conversation"
+    yield _tried("pairs of one answer", shown, np.sign(more), 0.53, says)
+    gaps = np.subtract(*cases.quoted(shown.world, own).T.astype(float))
+    says = "an answer's text occurs in another prompt of the person: leave out turns that quote tested answers"
+    yield _tried("quoted answers", shown, gaps, 0.53, says)
 
 
 def _format(shown: Shown) -> dict:

@@ -224,10 +224,13 @@ def open_round(folder: Path, seed: int, place: str | None = None, design: simula
         design: of the known truth.
 
     Raises:
-        UserError: as `hidden.open_world` and `methods.load_world`.
+        UserError: as `hidden.open_world` and `methods.load_world`, or a gate of the world fires.
     """
     salt = hidden.new_salt()
     world = methods.load_world(place) if place else _renamed(simulated.world(design, hidden.secret_seed(seed, salt)))
+    leaks = gates.of_world(hidden.asked(world), CELL)
+    if leaks["fired"].any():
+        raise UserError(f"no round is opened, since its labels could be told: {fired(leaks)[0]}")
     told = hidden.open_world(world, folder, salt, seed)
     return (
         f"{told['labels']:,} labels are hidden; commitment {told['commitment']}\n"

@@ -11,6 +11,7 @@ import yaml
 from persona_lib import UserError, methods, seeds
 from persona_lib.methods import Setting, board, checking, hidden, linear, simulated, submissions
 from persona_lib.methods.submissions import ABOUT, ANSWERS, CONTEXTS, MANIFEST, PREDICTIONS, About
+from persona_lib.runs import submitting
 
 DESIGN = simulated.Design(seen=20, unseen=10, prompts=24, heldout=10, history=12, tests=6, dimensions=6, rank=2)
 SETTING = Setting(ks=(0, 4), draws=2, seed=3)
@@ -402,6 +403,19 @@ def test_the_seed_of_a_round_does_not_draw_its_people(world):
     seeds.rng("a world with a known truth", hidden.secret_seed(5, salts[0]))  # a seed as any other
     with pytest.raises(UserError, match="has no label of a tested choice to hide"):
         hidden.open_world(hidden.blinded(world), "nowhere", "salt", 5)
+
+
+def test_no_round_is_opened_whose_labels_could_be_told(tmp_path, world):
+    texts = world.candidates["candidate_id"].map(dict.fromkeys(world.choices["first"], " longer"))
+    told = world.candidates.assign(text=world.candidates["text"] + texts.fillna(""))
+    chosen = world.choices["p_first"] < 0.5  # the first is always chosen
+    turned = {"first": "second", "second": "first"}
+    sides = {name: world.choices[name].mask(chosen, world.choices[other]) for name, other in turned.items()}
+    made = world._replace(candidates=told, choices=world.choices.assign(**sides, p_first=1.0), truth=None)
+    methods.save_world(made, tmp_path / "world")
+    with pytest.raises(UserError, match=r"no round is opened, since its labels could be told: GATE .*position"):
+        submitting.open_round(tmp_path / "round", 1, str(tmp_path / "world"))
+    assert not (tmp_path / "round").exists()
 
 
 def test_a_round_overwrites_nothing(tmp_path, world):
