@@ -232,7 +232,8 @@ def of_method(world: World, kind: type[Method], embed: Embed, setting: Setting, 
         own = zero[zero["method"] != Pooled.name].merge(
             world.choices[["choice_id", "first", "second"]], on="choice_id", validate="many_to_one"
         )
-        spread = own.groupby(["prompt_id", "first", "second"], observed=True)["p_first"].agg(np.ptp)
+        said = own.groupby(["prompt_id", "first", "second"], observed=True)["p_first"]
+        spread = said.max() - said.min()
         apart, beside = int((spread > 1e-6).sum()), scores.differences(zero, Pooled.name, 0).iloc[0]
         rows.append(_row(f"{name}, k = 0 knows the person", apart, 0, "it tells people apart at k = 0"))
         rows.append(_gain(f"{name}, k = 0 beats pooled", beside, "it knows more at k = 0"))

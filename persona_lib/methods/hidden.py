@@ -70,12 +70,6 @@ def new_salt() -> str:
     return secrets.token_hex(32)
 
 
-def secret_seed(seed: int, salt: str) -> int:
-    """Return the seed of a hidden known-truth world: who knows `seed` alone can't draw its people and labels again."""
-    seeds.check_seed(seed)
-    return int(seeds.digest(f"{seed} {salt}", 32), 16)
-
-
 def asked(world: World) -> World:
     """Return the world with those tested choices alone that nothing else in it tells.
 

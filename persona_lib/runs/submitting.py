@@ -227,7 +227,7 @@ def open_round(folder: Path, seed: int, place: str | None = None, design: simula
         UserError: as `hidden.open_world` and `methods.load_world`, or a gate of the world fires.
     """
     salt = hidden.new_salt()
-    world = methods.load_world(place) if place else _renamed(simulated.world(design, hidden.secret_seed(seed, salt)))
+    world = methods.load_world(place) if place else _renamed(simulated.drawn(design, seed, salt)[0], seed)
     leaks = gates.of_world(hidden.asked(world), CELL)
     if leaks["fired"].any():
         raise UserError(f"no round is opened, since its labels could be told: {fired(leaks)[0]}")
@@ -239,8 +239,9 @@ def open_round(folder: Path, seed: int, place: str | None = None, design: simula
     )
 
 
-def _renamed(world: World) -> World:
-    """Return a known-truth world whose people's ids do not tell the seed that drew them."""
+def _renamed(world: World, seed: int) -> World:
+    """Return a known-truth world under the name of its round."""
     ids = {old: f"person {i}" for i, old in enumerate(world.people.index)}
     choices = world.choices.assign(persona_id=world.choices["persona_id"].map(ids))
-    return world._replace(people=world.people.rename(index=ids), choices=choices)
+    people = world.people.rename(index=ids)
+    return world._replace(name=f"hidden round, seed {seed}", people=people, choices=choices)
