@@ -26,6 +26,7 @@ from .method import Embed, Method, title
 from .worlds import World
 
 FOLDS = 5
+UNTRIED = "not tried: too little is known or predicted"  # what a gate says that neither fired nor passed
 GAIN = 0.03  # accuracy that a method may gain by chance from a history that is not the person's
 
 # What a format can tell: each is counted in an answer's text.
@@ -73,7 +74,8 @@ def of_world(world: World, cell: str = CELL, embed: Embed | None = None) -> pd.D
 
     Returns:
         One row per gate: `gate`, `value` (accuracy of what the gate tries, or a number of cases), `low` and `high` of
-        its 95% interval (missing for cases), `limit`, `fired`, `says` (what it means).
+        its 95% interval (missing for cases), `limit`, `fired`, `says` (what it means; UNTRIED if
+        it could not be tried, which is no pass).
     """
     shown = _shown(world)
     rows = [*_rules(shown), *_beside(_shown(world, cell)), _format(shown), _ids(shown), _order(shown)]
@@ -97,7 +99,8 @@ def _row(gate: str, value: float, limit: float, says: str, interval: tuple[float
     low, high = interval or (np.nan, np.nan)
     fired = bool((low if interval else value) > limit)
     found = {"gate": gate, "value": value, "low": low, "high": high, "limit": limit}
-    return found | {"fired": fired, "says": says if fired else ""}
+    untried = UNTRIED if np.isnan(low if interval else value) else ""
+    return found | {"fired": fired, "says": says if fired else untried}
 
 
 def _tried(gate: str, shown: Shown, says_first: np.ndarray, limit: float, says: str) -> dict:
