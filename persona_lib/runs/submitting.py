@@ -107,8 +107,14 @@ def export(folder: Path, out: Path, form: str, place: str) -> list[Path]:
 
 
 def commit_of(path: Path) -> str | None:
-    """Return the commit of a file's code, with `-dirty` if the file differs from it; None outside of git."""
+    """Return the commit of a file, with `-dirty` if it differs; of a package's __init__, its folder counts.
+
+    Returns:
+        None outside of git.
+    """
     git = ["git", "-C", str(path.resolve().parent)]
+
+    scope = "." if path.name == "__init__.py" else path.name
 
     def out(*command: str) -> str | None:
         done = subprocess.run([*git, *command], capture_output=True, text=True)
@@ -118,7 +124,7 @@ def commit_of(path: Path) -> str | None:
         if out("ls-files", "--error-unmatch", path.name) is None:
             return None
         commit = out("rev-parse", "HEAD")
-        return f"{commit}-dirty" if commit and out("status", "--porcelain", ".") else commit
+        return f"{commit}-dirty" if commit and out("status", "--porcelain", "--", scope) else commit
     except OSError:
         return None
 

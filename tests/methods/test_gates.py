@@ -317,12 +317,14 @@ LEAKS = {
 }
 
 
-def test_marks_alone_are_no_equal_answers_and_a_text_without_words_is_no_near_duplicate():
+def test_marks_alone_are_no_equal_answers_and_a_text_without_words_is_no_near_duplicate(monkeypatch):
     assert repeats.plain(pd.Series(["\U0001f44d", "\U0001f44e ", "Caf\u00e9!", "CAFE\u0301"])).tolist() == [
         "\U0001f44d", "\U0001f44e", "caf\u00e9", "caf\u00e9",
     ]  # fmt: skip
     known, tested = pd.Series(["a b c d e", ""]), pd.Series(["a b c d e", "a b c d e f", "b c d", "!"])
     assert repeats.near(known, tested).tolist() == [True, True, False, False]
+    monkeypatch.setattr(repeats, "BLOCK", 3)
+    assert repeats.near(known, tested).tolist() == [True, True, False, False], "block by block"
     assert not repeats.near(known.head(0), tested).any() and repeats.near(known, tested.head(0)).empty
 
 

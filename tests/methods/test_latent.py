@@ -65,3 +65,9 @@ def test_people_left_out_to_learn_from_are_not_the_last_of_the_file(monkeypatch)
     world = simulated.world(DESIGN, seed=1)
     methods.trial(world, [latent.LowRank(methods.embedder(world))], Setting(ks=(0,)))
     assert len(seen[0]) == 4 and seen[0] != {16, 17, 18, 19}
+
+
+def test_a_bare_text_is_not_read_letter_by_letter():
+    method = linear.Pooled(methods.embedder(simulated.world(DESIGN, seed=1)))
+    with pytest.raises(TypeError, match=r"write \[text\] in place of a bare text"):
+        method.gaps("prompt 1", ["answer 0"], ["answer 1"])
