@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from IPython.display import HTML
+from scipy import sparse
 
 from .. import stats
 from ..stats.intervals import ITEM
@@ -157,15 +158,21 @@ def _ids(shown: Shown) -> dict:
     count = CountVectorizer(analyzer=_words, binary=True, min_df=min(20, len(sides[0])))
     try:
         count.fit(pd.concat(sides))
-        gaps = (count.transform(sides[0]) - count.transform(sides[1])).toarray().astype(float)
+        gaps = (count.transform(sides[0]).astype(float) - count.transform(sides[1])).tocsr()
     except ValueError:  # no word occurs often enough
-        gaps = np.zeros((len(sides[0]), 0))
+        gaps = sparse.csr_array((len(sides[0]), 0))
     # Numbers in their order: 9 stands before 10.
     sorted_by = [ids.str.replace(r"\d+", lambda number: number.group().zfill(20), regex=True) for ids in sides]
     order = np.sign((sorted_by[0] > sorted_by[1]).astype(float).to_numpy() - 0.5)
     longer = np.sign((sides[0].str.len() - sides[1].str.len()).to_numpy(float))
     says = "the candidates' ids tell the choice: name them by a hash"
-    return _tried("id", shown, _predicted(np.column_stack([gaps, order, longer]), shown), 0.65, says)
+    return _tried(
+        "id",
+        shown,
+        _predicted(sparse.hstack([gaps, sparse.csr_array(np.column_stack([order, longer]))], format="csr"), shown),
+        0.65,
+        says,
+    )
 
 
 def _words(name: str) -> list[str]:
@@ -183,16 +190,17 @@ def _order(shown: Shown) -> dict:
     )
 
 
-def _predicted(gaps: np.ndarray, shown: Shown) -> np.ndarray:
+def _predicted(gaps: np.ndarray | sparse.csr_array, shown: Shown) -> np.ndarray:
     """Return what a logit on differences says of each choice, fitted to other prompts: +1, -1, or 0 for nothing."""
     from sklearn.linear_model import LogisticRegression  # a second, for which other commands need not wait
     from sklearn.model_selection import GroupKFold  # the same
+    from sklearn.preprocessing import StandardScaler  # the same
 
     groups = shown.choices["prompt_id"].to_numpy()
-    said = np.zeros(len(gaps))
-    if not gaps.any() or len(np.unique(shown.first)) < 2 or len(np.unique(groups)) < FOLDS:
+    said = np.zeros(gaps.shape[0])
+    if not np.abs(gaps).sum() or len(np.unique(shown.first)) < 2 or len(np.unique(groups)) < FOLDS:
         return said
-    gaps = gaps / np.maximum(gaps.std(axis=0), 1e-9)
+    gaps = StandardScaler(with_mean=False).fit_transform(gaps)
     for known, asked in GroupKFold(FOLDS).split(gaps, groups=groups):
         if len(np.unique(shown.first[known])) == 2:
             model = LogisticRegression(fit_intercept=False, max_iter=1000).fit(gaps[known], shown.first[known])

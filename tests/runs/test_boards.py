@@ -215,6 +215,8 @@ def test_the_ids_of_a_drawn_round_do_not_tell_its_seed(tmp_path):
 
 
 def test_another_file_that_changed_does_not_make_ones_own_dirty(tmp_path):
+    from persona_lib.runs import submitting
+
     def git(*command):
         own = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
         return subprocess.run(["git", "-C", str(tmp_path), *own, *command], check=True, capture_output=True, text=True)
