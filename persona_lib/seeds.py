@@ -52,6 +52,8 @@ STREAMS: dict[str, tuple[int, ...]] = {
     "worst groups by chance": (101,),
     "answers dealt to others": (102,),
     "answers drawn from predictions": (103,),
+    "parts of a hidden world": (104,),
+    "training people left out": (105,),
 }
 
 

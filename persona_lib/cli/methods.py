@@ -61,3 +61,6 @@ def run_methods(
     if out:
         trials.write(trial, out)
         typer.echo(f"tables in {out}")
+    if failing := trials.failing(trial, method or ()):
+        typer.echo("\n".join(failing), err=True)
+        raise typer.Exit(1)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .. import UserError
+from .. import UserError, seeds
 from ..preferences import splits
 from .worlds import TESTS, World, cells
 
@@ -65,6 +65,42 @@ def known_of(choices: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     return choices[choices["cell"] == ("train" if setting.cell.startswith("seen") else splits.CONTEXT)]
 
 
+def asked(choices: pd.DataFrame) -> pd.DataFrame:
+    """Return the choices that are asked of those to test: one of a person about a prompt if their pairs tell it.
+
+    Where an answer stands in more of a person's pairs about a prompt than another, it is the chosen one in most data
+    (the answer of a survey, the best of four), so that one pair is asked, drawn by hash. Where each stands in equally
+    many, all are.
+    """
+    item = ["persona_id", "prompt_id"]
+    sides = [choices[item].assign(answer=choices[side]) for side in ("first", "second")]
+    times = pd.concat(sides).groupby([*item, "answer"], sort=False).size().groupby(item, sort=False)
+    tells = (times.max() > times.min()).reindex(pd.MultiIndex.from_frame(choices[item])).to_numpy(bool)
+    by_hash = choices["choice_id"][tells].map(lambda one: seeds.digest(f"asked {one}", 16)).sort_values()
+    drawn = choices.loc[by_hash.index].drop_duplicates(item).index
+    return choices[~tells | choices.index.isin(drawn)]
+
+
+def tested(choices: pd.DataFrame, cell: str) -> pd.DataFrame:
+    """Return the choices of `ready` that a trial of a cell asks."""
+    return asked(choices[(choices["cell"] == cell) & choices["p_first"].notna()])
+
+
+def quoted(world: World, choices: pd.DataFrame) -> np.ndarray:
+    """Return whether the first and the second answer stand in another prompt of the person: array (choices, 2).
+
+    Args:
+        world: whose prompts they are.
+        choices: of `texts`.
+    """
+    text = world.prompts.set_index("prompt_id")["prompt"]
+    own = world.choices.drop_duplicates(["persona_id", "prompt_id"])
+    said = own["prompt_id"].map(text).groupby(own["persona_id"]).agg("\n\n".join)
+    rows = [*zip(choices["persona_id"].map(said), *(choices[name] for name in SHOWN), strict=True)]
+    found = [[every.count(a) > prompt.count(a) for a in both] for every, prompt, *both in rows]
+    return np.array(found, dtype=bool).reshape(-1, 2)
+
+
 def _lacks(cell: str) -> str:
     """Return what a cell takes, in words."""
     people, _, prompt = cell.partition("_")
@@ -100,12 +136,11 @@ class Case(NamedTuple):
 def cases(readied: Readied, ks: Sequence[int], draws: int | None = None) -> Iterator[Case]:
     """Yield each person of the cell at each draw and k; those whose history is too short carry the reason."""
     choices, setting = readied.choices, readied.setting
-    tested = choices[(choices["cell"] == setting.cell) & choices["p_first"].notna()]
     told = choices[[*SHOWN, "p_first"]]
     own = readied.contexts.sort_values("shot").groupby(["persona_id", "draw"], sort=False)["pair_id"]
     rows = {place: ids.to_numpy() for place, ids in own}
     nothing = np.empty(0, dtype=int)
-    for persona, tests in tested.groupby("persona_id", sort=False):
+    for persona, tests in tested(choices, setting.cell).groupby("persona_id", sort=False):
         for draw in range(setting.draws if draws is None else draws):
             history = rows.get((persona, draw), nothing)
             for k in ks:

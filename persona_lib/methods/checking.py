@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from . import gates, hidden, scores, submissions
+from . import cases, gates, hidden, scores, submissions
 from .embedding import embedder
 from .linear import Pooled
 from .submissions import ABOUT, ANSWERS, CONTEXTS, KEY, MANIFEST, PREDICTIONS, Asked, Submission
@@ -19,6 +19,7 @@ from .worlds import World
 
 AGREE = 5e-4  # scores that differ by less agree to the third decimal
 SAME = 1e-6  # probabilities that differ by no more are one
+MISSING = 0.05  # share of predictions at k = 0 that may be missing
 RECOMPUTED = ("accuracy", "low", "high", "brier")
 
 
@@ -147,8 +148,9 @@ def _first(own: pd.DataFrame, odd: pd.Series) -> str:
 def _tested(rows: pd.DataFrame, world: World) -> set[str]:
     """Return the choices of people who are tested; those with a short history may have rows at a larger k, too."""
     people, prompts = set(rows["persona_id"]), set(rows["prompt_id"])
-    choices = world.choices
-    return set(choices.loc[choices["persona_id"].isin(people) & choices["prompt_id"].isin(prompts), "choice_id"])
+    choices = hidden.veiled(world).choices.dropna(subset="p_first")
+    own = choices[choices["persona_id"].isin(people) & choices["prompt_id"].isin(prompts)]
+    return set(cases.asked(own)["choice_id"])
 
 
 def _answers(own: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
@@ -196,14 +198,17 @@ def of_predictions(submission: Submission, predictions: pd.DataFrame, world: Wor
     """
     sees, rows = set(submission.about.sees), []
     if not {"history", "questions"} & sees:
-        spread = predictions.groupby("choice_id")["p_first"].agg(np.ptp)
+        spread = predictions.groupby("choice_id")["p_first"].agg(_spread)
         rows.append(_cases("history undeclared", spread, "its predictions change with k, but it declares no history"))
     zero = predictions[predictions["k"] == 0].merge(world.choices[["choice_id", "first", "second"]], on="choice_id")
+    lost = zero["p_first"].isna().mean() if len(zero) else 1.0
+    says = "predictions at k = 0 are missing, so that nothing shows what it knows of people without their history"
+    rows.append(_row("k = 0 missing", lost, MISSING, says, (lost, lost)))
     if len(zero) and not {"profile", "questions"} & sees:
         known = world.people.drop(columns=["persona_split", "profile"], errors="ignore")
         told = known.fillna("").astype(str).agg("|".join, axis=1) if "groups" in sees and len(known.columns) else ""
         alike = zero.assign(told=zero["persona_id"].map(told) if len(told) else "")
-        spread = alike.groupby(["told", "prompt_id", "first", "second"])["p_first"].agg(np.ptp)
+        spread = alike.groupby(["told", "prompt_id", "first", "second"])["p_first"].agg(_spread)
         rows.append(_cases("k = 0 knows the person", spread, "it tells people apart at k = 0 who are alike to it"))
     if len(zero) and sees <= {"history"} and zero["chosen"].notna().any():
         floor = run(world, [Pooled(embedder(world))], submission.about.setting._replace(ks=(0,), draws=1))[[*TRIAL]]
@@ -220,6 +225,11 @@ def of_predictions(submission: Submission, predictions: pd.DataFrame, world: Wor
         )
         rows.append(_row(gate, row["accuracy"], row["ceiling"] + gates.GAIN, says, (row["low"], row["high"])))
     return _table(rows)
+
+
+def _spread(p: pd.Series) -> float:
+    """Return the largest less the smallest of probabilities; those that are missing are no reason to look away."""
+    return p.max() - p.min()
 
 
 def _cases(gate: str, spread: pd.Series, says: str) -> dict:

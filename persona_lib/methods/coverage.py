@@ -44,5 +44,16 @@ def missing(predictions: pd.DataFrame) -> pd.DataFrame:
     gone = predictions.dropna(subset="failure")
     why = gone["failure"].astype("str").str.replace(r"^has \d+ choices", "has too few choices", regex=True)
     why = why.str.replace(r"(outside 0 to 1): .*", r"\1", regex=True)
-    counts = gone.assign(failure=why).groupby(["method", "k", "failure"], observed=True).size()
-    return counts.reset_index(name="choices")
+    sized = r"for (\d+) choices$"  # one reason, whatever the number of choices
+    n = why.str.extract(sized, expand=False).astype("Int64")
+    rows = gone.assign(failure=why.str.replace(sized, "for N choices", regex=True), sizes=n)
+    keys = ["method", "k", "failure"]
+    counts = rows.groupby(keys, observed=True).agg(
+        choices=("choice_id", "size"), sizes=("sizes", lambda own: ", ".join(map(str, sorted(own.dropna().unique()))))
+    )
+    table = counts.reset_index()
+    told = [
+        why.replace("for N choices", f"for {n} choices")
+        for why, n in zip(table["failure"], table["sizes"], strict=True)
+    ]
+    return table.drop(columns="sizes").assign(failure=told)

@@ -6,11 +6,14 @@ how often clean simulated worlds fire, and how often a leaked format is caught.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from .. import stats
 from ..stats.intervals import ITEM
@@ -23,6 +26,7 @@ from .method import Embed, Method, made, title
 from .worlds import World
 
 FOLDS = 5
+UNTRIED = "not tried: too little is known or predicted"  # what a gate says that neither fired nor passed
 GAIN = 0.03  # accuracy that a method may gain by chance from a history that is not the person's
 
 # What a format can tell: each is counted in an answer's text.
@@ -70,17 +74,22 @@ def of_world(world: World, cell: str = CELL, embed: Embed | None = None) -> pd.D
 
     Returns:
         One row per gate: `gate`, `value` (accuracy of what the gate tries, or a number of cases), `low` and `high` of
-        its 95% interval (missing for cases), `limit`, `fired`, `says` (what it means).
+        its 95% interval (missing for cases), `limit`, `fired`, `says` (what it means; UNTRIED if
+        it could not be tried, which is no pass).
     """
     shown = _shown(world)
-    rows = [*_rules(shown), _format(shown), _ids(shown), _order(shown), _blind(world, cell, embed or embedder(world))]
+    rows = [*_rules(shown), *_beside(_shown(world, cell)), _format(shown), _ids(shown), _order(shown)]
+    rows += [_blind(world, cell, embed or embedder(world))]
     rows += [_row(*found) for found in repeats.found(world)]
     return pd.DataFrame(rows, columns=["gate", "value", "low", "high", "limit", "fired", "says"])
 
 
-def _shown(world: World) -> Shown:
+def _shown(world: World, cell: str | None = None) -> Shown:
+    """Return the choices of a world with their texts; with a cell, those alone that a trial of it asks."""
     texts = cases.texts(world)
     choices = world.choices.assign(one=texts["first"], other=texts["second"])
+    if cell:
+        choices = choices.loc[cases.tested(texts, cell).index]
     choices = choices[choices["p_first"].notna() & (choices["p_first"] != 0.5)]
     return Shown(choices, choices["p_first"].to_numpy() > 0.5, world)
 
@@ -90,7 +99,8 @@ def _row(gate: str, value: float, limit: float, says: str, interval: tuple[float
     low, high = interval or (np.nan, np.nan)
     fired = bool((low if interval else value) > limit)
     found = {"gate": gate, "value": value, "low": low, "high": high, "limit": limit}
-    return found | {"fired": fired, "says": says if fired else ""}
+    untried = UNTRIED if np.isnan(low if interval else value) else ""
+    return found | {"fired": fired, "says": says if fired else untried}
 
 
 def _tried(gate: str, shown: Shown, says_first: np.ndarray, limit: float, says: str) -> dict:
@@ -110,6 +120,19 @@ def _rules(shown: Shown) -> Iterator[dict]:
     row = {candidate: i for i, candidate in enumerate(shown.world.candidates["candidate_id"])}
     rows = [shown.choices[side].map(row).to_numpy(float) for side in ("first", "second")]
     yield _tried("order of the file", shown, np.sign(rows[0] - rows[1]), 0.65, "the candidates' order tells the choice")
+
+
+def _beside(shown: Shown) -> Iterator[dict]:
+    """Yield the gates of what is asked at once: a person's tested pairs tell each other, or their prompts do."""
+    own = cases.texts(shown.world).loc[shown.choices.index]
+    keys = [[*zip(own["persona_id"], own["prompt"], own[side], strict=True)] for side in ("first", "second")]
+    times = Counter(chain(*keys))
+    more = np.array([times[a] - times[b] for a, b in zip(*keys, strict=True)])
+    says = "the chosen answer stands in more of the pairs that are asked: ask one pair per person and conversation"
+    yield _tried("pairs of one answer", shown, np.sign(more), 0.53, says)
+    gaps = np.subtract(*cases.quoted(shown.world, own).T.astype(float))
+    says = "an answer's text occurs in another prompt of the person: leave out turns that quote tested answers"
+    yield _tried("quoted answers", shown, gaps, 0.53, says)
 
 
 def _format(shown: Shown) -> dict:
@@ -134,15 +157,21 @@ def _ids(shown: Shown) -> dict:
     count = CountVectorizer(analyzer=_words, binary=True, min_df=min(20, len(sides[0])))
     try:
         count.fit(pd.concat(sides))
-        gaps = (count.transform(sides[0]) - count.transform(sides[1])).toarray().astype(float)
+        gaps = (count.transform(sides[0]).astype(float) - count.transform(sides[1])).tocsr()
     except ValueError:  # no word occurs often enough
-        gaps = np.zeros((len(sides[0]), 0))
+        gaps = sparse.csr_array((len(sides[0]), 0))
     # Numbers in their order: 9 stands before 10.
     sorted_by = [ids.str.replace(r"\d+", lambda number: number.group().zfill(20), regex=True) for ids in sides]
     order = np.sign((sorted_by[0] > sorted_by[1]).astype(float).to_numpy() - 0.5)
     longer = np.sign((sides[0].str.len() - sides[1].str.len()).to_numpy(float))
     says = "the candidates' ids tell the choice: name them by a hash"
-    return _tried("id", shown, _predicted(np.column_stack([gaps, order, longer]), shown), 0.65, says)
+    return _tried(
+        "id",
+        shown,
+        _predicted(sparse.hstack([gaps, sparse.csr_array(np.column_stack([order, longer]))], format="csr"), shown),
+        0.65,
+        says,
+    )
 
 
 def _words(name: str) -> list[str]:
@@ -160,16 +189,17 @@ def _order(shown: Shown) -> dict:
     )
 
 
-def _predicted(gaps: np.ndarray, shown: Shown) -> np.ndarray:
+def _predicted(gaps: np.ndarray | sparse.csr_array, shown: Shown) -> np.ndarray:
     """Return what a logit on differences says of each choice, fitted to other prompts: +1, -1, or 0 for nothing."""
     from sklearn.linear_model import LogisticRegression  # a second, for which other commands need not wait
     from sklearn.model_selection import GroupKFold  # the same
+    from sklearn.preprocessing import StandardScaler  # the same
 
     groups = shown.choices["prompt_id"].to_numpy()
-    said = np.zeros(len(gaps))
-    if not gaps.any() or len(np.unique(shown.first)) < 2 or len(np.unique(groups)) < FOLDS:
+    said = np.zeros(gaps.shape[0])
+    if not np.abs(gaps).sum() or len(np.unique(shown.first)) < 2 or len(np.unique(groups)) < FOLDS:
         return said
-    gaps = gaps / np.maximum(gaps.std(axis=0), 1e-9)
+    gaps = StandardScaler(with_mean=False).fit_transform(gaps)
     for known, asked in GroupKFold(FOLDS).split(gaps, groups=groups):
         if len(np.unique(shown.first[known])) == 2:
             model = LogisticRegression(fit_intercept=False, max_iter=1000).fit(gaps[known], shown.first[known])
@@ -212,7 +242,8 @@ def of_method(world: World, kind: type[Method], embed: Embed, setting: Setting, 
         own = zero[zero["method"] != Pooled.name].merge(
             world.choices[["choice_id", "first", "second"]], on="choice_id", validate="many_to_one"
         )
-        spread = own.groupby(["prompt_id", "first", "second"], observed=True)["p_first"].agg(np.ptp)
+        said = own.groupby(["prompt_id", "first", "second"], observed=True)["p_first"]
+        spread = said.max() - said.min()
         apart, beside = int((spread > 1e-6).sum()), scores.differences(zero, Pooled.name, 0).iloc[0]
         rows.append(_row(f"{name}, k = 0 knows the person", apart, 0, "it tells people apart at k = 0"))
         rows.append(_gain(f"{name}, k = 0 beats pooled", beside, "it knows more at k = 0"))

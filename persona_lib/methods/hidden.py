@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from .. import UserError, files, seeds
-from . import worlds
+from . import cases, worlds
 from .worlds import TESTS, World, cells
 
 HIDDEN = "the label is hidden"  # the reason why a tested choice of a public world has no label
@@ -74,14 +74,21 @@ def new_salt() -> str:
     return secrets.token_hex(32)
 
 
-def secret_seed(seed: int, salt: str) -> int:
-    """Return the seed of a hidden known-truth world: who knows `seed` alone can't draw its people and labels again."""
-    seeds.check_seed(seed)
-    return int(seeds.digest(f"{seed} {salt}", 32), 16)
+def asked(world: World) -> World:
+    """Return the world with those tested choices alone that nothing else in it tells.
+
+    Those that no trial asks are left out (`cases.asked`), and those of which a later turn quotes one answer.
+    """
+    texts = cases.texts(veiled(world))
+    tested = texts[texts["cell"].isin(TESTS) & texts["p_first"].notna()]
+    safe = cases.asked(tested)
+    safe = safe[~cases.quoted(world, safe).any(axis=1)]
+    choices = world.choices.drop(tested.index.difference(safe.index)).reset_index(drop=True)
+    return world._replace(choices=choices)
 
 
 def open_world(world: World, folder: str | Path, salt: str, seed: int) -> dict[str, Any]:
-    """Split a world into a folder to publish and one to keep.
+    """Split a world into a folder to publish and one to keep; of the tested choices those that are `asked`.
 
     PUBLIC has the world without the labels of tested choices, for people of both sides, and `hidden.yaml`:
     `commitment` (SHA-256 of the bytes of labels.parquet, then those of the salt), `world_sha256`, `labels` (their
@@ -102,6 +109,7 @@ def open_world(world: World, folder: str | Path, salt: str, seed: int) -> dict[s
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder} holds something: choose a new folder, so that no earlier labels are lost")
+    world = asked(world)
     known = labels(world)
     if known.empty:
         raise UserError(f"world '{world.name}' has no label of a tested choice to hide")

@@ -53,13 +53,17 @@ class LowRank(Shrunk):
         if found is None:
             self._learn(pairs, z, y, person)
             found = self.weights, self.basis, self.places, self.variance
+            for shared in found[:3]:
+                shared.setflags(write=False)
             _LAST.clear()
             _LAST[key] = found
         self.weights, self.basis, self.places, self.variance = found
 
     def _learn(self, pairs: pd.DataFrame, z: np.ndarray, y: np.ndarray, person: np.ndarray) -> None:
-        left_out = person >= max(1, int((1 - LEFT_OUT) * (person.max() + 1)))
-        some = z[~left_out], y[~left_out], person[~left_out]
+        n = person.max() + 1
+        order = seeds.rng("training people left out", 0).permutation(n)  # not the last: files are often sorted
+        left_out = order[person] >= max(1, int((1 - LEFT_OUT) * n))
+        some = z[~left_out], y[~left_out], np.unique(person[~left_out], return_inverse=True)[1]
         self.weights, self.basis, self.places = directions(*some, *start(*some, min(RANK, z.shape[1])))
         if left_out.any():
             rank = self._rank(pairs[left_out])
@@ -222,6 +226,7 @@ class IdealPoints(LowRank):
     nearness = 0.0
 
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
+        self.nearness = 0.0  # of an earlier fit, which `parts` would count
         super().fit(pairs, people)
         score, own = self.parts(pairs["prompt"], pairs["first"], pairs["second"])
         far = self._far(pairs["prompt"], pairs["first"], pairs["second"])

@@ -121,7 +121,13 @@ class Method:
         return copy.copy(self)
 
     def gaps(self, prompt: Texts, first: Texts, second: Texts) -> np.ndarray:
-        """Return the vector of the first answer less that of the second: array (n, dimensions)."""
+        """Return the vector of the first answer less that of the second: array (n, dimensions).
+
+        Raises:
+            TypeError: one of the three is a bare text, which would be read letter by letter.
+        """
+        if any(isinstance(one, str) for one in (prompt, first, second)):
+            raise TypeError("gaps takes lists or arrays of texts: write [text] in place of a bare text")
         return self.embed(prompt, first) - self.embed(prompt, second)
 
 

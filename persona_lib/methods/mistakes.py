@@ -44,19 +44,24 @@ COLUMNS = ["mistake", "right", "wrong", "difference", "low", "high", "n", "peopl
 
 
 class Split(NamedTuple):
-    """Who learns from what: boolean arrays over the choices of a world, `train`, `known` of each person, `asked`."""
+    """Who learns from what: boolean arrays over the choices of a world.
+
+    `train`, `known` of each person, `asked`; `tested` has all of the cell, also the pairs that share an answer with one
+    that is asked.
+    """
 
     train: np.ndarray
     known: np.ndarray
     asked: np.ndarray
+    tested: np.ndarray
 
 
 def right_split(world: World, cell: str) -> Split:
     """Return the split of a trial, in which all of a person's history is known."""
     cell_of = cells(world).to_numpy()
-    return Split(
-        cell_of == "train", cell_of == CONTEXT, (cell_of == cell) & world.choices["p_first"].notna().to_numpy()
-    )
+    tested = (cell_of == cell) & world.choices["p_first"].notna().to_numpy()
+    asked = world.choices.index.isin(cases.asked(world.choices[tested]).index)
+    return Split(cell_of == "train", cell_of == CONTEXT, asked, tested)
 
 
 def row_splits(world: World, right: Split) -> Iterator[Split]:
@@ -64,16 +69,13 @@ def row_splits(world: World, right: Split) -> Iterator[Split]:
     item = world.choices[ITEM[0]] + world.choices[ITEM[1]]
     part = item.map(lambda one: int(seeds.digest(f"row {one}", 6), 16) % ROW_FOLDS).to_numpy()
     for fold in range(ROW_FOLDS):
-        asked = right.asked & (part == fold)
-        yield Split(~asked, ~asked, asked)
+        tested = right.tested & (part == fold)  # whole conversations, so that this is one mistake alone
+        yield Split(~tested, ~tested, right.asked & tested, tested)
 
 
 def conversation_splits(world: World, right: Split) -> Iterator[Split]:
-    """Yield splits that ask what `right` asks, a pair of each conversation at a time, and know its other pairs."""
-    place = world.choices.groupby(ITEM).cumcount().to_numpy()
-    for fold in np.unique(place[right.asked]):
-        asked = right.asked & (place == fold)
-        yield Split(right.train, right.known | (right.asked & ~asked), asked)
+    """Yield the split that asks what `right` asks, and knows the other pairs of each conversation."""
+    yield right._replace(known=right.known | (right.tested & ~right.asked))
 
 
 def predicted(world: World, method: Method, splits: Iterable[Split]) -> pd.DataFrame:

@@ -35,8 +35,9 @@ def world(name: str, source: str, pairs: Iterable[Pair], people: pd.DataFrame) -
     Args:
         name, source: of the data; the world's `about` says both.
         pairs: pairs without one of the texts, or with the same text twice, are left out, and `about` counts them. The
-            same pair of the same person is one choice, their mean. No file says in which order answers stood, so a hash
-            decides which comes first.
+            same pair of the same person is one choice, their mean. Of a conversation that is held out, turns whose
+            prompt quotes an answer to be tested are left out, too: they would tell which one was chosen. No file says
+            in which order answers stood, so a hash decides which comes first.
         people: index: ids; attributes. People without a pair are left out.
 
     Raises:
@@ -47,6 +48,9 @@ def world(name: str, source: str, pairs: Iterable[Pair], people: pd.DataFrame) -
     rows = whole[whole["one"] != whole["other"]].reset_index(drop=True)
     if rows.empty:
         raise UserError(f"the files of {name} hold no pair of different answers")
+    rows["heldout"] = _heldout(rows)
+    quotes = _quotes(rows)
+    rows = rows[~quotes].reset_index(drop=True)
     rows["prompt_id"] = rows["prompt"].map(lambda text: seeds.digest(normal(text), 16))
     for side in ("one", "other"):
         ids = (rows["prompt_id"] + " " + rows[side]).map(lambda text: seeds.digest(text, 16))
@@ -60,19 +64,36 @@ def world(name: str, source: str, pairs: Iterable[Pair], people: pd.DataFrame) -
     known = people.set_axis(people.index.astype(str), axis=0).rename_axis("persona_id")
     known = known[known.index.isin(rows["persona_id"]) & ~known.index.duplicated()]
     known = known.reindex(known.index.union(rows["persona_id"].unique()))
-    out = f"; {n - len(rows):,} pairs lack an answer or have one twice" if n > len(rows) else ""
+    lacking = n - len(rows) - int(quotes.sum())
+    out = f"; {lacking:,} pairs lack an answer or have one twice" if lacking else ""
+    out += f"; {quotes.sum():,} pairs are left out, whose prompts quote tested answers" if quotes.any() else ""
     about = f"{len(known):,} people of {name} ({source}), {len(rows):,} pairs about {len(prompts):,} prompts{out}"
     return checked(World(name, about, known, prompts, candidates, _choices(rows)))
 
 
 def _prompts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the prompts; all with one opening are on one side, held out if the file holds one of them out."""
+    """Return the prompts with their sides."""
+    table = rows[["prompt_id", "prompt"]].assign(prompt_split=np.where(rows["heldout"], "heldout", "train"))
+    return table.drop_duplicates("prompt_id", ignore_index=True)
+
+
+def _quotes(rows: pd.DataFrame) -> pd.Series:
+    """Return which pairs of conversations that are held out have a prompt that quotes an answer of another of them."""
+    found = pd.Series(False, rows.index)
+    held = rows[rows["heldout"]]
+    for _, own in held.groupby([held["persona_id"], held["opening"].map(normal)], sort=False):
+        answers = {*own["one"], *own["other"]}
+        of_prompt = {prompt: any(answer in prompt for answer in answers) for prompt in own["prompt"].unique()}
+        found[own.index] = own["prompt"].map(of_prompt)
+    return found
+
+
+def _heldout(rows: pd.DataFrame) -> pd.Series:
+    """Return which pairs are held out: all with one opening or none, if the file holds one of them out or by hash."""
     opening = rows["opening"].map(normal)
     told = rows["heldout"].astype("boolean").groupby(opening).max()  # missing where the file says nothing
     drawn = {text: side_of(text) == "heldout" for text in told.index}
-    heldout = opening.map(told.fillna(pd.Series(drawn, dtype="boolean"))).astype(bool)
-    table = rows[["prompt_id", "prompt"]].assign(prompt_split=np.where(heldout, "heldout", "train"))
-    return table.drop_duplicates("prompt_id", ignore_index=True)
+    return opening.map(told.fillna(pd.Series(drawn, dtype="boolean"))).astype(bool)
 
 
 def _choices(rows: pd.DataFrame) -> pd.DataFrame:

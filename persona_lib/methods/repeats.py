@@ -16,6 +16,7 @@ from .worlds import World, cells
 LONG = 40  # letters of an answer below which equal texts are no sign
 ALIKE = 8  # choices below which two people who chose alike are no sign
 NEAR = 0.7  # of all three words in a row that two texts have, share that both have, from which on they are nearly equal
+BLOCK = 500  # tested texts compared at once, so that memory does not grow with the product of both sides
 FEW = 0.01  # share of tested texts that may repeat others: people ask, and models refuse, in like words
 
 
@@ -87,10 +88,13 @@ def near(known: pd.Series, tested: pd.Series) -> pd.Series:
         return found
     count = CountVectorizer(analyzer=_runs, binary=True, dtype=np.float32)
     one = count.fit_transform(known)  # texts x runs
-    shared = (count.transform(tested) @ one.T).tocoo()  # tested x known: runs that both have
+    other = count.transform(tested)
     sizes = [np.array([len(_runs(text)) for text in texts]) for texts in (tested, known)]
-    index = shared.data / (sizes[0][shared.row] + sizes[1][shared.col] - shared.data)
-    found.iloc[shared.row[index >= NEAR]] = True
+    for start in range(0, len(tested), BLOCK):
+        shared = (other[start : start + BLOCK] @ one.T).tocoo()  # tested x known: runs that both have
+        row = shared.row + start
+        index = shared.data / (sizes[0][row] + sizes[1][shared.col] - shared.data)
+        found.iloc[row[index >= NEAR]] = True
     return found
 
 

@@ -255,10 +255,10 @@ def headline(table: pd.DataFrame, gaps: pd.DataFrame, name: str) -> str:
 
 
 def told_apart(gaps: pd.DataFrame) -> str:
-    """Return which methods of `differences` are better than the reference, worse, or not shown to differ, in words."""
-    clear = gaps["p_holm"] < ALPHA
+    """Return which methods of `differences` are better than the reference, worse, alike or not scored, in words."""
+    clear, known = gaps["p_holm"] < ALPHA, gaps["difference"].notna()
     kinds = {"Better": clear & (gaps["difference"] > 0), "Worse": clear & (gaps["difference"] < 0)}
-    kinds |= {"Not shown to differ": ~clear}  # names may have commas
+    kinds |= {"Not shown to differ": known & ~clear, "Not scored": ~known}  # names may have commas
     said = [f"{what}: {'; '.join(gaps.loc[which, 'minuend'])}." for what, which in kinds.items() if which.any()]
     return f"Beside {gaps['subtrahend'].iloc[0]} at k = {gaps['k'].iloc[0]} (Holm). {' '.join(said)}"
 

@@ -64,19 +64,24 @@ def world(design: Design | None = None, seed: int = 0) -> World:
     return drawn(design or Design(), seed)[0]
 
 
-def drawn(design: Design, seed: int) -> tuple[World, np.ndarray]:
-    """Return a world as `world` does, and the true weights of its people: array (people, dimensions)."""
+def drawn(design: Design, seed: int, salt: str = "") -> tuple[World, np.ndarray]:
+    """Return a world as `world` does, and the true weights of its people: array (people, dimensions).
+
+    With a salt, which nobody knows, people and labels are drawn by digests of part, seed and salt: features are public,
+    and the state of a generator that draws all could be found from them. Features and pairs depend on the seed alone.
+    """
     _check(design)
     rng = seeds.rng("a world with a known truth", seed)
-    people = _people(design, rng, seed)
+    of_people, of_labels = (_secret(part, seed, salt) if salt else rng for part in ("people", "labels"))
+    people = _people(design, of_people, seed)
     prompts, candidates = _texts(design)
     shown = _shown(design, rng)  # people x choices x 2: candidate numbers
     # The difference of two answers has a length of about 1, and each of its coordinates a spread of 1 / sqrt(d).
     x = rng.normal(size=(len(candidates), design.dimensions)) / np.sqrt(2 * design.dimensions)
-    vectors = _vectors(design, rng, people["group"].str.removeprefix("group ").astype(int).to_numpy() - 1)
+    vectors = _vectors(design, of_people, people["group"].str.removeprefix("group ").astype(int).to_numpy() - 1)
     gap = np.einsum("pcd,pd->pc", x[shown[:, :, 0]] - x[shown[:, :, 1]], vectors)  # people x choices
     truth = expit((gap + design.pull) / design.noise)
-    chosen = np.where(np.abs(gap) < design.ties, 0.5, rng.random(gap.shape) < truth)
+    chosen = np.where(np.abs(gap) < design.ties, 0.5, of_labels.random(gap.shape) < truth)
     ids = candidates["candidate_id"].to_numpy()
     choices = pd.DataFrame(
         {
@@ -92,6 +97,11 @@ def drawn(design: Design, seed: int) -> tuple[World, np.ndarray]:
     features = pd.DataFrame(x, ids, [f"x{i}" for i in range(design.dimensions)])
     known = pd.Series(truth.ravel(), choices["choice_id"], name="truth")
     return checked(World(NAME, about, people, prompts, candidates, choices, features, known)), vectors
+
+
+def _secret(part: str, seed: int, salt: str) -> np.random.Generator:
+    """Return the generator of one part of a hidden world: no other part tells its state."""
+    return seeds.rng("parts of a hidden world", int(seeds.digest(f"{part} {seed} {salt}"), 16))
 
 
 def conversations(seen: int = 300, unseen: int = 100, seed: int = 0) -> World:

@@ -16,7 +16,7 @@ import yaml
 
 from .. import UserError, files
 from ..texts import line
-from . import forms, hidden, scores
+from . import cases, forms, hidden, scores
 from .cases import Setting, ready
 from .forms import FORM, About, Manifest
 from .trial import COLUMNS as TRIAL
@@ -72,7 +72,7 @@ def asked(world: World, setting: Setting) -> Asked:
         )
     readied = ready(hidden.veiled(world), setting)
     choices = readied.choices.assign(chosen=readied.choices["choice_id"].map(hidden.labels(world)))
-    tested = choices[(choices["cell"] == setting.cell) & choices["p_first"].notna()]
+    tested = cases.tested(choices, setting.cell)
     own = readied.contexts[readied.contexts["persona_id"].isin(tested["persona_id"])]
     shown = own.assign(choice_id=choices.loc[own["pair_id"], "choice_id"].to_numpy())
     length = shown[shown["draw"] == 0].groupby("persona_id").size().reindex(tested["persona_id"], fill_value=0)

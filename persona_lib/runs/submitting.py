@@ -125,8 +125,14 @@ def export(folder: Path, out: Path, form: str, place: str) -> list[Path]:
 
 
 def commit_of(path: Path) -> str | None:
-    """Return the commit of a file's code, with `-dirty` if the file differs from it; None outside of git."""
+    """Return the commit of a file, with `-dirty` if it differs; of a package's __init__, its folder counts.
+
+    Returns:
+        None outside of git.
+    """
     git = ["git", "-C", str(path.resolve().parent)]
+
+    scope = "." if path.name == "__init__.py" else path.name
 
     def out(*command: str) -> str | None:
         done = subprocess.run([*git, *command], capture_output=True, text=True)
@@ -136,7 +142,7 @@ def commit_of(path: Path) -> str | None:
         if out("ls-files", "--error-unmatch", path.name) is None:
             return None
         commit = out("rev-parse", "HEAD")
-        return f"{commit}-dirty" if commit and out("status", "--porcelain", ".") else commit
+        return f"{commit}-dirty" if commit and out("status", "--porcelain", "--", scope) else commit
     except OSError:
         return None
 
@@ -242,10 +248,13 @@ def open_round(folder: Path, seed: int, place: str | None = None, design: simula
         design: of the known truth.
 
     Raises:
-        UserError: as `hidden.open_world` and `methods.load_world`.
+        UserError: as `hidden.open_world` and `methods.load_world`, or a gate of the world fires.
     """
     salt = hidden.new_salt()
-    world = methods.load_world(place) if place else _renamed(simulated.world(design, hidden.secret_seed(seed, salt)))
+    world = methods.load_world(place) if place else _renamed(simulated.drawn(design, seed, salt)[0], seed)
+    leaks = gates.of_world(hidden.asked(world), CELL)
+    if leaks["fired"].any():
+        raise UserError(f"no round is opened, since its labels could be told: {fired(leaks)[0]}")
     told = hidden.open_world(world, folder, salt, seed)
     return (
         f"{told['labels']:,} labels are hidden; commitment {told['commitment']}\n"
@@ -254,8 +263,9 @@ def open_round(folder: Path, seed: int, place: str | None = None, design: simula
     )
 
 
-def _renamed(world: World) -> World:
-    """Return a known-truth world whose people's ids do not tell the seed that drew them."""
+def _renamed(world: World, seed: int) -> World:
+    """Return a known-truth world under the name of its round."""
     ids = {old: f"person {i}" for i, old in enumerate(world.people.index)}
     choices = world.choices.assign(persona_id=world.choices["persona_id"].map(ids))
-    return world._replace(people=world.people.rename(index=ids), choices=choices)
+    people = world.people.rename(index=ids)
+    return world._replace(name=f"hidden round, seed {seed}", people=people, choices=choices)

@@ -149,6 +149,7 @@ def said(trial: Trial) -> str:
     fired = trial.gates[trial.gates["fired"]]
     lines = [": ".join(filter(None, (trial.world.name, trial.world.about))), coverage.who(trial.tracks.predictions)]
     lines += [f"GATE {row.gate}: {row.says} ({row.value:.2f}, limit {row.limit:.2f})" for row in fired.itertuples()]
+    lines += [f"gate {row.gate}: {row.says}" for row in trial.gates[trial.gates["says"] == gates.UNTRIED].itertuples()]
     accuracy = at.set_index("method")[columns]
     asked = trial.costs[trial.costs["k"] == k].set_index("method")
     if asked["calls"].any():
@@ -157,14 +158,22 @@ def said(trial: Trial) -> str:
     learned = asked[asked["fit_calls"] > 0].itertuples()
     lines += [f"{row.Index}: {row.fit_calls:,.0f} calls, {row.fit_tokens:,.0f} tokens to learn" for row in learned]
     why = coverage.missing(coverage.alike(trial.tracks.predictions))
-    of_k = why[why["k"] == k].itertuples()
-    lines += [f"{row.method}, k = {k}: {row.choices:,} predictions failed: {row.failure}" for row in of_k]
+    each = why.itertuples()
+    lines += [f"{row.method}, k = {row.k}: {row.choices:,} predictions failed: {row.failure}" for row in each]
     lines.append(scores.headline(table, gaps, trial.world.name))
     if trial.world.truth is None:  # real people: what their attributes tell is what a method must beat
         same = coverage.alike(trial.tracks.predictions)
         lines.append(scores.told_apart(scores.differences(same, "logit on attributes", k)))
     lines += ["", *_plural(trial.pluralism)]
     return "\n".join([*lines, "", *_of_policy(trial.tracks), *_of_answers(trial.generated)])
+
+
+def failing(trial: Trial, own: Sequence[str]) -> list[str]:
+    """Return a line for each of one's own methods of which more than half of the predictions are missing."""
+    predictions = trial.tracks.predictions
+    lost = predictions["p_first"].isna().groupby(predictions["method"], observed=True).mean()
+    names = [methods.title(methods.load_method(place)) for place in own]
+    return [f"{name}: {lost[name]:.0%} of its predictions are missing" for name in names if lost[name] > 0.5]
 
 
 def _of_policy(trial: Tracks) -> list[str]:

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from persona_lib import methods, seeds
-from persona_lib.methods import Setting, gates, linear, repeats, simulated, surveyed
+from persona_lib.methods import Setting, cases, gates, linear, repeats, simulated, surveyed
+from persona_lib.methods import hidden as hiding
 from persona_lib.methods.worlds import cells, checked
 
 DESIGN = simulated.Design(seen=30, unseen=16, prompts=40, heldout=20, history=16, tests=8, dimensions=8, rank=2)
@@ -50,6 +51,25 @@ def test_clean_worlds_pass():
     for seed in range(4):
         made = simulated.world(DESIGN, seed)
         assert fired(apart(made, seed) if seed % 2 else written(made, seed)) == set()
+
+
+def test_of_pairs_that_share_the_chosen_answer_one_is_asked():
+    for made, cell in ((simulated.conversations(20, 10, 1), methods.CELL), (surveyed.world("gss", 30), "unseen_seen")):
+        texts = cases.texts(made)
+        all_pairs = texts[texts["cell"] == cell]
+        own = cases.tested(texts, cell)
+        assert not own.duplicated(["persona_id", "prompt_id"]).any()
+        assert own["prompt_id"].nunique() == all_pairs["prompt_id"].nunique() and len(own) < len(all_pairs)
+        assert len(methods.trial(made, [linear.Pooled(methods.embedder(made))], Setting((0,), cell=cell))) == len(own)
+    public = hiding.asked(made)
+    tested = public.choices[cells(public).isin(methods.worlds.TESTS)]
+    assert not tested.duplicated(["persona_id", "prompt_id"]).any()
+
+
+def test_all_pairs_are_asked_where_each_answer_stands_in_equally_many():
+    ids = [f"choice {i}" for i in range(3)]
+    pairs = pd.DataFrame({"first": list("aab"), "second": list("bcc")}).assign(choice_id=ids, persona_id="p")
+    assert len(cases.asked(pairs.assign(prompt_id="q"))) == 3 and len(cases.asked(pairs[:2].assign(prompt_id="q"))) == 1
 
 
 def test_a_survey_in_which_most_answer_alike_passes():
@@ -161,6 +181,50 @@ def told_before(world):
     return world._replace(candidates=candidates, prompts=prompts.reset_index())
 
 
+def again_asked(world):
+    """Ask a second pair with the chosen answer of each tested one, about the same prompt under another id."""
+    choices = world.choices.assign(cell=cells(world))
+    own = choices[choices["cell"] == "unseen_unseen"]
+    chosen = own["first"].where(own["p_first"] > 0.5, own["second"])
+    mark = " again"
+    prompts = world.prompts[world.prompts["prompt_id"].isin(own["prompt_id"])]
+    text = world.candidates.set_index("candidate_id")["text"]
+    ids = {"one": own["choice_id"] + " one", "new": own["choice_id"] + " new"}
+    made = [
+        pd.DataFrame({"candidate_id": ids["one"], "text": chosen.map(text)}),
+        pd.DataFrame({"candidate_id": ids["new"], "text": text.iloc[: len(own)].str[::-1].to_numpy()}),
+    ]
+    added = pd.concat([one.assign(prompt_id=own["prompt_id"] + mark) for one in made])
+    turned = np.arange(len(own)) % 2 == 0
+    asked = own.drop(columns="cell").assign(
+        choice_id=own["choice_id"] + mark,
+        prompt_id=own["prompt_id"] + mark,
+        first=ids["one"].where(turned, ids["new"]),
+        second=ids["new"].where(turned, ids["one"]),
+        p_first=turned.astype(float),
+    )
+    vectors = pd.DataFrame(0.0, added["candidate_id"], world.features.columns)
+    return world._replace(
+        prompts=pd.concat([world.prompts, prompts.assign(prompt_id=prompts["prompt_id"] + mark)], ignore_index=True),
+        candidates=pd.concat([world.candidates, added], ignore_index=True),
+        choices=pd.concat([world.choices, asked], ignore_index=True),
+        features=pd.concat([world.features, vectors]),
+    )
+
+
+def gone_on(world):
+    """Let the prompt of each person's first known choice quote the answers that they chose in their tests."""
+    choices = world.choices.assign(cell=cells(world))
+    tested = choices[choices["cell"] == "unseen_unseen"]
+    text = world.candidates.set_index("candidate_id")["text"]
+    said = tested["first"].where(tested["p_first"] > 0.5, tested["second"]).map(text)
+    told = said.groupby(tested["persona_id"]).agg(" ".join)
+    place = choices[choices["cell"] == "context"].drop_duplicates("persona_id").set_index("persona_id")["prompt_id"]
+    more = told.groupby(place.reindex(told.index)).agg(" ".join)
+    prompt = world.prompts["prompt"] + " " + world.prompts["prompt_id"].map(more).fillna("")
+    return world._replace(prompts=world.prompts.assign(prompt=prompt))
+
+
 def everywhere(change, leak):
     """Return a leak in a world whose answers are all written in one way."""
 
@@ -239,6 +303,8 @@ LEAKS = {
     "choices in turn": (rows_alternate, "order of the choices"),
     "vectors": (vectors_tell, "persona-blind"),
     "context tells": (told_before, "context contains the test"),
+    "pairs with the chosen answer": (again_asked, "pairs of one answer"),
+    "turns that quote": (gone_on, "quoted answers"),
     "near-duplicate prompts": (near_prompts, "near-duplicate prompts"),
     "near-duplicate answers": (repeated_answers(lambda t: f"Well, {t.upper()}"), "answers of both sides"),
     "encoded answers of both sides": (repeated_answers(hidden), "answers of both sides"),
@@ -251,12 +317,14 @@ LEAKS = {
 }
 
 
-def test_marks_alone_are_no_equal_answers_and_a_text_without_words_is_no_near_duplicate():
+def test_marks_alone_are_no_equal_answers_and_a_text_without_words_is_no_near_duplicate(monkeypatch):
     assert repeats.plain(pd.Series(["\U0001f44d", "\U0001f44e ", "Caf\u00e9!", "CAFE\u0301"])).tolist() == [
         "\U0001f44d", "\U0001f44e", "caf\u00e9", "caf\u00e9",
     ]  # fmt: skip
     known, tested = pd.Series(["a b c d e", ""]), pd.Series(["a b c d e", "a b c d e f", "b c d", "!"])
     assert repeats.near(known, tested).tolist() == [True, True, False, False]
+    monkeypatch.setattr(repeats, "BLOCK", 3)
+    assert repeats.near(known, tested).tolist() == [True, True, False, False], "block by block"
     assert not repeats.near(known.head(0), tested).any() and repeats.near(known, tested.head(0)).empty
 
 

@@ -36,3 +36,38 @@ def test_methods_that_share_directions_learn_them_once_and_anew_from_other_choic
     monkeypatch.setattr(latent, "_LAST", {})
     alone = methods.trial(world, [latent.Mixture(embed)], Setting(ks=(4,)))["p_first"]
     assert both.loc[both["method"] == latent.Mixture.name, "p_first"].tolist() == alone.tolist()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in methods.OFFLINE if "questions" not in kind.sees])
+def test_a_method_that_is_fitted_again_predicts_the_same(kind, monkeypatch):
+    world = simulated.world(DESIGN, seed=1)
+    method = kind(methods.embedder(world))
+    setting = Setting(ks=(4,))
+    one = methods.trial(world, [method], setting)["p_first"]
+    monkeypatch.setattr(latent, "_LAST", {})
+    again = methods.trial(world, [method], setting)["p_first"]
+    assert one.notna().all() and one.tolist() == again.tolist()
+
+
+def test_what_methods_share_can_not_be_changed():
+    world = simulated.world(DESIGN, seed=1)
+    method = latent.LowRank(methods.embedder(world))
+    methods.trial(world, [method], Setting(ks=(0,)))
+    for shared in (method.weights, method.basis, method.places):
+        with pytest.raises(ValueError, match="read-only"):
+            shared += 1
+
+
+def test_people_left_out_to_learn_from_are_not_the_last_of_the_file(monkeypatch):
+    monkeypatch.setattr(latent, "_LAST", {})
+    seen = []
+    monkeypatch.setattr(latent.LowRank, "_rank", lambda self, pairs: seen.append(set(pairs["person"])) or 1)
+    world = simulated.world(DESIGN, seed=1)
+    methods.trial(world, [latent.LowRank(methods.embedder(world))], Setting(ks=(0,)))
+    assert len(seen[0]) == 4 and seen[0] != {16, 17, 18, 19}
+
+
+def test_a_bare_text_is_not_read_letter_by_letter():
+    method = linear.Pooled(methods.embedder(simulated.world(DESIGN, seed=1)))
+    with pytest.raises(TypeError, match=r"write \[text\] in place of a bare text"):
+        method.gaps("prompt 1", ["answer 0"], ["answer 1"])

@@ -81,6 +81,23 @@ def test_prism_is_what_was_gone_on_with_against_the_others_of_each_turn(prism):
     assert world.people.loc["user1", "profile"].endswith("location: Europe\nabout themselves: I am 1.")
 
 
+def test_a_turn_that_quotes_a_tested_answer_is_left_out(prism):
+    lines(
+        prism / "conversations.jsonl",
+        [
+            {"user_id": f"user{i % 3}", "conversation_history": [message(0, "user", f"Is {i} odd?"), *HISTORY[1:8]]}
+            for i in range(40)
+        ],
+    )
+    world = published.prism(prism)
+    side = world.choices["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt_split"])
+    asked = world.choices["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt"])
+    assert set(side) == {"train", "heldout"}
+    assert not asked[side == "heldout"].str.contains("Yes, it is.").any()
+    assert asked[side == "train"].str.contains("Yes, it is.").any()
+    assert "whose prompts quote tested answers" in world.about
+
+
 def test_a_file_that_lacks_something_is_one_line(prism):
     lines(prism / "survey.jsonl", [{"age": 3}])
     with pytest.raises(UserError, match="survey lacks the columns user_id"):

@@ -167,7 +167,7 @@ def test_each_method_is_said_to_be_better_worse_or_not_shown_to_differ():
          "p_holm": [0.01, 0.04, 0.06, np.nan, 0.001]}
     )  # fmt: skip
     assert scores.told_apart(gaps) == (
-        "Beside logit at k = 4 (Holm). Better: a; e. Worse: b. Not shown to differ: c; d."
+        "Beside logit at k = 4 (Holm). Better: a; e. Worse: b. Not shown to differ: c. Not scored: d."
     )
     assert scores.told_apart(gaps.iloc[[2]]) == "Beside logit at k = 4 (Holm). Not shown to differ: c."
 
@@ -309,3 +309,16 @@ def test_the_area_is_that_of_scikit_learn_over_the_width():
     curve = pd.DataFrame({"method": "m", "k": k, "accuracy": np.random.default_rng(5).uniform(0.5, 0.9, len(k))})
     theirs = auc(np.log2(1 + k), curve["accuracy"]) / np.log2(65)
     assert scores.areas(curve)["area"].item() == pytest.approx(theirs)
+
+
+def test_a_method_without_predictions_is_not_scored():
+    gaps = pd.DataFrame({"minuend": ["a", "b"], "subtrahend": "logit", "k": 4, "difference": [0.1, np.nan]})
+    gaps["p_holm"] = [0.01, np.nan]
+    assert scores.told_apart(gaps) == "Beside logit at k = 4 (Holm). Better: a. Not scored: b."
+
+
+def test_reasons_that_differ_in_the_number_of_choices_are_one():
+    rows = pd.DataFrame({"method": "m", "k": 0, "choice_id": range(3)})
+    why = [f"returned 1 predictions for {n} choices" for n in (14, 10, 10)]
+    found = coverage.missing(rows.assign(failure=why))
+    assert found["failure"].tolist() == ["returned 1 predictions for 10, 14 choices"] and found["choices"].item() == 3

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from persona_lib import UserError, methods, seeds
+from persona_lib import UserError, methods
 from persona_lib.methods import Setting, board, checking, hidden, linear, simulated, submissions
 from persona_lib.methods.submissions import ABOUT, ANSWERS, CONTEXTS, MANIFEST, PREDICTIONS, About
+from persona_lib.runs import submitting
 
 DESIGN = simulated.Design(seen=20, unseen=10, prompts=24, heldout=10, history=12, tests=6, dimensions=6, rank=2)
 SETTING = Setting(ks=(0, 4), draws=2, seed=3)
@@ -284,6 +285,16 @@ def test_gates_fire_on_predictions_that_know_more_than_they_declare(world, predi
     assert gates(world, by_group) == {"k = 0 knows the person"} and gates(world, by_group, sees=["groups"]) == set()
 
 
+def test_a_missing_prediction_switches_no_gate_off(world, predictions):
+    rng = np.random.default_rng(0)
+    told = predictions.assign(p_first=rng.random(len(predictions)))
+    told.loc[told.groupby("choice_id").head(1).index, "p_first"] = np.nan  # one of each choice
+    assert {"history undeclared"} <= gates(world, told, sees=[])
+    lost = predictions.assign(p_first=predictions["p_first"].mask((predictions["k"] == 0) & (rng.random(240) < 0.2)))
+    assert "k = 0 missing" in gates(world, lost)
+    assert "k = 0 missing" in gates(world, predictions[predictions["k"] > 0])
+
+
 def test_answers_are_checked_for_whom_they_are(tmp_path, world, predictions):
     key = submissions.asked(world, SETTING).rows[["persona_id", "prompt_id"]].drop_duplicates()
     answers = key.assign(answer="yes", failure=None)
@@ -422,10 +433,28 @@ def turn(path):
 
 def test_the_seed_of_a_round_does_not_draw_its_people(world):
     salts = [hidden.new_salt() for _ in range(2)]
-    assert len({5, *(hidden.secret_seed(5, salt) for salt in salts)}) == 3 and len(salts[0]) == 64
-    seeds.rng("a world with a known truth", hidden.secret_seed(5, salts[0]))  # a seed as any other
+    assert len(salts[0]) == 64 and salts[0] != salts[1]
+    (one, tastes), (other, others), (again, same) = (simulated.drawn(DESIGN, 5, salt) for salt in (*salts, salts[0]))
+    pd.testing.assert_frame_equal(one.features, other.features)  # public features do not determine people and labels
+    assert one.choices["first"].equals(other.choices["first"]) and not np.isclose(tastes, others).any()
+    assert not one.choices["p_first"].equals(other.choices["p_first"]) and not one.people.equals(other.people)
+    pd.testing.assert_frame_equal(one.choices, again.choices)
+    assert (tastes == same).all()
     with pytest.raises(UserError, match="has no label of a tested choice to hide"):
         hidden.open_world(hidden.blinded(world), "nowhere", "salt", 5)
+
+
+def test_no_round_is_opened_whose_labels_could_be_told(tmp_path, world):
+    texts = world.candidates["candidate_id"].map(dict.fromkeys(world.choices["first"], " longer"))
+    told = world.candidates.assign(text=world.candidates["text"] + texts.fillna(""))
+    chosen = world.choices["p_first"] < 0.5  # the first is always chosen
+    turned = {"first": "second", "second": "first"}
+    sides = {name: world.choices[name].mask(chosen, world.choices[other]) for name, other in turned.items()}
+    made = world._replace(candidates=told, choices=world.choices.assign(**sides, p_first=1.0), truth=None)
+    methods.save_world(made, tmp_path / "world")
+    with pytest.raises(UserError, match=r"no round is opened, since its labels could be told: GATE .*position"):
+        submitting.open_round(tmp_path / "round", 1, str(tmp_path / "world"))
+    assert not (tmp_path / "round").exists()
 
 
 def test_a_round_overwrites_nothing(tmp_path, world):

@@ -3,6 +3,7 @@
 import gc
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -315,3 +316,20 @@ def test_the_ids_of_a_drawn_round_do_not_tell_its_seed(tmp_path):
     world = methods.load_world(tmp_path / "round" / "public")
     again = simulated.world(DESIGN, seed=3)
     assert not world.features.equals(again.features)
+
+
+def test_another_file_that_changed_does_not_make_ones_own_dirty(tmp_path):
+    from persona_lib.runs import submitting
+
+    def git(*command):
+        own = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        return subprocess.run(["git", "-C", str(tmp_path), *own, *command], check=True, capture_output=True, text=True)
+
+    for name in ("mine.py", "other.py"):
+        (tmp_path / name).write_text("x = 1\n")
+    for command in (("init",), ("add", "."), ("commit", "-m", "both")):
+        git(*command)
+    (tmp_path / "other.py").write_text("x = 2\n")
+    commit = git("rev-parse", "HEAD").stdout.strip()
+    assert submitting.commit_of(tmp_path / "mine.py") == commit
+    assert submitting.commit_of(tmp_path / "other.py") == f"{commit}-dirty"

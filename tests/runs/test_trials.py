@@ -68,6 +68,21 @@ def test_ones_own_method_that_knows_people_without_their_choices_fires_a_gate(fo
     assert "GATE leaky, k = 0 knows the person: it tells people apart at k = 0" in done.stdout, done.stderr
 
 
+def test_ones_own_method_that_predicts_nothing_ends_with_code_1(folder, tmp_path):
+    code = """from persona_lib.methods import Method
+class Fails(Method):
+    name = "fails"
+    def prefer(self, prompt, first, second):
+        raise ValueError("no luck")
+"""
+    (tmp_path / "fails.py").write_text(code)
+    own = f"{tmp_path / 'fails.py'}:Fails"
+    done = persona("methods", "run", "--world", folder, "--method", own, "--k", 0, "--k", 2)
+    assert done.exit_code == 1 and "fails: 100% of its predictions are missing" in done.stderr
+    assert all(f"fails, k = {k}: " in done.stdout for k in (0, 2)) and "Not scored: fails." in done.stdout
+    assert "gate fails, shuffled labels: not tried: too little is known or predicted" in done.stdout
+
+
 def test_a_gate_that_fires_stands_above_the_table(folder):
     choices = pd.read_parquet(folder / "choices.parquet")
     turn = choices["p_first"] < 0.5
