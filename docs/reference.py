@@ -10,7 +10,7 @@ from persona_lib import model
 
 def main(folder: Path) -> None:
     """Write one page per wing and per room that a wing hands on."""
-    vars(model).update(Model=model.Model, several=model.several)  # the face loads them when they are used
+    vars(model).update({name: getattr(model, name) for name in model.__all__})  # the face loads some when they are used
     pdoc.render.configure(docformat="google")
     pdoc.pdoc("persona_lib", output_directory=folder)
     print(folder / "persona_lib.html")
