@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
+from persona_lib.runs import parameters, preflight, presets
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
@@ -70,3 +72,18 @@ def test_every_column_that_a_table_lists_has_a_meaning_and_no_other():
     }
     meant = re.findall(r"^\| `([^`]+)` \| [^|]+ \|$", columns, re.MULTILINE)
     assert set(meant) == listed and len(meant) == len(listed)
+
+
+def test_the_files_and_commands_of_the_tutorials_pass_the_checks_before_a_run(tmp_path, monkeypatch):
+    pages = {name: (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("own_question", "end_to_end")}
+    people, questions, preset = re.findall(r"```(?:csv|yaml)\n(.*?)```", pages["end_to_end"], re.DOTALL)
+    for name, text in {"people.csv": people, "questions.csv": questions, "mine.yaml": preset}.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert preflight.check(presets.plan(presets.load("mine.yaml")), asks=False) == []
+    told = re.findall(r"^ +persona (?:run|estimate) .*?[^\\]$", pages["own_question"], re.MULTILINE | re.DOTALL)
+    assert len(told) == 2
+    for command in told:
+        given = parameters.read(re.findall(r"-p (\S+)", command))
+        planned = presets.plan(presets.load("smoke"), ["06"], given)
+        assert preflight.check(planned, asks=False) == [] and planned["06_conditioning"]["n_items"] == 12
