@@ -21,10 +21,12 @@ test: .venv/tested
 lab: .venv/installed
 	$(BIN)/persona lab
 
-# The reference of the package's functions, as HTML, and the page of the commands; a warning is an error.
+# The pages of docs/ as a site, with that of the commands and the reference of functions; a warning is an error.
 docs: .venv/tested
 	$(BIN)/python -W error docs/commands.py
-	$(BIN)/python -W error docs/reference.py outputs/docs
+	$(BIN)/python -W error docs/reference.py outputs/docs/reference
+	$(BIN)/python -m sphinx -q -W --keep-going docs outputs/docs
+	@echo outputs/docs/index.html
 
 # Asks the embedded model everything anew: a fresh recording, and the notebooks' committed outputs replayed from it.
 record: .venv/installed
@@ -48,7 +50,7 @@ record: .venv/installed
 
 # What only tests need beyond that: their tools and the other extras.
 .venv/tested: .venv/installed
-	$(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -c constraints.txt -e ".[test,hub,inspect]"
+	$(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -c constraints.txt -e ".[test,docs,hub,inspect]"
 	touch $@
 
 clean:

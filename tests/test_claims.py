@@ -230,7 +230,7 @@ def test_the_papers_data_set_takes_two_calls_a_pair_and_one_a_prompt(tmp_path):
     written = sizes["n_personas"] * (sizes["train"] + sizes["seen"] + sizes["heldout"])
     calls = 3868 + 2 * written  # a prompt of PRISM is answered once
     assert calls == benchmark("pairs").CALLS
-    assert f"{calls:,} calls" in README and f"{written:,}" in CHANGELOG
+    assert f"{calls:,} calls" in PAGES["docs/preference_data.md"] and f"{written:,}" in CHANGELOG
 
 
 def test_the_pairs_of_a_study_take_as_many_calls_as_claimed():
@@ -258,7 +258,7 @@ def test_the_distances_of_the_demographic_are_as_claimed():
         f"{published['real people']:.4f}" in " ".join(CHANGELOG.split())
     )
     said = "less than half as far from the Bureau's published tables as a random draw of as many real people"
-    assert f"{said}, and a ninth as far from the sample that was fitted" in " ".join(README.split())
+    assert f"{said}, and a ninth as far from the sample that was fitted" in " ".join(PAGES["docs/people.md"].split())
     assert published["real people"] > 2 * published["personas"] and ours["real people"] > 9 * ours["personas"]
     halves = census.distances.half_distances()["tvd"]
     assert f"{halves[1]:.4f} to held-out people (two real halves: {halves[0]:.4f};" in " ".join(CHANGELOG.split())
@@ -269,11 +269,11 @@ def test_attributes_questions_and_topics_are_as_many_as_claimed():
     bank = prompts.load()
     asked = f"{len(bank)} questions over {bank['topic'].nunique()} topics and {len(prompts.load('control'))} controls"
     assert asked in CHANGELOG
-    assert f"{len(bank)} questions on {bank['topic'].nunique()} topics" in README
+    assert f"{len(bank)} questions on {bank['topic'].nunique()} topics" in PAGES["docs/people.md"]
 
 
 def test_the_shares_of_the_split_are_as_claimed():
-    said = " ".join(README.split())
+    said = " ".join(PAGES["docs/people.md"].split())
     assert "on average 586 of 1,586 people and 868 of 3,868 prompts are for testing" in said
     ids = pd.Series([f"p{i}" for i in range(20_000)])
     assert (personas.split(ids) == "test").mean() == pytest.approx(586 / 1586, abs=0.02)

@@ -4,12 +4,13 @@ Notebook 00 asks a question for a person and for the same person changed: `bench
 Notebooks 06 to 10 draw items and answer them: `bench.items`, `bench.conditioning`; 06 compares the conditions:
 `bench.contrasts`, `bench.human_contrasts`. Notebook 04 shows `leave_one_out` (which attributes matter), 07 `summaries`,
 09 `groups` of people and their scores (`intersections`), 10 `comparison` (answers with a known owner). A new condition
-is a template; a new task for inspect-ai goes into `inspect_tasks`. The paper's sections 4.1 and 5.
+is a template; a new task for inspect-ai goes into `inspect_tasks`. `given` judges answers that exist already. The
+paper's sections 4.1 and 5.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from . import comparison, groups, intersections, leave_one_out, summaries
+from . import comparison, given, groups, intersections, leave_one_out, summaries
 from .asking import ask_both, keep
 from .conditions import CONDITIONS, answered, conditioning, items, judged, lengths
 from .effects import contrasts, human_contrasts, said
@@ -25,6 +26,7 @@ __all__ = [
     "comparison",
     "conditioning",
     "contrasts",
+    "given",
     "groups",
     "human_contrasts",
     "intersections",

@@ -15,12 +15,11 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from .. import LimitError, UserError, store
-from ..texts import line
 
 FAILED, UNUSABLE, LIMITED = 1, 2, 3  # exit codes
 ORDER = (
-    *("run", "estimate", "params", "rehearse", "sample", "fit", "pairs", "export", "methods", "annotate", "compare"),
-    *("lab", "doctor"),
+    *("run", "estimate", "params", "rehearse", "sample", "fit", "pairs", "export", "methods", "annotate", "score"),
+    *("compare", "lab", "doctor"),
 )
 PACKAGE = "persona-workbench"
 _BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # nothing that the user gave: the disk
@@ -57,7 +56,7 @@ class OneLine(TyperGroup):
             _refuse(error)
         except UserError as error:
             code = LIMITED if isinstance(error, LimitError) else UNUSABLE
-            _say(line(_as_seen(str(error)), 4000))
+            _say(_as_seen(str(error)))
         except OSError as error:
             if error.errno == errno.EPIPE:  # `| head`: its reader has enough
                 raise

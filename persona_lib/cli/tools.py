@@ -53,10 +53,10 @@ def compare_runs(
 
 @app.command(
     context_settings={"ignore_unknown_options": True},
-    epilog=examples("persona lab", "persona lab --no-browser --port 8890"),
+    epilog=examples("persona lab"),
 )
 def lab(
-    options: Annotated[list[str] | None, typer.Argument(help="of JupyterLab, such as --no-browser --port 8890")] = None,
+    options: Annotated[list[str] | None, typer.Argument(help="of JupyterLab, such as --no-browser")] = None,
 ) -> None:
     """Open JupyterLab at a page that says what is here, what to try, and what the last run found."""
     from ..runs import start

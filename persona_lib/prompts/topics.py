@@ -7,17 +7,15 @@ as they do among thousands of prompts. A sentence embedding also sees prompts th
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from .. import UserError
+from ..model import LanguageModel
 from ..store import Store
 from .bank import NO_TOPIC
-
-if TYPE_CHECKING:
-    from ..model import Model
 
 Vectors = Callable[[list[str]], np.ndarray]
 
@@ -27,7 +25,7 @@ class Embedder(NamedTuple):
 
     name: str
     vectors: Vectors | None = None
-    models: "tuple[Model, ...]" = ()
+    models: tuple[LanguageModel, ...] = ()
 
 
 DIMENSIONS = 100  # of the reduced TF-IDF vectors, where there are as many texts and words

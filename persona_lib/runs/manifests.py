@@ -42,6 +42,8 @@ def read(folder: Path) -> dict[str, Any] | None:
             entry.setdefault("run", content["started"])
             entry["steps"] = {step: _COUNTED | used for step, used in entry["steps"].items()}
             entry["usage"] = total(entry["steps"].values())
+        if "usage" in content:  # which a run that is going on lacks
+            content["usage"] = _COUNTED | content["usage"]
         return content | {"status": str(content["status"]), "versions": dict(content["versions"]), "notebooks": entries}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{folder} contains something other than an earlier run: choose a folder with --out") from None

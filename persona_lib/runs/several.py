@@ -80,7 +80,7 @@ def read(places: Sequence[str | Path]) -> Runs:
     tables = {kind: pd.DataFrame(rows[kind], columns=columns) for kind, columns in _COLUMNS.items()}
     # Values stay as they are: null is a value, and of no parameter a missing one.
     tables["parameters"] = pd.DataFrame(rows["parameters"], columns=_COLUMNS["parameters"], dtype=object)
-    started = pd.to_datetime(tables["runs"]["started"], utc=True)
+    started = pd.to_datetime(tables["runs"]["started"], utc=True, format="ISO8601")
     tables["runs"] = tables["runs"].assign(started=started).set_index("run")
     return Runs(**tables)
 

@@ -15,6 +15,7 @@ NEEDS = {
     ("fit",): {"": ["bin.csv"], "--out": "o.npz"},
     ("pairs",): {"--out": "o"},
     ("export",): {"": ["full"], "--out": "o"},
+    ("score",): {"": ["bin.csv"], "--model": "local", "--out": "o.csv"},
     ("compare",): {"": ["full", "other"]},
     ("methods", "run"): {"--world": "full", "--k": "0"},
     ("methods", "submit"): {"--world": "full", "--method": "mean", "--out": "o"},
@@ -48,6 +49,7 @@ def elsewhere(tmp_path, monkeypatch):
         "pairs.items_to_rate",
         "estimate._count",
         "doctor.all_of",
+        "start.write",
     ):
         monkeypatch.setattr(f"persona_lib.runs.{name}", stop)
 

@@ -23,6 +23,7 @@ from places import ROOT
 from scipy.stats import binom
 
 from persona_lib import bench, personas, preferences, prompts, stats
+from persona_lib.attributes import NAMES
 from persona_lib.runs import rehearse
 from persona_lib.runs.planted import EFFECTS, Endpoint, Planted, World, texts, truth
 
@@ -82,6 +83,19 @@ def found(done) -> pd.DataFrame:
 
 
 # Tables
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_the_docs_describe_every_column_that_a_notebook_writes(done, stem):
+    section = (ROOT / "docs" / "tables.md").read_text("utf-8").split(f"\n## {stem}\n")[1].split("\n## ")[0]
+    said = {name: set(re.findall("`([^`]+)`", cells)) for name, cells in re.findall(r"\| `(\w+)` \| (.*)", section)}
+    tables = rehearse.tables(done / "run")[stem]
+    assert tables.keys() == said.keys()
+    for name, table in tables.items():
+        # Of a survey's answers each option is a column; groups of respondents are made by an attribute.
+        options = {*table.get("answer", pd.Series(dtype=str)).dropna()} if stem == "05_fidelity" else set()
+        written = {*table.columns, *table.index.names} - {None, *NAMES, *options}
+        assert written <= said[name], f"docs/tables.md lacks columns of {stem}/{name}"
 
 
 def test_the_intervals_of_every_notebook_hold_what_is_planted(found):

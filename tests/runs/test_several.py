@@ -78,3 +78,16 @@ def test_of_a_notebook_that_failed_the_older_results_that_stay_are_read(tmp_path
     read = several.read([tmp_path / "a"])
     assert read.notebooks[["status", "error"]].values.tolist() == [["failed", "E: m"]]
     assert read.parameters["value"].tolist() == [1] and len(read.tables) == 1 and len(read.metrics) == 1
+
+
+def test_a_run_of_0_1_is_read_beside_one_of_today(tmp_path):
+    """Its manifest has no commit, no count of calls that ask again, and dates without fractions of a second."""
+    old, new = (write(tmp_path / name, SCORES) / "manifest.json" for name in ("old", "new"))
+    content = json.loads(old.read_text())
+    for used in (content["usage"], content["notebooks"][NOTEBOOK]["steps"]["answers"]):
+        del used["reasked"]
+    del content["git"], content["before"], content["notebooks"][NOTEBOOK]["run"]
+    old.write_text(json.dumps(content | {"started": "2025-12-31T10:00:00+00:00"}))
+    runs = several.read([new.parent, old.parent]).runs
+    assert runs["problem"].isna().all() and runs.loc["old", "calls"] == 3 and pd.isna(runs.loc["old", "commit"])
+    assert runs.loc["old", "started"] == pd.Timestamp("2025-12-31 10:00", tz="UTC")
