@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import several
 from .limits import limits
-from .record import record
+from .record import Finding, record
 
 if TYPE_CHECKING:
     from .item_widget import items
 
-__all__ = ["items", "limits", "record", "several"]
+__all__ = ["Finding", "items", "limits", "record", "several"]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,10 +18,10 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from .. import UserError, files, local, seeds
+from .. import UserError, files, seeds
 from ..model.reply import likely_tokens, tokens
 from ..store import Store, Stored, default_path, read_recording
-from . import item_tables, manifests, notebooks, pages
+from . import findings, item_tables, manifests, notebooks, pages
 
 Find = Callable[[str], Stored | None]  # an outcome by its key
 SCRIPTS = ("dataTables.min.js", "items.js")
@@ -65,7 +65,7 @@ def write(folder: Path, texts: bool = True) -> Path:
         UserError: there is no run in the folder, or a table of it is damaged.
     """
     found = fewer(item_tables.of_run(folder))
-    manifest = manifests.read(folder) or {}
+    manifest = {"models": []} | (manifests.read(folder) or {})
     if not texts:
         found = without_texts(found)
     sources = _sources(manifest, found.notes) if texts else []
@@ -74,7 +74,7 @@ def write(folder: Path, texts: bool = True) -> Path:
     scripts = [(pages.DATA / name).read_text("utf-8") for name in SCRIPTS]
     shown = {
         "run": manifest,
-        "embedded": [m["name"] for m in manifest.get("models", []) if m.get("weights_sha256") == local.GGUF_SHA256],
+        "embedded": [findings.name(model) for model in manifest["models"] if findings.is_embedded(model)],
         "scripts": [Markup(script) for script in scripts],
         "allowed": [_allowed(script) for script in scripts],
         "data": base64.b64encode(packed).decode(),

@@ -13,7 +13,7 @@ from .. import BudgetError, EndpointError, LimitError, UserError, files
 from ..model import budget, progress
 from ..model.usage import counted
 from ..store.store import utc_now
-from . import folders, kernels, manifests, notebooks, pages
+from . import findings, folders, kernels, manifests, notebooks, pages
 from .manifests import Manifest
 from .presets import Preset
 from .record import VARIABLE as RECORD
@@ -151,19 +151,20 @@ def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[
         entry["error"] = kernels.execute(stem, parameters, new / f"{stem}.ipynb", steps, told)
         if not folders.is_there(manifest.folder):
             raise FileNotFoundError(manifest.folder)
+        entry["steps"] = _used(steps)
         recorded = new / stem / "record.json"
         if recorded.is_file() and not entry["error"]:
             entry |= json.loads(recorded.read_text("utf-8"))
         _page(new, stem, manifest)
         entry["status"] = "failed" if entry["error"] else "done"
         _place(manifest.folder, stem, entry)
-        if stem == pages.AUDITS and (manifest.folder / f"{pages.CRITIC}.ipynb").exists():
-            _page(manifest.folder, pages.CRITIC, manifest)  # it tells what has just been found of its critic
+        if stem == findings.AUDITS and (manifest.folder / f"{findings.CRITIC}.ipynb").exists():
+            _page(manifest.folder, findings.CRITIC, manifest)  # it tells what has just been found of its critic
     except BaseException as error:
         entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         raise
     finally:
-        entry["steps"] = progress.used(steps) if steps.exists() else {}
+        entry["steps"] = _used(steps)
         entry["lost"] = _lost(steps) if steps.exists() else []
         entry["seconds"] = round(time.monotonic() - began, 1)
 
@@ -174,9 +175,10 @@ def _page(folder: Path, stem: str, manifest: Manifest) -> None:
     shown = entries[stem]
     if folder != manifest.folder:  # this is the new one's page: what its entry keeps of an older one is not shown there
         shown = {name: value for name, value in shown.items() if name != "kept"}
-    found = pages.trust({**entries, stem: shown}) if stem == pages.CRITIC else None
-    about = manifest.content["preset"]["about"]
-    pages.export(folder / f"{stem}.ipynb", entries[stem]["title"], entries, found, about)
+    else:
+        shown = shown.get("kept", shown)
+    told = pages.Told(manifest.content, shown)
+    pages.export(folder / f"{stem}.ipynb", entries[stem]["title"], entries, told)
 
 
 def _place(folder: Path, stem: str, entry: dict[str, Any]) -> None:
@@ -186,6 +188,11 @@ def _place(folder: Path, stem: str, entry: dict[str, Any]) -> None:
         return
     folders.place(folder, stem)
     entry.pop("kept", None)
+
+
+def _used(steps: Path) -> dict[str, Any]:
+    """Return the usage of a notebook's steps; a kernel that did not start has none."""
+    return progress.used(steps) if steps.exists() else {}
 
 
 def _lost(steps: Path) -> list[str]:
