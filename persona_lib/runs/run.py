@@ -3,11 +3,15 @@
 import json
 import os
 import shutil
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
 
 from .. import BudgetError, EndpointError, LimitError, UserError, files
 from ..model import budget, progress
@@ -53,6 +57,7 @@ def run(
         earlier = manifests.read(folder)
         if earlier:
             manifests.correct(earlier, folder)
+        print(f"to be read while it runs: {folder / 'index.html'}", file=sys.stderr, flush=True)
         manifest = Manifest(folder, preset.name, preset.about, _entries(planned), limits, earlier)
         try:
             with folders.beside(folder):
@@ -127,7 +132,8 @@ def _write_index(folder: Path, content: Mapping[str, Any]) -> None:
 def _run_notebooks(manifest: Manifest, limits: Mapping[str, float | None]) -> None:
     """Execute the notebooks one after the other; each may use what the earlier ones left of the limits."""
     spent = 0.0  # USD as booked by budgets: also counts calls whose cost no endpoint told
-    for stem, entry in manifest.planned.items():
+    # The main finding first: it stands on the index while the longer ones run.
+    for stem, entry in sorted(manifest.planned.items(), key=lambda one: one[0] != findings.CRITIC):
         entry |= {"status": "running", "started": utc_now()}
         _save(manifest)
         used = {"calls": manifest.content["usage"]["calls"], "cost": spent}
@@ -165,7 +171,9 @@ def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[
         raise
     finally:
         entry["steps"] = _used(steps)
-        entry["lost"] = _lost(steps) if steps.exists() else []
+        entry["lost"] = (
+            _lost(steps, (manifest.folder if entry["status"] == "done" else new) / stem) if steps.exists() else []
+        )
         entry["seconds"] = round(time.monotonic() - began, 1)
 
 
@@ -195,10 +203,22 @@ def _used(steps: Path) -> dict[str, Any]:
     return progress.used(steps) if steps.exists() else {}
 
 
-def _lost(steps: Path) -> list[str]:
-    """Return the steps of a notebook more than half of whose items failed, such as 'judging: 48 of 48 items failed'."""
+def _lost(steps: Path, recorded: Path) -> list[str]:
+    """Return the steps of a notebook more than half of whose items failed, such as 'judging: 48 of 48 items failed'.
+
+    If there are any, the commonest failure that the tables of the folder `recorded` tell follows: 'mostly: no verdict'.
+    """
     counts: dict[str, list[int]] = {}
     for ask in progress.asks(steps):
         done, failed = counts.setdefault(ask["step"], [0, 0])
         counts[ask["step"]] = [done + ask["done"], failed + ask["usage"]["failed"]]
-    return [f"{step}: {min(f, n)} of {counted(n, 'item')} failed" for step, (n, f) in counts.items() if 2 * f > n]
+    lost = [f"{step}: {min(f, n)} of {counted(n, 'item')} failed" for step, (n, f) in counts.items() if 2 * f > n]
+    return lost + _commonest(sorted(recorded.glob("tables/*.parquet"))) if lost else []
+
+
+def _commonest(tables: Sequence[Path]) -> list[str]:
+    """Return the commonest failure that recorded tables tell as 'mostly: ...'; nothing if they tell none."""
+    known = [(path, [name for name in pq.read_schema(path).names if name.endswith("failure")]) for path in tables]
+    told = [pd.read_parquet(path, columns=names).stack() for path, names in known if names]
+    reasons = pd.concat(told).dropna().astype(str).value_counts() if told else pd.Series(dtype=int)
+    return [f"mostly: {reason}" for reason in reasons.index[:1]]
