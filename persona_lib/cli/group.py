@@ -14,7 +14,23 @@ from typer.core import TyperGroup
 from .. import LimitError, UserError, store
 
 FAILED, UNUSABLE, LIMITED = 1, 2, 3  # exit codes
-ORDER = ("run", "estimate", "rehearse", "sample", "fit", "pairs", "export", "methods", "annotate", "compare", "doctor")
+ORDER = (
+    *(
+        "run",
+        "estimate",
+        "rehearse",
+        "list",
+        "open",
+        "share",
+        "sample",
+        "fit",
+        "pairs",
+        "export",
+        "methods",
+        "annotate",
+    ),
+    *("compare", "doctor"),
+)
 _BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # nothing that the user gave: the disk
 
 

@@ -50,16 +50,20 @@ class Strings:
 
 
 def write(folder: Path, texts: bool = True) -> Path:
-    """Write the page of a run's items into its folder.
+    """Write the page of a run's items into its folder and return its path; arguments as in `page`."""
+    path = folder / pages.ITEMS
+    files.write_text(path, page(folder, texts))
+    return path
+
+
+def page(folder: Path, texts: bool = True) -> str:
+    """Return the page of a run's items.
 
     Args:
         folder: of the run.
         texts: whether the page has what people and models said: questions, profiles, answers, critiques, requests, raw
             replies and labels. Without them an item has ids, condition, models, verdict and its probability, and the
             kind of its failure.
-
-    Returns:
-        The path of the page.
 
     Raises:
         UserError: there is no run in the folder, or a table of it is damaged.
@@ -76,16 +80,14 @@ def write(folder: Path, texts: bool = True) -> Path:
         "run": manifest,
         "embedded": [findings.name(model) for model in manifest["models"] if findings.is_embedded(model)],
         "scripts": [Markup(script) for script in scripts],
-        "allowed": [_allowed(script) for script in scripts],
+        "allowed": [allowed(script) for script in scripts],
         "data": base64.b64encode(packed).decode(),
         "filters": FILTERS,
         "groups": content["groups"],
         "notes": found.notes,
         "texts": texts,
     }
-    page = folder / pages.ITEMS
-    files.write_text(page, pages.environment().get_template("items.html.j2").render(shown))
-    return page
+    return pages.environment().get_template("items.html.j2").render(shown)
 
 
 def fewer(found: item_tables.Items, most: int = MOST) -> item_tables.Items:
@@ -102,7 +104,7 @@ def fewer(found: item_tables.Items, most: int = MOST) -> item_tables.Items:
     return found._replace(table=found.table.loc[order.index[:most].sort_values()], notes=[*found.notes, note])
 
 
-def _allowed(script: str) -> str:
+def allowed(script: str) -> str:
     """Return the hash by which the page's security policy allows an inline script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 

@@ -6,7 +6,7 @@ that it can be mailed and printed. The templates are data/notebook.html.j2 and d
 
 import base64
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from html import escape as html_escape
@@ -37,7 +37,14 @@ class Told(NamedTuple):
 
 
 def export(notebook: Path, heading: str, run: Collection[str] = (), told: Told | None = None) -> Path:
-    """Write an executed notebook as HTML beside it, with its pictures embedded.
+    """Write the page of an executed notebook beside it and return its path; arguments as in `page`."""
+    path = notebook.with_suffix(".html")
+    files.write_text(path, page(notebook, heading, run, told))
+    return path
+
+
+def page(notebook: Path, heading: str, run: Collection[str] = (), told: Told | None = None, texts: bool = True) -> str:
+    """Return an executed notebook as HTML, with its pictures embedded.
 
     Under the title stand what was found, the key figure, and the run; code is folded, and the cell that records is left
     out.
@@ -47,9 +54,8 @@ def export(notebook: Path, heading: str, run: Collection[str] = (), told: Told |
         heading: the page's title.
         run: the notebooks of its run; a link to one of them leads to its page, a link to another becomes plain text.
         told: what is known of its run.
-
-    Returns:
-        The path of the page.
+        texts: whether the page has what its cells print and show as tables, which may be profiles, answers and replies;
+            pictures it has in any case.
     """
     executed = nbformat.read(notebook, as_version=4)
     executed.metadata["title"] = heading
@@ -59,6 +65,8 @@ def export(notebook: Path, heading: str, run: Collection[str] = (), told: Told |
     )
     if first:  # the template writes the title, above what was found
         first.source = first.source.partition("\n")[2].lstrip("\n")
+    if not texts:
+        _without_texts(executed.cells)
     stem = notebook.stem
     # Pictures in Markdown cells are files beside the original notebook, not beside its executed copy.
     resources: dict[str, Any] = {"metadata": {"name": heading, "path": str(notebooks.folder())}}
@@ -67,11 +75,17 @@ def export(notebook: Path, heading: str, run: Collection[str] = (), told: Told |
 
     resources["items_of"] = stem if item_tables.are_in(notebook.with_suffix("")) else None
     html, _ = _exporter().from_notebook_node(executed, resources)
+    html = html.replace("<th></th>", "<td></td>")  # the corner of a table of pandas heads nothing
     known = {**told.content["notebooks"], stem: told.entry} if told else {}
     found = findings.trust(known) if stem == findings.CRITIC else None
-    page = notebook.with_suffix(".html")
-    files.write_text(page, _with_contents(_linked(html, run, {findings.AUDITS: found} if found else {})))
-    return page
+    return _with_contents(_linked(html, run, {findings.AUDITS: found} if found else {}))
+
+
+def _without_texts(cells: Iterable[Any]) -> None:
+    """Remove what code cells show, but for pictures."""
+    for cell in cells:
+        if cell.cell_type == "code":
+            cell.outputs = [one for one in cell.outputs if "image/png" in one.get("data", ())]
 
 
 def _broke(cell: Any) -> bool:
