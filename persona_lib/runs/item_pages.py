@@ -2,7 +2,7 @@
 
 The data lie in it once and deflated: every text in one list, everything else as places in that list. Requests are cut
 into paragraphs, of which most are shared: a profile, a question and the words of a template are there once. The table
-is DataTables (MIT, data/dataTables.min.js); the page's own script is data/items.js.
+is DataTables, from the package itables (both MIT); the page's own script is data/items.js.
 """
 
 import base64
@@ -12,6 +12,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from ..store import Store, Stored, default_path, read_recording
 from . import findings, item_tables, manifests, notebooks, pages
 
 Find = Callable[[str], Stored | None]  # an outcome by its key
-SCRIPTS = ("dataTables.min.js", "items.js")
 FILTERS = ("notebook", "table", "condition", "model", "judge", "verdict", "failure")
 STEPS = dict(zip(item_tables.KEYS, ("answer", "critique", "revision", "verdict", "choice"), strict=True))
 MOST = 60_000  # items of a page; with more, a browser takes long to unpack them
@@ -75,7 +75,7 @@ def page(folder: Path, texts: bool = True) -> str:
     sources = _sources(manifest, found.notes) if texts else []
     content = content_of(found, sources, texts) | {"preset": manifest["preset"]["name"]}
     packed = zlib.compress(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
-    scripts = [(pages.DATA / name).read_text("utf-8") for name in SCRIPTS]
+    scripts = [_datatables(), (pages.DATA / "items.js").read_text("utf-8")]
     shown = {
         "run": manifest,
         "embedded": [findings.name(model) for model in manifest["models"] if findings.is_embedded(model)],
@@ -102,6 +102,12 @@ def fewer(found: item_tables.Items, most: int = MOST) -> item_tables.Items:
     order = pd.DataFrame({"scored": found.table["failure"].isna(), "place": place}).sort_values(["scored", "place"])
     note = f"{most:,} of {n:,} items are on this page: failed ones, and some persons and questions with all conditions."
     return found._replace(table=found.table.loc[order.index[:most].sort_values()], notes=[*found.notes, note])
+
+
+def _datatables() -> str:
+    """Return the code of DataTables: the module of itables, which here hands it to the page's own script."""
+    code = (resources.files("itables") / "html" / "dt_bundle.js").read_text("utf-8")
+    return re.sub(r"export\s*\{[^}]*?([\w$]+) as default[^}]*\}", r"window.DataTable=\1", code)
 
 
 def allowed(script: str) -> str:

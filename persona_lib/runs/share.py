@@ -19,6 +19,7 @@ from .. import UserError, files
 from . import findings, item_pages, item_tables, manifests, pages
 
 COLORS = 128  # of a picture; a figure has fewer, but for its smoothed edges
+DATA = '<script type="text/plain"'  # a block that is no script, but the items' data
 LEFT_OUT = (".lock", ".new")
 _PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 _LINK = re.compile(r'<a href="([^":#]*)(?:#([^"]*))?"([^>]*)>(.*?)</a>', re.DOTALL)

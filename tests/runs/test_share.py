@@ -62,7 +62,7 @@ def test_a_run_is_one_page_whose_links_lead_to_places_on_it(run, tmp_path, brows
     out = share.write(run, tmp_path / "run.html")
     text = out.read_text("utf-8")
     assert SECRET in text and "50%" in text and "runs.record" not in text
-    assert 'href="06_conditioning' not in text and ".csv" not in text and "10_judges" not in text
+    assert 'href="06_conditioning' not in text and '.csv"' not in text and "10_judges" not in text
     assert text.count("<main") == 1
     page = browser.new_page()
     faults = []
