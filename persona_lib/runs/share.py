@@ -98,9 +98,7 @@ def page(folder: Path, content: Mapping[str, Any], texts: bool = True) -> str:
         "parts": [part | {"html": Markup(_PICTURE.sub(_shrunk, _linked(part["html"], known)))} for part in parts],
         "style": Markup("\n".join(dict.fromkeys(styles))),
         "scripts": Markup("\n".join(scripts)),
-        "allowed": [
-            item_pages.allowed(re.sub(r"^<script[^>]*>|</script>$", "", s)) for s in scripts if "text/plain" not in s
-        ],
+        "allowed": [item_pages.allowed(_TAG.sub("", script)) for script in scripts if not script.startswith(DATA)],
     }
     return pages.environment().get_template("share.html.j2").render(shown)
 
