@@ -40,13 +40,16 @@ record: .venv/installed
 # A new pip is twice as fast as the one that comes with Python 3.11; if the upgrade fails, the old one does the work.
 # --no-compile halves the time: Python compiles a module when it is first imported.
 .venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 ...")'
-	$(PYTHON) -m venv .venv
-	@echo "Installing the pinned packages (about a minute) ..."
-	-$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade -c constraints.txt pip
-	$(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -c constraints.txt -e ".[humans]"
-	$(BIN)/python -m persona_lib.local
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 ...")'
+	@echo "1 of 4: an environment of its own in .venv"
+	@$(PYTHON) -m venv .venv
+	@echo "2 of 4: the installer"
+	-@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade -c constraints.txt pip
+	@echo "3 of 4: the pinned packages (about a minute)"
+	@$(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -c constraints.txt -e ".[humans]"
+	@echo "4 of 4: the embedded model"
+	@$(BIN)/python -m persona_lib.local
+	@touch $@
 
 # What only tests need beyond that: their tools and the other extras.
 .venv/tested: .venv/installed

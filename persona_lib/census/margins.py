@@ -12,6 +12,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, Field, StrictInt, StrictStr, TypeAdapter, ValidationError
+from statsmodels.stats.weightstats import DescrStatsW
 
 from .. import UserError, files
 from .distances import expected, stay_below
@@ -180,6 +181,22 @@ def by_margin(compared: pd.DataFrame) -> pd.DataFrame:
             "95 in 100": stay_below(published, n).iloc[0],
         }
     return pd.DataFrame.from_dict(rows, orient="index").astype({"categories": int})
+
+
+def gain(compared: pd.DataFrame) -> pd.DataFrame:
+    """Compute how much nearer personas are to published tables than as many real people, as a mean over tables.
+
+    Args:
+        compared: result of `by_margin`.
+
+    Returns:
+        One row: `estimate` (the mean difference of the distances, below 0 if personas are nearer), `low`, `high` (95%
+        interval by Student's t, which takes the tables for a sample of tables), `n` (how many they are).
+    """
+    differences = compared["personas"] - compared["real people"]
+    told = DescrStatsW(differences)
+    low, high = told.tconfint_mean()
+    return pd.DataFrame([{"estimate": told.mean, "low": low, "high": high, "n": len(differences)}])
 
 
 @cache

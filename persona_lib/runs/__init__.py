@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import several
 from .limits import limits
-from .record import record
+from .record import Finding, record
 from .shown import shown
 
 if TYPE_CHECKING:
     from .item_widget import items
 
-__all__ = ["items", "limits", "record", "several", "shown"]
+__all__ = ["Finding", "items", "limits", "record", "several", "shown"]
 
 
 def __getattr__(name: str) -> Any:

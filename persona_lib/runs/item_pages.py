@@ -2,7 +2,7 @@
 
 The data lie in it once and deflated: every text in one list, everything else as places in that list. Requests are cut
 into paragraphs, of which most are shared: a profile, a question and the words of a template are there once. The table
-is DataTables (MIT, data/dataTables.min.js); the page's own script is data/items.js.
+is DataTables, from the package itables (both MIT); the page's own script is data/items.js.
 """
 
 import base64
@@ -12,19 +12,19 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
-from .. import UserError, files, local, seeds
+from .. import UserError, files, seeds
 from ..model.reply import likely_tokens, tokens
 from ..store import Store, Stored, default_path, read_recording
-from . import item_tables, manifests, notebooks, pages
+from . import findings, item_tables, manifests, notebooks, pages
 
 Find = Callable[[str], Stored | None]  # an outcome by its key
-SCRIPTS = ("dataTables.min.js", "items.js")
 FILTERS = ("notebook", "table", "condition", "model", "judge", "verdict", "failure")
 STEPS = dict(zip(item_tables.KEYS, ("answer", "critique", "revision", "verdict", "choice"), strict=True))
 MOST = 60_000  # items of a page; with more, a browser takes long to unpack them
@@ -50,7 +50,14 @@ class Strings:
 
 
 def write(folder: Path, texts: bool = True) -> Path:
-    """Write the page of a run's items into its folder.
+    """Write the page of a run's items into its folder and return its path; arguments as in `page`."""
+    path = folder / pages.ITEMS
+    files.write_text(path, page(folder, texts))
+    return path
+
+
+def page(folder: Path, texts: bool = True) -> str:
+    """Return the page of a run's items.
 
     Args:
         folder: of the run.
@@ -58,34 +65,29 @@ def write(folder: Path, texts: bool = True) -> Path:
             replies and labels. Without them an item has ids, condition, models, verdict and its probability, and the
             kind of its failure.
 
-    Returns:
-        The path of the page.
-
     Raises:
         UserError: there is no run in the folder, or a table of it is damaged.
     """
     found = fewer(item_tables.of_run(folder))
-    manifest = manifests.read(folder) or {}
+    manifest = {"models": []} | (manifests.read(folder) or {})
     if not texts:
         found = without_texts(found)
     sources = _sources(manifest, found.notes) if texts else []
     content = content_of(found, sources, texts) | {"preset": manifest["preset"]["name"]}
     packed = zlib.compress(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
-    scripts = [(pages.DATA / name).read_text("utf-8") for name in SCRIPTS]
+    scripts = [_datatables(), (pages.DATA / "items.js").read_text("utf-8")]
     shown = {
         "run": manifest,
-        "embedded": [m["name"] for m in manifest.get("models", []) if m.get("weights_sha256") == local.GGUF_SHA256],
+        "embedded": [findings.name(model) for model in manifest["models"] if findings.is_embedded(model)],
         "scripts": [Markup(script) for script in scripts],
-        "allowed": [_allowed(script) for script in scripts],
+        "allowed": [allowed(script) for script in scripts],
         "data": base64.b64encode(packed).decode(),
         "filters": FILTERS,
         "groups": content["groups"],
         "notes": found.notes,
         "texts": texts,
     }
-    page = folder / pages.ITEMS
-    files.write_text(page, pages.environment().get_template("items.html.j2").render(shown))
-    return page
+    return pages.environment().get_template("items.html.j2").render(shown)
 
 
 def fewer(found: item_tables.Items, most: int = MOST) -> item_tables.Items:
@@ -102,7 +104,13 @@ def fewer(found: item_tables.Items, most: int = MOST) -> item_tables.Items:
     return found._replace(table=found.table.loc[order.index[:most].sort_values()], notes=[*found.notes, note])
 
 
-def _allowed(script: str) -> str:
+def _datatables() -> str:
+    """Return the code of DataTables: the module of itables, which here hands it to the page's own script."""
+    code = (resources.files("itables") / "html" / "dt_bundle.js").read_text("utf-8")
+    return re.sub(r"export\s*\{[^}]*?([\w$]+) as default[^}]*\}", r"window.DataTable=\1", code)
+
+
+def allowed(script: str) -> str:
     """Return the hash by which the page's security policy allows an inline script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 

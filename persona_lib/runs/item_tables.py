@@ -91,7 +91,8 @@ def of_run(folder: Path) -> Items:
     table = pd.concat(parts, ignore_index=True)
     asked = [own[["prompt_id", "prompt"]] for own in [*recorded.values(), table] if {"prompt_id", "prompt"} <= {*own}]
     prompts = pd.concat(asked).dropna().drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
-    table["prompt"] = table["prompt"].fillna(table["prompt_id"].map(prompts)).fillna(table["prompt_id"])
+    known = table["prompt_id"].map(prompts).astype(table["prompt"].dtype)
+    table["prompt"] = table["prompt"].fillna(known).fillna(table["prompt_id"].astype(table["prompt"].dtype))
     drawn = [own for path, own in recorded.items() if path.stem == PEOPLE]
     return Items(table, of_people(drawn, table), list(dict.fromkeys(notes)))
 

@@ -4,69 +4,140 @@ Each page is one file that loads nothing from outside its folder and tells the b
 that it can be mailed and printed. The templates are data/notebook.html.j2 and data/index.html.j2.
 """
 
+import base64
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from html import escape as html_escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import nbformat
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
-from .. import files, local
+from .. import files
 from ..model import usage
-from . import notebooks
+from . import findings, notebooks
 from .record import INTERVAL
 
 DATA = Path(__file__).parent / "data"
+CONTENTS = "<!-- contents -->"  # the mark in data/notebook.html.j2
 ITEMS = "items.html"  # the page of a run's items, from `item_pages`
-CRITIC, AUDITS = "06_conditioning", "10_judges"  # the second says how far the critic of the first can be trusted
-TRUST = "trust"  # the metric of the second that says so, in a sentence
-# Parameters that make the critic: who it is, and what it is asked.
-SAME = ("model", "base_url", "judge", "judge_base_url", "templates", "critique_words")
+RECORDS = "runs.record("  # the cell that calls it is for the run, not for its reader
 
 
-def trust(entries: Mapping[str, Any]) -> str | None:
-    """Return how far the critic of 06 can be trusted as 10 found it; None without it, or if it audited another critic.
+class Told(NamedTuple):
+    """What a notebook's page says of its run: the manifest's content, and the notebook's entry, which may be newer."""
+
+    content: Mapping[str, Any]
+    entry: Mapping[str, Any]
+
+
+def export(notebook: Path, heading: str, run: Collection[str] = (), told: Told | None = None) -> Path:
+    """Write the page of an executed notebook beside it and return its path; arguments as in `page`."""
+    path = notebook.with_suffix(".html")
+    files.write_text(path, page(notebook, heading, run, told))
+    return path
+
+
+def page(notebook: Path, heading: str, run: Collection[str] = (), told: Told | None = None, texts: bool = True) -> str:
+    """Return an executed notebook as HTML, with its pictures embedded.
+
+    Under the title stand what was found, the key figure, and the run; code is folded, and the cell that records is left
+    out.
 
     Args:
-        entries: the notebooks in a run's manifest.
-    """
-    critic, audits = (entry.get("kept", entry) for entry in (entries.get(stem, {}) for stem in (CRITIC, AUDITS)))
-    named = [{name: entry.get("parameters", {}).get(name) for name in SAME} for entry in (critic, audits)]
-    return audits.get("metrics", {}).get(TRUST) if named[0] == named[1] else None
-
-
-def export(
-    notebook: Path, heading: str, run: Collection[str] = (), found: str | None = None, about: str | None = None
-) -> Path:
-    """Write an executed notebook as HTML beside it, with its pictures embedded.
-
-    Args:
-        notebook: the executed notebook's file.
+        notebook: the executed notebook's file; what it recorded lies in a folder of its name beside it.
         heading: the page's title.
         run: the notebooks of its run; a link to one of them leads to its page, a link to another becomes plain text.
-        found: what `trust` returns, to stand beside a link to 10.
-        about: what its run is for, which stands above it: a page may be read without the others.
-
-    Returns:
-        The path of the page.
+        told: what is known of its run.
+        texts: whether the page has what its cells print and show as tables, which may be profiles, answers and replies;
+            pictures it has in any case.
     """
     executed = nbformat.read(notebook, as_version=4)
     executed.metadata["title"] = heading
+    executed.cells = [c for c in executed.cells if c.cell_type != "code" or RECORDS not in c.source or _broke(c)]
+    first = next(
+        (cell for cell in executed.cells if cell.cell_type == "markdown" and cell.source.startswith("# ")), None
+    )
+    if first:  # the template writes the title, above what was found
+        first.source = first.source.partition("\n")[2].lstrip("\n")
+    if not texts:
+        _without_texts(executed.cells)
+    stem = notebook.stem
     # Pictures in Markdown cells are files beside the original notebook, not beside its executed copy.
-    resources = {"metadata": {"name": heading, "path": str(notebooks.folder())}, "about": about}
+    resources: dict[str, Any] = {"metadata": {"name": heading, "path": str(notebooks.folder())}}
+    resources |= {"told": _told(notebook, told), "around": _around(stem, run), "stem": stem}
     from . import item_tables  # it loads the statistics, which a run that fails to start need not wait for
 
-    resources["items_of"] = notebook.stem if item_tables.are_in(notebook.with_suffix("")) else None
+    resources["items_of"] = stem if item_tables.are_in(notebook.with_suffix("")) else None
     html, _ = _exporter().from_notebook_node(executed, resources)
-    page = notebook.with_suffix(".html")
-    files.write_text(page, _linked(html, run, {AUDITS: found} if found else {}))
-    return page
+    html = html.replace("<th></th>", "<td></td>")  # the corner of a table of pandas heads nothing
+    known = {**told.content["notebooks"], stem: told.entry} if told else {}
+    found = findings.trust(known) if stem == findings.CRITIC else None
+    return _with_contents(_linked(html, run, {findings.AUDITS: found} if found else {}))
+
+
+def _without_texts(cells: Iterable[Any]) -> None:
+    """Remove what code cells show, but for pictures."""
+    for cell in cells:
+        if cell.cell_type == "code":
+            cell.outputs = [one for one in cell.outputs if "image/png" in one.get("data", ())]
+
+
+def _broke(cell: Any) -> bool:
+    """Return whether a cell ended in an error."""
+    return any(output.output_type == "error" for output in cell.outputs)
+
+
+def _told(notebook: Path, told: Told | None) -> dict[str, Any]:
+    """Return what stands under a title: `about`, `headline`, `figure` (PNG as base64), `tables`, `figures`, `run`.
+
+    Of a notebook that is in no run, all are empty.
+    """
+    if told is None:
+        return {"about": None, "headline": None, "figure": None, "tables": [], "figures": [], "run": []}
+    content, entry = told
+    picture = notebook.with_suffix("") / "figures" / f"{entry.get('figure')}.png"
+    git = content.get("git")
+    facts = [
+        ("run", content["preset"]["name"]),
+        ("model", ", ".join(dict.fromkeys(map(findings.name, findings.models(entry)))) or "none"),
+        ("judge", entry["parameters"].get("judge")),
+        ("date", day(content["started"])),
+        ("commit", git["commit"][:7] + (" with changes" if git["dirty"] else "") if git else None),
+        ("calls", figure(usage.total(entry["steps"].values())["calls"]) if entry["steps"] else None),
+        ("cost", usage.cost_text(usage.total(entry["steps"].values())["cost"]) if entry["steps"] else None),
+    ]
+    return {
+        "about": content["preset"]["about"],
+        "headline": entry.get("headline"),
+        "figure": base64.b64encode(picture.read_bytes()).decode() if picture.is_file() else None,
+        "tables": entry.get("tables", []),
+        "figures": entry.get("figures", []),
+        "run": [(name, value) for name, value in facts if value],
+    }
+
+
+def _around(stem: str, run: Collection[str]) -> list[tuple[str, str, str]]:
+    """Return the notebooks before and after one in its run, as ("previous" or "next", stem, title)."""
+    known = set(notebooks.stems())
+    order = [name for name in sorted(run) if name in known]
+    if stem not in order:
+        return []
+    at = order.index(stem)
+    beside = [("previous", at - 1), ("next", at + 1)]
+    return [(what, order[i], notebooks.find(order[i]).title) for what, i in beside if 0 <= i < len(order)]
+
+
+def _with_contents(html: str) -> str:
+    """Return a page with the links to its second-level headings in place of the mark that its template leaves."""
+    found = re.findall(r'<h2 id="([^"]+)">(.*?)(?:<a class="anchor-link".*?)?</h2>', html)
+    links = "".join(f'<li><a href="#{anchor}">{re.sub("<[^>]+>", "", text)}</a></li>' for anchor, text in found)
+    return html.replace(CONTENTS, f"<ol>{links}</ol>")
 
 
 @cache
@@ -74,7 +145,7 @@ def _exporter() -> HTMLExporter:
     """Return what renders notebooks; it compiles the templates once, which takes as long as a page."""
     loaders = [jinja2.FileSystemLoader(DATA)]
     return HTMLExporter(
-        template_file="notebook.html.j2", extra_loaders=loaders, embed_images=True, exclude_anchor_links=True
+        template_file="notebook.html.j2", extra_loaders=loaders, embed_images=True, anchor_link_text="#"
     )
 
 
@@ -114,14 +185,17 @@ def index(manifest: Mapping[str, Any], items: bool = False) -> str:
         items: whether the run has a page of its items.
     """
     templates = environment()
-    templates.filters |= {"figure": figure, "cost": usage.cost_text, "span": _span, "day": _day}
-    embedded = [m["name"] for m in manifest["models"] if m.get("weights_sha256") == local.GGUF_SHA256]
+    templates.filters |= {"figure": figure, "cost": usage.cost_text, "span": _span, "day": day}
+    templates.filters |= {"state": findings.state, "named": findings.name}
+    asked = manifest["models"]
     before = manifest["before"]
     used = usage.total([manifest["usage"], before["usage"]]) if before else manifest["usage"]
     shown = {
         "run": manifest,
-        "embedded": embedded,
-        "trust": {CRITIC: (AUDITS, trust(manifest["notebooks"]))},
+        "embedded": [findings.name(model) for model in asked if findings.is_embedded(model)],
+        "findings": findings.rows(manifest["notebooks"]),
+        "order": findings.ordered(manifest["notebooks"]),
+        "trust": {findings.CRITIC: (findings.AUDITS, findings.trust(manifest["notebooks"]))},
         "used": used,
         "items": items,
     }
@@ -147,6 +221,6 @@ def _span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{tqdm.format_interval(seconds)} min"
 
 
-def _day(moment: str) -> str:
+def day(moment: str) -> str:
     """Return a time in ISO format as text such as '2 January 2026, 10:00 UTC'."""
     return datetime.fromisoformat(moment).strftime("%-d %B %Y, %H:%M UTC")

@@ -1,9 +1,11 @@
 """Record: write what a notebook found into its folder in a run. The last cell of every notebook calls it."""
 
+import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import pandas as pd
@@ -15,7 +17,44 @@ from .shown import Shown, shown
 VARIABLE = "PERSONA_RECORD"  # the folder in which a run's kernel writes instead: it then takes the place of `out`
 MARGIN = 0.1  # inches around a figure
 DPI = 160
+UNITS = {"rate": "share", "difference": "points", "estimate": ""}  # columns of statistics, and what they are in
+ALPHA = 0.05
 INTERVAL = ("value", "low", "high", "n")  # what a metric with its 95% interval is written as
+
+
+class Finding(NamedTuple):
+    """What a notebook found: a row of the index page's first table.
+
+    `says` is what was measured, in words; `value`, `low`, `high` and `n` are the number, the ends of its 95% interval
+    and what it rests on, each NaN or None if missing; `unit` is "share" (0 to 1), "points" (a difference of shares, -1
+    to 1) or empty for a plain number, such as a count, which needs no interval. `against` is what speaks against it,
+    such as the note of a statistic.
+    """
+
+    says: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: float | None = None
+    unit: str = ""
+    against: str = ""
+
+    @classmethod
+    def of(cls, says: str, table: pd.DataFrame) -> "Finding":
+        """Return the first row of a table of statistics as a finding; of an empty table, one without a value.
+
+        Args:
+            says: what was measured; `{column}` stands for a value of the row.
+            table: with `rate` (a share), `difference` (in points) or `estimate`, with `low`, `high`, `n`, and perhaps
+                with `note` and `p_holm`: a note, and a corrected p-value that is not below .05, speak against it.
+        """
+        if table.empty:
+            return cls(re.sub(r"{\w+}", "…", says), math.nan)
+        row = table.reset_index().iloc[0].to_dict()
+        value, unit = next((name, unit) for name, unit in UNITS.items() if name in row)
+        unclear = ["not clear after correction for all that were looked at"] if row.get("p_holm", 0) >= ALPHA else []
+        against = "; ".join([*filter(None, [row.get("note", "")]), *unclear])
+        return cls(says.format_map(row), row[value], row["low"], row["high"], row["n"], unit, against)
 
 
 def record(
@@ -26,6 +65,7 @@ def record(
     tables: Mapping[str, pd.DataFrame],
     figures: Mapping[str, Axes],
     models: Sequence[Any] = (),
+    finding: Finding | None = None,
 ) -> Shown:
     """Write a notebook's results.
 
@@ -37,6 +77,7 @@ def record(
         tables: name -> table, written as tables/NAME.parquet and .csv.
         figures: name -> Axes, written as figures/NAME.png and .svg; the first is the key figure.
         models: the models asked; the `identity`, `usage` and `steps` (usage by step) of each are written.
+        finding: the one number that answers the notebook's question.
 
     Returns:
         The metrics, to show; their table has the index `metric`, column `value`, and `low`, `high`, `n` if any has
@@ -61,6 +102,7 @@ def record(
             "tables": list(tables),
             "figures": list(figures),
             "models": [{"identity": m.identity, "usage": m.usage, "steps": m.steps} for m in models],
+            "finding": finding and finding._asdict(),
         }
         files.write_json(folder / "record.json", content)
     columns = INTERVAL if any(isinstance(value, dict) for value in told.values()) else INTERVAL[:1]

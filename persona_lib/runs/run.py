@@ -4,16 +4,19 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
 
 from .. import BudgetError, EndpointError, LimitError, UserError, files
 from ..model import budget, progress
 from ..model.usage import counted
 from ..store.store import utc_now
-from . import folders, kernels, manifests, notebooks, pages, said
+from . import findings, folders, kernels, manifests, notebooks, pages, said
 from .manifests import Manifest
 from .presets import Preset
 from .progress import Course
@@ -132,8 +135,10 @@ def _write_index(folder: Path, content: Mapping[str, Any]) -> None:
 def _run_notebooks(manifest: Manifest, limits: Mapping[str, float | None], say: Callable[[str], object]) -> None:
     """Execute the notebooks one after the other; each may use what the earlier ones left of the limits."""
     spent = 0.0  # USD as booked by budgets: also counts calls whose cost no endpoint told
-    course = Course([_took(entry) for entry in manifest.planned.values()])
-    for stem, entry in manifest.planned.items():
+    # The main finding first: it stands on the index while the longer ones run.
+    planned = sorted(manifest.planned.items(), key=lambda one: one[0] != findings.CRITIC)
+    course = Course([_took(entry) for _, entry in planned])
+    for stem, entry in planned:
         entry |= {"status": "running", "started": utc_now()}
         _save(manifest)
         used = {"calls": manifest.content["usage"]["calls"], "cost": spent}
@@ -165,20 +170,23 @@ def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[
         entry["error"] = kernels.execute(stem, parameters, new / f"{stem}.ipynb", steps, told, course)
         if not folders.is_there(manifest.folder):
             raise FileNotFoundError(manifest.folder)
+        entry["steps"] = _used(steps)
         recorded = new / stem / "record.json"
         if recorded.is_file() and not entry["error"]:
             entry |= json.loads(recorded.read_text("utf-8"))
         _page(new, stem, manifest)
         entry["status"] = "failed" if entry["error"] else "done"
         _place(manifest.folder, stem, entry)
-        if stem == pages.AUDITS and (manifest.folder / f"{pages.CRITIC}.ipynb").exists():
-            _page(manifest.folder, pages.CRITIC, manifest)  # it tells what has just been found of its critic
+        if stem == findings.AUDITS and (manifest.folder / f"{findings.CRITIC}.ipynb").exists():
+            _page(manifest.folder, findings.CRITIC, manifest)  # it tells what has just been found of its critic
     except BaseException as error:
         entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         raise
     finally:
-        entry["steps"] = progress.used(steps) if steps.exists() else {}
-        entry["lost"] = _lost(steps) if steps.exists() else []
+        entry["steps"] = _used(steps)
+        entry["lost"] = (
+            _lost(steps, (manifest.folder if entry["status"] == "done" else new) / stem) if steps.exists() else []
+        )
         entry["seconds"] = round(time.monotonic() - began, 1)
 
 
@@ -188,9 +196,10 @@ def _page(folder: Path, stem: str, manifest: Manifest) -> None:
     shown = entries[stem]
     if folder != manifest.folder:  # this is the new one's page: what its entry keeps of an older one is not shown there
         shown = {name: value for name, value in shown.items() if name != "kept"}
-    found = pages.trust({**entries, stem: shown}) if stem == pages.CRITIC else None
-    about = manifest.content["preset"]["about"]
-    pages.export(folder / f"{stem}.ipynb", entries[stem]["title"], entries, found, about)
+    else:
+        shown = shown.get("kept", shown)
+    told = pages.Told(manifest.content, shown)
+    pages.export(folder / f"{stem}.ipynb", entries[stem]["title"], entries, told)
 
 
 def _place(folder: Path, stem: str, entry: dict[str, Any]) -> None:
@@ -202,10 +211,27 @@ def _place(folder: Path, stem: str, entry: dict[str, Any]) -> None:
     entry.pop("kept", None)
 
 
-def _lost(steps: Path) -> list[str]:
-    """Return the steps of a notebook more than half of whose items failed, such as 'judging: 48 of 48 items failed'."""
+def _used(steps: Path) -> dict[str, Any]:
+    """Return the usage of a notebook's steps; a kernel that did not start has none."""
+    return progress.used(steps) if steps.exists() else {}
+
+
+def _lost(steps: Path, recorded: Path) -> list[str]:
+    """Return the steps of a notebook more than half of whose items failed, such as 'judging: 48 of 48 items failed'.
+
+    If there are any, the commonest failure that the tables of the folder `recorded` tell follows: 'mostly: no verdict'.
+    """
     counts: dict[str, list[int]] = {}
     for ask in progress.asks(steps):
         done, failed = counts.setdefault(ask["step"], [0, 0])
         counts[ask["step"]] = [done + ask["done"], failed + ask["usage"]["failed"]]
-    return [f"{step}: {min(f, n)} of {counted(n, 'item')} failed" for step, (n, f) in counts.items() if 2 * f > n]
+    lost = [f"{step}: {min(f, n)} of {counted(n, 'item')} failed" for step, (n, f) in counts.items() if 2 * f > n]
+    return lost + _commonest(sorted(recorded.glob("tables/*.parquet"))) if lost else []
+
+
+def _commonest(tables: Sequence[Path]) -> list[str]:
+    """Return the commonest failure that recorded tables tell as 'mostly: ...'; nothing if they tell none."""
+    known = [(path, [name for name in pq.read_schema(path).names if name.endswith("failure")]) for path in tables]
+    told = [pd.read_parquet(path, columns=names).stack() for path, names in known if names]
+    reasons = pd.concat(told).dropna().astype(str).value_counts() if told else pd.Series(dtype=int)
+    return [f"mostly: {reason}" for reason in reasons.index[:1]]

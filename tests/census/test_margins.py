@@ -147,6 +147,14 @@ def test_each_margin_stands_beside_as_many_real_people_as_its_universe_has():
     assert len(margins.by_margin(margins.compare(drawn[drawn["age"] < 10]))) < len(found) - 8
 
 
+def test_the_gain_over_real_people_is_a_mean_over_tables_with_an_interval():
+    found = margins.gain(pd.DataFrame({"personas": [0.1, 0.2, 0.3], "real people": [0.2, 0.4, 0.6]})).iloc[0]
+    mean, error = -0.2, 0.1 / 3**0.5
+    assert found["estimate"] == pytest.approx(mean) and found["n"] == 3
+    assert found["low"] == pytest.approx(mean - 4.3027 * error, abs=1e-4)  # t with two degrees of freedom
+    assert found["high"] == pytest.approx(mean + 4.3027 * error, abs=1e-4)
+
+
 def test_real_people_of_the_half_sample_meet_the_margins_that_their_weights_were_raked_to(shared):
     real = census.read_pums(shared / "acs" / "us_persons_2024.parquet")[:20_000]
     needed = [margin for margin in margins.load() if margin.attributes <= set(real)]

@@ -15,6 +15,8 @@ NEEDS = {
     ("fit",): {"": ["bin.csv"], "--out": "o.npz"},
     ("pairs",): {"--out": "o"},
     ("export",): {"": ["full"], "--out": "o"},
+    ("open",): {"": ["full"]},
+    ("share",): {"": ["full"], "--out": "o.zip"},
     ("score",): {"": ["bin.csv"], "--model": "local", "--out": "o.csv"},
     ("compare",): {"": ["full", "other"]},
     ("methods", "run"): {"--world": "full", "--k": "0"},

@@ -38,7 +38,7 @@ if how == "move":
     os.rename(here, here + "-moved")
 elif how:
     raise {"limit": LimitError, "endpoint": EndpointError}.get(how, ValueError)("see ../../here/x.csv")
-table = pd.DataFrame({"n": [n]})
+table = pd.DataFrame({"n": [n], "failure": ["no verdict" if n > 2 else None]})
 runs.record(out, headline=f"Found {n}.", metrics={"n": n}, tables={"t": table}, figures={})
 """
 
@@ -133,9 +133,19 @@ def test_a_step_most_of_whose_items_failed_is_said_and_the_run_has_failed(projec
     manifest = execute(project, ["01"], n=3)
     entry = manifest["notebooks"]["01_one"]
     assert (entry["status"], manifest["status"]) == ("done", "failed")
-    assert entry["lost"] == ["judging: 3 of 4 items failed"]
-    assert "judging: 3 of 4 items failed" in (project / "outputs" / "index.html").read_text()
+    assert entry["lost"] == ["judging: 3 of 4 items failed", "mostly: no verdict"]
+    assert "judging: 3 of 4 items failed; mostly: no verdict" in (project / "outputs" / "index.html").read_text()
     assert execute(project, ["01"], n=2)["status"] == "done"
+
+
+def test_the_notebook_of_the_main_finding_runs_first(project):
+    for stem in ("05_early", "06_conditioning"):
+        write_notebook(project, stem, ASK, parameters=PARAMETERS)
+    write_preset(project, "smoke", "about: Tries.\nnotebooks: {05_early: , 06_conditioning: }")
+    entries = execute(project)["notebooks"]
+    assert entries["06_conditioning"]["started"] < entries["05_early"]["started"]
+    index = (project / "outputs" / "index.html").read_text()
+    assert index.index('href="06_conditioning.html"') < index.index('href="05_early.html"')
 
 
 def test_an_executed_notebook_holds_no_path_of_this_machine(project):

@@ -14,7 +14,8 @@ from persona_lib.runs import pages
 
 PAGES = ("index", "01_personas", "06_conditioning")
 NO_FIGURE = "Array.from(document.images).filter(i => !(i.complete && i.naturalWidth > 0)).map(i => i.src.slice(0, 80))"
-SHRUNK = "Math.min(...Array.from(document.images).map(i => i.width / i.naturalWidth))"
+SHRUNK = """Math.min(...Array.from(document.images).map(i =>
+    i.width / i.naturalWidth / (i.closest('.notebook header') ? 0.6 : 1)))"""  # there stands the recorded PNG
 CUT_OFF = """Array.from(document.body.querySelectorAll('*'))
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.parentElement.closest('[tabindex]'))
     .map(e => e.outerHTML.slice(0, 80))"""

@@ -21,7 +21,7 @@ from projects import write_notebook, write_preset, write_project
 
 from persona_lib import UserError, files, local, runs
 from persona_lib.model import usage
-from persona_lib.runs import manifests, pages, presets
+from persona_lib.runs import findings, manifests, pages, presets
 from persona_lib.runs.progress import Course, Progress
 from persona_lib.runs.run import _took, run
 
@@ -152,12 +152,13 @@ def test_pages_ask_for_nothing_outside_their_folder(done):
 def test_pictures_are_embedded_in_notebooks_with_their_alt_text(done):
     page = Requests(done / "01_good.html")
     assert len(page.fetched) == 2 and all(url.startswith("data:image/png;base64,") for url in page.fetched)
-    assert page.alts == ["a dot", "Figure drawn by the code above"]
+    key = 'Half <b>of</b> the answers & more "stand"'  # the recorded figure, under the title
+    assert page.alts == [key, "a dot"]  # the cell that records is left out
 
 
 def test_every_link_of_the_index_leads_to_a_file(done):
     page = Requests(done / "index.html")
-    files = {url.partition("#")[0] for url in page.links + page.fetched}
+    files = {url.partition("#")[0] for url in page.links + page.fetched} - {""}  # to a place on the page itself
     assert {"01_good.html", "01_good.ipynb", "02_bad.html", "01_good/tables/scores.csv", "manifest.json"} <= files
     assert all((done / file).is_file() for file in files)
 
@@ -171,7 +172,7 @@ def test_the_index_shows_hostile_text_as_text(done):
 
 def test_the_index_tells_the_run(done, manifest):
     text = " ".join((done / "index.html").read_text().split())
-    assert "Tries &amp; shows." in text and "Model: tiny." in text and "far too small for conclusions" in text
+    assert "Tries &amp; shows." in text and "Model: tiny, embedded." in text and "far too small for conclusions" in text
     assert "1 of 2 notebooks failed" in text and "What 01_good asks" in text and "missing" in text
     assert (
         "$0.00" in text and '<th scope="row">answering</th><td>5</td><td>3</td><td>0</td><td>2</td><td>1</td>' in text
@@ -248,7 +249,7 @@ def test_the_index_says_beside_06_what_10_found_about_its_critic():
         "figure": None,
     }
     entry |= {"metrics": {}, "run": "2026-01-02T10:00:00+00:00", "usage": dict.fromkeys(usage.COUNTS, 0)}
-    audit = entry | {"metrics": {pages.TRUST: "It flips <often>."}, "parameters": {"judge": "m"}}
+    audit = entry | {"metrics": {findings.TRUST: "It flips <often>."}, "parameters": {"judge": "m"}}
     both = {"06_conditioning": entry | {"parameters": {"judge": "m"}}, "10_judges": audit}
     said = 'can be trusted: <a href="10_judges.html">It flips &lt;often&gt;.</a>'
     assert index_of(notebooks=both).count(said) == 1

@@ -278,6 +278,7 @@ function show(i) {
 let scrolled = 0;
 function route() {
   const id = decodeURIComponent(location.hash.slice(1));
+  if (!places.has(id) && document.getElementById(id)) return;  // another place of a page that has more than items
   if (id.startsWith("notebook=")) {  // a notebook's page leads to its items
     clear();
     choose(scopes[0], strings.indexOf(id.slice(9)));
@@ -290,7 +291,8 @@ function route() {
   $("item").hidden = !opened;
   $("list").hidden = opened;
   if (opened) show(i);
-  scrollTo(0, opened ? 0 : scrolled);
+  const top = document.querySelector(".items").getBoundingClientRect().top + scrollY;
+  scrollTo(0, opened || id.includes("=") ? top : scrolled);
 }
 addEventListener("hashchange", route);
 $("copy").addEventListener("click", async () => {
