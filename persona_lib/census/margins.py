@@ -12,7 +12,6 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, Field, StrictInt, StrictStr, TypeAdapter, ValidationError
-from statsmodels.stats.weightstats import DescrStatsW
 
 from .. import UserError, files
 from .distances import expected, stay_below
@@ -193,10 +192,12 @@ def gain(compared: pd.DataFrame) -> pd.DataFrame:
         One row: `estimate` (the mean difference of the distances, below 0 if personas are nearer), `low`, `high` (95%
         interval by Student's t, which takes the tables for a sample of tables), `n` (how many they are).
     """
+    from statsmodels.stats.weightstats import DescrStatsW  # a second, for which drawing people need not wait
+
     differences = compared["personas"] - compared["real people"]
     told = DescrStatsW(differences)
     low, high = told.tconfint_mean()
-    return pd.DataFrame([{"estimate": told.mean, "low": low, "high": high, "n": len(differences)}])
+    return pd.DataFrame({"estimate": [told.mean], "low": [low], "high": [high], "n": [len(differences)]})
 
 
 @cache

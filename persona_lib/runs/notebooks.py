@@ -83,8 +83,9 @@ def _read(path: Path, changed: int) -> Notebook:
         cells = nbformat.read(path, as_version=4).cells
         code = [cell for cell in cells if cell.cell_type == "code"]
         (source,) = [cell.source for cell in code if PARAMETERS in cell.metadata.get("tags", [])]
+        lines = ast.parse(source).body
         remarks = _comments(source)
-        declared = [(*_literal(line), remarks.get(line.end_lineno or 0, "")) for line in ast.parse(source).body]
+        declared = [(*_literal(line), remarks.get(line.end_lineno or 0, "")) for line in lines]
     except (*_BROKEN, SyntaxError) as error:
         hint = f"it needs one cell tagged '{PARAMETERS}' that has only lines `name = literal`"
         raise UserError(f"{path} can't be run: {hint}") from error

@@ -209,7 +209,8 @@ def test_questions_are_put_to_adults_in_every_notebook_that_puts_some():
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         cells = json.loads(path.read_text())["cells"]
         code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-        if "ingredients" in code and "Model(" in code:  # 00 asks nobody anything and shows children too
+        # 00 shows children, too; `bench.asker` asks nobody below 18 (tests/bench/test_asking.py).
+        if "ingredients" in code and "Model(" in code and path.stem != "00_explore":
             assert "min_age" not in code or re.search(r"^min_age = 18\b", code, re.MULTILINE), path.stem
             checked += 1
     assert checked >= 7
