@@ -51,7 +51,7 @@ from persona_lib.stats import share as percent
 
 SMALL = {"seen": 200, "unseen": 100, "prompts": 120, "heldout": 60, "history": 60, "tests": 20, "dimensions": 32}
 TINY = SMALL | {"seen": 100, "unseen": 50, "dimensions": 16}  # people and prompts enough for a false alarm
-BIG = {"seen": 1000, "unseen": 300, "history": 80, "shared": 1.4, "within": 2.2}  # of the issue of cost and oracle
+BIG = {"seen": 1000, "unseen": 300, "history": 80, "shared": 1.4, "within": 2.2}  # for cost and oracle
 CLOSE = 0.02  # methods whose expected accuracies differ by less have no order
 K = 32
 CLEAN = "clean worlds"

@@ -80,14 +80,14 @@ from persona_lib.methods.worlds import TESTS, World
 
 class Spy(Method):
     def fit(self, pairs, people):
-        worlds = [one for one in gc.get_objects() if isinstance(one, World) and one.about.startswith("of a spy")]
+        worlds = [one for one in gc.get_objects() if type(one) is World and one.about.startswith("of a spy")]
         todo, known = [self.embed], {id(self.embed)}
         while todo:  # what the embedder holds
             for one in gc.get_referents(todo.pop()):
-                if id(one) not in known and not isinstance(one, (type, type(gc), dict)):
+                if id(one) not in known and not issubclass(type(one), (type, type(gc), dict)):
                     known.add(id(one))
                     todo.append(one)
-                    worlds += [one] if isinstance(one, World) else []
+                    worlds += [one] if type(one) is World else []  # a dead proxy has no class to ask for
         tested = [one.choices.loc[cells(one).isin(TESTS), "p_first"] for one in worlds]
         self.found = not worlds or any(not p.isin([0.5]).all() for p in tested)
 
