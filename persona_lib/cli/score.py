@@ -28,7 +28,7 @@ def score(
     """
     if out.suffix not in (".parquet", ".csv"):
         raise UserError(f"{out} must end in .parquet or .csv")
-    from .. import preferences, stats
+    from .. import preferences, runs, stats
     from ..bench import given
 
     people = preferences.ingredients.people(personas, min_age=0) if personas else None
@@ -37,7 +37,7 @@ def score(
 
     found = given.judged(told, Model(model, base_url, max_calls=max_calls, max_cost=max_cost))
     files.write(out, lambda half: found.to_csv(half, index=False) if out.suffix == ".csv" else found.to_parquet(half))
-    typer.echo(stats.rates(found, by=list(given.GROUPS)).round(3).to_string())
+    typer.echo(runs.shown(stats.rates(found, by=list(given.GROUPS)), "").text(None))
     typer.echo(out.absolute())
     if found["score"].isna().mean() > 0.5:
         raise typer.Exit(FAILED)

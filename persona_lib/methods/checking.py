@@ -47,7 +47,7 @@ def check(submission: Submission, world: World) -> Checked:
     Raises:
         UserError: as `submissions.asked`.
     """
-    nothing = _table([])
+    nothing = gates.table([])
     if other := _other_world(submission, world):
         return Checked(submission, [*_of_files(submission), *other], nothing, None, pd.DataFrame())
     wanted = submissions.asked(world, submission.about.setting)
@@ -203,7 +203,7 @@ def of_predictions(submission: Submission, predictions: pd.DataFrame, world: Wor
     zero = predictions[predictions["k"] == 0].merge(world.choices[["choice_id", "first", "second"]], on="choice_id")
     lost = zero["p_first"].isna().mean() if len(zero) else 1.0
     says = "predictions at k = 0 are missing, so that nothing shows what it knows of people without their history"
-    rows.append(_row("k = 0 missing", lost, MISSING, says, (lost, lost)))
+    rows.append(gates.row("k = 0 missing", lost, MISSING, says, (lost, lost)))
     if len(zero) and not {"profile", "questions"} & sees:
         known = world.people.drop(columns=["persona_split", "profile"], errors="ignore")
         told = known.fillna("").astype(str).agg("|".join, axis=1) if "groups" in sees and len(known.columns) else ""
@@ -216,15 +216,16 @@ def of_predictions(submission: Submission, predictions: pd.DataFrame, world: Wor
         both = pd.concat([named, floor]).astype({"method": pd.CategoricalDtype(["submission", Pooled.name])})
         found = scores.differences(both, Pooled.name, 0).iloc[0]
         says = "it knows more at k = 0 than the choices of others tell"
-        rows.append(_row("k = 0 beats pooled", found["difference"], gates.GAIN, says, (found["low"], found["high"])))
+        interval = found["low"], found["high"]
+        rows.append(gates.row("k = 0 beats pooled", found["difference"], gates.GAIN, says, interval))
     ceiling = submissions.scored(predictions, world) if world.truth is not None else pd.DataFrame()
     for row in ceiling.to_dict("records"):
         gate, says = (
             f"above the ceiling, k = {row['k']}",
             "it is right more often than who knows the true probabilities",
         )
-        rows.append(_row(gate, row["accuracy"], row["ceiling"] + gates.GAIN, says, (row["low"], row["high"])))
-    return _table(rows)
+        rows.append(gates.row(gate, row["accuracy"], row["ceiling"] + gates.GAIN, says, (row["low"], row["high"])))
+    return gates.table(rows)
 
 
 def _spread(p: pd.Series) -> float:
@@ -233,16 +234,4 @@ def _spread(p: pd.Series) -> float:
 
 
 def _cases(gate: str, spread: pd.Series, says: str) -> dict:
-    return _row(gate, int((spread > SAME).sum()), 0, says)
-
-
-def _row(gate: str, value: float, limit: float, says: str, interval: tuple[float, float] | None = None) -> dict:
-    """Return the row of a gate; without an interval its value is a number of cases."""
-    low, high = interval or (np.nan, np.nan)
-    fired = bool((low if interval else value) > limit)
-    found = {"gate": gate, "value": value, "low": low, "high": high, "limit": limit}
-    return found | {"fired": fired, "says": says if fired else ""}
-
-
-def _table(rows: list[dict]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["gate", "value", "low", "high", "limit", "fired", "says"])
+    return gates.row(gate, int((spread > SAME).sum()), 0, says)

@@ -1,5 +1,7 @@
 """On whom methods are compared: people who have k choices, and predictions that are missing."""
 
+from typing import Any
+
 import pandas as pd
 
 COVERED = 0.9  # share of the tested people on whom methods are compared
@@ -57,3 +59,8 @@ def missing(predictions: pd.DataFrame) -> pd.DataFrame:
         for why, n in zip(table["failure"], table["sizes"], strict=True)
     ]
     return table.drop(columns="sizes").assign(failure=told)
+
+
+def tables_of(found: Any) -> dict[str, pd.DataFrame]:
+    """Return the tables among the fields of what a trial found, a NamedTuple, by name."""
+    return {name: table for name, table in found._asdict().items() if isinstance(table, pd.DataFrame)}

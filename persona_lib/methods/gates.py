@@ -80,8 +80,8 @@ def of_world(world: World, cell: str = CELL, embed: Embed | None = None) -> pd.D
     shown = _shown(world)
     rows = [*_rules(shown), *_beside(_shown(world, cell)), _format(shown), _ids(shown), _order(shown)]
     rows += [_blind(world, cell, embed or embedder(world))]
-    rows += [_row(*found) for found in repeats.found(world)]
-    return pd.DataFrame(rows, columns=["gate", "value", "low", "high", "limit", "fired", "says"])
+    rows += [row(*found) for found in repeats.found(world)]
+    return table(rows)
 
 
 def _shown(world: World, cell: str | None = None) -> Shown:
@@ -94,7 +94,7 @@ def _shown(world: World, cell: str | None = None) -> Shown:
     return Shown(choices, choices["p_first"].to_numpy() > 0.5, world)
 
 
-def _row(gate: str, value: float, limit: float, says: str, interval: tuple[float, float] | None = None) -> dict:
+def row(gate: str, value: float, limit: float, says: str, interval: tuple[float, float] | None = None) -> dict:
     """Return the row of a gate; `interval` is that of a value that is measured, None where cases are counted."""
     low, high = interval or (np.nan, np.nan)
     fired = bool((low if interval else value) > limit)
@@ -103,12 +103,26 @@ def _row(gate: str, value: float, limit: float, says: str, interval: tuple[float
     return found | {"fired": fired, "says": says if fired else untried}
 
 
+def table(rows: list[dict]) -> pd.DataFrame:
+    """Return rows of gates as a table; it may have none."""
+    return pd.DataFrame(rows, columns=["gate", "value", "low", "high", "limit", "fired", "says"])
+
+
+def lines(gates: pd.DataFrame, prefix: str = "") -> list[str]:
+    """Return a line for each gate that fired, and then for each that could not be tried."""
+    said = []
+    for own in gates[gates["fired"]].itertuples():
+        value = f"{own.value:,.0f} cases" if pd.isna(own.low) else f"{own.value:.2f}, limit {own.limit:.2f}"
+        said.append(f"GATE {prefix}{own.gate}: {own.says} ({value})")
+    return said + [f"gate {prefix}{own.gate}: {own.says}" for own in gates[gates["says"] == UNTRIED].itertuples()]
+
+
 def _tried(gate: str, shown: Shown, says_first: np.ndarray, limit: float, says: str) -> dict:
     """Return the row of a gate that predicts choices: +1 says the first, -1 the second, 0 nothing."""
     right = np.where(says_first == 0, 0.5, (says_first > 0) == shown.first)
     turned = len(right) and right.mean() < 0.5  # a rule that is always wrong tells as much
     found = stats.rate(pd.Series(1 - right if turned else right), shown.choices[ITEM].reset_index(drop=True))
-    return _row(gate, found["rate"], limit, says, (found["low"], found["high"]))
+    return row(gate, found["rate"], limit, says, (found["low"], found["high"]))
 
 
 def _rules(shown: Shown) -> Iterator[dict]:
@@ -211,7 +225,7 @@ def _blind(world: World, cell: str, embed: Embed) -> dict:
     """Return the gate of persons: a model that knows nobody predicts the tested choices."""
     found = scores.accuracy(trial.run(world, [Pooled(embed)], Setting(ks=(0,), cell=cell))).iloc[0]
     says = "the person is hardly needed: all prefer the same answers, or a leak tells them"
-    return _row("persona-blind", found["accuracy"], 0.85, says, (found["low"], found["high"]))
+    return row("persona-blind", found["accuracy"], 0.85, says, (found["low"], found["high"]))
 
 
 def of_method(world: World, kind: type[Method], embed: Embed, setting: Setting, model: object = None) -> pd.DataFrame:
@@ -245,9 +259,9 @@ def of_method(world: World, kind: type[Method], embed: Embed, setting: Setting, 
         said = own.groupby(["prompt_id", "first", "second"], observed=True)["p_first"]
         spread = said.max() - said.min()
         apart, beside = int((spread > 1e-6).sum()), scores.differences(zero, Pooled.name, 0).iloc[0]
-        rows.append(_row(f"{name}, k = 0 knows the person", apart, 0, "it tells people apart at k = 0"))
+        rows.append(row(f"{name}, k = 0 knows the person", apart, 0, "it tells people apart at k = 0"))
         rows.append(_gain(f"{name}, k = 0 beats pooled", beside, "it knows more at k = 0"))
-    return pd.DataFrame(rows, columns=["gate", "value", "low", "high", "limit", "fired", "says"])
+    return table(rows)
 
 
 def _beside_none(predictions: pd.DataFrame, name: str, k: int) -> pd.Series:
@@ -258,4 +272,4 @@ def _beside_none(predictions: pd.DataFrame, name: str, k: int) -> pd.Series:
 
 
 def _gain(gate: str, found: pd.Series, says: str) -> dict:
-    return _row(gate, found["difference"], GAIN, says, (found["low"], found["high"]))
+    return row(gate, found["difference"], GAIN, says, (found["low"], found["high"]))

@@ -20,7 +20,7 @@ from ..stats.wording import ALPHA
 from . import policy, premises, scores, worlds
 from .answers import ANSWERS, COSTS, answers, effects
 from .cases import Readied, Setting, cases, ready
-from .coverage import alike
+from .coverage import alike, tables_of
 from .method import Embed, Method, title
 from .prompted import Judged, Prompted
 from .trial import one_thread
@@ -51,7 +51,7 @@ class Generated(NamedTuple):
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables by name."""
-        return {name: table for name, table in self._asdict().items() if isinstance(table, pd.DataFrame)}
+        return tables_of(self)
 
 
 def nothing(says: str = NO_MODEL) -> Generated:

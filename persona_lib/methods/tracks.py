@@ -10,7 +10,7 @@ from ..stats.intervals import ITEM
 from . import policy, scores
 from .cases import Setting
 from .costs import COSTS
-from .coverage import alike
+from .coverage import alike, tables_of
 from .embedding import embedder
 from .method import Embed, Method, made
 from .prompted import Prompted
@@ -40,7 +40,7 @@ class Tracks(NamedTuple):
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables by name."""
-        return {name: table for name, table in self._asdict().items() if isinstance(table, pd.DataFrame)}
+        return tables_of(self)
 
 
 def run(

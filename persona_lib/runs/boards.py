@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from .. import UserError, files
-from ..methods import board
+from ..methods import board, gates
 from ..methods.board import Section
 from ..methods.checking import Checked
 from ..texts import line
 from . import pages
-from .submitting import Outcome, Round, fired
+from .submitting import Outcome, Round
 
 PAGE, TABLE = "index.html", "leaderboard"
 OPTIONAL = ("parameters", "cost", "commit")  # columns that stand only where a method tells something
@@ -88,9 +88,9 @@ def _world(number: int, own: Round) -> dict[str, Any]:
     entries = _fit(own)
     by_name = {entry.submission.about.name: entry for entry in entries}
     about = entries[0].submission.about
-    gates = [*fired(own.gates, "of the world, ")]
+    fired = gates.lines(own.gates, "of the world, ")
     for name, entry in by_name.items():
-        gates += fired(entry.gates, f"{name}, ")
+        fired += gates.lines(entry.gates, f"{name}, ")
     found = board.sections(entries, own.world)
     ends = pd.concat([section.table for section in found])
     span = float(ends["low"].min()), float(ends["high"].max(skipna=True))
@@ -102,7 +102,7 @@ def _world(number: int, own: Round) -> dict[str, Any]:
         "cell": own.cell.replace("_", " people, ") + " prompts",
         "draws": about.draws,
         "seed": about.seed,
-        "gates": [line.removeprefix("GATE ") for line in gates],
+        "gates": [line.removeprefix("GATE ") for line in fired],
         "sections": found,
         "shown": [_section(section, by_name, span) for section in found],
         "absent": {section.k: sorted(set(by_name) - set(section.table["method"])) for section in found},

@@ -215,16 +215,6 @@ def of_world(world: World, cell: str) -> pd.DataFrame:
     return gates.of_world(world if len(hidden.labels(world)) else hidden.veiled(world), cell)
 
 
-def fired(table: pd.DataFrame, prefix: str = "") -> list[str]:
-    """Return a line for each gate that fired."""
-    own = table[table["fired"]]
-    lines = []
-    for row in own.itertuples():
-        value = f"{row.value:,.0f} cases" if pd.isna(row.low) else f"{row.value:.2f}, limit {row.limit:.2f}"
-        lines.append(f"GATE {prefix}{row.gate}: {row.says} ({value})")
-    return lines
-
-
 def said(outcome: Outcome) -> str:
     """Return what checking found as text: each submission, its problems and gates, then the worlds' gates."""
     lines = []
@@ -232,8 +222,8 @@ def said(outcome: Outcome) -> str:
         for entry in own.checked:
             lines.append(f"{entry.submission.folder}: {board.text(entry)}")
             lines += [f"PROBLEM {line(problem, 300)}" for problem in entry.problems]
-            lines += fired(entry.gates, f"{entry.submission.about.name}, ")
-        lines += fired(own.gates, f"of world '{own.world.name}', ")
+            lines += gates.lines(entry.gates, f"{entry.submission.about.name}, ")
+        lines += gates.lines(own.gates, f"of world '{own.world.name}', ")
     lines += [f"UNUSABLE {why}" for why in outcome.unusable]
     return "\n".join(lines if outcome.wrong or outcome.unusable else [*lines, "nothing is wrong"])
 
@@ -254,7 +244,7 @@ def open_round(folder: Path, seed: int, place: str | None = None, design: simula
     world = methods.load_world(place) if place else _renamed(simulated.drawn(design, seed, salt)[0], seed)
     leaks = gates.of_world(hidden.asked(world), CELL)
     if leaks["fired"].any():
-        raise UserError(f"no round is opened, since its labels could be told: {fired(leaks)[0]}")
+        raise UserError(f"no round is opened, since its labels could be told: {gates.lines(leaks)[0]}")
     told = hidden.open_world(world, folder, salt, seed)
     return (
         f"{told['labels']:,} labels are hidden; commitment {told['commitment']}\n"

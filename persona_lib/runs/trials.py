@@ -146,10 +146,8 @@ def said(trial: Trial) -> str:
     k = int(gaps["k"].iloc[0])
     at = table[table["k"] == k]
     columns = ["k", "accuracy", "low", "high", "people", "failed", "abstained", "brier", "note"]
-    fired = trial.gates[trial.gates["fired"]]
     lines = [": ".join(filter(None, (trial.world.name, trial.world.about))), coverage.who(trial.tracks.predictions)]
-    lines += [f"GATE {row.gate}: {row.says} ({row.value:.2f}, limit {row.limit:.2f})" for row in fired.itertuples()]
-    lines += [f"gate {row.gate}: {row.says}" for row in trial.gates[trial.gates["says"] == gates.UNTRIED].itertuples()]
+    lines += gates.lines(trial.gates)
     accuracy = at.set_index("method")[columns]
     asked = trial.costs[trial.costs["k"] == k].set_index("method")
     if asked["calls"].any():
