@@ -40,20 +40,24 @@ class Finding(NamedTuple):
     against: str = ""
 
     @classmethod
-    def of(cls, says: str, table: pd.DataFrame) -> "Finding":
-        """Return the first row of a table of statistics as a finding; of an empty table, one without a value.
+    def of(cls, says: str, table: pd.DataFrame, largest: bool = False) -> "Finding":
+        """Return a row of a table of statistics as a finding; of an empty table, one without a value.
 
         Args:
             says: what was measured; `{column}` stands for a value of the row.
             table: with `rate` (a share), `difference` (in points) or `estimate`, with `low`, `high`, `n`, and perhaps
                 with `note` and `p_holm`: a note, and a corrected p-value that is not below .05, speak against it.
+            largest: take the row with the largest value, which is likely overstated and said to be, not the first.
         """
         if table.empty:
             return cls(re.sub(r"{\w+}", "…", says), math.nan)
+        value, unit = next((name, unit) for name, unit in UNITS.items() if name in table)
+        if largest:
+            table = table.sort_values(value, ascending=False)
         row = table.reset_index().iloc[0].to_dict()
-        value, unit = next((name, unit) for name, unit in UNITS.items() if name in row)
+        picked = [f"the largest of {len(table)}, which chance favors"] if largest and len(table) > 1 else []
         unclear = ["not clear after correction for all that were looked at"] if row.get("p_holm", 0) >= ALPHA else []
-        against = "; ".join([*filter(None, [row.get("note", "")]), *unclear])
+        against = "; ".join([*filter(None, [row.get("note", "")]), *picked, *unclear])
         return cls(says.format_map(row), row[value], row["low"], row["high"], row["n"], unit, against)
 
 

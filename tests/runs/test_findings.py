@@ -68,5 +68,8 @@ def test_a_finding_is_the_first_row_of_a_table_of_statistics_with_its_unit_and_n
     assert found.against == "few; not clear after correction for all that were looked at"
     share = runs.Finding.of("kept", table.rename(columns={"difference": "rate"}).drop(columns=["note", "p_holm"]))
     assert (share.unit, share.against) == ("share", "")
+    two = pd.concat([table, table.assign(minuend="c", difference=0.2, p_holm=0.01)])
+    picked = runs.Finding.of("more with {minuend}", two, largest=True)
+    assert picked[:2] == ("more with c", 0.2) and picked.against == "few; the largest of 2, which chance favors"
     none = runs.Finding.of("more with {minuend}", table.iloc[:0])
     assert none.says == "more with …" and math.isnan(none.value)
