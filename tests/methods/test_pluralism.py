@@ -226,6 +226,7 @@ def test_steered_is_own_less_others_over_all_pairs_of_people_and_0_for_whom_all_
     assert found["own"] - found["others"] == pytest.approx(found["difference"]) and found["low"] > 0
     blind = pluralism.steered(oracle(world, blunt=True), world, 0).iloc[0]
     assert blind["difference"] == pytest.approx(0, abs=1e-12) and blind["own"] > 0.5
+    assert np.isnan(blind["low"]) and np.isnan(blind["p"]) and "by construction" in blind["note"]
 
 
 def test_steered_counts_failures_and_choices_that_nobody_shares():

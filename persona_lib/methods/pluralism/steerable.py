@@ -14,6 +14,7 @@ from .. import scores
 from ..worlds import World
 
 DRAWS = 999  # permutations of the people
+ALIKE = "0 by construction: the same prediction for everybody"
 _COLUMNS = ["method", "people", "n", "failed", "own", "others", "difference", "low", "high", "p"]
 
 
@@ -136,7 +137,7 @@ def steered(predictions: pd.DataFrame, world: World, k: int) -> pd.DataFrame:
 
     Others are people who were asked about the same two answers. Where prediction and choice are 1, 0 or one half for
     the first answer, agreement is 1 - p - y + 2py, so that a person's part is 2n / (n - 1) (p - mean p) (y - mean y):
-    a method that predicts the same for everybody has a difference of exactly 0.
+    a method that predicts the same for everybody has a difference of exactly 0, which has no interval.
 
     Args:
         predictions: of `methods.trial`.
@@ -168,6 +169,8 @@ def steered(predictions: pd.DataFrame, world: World, k: int) -> pd.DataFrame:
         items = scores.by_item(together.reset_index(), "part")
         found = difference(items["value"], items["weight"]) | {"method": method}
         found |= {"people": items.index.get_level_values(0).nunique(), "failed": int(every["p_first"].isna().sum())}
+        if np.allclose(gaps["p"], 0):  # nothing to estimate
+            found |= {"low": np.nan, "high": np.nan, "p": np.nan, "note": ALIKE}
         right = scores.macro(scores.by_item(together.reset_index()))
         rows.append(found | {"own": right, "alone": int((n == 1).sum())})
     return _named(rows, [*_COLUMNS, "alone", "note"])
