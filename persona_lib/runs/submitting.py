@@ -225,7 +225,7 @@ def said(outcome: Outcome) -> str:
             lines += gates.lines(entry.gates, f"{entry.submission.about.name}, ")
         lines += gates.lines(own.gates, f"of world '{own.world.name}', ")
     lines += [f"UNUSABLE {why}" for why in outcome.unusable]
-    return "\n".join(lines if outcome.wrong or outcome.unusable else [*lines, "nothing is wrong"])
+    return "\n".join(lines if outcome.wrong or outcome.unusable else [*lines, "no problem found"])
 
 
 def open_round(folder: Path, seed: int, place: str | None = None, design: simulated.Design = DESIGN) -> str:

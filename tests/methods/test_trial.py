@@ -272,7 +272,7 @@ class Any(Method):
 class Number(Any):
     name = 5
 class Lines(Any):
-    name = "a\\nnothing is wrong"
+    name = "a\\nno problem found"
 class Long(Any):
     name = "a" * 81
 class Less(Any):

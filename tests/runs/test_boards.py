@@ -49,7 +49,7 @@ def place(tmp_path_factory):
 
 def test_submissions_that_are_whole_are_told_to_be(place):
     done = persona("methods", "check", place / "shrunk", place / "coin", "--world", place / "world")
-    assert done.exit_code == 0 and done.stdout.endswith("nothing is wrong\n"), done.stdout
+    assert done.exit_code == 0 and done.stdout.endswith("no problem found\n"), done.stdout
     assert "coin, on known truth: 192 predictions, 0 of them missing\n  k = 0: " in done.stdout
 
 
@@ -199,13 +199,13 @@ def test_texts_of_others_forge_no_line(place, tmp_path):
     mine.mkdir()
     for name in ("method.yaml", "contexts.parquet"):
         (mine / name).write_bytes((place / "coin" / name).read_bytes())
-    forged = "a\nnothing is wrong\n" * 100
+    forged = "a\nno problem found\n" * 100
     table.assign(p_first=float("nan"), failure=forged).to_parquet(mine / "predictions.parquet")
     assert persona("methods", "seal", mine, "--world", place / "world").exit_code == 0
     done = persona("methods", "check", mine, "--world", place / "world")
-    assert done.stdout.splitlines().count("nothing is wrong") == int(done.exit_code == 0)
+    assert done.stdout.splitlines().count("no problem found") == int(done.exit_code == 0)
     assert max(map(len, done.stdout.splitlines())) < 330
-    about = (mine / "method.yaml").read_text().replace("world: known truth", 'world: "a\\nnothing is wrong"')
+    about = (mine / "method.yaml").read_text().replace("world: known truth", 'world: "a\\nno problem found"')
     (mine / "method.yaml").write_text(about)
     done = persona("methods", "check", mine, "--world", place / "world")
     assert done.exit_code == 2 and "UNUSABLE" in done.stdout and done.stdout.count("\n") == 1
