@@ -12,6 +12,7 @@ from .several import Runs
 
 TABLE = "06_conditioning/results"
 BY = "condition"
+OF_METHODS = "11_methods/respondent_scores"
 COLUMNS = ["n", "failed", "only first", "only second", "difference", "low", "high", "p", "p_holm", "note"]
 # What `two` and `intervals` call the parts of a difference, and what they are called beside a rate.
 BESIDE = {
@@ -259,7 +260,9 @@ def _scored(told: Runs, run: str, table: str, by: str, value: str) -> pd.DataFra
     if table not in paths:
         states = told.notebooks[(told.notebooks["run"] == run) & (told.notebooks["notebook"] == notebook)]["status"]
         unfinished = f"its notebook is '{states.iloc[0]}'" if len(states) and states.iloc[0] != "done" else ""
-        raise UserError(f"{folder} has no table {table}: {unfinished or 'it has ' + (', '.join(paths) or 'none')}")
+        methods = f"; compare methods with --table {OF_METHODS} --by method" if OF_METHODS in paths else ""
+        has = unfinished or f"it has {', '.join(paths) or 'none'}{methods}"
+        raise UserError(f"{folder} has no table {table}: {has}")
     if by in (*intervals.ITEM, value):
         raise UserError(f"--by {by} is no column of groups: choose another, such as {BY}")
     scores, keys = files.read_table(paths[table]), [*intervals.ITEM, by]

@@ -65,6 +65,14 @@ def test_what_cannot_be_compared_is_said(tmp_path):
         two(one, other, table="06_conditioning/result")
     with pytest.raises(UserError, match="lacks the columns mood"):
         two(one, other, by="mood")
+    methods = run(tmp_path / "m", {"direct": [1.0] * 6})
+    (methods / "06_conditioning").rename(methods / "11_methods")
+    tables = methods / "11_methods" / "tables"
+    (tables / "results.parquet").rename(tables / "respondent_scores.parquet")
+    told = (methods / "manifest.json").read_text().replace("06_conditioning", "11_methods")
+    (methods / "manifest.json").write_text(told.replace('"results"', '"respondent_scores"'))
+    with pytest.raises(UserError, match="compare methods with --table 11_methods/respondent_scores --by method"):
+        two(methods, other)
     with pytest.raises(UserError, match="is not the folder of a run"):
         two(tmp_path / "c", one)
     for given in ((one,), (one, one), (one, other, one)):
