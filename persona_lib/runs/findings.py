@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from .. import local
+from ..stats import wording
 
 # In the order of interest; notebooks that are not named follow.
 ORDER = ("06", "05", "03", "04", "09", "07", "08", "10", "11", "12", "02", "01", "00")
@@ -110,10 +111,9 @@ def number(value: float | None, unit: str = "") -> str:
     if value is None:
         return ""
     if unit == "share":
-        return f"{value:.0%}"
+        return wording.percent(value)
     if unit == "points":
-        rounded = round(100 * value)
-        return (f"{rounded:+}".replace("-", "−") if rounded else "0") + POINTS
+        return wording.signed(100 * value, 0) + POINTS
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.3g}".replace("-", "−")
 
 
