@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 
 from persona_lib import prompts, seeds
 from persona_lib.methods import World, simulated
-from persona_lib.methods.worlds import checked
+from persona_lib.methods.worlds.world import checked
 
 WORDS = (  # of a sentence, part by part
     "Your friend|A doctor|The city|A good plan|Most people|The law|My café|An expert|The UNESCO list|Nobody|"

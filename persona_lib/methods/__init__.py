@@ -1,49 +1,28 @@
 """Methods of pluralistic alignment, compared on the same people: what a method is, built-in ones, trials and scores.
 
-Notebooks 11 and 12 open this wing. A world (`simulated.world`, `surveyed.world`, `load_world`) holds people, prompts,
-candidates and choices. `trial` fits methods on its training people, adapts them to others from k choices, and predicts
-the rest; `scores` says how often each is right, `pluralism` how it serves people who differ. `Method` is the class to
-derive a method of one's own from.
+Notebooks 11 and 12 open this wing. A world (`worlds/`: simulated, surveyed, published, written) holds people, prompts,
+candidates and choices. `trial` fits methods (`method`, `builtin/`) on its training people, adapts them to others from k
+choices, and predicts the rest; `scoring/` says how often each is right, `pluralism/` how it serves people who differ,
+`leaks/` whether a choice can be told without the person, and `submitted/` keeps predictions as folders for others to
+check. `Method` is the class to derive a method of one's own from.
 """
 
-from . import (
-    active,
-    board,
-    calibrated,
-    checking,
-    choices,
-    controls,
-    costs,
-    coverage,
-    gates,
-    generation,
-    groups,
-    hidden,
-    interview,
-    latent,
-    linear,
-    mistakes,
-    pairs,
-    pluralism,
-    policy,
-    premises,
-    prompted,
-    published,
-    scores,
-    simulated,
-    submissions,
-    surveyed,
-)
+from . import costs, pluralism
+from .builtin import active, calibrated, controls, groups, interview, latent, linear, prompted
 from .cases import CELL, Setting
 from .embedding import embedder
+from .leaks import gates, mistakes
 from .method import Method, title
 from .method import load as load_method
-from .published import load as load_world
-from .scores import best
-from .tracks import run as tracks
+from .scoring import coverage, generation, policy, premises, scores
+from .scoring.scores import best
+from .scoring.tracks import run as tracks
+from .submitted import board, checking, hidden, submissions
 from .trial import run as trial
-from .worlds import World, cells
-from .worlds import save as save_world
+from .worlds import choices, pairs, published, simulated, surveyed
+from .worlds.published import load as load_world
+from .worlds.world import World, cells
+from .worlds.world import save as save_world
 
 # Methods that need no language model, in the order of tables: controls first.
 OFFLINE: tuple[type[Method], ...] = (

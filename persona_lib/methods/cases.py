@@ -8,7 +8,7 @@ import pandas as pd
 
 from .. import UserError, seeds
 from ..preferences import splits
-from .worlds import TESTS, World, cells
+from .worlds.world import TESTS, World, cells
 
 KS = (0, 1, 2, 4, 8, 16, 32, 64)
 CELL = "unseen_unseen"

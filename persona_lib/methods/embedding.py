@@ -10,7 +10,7 @@ from .. import UserError
 from ..model import Model
 from ..model.embeddings import embed
 from .method import Embed, Texts
-from .worlds import World
+from .worlds.world import World
 
 DIMENSIONS = 64  # of the vectors made of TF-IDF
 Vectors = Callable[[Sequence[str]], np.ndarray]  # texts -> array (texts, dimensions)

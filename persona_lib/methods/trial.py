@@ -17,7 +17,7 @@ from .cases import SHOWN, Case, Readied, Setting, cases, known_of, ready
 from .costs import COSTS, Meter
 from .method import Method, reason, title
 from .person import Person
-from .worlds import World, lines
+from .worlds.world import World, lines
 
 SLOW = 3  # people over the limit, after which a method is not asked any more
 # Matrices of a trial are small: several threads of BLAS would mostly wait for each other, at up to eight times the CPU.

@@ -8,8 +8,8 @@ import pandas as pd
 
 from .. import UserError, files
 from ..methods import board, gates
-from ..methods.board import Section
-from ..methods.checking import Checked
+from ..methods.submitted.board import Section
+from ..methods.submitted.checking import Checked
 from ..texts import line
 from . import pages
 from .submitting import Outcome, Round

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from .. import UserError, methods
-from ..methods import CELL, Method, Setting, World, board, checking, exports, gates, hidden, simulated, submissions
-from ..methods.checking import Checked
+from ..methods import CELL, Method, Setting, World, board, checking, gates, hidden, simulated, submissions
 from ..methods.method import is_count, made
-from ..methods.submissions import About
+from ..methods.submitted import exports
+from ..methods.submitted.checking import Checked
+from ..methods.submitted.submissions import About
 from ..model import Model
 from ..store import Store
 from ..texts import line

@@ -24,7 +24,7 @@ from ..methods import (
     surveyed,
 )
 from ..methods.cases import LIMIT_S, ready
-from ..methods.tracks import Tracks
+from ..methods.scoring.tracks import Tracks
 from ..model import Model
 from ..personas import respondents
 from ..store import Store

@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from persona_lib import UserError, methods
 from persona_lib.methods import Setting, calibrated, prompted, scores, simulated
-from persona_lib.methods.worlds import cells
+from persona_lib.methods.worlds.world import cells
 from persona_lib.model.choices import Choices
 
 DESIGN = simulated.Design(seen=40, unseen=20, prompts=60, heldout=24, history=32, tests=10, dimensions=8, rank=2)

@@ -7,8 +7,10 @@ import pytest
 from endpoint import Endpoint, completion, first_token
 
 from persona_lib import methods
-from persona_lib.methods import Setting, answers, costs, interview, linear, prompted, simulated, worlds
+from persona_lib.methods import Setting, costs, interview, linear, prompted, simulated
 from persona_lib.methods.cases import ready
+from persona_lib.methods.scoring import answers
+from persona_lib.methods.worlds import world as worlds
 from persona_lib.model import Model
 from persona_lib.store import Store
 

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from persona_lib import methods, seeds
-from persona_lib.methods import Setting, cases, gates, linear, repeats, simulated, surveyed
+from persona_lib.methods import Setting, cases, gates, linear, simulated, surveyed
 from persona_lib.methods import hidden as hiding
-from persona_lib.methods.worlds import cells, checked
+from persona_lib.methods.leaks import repeats
+from persona_lib.methods.worlds.world import cells, checked
 
 DESIGN = simulated.Design(seen=30, unseen=16, prompts=40, heldout=20, history=16, tests=8, dimensions=8, rank=2)
 TEXT = "people often weigh what they need against what it costs and decide late in the day after some thought"
@@ -62,7 +63,7 @@ def test_of_pairs_that_share_the_chosen_answer_one_is_asked():
         assert own["prompt_id"].nunique() == all_pairs["prompt_id"].nunique() and len(own) < len(all_pairs)
         assert len(methods.trial(made, [linear.Pooled(methods.embedder(made))], Setting((0,), cell=cell))) == len(own)
     public = hiding.asked(made)
-    tested = public.choices[cells(public).isin(methods.worlds.TESTS)]
+    tested = public.choices[cells(public).isin(methods.worlds.world.TESTS)]
     assert not tested.duplicated(["persona_id", "prompt_id"]).any()
 
 

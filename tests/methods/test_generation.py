@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from persona_lib import UserError, methods
-from persona_lib.methods import Setting, answers, generation, premises, prompted, simulated
+from persona_lib.methods import Setting, generation, premises, prompted, simulated
 from persona_lib.methods.cases import ready
+from persona_lib.methods.scoring import answers
 from persona_lib.model import Reply
 from persona_lib.model.choices import Choices
 from persona_lib.prompts.words import count

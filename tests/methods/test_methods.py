@@ -7,7 +7,8 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from persona_lib import methods
-from persona_lib.methods import Setting, controls, groups, latent, linear, logistic, scores, simulated
+from persona_lib.methods import Setting, controls, groups, latent, linear, scores, simulated
+from persona_lib.methods.builtin import logistic
 
 SIZES = {"seen": 200, "unseen": 60, "prompts": 60, "heldout": 30, "history": 48, "tests": 20, "dimensions": 12}
 STRUCTURED = simulated.Design(**SIZES, rank=2, within=2.5)

@@ -8,7 +8,7 @@ import pytest
 
 from persona_lib import methods
 from persona_lib.methods import Method, gates, linear, mistakes, simulated, surveyed
-from persona_lib.methods.mistakes import BEST, CONVERSATION, FORMAT, MICRO, ROWS
+from persona_lib.methods.leaks.mistakes import BEST, CONVERSATION, FORMAT, MICRO, ROWS
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_leak_reaches_worlds_whose_vectors_come_from_texts(world):
     made = mistakes.leaked(plain)
     lost = made.candidates["text"].str.startswith("['")
     assert lost.mean() == 0.5 and (made.features["listed"].to_numpy() == lost).all()
-    methods.worlds.checked(made)
+    methods.worlds.world.checked(made)
 
 
 class Breaks(Method):

@@ -8,7 +8,7 @@ import pytest
 
 from persona_lib import UserError, methods
 from persona_lib.methods import Setting, gates, scores, simulated
-from persona_lib.methods.worlds import checked
+from persona_lib.methods.worlds.world import checked
 
 DESIGN = simulated.Design(seen=12, unseen=8, prompts=30, heldout=10, history=16, tests=4, dimensions=6, rank=2)
 TEXTS = ("", " ", "👍", "👎", "שלום", "Ünïcödé\u0301", "\ufeff", "\x00", "答え", "word " * 999)

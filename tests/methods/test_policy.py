@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from persona_lib import methods
-from persona_lib.methods import Method, Setting, active, answers, policy, simulated, worlds
+from persona_lib.methods import Method, Setting, active, policy, simulated
 from persona_lib.methods.cases import ready
-from persona_lib.methods.worlds import World, checked
+from persona_lib.methods.scoring import answers
+from persona_lib.methods.worlds import world as worlds
+from persona_lib.methods.worlds.world import World, checked
 
 DESIGN = simulated.Design(seen=20, unseen=16, prompts=40, heldout=20, history=16, tests=10, dimensions=6, rank=2)
 

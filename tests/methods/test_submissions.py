@@ -10,7 +10,7 @@ import yaml
 
 from persona_lib import UserError, methods
 from persona_lib.methods import Setting, board, checking, hidden, linear, simulated, submissions
-from persona_lib.methods.submissions import ABOUT, ANSWERS, CONTEXTS, MANIFEST, PREDICTIONS, About
+from persona_lib.methods.submitted.submissions import ABOUT, ANSWERS, CONTEXTS, MANIFEST, PREDICTIONS, About
 from persona_lib.runs import submitting
 
 DESIGN = simulated.Design(seen=20, unseen=10, prompts=24, heldout=10, history=12, tests=6, dimensions=6, rank=2)
@@ -69,7 +69,7 @@ def test_what_was_written_is_read_and_nothing_is_wrong(folder, world, prediction
 
 def test_predictions_do_not_depend_on_the_labels_that_are_tested(world, predictions):
     choices = world.choices
-    tested = methods.cells(world).isin(methods.worlds.TESTS)
+    tested = methods.cells(world).isin(methods.worlds.world.TESTS)
     turned = world._replace(choices=choices.assign(p_first=choices["p_first"].mask(tested, 1 - choices["p_first"])))
     again = methods.trial(hidden.veiled(turned), [linear.Shrunk(methods.embedder(world))], SETTING)
     pd.testing.assert_frame_equal(again, predictions)
@@ -366,7 +366,7 @@ def opened(tmp_path_factory, world):
 
 def test_a_public_world_has_no_tested_label_and_the_digest_of_the_whole(opened, world):
     public = methods.load_world(opened / "public")
-    tested = methods.cells(public).isin(methods.worlds.TESTS)
+    tested = methods.cells(public).isin(methods.worlds.world.TESTS)
     assert public.choices.loc[tested, "p_first"].isna().all() and public.choices.loc[~tested, "p_first"].notna().all()
     assert hidden.digest(public) == hidden.digest(world) and hidden.labels_digest(public) is None
     assert "seed" not in public.about and not (opened / "public" / "labels.parquet").exists()
@@ -467,6 +467,6 @@ def test_other_columns_of_choices_are_not_published(tmp_path, world):
     told = world._replace(choices=world.choices.assign(label=world.choices["p_first"]))
     hidden.open_world(told, tmp_path, "salt", seed=5)
     public = pd.read_parquet(tmp_path / "public" / "choices.parquet")
-    assert set(public) == {*methods.worlds.NEEDED["choices"], "failure"}
+    assert set(public) == {*methods.worlds.world.NEEDED["choices"], "failure"}
     hidden.close_world(tmp_path / "public", tmp_path / "private", tmp_path / "closed")
     assert hidden.digest(methods.load_world(tmp_path / "closed")) == hidden.digest(told)

@@ -6,7 +6,7 @@ import pytest
 
 from persona_lib import UserError, methods
 from persona_lib.methods import simulated, surveyed
-from persona_lib.methods.worlds import World, cells, checked
+from persona_lib.methods.worlds.world import World, cells, checked
 
 SMALL = simulated.Design(seen=12, unseen=8, prompts=30, heldout=10, history=20, tests=6, dimensions=8, rank=2)
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from persona_lib import plots
-from persona_lib.methods.mistakes import SAYS
+from persona_lib.methods.leaks.mistakes import SAYS
 
 NAMES = ["pooled", "per person, shrunk", "low rank", "mixture of prototypes", "the longer answer"]
 KS = [0, 4, 16]

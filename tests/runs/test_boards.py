@@ -75,7 +75,7 @@ import gc
 import numpy as np
 
 from persona_lib.methods import Method, cells
-from persona_lib.methods.worlds import TESTS, World
+from persona_lib.methods.worlds.world import TESTS, World
 
 
 class Spy(Method):

@@ -8,7 +8,7 @@ from scipy.special import stdtrit
 
 from ... import UserError, seeds
 from ...stats.clustering import FEW
-from ..worlds import World
+from ..worlds.world import World
 
 DRAWS = 200  # of answers from the predictions, for the distance by chance
 TAIL = 0.975

@@ -13,7 +13,7 @@ from scipy.special import logit
 
 from ... import UserError
 from ...stats.intervals import ITEM
-from ..worlds import World
+from ..worlds.world import World
 
 LEAST = 1e-3  # probability: nearer to 0 or 1 none counts, so that log odds are finite
 SAME = 1e-6  # strengths that differ by less are equal

@@ -10,8 +10,8 @@ import pandas as pd
 from ... import seeds
 from ...judges.verdicts import GRADES, won
 from ...stats.intervals import ITEM, difference
-from .. import scores
-from ..worlds import World
+from ..scoring import scores
+from ..worlds.world import World
 
 DRAWS = 999  # permutations of the people
 ALIKE = "0 by construction: the same prediction for everybody"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ..worlds import World
+from ..worlds.world import World
 from .distributional import distances, distributional
 from .options import options, shown
 from .overton import coverage

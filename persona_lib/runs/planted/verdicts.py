@@ -10,7 +10,7 @@ from ...judges import control_items
 from ...judges.control_items import SUITABLE, UNSUITABLE
 from ...judges.verdicts import KEEP, REVISE, SUBTLE, TOO_MUCH
 from ...methods import premises
-from ...methods.premises import ACCEPTED, QUESTIONED
+from ...methods.scoring.premises import ACCEPTED, QUESTIONED
 from ...prompts import load as load_prompts
 from ...templates import load as load_template
 from . import texts

@@ -1,0 +1,1 @@
+"""Submissions: folders of predictions, their check, boards, hidden demographics, and the forms of other tools."""

@@ -1,0 +1,1 @@
+"""Worlds: people, prompts, candidate answers and choices, of simulated, real and synthetic people, in one format."""
