@@ -294,8 +294,6 @@ def most_dropped(table: pd.DataFrame) -> str:
     most = rates[rates["rate"] == rates["rate"].max()]
     if len(most) == len(rates):
         return "all equally often"
-    if len(most) == 1:
-        return f"most often {most.index[0]}: {wording.of_rate(most.iloc[0])}"
     named = [f"{name}: {wording.of_rate(row)}" for name, row in most.head(OFTEN).iterrows()]
     more = f" and {len(most) - OFTEN} more" if len(most) > OFTEN else ""
     return f"most often {', '.join(named)}{more}"

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sysconfig
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def finish(executed: Path, stem: str) -> None:
     for folder, shown in {**libraries, **own}.items():
         if folder != folder.parent:
             text = text.replace(json.dumps(f"{folder}/", ensure_ascii=False)[1:-1], shown)
-    text = re.sub(r"[^\s\"']*/(?=ipykernel_\d+/)", "", text)
+    text = text.replace(f"{tempfile.gettempdir()}/ipykernel_", "ipykernel_")
     files.write_text(executed, text + "\n")
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import sysconfig
+import tempfile
 
 import nbformat
 import pytest
@@ -125,7 +126,7 @@ def test_a_notebook_that_a_signal_cut_off_stays_as_it_is(tmp_path):
 
 def test_a_run_s_copy_says_what_it_is_and_names_no_path_of_the_machine(tmp_path):
     site, home = sysconfig.get_path("purelib"), os.path.expanduser("~")
-    said = f"{site}/pandas/x.py:3: FutureWarning: old\n/tmp/ipykernel_9/12.py:1: UserWarning: odd\n"
+    said = f"{site}/pandas/x.py:3: FutureWarning: old\n{tempfile.gettempdir()}/ipykernel_9/12.py:1: UserWarning: odd\n"
     said += f"{ROOT}/persona_lib/x.py:5: UserWarning: own\n{home}/mine.csv"
     cell = v4.new_code_cell("1", outputs=[v4.new_output("stream", name="stderr", text=said)])
     path = tmp_path / "06_conditioning.ipynb"
