@@ -40,7 +40,7 @@ def beside_paper(number: str, run: Mapping[str, Any]) -> Shown:
         for row in known.itertuples()
     ]
     heads = ["figure", "this run", "n", "the paper", "n, the paper", "may differ in", "section"]
-    return shown(pd.DataFrame(rows, columns=heads), "Beside the paper")
+    return shown(pd.DataFrame(rows, columns=heads), "This run and the paper")
 
 
 def _written(found: Any, unit: str) -> tuple[str, str]:
