@@ -210,8 +210,8 @@ def _moved(table: pd.DataFrame, moved: pd.DataFrame) -> str:
     if moved["p_holm"].notna().any():
         most = moved.loc[moved["gap"].idxmax()]
         said += f"; it is clearly more than by such a line for {wording.clear(moved)} attributes (Holm over "
-        gap = wording.points(most["gap"], most["gap_low"], most["gap_high"], note=most["note"])
-        said += f"attributes), and exceeds it most for {most.name}, by {gap}"
+        gap = wording.points(most["gap"], most["gap_low"], most["gap_high"], most["n"], most["note"])
+        said += f"attributes); the largest gap is that of {most.name}, {gap}"
     return said
 
 
@@ -245,10 +245,10 @@ def _lost(lost: pd.DataFrame) -> str:
     most = known.iloc[0]
     change = wording.points(most["difference"], most["low"], most["high"], most["n"], most["note"])
     said = f"Hiding an attribute from the writer clearly changes the score for {wording.clear(lost)} attributes"
-    lowest = f"the greatest loss is that of {most['hidden']}, {change}"
+    lowest = f"the lowest difference is that of {most['hidden']}, {change}"
     said += f" (Holm over attributes); {lowest if most['difference'] < 0 else 'none of them shows a loss'}"
     line = lost[lost["hidden"] == PLACEBO].dropna(subset="difference")
     if len(line):
         row = line.iloc[0]
-        said += f"; a line without content changes it by {wording.points(row['difference'], row['low'], row['high'])}"
+        said += f"; that of a line without content is {wording.points(*row[['difference', 'low', 'high', 'n']])}"
     return f"{said}."

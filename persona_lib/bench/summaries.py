@@ -278,17 +278,22 @@ def headline(table: pd.DataFrame, agreed: pd.DataFrame, copies: pd.DataFrame) ->
     raw, kappa = (agreed.loc[name] for name in ("raw agreement", "Cohen's kappa"))
     return (
         f"According to {table['judge'].iloc[0]}, summaries by {', by '.join(shares)} of a persona's attributes, "
-        f"{most_dropped(dropped(table))}. Summaries that repeat their profile: {', '.join(repeats)}. "
+        f"{most_dropped(table)}. Summaries that repeat their profile: {', '.join(repeats)}. "
         f"Judge and lexical match agree on {wording.share(*raw[told])} of the attributes, "
         f"kappa {wording.number(*kappa[told])}."
     )
 
 
-def most_dropped(rates: pd.DataFrame) -> str:
-    """Say which attributes are dropped most often; of many that tie, the first OFTEN and how many more."""
-    means = rates.dropna(subset="rate").groupby("attribute", sort=False)["rate"].mean()
-    most = list(means.index[means == means.max()])
-    if len(most) == len(means):
+def most_dropped(table: pd.DataFrame) -> str:
+    """Say which attributes are dropped most often, over all models; of many that tie, the first OFTEN are named.
+
+    Args:
+        table: as returned by `attributes`.
+    """
+    rates = intervals.rates(table, "attribute").dropna(subset="rate").sort_values("n", ascending=False, kind="stable")
+    most = rates[rates["rate"] == rates["rate"].max()]
+    if len(most) == len(rates):
         return "all equally often"
+    named = [f"{name}: {wording.of_rate(row)}" for name, row in most.head(OFTEN).iterrows()]
     more = f" and {len(most) - OFTEN} more" if len(most) > OFTEN else ""
-    return f"most often {', '.join(most[:OFTEN])}{more} ({'each ' if len(most) > 1 else ''}{means.max():.0%})"
+    return f"most often {', '.join(named)}{more}"

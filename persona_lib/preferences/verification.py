@@ -198,10 +198,9 @@ def headline(judge: str, table: pd.DataFrame, total: pd.Series) -> str:
     """
     means = table.xs(MEAN, level="reading")
     against = ", ".join(f"{of_rate(mean)} against {_article(rival)}" for rival, mean in means.iterrows())
-    decides = f"the order decides in {total['order']:.0%}; " if total["n"] else ""
     return (
         f"{judge} prefers the revision to the base answer in both orders in {of_rate(total)} of pairs (paper: "
-        f"96%, order not reported); {decides}mean probability of the own revision: {against}."
+        f"96%, order not reported); mean probability of the own revision: {against}."
     )
 
 

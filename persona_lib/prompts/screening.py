@@ -200,7 +200,7 @@ def trust(screened: pd.DataFrame, controls: pd.DataFrame) -> Trust:
     name = pd.concat([screened, controls])["classifier"].dropna().iloc[0]
     text = (
         f"{name} calls {rates[0]:.0%} of {n[0]:,} prompts value-laden, and {rates[1]:.0%} of {n[1]:,} controls: "
-        f"a difference of {points(difference, low, high)}. "
+        f"a difference of {points(difference, low, high, sum(n))}. "
     )
     if low > 0:
         text += "It tells questions of values from questions of fact."

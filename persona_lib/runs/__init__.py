@@ -1,23 +1,25 @@
 """Runs: execute the notebooks of a preset in one folder, with a manifest and pages that can be mailed.
 
 Every notebook's last cell calls `runs.record`; one that asks a model says with `runs.limits` what that model allows no
-conclusion about. `runs.shown` shows a table, and `runs.items(results)` one item by item. The commands of `persona` open
-the rooms: `presets` says which notebooks run with which parameters, `run` executes them, `estimate` counts their calls
-beforehand, `pairs` makes the preference data set, `several` reads folders of runs, `compare` and `comparison` put them
-beside each other, and `doctor` checks the installation.
+conclusion about. `runs.shown` shows a table, `runs.beside_paper` the paper's numbers beside a run's, and
+`runs.items(results)` one item by item. The commands of `persona` open the rooms: `presets` says which notebooks run
+with which parameters, `run` executes them, `estimate` counts their calls beforehand, `pairs` makes the preference data
+set, `several` reads folders of runs, `compare` and `comparison` put them beside each other, and `doctor` checks the
+installation.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from . import several
 from .limits import limits
+from .paper import beside_paper
 from .record import Finding, record
 from .shown import shown
 
 if TYPE_CHECKING:
     from .item_widget import items
 
-__all__ = ["Finding", "items", "limits", "record", "several", "shown"]
+__all__ = ["Finding", "beside_paper", "items", "limits", "record", "several", "shown"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import sysconfig
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import DeadKernelError
+from nbformat import v4
 
 from .. import files, store
 from ..model import keys, progress
@@ -20,6 +23,11 @@ from . import forks, notebooks
 from .progress import Course, Progress
 
 LONGEST_MESSAGE = 300  # characters
+COPY = (
+    "*A run made this copy of {stem}: run it again in the project's folder with `persona run ... --only {number}`, or "
+    "here, which writes the tables and figures in `{stem}/` anew; files among its parameters are named as seen from "
+    "`notebooks/`, and all pages of the run are on [index.html](index.html).*"
+)
 
 
 def execute(
@@ -66,13 +74,14 @@ def execute(
             return {"name": type(error).__name__, "message": _one_line(str(error))}
         finally:
             if target.is_file():
-                hide_paths(target, stem)
+                finish(target, stem)
     return None
 
 
-def hide_paths(executed: Path, stem: str) -> None:
-    """Rewrite an executed notebook without the paths of this machine: of the project, and of its user's home.
+def finish(executed: Path, stem: str) -> None:
+    """Rewrite an executed notebook with a first cell that says what it is, and without the paths of this machine.
 
+    These are the paths of the project, of Python's own files, of cells as warnings name them, and of the user's home.
     Its parameter `out` becomes the folder beside it in which its results will lie. What was cut off while it was
     written stays as it is.
     """
@@ -87,10 +96,16 @@ def hide_paths(executed: Path, stem: str) -> None:
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.source = re.sub(r"(?m)^out = .*$", f'out = "{stem}"', cell.source)
+    about = COPY.format(stem=stem, number=stem.partition("_")[0])
+    first = v4.new_markdown_cell(about, id=notebooks.COPIED, metadata={"tags": [notebooks.COPIED]})
+    notebook.cells.insert(0, first)
     text = nbformat.writes(notebook)
-    for folder, shown in ((files.ROOT, ""), (files.ROOT.resolve(), ""), (Path(os.path.expanduser("~")), "~/")):
+    libraries = {Path(sysconfig.get_path(name)): "" for name in ("purelib", "platlib", "stdlib")}
+    own = {files.ROOT: "", files.ROOT.resolve(): "", Path(os.path.expanduser("~")): "~/"}
+    for folder, shown in {**libraries, **own}.items():
         if folder != folder.parent:
             text = text.replace(json.dumps(f"{folder}/", ensure_ascii=False)[1:-1], shown)
+    text = text.replace(f"{tempfile.gettempdir()}/ipykernel_", "ipykernel_")
     files.write_text(executed, text + "\n")
 
 

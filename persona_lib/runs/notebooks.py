@@ -15,6 +15,7 @@ import nbformat
 from .. import UserError, files
 
 PARAMETERS = "parameters"  # the tag of the cell whose values papermill replaces
+COPIED = "copy-of-a-run"  # the tag of the cell that a run's copy begins with; pages leave it out
 
 
 @dataclass(frozen=True)

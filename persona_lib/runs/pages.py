@@ -59,7 +59,7 @@ def page(notebook: Path, heading: str, run: Collection[str] = (), told: Told | N
     """
     executed = nbformat.read(notebook, as_version=4)
     executed.metadata["title"] = heading
-    executed.cells = [c for c in executed.cells if c.cell_type != "code" or RECORDS not in c.source or _broke(c)]
+    executed.cells = [cell for cell in executed.cells if not _is_for_the_run(cell)]
     first = next(
         (cell for cell in executed.cells if cell.cell_type == "markdown" and cell.source.startswith("# ")), None
     )
@@ -86,6 +86,12 @@ def _without_texts(cells: Iterable[Any]) -> None:
     for cell in cells:
         if cell.cell_type == "code":
             cell.outputs = [one for one in cell.outputs if "image/png" in one.get("data", ())]
+
+
+def _is_for_the_run(cell: Any) -> bool:
+    """Return whether a cell is no part of a page: it records and did not break, or says what a copy of a run is."""
+    records = cell.cell_type == "code" and RECORDS in cell.source and not _broke(cell)
+    return records or notebooks.COPIED in cell.metadata.get("tags", ())
 
 
 def _broke(cell: Any) -> bool:

@@ -284,9 +284,9 @@ def test_the_headline_holds_the_attributes_against_the_placebo_and_does_not_aver
     found = lost.reindex([0, 1]).assign(n=24, note="", p=0.01, p_holm=[0.01, np.nan], **change)
     said = headline(table, found)
     assert said.endswith(
-        "clearly changes the score for 1 of 1 attributes (Holm over attributes); the greatest loss is that of age, "
-        "−12 points (95% interval −30 to −5, n = 24); a line without content changes it by −12 points (95% interval "
-        "−30 to −5)."
+        "clearly changes the score for 1 of 1 attributes (Holm over attributes); the lowest difference is that of age, "
+        "−12 points (95% interval −30 to −5, n = 24); that of a line without content is −12 points (95% interval −30 "
+        "to −5, n = 24)."
     )
 
 

@@ -38,6 +38,15 @@ def test_the_right_accuracy_is_that_of_a_trial(world):
     assert right[BEST] == right[FORMAT]
 
 
+def test_the_right_accuracy_has_the_interval_that_a_trial_gives_it(world, table):
+    method = linear.Shrunk(mistakes.embedder(world), None, 0)
+    asked = mistakes.predicted(world, method, [mistakes.right_split(world, methods.CELL)])
+    row = methods.scores.mean(asked, "score", "right")
+    assert table.loc[FORMAT, "right"] == pytest.approx(row["right"])
+    widths = [high - low for low, high in ((row["low"], row["high"]), table.loc[FORMAT, ["right_low", "right_high"]])]
+    assert widths[1] == pytest.approx(widths[0], rel=0.5)
+
+
 def test_conversations_are_choices_of_the_best_of_four(world):
     of_one = world.choices.groupby(["persona_id", "prompt_id"])
     assert (of_one.size() == 3).all()
@@ -79,6 +88,7 @@ def test_the_best_draw_is_set_beside_the_mean_of_all():
     ]
     found = mistakes._best(draws)
     assert (found["right"], found["wrong"]) == (0.5, 0.75) and found["low"] < 0.25 < found["high"]
+    assert found["right_low"] < 0.5 < found["right_high"]
 
 
 def test_the_gates_catch_the_leak_of_format_and_pairs_of_one_conversation(world):
@@ -118,9 +128,9 @@ def test_a_method_that_fails_is_counted_and_no_run_is_lost(world):
 def test_the_headline_names_the_largest_mistake_with_its_interval(table):
     said = mistakes.headline(table.reset_index(), "talks")
     raised = int((table["low"] > 0).sum())
-    assert said.startswith(
-        f"talks: {table['right'].iloc[0]:.0%} right as it should be tested; leaked format moves it by +"
-    )
-    assert "95% interval" in said and said.endswith(f"{raised} of 5 mistakes raise it with an interval above 0.")
+    right, low, high = table[["right", "right_low", "right_high"]].iloc[0]
+    assert said.startswith(f"talks: {right:.0%} (95% interval {low:.0%} to {high:.0%}, n = {table['people'].iloc[0]})")
+    assert "; the largest change is that of leaked format, +" in said and said.count("95% interval") == 2
+    assert said.endswith(f"{raised} of 5 mistakes raise it with an interval above 0.")
     nothing = table.reset_index().assign(difference=np.nan)
     assert mistakes.headline(nothing, "talks") == "talks: nothing could be predicted."

@@ -169,7 +169,7 @@ def test_the_headline_gives_each_share_its_interval_and_n():
     total = verification.rates(table[table["comparison"] == "base answer"], PEOPLE).loc[("all", "all pairs")]
     said = verification.headline("m", verification.readings(table), total)
     assert re.search(
-        r"both orders in 0% \(95% interval 0% to \d+%, n = 12; too few [^)]+\) of pairs .* the order decides in 100%;",
+        r"both orders in 0% \(95% interval 0% to \d+%, n = 12; too few [^)]+\) of pairs \(paper: [^)]+\); mean",
         said,
     )
     assert re.search(

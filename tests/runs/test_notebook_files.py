@@ -1,14 +1,18 @@
 """Notebook files: names, title, parameters and cells are read, a broken file is refused, a changed one is read anew."""
 
 import os
+import re
+import sysconfig
+import tempfile
 
 import nbformat
 import pytest
 from nbformat import v4
+from places import ROOT
 from projects import write_notebook
 
 from persona_lib import UserError, files
-from persona_lib.runs import kernels, notebooks
+from persona_lib.runs import kernels, notebooks, pages
 
 
 @pytest.fixture
@@ -116,5 +120,23 @@ def test_a_message_names_files_as_its_reader_sees_them(root, monkeypatch):
 def test_a_notebook_that_a_signal_cut_off_stays_as_it_is(tmp_path):
     path = tmp_path / "06.ipynb"
     path.write_text('{"cells": [')
-    kernels.hide_paths(path, "06_conditioning")
+    kernels.finish(path, "06_conditioning")
     assert path.read_text() == '{"cells": ['
+
+
+def test_a_run_s_copy_says_what_it_is_and_names_no_path_of_the_machine(tmp_path):
+    site, home = sysconfig.get_path("purelib"), os.path.expanduser("~")
+    said = f"{site}/pandas/x.py:3: FutureWarning: old\n{tempfile.gettempdir()}/ipykernel_9/12.py:1: UserWarning: odd\n"
+    said += f"{ROOT}/persona_lib/x.py:5: UserWarning: own\n{home}/mine.csv"
+    cell = v4.new_code_cell("1", outputs=[v4.new_output("stream", name="stderr", text=said)])
+    path = tmp_path / "06_conditioning.ipynb"
+    state = {"application/vnd.jupyter.widget-state+json": {"state": {"a": {}}}}
+    nbformat.write(v4.new_notebook(cells=[v4.new_markdown_cell("# T"), cell], metadata={"widgets": state}), path)
+    kernels.finish(path, "06_conditioning")
+    made = nbformat.read(path, 4)
+    first, title, code = made.cells
+    assert "persona run ... --only 06" in first.source and "`06_conditioning/`" in first.source
+    assert title.source == "# T" and made.metadata["widgets"] == state, "it opens with its widgets"
+    names = re.findall(r"^(\S+\.(?:py|csv))", code.outputs[0].text, re.M)
+    assert names == ["pandas/x.py", "ipykernel_9/12.py", "persona_lib/x.py", "~/mine.csv"]
+    assert "persona run ..." not in pages.page(path, "T"), "a page is no notebook"

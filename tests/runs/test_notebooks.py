@@ -20,6 +20,29 @@ def test_committed_outputs_are_what_the_code_gives(notebook, executed):
     assert re.findall(rf"^([A-Z]+) {notebook.name}::", said, re.M) == ["PASSED"] * cells, said[-5000:]
 
 
+def bare(headline: str) -> list[str]:
+    """Return the sentences of a headline that have a share or a difference, and no interval or word of its lack."""
+    sentences = re.split(r"(?<=[^0-9])[.;] ", headline)
+    estimates = (re.sub(r"\([^()]*\)", "", one) for one in sentences)
+    found = [one for one, told in zip(sentences, estimates, strict=True) if re.search(r"\d(%| points)", told)]
+    return [one for one in found if "interval" not in one and not one.startswith("To detect a gap")]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_estimate_of_a_headline_has_an_interval_and_no_finding_calls_a_difference_what_may_be_none(path):
+    code = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    (cell,) = [cell for cell in code if "print(headline)" in cell.source]
+    (said,) = [output.text for output in cell.outputs if output.output_type == "stream"]
+    assert not bare(said)
+    (finding,) = re.findall(r'Finding(?:\.of)?\(\s*f?"([^"]+)"|says = f?"([^"]+)"', "\n".join(c.source for c in code))
+    assert not re.search(r"\b(more|better|worse|higher|lower)\b", "".join(finding))
+
+
+def test_an_estimate_without_an_interval_is_found():
+    assert bare("Talks: 63% right as tested; it moves by +4 points (95% interval +1 to +7, n = 9).")
+    assert not bare("Talks: 63% (95% interval 60% to 66%, n = 9) right. Chance (50%) is less; 3 of 5 are clear.")
+
+
 def test_an_output_that_differs_from_the_code_is_found(executed):
     assert re.findall(r"^([A-Z]+) wrong.ipynb::", executed.said, re.M) == ["FAILED"]
     assert "what the code gives" in executed.said and "something else" in executed.said

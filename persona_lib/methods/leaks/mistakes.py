@@ -41,7 +41,8 @@ SAYS = {
     MICRO: ("people count as often as they chose", "scores: a person counts once"),
     BEST: ("people and prompts are split several times, the best is reported", "draws: all are averaged"),
 }
-COLUMNS = ["mistake", "right", "wrong", "difference", "low", "high", "n", "people", "failed", "says", "stopped_by"]
+COLUMNS = ["mistake", "right", "right_low", "right_high", "wrong", "difference", "low", "high", "n", "people", "failed"]
+COLUMNS += ["says", "stopped_by"]
 
 
 class Split(NamedTuple):
@@ -170,9 +171,10 @@ def table(world: World, cell: str = CELL, kind: type[Method] = LowRank, draws: i
         seed: of these splits.
 
     Returns:
-        One row per mistake: `mistake`; `right` and `wrong`, the accuracies without and with it; `difference`, `low`,
-        `high` (95%, clustered by person and prompt; that of the best draw does not know that it was chosen); `n`
-        (choices), `people`, `failed` (choices without a prediction), `says`, `stopped_by`.
+        One row per mistake: `mistake`; `right` and `wrong`, the accuracies without and with it; `right_low`,
+        `right_high`, `difference`, `low`, `high` (95%, clustered by person and prompt; that of the best draw does not
+        know that it was chosen); `n` (choices), `people`, `failed` (choices without a prediction), `says`,
+        `stopped_by`.
 
     Raises:
         UserError: as `trial.run`, or nothing is tested.
@@ -210,10 +212,11 @@ def headline(table: pd.DataFrame, name: str) -> str:
         return f"{name}: nothing could be predicted."
     worst = known.loc[known["difference"].idxmax()]
     by = stats.points(worst["difference"], worst["low"], worst["high"], n=worst["people"])
+    right = stats.share(worst["right"], worst["right_low"], worst["right_high"], n=worst["people"])
     moved = int((known["low"] > 0).sum())
     return (
-        f"{name}: {worst['right']:.0%} right as it should be tested; {worst['mistake']} moves it by {by}; "
-        f"{moved} of {len(table)} mistakes raise it with an interval above 0."
+        f"{name}: {right} right as it should be tested; the largest change is that of {worst['mistake']}, "
+        f"{by}; {moved} of {len(table)} mistakes raise it with an interval above 0."
     )
 
 
@@ -223,8 +226,8 @@ def _beside(right: pd.DataFrame, wrong: pd.DataFrame) -> dict:
         subset=["score", "score_wrong"]
     )
     one, other = (scores.by_item(both, value) for value in ("score", "score_wrong"))
-    pushes = scores.moves(other) - scores.moves(one)
-    return _row(scores.macro(one), scores.macro(other), pushes, both, wrong)
+    rights = scores.moves(one)
+    return _row(scores.macro(one), scores.macro(other), rights, scores.moves(other) - rights, both, wrong)
 
 
 def _micro(right: pd.DataFrame) -> dict:
@@ -233,8 +236,8 @@ def _micro(right: pd.DataFrame) -> dict:
     items = scores.by_item(rows)
     size = rows.groupby(ITEM)["score"].size()
     macro, micro = scores.macro(items), rows["score"].mean()
-    pushes = size / size.sum() * (items["value"] - micro) - scores.moves(items)
-    return _row(macro, micro, pushes, rows, right)
+    rights = scores.moves(items)
+    return _row(macro, micro, rights, size / size.sum() * (items["value"] - micro) - rights, rows, right)
 
 
 def _best(draws: list[pd.DataFrame]) -> dict:
@@ -243,25 +246,30 @@ def _best(draws: list[pd.DataFrame]) -> dict:
     means = np.array([scores.macro(one) for one in items])
     best = int(np.nanargmax(means)) if not np.isnan(means).all() else 0
     counted = [(i == best) - 1 / len(draws) for i in range(len(draws))]
-    pushes = [scores.moves(one) * count for one, count in zip(items, counted, strict=True)]
+    moved = [scores.moves(one) for one in items]
+    rights = pd.concat([own / len(draws) for own in moved])
+    pushes = pd.concat([own * count for own, count in zip(moved, counted, strict=True)])
     rows = pd.concat(draws)
-    return _row(means.mean(), means[best], pd.concat(pushes), rows.dropna(subset="score"), rows)
+    return _row(means.mean(), means[best], rights, pushes, rows.dropna(subset="score"), rows)
 
 
-def _row(right: float, wrong: float, pushes: pd.Series, rows: pd.DataFrame, asked: pd.DataFrame) -> dict:
-    """Return a row of `table`, its interval by `clustering.linearized`.
+def _row(
+    right: float, wrong: float, rights: pd.Series, pushes: pd.Series, rows: pd.DataFrame, asked: pd.DataFrame
+) -> dict:
+    """Return a row of `table`, its intervals by `clustering.linearized`.
 
     Args:
         right, wrong: accuracies.
-        pushes: by how much each item moves the difference; index ITEM.
+        rights, pushes: by how much each item moves `right`, and the difference; index ITEM.
         rows: the choices that count.
         asked: all choices.
     """
-    variance, fewest = linearized(pushes)
-    half = distributions.t.ppf(0.975, fewest - 1) * np.sqrt(variance) if fewest > 1 else np.nan
+    half, half_right = (_half(own) for own in (pushes, rights))
     gap = wrong - right
     found = {
         "right": right,
+        "right_low": max(right - half_right, 0.0),
+        "right_high": min(right + half_right, 1.0),
         "wrong": wrong,
         "difference": gap,
         "low": max(gap - half, -1.0),
@@ -269,3 +277,9 @@ def _row(right: float, wrong: float, pushes: pd.Series, rows: pd.DataFrame, aske
     }
     counts = {"n": len(rows), "people": rows["persona_id"].nunique(), "failed": int(asked["p_first"].isna().sum())}
     return found | counts
+
+
+def _half(pushes: pd.Series) -> float:
+    """Return half the width of a 95% interval; missing with fewer than two clusters."""
+    variance, fewest = linearized(pushes)
+    return distributions.t.ppf(0.975, fewest - 1) * np.sqrt(variance) if fewest > 1 else np.nan

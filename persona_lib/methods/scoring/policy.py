@@ -272,7 +272,7 @@ def headline(rows: pd.DataFrame, gaps: pd.DataFrame) -> str:
     if better.empty:
         return f"{start}; no method's picks are preferred more often (Holm over {compared} methods)."
     first = better.iloc[0]
-    gain = stats.points(first["difference"], first["low"], first["high"])
+    gain = stats.points(first["difference"], first["low"], first["high"], first["n"])
     return f"{start}; {len(better)} of {compared} methods pick better (Holm), {first['minuend']} by {gain}."
 
 

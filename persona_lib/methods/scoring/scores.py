@@ -249,7 +249,7 @@ def headline(table: pd.DataFrame, gaps: pd.DataFrame, name: str) -> str:
     if better.empty:
         return f"{start}; no method beats it (Holm over {compared} methods)."
     first = better.iloc[0]
-    gain = stats.points(first["difference"], first["low"], first["high"])
+    gain = stats.points(first["difference"], first["low"], first["high"], first["n"])
     ceiling = "" if np.isnan(floor["ceiling"]) else f", of at most {floor['ceiling']:.0%}"
     return f"{start}{ceiling}; {len(better)} of {compared} methods beat it (Holm), {first['minuend']} by {gain}."
 
