@@ -34,9 +34,10 @@ def sections(command: Any, path: str, parent: Any = None) -> Iterator[str]:
     text = re.sub(r"(?<=\S)\n(?=\S)", " ", re.sub(r"\n +", "\n", command.help.strip()))
     rows = filter(None, (parameter.get_help_record(context) for parameter in command.params))
     table = "\n".join(f"| `{name}` | {said} |" for name, said in (map(_cell, row) for row in rows))
+    options = f"| option | |\n|---|---|\n{table}\n\n" if table else ""
     lines = command.epilog.splitlines()[2:]  # after the sign that keeps lines, and the heading
     examples = "\n".join(f"  {line}" for line in lines)
-    yield f"## {path}\n\n{text}\n\n| option | |\n|---|---|\n{table}\n\n{examples}\n"
+    yield f"## {path}\n\n{text}\n\n{options}{examples}\n"
 
 
 def _cell(text: str) -> str:

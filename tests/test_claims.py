@@ -125,7 +125,8 @@ def test_every_command_that_a_page_shows_is_there_with_its_options():
             command: Any = typer.main.get_command(cli.app)
             for word in words[1:]:
                 command = command.commands[word] if hasattr(command, "commands") else command
-            known = {name for parameter in command.params for name in parameter.opts} | {"-h", "--help"}
+            both = (name for own in command.params for name in (*own.opts, *own.secondary_opts))
+            known = {*both, "-h", "--help"}
         assert options <= known, f"{line}: there is no {options - known}"
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from places import ROOT
 
 from persona_lib.runs import parameters, preflight, presets
@@ -35,6 +36,15 @@ def test_the_site_loads_nothing_from_outside(site):
         assert loaded and [address for address in loaded if re.match(r"(?:\w+:)?//", address)] == [], path.name
     for path in site.rglob("*.css"):
         assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", path.read_text("utf-8")), path.name
+
+
+def test_the_site_is_accessible(site, browser):
+    page = browser.new_page(viewport={"width": 400, "height": 900})
+    for name in ("index", "estimate"):  # the latter has a table and a block that scroll
+        page.goto((site / f"{name}.html").as_uri())
+        found = Axe().run(page).response["violations"]
+        assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == [], name
+    page.close()
 
 
 def test_pictures_are_small():

@@ -6,7 +6,7 @@ that it can be mailed and printed. The templates are data/notebook.html.j2 and d
 
 import base64
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from html import escape as html_escape
@@ -46,8 +46,8 @@ def export(notebook: Path, heading: str, run: Collection[str] = (), told: Told |
 def page(notebook: Path, heading: str, run: Collection[str] = (), told: Told | None = None, texts: bool = True) -> str:
     """Return an executed notebook as HTML, with its pictures embedded.
 
-    Under the title stand what was found, the key figure, and the run; code is folded, and the cell that records is left
-    out.
+    Under the title stand what was found, the key figure, and the run; code is folded, cells that show nothing with the
+    next one, and the cell that records is left out.
 
     Args:
         notebook: the executed notebook's file; what it recorded lies in a folder of its name beside it.
@@ -65,6 +65,7 @@ def page(notebook: Path, heading: str, run: Collection[str] = (), told: Told | N
     )
     if first:  # the template writes the title, above what was found
         first.source = first.source.partition("\n")[2].lstrip("\n")
+    executed.cells = list(_joined(executed.cells))
     if not texts:
         _without_texts(executed.cells)
     stem = notebook.stem
@@ -79,6 +80,22 @@ def page(notebook: Path, heading: str, run: Collection[str] = (), told: Told | N
     known = {**told.content["notebooks"], stem: told.entry} if told else {}
     found = findings.trust(known) if stem == findings.CRITIC else None
     return _with_contents(_linked(html, run, {findings.AUDITS: found} if found else {}))
+
+
+def _joined(cells: Iterable[Any]) -> Iterator[Any]:
+    """Yield cells, with code that shows nothing joined to the code that follows it: they are folded as one."""
+    held = None
+    for cell in cells:
+        if held is not None and cell.cell_type == "code":
+            cell.source = f"{held.source}\n\n{cell.source}"
+        elif held is not None:
+            yield held
+        silent = cell.cell_type == "code" and not cell.outputs
+        held = cell if silent else None
+        if not silent:
+            yield cell
+    if held is not None:
+        yield held
 
 
 def _without_texts(cells: Iterable[Any]) -> None:

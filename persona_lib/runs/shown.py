@@ -22,10 +22,15 @@ MISSING = "–"
 ROWS = 40  # of a longer table, the first ones are shown
 WIDTH = 120  # letters of a line of text
 LONG = 40  # letters: a column of longer texts is kept wide enough to be read
+WORD = 24  # letters: names that are no longer, such as gpt-4.1-mini, are not broken
 BLANK = "\N{FIGURE SPACE}"  # as wide as a digit, and kept by browsers
+THIN = "\N{PUNCTUATION SPACE}"  # about as wide as a bracket or a comma
 NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # dollar signs begin none here
 FIXED = {"p": 3, "two digits": 2}  # digits of forms that have their own
 IDENTIFIER = re.compile(r"[a-z]+(_[a-z]+)+")  # a label as code writes it, such as chain_of_thought
+
+
+Named = list[tuple[str, pd.Series]]  # columns, with their names
 
 
 class Column(NamedTuple):
@@ -70,7 +75,8 @@ class Shown:
         if self.table.empty:
             return f"<p>{caption}: {escape(self.said)}</p>"
         heads = "".join(f'<th scope="col"{_class(column)}>{escape(column.heading)}</th>' for column in self.columns)
-        rows = zip(*(_cells(column, row=place == 0) for place, column in enumerate(self.columns)), strict=True)
+        heads_rows = len(self.columns) > 1  # the first column names the rows of the others
+        rows = zip(*(_cells(own, heads_rows and place == 0) for place, own in enumerate(self.columns)), strict=True)
         body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
         below = f"\n<p>{escape(self.said)}</p>" if self.said else ""
         return (
@@ -93,8 +99,8 @@ def shown(
     An estimate and its 95% interval are one cell, '42% [17, 72]': `low` and `high` belong to the column before them,
     NAME_low and NAME_high to NAME. Shares are in percent, differences of shares in points. A column has as many digits
     as give the half width of the median interval, or the median value, two significant ones. Levels of the index come
-    first, but not one that only numbers the rows. Notes come last; a column without a text in any row is left out. What
-    the first columns say of all rows alike goes into the caption.
+    first, but not one that only numbers the rows. Notes come last. What the first columns say of all rows alike goes
+    into the caption; a note that all rows have, and the names of columns without a value in any row, stand below.
 
     Args:
         table: anything tidy; data/headings.yaml says what its columns are called and how they are written. One that is
@@ -106,14 +112,42 @@ def shown(
         empty: said if the table has no rows; None: 'no failures.' where a failure is a column, else 'no rows.'.
     """
     whole = table if columns is None else table[list(columns)]
-    said = f"… and {len(table) - rows:,} more rows{f' in {rest}.csv' if rest else ''}" if len(table) > rows else ""
+    named, below = _told_once(_named(whole)) if len(table) else (_named(whole), [])
+    if len(table) > rows:
+        below.insert(0, f"… and {len(table) - rows:,} more rows{f' in {rest}.csv' if rest else ''}")
     if table.empty:
-        said = empty or ("no failures." if "failure" in table else "no rows.")
-    named = _named(whole)
+        below = [empty or ("no failures." if "failure" in table else "no rows.")]
     while len(named) > 1 and len(table) > 1 and not pd.api.types.is_numeric_dtype(named[0][1]) and _same(named[0][1]):
         name, values = named.pop(0)
-        caption += f"{'; ' * bool(caption)}{_headings().get(name, ('', name.replace('_', ' ')))[1]}: {_told(values[0])}"
-    return Shown(whole, caption, list(_columns([(name, values.head(rows)) for name, values in named])), said)
+        caption += f"{'; ' * bool(caption)}{_heading(name)}: {_told(values[0])}"
+    return Shown(
+        whole, caption, list(_columns([(name, values.head(rows)) for name, values in named])), "; ".join(below)
+    )
+
+
+def _told_once(named: Named) -> tuple[Named, list[str]]:
+    """Return the columns that stand in a table, and what is said below of those that do not.
+
+    These are columns without a value in any row, but for the first, and notes that all rows have.
+    """
+    kept, below, missing = named[:1], [], []
+    without = {name for name, values in named[1:] if values.isna().all()}
+    for name, values in named[1:]:
+        end = re.fullmatch(r"(.*_)?(low|high)", name)
+        if end and {f"{end[1] or ''}{side}" for side in ("low", "high")} <= without:
+            missing.append("95% interval")
+        elif name in without and not end:
+            missing += [] if name.endswith("note") else [_heading(name).removesuffix(", points")]
+        elif name.endswith("note") and len(values) > 1 and values[0] and values.map(str).nunique() == 1:
+            below.append(f"{'' if name == 'note' else _heading(name) + ', '}all rows: {_told(values[0])}")
+        else:
+            kept.append((name, values))
+    return kept, below + ([f"no value in any row: {', '.join(dict.fromkeys(missing))}"] if missing else [])
+
+
+def _heading(name: str) -> str:
+    """Return what a column is called."""
+    return _headings().get(name, ("", name.replace("_", " ")))[1]
 
 
 def _same(values: pd.Series) -> bool:
@@ -121,7 +155,7 @@ def _same(values: pd.Series) -> bool:
     return values.map(str).nunique() == 1 and len(str(values[0])) <= LONG
 
 
-def _named(table: pd.DataFrame) -> list[tuple[str, pd.Series]]:
+def _named(table: pd.DataFrame) -> Named:
     """Return the columns of a table with their names, after the levels of its index that tell something."""
     levels = [table.index.get_level_values(place) for place in range(table.index.nlevels)]
     telling = [own for own in levels if own.name is not None or not pd.api.types.is_integer_dtype(own)]
@@ -129,7 +163,7 @@ def _named(table: pd.DataFrame) -> list[tuple[str, pd.Series]]:
     return [(str(name), column.reset_index(drop=True)) for name, column in named]
 
 
-def _columns(named: list[tuple[str, pd.Series]]) -> Iterator[Column]:
+def _columns(named: Named) -> Iterator[Column]:
     """Yield columns as they are shown: an estimate with its interval as one, notes last, and none without a text."""
     places = {name: place for place, (name, _) in enumerate(named)}
     ends = {}  # by the place of their estimate: those of the lower and the upper ends
@@ -152,7 +186,7 @@ def _is_silent(name: str, values: pd.Series) -> bool:
 
 def _column(name: str, values: pd.Series, ends: Sequence[pd.Series]) -> Column:
     """Return a column as texts; `ends` are the lower and upper ends of its intervals, if it has any."""
-    form, heading = _headings().get(name, ("", name.replace("_", " ")))
+    form, heading = _headings().get(name, ("",))[0], _heading(name)
     form = "" if pd.api.types.is_integer_dtype(values) else form  # a count, whatever its name
     heading += " [95% interval]" if ends else ""
     number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
@@ -180,7 +214,14 @@ def _numbers(form: str, *columns: np.ndarray) -> list[str]:
         return [
             f"<{10**-digits}" if value < 10**-digits / 2 else text for value, text in zip(*columns, *parts, strict=True)
         ]
-    return [f"{value} [{', '.join(ends)}]" if ends else value for value, *ends in zip(*parts, strict=True)]
+    return [_with_interval(value, ends) if ends else value for value, *ends in zip(*parts, strict=True)]
+
+
+def _with_interval(value: str, ends: Sequence[str]) -> str:
+    """Return an estimate with its interval; where that is missing, blanks as wide keep the estimate in its place."""
+    interval = f" [{', '.join(ends)}]"
+    missing = all(end.strip(BLANK) == MISSING for end in ends)
+    return value + (re.sub(r"[\[\], ]", THIN, re.sub("[^\\[\\], ]", BLANK, interval)) if missing else interval)
 
 
 def _digits(columns: Sequence[np.ndarray]) -> int:
@@ -200,6 +241,7 @@ def _number(value: float, digits: int, signed: bool = False, unit: str = "") -> 
     """Return a number as text, with a true minus."""
     if np.isnan(value):
         return MISSING
+    digits = digits if abs(value) < 1000 else 0
     text = f"{value:+z,.{digits}f}" if signed else f"{value:z,.{digits}f}"
     return (text if text.strip("+0.") else text.removeprefix("+")).replace("-", "−") + unit
 
@@ -226,14 +268,16 @@ def _cells(column: Column, row: bool) -> list[str]:
 
 def _class(column: Column, alarm: bool = False) -> str:
     """Return the attribute that gives a cell its style."""
-    long = not column.number and max(map(len, column.cells), default=0) > LONG
-    kinds = [name for name, is_so in (("number", column.number), ("long", long), ("alarm", alarm)) if is_so]
+    longest = 0 if column.number else max(map(len, column.cells), default=0)
+    names = 0 < longest <= WORD and not any(" " in cell for cell in column.cells)
+    of_all = (("number", column.number), ("long", longest > LONG), ("name", names), ("alarm", alarm))
+    kinds = [kind for kind, is_so in of_all if is_so]
     return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
 def _padded(column: Column) -> list[str]:
     """Return a column's heading and cells as texts of one width."""
-    texts = [text.replace("\n", " ").replace(BLANK, " ") for text in (column.heading, *column.cells)]
+    texts = [text.translate({10: " ", ord(BLANK): " ", ord(THIN): " "}) for text in (column.heading, *column.cells)]
     width = max(map(len, texts))
     return [text.rjust(width) if column.number else text.ljust(width) for text in texts]
 

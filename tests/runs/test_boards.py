@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from commands import one_line, persona
 from endpoint import Endpoint, first_token
 
@@ -110,7 +111,7 @@ def test_a_method_that_is_submitted_finds_no_label_in_memory(place, tmp_path):
     assert pd.read_parquet(tmp_path / "spy" / "predictions.parquet")["p_first"].eq(0.25).all()
 
 
-def test_a_board_is_one_page_with_intervals_of_ranks(place, tmp_path):
+def test_a_board_is_one_page_with_intervals_of_ranks(place, tmp_path, browser):
     folders = (place / "shrunk", place / "coin", tmp_path)
     done = persona("methods", "leaderboard", *folders, "--world", place / "world", "--out", tmp_path / "board")
     assert done.exit_code == 1 and f"{tmp_path} is no submission" in done.stdout
@@ -118,6 +119,10 @@ def test_a_board_is_one_page_with_intervals_of_ranks(place, tmp_path):
     assert not re.search(r"<script|src=|https?://|@import", page)
     assert 'id="world-1-k8"' in page and 'href="#world-1-k0"' in page and "Left out" in page
     assert "what it may have met before: none that I know of" in page
+    opened = browser.new_page(viewport={"width": 400, "height": 900}, color_scheme="dark")
+    opened.goto((tmp_path / "board" / "index.html").as_uri())
+    assert Axe().run(opened).response["violations"] == []
+    opened.close()
     table = pd.read_csv(tmp_path / "board" / "leaderboard.csv")
     assert set(table["method"]) == {"coin", "per person, shrunk"} and set(table["k"]) == {0, 8}
     assert (table["best"] <= table["worst"]).all() and table["world"].eq("known truth").all()

@@ -73,6 +73,21 @@ def test_a_page_is_whole_and_readable_and_asks_for_nothing_outside_its_folder(op
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")] == []
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_on_paper_nothing_is_cut_off_or_folded_and_the_index_has_its_table(opened, name):
+    page = opened(name, 718)  # A4 between Chromium's margins
+    page.emulate_media(media="print")
+    wide = CUT_OFF.replace(" && !e.parentElement.closest('[tabindex]')", " && e.checkVisibility()")
+    assert page.evaluate(wide) == []
+    assert not page.locator("details.code, .back, .scroll > .usage").filter(visible=True).count()
+    assert name != "index" or page.locator(".findings thead").is_visible()
+
+
+def test_a_finding_has_the_width_of_a_phone(opened):
+    cell = opened("index", 400).locator(".findings tbody td").first
+    assert cell.bounding_box()["width"] > 300
+
+
 def test_every_link_of_the_index_leads_somewhere(opened, replay):
     page = opened("index", 1400)
     links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
@@ -86,6 +101,16 @@ def test_every_link_of_the_index_leads_somewhere(opened, replay):
 def test_every_figure_of_a_run_is_lettered_in_8_points_at_least_and_says_n(replay):
     found = figures.written(replay)
     assert len(found) == 9 and not any(found.values()), found
+
+
+def test_code_that_shows_nothing_is_folded_with_the_next(tmp_path):
+    v4, shown = nbformat.v4, [nbformat.v4.new_output("stream", text="it says")]
+    cells = [v4.new_code_cell("a = 1"), v4.new_code_cell("b = 2"), v4.new_code_cell("print(a)", outputs=shown)]
+    cells += [v4.new_code_cell("c = 3"), v4.new_markdown_cell("Prose."), v4.new_code_cell("d = 4")]
+    nbformat.write(v4.new_notebook(cells=cells), tmp_path / "n.ipynb")
+    html = pages.page(tmp_path / "n.ipynb", "A page")
+    assert html.count("<summary>Code</summary>") == 3 and "it says" in html
+    assert html.index("Prose.") > html.index('<span class="mi">3</span>') > html.index("it says")
 
 
 def test_a_link_to_a_notebook_leads_to_its_page_where_the_run_has_that_notebook(tmp_path):

@@ -32,7 +32,8 @@ RATES = pd.DataFrame(
 
 def plain(shown: Shown) -> list[list[str]]:
     """The columns of a table as texts, with ordinary blanks, heading first."""
-    return [[text.replace("\N{FIGURE SPACE}", " ") for text in (c.heading, *c.cells)] for c in shown.columns]
+    blanks = {ord("\N{FIGURE SPACE}"): " ", ord("\N{PUNCTUATION SPACE}"): " "}
+    return [[text.translate(blanks) for text in (c.heading, *c.cells)] for c in shown.columns]
 
 
 class Tables(HTMLParser):
@@ -83,7 +84,9 @@ UNWRITTEN = ("NaN", "nan", "None", "<NA>", "NaT")
 def test_an_estimate_and_its_interval_are_one_cell_and_digits_follow_the_interval():
     columns = {head: cells for head, *cells in plain(runs.shown(RATES, "Scores"))}
     assert list(columns) == ["condition", "n", "failed", "rate [95% interval]", "p (Holm)", "verdict", "fired"]
-    assert columns["rate [95% interval]"] == ["42% [17, 72]", "50% [47, 53]", "  – [ –,  –]"]
+    assert columns["rate [95% interval]"] == ["42% [17, 72]", "50% [47, 53]", "  –         "], (
+        "blanks as wide as an interval"
+    )
     assert columns["condition"][0] == "chain of thought" and columns["n"] == ["   12", "1,200", "    0"]
     assert columns["p (Holm)"] == ["<0.001", "0.510", "    –"] and columns["verdict"][1] == "–"
     narrow = runs.shown(RATES.iloc[[1]], "Scores").columns[3].cells
@@ -126,6 +129,23 @@ def test_what_the_first_column_says_of_all_rows_goes_into_the_caption():
     assert cut.caption == "Scores", "a row that is not shown says otherwise"
 
 
+def test_a_note_of_all_rows_and_columns_without_a_value_are_told_below():
+    table = RATES.assign(note="too few clusters", ceiling=np.nan, low=np.nan, high=np.nan, failure=None)
+    shown = runs.shown(table, "Scores", rows=2)
+    assert [c.heading for c in shown.columns][3:] == ["rate", "p (Holm)", "verdict", "fired"]
+    said = "… and 1 more rows; all rows: too few clusters; no value in any row: 95% interval, ceiling, failure"
+    assert shown.said == said and said in shown.text(None)
+    one = runs.shown(table.head(1), "Scores")
+    assert one.columns[-1].cells == ["too few clusters"], "a single row keeps its note"
+
+
+def test_a_table_of_one_column_names_no_rows_and_large_numbers_have_no_decimals():
+    text = html(runs.shown(pd.DataFrame({"reason": ["no job pays that", "x"]}), "Reasons"))
+    assert '<th scope="row"' not in text and "<td dir=" in text
+    values = runs.shown(pd.DataFrame({"gate": [*"abc"], "value": [0.617, 0.5, 6377.0]}), "Gates").columns[1].cells
+    assert [value.strip("\N{FIGURE SPACE}") for value in values] == ["0.62", "0.50", "6,377"]
+
+
 def test_what_is_cut_is_counted_and_an_empty_table_is_a_sentence():
     shown = runs.shown(RATES, "Scores", ["n"], rows=1, rest="rates")
     assert shown.said == "… and 2 more rows in rates.csv" and shown.said in str(shown) and shown.said in html(shown)
@@ -143,7 +163,7 @@ def test_the_html_is_the_same_each_time_and_says_which_cells_are_headings():
     assert text == html(runs.shown(RATES.copy(), 'The "first" & others')) and " id=" not in text
     assert "<caption>The &quot;first&quot; &amp; others</caption>" in text and "one_of &lt;them&gt;" in text
     assert text.count('<th scope="col"') == 7 and text.count('<th scope="row"') == 3
-    assert text.count('class="alarm"') == 1 and '<td class="number">' in text
+    assert text.count('class="name alarm"') == 1 and '<td class="number">' in text
     assert not faults(text)
 
 
