@@ -105,7 +105,7 @@ def test_primary_contrasts_are_bold_and_models_are_named_where_there_are_several
 
 def test_what_an_audit_changes_is_told_by_condition():
     ax = FULL["shifts"]()
-    direct, thought = (line for line in ax.lines if line.get_label() in ("direct", "chain of thought"))
+    direct, thought = (line for line in ax.lines if line.get_label() in ("direct", "chain_of_thought"))
     assert direct.get_xdata()[0] == -0.25 and list(thought.get_xdata()) == [0]
     shown = figures.said(ax)
     assert "named first\n(2 of n = 16 verdicts changed)" in shown and "as prose\n(0 of n = 0 verdicts" in shown
