@@ -25,7 +25,7 @@ def curves(table: pd.DataFrame, title: str, ceiling: float | None = None) -> Axe
     for i, (method, own) in enumerate(known.groupby("method", sort=False, observed=True)):
         x = own["k"].map(place)
         color, dash = (colors[method], "-") if method in colors else ("0.55", (0, (4, 2)))
-        ax.plot(x, own["accuracy"], color=color, linestyle=dash, linewidth=1.8, marker="o", markersize=4)
+        ax.plot(x, own["accuracy"], color=color, linestyle=dash, linewidth=1.8, marker="o", markersize=4, label=method)
         last = own.iloc[-1]
         if pd.notna(last["low"]):
             ax.vlines(x.iloc[-1] + 0.02 * (i % 5), last["low"], last["high"], color=color, linewidth=1, alpha=0.6)

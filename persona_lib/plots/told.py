@@ -1,8 +1,16 @@
 """Tell a figure in words: what it shows, for readers who do not see it, and its values, for those who point at them."""
 
+import re
+from typing import Any, cast
+
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
 MOST = 12  # rows that are named one by one
 
@@ -33,6 +41,56 @@ def rows(ax: Axes) -> list[str]:
     if not isinstance(ax.yaxis.get_major_locator(), FixedLocator):
         return []
     return [_line(label.get_text()) for label in ax.get_yticklabels()]
+
+
+def values(figure: Figure) -> dict[str, list[str]]:
+    """Mark each series of points in a figure by an id (`gid`), and return the points' values in words, by this id."""
+    found: dict[str, list[str]] = {}
+    for ax in figure.axes:
+        for line in ax.lines:
+            points = np.asarray(line.get_xydata(), dtype=float)
+            points = points[np.isfinite(points).all(axis=1)]
+            if line.get_marker() in ("None", "", " ", None) or not len(points):
+                continue
+            line.set_gid(f"value-{len(found) + 1}")
+            found[str(line.get_gid())] = [_value(ax, line, x, y) for x, y in points]
+    return found
+
+
+def _value(ax: Axes, line: Line2D, x: float, y: float) -> str:
+    """Return a point in words: its row and series, its value, and the interval that is drawn through it."""
+    names = rows(ax)
+    label = str(line.get_label())
+    who = [names[int(np.abs(np.asarray(ax.get_yticks()) - y).argmin())]] if names else []
+    who += [] if label.startswith("_") or not label else [label.replace("_", " ")]
+    along, axis, value = (0, ax.xaxis, x) if names else (1, ax.yaxis, y)
+    where = "" if names else f" at {re.split('[,:]', ax.get_xlabel())[0]} = {_written(ax.xaxis, x)}"
+    said = f"{', '.join(who)}: " if who else ""
+    return f"{_line(said)} {_written(axis, value)}{where}{_interval(ax, line, np.array([x, y]), along)}".strip()
+
+
+def _interval(ax: Axes, line: Line2D, point: np.ndarray, along: int) -> str:
+    """Return the ends of the line of a point's colour that is drawn through it, in words, if there is one."""
+    if line.get_fillstyle() == "none":  # a second measure in the same place
+        return ""
+    axis = (ax.xaxis, ax.yaxis)[along]
+    for drawn in ax.collections:
+        if not isinstance(drawn, LineCollection) or to_rgb(cast(Any, drawn.get_color())[0]) != to_rgb(line.get_color()):
+            continue
+        for ends in drawn.get_segments():
+            low, high = sorted(np.asarray(ends)[:, along]) if len(ends) == 2 else (np.nan, np.nan)
+            if low <= point[along] <= high and np.allclose(np.asarray(ends)[:, 1 - along], point[1 - along]):
+                return f" (95% interval {_written(axis, low)} to {_written(axis, high)})"
+    return ""
+
+
+def _written(axis: Axis, value: float) -> str:
+    """Return a number as its axis writes it; on an axis with few ticks of their own, the nearest tick's label."""
+    form = axis.get_major_formatter()
+    if isinstance(axis.get_major_locator(), FixedLocator):
+        ticks = np.asarray(axis.get_majorticklocs(), dtype=float)
+        return axis.get_ticklabels()[int(np.abs(ticks - value).argmin())].get_text() if len(ticks) else ""
+    return form(value) if isinstance(form, FuncFormatter) else f"{value:.2f}".replace("-", "−")
 
 
 def _some(names: list[str]) -> str:
