@@ -40,7 +40,13 @@ def rows(ax: Axes) -> list[str]:
     """Return the names of a panel's rows; none if its y axis has numbers."""
     if not isinstance(ax.yaxis.get_major_locator(), FixedLocator):
         return []
-    return [_line(label.get_text()) for label in ax.get_yticklabels()]
+    return _labels(ax.yaxis)
+
+
+def _labels(axis: Axis) -> list[str]:
+    """Return the labels of an axis' ticks, also where a panel beside it has them."""
+    axis.get_ticklabels()  # writes them
+    return [_line(tick.label1.get_text()) for tick in axis.get_major_ticks()]
 
 
 def values(figure: Figure) -> dict[str, list[str]]:
@@ -89,7 +95,7 @@ def _written(axis: Axis, value: float) -> str:
     form = axis.get_major_formatter()
     if isinstance(axis.get_major_locator(), FixedLocator):
         ticks = np.asarray(axis.get_majorticklocs(), dtype=float)
-        return axis.get_ticklabels()[int(np.abs(ticks - value).argmin())].get_text() if len(ticks) else ""
+        return _labels(axis)[int(np.abs(ticks - value).argmin())] if len(ticks) else ""
     return form(value) if isinstance(form, FuncFormatter) else f"{value:.2f}".replace("-", "−")
 
 

@@ -59,6 +59,11 @@ def test_points_of_curves_say_where_they_are_and_second_measures_have_no_interva
     curves = pd.DataFrame({"method": "m", "k": [0, 4], "accuracy": [0.5, 0.75], "people": 3}).assign(low=0.4, high=0.8)
     ax = plots.methods.curves(curves, "T")
     assert plots.values(ax.figure) == {"value-1": ["m: 50% at k = 0", "m: 75% at k = 4 (95% interval 40% to 80%)"]}
+    both = pd.concat({"base answer": RATES, "another": RATES}, names=["comparison", "reading"])
+    ax = plots.preferences.readings(both, "T", 0.96, "base answer")
+    assert [said[0].split(":")[0] for said in plots.values(ax.figure).values()] == ["a & b"] * 2, (
+        "rows of the panel beside"
+    )
     dropped = RATES.reset_index(names="attribute").assign(model="gpt", lexical=[0.5, 0.8])
     ax = plots.bench.dropped(dropped, "T")
     judge, lexical = plots.values(ax.figure).values()
