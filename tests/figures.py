@@ -5,6 +5,7 @@ text for readers who do not see it.
 """
 
 import inspect
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,13 @@ def written(run: Path) -> dict[Path, list[str]]:
         wrong += [f"{size:.1f} pt" for size in sizes if size < SMALLEST_PT] if sizes else ["no text"]
         shown = re.findall(r"<!-- (.*?) -->", svg, re.DOTALL)
         wrong += [] if any(N.search(text) for text in shown) else ["no n"]
+        wrong += [f"an id: {text}" for text in shown if ID.search(text)]
+    for record in run.glob("*/record.json"):
+        told = json.loads(record.read_text("utf-8"))["alts"]
+        for name in json.loads(record.read_text("utf-8"))["figures"]:
+            title = told[name].partition(". ")[0]
+            wrong = found[record.parent / "figures" / f"{name}.svg"]
+            wrong += [] if re.search(r"\d|unknown|not estimable", title) else [f"no finding: {title}"]
     return found
 
 

@@ -97,7 +97,8 @@ def _two(ax: Axes, table: pd.DataFrame, second: str, labels: tuple[str, str], ti
     for (name, (prefix, shift, mark, color)), label in zip(looks.items(), labels, strict=True):
         rows = np.arange(len(table)) + shift
         ax.hlines(rows, table[f"{prefix}low"], table[f"{prefix}high"], color=color, linewidth=2)
-        ax.plot(table[name], rows, mark, color=color, markersize=7, label=label)
+        known = table[name].notna().any()
+        ax.plot(table[name], rows, mark, color=color, markersize=7, label=label if known else "_")
     for row, (value, note) in enumerate(zip(table[second], table["note"], strict=True)):
         if pd.isna(value):
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
