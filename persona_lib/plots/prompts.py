@@ -58,8 +58,8 @@ def topics(table: pd.DataFrame, title: str) -> Axes:
     style.title(ax, title)
     return style.caption(
         ax,
-        f"Point: share of a topic's prompts (their number in brackets) that is held out; line: of all "
-        f"{table['n'].sum():,} prompts. Grey: where 95 of 100 splits by chance put a topic of this size. "
+        f"n = {table['n'].sum():,} prompts, each topic's in brackets. Point: share that is held out; line: of all. "
+        f"Grey: where 95 of 100 splits by chance put a topic of this size. "
         f"Orange: outside of it ({table['outside'].sum()} of {len(table)}; {table['p_outside'].sum():.1f} expected by "
         "chance).",
     )

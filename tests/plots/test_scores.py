@@ -129,7 +129,7 @@ def test_a_topic_outside_of_what_chance_gives_is_in_another_colour():
     ax = FULL["topics"]()
     inside, outside = (line for line in ax.lines if line.get_marker() == "o")
     assert [list(inside.get_xdata()), list(outside.get_xdata())] == [[3 / 13], [2 / 9]]
-    assert inside.get_color() != outside.get_color() and "all 22 prompts" in figures.said(ax).replace("\n", " ")
+    assert inside.get_color() != outside.get_color() and "n = 22 prompts" in figures.said(ax).replace("\n", " ")
 
 
 def test_what_has_no_share_is_counted():
