@@ -52,15 +52,19 @@ def differences(table: pd.DataFrame, title: str, axis: str, beside: Beside | Non
     Args:
         table: result of `intervals.paired_differences`, or of `bench.contrasts`, whose primary contrasts are bold.
         title: of the figure.
-        axis: what is compared.
+        axis: what is compared; what all rows are compared with is named there once.
         beside: as in `rates`, with the same pairs of groups.
     """
     several = "model" in table and table["model"].nunique() > 1
     counts = _with_other_n([f"n = {n}" for n in table["n"]], table, beside)
+    others = table["subtrahend"].unique()
+    alone = len(others) == 1 < len(table)
     labels = [
-        style.label((f"{row['model']}: " if several else "") + f"{row['minuend']} − {row['subtrahend']}", n)
+        style.label(f"{model}{row['minuend']}" + ("" if alone else f" − {row['subtrahend']}"), n)
         for row, n in zip(table.to_dict("records"), counts, strict=True)
+        for model in [f"{row['model']}: " if several else ""]
     ]
+    axis += f", from {style.words(others[0])}" if alone else ""
     bold = table["primary"].tolist() if "primary" in table else [False] * len(table)
     ax = _intervals(labels, table, "difference", title, axis, beside)
     for label, primary in zip(ax.get_yticklabels() if len(table) else [], bold, strict=True):
