@@ -1,6 +1,11 @@
-"""What can be wrong with a figure, whatever it shows: text too small, cut off or hidden, no n, colours of its own."""
+"""What can be wrong with a figure, whatever it shows.
+
+Text too small, cut off or hidden, no n, colours of its own, shares that are no percentages, ids in place of names, no
+text for readers who do not see it.
+"""
 
 import inspect
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +22,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
+from persona_lib.plots import style
+
 SMALLEST_PT, WIDEST_IN = 8, 8  # wider ones are shrunk on a page, and their text with them
 N = re.compile(r"\bn = |\bn: |\d\s(people|persona|prompt|pair|answer|topic|real people|groups)|no model asked")
+SHARE = re.compile(r"share|accuracy|probability|rate\b")  # what is written in percent, or as a difference in points
+ID = re.compile(r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,}\b")  # a hash, or its beginning
 MAPS = ("rocket_r", "cividis", "RdBu_r")  # all told apart with any kind of colour vision
 
 
@@ -48,8 +57,10 @@ def said(ax: Axes) -> str:
 
 
 def faults(figure: Callable[[], Axes]) -> list[str]:
-    """What is wrong with a figure's texts, its caption and its colours."""
+    """What is wrong with a figure's texts, its caption and its colours; one with nothing to show is not shown."""
     ax = figure()
+    if style.is_blank(ax):
+        return [] if not plt.fignum_exists(ax.figure.number) else ["blank, but shown"]
     shown = [(t.get_text(), t.get_fontsize(), t.get_window_extent()) for t in texts(ax)]
     rotated = [t.get_rotation() % 90 > 0 for t in texts(ax)]
     width, height = ax.figure.canvas.get_width_height()
@@ -65,8 +76,23 @@ def faults(figure: Callable[[], Axes]) -> list[str]:
             if not r and box.padded(-1).overlaps(their.padded(-1))
         ]
     found += [] if any(N.search(text) for text, *_ in shown) else ["no n"]
+    found += [f"an id: {text}" for text, *_ in shown if ID.search(text)]
+    found += [f"no percent: {label}" for label in _plain_shares(ax)]
+    title, alt = ax.figure.heading, ax.figure.alt
+    found += [] if title and alt.startswith(title) and N.search(alt) and len(alt) > len(title) + 20 else [f"alt: {alt}"]
     found += [f"colour {color}" for color in sorted(_colors(ax) - _allowed())]
     plt.close(ax.figure)
+    return found
+
+
+def _plain_shares(ax: Axes) -> list[str]:
+    """The labels of axes of shares whose numbers are neither percentages nor points."""
+    found = []
+    for axis in (axis for panel in ax.figure.axes for axis in (panel.xaxis, panel.yaxis)):
+        label = axis.get_label_text()
+        ticks = [tick.get_text() for tick in axis.get_ticklabels() if re.fullmatch(r"[−+]?[\d.]+%?", tick.get_text())]
+        if SHARE.search(label) and "kappa" not in label and "in points" not in label:
+            found += [label] if any(not tick.endswith("%") for tick in ticks) else []
     return found
 
 
@@ -79,6 +105,13 @@ def written(run: Path) -> dict[Path, list[str]]:
         wrong += [f"{size:.1f} pt" for size in sizes if size < SMALLEST_PT] if sizes else ["no text"]
         shown = re.findall(r"<!-- (.*?) -->", svg, re.DOTALL)
         wrong += [] if any(N.search(text) for text in shown) else ["no n"]
+        wrong += [f"an id: {text}" for text in shown if ID.search(text)]
+    for record in run.glob("*/record.json"):
+        told = json.loads(record.read_text("utf-8"))["alts"]
+        for name in json.loads(record.read_text("utf-8"))["figures"]:
+            title = told[name].partition(". ")[0]
+            wrong = found[record.parent / "figures" / f"{name}.svg"]
+            wrong += [] if re.search(r"\d|unknown|not estimable", title) else [f"no finding: {title}"]
     return found
 
 

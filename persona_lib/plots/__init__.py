@@ -7,12 +7,15 @@ figures share is in `style`.
 
 from . import bench, fidelity, intersections, judges, methods, personas, pluralism, preferences, prompts, runs, surveys
 from .scores import differences, rates, shifts
+from .style import is_blank
+from .told import values
 
 __all__ = [
     "bench",
     "differences",
     "fidelity",
     "intersections",
+    "is_blank",
     "judges",
     "methods",
     "personas",
@@ -23,4 +26,5 @@ __all__ = [
     "runs",
     "shifts",
     "surveys",
+    "values",
 ]

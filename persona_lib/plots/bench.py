@@ -4,14 +4,16 @@ A table without a value gives a figure that says so.
 """
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import MultipleLocator, NullLocator
 
 from . import style
 
 PLACEBO = "placebo"  # the row of `leave_one_out` that others are compared with
+LETTERS = 22  # of a line of a curve's name
 MANY = 15  # attributes; more have lower rows
 _DASHES = {"pass@k": "-", "pass^k": (0, (4, 2))}
 
@@ -71,7 +73,7 @@ def changes(table: pd.DataFrame, title: str) -> Axes:
     right.hlines(rows, table["own_low"], table["own_high"], color="C2", linewidth=2)
     right.plot(table["own"], rows, "s", color="C2", markersize=5)
     for ax in (left, right):
-        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        style.percent(ax.xaxis)
         ax.grid(axis="y", visible=False)
     if PLACEBO in rows:
         placebo = float(table["change"][PLACEBO])
@@ -101,7 +103,7 @@ def losses(table: pd.DataFrame, title: str) -> Axes:
         title: of the figure.
     """
     labels = [f"{r.hidden}  (n = {r.n}, {r.failed} unscored)" for r in table.itertuples()]
-    ax = style.rows(labels, "change in the share kept when the attribute is hidden", *_rows_of(table))
+    ax = style.rows(labels, "change of the share kept when it is hidden", *_rows_of(table))
     rows = range(len(table))
     clear = table["p_holm"] < 0.05
     if PLACEBO in table["hidden"].to_numpy():
@@ -141,7 +143,7 @@ def dropped(table: pd.DataFrame, title: str) -> Axes:
         label = f"{model}: lexical match"
         ax.plot(own["lexical"], rows, "D", color=f"C{i}", markersize=8, fillstyle="none", label=label)
     ax.set_xlim(-0.03, 1.03)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.xaxis)
     style.legend(ax, title, columns=2)
     style.blank(ax, table["rate"])
     text = (
@@ -164,6 +166,7 @@ def pass_curves(table: pd.DataFrame, by: Sequence[str], title: str) -> Axes:
     names = pd.Series([", ".join(map(str, row)).replace("_", " ") for row in table[[*by]].to_numpy()], table.index)
     groups = names.unique()
     many = len(groups) > 1
+    ends = {}
     for i, group in enumerate(groups):
         for j, (measure, dash) in enumerate(_DASHES.items()):
             own = table[(names == group) & (table["measure"] == measure)].dropna(subset="rate")
@@ -173,7 +176,10 @@ def pass_curves(table: pd.DataFrame, by: Sequence[str], title: str) -> Axes:
             mark = style.MARKS[j]
             ax.plot(x, own["rate"], marker=mark, markersize=6, color=color, linestyle=dash, label=f"{measure}, {group}")
             ax.vlines(x, own["low"], own["high"], color=color, linewidth=1.5)
-    style.legend(ax, title, columns=2)
+            if len(own):
+                ends[fill(f"{measure}, {group}", LETTERS)] = (float(own["rate"].iloc[-1]), color)
+    style.ends(ax, ends)
+    style.title(ax, title)
     n = table.groupby("k")["n"].min()
     items = f"{n.max()}" if n.nunique() == 1 else ", ".join(f"{count} at k = {k}" for k, count in n.items())
     items += " item" if items == "1" else " items"
@@ -191,13 +197,16 @@ def judged_curves(table: pd.DataFrame, title: str, errors: str) -> Axes:
         errors: the judge's error rates in words, for the caption.
     """
     ax = _curve_axes(table, "pass@k")
+    ends = {}
     for i, (share, own) in enumerate(table.groupby("share")):
         label = f"{share:.0%} of answers pass"
+        ends[f"{label}:\ntruth"] = (float(own["true"].iloc[-1]), f"C{i}")
+        ends[f"{label}:\nas reported"] = (float(own["reported"].iloc[-1]), f"C{i}")
         ax.plot(own["k"], own["true"], color=f"C{i}", marker="o", markersize=5, label=f"{label}: truth")
         ax.plot(own["k"], own["reported"], color=f"C{i}", linestyle=(0, (4, 2)), marker="s", markersize=5)
         ax.fill_between(own["k"], own["true"], own["reported"], color=f"C{i}", alpha=0.12)
-    ax.plot([], [], color="0.4", linestyle=(0, (4, 2)), marker="s", markersize=5, label="as this judge reports it")
-    style.legend(ax, title, columns=2)
+    style.ends(ax, ends)
+    style.title(ax, title)
     return style.caption(ax, f"Computed, no model asked. Answers to an item are independent of each other; {errors}.")
 
 
@@ -209,7 +218,7 @@ def _curve_axes(table: pd.DataFrame, axis: str) -> Axes:
     ax.set_xticks(ks, [str(k) for k in ks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_ylim(-0.03, 1.03)
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.yaxis)
     ax.set_xlabel("k, number of samples")
     ax.set_ylabel(axis)
     return ax

@@ -3,7 +3,7 @@
 A table without a value gives a figure that says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from textwrap import fill
 from typing import Any
 
@@ -19,12 +19,13 @@ NAMED = 12  # most people for whom a matrix names its rows and writes its values
 TALLEST = 8.0  # inches of rows; what would be taller is shown as a distribution
 
 
-def matrices(kappas: Mapping[str, pd.DataFrame], title: str) -> Axes:
+def matrices(kappas: Mapping[str, pd.DataFrame], title: str, named: pd.Series | None = None) -> Axes:
     """Draw kappa between all people as each judge plays them, a panel per judge (Fig. 8 of the paper).
 
     Args:
         kappas: judge -> square table, a result of `fidelity.between_people`.
         title: of the figure.
+        named: each person in a few words, by id (`personas.handles`); without it people are numbered.
 
     Returns:
         The first panel's Axes.
@@ -32,20 +33,22 @@ def matrices(kappas: Mapping[str, pd.DataFrame], title: str) -> Axes:
     panels = style.panels(len(kappas), 3.9 if _largest(kappas) <= NAMED else 3.5)
     for ax, (judge, square) in zip(panels, kappas.items(), strict=True):
         pairs = square.mask(np.eye(len(square), dtype=bool))
-        pairs.index = pairs.columns = [str(i)[:6] for i in square.index]
-        named = len(square) <= NAMED
+        few = len(square) <= NAMED
+        names = _names(square.index, named) if few else False
         ax.set_facecolor("0.88")
         ax.grid(visible=False)
         if pairs.notna().any(axis=None):
-            look = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "square": True, "rasterized": not named, "cbar": False}
-            look |= {"annot": named, "fmt": ".2f", "annot_kws": {"size": 9}, "linewidths": 0.5 if named else 0}
-            sns.heatmap(pairs, xticklabels=named, yticklabels=named, ax=ax, **look)
+            look = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "square": True, "rasterized": not few, "cbar": False}
+            look |= {"annot": few, "fmt": ".2f", "annot_kws": {"size": 9}, "linewidths": 0.5 if few else 0}
+            sns.heatmap(pairs, xticklabels=names, yticklabels=names if ax is panels[0] else False, ax=ax, **look)
+            ax.tick_params(axis="x", labelrotation=90)
+            ax.tick_params(axis="y", labelrotation=0)
         else:
             ax.set(xticks=[], yticks=[])
             style.blank(ax)
         ax.tick_params(labelsize=9)
         ax.set_title(style.plain(judge), fontsize=10)
-        ax.set(xlabel="people" if not named else "", ylabel="people" if not named else "")
+        ax.set(xlabel="people" if not few else "", ylabel="people" if not few else "")
     if drawn := [ax.collections[0] for ax in panels if ax.collections]:
         panels[0].figure.colorbar(drawn[0], ax=panels, label="Cohen's kappa", shrink=0.7)
     style.title(panels[0], title)
@@ -97,7 +100,7 @@ def by_person(
             page; else the figure shows each pair's distribution.
         title: of the figure.
         baseline: a kappa for each person to compare with, such as one rater's; its name says what it is.
-        named: each person in a few words, by id (`personas.handles`); without it the beginning of the id.
+        named: each person in a few words, by id (`personas.handles`); without it people are numbered.
     """
     rows = pd.concat(tables, names=["pair"]).reset_index() if tables else pd.DataFrame(columns=["pair", "kappa"])
     people = list(dict.fromkeys(rows["persona_id"])) if tables else []
@@ -119,11 +122,11 @@ def by_person(
         look = {"color": "0.2", "markersize": 16, "markeredgewidth": 2}
         ax.plot(baseline.reindex(people), range(len(people)), "|", label=str(baseline.name), **look)
     n = rows.groupby("persona_id", sort=False)["n"].agg(["min", "max"]) if tables else pd.DataFrame()
-    known = {} if named is None else named.to_dict()
-    labels = [f"{known.get(person, person[:6])}  (n = {style.span(r['min'], r['max'])})" for person, r in n.iterrows()]
+    counts = [f"(n = {style.span(r['min'], r['max'])})" for _, r in n.iterrows()]
+    labels = [f"{name}  {count}" for name, count in zip(_names(people, named), counts, strict=True)]
     ax.set_yticks(range(len(people)), labels)
     ax.set_ylim(max(1, len(people)) - 0.4, -0.6)
-    _kappa_scale(ax, "agreement")
+    _kappa_scale(ax, "Cohen's kappa, or share of equal choices")
     style.legend(ax, title, columns=1 if len(tables) > 1 else 2)
     if not (tables and rows[["kappa", "raw"]].notna().any(axis=None)):
         style.blank(ax)
@@ -150,7 +153,7 @@ def _distributions(rows: pd.DataFrame, title: str, people: int, baseline: pd.Ser
     labels = [f"{fill(str(pair), 40)}\n({kappas.isna().sum()} undefined)" for pair, kappas, _ in parts]
     ax.set_yticks(range(len(parts)), [style.plain(label) for label in labels])
     ax.set_ylim(len(parts) - 0.5, -0.5)
-    _kappa_scale(ax, "agreement")
+    _kappa_scale(ax, "Cohen's kappa, or share of equal choices")
     style.legend(ax, title)
     n = style.counted(people, "person", "people")
     return style.caption(ax, f"n = {n}; a kappa is of a person's questions. Box: quartiles and median.")
@@ -162,6 +165,12 @@ def _kappa_scale(ax: Axes, label: str) -> None:
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set_xlabel(label)
     ax.grid(axis="y", visible=False)
+
+
+def _names(people: Iterable[object], named: pd.Series | None) -> list[str]:
+    """Return each person's name in a few words, or their number: readers are told no ids."""
+    known = {} if named is None else named.to_dict()
+    return [style.plain(known.get(person, f"person {i}")) for i, person in enumerate(people, 1)]
 
 
 def _largest(kappas: Mapping[str, pd.DataFrame]) -> int:

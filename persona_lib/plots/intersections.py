@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
 
 from . import style
 
@@ -47,7 +46,7 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
     ax.set_xticks(range(len(values)), names, rotation=90)
     ax.set(xlim=(-0.5, size + 1.5), ylim=(size - 0.5, -0.5))
     ax.grid(visible=False)
-    bar: dict[str, Any] = {"label": "share kept, shrunk", "format": PercentFormatter(1, decimals=0)}
+    bar: dict[str, Any] = {"label": "share kept, shrunk", "format": style.shares()}
     bar |= {"location": "top", "shrink": 0.6, "aspect": 30}
     ax.figure.colorbar(shades, ax=ax, **bar).ax.tick_params(labelsize=9)
     _brackets(ax, values, size)
@@ -158,7 +157,7 @@ def _forest(shown: pd.DataFrame, overall: float, title: str) -> tuple[Axes, str]
         ax.axvline(overall, color="0.3", linewidth=1, label="all personas")
     low, high = _span(shown[["rate", "shrunk_low", "shrunk_high"]].stack())
     ax.set_xlim(low - 0.02, high + 0.02)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.xaxis)
     style.legend(ax, title, columns=4)
     style.blank(ax, shown["rate"])
     if not shrunk.any():

@@ -11,7 +11,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
 
 from . import style
 
@@ -47,8 +46,7 @@ def orders(judged: pd.DataFrame, title: str) -> Axes:
     }
     for (x, y, ha, va), (name, cases) in corners.items():
         ax.text(x, y, f"{name}: {cases.sum()}", ha=ha, va=va, fontsize=9, color="0.2")
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.xaxis, ax.yaxis)
     style.title(ax, title)
     style.blank(ax, known["p_first"])
     pairs = style.counted(len(known), "pair of answers", "pairs of answers")
@@ -65,14 +63,14 @@ def controlled(table: pd.DataFrame, title: str) -> Axes:
     """
     labels = [style.label(g, f"n = {r.n:.0f}, {r.failed:.0f} unscored") for g, r in table.iterrows()]
     ax = style.rows(labels, "share of pairs in which it is preferred", tall=0.5)
-    _two(ax, table, "controlled", ("raw", "at equal length"))
+    _two(ax, table, "controlled", ("raw", "at equal length"), title)
     ax.axvline(0.5, color="0.3", linewidth=1, zorder=1)
-    _finish(ax, table, title)
+    style.blank(ax, table["rate"])
     return style.caption(ax, "Line: 95% interval, clustered by persona and prompt. Vertical line: no preference.")
 
 
 def corrected(table: pd.DataFrame, title: str) -> Axes:
-    """Draw scores as the judge reports them, and corrected for its errors.
+    """Draw scores as the judge reports them, and corrected for its errors; without any corrected one, no figure.
 
     Args:
         table: result of `calibration.corrected_rates`.
@@ -80,37 +78,38 @@ def corrected(table: pd.DataFrame, title: str) -> Axes:
     """
     labels = [style.label(g, f"n = {r.n:.0f}, {r.positives + r.negatives:.0f} labelled") for g, r in table.iterrows()]
     ax = style.rows(labels, "share kept", tall=0.5)
-    _two(ax, table, "corrected", ("as the judge reports it", "corrected for its errors"))
-    _finish(ax, table, title)
+    _two(ax, table, "corrected", ("as the judge reports it", "corrected for its errors"), title)
+    style.blank(ax, table["corrected"], "no labelled answers" if len(table) and table["rate"].notna().any() else None)
     return style.caption(ax, "Line: 95% interval; if corrected, it includes the uncertainty from the labelled answers.")
 
 
-def _two(ax: Axes, table: pd.DataFrame, second: str, labels: tuple[str, str]) -> None:
+def _two(ax: Axes, table: pd.DataFrame, second: str, labels: tuple[str, str], title: str) -> None:
     """Draw the rate and, below it, a second estimate with their intervals, or the reason why there is no second.
 
     Args:
         ax: a row per row of `table`.
         table: columns `rate`, `low`, `high`, those of the second estimate, and `note`.
         second: the second estimate's column; its interval is in `{second}_low` and `{second}_high`.
-        labels: of both, for the legend.
+        labels: of both.
+        title: of the figure.
     """
     looks = {"rate": ("", -0.13, "o", "C0"), second: (f"{second}_", 0.13, "D", "C1")}
     for (name, (prefix, shift, mark, color)), label in zip(looks.items(), labels, strict=True):
         rows = np.arange(len(table)) + shift
         ax.hlines(rows, table[f"{prefix}low"], table[f"{prefix}high"], color=color, linewidth=2)
-        ax.plot(table[name], rows, mark, color=color, markersize=7, label=label)
+        known = table[name].notna().any()
+        ax.plot(table[name], rows, mark, color=color, markersize=7, label=label if known else "_")
     for row, (value, note) in enumerate(zip(table[second], table["note"], strict=True)):
         if pd.isna(value):
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
             ax.text(0.0, row + 0.3, note, fontsize=8, color="0.35", va="center", bbox=box)
-
-
-def _finish(ax: Axes, table: pd.DataFrame, title: str) -> None:
-    """Set the scale of shares, write title and legend, and say so if there is nothing to show."""
     ax.set_xlim(-0.03, 1.03)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    style.legend(ax, title)
-    style.blank(ax, table["rate"])
+    style.percent(ax.xaxis)
+    drawn = zip(labels, looks.items(), strict=True)
+    if style.named(ax, [(label, table[name], shift, color) for label, (name, (_, shift, _, color)) in drawn]):
+        style.title(ax, title)
+    else:
+        style.legend(ax, title)
 
 
 def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
@@ -127,7 +126,7 @@ def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
     writers = list(map(_short, table.columns))
     names = list(map(_short, table.index))
     if len(table) > 1:
-        bar = {"label": "share kept", "format": PercentFormatter(1, decimals=0)}
+        bar = {"label": "share kept", "format": style.shares()}
         look = {"cmap": "cividis", "vmin": 0, "vmax": 1, "annot": True, "fmt": ".0%", "annot_kws": {"fontsize": 9}}
         ax.set_facecolor("0.93")
         ax.grid(visible=False)
@@ -141,8 +140,7 @@ def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
                     ax.add_patch(Rectangle((j + 0.04, i + 0.04), 0.92, 0.92, **frame))
     else:
         ax.set(xticks=[], yticks=[])
-        text = f"one judge, {names[0]}: nothing to compare with" if len(table) else "nothing could be scored"
-        ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color="0.35")
+        style.blank(ax, text=f"{names[0]} is the only judge" if len(table) else "nothing could be scored")
     ax.set_xlabel("writer")
     ax.set_ylabel("judge")
     style.title(ax, title)
@@ -164,7 +162,10 @@ def chances(table: pd.DataFrame, title: str) -> Axes:
     ax.plot(table["rate"], rows, "o", color="C0", markersize=8, label="this judge")
     ax.plot(table["chance"], rows, "|", color="C1", markersize=26, markeredgewidth=3)
     ax.plot([], [], "|", color="C1", markersize=11, markeredgewidth=3, label="guessing")
-    _finish(ax, table, title)
+    ax.set_xlim(-0.03, 1.03)
+    style.percent(ax.xaxis)
+    style.legend(ax, title)
+    style.blank(ax, table["rate"])
     none = "" if len(table) else "n = 0. "
     return style.caption(ax, f"{none}Line: 95% interval, clustered by persona and prompt.")
 

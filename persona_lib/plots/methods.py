@@ -3,11 +3,8 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from . import style
-
-NEAR = 0.052  # of the panel's height: labels that would lie nearer are moved apart
 
 
 def curves(table: pd.DataFrame, title: str, ceiling: float | None = None) -> Axes:
@@ -24,50 +21,29 @@ def curves(table: pd.DataFrame, title: str, ceiling: float | None = None) -> Axe
     place = {k: at for at, k in enumerate(ks)}
     flat = known.groupby("method", observed=True)["accuracy"].agg(np.ptp) == 0
     colors = {method: f"C{i % 8}" for i, method in enumerate(flat.index[~flat])}
-    ends = {}
+    ends: dict[str, tuple[float, str]] = {}
     for i, (method, own) in enumerate(known.groupby("method", sort=False, observed=True)):
         x = own["k"].map(place)
         color, dash = (colors[method], "-") if method in colors else ("0.55", (0, (4, 2)))
-        ax.plot(x, own["accuracy"], color=color, linestyle=dash, linewidth=1.8, marker="o", markersize=4)
+        ax.plot(x, own["accuracy"], color=color, linestyle=dash, linewidth=1.8, marker="o", markersize=4, label=method)
         last = own.iloc[-1]
         if pd.notna(last["low"]):
             ax.vlines(x.iloc[-1] + 0.02 * (i % 5), last["low"], last["high"], color=color, linewidth=1, alpha=0.6)
-        ends[method] = (last["accuracy"], color)
+        ends[str(method)] = (last["accuracy"], color)
     if ceiling is not None and not np.isnan(ceiling):
         ax.axhline(ceiling, color="0.3", linewidth=1)
         ax.text(0, ceiling, " ceiling", va="bottom", fontsize=8.5, color="0.3")
-    _label_ends(ax, ends, len(ks) - 1)
+    ax.set_xlim(-0.2, len(ks) - 0.85)
+    style.ends(ax, ends)
     ax.set_xticks(range(len(ks)), [str(k) for k in ks])
     ax.set_xlabel("k: choices of the person that a method knows")
     ax.set_ylabel("accuracy, mean over people")
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.yaxis)
     style.title(ax, title)
     style.blank(ax, table["accuracy"])
     people = style.counted(known["people"].max(), "person", "people") if len(known) else "0 people"
     text = f"n: up to {people}. Dashed: methods that see no choice of the person. Thin lines: 95% intervals at the"
     return style.caption(ax, text + " largest k, clustered by person and prompt.")
-
-
-def _label_ends(ax: Axes, ends: dict[str, tuple[float, str]], last: int) -> None:
-    """Write each line's name at its right end, moved apart where ends lie close."""
-    if not ends:
-        return
-    low, high = ax.get_ylim()
-    rising = sorted(ends.items(), key=lambda end: end[1][0])
-    top = high
-    for _ in range(3):  # labels that are moved up may raise the top, which takes more of the figure's height
-        least, places = NEAR * (top - low), [-np.inf]
-        for _, (value, _) in rising:
-            places.append(max(value, places[-1] + least))
-        top = max(high, places[-1] + least / 2)
-    for (method, (value, color)), at in zip(rising, places[1:], strict=True):
-        ax.plot([last, last + 0.23], [value, at], color=color, linewidth=0.5, clip_on=False)
-        ax.text(last + 0.25, at, style.plain(method), va="center", fontsize=8.5, color=color)
-    ax.set_xlim(-0.2, last + 0.15)
-    ax.set_ylim(low, top)
-    ax.spines["right"].set_visible(False)
-    ax.set_box_aspect(0.62)
-    ax.set_anchor("W")
 
 
 def worst(table: pd.DataFrame, title: str) -> Axes:
@@ -83,7 +59,7 @@ def worst(table: pd.DataFrame, title: str) -> Axes:
     ax.hlines(rows, table["low_chance"], table["high_chance"], color="0.75", linewidth=6, label="by chance, 95%")
     ax.plot(table["accuracy"], rows, "o", color="C0", markersize=7, label="the method's")
     ax.set_xlim(-0.02, 1.02)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.xaxis)
     style.legend(ax, title)
     style.blank(ax, table["accuracy"] if len(table) else None)
     return style.caption(
@@ -107,8 +83,7 @@ def calibration(table: pd.DataFrame, title: str, methods: list[str]) -> Axes:
         ax.set_title(style.plain(f"{method} (n = {own['n'].sum():,})"), fontsize=9)
         ax.set_xlim(-0.03, 1.03)
         ax.set_ylim(-0.03, 1.03)
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_formatter(PercentFormatter(1, decimals=0))
+        style.percent(ax.xaxis, ax.yaxis)
         ax.set_xlabel("predicted")
         ax.set_ylabel("chosen")
     style.title(panels[0], title)
@@ -136,7 +111,7 @@ def mistakes(table: pd.DataFrame, title: str) -> Axes:
     ax.set_xlim(0.4, 1.02)
     if len(table) and table[["right", "wrong"]].min().min() < 0.42:
         ax.set_xlim(-0.02, 1.02)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.xaxis)
     style.legend(ax, title)
     style.blank(ax, table["wrong"] if len(table) else None)
     text = "Pale line: the blue point and the 95% interval of the difference, clustered by person and prompt."
@@ -186,7 +161,14 @@ def _two(
         ax.plot(value, rows, mark, color=color, markersize=6, label=name)
     ax.axvline(0.5, color="0.3", linewidth=1)
     ax.set_xlim(-0.02, 1.02)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    style.legend(ax, title)
+    style.percent(ax.xaxis)
+    names = [
+        (name, table.get(value, pd.Series(dtype=float)).astype(float), shift, color)
+        for (name, (value, *_)), color, shift in zip(series.items(), ("C0", "C1"), (-0.15, 0.15), strict=True)
+    ]
+    if style.named(ax, names):
+        style.title(ax, title)
+    else:
+        style.legend(ax, title)
     style.blank(ax, table[next(iter(series.values()))[0]] if len(table) else None)
     return ax

@@ -6,14 +6,14 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from . import fonts, style
+from . import fonts, style, told
 
 FEWEST = 10  # people in a row of `joint`; with fewer, its shares are mostly noise
 DPI = 78  # of large figures in a notebook, whose text stays legible; more would make it larger than 1.5 MB
 LONG_DPI = 68  # of the longest
+MOST_LEVEL = 6  # columns of `joint` whose names are written level
 LETTERS = 31  # per line of a label in `margins`
 
 
@@ -36,10 +36,8 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
     height = 1.1 + max(sum(heights[name] for name in column) for column in columns)
     figure = style.page(8, height, dpi=LONG_DPI)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
-    caption = (
-        f"Bar: {reference}. Point: {style.counted(n, 'persona')}; line: 95% interval of a random sample of this size."
-    )
-    note = figure.text(0.02, 1 - 0.55 / height, caption, color="0.35")
+    caption = f"Bar: {reference}. Point: {style.counted(n, 'persona')}; line: 95% interval of a random sample."
+    note = figure.text(0.02, 1 - 0.55 / height, caption, color="0.35", fontsize=9)
     for left, column in zip((0.285, 0.785), columns, strict=True):
         top = height - 1.1
         for name in column:
@@ -49,6 +47,8 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
             top -= heights[name]
     if boxes := fonts.cover(figure):
         note.set_text(f"{caption}\n{boxes}")
+    figure.heading = title
+    figure.alt = told.alt(figure, caption)
     return figure.axes[0]
 
 
@@ -64,7 +64,7 @@ def _margin(ax: Axes, panel: pd.DataFrame, labels: list[str], n: int) -> Axes:
     ax.set_yticks(middle, labels, fontsize=9, linespacing=1.05)
     ax.set_ylim(tall.sum(), 0)
     ax.set_xlim(0)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.xaxis)
     ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.tick_params(labelsize=9)
     ax.grid(axis="y", visible=False)
@@ -113,10 +113,12 @@ def distances(table: pd.DataFrame, n: int, title: str, reference: str) -> Axes:
     ax.set_xlim(0)
     style.title(ax, title)
     ax.set_xlabel(f"total variation distance to {reference}")
+    style.percent(ax.xaxis)
     ax.grid(axis="y", visible=False)
     real = style.counted(n, "real person", "real people")
     caption = f"Point: {style.counted(n, 'persona')}. Bar: {real} drawn at random; dark: mean, light: 95th percentile. "
-    return style.caption(ax, caption + "In brackets: number of categories.")
+    caption += "Distance: the share of people who would have to change category. In brackets: number of categories."
+    return style.caption(ax, caption)
 
 
 def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
@@ -137,55 +139,52 @@ def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax = style.axes(8, 7.6)
     ax.figure.set_dpi(DPI)
     ax.grid(visible=False)
-    bar = {"label": "total variation distance to the fitted sample", "shrink": 0.6}
+    bar = {"label": "total variation distance to the fitted sample", "shrink": 0.6, "format": style.shares()}
     sns.heatmap(square, cmap="rocket_r", vmin=0, square=True, linewidths=0.5, cbar_kws=bar, ax=ax)
     style.title(ax, title)
     ax.set(xlabel="", ylabel="")
-    below = f"Below the diagonal: {style.counted(n, 'persona')}, mean {table['personas'].mean():.3f}."
-    above = f"Above: as many real people drawn at random, mean {table['real people'].mean():.3f}."
+    below = f"Below the diagonal: {style.counted(n, 'persona')}, mean {table['personas'].mean():.1%}."
+    above = f"Above: as many real people drawn at random, mean {table['real people'].mean():.1%}."
     return style.caption(ax, f"{below} {above}")
 
 
 def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
-    """Draw the shares of one attribute's values within each value of another: the reference above, personas below.
+    """Draw how far the shares of one attribute's values, within each value of another, differ from the reference's.
 
     Args:
         table: result of `distances.joint`: `value` (rows), `other value` (columns), `reference`, `personas`.
         n: number of personas; rows with fewer than FEWEST expected people are left out.
         source: name of the reference.
         title: of the figure.
-
-    Returns:
-        The upper panel's Axes.
     """
     first, second = (table[name].drop_duplicates() for name in ("value", "other value"))
     wide = table.pivot(index="value", columns="other value").reindex(first)
     kept = wide["reference"].sum(axis=1) * n >= FEWEST
-    panels = [wide.loc[kept, name].reindex(columns=second) for name in ("reference", "personas")]
-    panels = [panel.div(panel.sum(axis=1), axis=0) for panel in panels]
+    real, drawn = (wide.loc[kept, name].reindex(columns=second) for name in ("reference", "personas"))
+    real, drawn = (panel.div(panel.sum(axis=1), axis=0) for panel in (real, drawn))
     letters = 0.075 * second.str.len().clip(upper=34).max()
-    axes = style.grid(2, 1, 2.4 + 0.5 * kept.sum() + letters, sharex=True)
-    figure = axes[0].figure
-    figure.set_dpi(DPI)
-    if not kept.any():
-        for side in axes:
-            side.set(xticks=[], yticks=[])
-            style.blank(side)
-        style.title(axes[0], title)
-        return style.caption(axes[0], f"{_few(kept)} n = {style.counted(n, 'persona')}: take more.")
-    norm = PowerNorm(0.5, 0, max(panel.max().max() for panel in panels))
-    for side, panel, name in zip(axes, panels, (source, style.counted(n, "persona")), strict=True):
-        names = [[shorten(label, 34, placeholder=" …") for label in labels] for labels in (panel.columns, panel.index)]
-        looks = {"xticklabels": names[0], "yticklabels": names[1], "cbar": False}
-        sns.heatmap(panel, cmap="rocket_r", norm=norm, linewidths=0.3, ax=side, **looks)
-        side.set_title(name, fontsize=10)
-        side.set(xlabel="", ylabel="")
-        side.tick_params(labelsize=9)
-        side.tick_params(axis="y", labelrotation=0)
-    bar: dict[str, Any] = {"format": PercentFormatter(1, decimals=0), "label": "share of the row", "shrink": 0.7}
-    figure.colorbar(axes[0].collections[0], ax=axes, **bar)
-    style.title(axes[0], title)
-    return style.caption(axes[0], f"Each row is one group; its shares sum to 1 in each panel. {_few(kept)}".strip())
+    ax = style.axes(8, 1.9 + 0.3 * kept.sum() + letters)
+    ax.figure.set_dpi(DPI)
+    if kept.any():
+        apart = drawn - real
+        names = [[shorten(label, 34, placeholder=" …") for label in labels] for labels in (real.columns, real.index)]
+        reach = max(0.05, apart.abs().max(axis=None))
+        looks: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach, "linewidths": 0.3, "ax": ax}
+        looks |= {"annot": 100 * drawn, "fmt": ".0f", "annot_kws": {"fontsize": 8}}
+        looks |= {"xticklabels": names[0], "yticklabels": names[1]}
+        bar = {"format": style.signed(), "label": f"personas − {source}, in points", "shrink": 0.8, "pad": 0.02}
+        sns.heatmap(apart, cbar_kws=bar, **looks)
+    else:
+        ax.set(xticks=[], yticks=[])
+        style.blank(ax, text=f"no group has {FEWEST} expected people")
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(labelsize=9)
+    ax.tick_params(axis="x", labelrotation=90 if len(second) > MOST_LEVEL else 0)
+    ax.tick_params(axis="y", labelrotation=0)
+    style.title(ax, title)
+    text = f"Each row is a group. Number: share of the row among {style.counted(n, 'persona')}, in percent. Colour: "
+    text += f"the difference from the {source}'s share; red is too many, blue too few. {_few(kept)}"
+    return style.caption(ax, text.strip())
 
 
 def _few(kept: pd.Series) -> str:
@@ -211,11 +210,14 @@ def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
     ax.set_xlim(0)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    style.title(ax, title)
+    style.percent(ax.xaxis)
     ax.set_xlabel("probability that two people differ in another attribute")
     ax.grid(axis="y", visible=False)
-    ax.legend(title="two people from", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    for i, (pair, part) in enumerate(table.groupby("pair", sort=False)):
+        look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": style.LABEL_PT}
+        place = (float(part["personas"].iloc[0]), 0.16 * (2 * i - 1))
+        ax.annotate(f"two people: {pair}", place, (8, 0), color=style.ink(f"C{i}"), **look)
+    style.title(ax, title)
     return style.caption(
         ax, f"Bar: real people held out. Point: {style.counted(n, 'persona')}. Mean over the other census attributes."
     )

@@ -9,16 +9,18 @@ from . import style
 MOST_NAMED = 40  # people or groups whose names can be read
 
 
-def matrix(table: pd.DataFrame, title: str) -> Axes:
+def matrix(table: pd.DataFrame, title: str, named: pd.Series | None = None) -> Axes:
     """Draw the mean rating by each person, or group, of what was written for each.
 
     Args:
         table: of `methods.pluralism.matrix`: index `written_for`, columns `persona_id`, ratings from 1 to 5.
         title: of the figure.
+        named: each person in a few words, by id (`personas.handles`); groups go by their own names.
     """
     ax = style.axes(6.4, 5.6)
     ax.grid(visible=False)
-    names = [style.plain(name) for name in table.columns] if len(table) <= MOST_NAMED else False
+    known = {} if named is None else named.to_dict()
+    names = [style.plain(known.get(name, name)) for name in table.columns] if len(table) <= MOST_NAMED else False
     bar = {"label": "mean rating: how far the answer represents one's view", "shrink": 0.7}
     look = {"cmap": "rocket_r", "vmin": 1, "vmax": 5, "square": True, "cbar_kws": bar}
     if len(table):

@@ -2,13 +2,13 @@
 
 from difflib import SequenceMatcher
 from html import escape
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 import seaborn as sns
 from IPython.display import HTML
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, MultipleLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from . import style
 
@@ -33,7 +33,7 @@ def revisions(table: pd.DataFrame, title: str) -> Axes:
         sns.histplot(table[column].astype(float), bins=20, binrange=limits, color="C0", edgecolor="white", ax=panel)
         panel.set(xlabel=label, ylabel="pairs" if column == "length gap" else "", xlim=limits)
         panel.xaxis.set_major_locator(MultipleLocator((limits[1] - limits[0]) / 4))
-        panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        style.percent(panel.xaxis)
         panel.grid(axis="x", visible=False)
         cast(MaxNLocator, panel.yaxis.get_major_locator()).set_params(integer=True)
     sns.despine(ax=panels[1], left=True)
@@ -70,17 +70,20 @@ def readings(table: pd.DataFrame, title: str, paper: float, base: str) -> Axes:
         panel.plot(part["rate"], rows, "o", color="C0", markersize=7)
         for row, rate in enumerate(part["rate"]):
             known = f"{rate:.0%}" if rate == rate else "not estimable"
-            panel.annotate(
-                known, (rate if rate == rate else 0.5, row), (0, 8), textcoords="offset points", ha="center", fontsize=9
-            )
+            look: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 9}
+            look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the lines behind it
+            panel.annotate(known, (rate if rate == rate else 0.5, row), (0, 8), **look)
         panel.set_title(f"against {rival}\nn = {part['n'].max():.0f}, {part['failed'].max():.0f} unscored", fontsize=9)
         panel.set(xlim=(-0.06, 1.06), ylim=(len(part) - 0.5, -0.6), yticks=rows)
         panel.set_yticklabels([style.words(name) for name in part.index])
         panel.xaxis.set_major_locator(MultipleLocator(0.5))
-        panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        style.percent(panel.xaxis)
         panel.grid(axis="y", visible=False)
     if not rivals:
         style.blank(panels[0])
+    if len(table) and table["rate"].isna().all():
+        for panel in panels:
+            style.blank(panel, table["rate"])
     style.title(panels[0], title)
     text = (
         "Point: share of pairs, or the mean probability of the revision. Line: 95% interval, clustered by persona and "

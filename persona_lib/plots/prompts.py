@@ -4,7 +4,7 @@ from textwrap import shorten
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import StrMethodFormatter
 
 from . import style
 
@@ -54,12 +54,12 @@ def topics(table: pd.DataFrame, title: str) -> Axes:
     else:
         style.blank(ax)
     ax.set_xlim(-0.02, 1.02 if table["high"].max() > 0.7 or table["share"].max() > 0.7 else 0.72)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.xaxis)
     style.title(ax, title)
     return style.caption(
         ax,
-        f"Point: share of a topic's prompts (their number in brackets) that is held out; line: of all "
-        f"{table['n'].sum():,} prompts. Grey: where 95 of 100 splits by chance put a topic of this size. "
+        f"n = {table['n'].sum():,} prompts, each topic's in brackets. Point: share that is held out; line: of all. "
+        f"Grey: where 95 of 100 splits by chance put a topic of this size. "
         f"Orange: outside of it ({table['outside'].sum()} of {len(table)}; {table['p_outside'].sum():.1f} expected by "
         "chance).",
     )
@@ -88,7 +88,7 @@ def dependence(table: pd.DataFrame, title: str) -> Axes:
     style.title(ax, title)
     ax.set_xlabel("share of the variance between personas")
     ax.grid(axis="y", visible=False)
-    if known.empty:
-        ax.text(0.5, 0, "no judgments", ha="center", va="center", color="0.35")
+    style.percent(ax.xaxis)
+    style.blank(ax, known["share"])
     n = f"n = {len(known)}, {len(table) - len(known)} without a share"
     return style.caption(ax, f"One point per prompt ({n}), with its 95% interval.")

@@ -4,7 +4,6 @@ from textwrap import fill
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from . import style
 
@@ -59,5 +58,5 @@ def _panel(ax: Axes, rows: pd.DataFrame) -> None:
     ax.tick_params(axis="y", labelsize=9)
     ax.set_xlim(-0.03, 1.32)
     ax.set_xticks([0, 0.5, 1])
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.xaxis)
     ax.grid(axis="y", visible=False)

@@ -1,32 +1,43 @@
 """Define the look that all figures share, and the pieces they are made of.
 
-Figures have a colour-blind palette, text of 8 pt or more, and a caption with n. Sizes are in inches. A page shows up to
-8 inches of width without shrinking the figure.
+Figures have a colour-blind palette, text of 8 pt or more, a title that says the finding, and a caption with n. Title,
+axes and caption are also the text for readers who do not see the figure (`Told.alt`). Where nothing could be scored,
+there is no figure but a sentence, which is printed. Sizes are in inches. A page shows up to 8 inches of width without
+shrinking the figure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill, wrap
 from typing import Any, cast
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.core.getipython import get_ipython
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from . import fonts
+from . import fonts, told
+from .told import Told
 
 MARKS = "os^vD"  # one per series in a panel; a sixth series gets the first mark again
+LABEL_PT = 8.5  # of names beside marks and lines
+BLANK = "blank"  # marks the text of a panel that has nothing to show
 
 
-def page(width: float, height: float, **settings: Any) -> Figure:
+def page(width: float, height: float, **settings: Any) -> Told:
     """Return an empty figure in the shared look; `settings` as for `plt.figure`."""
     sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(width, height), **settings)
+    figure = plt.figure(figsize=(width, height), FigureClass=Told, **settings)
     if "inline" in plt.get_backend():  # it shows a cell's figures; pyplot's hook would draw each of them once before
         plt.uninstall_repl_displayhook()
-    return figure
+        pictures = cast(Any, get_ipython()).display_formatter.formatters["image/png"]
+        pictures.for_type(Told, lambda one: (pictures.lookup_by_type(Figure)(one), {"alt": one.alt}))
+    return cast(Told, figure)
 
 
 def axes(width: float = 7.0, height: float = 3.6) -> Axes:
@@ -69,7 +80,9 @@ def title(ax: Axes, text: str) -> None:
 
 def _headed(ax: Axes, text: str) -> str:
     """Return a title broken into the lines that the figure's width takes: 12 letters of 11 pt per inch."""
-    return plain(fill(text, int(12 * cast(Figure, ax.figure).get_figwidth())))
+    figure = cast(Told, ax.figure)
+    figure.heading = text
+    return plain(fill(text, int(12 * figure.get_figwidth())))
 
 
 def legend(ax: Axes, text: str, columns: int = 3) -> None:
@@ -81,15 +94,110 @@ def legend(ax: Axes, text: str, columns: int = 3) -> None:
     ax.figure.legend(list(found.values()), list(map(plain, found)), title=_headed(ax, text), title_fontsize=11, **how)
 
 
+def named(ax: Axes, series: Sequence[tuple[str, pd.Series, float, str]]) -> bool:
+    """Write the names of two series beside their marks in the first row that has both: above the one, below the other.
+
+    Args:
+        ax: with a row per value.
+        series: name, values by row, distance of the marks from their row, and colour, of each.
+
+    Returns:
+        Whether there is such a row; without one a legend has to say what the marks are.
+    """
+    both = pd.concat([values.reset_index(drop=True) for _, values, _, _ in series], axis=1).notna().all(axis=1)
+    if not both.any():
+        return False
+    row = int(both.to_numpy().argmax())
+    low, high = ax.get_xlim()
+    for (name, values, shift, color), (dy, va) in zip(series, ((6, "bottom"), (-6, "top")), strict=True):
+        x = float(values.iloc[row])
+        place = (x - low) / (high - low)
+        how: dict[str, Any] = {"ha": "left" if place < 0.35 else "right" if place > 0.65 else "center", "va": va}
+        how |= {"textcoords": "offset points", "fontsize": LABEL_PT, "color": ink(color), "annotation_clip": False}
+        how["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the lines behind it
+        ax.annotate(plain(name), (x, row + shift), (0, dy), **how)
+    return True
+
+
+def ends(ax: Axes, named: Mapping[str, tuple[float, str]]) -> None:
+    """Write each line's name beside its right end, moved where ends lie close; more names make the figure taller.
+
+    Args:
+        ax: with its final limits.
+        named: name -> where the line ends, and its colour.
+    """
+    if not named:
+        return
+    low, high = ax.get_ylim()
+    rising = sorted(named.items(), key=lambda end: end[1][0])
+    tall = np.array([name.count("\n") + 1 for name, _ in rising]) * 1.25 * LABEL_PT / 72  # inches
+    figure = cast(Figure, ax.figure)
+    figure.set_figheight(max(figure.get_figheight(), tall.sum() / 0.6))  # title, axis and caption take the rest
+    half = tall / 2 * (high - low) / (0.6 * figure.get_figheight())
+    at = np.array([value for _, (value, _) in rising])
+    for i in range(1, len(at)):
+        at[i] = max(at[i], at[i - 1] + half[i - 1] + half[i])
+    at[-1] = min(at[-1], max(high, rising[-1][1][0]))
+    for i in range(len(at) - 2, -1, -1):
+        at[i] = min(at[i], at[i + 1] - half[i] - half[i + 1])
+    for (name, (value, color)), y in zip(rising, at, strict=True):
+        how: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "clip_on": False}
+        ax.plot([1, 1.05], [value, y], linewidth=0.5, color=color, **how)
+        ax.text(1.06, y, plain(name), va="center", fontsize=LABEL_PT, color=ink(color), **how)
+    ax.set_ylim(low, high)
+    ax.spines["right"].set_visible(False)
+
+
+def ink(color: str) -> tuple[float, ...]:
+    """Return a colour of the palette, dark enough for text: at least 4.5:1 on white."""
+    return tuple(0.59 * part for part in to_rgb(color))
+
+
 def caption(ax: Axes, text: str) -> Axes:
-    """Write the caption (what is shown, n, the interval) below the whole figure and remove the frames."""
-    figure = cast(Figure, ax.figure)  # we make no subfigures
+    """Write the caption (what is shown, n, the interval) below the whole figure, tell it, and remove the frames.
+
+    A figure that has nothing to show is closed, and its title printed: a notebook then has a sentence in its place.
+    """
+    figure = cast(Told, ax.figure)  # we make no subfigures
     for panel in figure.axes:
         sns.despine(ax=panel, left=True)
+    figure.alt = told.alt(figure, text)
     text = f"{text} {fonts.cover(figure)}".strip()
     text = fill(text, int(14.5 * figure.get_figwidth()))  # 14.5 letters of 9 pt per inch
     figure.supxlabel(text, fontsize=9, color="0.35", x=0.01, ha="left")
+    if is_blank(ax):
+        plt.close(figure)
+        why = next(one.get_text() for panel in figure.axes for one in panel.texts if one.get_gid() == BLANK)
+        print(f"No figure, {why}: {figure.heading.rstrip('.')}.")
     return ax
+
+
+def is_blank(ax: Axes) -> bool:
+    """Return whether a figure has nothing to show in any panel."""
+    panels = [panel for panel in ax.figure.axes if panel.get_label() != "<colorbar>"]
+    return all(any(text.get_gid() == BLANK for text in panel.texts) for panel in panels)
+
+
+def percent(*axes: Axis) -> None:
+    """Write shares as percentages: 0.125 as 12.5%."""
+    for axis in axes:
+        axis.set_major_formatter(shares())
+
+
+def shares() -> FuncFormatter:
+    """Return what writes shares as percentages along an axis, or a colour bar."""
+    return FuncFormatter(lambda x, _: f"{100 * x:.3g}%".replace("-", "−"))
+
+
+def points(axis: Axis) -> None:
+    """Write differences of shares in percentage points, with their sign: 0.1 as +10; the axis' label says so."""
+    axis.set_major_formatter(signed())
+    axis.set_label_text(f"{axis.get_label_text()}, in points")
+
+
+def signed() -> FuncFormatter:
+    """Return what writes differences of shares as points along an axis, or a colour bar."""
+    return FuncFormatter(lambda x, _: f"{100 * x:+.3g}".replace("-", "−") if abs(x) > 1e-9 else "0")
 
 
 def centred(ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
@@ -99,13 +207,14 @@ def centred(ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set_xlim(-reach, reach)
     ax.xaxis.set_major_locator(MaxNLocator(5, symmetric=True, steps=[1, 2, 2.5, 5, 10]))
+    points(ax.xaxis)
 
 
-def blank(ax: Axes, values: pd.Series | None = None) -> None:
-    """Write into the figure that there is nothing to show; with `values`, only if all of them are missing."""
+def blank(ax: Axes, values: pd.Series | None = None, text: str | None = None) -> None:
+    """Write into a panel that there is nothing to show; with `values`, only if all of them are missing."""
     if values is None or not values.notna().any():
-        text = "nothing to show" if values is None else "nothing could be scored"
-        ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color="0.35")
+        text = text or ("nothing to show" if values is None else "nothing could be scored")
+        ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color="0.35", gid=BLANK)
 
 
 def label(name: object, n: str, letters: int = 40) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from . import style
 
@@ -97,7 +96,7 @@ def items(table: pd.DataFrame, title: str) -> Axes:
         ax.hlines(y, own["low"], own["high"], color=f"C{i}", linewidth=1)
         ax.plot(own["rate"], y, _mark(i), color=f"C{i}", markersize=5, label=source)
     ax.set_xlim(-0.02, 1.02)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.xaxis)
     style.legend(ax, title, columns=2)
     style.blank(ax, table["rate"])
     return style.caption(ax, "n: respondents who answered. Line: 95% interval, over respondents.")
@@ -122,8 +121,7 @@ def coverage(table: pd.DataFrame, title: str, marks: pd.Series | None = None) ->
     ax.set(xlim=(0, 1.04), ylim=(-0.03, 1.03))
     ax.set_xlabel("share of questions answered, most confident first")
     ax.set_ylabel("share right")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.percent(ax.xaxis, ax.yaxis)
     style.legend(ax, title, columns=2)
     if table.empty:
         style.blank(ax)

@@ -4,7 +4,6 @@ Each page is one file that loads nothing from outside its folder and tells the b
 that it can be mailed and printed. The templates are data/notebook.html.j2 and data/index.html.j2.
 """
 
-import base64
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from .. import files
 from ..model import usage
-from . import findings, notebooks
+from . import findings, notebooks, pictures
 from .record import INTERVAL
 
 DATA = Path(__file__).parent / "data"
@@ -68,6 +67,8 @@ def page(notebook: Path, heading: str, run: Collection[str] = (), told: Told | N
     executed.cells = list(_joined(executed.cells))
     if not texts:
         _without_texts(executed.cells)
+    if told:
+        pictures.into(executed.cells, notebook.with_suffix("") / "figures", told.entry.get("alts", {}))
     stem = notebook.stem
     # Pictures in Markdown cells are files beside the original notebook, not beside its executed copy.
     resources: dict[str, Any] = {"metadata": {"name": heading, "path": str(notebooks.folder())}}
@@ -117,14 +118,15 @@ def _broke(cell: Any) -> bool:
 
 
 def _told(notebook: Path, told: Told | None) -> dict[str, Any]:
-    """Return what stands under a title: `about`, `headline`, `figure` (PNG as base64), `tables`, `figures`, `run`.
+    """Return what stands under a title: `about`, `headline`, `figure` (HTML), `tables`, `figures`, `run`.
 
     Of a notebook that is in no run, all are empty.
     """
     if told is None:
         return {"about": None, "headline": None, "figure": None, "tables": [], "figures": [], "run": []}
     content, entry = told
-    picture = notebook.with_suffix("") / "figures" / f"{entry.get('figure')}.png"
+    key = entry.get("figure")
+    alt = entry.get("alts", {}).get(key)
     git = content.get("git")
     facts = [
         ("run", content["preset"]["name"]),
@@ -138,7 +140,7 @@ def _told(notebook: Path, told: Told | None) -> dict[str, Any]:
     return {
         "about": content["preset"]["about"],
         "headline": entry.get("headline"),
-        "figure": base64.b64encode(picture.read_bytes()).decode() if picture.is_file() else None,
+        "figure": pictures.html(notebook.with_suffix("") / "figures", key, alt or entry.get("headline", ""), bool(alt)),
         "tables": entry.get("tables", []),
         "figures": entry.get("figures", []),
         "run": [(name, value) for name, value in facts if value],

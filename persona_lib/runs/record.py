@@ -1,9 +1,11 @@
 """Record: write what a notebook found into its folder in a run. The last cell of every notebook calls it."""
 
+import io
 import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,7 +81,8 @@ def record(
         metrics: name -> number or text, or a tuple (value, low, high, n) of a number, the ends of its 95% interval and
             what it rests on; NaN means missing.
         tables: name -> table, written as tables/NAME.parquet and .csv.
-        figures: name -> Axes, written as figures/NAME.png and .svg; the first is the key figure.
+        figures: name -> Axes, written as figures/NAME.png and .svg, but for those that have nothing to show; the first
+            is the key figure.
         models: the models asked; the `identity`, `usage` and `steps` (usage by step) of each are written.
         finding: the one number that answers the notebook's question.
 
@@ -97,14 +100,16 @@ def record(
             (folder / kind).mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
             write_table(table, folder / "tables" / name)
-        for name, axes in figures.items():
+        drawn = _drawn(figures)
+        for name, axes in drawn.items():
             write_figure(axes, folder / "figures" / name)
         content: dict[str, Any] = {
             "headline": headline,
             "metrics": told,
-            "figure": next(iter(figures), None),
+            "figure": next(iter(drawn), None),
             "tables": list(tables),
-            "figures": list(figures),
+            "figures": list(drawn),
+            "alts": {name: axes.figure.alt for name, axes in drawn.items() if hasattr(axes.figure, "alt")},
             "models": [{"identity": m.identity, "usage": m.usage, "steps": m.steps} for m in models],
             "finding": finding and finding._asdict(),
         }
@@ -113,6 +118,13 @@ def record(
     alone = dict.fromkeys(INTERVAL, "")
     rows = [value if isinstance(value, dict) else alone | {"value": value} for value in told.values()]
     return shown(pd.DataFrame(rows, pd.Index(told, name="metric"), columns, dtype=object), "Recorded", rows=len(rows))
+
+
+def _drawn(figures: Mapping[str, Axes]) -> dict[str, Axes]:
+    """Return the figures that show something."""
+    from .. import plots  # it loads seaborn, which commands that draw nothing need not wait for
+
+    return {name: axes for name, axes in figures.items() if not plots.is_blank(axes)}
 
 
 def _told(metric: Any) -> Any:
@@ -128,7 +140,7 @@ def write_table(table: pd.DataFrame, stem: Path) -> None:
 
 
 def write_figure(axes: Axes, stem: Path) -> None:
-    """Write a figure as PNG, and as an SVG that has the same bytes each time."""
+    """Write a figure as PNG, and as an SVG that has the same bytes each time and says a point's value on hover."""
     figure: Any = axes.figure  # a Figure; its type would allow a SubFigure, which has no layout and no file
     # bbox_inches="tight", or an engine that is left, would lay out and draw the figure twice for each of the two files.
     if layout := figure.get_layout_engine():
@@ -138,4 +150,24 @@ def write_figure(axes: Axes, stem: Path) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "persona"}):
         png, svg = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
         files.write(png, lambda half: figure.savefig(half, dpi=DPI, bbox_inches=box))
-        files.write(svg, lambda half: figure.savefig(half, bbox_inches=box, metadata={"Date": None}))
+        from .. import plots  # it loads seaborn, which commands that draw nothing need not wait for
+
+        values = plots.values(figure)
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg", bbox_inches=box, metadata={"Date": None})
+    files.write_text(svg, _with_values(drawn.getvalue(), values))
+
+
+def _with_values(svg: str, values: Mapping[str, Sequence[str]]) -> str:
+    """Return an SVG in which each point of a series has its value as title; `values` as of `plots.values`."""
+    groups = re.split(r'(?=<g id=")', svg)
+    for i, group in enumerate(groups):
+        texts = values.get(group.split('"', 2)[1], ()) if i else ()
+        first, *points = group.split("<use ")
+        if texts and len(points) == len(texts):
+            titled = (
+                point.replace("/>", f"><title>{escape(text)}</title></use>", 1)
+                for point, text in zip(points, texts, strict=True)
+            )
+            groups[i] = "<use ".join([first, *titled])
+    return "".join(groups)

@@ -111,7 +111,7 @@ def _inner(html: str) -> str:
 def _own(html: str, stem: str) -> str:
     """Return a notebook's part with ids, and links to them, that no other notebook has."""
     html = _ID.sub(rf' \1="{stem}--\2"', html)
-    html = re.sub(r'href="#([^"]+)"', rf'href="#{stem}--\1"', html)
+    html = re.sub(r'(href="#|url\(#)([^")]+)', rf"\g<1>{stem}--\g<2>", html)
     return re.sub(r'aria-label="((?:On this|Other|Run)[^"]*)"', rf'aria-label="\1 ({stem})"', html)
 
 

@@ -82,7 +82,7 @@ def test_people_are_named_where_their_names_are_known():
     named = pd.Series({"000000": "Ruth, 74, Texas"})
     ax = plots.fidelity.by_person({"local with gpt": each(2)}, "A title", named=named)
     rows = [label.get_text().split("  (n")[0] for label in ax.get_yticklabels()]
-    assert rows == ["Ruth, 74, Texas", "000001"] and figures.faults(lambda: ax) == []
+    assert rows == ["Ruth, 74, Texas", "person 2"] and figures.faults(lambda: ax) == []
 
 
 def test_many_people_are_shown_as_a_distribution_that_says_how_many_are_undefined():

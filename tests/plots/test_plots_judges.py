@@ -95,7 +95,7 @@ def test_ranks_are_written_and_missing_ones_say_not_ranked():
         (lambda: plots.judges.orders(JUDGED.tail(1), "T"), "nothing could be scored"),
         (lambda: plots.judges.controlled(LENGTHS.head(0), "T"), "nothing could be scored"),
         (lambda: plots.judges.corrected(ERRORS.assign(rate=np.nan, corrected=np.nan), "T"), "nothing could be scored"),
-        (lambda: plots.judges.judges(MATRIX.head(1), 8, "T"), "one judge, gpt: nothing to compare with"),
+        (lambda: plots.judges.judges(MATRIX.head(1), 8, "T"), "gpt is the only judge"),
         (lambda: plots.judges.judges(MATRIX.head(0), 0, "T"), "nothing could be scored"),
         (lambda: plots.judges.chances(rates(chance=[]), "T"), "nothing could be scored"),
         (lambda: plots.judges.ranks(rankings.standings(WAYS).assign(rate=np.nan, rank=np.nan), "T"), "not ranked"),

@@ -76,7 +76,9 @@ def test_a_rate_stands_at_its_value_with_its_interval_and_its_n():
 def test_a_difference_stands_on_its_side_of_zero():
     ax = FULL["differences"]()
     (points,) = [line for line in ax.lines if line.get_marker() == "o"]
-    assert list(points.get_xdata()) == [0.25, -0.5] and "direct − baseline  (n = 8)" in figures.said(ax)
+    assert list(points.get_xdata()) == [0.25, -0.5]
+    assert "direct  (n = 8)" in (shown := figures.said(ax)) and "difference, from baseline, in points" in shown
+    assert "direct − baseline  (n = 8)" in figures.said(plots.differences(PAIRED.head(1), "A title", "difference"))
 
 
 def test_the_scale_of_differences_fits_what_is_shown():
@@ -99,13 +101,13 @@ def test_primary_contrasts_are_bold_and_models_are_named_where_there_are_several
     ax = MORE["contrasts"]()
     assert [label.get_fontweight() for label in ax.get_yticklabels()] == ["bold", "normal"] * 2
     shown = figures.said(ax)
-    assert "n: summary − baseline  (n = 8)" in shown and "Bold:\nprimary contrasts." in shown
+    assert "n: summary  (n = 8)" in shown and "Bold:\nprimary contrasts." in shown
     assert "Bold" not in figures.said(FULL["differences"]())
 
 
 def test_what_an_audit_changes_is_told_by_condition():
     ax = FULL["shifts"]()
-    direct, thought = (line for line in ax.lines if line.get_label() in ("direct", "chain of thought"))
+    direct, thought = (line for line in ax.lines if line.get_label() in ("direct", "chain_of_thought"))
     assert direct.get_xdata()[0] == -0.25 and list(thought.get_xdata()) == [0]
     shown = figures.said(ax)
     assert "named first\n(2 of n = 16 verdicts changed)" in shown and "as prose\n(0 of n = 0 verdicts" in shown
@@ -129,7 +131,7 @@ def test_a_topic_outside_of_what_chance_gives_is_in_another_colour():
     ax = FULL["topics"]()
     inside, outside = (line for line in ax.lines if line.get_marker() == "o")
     assert [list(inside.get_xdata()), list(outside.get_xdata())] == [[3 / 13], [2 / 9]]
-    assert inside.get_color() != outside.get_color() and "all 22 prompts" in figures.said(ax).replace("\n", " ")
+    assert inside.get_color() != outside.get_color() and "n = 22 prompts" in figures.said(ax).replace("\n", " ")
 
 
 def test_what_has_no_share_is_counted():

@@ -15,7 +15,10 @@ from persona_lib.runs import pages
 PAGES = ("index", "01_personas", "06_conditioning")
 NO_FIGURE = "Array.from(document.images).filter(i => !(i.complete && i.naturalWidth > 0)).map(i => i.src.slice(0, 80))"
 SHRUNK = """Math.min(...Array.from(document.images).map(i =>
-    i.width / i.naturalWidth / (i.closest('.notebook header') ? 0.6 : 1)))"""  # there stands the recorded PNG
+    i.width / i.naturalWidth / (i.closest('.notebook header') ? 0.6 : 1)),
+    ...Array.from(document.querySelectorAll('figure > svg')).map(s =>
+    s.getBoundingClientRect().width / (s.viewBox.baseVal.width * 96 / 72)))"""  # the header has the recorded PNG
+FIGURES = "document.querySelectorAll('figure > :is(img, svg)').length"
 CUT_OFF = """Array.from(document.body.querySelectorAll('*'))
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.parentElement.closest('[tabindex]'))
     .map(e => e.outerHTML.slice(0, 80))"""
@@ -63,7 +66,7 @@ def opened(browser, folder, request):
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_whole_and_readable_and_asks_for_nothing_outside_its_folder(opened, name, width):
     page = opened(name, width)
-    assert page.evaluate(NO_FIGURE) == [] and page.evaluate("document.images.length") >= 2
+    assert page.evaluate(NO_FIGURE) == [] and page.evaluate(FIGURES) >= 2
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width and page.evaluate(CUT_OFF) == []
     assert "width=device-width" in page.get_attribute("meta[name=viewport]", "content")
     assert page.evaluate(SMALLEST) >= 12

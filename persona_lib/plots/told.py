@@ -1,0 +1,120 @@
+"""Tell a figure in words: what it shows, for readers who do not see it, and its values, for those who point at them."""
+
+import re
+from typing import Any, cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter
+
+MOST = 12  # rows that are named one by one
+
+
+class Told(Figure):
+    """A figure that can be told: `heading` is its title, `alt` says in a few sentences what it shows."""
+
+    heading = ""
+    alt = ""
+
+
+def alt(figure: Told, caption: str) -> str:
+    """Return what a figure shows in words: its title, axes, panels and rows with their n, and the caption."""
+    panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
+    axes = [label for ax in figure.axes for label in (ax.get_xlabel(), ax.get_ylabel())]
+    parts = [
+        figure.heading.rstrip("."),
+        _listed("Shown: ", ", ".join(_known(axes))),
+        _listed("Panels: ", "; ".join(_known([ax.get_title(loc) for ax in panels for loc in ("left", "center")]))),
+        _listed("Rows: ", _some(rows(panels[0]) if panels else [])),
+        caption.rstrip("."),
+    ]
+    return ". ".join(filter(None, parts)) + "."
+
+
+def rows(ax: Axes) -> list[str]:
+    """Return the names of a panel's rows; none if its y axis has numbers."""
+    if not isinstance(ax.yaxis.get_major_locator(), FixedLocator):
+        return []
+    return _labels(ax.yaxis)
+
+
+def _labels(axis: Axis) -> list[str]:
+    """Return the labels of an axis' ticks, also where a panel beside it has them."""
+    axis.get_ticklabels()  # writes them
+    return [_line(tick.label1.get_text()) for tick in axis.get_major_ticks()]
+
+
+def values(figure: Figure) -> dict[str, list[str]]:
+    """Mark each series of points in a figure by an id (`gid`), and return the points' values in words, by this id."""
+    found: dict[str, list[str]] = {}
+    for ax in figure.axes:
+        for line in ax.lines:
+            points = np.asarray(line.get_xydata(), dtype=float)
+            points = points[np.isfinite(points).all(axis=1)]
+            if line.get_marker() in ("None", "", " ", None) or not len(points):
+                continue
+            line.set_gid(f"value-{len(found) + 1}")
+            found[str(line.get_gid())] = [_value(ax, line, x, y) for x, y in points]
+    return found
+
+
+def _value(ax: Axes, line: Line2D, x: float, y: float) -> str:
+    """Return a point in words: its row and series, its value, and the interval that is drawn through it."""
+    names = rows(ax)
+    label = str(line.get_label())
+    who = [names[int(np.abs(np.asarray(ax.get_yticks()) - y).argmin())]] if names else []
+    who += [] if label.startswith("_") or not label else [label.replace("_", " ")]
+    along, axis, value = (0, ax.xaxis, x) if names else (1, ax.yaxis, y)
+    where = "" if names else f" at {re.split('[,:]', ax.get_xlabel())[0]} = {_written(ax.xaxis, x)}"
+    said = f"{', '.join(who)}: " if who else ""
+    return f"{_line(said)} {_written(axis, value)}{where}{_interval(ax, line, np.array([x, y]), along)}".strip()
+
+
+def _interval(ax: Axes, line: Line2D, point: np.ndarray, along: int) -> str:
+    """Return the ends of the line of a point's colour that is drawn through it, in words, if there is one."""
+    if line.get_fillstyle() == "none":  # a second measure in the same place
+        return ""
+    axis = (ax.xaxis, ax.yaxis)[along]
+    for drawn in ax.collections:
+        if not isinstance(drawn, LineCollection) or to_rgb(cast(Any, drawn.get_color())[0]) != to_rgb(line.get_color()):
+            continue
+        for ends in drawn.get_segments():
+            low, high = sorted(np.asarray(ends)[:, along]) if len(ends) == 2 else (np.nan, np.nan)
+            if low <= point[along] <= high and np.allclose(np.asarray(ends)[:, 1 - along], point[1 - along]):
+                return f" (95% interval {_written(axis, low)} to {_written(axis, high)})"
+    return ""
+
+
+def _written(axis: Axis, value: float) -> str:
+    """Return a number as its axis writes it; on an axis with few ticks of their own, the nearest tick's label."""
+    form = axis.get_major_formatter()
+    if isinstance(axis.get_major_locator(), FixedLocator):
+        ticks = np.asarray(axis.get_majorticklocs(), dtype=float)
+        return _labels(axis)[int(np.abs(ticks - value).argmin())] if len(ticks) else ""
+    return form(value) if isinstance(form, FuncFormatter) else f"{value:.2f}".replace("-", "−")
+
+
+def _some(names: list[str]) -> str:
+    """Return names as text: all of them, or where there are many, their number and the first and last."""
+    few = len(names) <= MOST
+    return "; ".join(filter(None, names)) if few else f"{len(names)}, from {names[0]} to {names[-1]}"
+
+
+def _known(labels: list[str]) -> list[str]:
+    """Return labels that say something, each once and in one line."""
+    return list(dict.fromkeys(_line(label) for label in labels if label))
+
+
+def _line(text: str) -> str:
+    """Return text in one line, without the signs that keep matplotlib from reading formulas."""
+    return " ".join(text.split()).replace(r"\$", "$")
+
+
+def _listed(what: str, text: str) -> str:
+    """Return text after what it is, and nothing if it is empty."""
+    return f"{what}{text}" if text else ""

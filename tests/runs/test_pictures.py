@@ -1,0 +1,98 @@
+"""Figures in files and pages: each point says its value, no two share an id, and readers who see none are told."""
+
+import json
+import re
+from xml.dom import minidom
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from persona_lib import plots, runs
+from persona_lib.runs import pages, pictures, share
+
+RATES = pd.DataFrame({"n": 8, "failed": 0, "rate": [0.5, 0.9], "low": [0.3, 0.7], "high": [0.7, 1]}, ["a & b", "<i>"])
+TITLE = "The critic keeps 50% to 90%"
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A run of one notebook with two figures, of which one has nothing to show."""
+    out = tmp_path / "06_one"
+    figures = {
+        "none": plots.rates(RATES.assign(rate=np.nan, low=np.nan, high=np.nan), "Nothing", "share"),
+        "rates": plots.rates(RATES, TITLE, "share kept"),
+    }
+    runs.record(str(out), headline="Half.", metrics={}, tables={}, figures=figures)
+    entry = json.loads((out / "record.json").read_text())
+    shown = {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure>"}
+    output = nbformat.v4.new_output("display_data", shown, metadata={"image/png": {"alt": entry["alts"]["rates"]}})
+    cells = [nbformat.v4.new_markdown_cell("# One"), nbformat.v4.new_code_cell("draw()", outputs=[output])]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "06_one.ipynb")
+    yield tmp_path, entry
+    plt.close("all")
+
+
+def test_a_figure_with_nothing_to_show_is_not_recorded_and_others_are_told(recorded):
+    folder, entry = recorded
+    assert entry["figure"] == "rates" and entry["figures"] == ["rates"]
+    assert not (folder / "06_one/figures/none.png").exists()
+    assert entry["alts"]["rates"].startswith(TITLE) and "a & b (n = 8, 0 unscored)" in entry["alts"]["rates"]
+
+
+def test_each_point_says_its_row_its_value_and_its_interval(recorded):
+    svg = minidom.parse(str(recorded[0] / "06_one/figures/rates.svg"))
+    titles = [
+        use.getElementsByTagName("title")[0].firstChild.data
+        for use in svg.getElementsByTagName("use")
+        if use.getElementsByTagName("title")
+    ]
+    assert titles == [
+        "a & b (n = 8, 0 unscored): 50% (95% interval 30% to 70%)",
+        "<i> (n = 8, 0 unscored): 90% (95% interval 70% to 100%)",
+    ]
+
+
+def test_points_of_curves_say_where_they_are_and_second_measures_have_no_interval_of_the_first():
+    curves = pd.DataFrame({"method": "m", "k": [0, 4], "accuracy": [0.5, 0.75], "people": 3}).assign(low=0.4, high=0.8)
+    ax = plots.methods.curves(curves, "T")
+    assert plots.values(ax.figure) == {"value-1": ["m: 50% at k = 0", "m: 75% at k = 4 (95% interval 40% to 80%)"]}
+    both = pd.concat({"base answer": RATES, "another": RATES}, names=["comparison", "reading"])
+    ax = plots.preferences.readings(both, "T", 0.96, "base answer")
+    assert [said[0].split(":")[0] for said in plots.values(ax.figure).values()] == ["a & b"] * 2, (
+        "rows of the panel beside"
+    )
+    dropped = RATES.reset_index(names="attribute").assign(model="gpt", lexical=[0.5, 0.8])
+    ax = plots.bench.dropped(dropped, "T")
+    judge, lexical = plots.values(ax.figure).values()
+    assert judge[1] == "<i> (n = 8), gpt: judge: 90% (95% interval 70% to 100%)"
+    assert lexical == ["a & b (n = 8), gpt: lexical match: 50%", "<i> (n = 8), gpt: lexical match: 80%"]
+    plt.close("all")
+
+
+def test_two_figures_of_a_page_share_no_id_and_every_reference_is_there(recorded):
+    svg = (recorded[0] / "06_one/figures/rates.svg").read_text()
+    both = [pictures.inline(svg, name, 'a "b" <c>') for name in ("one", "other")]
+    ids = [re.findall(r' id="([^"]+)"', shown) for shown in both]
+    assert ids[0] and not set(ids[0]) & set(ids[1])
+    for shown, known in zip(both, ids, strict=True):
+        assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', shown)) == set(known)
+        assert 'aria-label="a &quot;b&quot; &lt;c&gt;"' in shown and "<style" not in shown and "<!--" not in shown
+
+
+def test_a_page_has_small_figures_as_svg_and_large_ones_as_png(recorded, monkeypatch):
+    folder, entry = recorded
+    told = {"preset": {"name": "p", "about": ""}, "started": "2026-01-02T10:00:00+00:00", "git": None, "notebooks": {}}
+    told = pages.Told(told, entry | {"models": [], "parameters": {}, "steps": {}})
+    page = pages.page(folder / "06_one.ipynb", "One", told=told)
+    assert page.count("<svg") == 2 and "<img" not in page, "the key figure and the cell's"
+    assert page.count('aria-label="The critic keeps') == 2 and "a &amp; b (n = 8" in page
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert "<script" not in page and not re.search(r"url\((?!#)", page)
+    own = share._own(page, "06_one")
+    assert set(re.findall(r"url\(#([^)]+)", own)) <= set(re.findall(r' id="([^"]+)"', own)) and ids
+    monkeypatch.setattr(pictures, "LARGEST", 100)
+    page = pages.page(folder / "06_one.ipynb", "One", told=told)
+    assert "<svg" not in page and page.count('<img alt="The critic keeps') == 2
