@@ -5,7 +5,20 @@ a module named after what they draw, such as `plots.bench.losses` or `plots.surv
 figures share is in `style`.
 """
 
-from . import bench, fidelity, intersections, judges, methods, personas, pluralism, preferences, prompts, runs, surveys
+from . import (
+    bench,
+    fidelity,
+    intersections,
+    judges,
+    methods,
+    personas,
+    pluralism,
+    preferences,
+    prompts,
+    runs,
+    surveys,
+    sweeps,
+)
 from .scores import differences, rates, shifts
 from .style import is_blank
 from .told import values
@@ -26,5 +39,6 @@ __all__ = [
     "runs",
     "shifts",
     "surveys",
+    "sweeps",
     "values",
 ]

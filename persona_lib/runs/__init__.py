@@ -4,7 +4,8 @@ Every notebook's last cell calls `runs.record`; one that asks a model says with 
 conclusion about. `runs.shown` shows a table, `runs.beside_paper` the paper's numbers beside a run's, and
 `runs.items(results)` one item by item. The commands of `persona` open the rooms: `presets` says which notebooks run
 with which parameters, `run` executes them, `estimate` counts their calls beforehand, `pairs` makes the preference data
-set, `several` reads folders of runs, `compare` and `comparison` put them beside each other, and `doctor` checks the
+set, `several` reads folders of runs, `compare` and `comparison` put them beside each other, `sweeping` runs a preset at
+many points, and `doctor` checks the
 installation.
 """
 

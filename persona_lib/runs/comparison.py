@@ -12,7 +12,7 @@ from .. import UserError, files, plots
 from ..model import usage
 from ..plots import style
 from ..stats import wording
-from . import compare, manifests, pages
+from . import compare, manifests, pages, several
 from .compare import Comparison
 from .record import write_figure, write_table
 from .several import Runs
@@ -136,13 +136,11 @@ def _metrics(told: Runs) -> dict[str, tuple[pd.DataFrame, int]]:
     A table has a row per metric and a column per run. Where a run has one model, metrics of it go by the same name in
     all runs, without the model's.
     """
-    models = told.notebooks.set_index(["run", "notebook"])["models"].dropna().to_dict()
     found = {}
-    for notebook, own in told.metrics.groupby("notebook"):
+    for notebook, own in told.metrics.assign(metric=several.alike(told)).groupby("notebook"):
         if own["run"].nunique() < 2:
             continue
-        names = [row.metric.replace(f", {models.get((row.run, notebook))},", ",") for row in own.itertuples()]
-        own = own.assign(metric=names, cell=[pages.figure(_metric(row)) for row in own.to_dict("records")])
+        own = own.assign(cell=[pages.figure(_metric(row)) for row in own.to_dict("records")])
         wide = own.pivot(index="metric", columns="run", values="cell")
         wide = wide.reindex(own["metric"].unique())[list(own["run"].unique())].fillna("")
         differ = wide.nunique(axis=1) > 1

@@ -50,7 +50,8 @@ def of(planned: Mapping[str, Mapping[str, Any]]) -> Estimate:
     """Count the calls of notebooks.
 
     Args:
-        planned: each notebook with all its parameters, from `presets.plan`.
+        planned: each notebook with all its parameters, from `presets.plan`. Of several runs, a notebook's name stands
+            behind that of its run, as RUN/NOTEBOOK; what several of them ask counts once.
 
     Returns:
         A table with one row per notebook, step and model, or one for a notebook that asks nothing: `notebook`, `step`,
@@ -60,10 +61,10 @@ def of(planned: Mapping[str, Mapping[str, Any]]) -> Estimate:
         notebook; what it asked before is counted). And notes.
     """
     works: dict[str, Work] = {}
-    for stem, values in planned.items():
+    for key, values in planned.items():
         # Without `out` the notebook writes nothing: results from made-up replies must not be kept.
         unrecorded = {name: None if name == "out" else value for name, value in values.items()}
-        works[stem] = partial(_notebook, stem, unrecorded)
+        works[key] = partial(_notebook, key.rpartition("/")[2], unrecorded)
     return _count(works)
 
 
@@ -78,8 +79,8 @@ def _count(works: Mapping[str, Work]) -> Estimate:
     asked: dict[str, dict[str, Any]] = {}  # an ask of each model, by the name and address that its replies have
     with tempfile.TemporaryDirectory() as temporary:
         scratch = str(Path(temporary) / "scratch.sqlite")
-        for name, work in works.items():
-            steps = Path(temporary) / f"{name}.jsonl"
+        for number, (name, work) in enumerate(works.items()):
+            steps = Path(temporary) / f"{number}.jsonl"
             steps.touch()
             # Nobody sees the figures of made-up replies: a backend that shows none takes a third off the time.
             error = work(steps, {"PERSONA_SCRATCH": scratch, "MPLBACKEND": "agg"})
@@ -162,7 +163,7 @@ def _assumptions(scale: dry.Scale) -> str:
     return f"{tokens} ({source}); {length}; {again}; {pace}"
 
 
-def _sums(table: pd.DataFrame) -> dict[str, Any]:
+def sums(table: pd.DataFrame) -> dict[str, Any]:
     """Return the sums of some rows of an estimate; if one cost or time of a call is unknown, so is their sum."""
     calling = table[table["calls"] > 0]
     return table[_COUNTS].sum().to_dict() | calling[["cost", "seconds"]].sum(skipna=False).to_dict()
@@ -174,8 +175,8 @@ def as_json(estimate: Estimate) -> str:
     It has `rows` (those of the table), `notebooks` (the sums of each), `total` and `notes`; what is unknown is null.
     """
     table = estimate.table
-    by_notebook = {stem: _sums(rows) for stem, rows in table.groupby("notebook", sort=False)}
-    told = {"rows": table.to_dict("records"), "notebooks": by_notebook, "total": _sums(table), "notes": estimate.notes}
+    by_notebook = {stem: sums(rows) for stem, rows in table.groupby("notebook", sort=False)}
+    told = {"rows": table.to_dict("records"), "notebooks": by_notebook, "total": sums(table), "notes": estimate.notes}
     return files.as_json(told)
 
 
@@ -187,9 +188,9 @@ def text(table: pd.DataFrame) -> str:
     counts = [name for name in _COUNTS if name != "reasked" or table["reasked"].any()]
     parts = []
     for stem, rows in table.groupby("notebook", sort=False):
-        sums = [{"notebook": stem, "step": "together", **_sums(rows)}] if len(rows) > 1 else []
-        parts += [rows, pd.DataFrame(sums)]
-    rows = pd.concat([*parts, pd.DataFrame([{"notebook": "total", "step": "", **_sums(table)}])], ignore_index=True)
+        together = [{"notebook": stem, "step": "together", **sums(rows)}] if len(rows) > 1 else []
+        parts += [rows, pd.DataFrame(together)]
+    rows = pd.concat([*parts, pd.DataFrame([{"notebook": "total", "step": "", **sums(table)}])], ignore_index=True)
     told = pd.DataFrame(
         {
             "notebook": rows["notebook"].mask(rows["notebook"].duplicated(), ""),

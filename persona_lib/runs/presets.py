@@ -112,7 +112,7 @@ def load(name: str) -> Preset:
         )
     path = Path(name) if name.endswith((".yaml", ".yml")) else files.ROOT / "params" / f"{name}.yaml"
     if not path.is_file():
-        raise _unknown("preset", name, known())
+        raise unknown("preset", name, known())
     content = files.read_yaml(path)
     if isinstance(content, dict):
         content = {"name": path.stem} | content
@@ -175,8 +175,8 @@ def pairs(preset: Preset, given: Mapping[str, Any] | None = None) -> Pairs:
     fields = Pairs.model_fields
     own = {name: value for name, value in preset.all.items() if name in fields} | preset.pairs
     values = _with_given(own, given or {})
-    if unknown := [name for name in values if name not in fields]:
-        raise _unknown("parameter", unknown[0], fields, " of pairs")
+    if strange := [name for name in values if name not in fields]:
+        raise unknown("parameter", strange[0], fields, " of pairs")
     check_addresses(values)
     for name, value in values.items():
         parameters.check(parameters.PAIRS, name, value, fields[name].default)
@@ -232,10 +232,10 @@ def _check_notebooks(preset: Preset, only: Sequence[str]) -> None:
     existing = notebooks.stems()
     for stem in preset.notebooks:
         if stem not in existing:
-            raise _unknown("notebook", stem, existing)
+            raise unknown("notebook", stem, existing)
     for name in only:
         if not any(_is_named(stem, name) for stem in preset.notebooks):
-            raise _unknown("notebook", name, preset.notebooks)
+            raise unknown("notebook", name, preset.notebooks)
 
 
 def _is_named(stem: str, name: str) -> bool:
@@ -262,7 +262,7 @@ def _check(values: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]])
         if not defaults and name in ("model", "base_url") and not any("model" in own for own in declared.values()):
             raise UserError(f"no model is asked in {', '.join(declared)}: leave '{name}' out")
         if not defaults:
-            raise _unknown("parameter", name, set().union(*declared.values()), f" of {', '.join(declared)}")
+            raise unknown("parameter", name, set().union(*declared.values()), f" of {', '.join(declared)}")
         for stem, default in defaults.items():
             parameters.check(stem, name, value, default)
 
@@ -290,7 +290,7 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def _unknown(kind: str, name: str, names: Iterable[str], where: str = "") -> UserError:
+def unknown(kind: str, name: str, names: Iterable[str], where: str = "") -> UserError:
     """Return the error for an unknown name; it suggests the closest known one and lists all."""
     known_names = sorted(names)
     near = difflib.get_close_matches(name, known_names, 1)

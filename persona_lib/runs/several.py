@@ -3,6 +3,7 @@
 Nothing is executed or written here. A comparison, a sweep over parameters and an index of runs read the same tables.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +12,8 @@ import pandas as pd
 
 from .. import UserError, files, local
 from ..model import usage
-from . import manifests
-from .record import INTERVAL
+from . import findings, manifests
+from .record import INTERVAL, Finding
 
 PLACES = ("out", "recording")  # parameters that say where things lie, and nothing about the experiment
 _USED = {"calls": 0, "failed": 0, "tokens_in": 0, "tokens_out": 0, "cost": None}
@@ -22,7 +23,11 @@ _COLUMNS = {
         *("run", "folder", "preset", "about", "models", "judges", "seed", "commit", "changed", "started", "status"),
         *("seconds", *_USED, "problem"),
     ],
-    "notebooks": [*_KEY, "title", "status", "seconds", "error", "headline", "models", "judge", "weights", "people"],
+    "notebooks": [
+        *(*_KEY, "title", "status", "state", "seconds", "error", "lost", "failed", "headline"),
+        *("models", "judge", "weights", "people"),
+    ],
+    "findings": [*_KEY, *Finding._fields],
     "parameters": [*_KEY, "parameter", "value"],
     "metrics": [*_KEY, "metric", *INTERVAL],
     "tables": [*_KEY, "table", "path"],
@@ -36,9 +41,11 @@ class Runs(NamedTuple):
       text), `commit`, `changed` (files differ from the commit), `started` (UTC), `status`, `seconds`, `calls`,
       `failed` (items), `tokens_in`, `tokens_out`, `cost` (USD, missing if unknown), `problem` (why a folder can't be
       read; missing if it can). Seconds and usage are of all executions that the results took.
-    - `notebooks`: `run`, `notebook`, `title`, `status`, `seconds`, `error`, `headline`, `models` and `judge` (as on
-      pages; missing if none is asked), `weights` (the first digits of the hashes of models' files), `people` (which
-      version drew them, as in `personas.ids`).
+    - `notebooks`: `run`, `notebook`, `title`, `status`, `state` (as on pages: what has no scores is not done),
+      `seconds`, `error`, `lost` (steps more than half of whose items failed), `failed` (items), `headline`, `models`
+      and `judge` (as on pages; missing if none is asked), `weights` (the first digits of the hashes of models' files),
+      `people` (which version drew them, as in `personas.ids`).
+    - `findings`: `run`, `notebook`, and the fields of `record.Finding`, of notebooks that recorded one.
     - `parameters`: `run`, `notebook`, `parameter`, `value`, without those that say where things lie (PLACES).
     - `metrics`: `run`, `notebook`, `metric`, `value`, and `low`, `high`, `n` where they are recorded.
     - `tables`: `run`, `notebook`, `table`, `path` (of the parquet file).
@@ -48,6 +55,7 @@ class Runs(NamedTuple):
 
     runs: pd.DataFrame
     notebooks: pd.DataFrame
+    findings: pd.DataFrame
     parameters: pd.DataFrame
     metrics: pd.DataFrame
     tables: pd.DataFrame
@@ -160,8 +168,11 @@ def _of_notebook(folder: Path, stem: str, entry: Mapping[str, Any]) -> dict[str,
     own = {
         "title": entry["title"],
         "status": entry["status"],
+        "state": findings.state(entry),
         "seconds": entry["seconds"],
         "error": f"{error['name']}: {error['message']}" if error else None,
+        "lost": "; ".join(entry.get("lost", ())) or None,
+        "failed": entry["usage"]["failed"],
         "headline": shown.get("headline"),
         "models": _joined(_models(given)),
         "judge": _name(given.get("judge"), given.get("judge_base_url")) or next(_models(given), None),
@@ -175,10 +186,25 @@ def _of_notebook(folder: Path, stem: str, entry: Mapping[str, Any]) -> dict[str,
     paths = {name: folder / stem / "tables" / f"{name}.parquet" for name in shown.get("tables", ())}
     return {
         "notebooks": [key | own],
+        "findings": [key | shown["finding"]] if shown.get("finding") else [],
         "parameters": [key | {"parameter": name, "value": value} for name, value in given.items()],
         "metrics": metrics,
         "tables": [key | {"table": name, "path": str(path)} for name, path in paths.items()],
     }
+
+
+def alike(told: Runs) -> pd.Series:
+    """Return the name of each row of `metrics` without the name of the model, where its run has one model.
+
+    Metrics of a model thus go by the same name in runs of different models.
+    """
+    models = told.notebooks.set_index(["run", "notebook"])["models"].dropna().to_dict()
+    names = [
+        re.sub(rf", {re.escape(str(models.get((row.run, row.notebook))))}(?=,|$)", "", row.metric)
+        for row in told.metrics.itertuples()
+    ]
+    renamed = told.metrics.assign(metric=names)
+    return renamed["metric"].mask(renamed.duplicated([*_KEY, "metric"], keep=False), told.metrics["metric"])
 
 
 def _models(given: Mapping[str, Any]) -> Iterator[str]:

@@ -15,6 +15,7 @@ NEEDS = {
     ("fit",): {"": ["bin.csv"], "--out": "o.npz"},
     ("pairs",): {"--out": "o"},
     ("export",): {"": ["full"], "--out": "o"},
+    ("sweep",): {"": ["bin.csv"], "--out": "o"},
     ("open",): {"": ["full"]},
     ("share",): {"": ["full"], "--out": "o.zip"},
     ("score",): {"": ["bin.csv"], "--model": "local", "--out": "o.csv"},

@@ -25,6 +25,7 @@ def test_a_run_is_read_as_rows(tmp_path):
     assert run[["calls", "cost", "seconds"]].tolist() == [3, 0.5, 2] and pd.isna(run["problem"])
     notebook = read.notebooks.iloc[0]
     assert notebook[["run", "notebook", "headline", "weights"]].tolist() == ["a", NOTEBOOK, "It helps.", "a" * 12]
+    assert notebook[["state", "failed"]].tolist() == ["done", 0] and pd.isna(notebook["lost"]) and read.findings.empty
     assert read.parameters["parameter"].tolist() == ["model", "more_models", "judge", "seed"]
     kept = read.metrics.set_index("metric")
     assert kept.loc["kept", ["value", "low", "high", "n"]].tolist() == [0.5, 0.25, 0.75, 6]
@@ -91,3 +92,16 @@ def test_a_run_of_0_1_is_read_beside_one_of_today(tmp_path):
     runs = several.read([new.parent, old.parent]).runs
     assert runs["problem"].isna().all() and runs.loc["old", "calls"] == 3 and pd.isna(runs.loc["old", "commit"])
     assert runs.loc["old", "started"] == pd.Timestamp("2025-12-31 10:00", tz="UTC")
+
+
+def test_findings_lost_steps_and_names_without_the_model_are_read(tmp_path):
+    finding = {"says": "share kept", "value": 0.5, "low": 0.4, "high": 0.6, "n": 6, "unit": "share", "against": ""}
+    metrics = {"kept, m, direct": 1, "dropped, age, m": 2, "mm, direct": 3, "twice, m": 4, "twice": 5}
+    lost = ["judging: 6 of 6 items failed"]
+    write(tmp_path / "a", SCORES, {"model": "m"}, finding=finding, lost=lost, metrics=metrics)
+    write(tmp_path / "b", SCORES, {"model": "m", "more_models": ["n"]}, metrics={"kept, m, direct": 1})
+    read = several.read([tmp_path])
+    assert read.findings.to_dict("records") == [{"run": "a", "notebook": NOTEBOOK, **finding}]
+    assert read.notebooks["state"].tolist() == ["nothing scored", "done"] and read.notebooks["lost"][0] == lost[0]
+    alike = ["kept, direct", "dropped, age", "mm, direct", "twice, m", "twice", "kept, m, direct"]
+    assert several.alike(read).tolist() == alike
