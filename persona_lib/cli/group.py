@@ -18,7 +18,22 @@ from .. import LimitError, UserError, store
 
 FAILED, UNUSABLE, LIMITED = 1, 2, 3  # exit codes
 ORDER = (
-    *("run", "estimate", "params", "rehearse", "list", "open", "share", "sample", "fit", "pairs", "export", "methods"),
+    *(
+        "run",
+        "estimate",
+        "requests",
+        "replies",
+        "params",
+        "rehearse",
+        "list",
+        "open",
+        "share",
+        "sample",
+        "fit",
+        "pairs",
+        "export",
+        "methods",
+    ),
     *("annotate", "score", "compare", "lab", "doctor"),
 )
 PACKAGE = "persona-workbench"
