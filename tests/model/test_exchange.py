@@ -1,10 +1,13 @@
 """Files of requests and of replies: what an engine gets, what is brought in, and what is told of the rest."""
 
 import json
+import re
+import sys
 
 import pytest
 from commands import one_line, persona
 from endpoint import Endpoint, completion, first_token, say
+from places import ROOT
 from pydantic import BaseModel
 
 from persona_lib import UserError
@@ -171,6 +174,21 @@ def test_an_engine_that_ignores_schemas_is_asked_in_words_from_then_on(tmp_path,
     lines = [sent(key, by("Big-7B", text)) for key, text in zip(waiting, texts, strict=True)]
     brought = exchange.bring([written(tmp_path, *lines)], Store())
     assert brought.counts == {"answers": len(waiting)} and not brought.taught
+
+
+def test_the_script_of_the_docs_answers_a_file(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "batch-engines.md").read_text("utf-8")
+    (script,) = [code for code in re.findall(r"```python\n(.*?)```", page, re.S) if "AsyncOpenAI" in code]
+    waiting = exported(3)
+    lines = [exchange.line(k, r, exchange.engine_of(r)).decode() for k, r in waiting.items()]
+    source = written(tmp_path, *lines, name="w.jsonl")
+    refusal = (400, {"error": {"message": "content policy"}})
+    with Endpoint(lambda body: refusal if "1" in str(body["messages"]) else by("Big-7B")) as endpoint:
+        monkeypatch.setattr(sys, "argv", ["answer.py", endpoint.url, str(source), str(tmp_path / "r.jsonl")])
+        exec(compile(script, "answer.py", "exec"), {})
+    assert [request["messages"] for request in endpoint.requests] == [r["messages"] for r in waiting.values()]
+    brought = exchange.bring([tmp_path / "r.jsonl"], Store())
+    assert brought.counts == {"answers": 2, "refused": 1} and "content policy" in next(iter(brought.reasons))
 
 
 def test_two_drafts_say_different_things_in_every_value():
