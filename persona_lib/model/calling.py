@@ -69,17 +69,15 @@ class Caller:
         if self._store.offline:
             raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
         if self._store.scratch:
-            return *self._made_up(key, text, request, words), key
+            return *self._made_up(key, request, words), key
         return *await self._call_once(key, text, request, now), key
 
-    def _made_up(
-        self, key: str, text: str, request: dict[str, Any], words: Mapping[str, int]
-    ) -> tuple[dict[str, Any], bool]:
+    def _made_up(self, key: str, request: dict[str, Any], words: Mapping[str, int]) -> tuple[dict[str, Any], bool]:
         """Make a reply up, and return it and whether it was made up before; texts have the `words` asked for."""
         self._progress.show()
         reply = self._asked.dry.reply(key, request, words)
         assert self._store.made_up  # a scratch store has it
-        if not self._store.made_up.first(key, text):
+        if not self._store.made_up.first(key, request):
             return reply, True
         self._used.count(reply, 0, self._asked.price)
         return reply, False

@@ -105,7 +105,7 @@ async def _fetch(asked: Asked, texts: list[str], requests: dict[str, str], used:
                 rows = zip(batch, reply["vectors"], strict=True)
                 if made_up:
                     for text in batch:
-                        made_up.first(key_of(requests[text]), requests[text])
+                        made_up.first(key_of(requests[text]), json.loads(requests[text]))
                 asked.store.put([Stored(key_of(requests[t]), requests[t], packed(v), None) for t, v in rows])
                 cost = used.count(reply, retries, asked.price)
             finally:

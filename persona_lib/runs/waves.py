@@ -5,7 +5,6 @@ What both drafts ask does not depend on a missing reply: it is written now. The 
 replies to this one are in the store. A draft that fails at its made-up replies only leaves more to the next wave.
 """
 
-import json
 import re
 import shutil
 import tempfile
@@ -15,7 +14,7 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from ..model import dry
 from ..model.exchange import Engine, engine_of, line
@@ -76,15 +75,15 @@ def write(works: Mapping[str, Work], out: Path, plan: str) -> Wave:
         found = made_up.of_both(*drafts)
         while part := list(islice(found, NOTED)):
             mine = []
-            for number, key, text in part:
-                engine = engine_of(json.loads(text))
+            for number, key, request in part:
+                engine = engine_of(request)
                 if engine is None:
                     here += 1
                 elif journal.batch_of(key):
                     away += 1
                 else:
-                    files.add(engine, key, text)
-                    mine.append((key, text))
+                    files.add(engine, key, request)
+                    mine.append((key, canonical(request)))
                     by_notebook[list(works)[bisect_left(ends, number)]] += 1
             new += exported.note(mine)
         written = files.done(store)
@@ -144,11 +143,10 @@ class _Files:
             file.close()
         shutil.rmtree(self._folder)
 
-    def add(self, engine: Engine, key: str, text: str) -> None:
+    def add(self, engine: Engine, key: str, request: dict[str, Any]) -> None:
         """Write a request."""
         if engine not in self._open:
             self._open[engine] = (self._folder / str(len(self._open))).open("wb")
-        request = json.loads(text)
         self._open[engine].write(line(key, request, engine))
         self._n[engine] += 1
         self._chars[engine] += len(request["input"]) if engine.embeds else dry.sent(request)

@@ -4,11 +4,12 @@ A run of which replies are missing is drafted twice, with made-up replies that d
 both drafts make does not depend on a missing reply.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .requests import packed, plain
 
@@ -31,14 +32,17 @@ class MadeUp:
         self._new: dict[str, bytes | None] = {}  # requests by key, that are not written yet
         store.db.execute(_TABLE)
 
-    def first(self, key: str, request: str) -> bool:
-        """Note that a reply is made up for a canonical request, and return whether it is for the first time."""
+    def first(self, key: str, request: Mapping[str, Any]) -> bool:
+        """Note that a reply is made up for a request, and return whether it is for the first time.
+
+        The order of fields is kept, which the canonical form loses: a model writes those of a schema in this order.
+        """
         if key in self._new:
             return False
         with self._store.errors():
             if self._store.db.execute("SELECT 1 FROM asked WHERE key = ?", (key,)).fetchone():
                 return False
-        self._new[key] = packed(request) if self.draft else None
+        self._new[key] = packed(json.dumps(request)) if self.draft else None
         if len(self._new) >= FLUSHED:
             self.flush()
         return True
@@ -56,10 +60,10 @@ def last(path: Path) -> int:
         return int(db.execute("SELECT ifnull(max(number), 0) FROM asked").fetchone()[0])
 
 
-def of_both(first: Path, second: Path) -> Iterator[tuple[int, str, str]]:
-    """Yield what two drafts have in common, in the order of the first: number in it, key and canonical request."""
+def of_both(first: Path, second: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Yield what two drafts have in common, in the order of the first: number in it, key and request."""
     with closing(sqlite3.connect(first)) as db:
         db.execute("ATTACH ? AS other", (str(second),))
         query = "SELECT number, key, request FROM asked WHERE key IN (SELECT key FROM other.asked) ORDER BY number"
         for number, key, request in db.execute(query):
-            yield number, key, plain(request)
+            yield number, key, json.loads(plain(request))

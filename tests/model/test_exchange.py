@@ -49,18 +49,6 @@ def by(name: str, text: str = "yes") -> dict:
     return completion(text) | {"model": name}
 
 
-def test_a_line_is_what_a_call_would_send(tmp_path):
-    verdict = completion('{"verdict": "A"}')
-    with Endpoint(lambda body: verdict if "response_format" in body else first_token(A=0.7, B=0.2)) as endpoint:
-        model = Model("m", endpoint.url, Store(tmp_path / "direct.sqlite"))
-        model.ask(say("judge"), schema=Verdict)
-        model.choose(say("choose"))
-        rows = model.store.db.execute("SELECT key, plain(request) FROM replies ORDER BY rowid").fetchall()
-    lines = [json.loads(exchange.line(k, json.loads(r), exchange.engine_of(json.loads(r)))) for k, r in rows]
-    assert [line["body"] for line in lines] == endpoint.requests
-    assert [(line["custom_id"], line["url"]) for line in lines] == [(key, "/v1/chat/completions") for key, _ in rows]
-
-
 def test_what_is_brought_in_is_kept_as_the_reply_to_a_call_is(tmp_path):
     likely = first_token(A=0.7, B=0.2)
     likely["choices"][0]["logprobs"]["content"][0]["bytes"] = [65]

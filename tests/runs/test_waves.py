@@ -139,6 +139,31 @@ def texts(path: Path) -> list[str]:
     return [body["input"] if "input" in body else body["messages"][-1]["content"] for body in bodies]
 
 
+class Thought(BaseModel):
+    thought: str
+    answer: str
+
+
+def test_a_line_is_what_a_call_would_send_in_the_same_order(tmp_path):
+    def ask(store):
+        model = Model("m", endpoint.url, store)
+        model.ask(say("so"), schema=Thought)  # a model writes the thought first, since the schema has it first
+        model.ask(say("so"), temperature=1, sample=3, max_tokens=7)
+        model.choose(say("choose"))
+
+    with Endpoint(
+        lambda body: completion('{"thought": "t", "answer": "a"}') if "logprobs" not in body else first_token(A=0.7)
+    ) as endpoint:
+        waves.write({"01": work(ask)}, tmp_path / "w.jsonl", "p")
+        assert not endpoint.requests
+        ask(Store(tmp_path / "direct.sqlite"))
+    lines = [json.loads(line) for line in (tmp_path / "w.jsonl").read_text().splitlines()]
+    assert [json.dumps(line["body"]) for line in lines] == [json.dumps(body) for body in endpoint.requests]
+    assert {(line["method"], line["url"]) for line in lines} == {("POST", "/v1/chat/completions")}
+    direct = Store(tmp_path / "direct.sqlite")
+    assert all(direct.get(line["custom_id"]) for line in lines) and direct.counts()["replies"] == len(lines)
+
+
 def test_what_depends_on_a_missing_reply_waits_whatever_the_way(tmp_path):
     def ask(store):
         model = Model(*MODEL, store)
