@@ -12,7 +12,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 import openai
 
@@ -20,7 +20,7 @@ from .. import UserError
 from ..store import Batch, Journal, Store, canonical, key_of
 from .batch_results import Failures, reasons, replies
 from .connection import RETRIES, wait
-from .endpoint import Endpoint, message
+from .endpoint import CHATS, Endpoint, message
 from .reply import Outcome
 
 MOST_REQUESTS = 50_000  # in a file; OpenAI's limit, as is MOST_BYTES
@@ -33,7 +33,6 @@ LONGEST_POLL_S = 60.0
 TRIES = 20  # of requests that are safe to repeat: an endpoint may be away for some minutes
 SUBMISSION = "submission"  # the lock under which the processes that share a store submit files, one at a time
 
-_PATH: Final = "/v1/chat/completions"
 _ENDED = {"completed", "failed", "expired", "cancelled"}
 
 
@@ -97,7 +96,7 @@ class Batches(Endpoint):
         """
         if batch := self._journal.batch_of(key):
             return self._resume(batch)
-        if (full := self._gathering) and not full.takes(self._line(key, request)):
+        if (full := self._gathering) and not full.takes(self.line(key, request)):
             self._gathering = None
             await full.gone.wait()
         return self._join(key, request)
@@ -131,17 +130,13 @@ class Batches(Endpoint):
 
     def _join(self, key: str, request: dict[str, Any]) -> asyncio.Task[Failures]:
         """Add a request to the file that gathers them, or to a new one; return the task that sends and follows it."""
-        line = self._line(key, request)
+        line = self.line(key, request)
         if self._gathering is None or not self._gathering.takes(line):
             self._gathering = _File()
             self._gathering.task = self._start(self._send(self._gathering))
         self._gathering.requests[key] = request
         self._gathering.bytes += len(line)
         return self._gathering.task
-
-    def _line(self, key: str, request: dict[str, Any]) -> bytes:
-        line = {"custom_id": key, "method": "POST", "url": _PATH, "body": self._body(request)}
-        return json.dumps(line, ensure_ascii=False).encode() + b"\n"
 
     async def _send(self, file: _File) -> Failures:
         """Wait until no more requests come, submit the file and follow its batch to the end."""
@@ -178,7 +173,7 @@ class Batches(Endpoint):
         client = await self._client()
         try:
             with tempfile.TemporaryFile() as lines:
-                lines.writelines(self._line(key, request) for key, request in file.requests.items())
+                lines.writelines(self.line(key, request) for key, request in file.requests.items())
                 lines.flush()  # its size on disk becomes the length of the upload
                 return (await client.files.create(file=("requests.jsonl", lines), purpose="batch")).id
         except openai.APIError as error:
@@ -261,7 +256,7 @@ async def _begin(client: openai.AsyncOpenAI, file: str, new: bool) -> str:
                 if batch.input_file_id == file:
                     return batch.id
         try:
-            created = await once.batches.create(input_file_id=file, endpoint=_PATH, completion_window="24h")
+            created = await once.batches.create(input_file_id=file, endpoint=CHATS, completion_window="24h")
             return created.id
         except (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError) as error:
             if tries > RETRIES:

@@ -11,7 +11,6 @@ may share a budget.
 import asyncio
 import json
 import os
-import random
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +21,7 @@ from .. import BudgetError
 from ..store import canonical
 from .catalogue import Price
 from .dialect import most_tokens
-from .dry import example
+from .dry import Chance, example
 
 VARIABLE = "PERSONA_BUDGET"
 UNBOUNDED_TOKENS = 4096  # of a text that may be of any length
@@ -157,4 +156,4 @@ def _most(request: dict[str, Any], price: Price) -> float:
 
 def longest(schema: Mapping[str, Any]) -> int:
     """Return the approximate number of characters of the longest reply that a schema allows."""
-    return len(json.dumps(example(schema, random.Random(0), unbounded=UNBOUNDED_TOKENS)))
+    return len(json.dumps(example(schema, Chance(0), unbounded=UNBOUNDED_TOKENS)))

@@ -76,7 +76,8 @@ class Caller:
         """Make a reply up, and return it and whether it was made up before; texts have the `words` asked for."""
         self._progress.show()
         reply = self._asked.dry.reply(key, request, words)
-        if not self._store.first(key):
+        assert self._store.made_up  # a scratch store has it
+        if not self._store.made_up.first(key, request):
             return reply, True
         self._used.count(reply, 0, self._asked.price)
         return reply, False
@@ -117,7 +118,7 @@ class Caller:
             if keep:
                 # A commit takes 0.04 ms. Committing in groups was tried: it synchronizes the workers, which costs a
                 # sixth of the throughput at 64 in flight.
-                self._store.put([Stored(key, text, canonical(reply), _failure(request, reply))])
+                self._store.put([Stored(key, text, canonical(reply), failure_of(request, reply))])
             sent = keep or "APIConnectionError" not in reply["error"]
             cost = self._used.count(reply, retries, self._asked.price)
             return reply
@@ -131,7 +132,7 @@ class Caller:
                 self.purse.release(held)
 
 
-def _failure(request: Mapping[str, Any], reply: dict[str, Any]) -> str | None:
+def failure_of(request: Mapping[str, Any], reply: dict[str, Any]) -> str | None:
     """Return why a reply is no answer, or None; a choice ends where its tokens do."""
     failure = read(reply)[2]
     return None if failure == CUT_OFF and "top_logprobs" in request and "schema" not in request else failure

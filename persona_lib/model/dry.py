@@ -3,7 +3,7 @@
 Texts are as long as asked for. Of several values, three of four replies have the first. Equal requests get equal
 replies, and different requests different replies. Tokens are computed from characters, at the ratio of the model's
 replies in the store; as large a share of structured replies as there is no JSON of its schema, so that it is asked for
-again.
+again. In the second of two drafts (`store.made_up`) each reply says something else than in the first.
 """
 
 import json
@@ -52,13 +52,13 @@ def scale(store: Store, model: Mapping[str, str]) -> Scale:
     speed = len(gaps) / sum(gaps) if sum(gaps) >= FEWEST_S else None
     both = [(json.loads(request), json.loads(reply)) for request, reply, _ in rows]
     reasks = _reasks([request for request, _ in both])
-    told = [(_sent(request), reply) for request, reply in both if (reply.get("usage") or {}).get("completion_tokens")]
+    told = [(sent(request), reply) for request, reply in both if (reply.get("usage") or {}).get("completion_tokens")]
     if not told:
         return Scale(calls_per_s=speed, reasks=reasks)
     answered = sum(len(read(reply)[0]) for _, reply in told)
     tokens_in = sum(reply["usage"]["prompt_tokens"] for _, reply in told)
     tokens_out = sum(reply["usage"]["completion_tokens"] for _, reply in told)
-    chars_in = sum(sent for sent, _ in told) / max(1, tokens_in)
+    chars_in = sum(n for n, _ in told) / max(1, tokens_in)
     return Scale(chars_in or CHARS_PER_TOKEN, answered / tokens_out or CHARS_PER_TOKEN, speed, len(told), reasks)
 
 
@@ -68,9 +68,41 @@ def _reasks(requests: Sequence[Mapping[str, Any]]) -> float:
     return min(repair.REASKS, sum(again) / max(1, len(again) - sum(again)))
 
 
-def _sent(request: Mapping[str, Any]) -> int:
+def sent(request: Mapping[str, Any]) -> int:
     """Return the number of characters of a request's messages."""
     return sum(len(message["content"]) for message in request["messages"])
+
+
+class Chance(random.Random):
+    """Random numbers, the same for the same seed; in the second of two drafts each lies half of its range away.
+
+    `first` is the share of replies that have the first of several values: in drafts a half, so that the second draft
+    has another one wherever the first has it.
+    """
+
+    first = FIRST
+    shift = 0.0
+
+    @classmethod
+    def of_draft(cls, seed: int, draft: int | None) -> "Chance":
+        """Return the random numbers of a reply in draft 1 or 2, or in an estimate (None)."""
+        chance = cls(seed)
+        if draft:
+            chance.first, chance.shift = 0.5, (draft - 1) / 2
+        return chance
+
+    def random(self) -> float:
+        """Return a number from 0 to below 1."""
+        return (super().random() + self.shift) % 1
+
+    def below(self, n: int) -> int:
+        """Return a whole number from 0 to below n."""
+        return int(self.random() * n)
+
+    def one(self, values: Sequence[Any]) -> Any:
+        """Return one of the values."""
+        draw = self.random()
+        return values[0 if draw < self.first else 1 + int((draw - self.first) / (1 - self.first) * (len(values) - 1))]
 
 
 class Dry:
@@ -82,7 +114,8 @@ class Dry:
     """
 
     def __init__(self, store: Store, model: Mapping[str, str]):
-        self._scale = scale(store, model)
+        self._draft = store.made_up.draft if store.made_up else None
+        self._scale = Scale() if self._draft else scale(store, model)  # the replies of a draft are not counted
 
     def reply(self, key: str, request: Mapping[str, Any], words: Mapping[str, int]) -> dict[str, Any]:
         """Return a made-up reply, with the tokens that a real one might take.
@@ -92,7 +125,7 @@ class Dry:
             request: as the store has it.
             words: how many words each text of the reply is asked for in, by its field.
         """
-        chance = random.Random(int(key[:16], 16))
+        chance = Chance.of_draft(int(key[:16], 16), self._draft)
         again = "schema" in request and chance.random() < self._scale.reasks - repair.times(request["messages"])
         text = _text(request, words, chance)
         text = text[: len(text) // 2] if again else text
@@ -102,13 +135,13 @@ class Dry:
             shares = [0.9 * first, 0.9 * (1 - first), *[0.1 / len(_TOKENS)] * (len(_TOKENS) - 2)]  # a choice: A or B
             likely = [{"token": t, "logprob": math.log(p)} for t, p in zip(_TOKENS, shares, strict=True)]
             choice["logprobs"] = {"content": [{"top_logprobs": likely}]}
-        tokens_in = round(_sent(request) / self._scale.chars_in)
+        tokens_in = round(sent(request) / self._scale.chars_in)
         tokens_out = max(1, round(len(text) / self._scale.chars_out))
         usage = {"prompt_tokens": tokens_in, "completion_tokens": min(request.get("max_tokens", 10**9), tokens_out)}
         return {"choices": [choice], "usage": usage}
 
 
-def _text(request: Mapping[str, Any], words: Mapping[str, int], chance: random.Random) -> str:
+def _text(request: Mapping[str, Any], words: Mapping[str, int], chance: Chance) -> str:
     """Return a made-up text that fits a request."""
     if "schema" in request:
         return json.dumps(example(request["schema"]["schema"], chance, words))
@@ -118,7 +151,7 @@ def _text(request: Mapping[str, Any], words: Mapping[str, int], chance: random.R
 
 def example(
     schema: Mapping[str, Any],
-    chance: random.Random,
+    chance: Chance,
     words: Mapping[str, int] | None = None,
     unbounded: int = CHARS_A_WORD * WORDS,
     kinds: Mapping[str, Any] | None = None,
@@ -137,8 +170,7 @@ def example(
     if "$ref" in schema:
         return example(kinds[schema["$ref"].rsplit("/")[-1]], chance, words, unbounded, kinds)
     if "const" in schema or "enum" in schema:
-        first, *others = schema.get("enum") or [schema["const"]]
-        return chance.choice(others) if others and chance.random() >= FIRST else first
+        return chance.one(schema.get("enum") or [schema["const"]])
     if of := _OF_ANY_KIND & schema.keys():
         kind = next((s for s in schema[of.pop()] if s.get("type") != "null"), {"type": "null"})
         return example(kind, chance, words, unbounded, kinds)
@@ -159,15 +191,15 @@ def example(
     return _filler(max(schema.get("minLength", 1), min(unbounded, schema.get("maxLength", unbounded))), chance)
 
 
-def _number(schema: Mapping[str, Any], kind: str, chance: random.Random) -> float:
+def _number(schema: Mapping[str, Any], kind: str, chance: Chance) -> float:
     """Return a number within the schema's bounds."""
     step = 1 if kind == "integer" else 1e-9  # from an excluded bound to the next number
     low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + step)
     high = schema.get("maximum", schema.get("exclusiveMaximum", low + 5) - step)
-    return chance.randint(low, max(low, high)) if kind == "integer" else chance.uniform(low, max(low, high))
+    return low + chance.below(max(low, high) - low + 1) if kind == "integer" else chance.uniform(low, max(low, high))
 
 
-def _filler(length: int, chance: random.Random) -> str:
+def _filler(length: int, chance: Chance) -> str:
     """Return a text of a length that differs from all others: equal texts would make later requests equal."""
-    text = f"{chance.getrandbits(32):08x}" + " it is so" * (length // 9 + 1)
+    text = f"{chance.below(2**32):08x}" + " it is so" * (length // 9 + 1)
     return text[: max(1, length)]

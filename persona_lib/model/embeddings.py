@@ -19,9 +19,10 @@ from anyio.from_thread import start_blocking_portal
 from .. import UserError, local
 from ..store import Stored, canonical, key_of
 from .asked import Asked
+from .batch_results import sent_back
 from .budget import Purse
 from .connection import Connection
-from .endpoint import TIMEOUT_S, is_page, loaded, message
+from .endpoint import TIMEOUT_S, is_page, loaded, message, one_line, words
 from .model import Model
 from .progress import Calls
 from .usage import Usage
@@ -85,7 +86,8 @@ async def _fetch(asked: Asked, texts: list[str], requests: dict[str, str], used:
         used: counts the calls.
         progress: is told of each text that is done.
     """
-    source: _Made | _Vectors = _Made() if asked.store.scratch else _Vectors(asked)
+    made_up = asked.store.made_up
+    source: _Made | _Vectors = _Made(made_up.draft) if made_up else _Vectors(asked)
     purse = Purse(asked.budgets, asked.price)
     places = asyncio.Semaphore(min(IN_FLIGHT, asked.max_in_flight))
 
@@ -101,7 +103,10 @@ async def _fetch(asked: Asked, texts: list[str], requests: dict[str, str], used:
                         f"{asked.base_url or asked.name} gives no embeddings of '{asked.name}': {reply['error']}"
                     )
                 rows = zip(batch, reply["vectors"], strict=True)
-                asked.store.put([Stored(key_of(requests[t]), requests[t], _packed(v), None) for t, v in rows])
+                if made_up:
+                    for text in batch:
+                        made_up.first(key_of(requests[text]), json.loads(requests[text]))
+                asked.store.put([Stored(key_of(requests[t]), requests[t], packed(v), None) for t, v in rows])
                 cost = used.count(reply, retries, asked.price)
             finally:
                 used.booked += purse.settle(held, cost)
@@ -115,12 +120,30 @@ async def _fetch(asked: Asked, texts: list[str], requests: dict[str, str], used:
     except* UserError as errors:
         raise errors.exceptions[0] from None
     finally:
+        if made_up:
+            made_up.flush()
         await source.close()
 
 
-def _packed(vector: np.ndarray) -> str:
+def packed(vector: np.ndarray) -> str:
     """Return a vector as it is kept."""
     return canonical({"vector": base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode()})
+
+
+def line(key: str, request: dict[str, Any], name: str) -> bytes:
+    """Return the request of a text's vector as a line of a file of the Batch API, under its key."""
+    body = {"model": name, "input": request["input"], "encoding_format": "float"}
+    return json.dumps({"custom_id": key, "method": "POST", "url": "/v1/embeddings", "body": body}).encode() + b"\n"
+
+
+def of_line(item: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return the vector in an item of a batch as it is kept, or {"error": reason}, and whether it is to be kept."""
+    status, body, error = sent_back(item)
+    try:
+        return json.loads(packed(_read(body, 1)["vectors"][0])), True
+    except ValueError as problem:
+        said = words(body) or words(error)
+        return {"error": one_line(f"no vector: {said or problem}" + (f" (status {status})" if status else ""))}, False
 
 
 class _Vectors(Connection):
@@ -170,11 +193,15 @@ def _read(reply: Any, n: int) -> dict[str, Any]:
 
 
 class _Made:
-    """Makes vectors up in dry mode, and sends nothing."""
+    """Makes vectors up in dry mode, others in each of two drafts, and sends nothing."""
+
+    def __init__(self, draft: int | None):
+        self._draft = draft or ""
 
     async def call(self, request: dict[str, Any]) -> tuple[dict[str, Any], bool, int]:
         """Return random vectors, the same for equal texts."""
-        vectors = [[random.Random(text + str(i)).gauss() for i in range(MADE_UP)] for text in request["input"]]
+        names = [f"{text}{self._draft}" for text in request["input"]]
+        vectors = [[random.Random(name + str(i)).gauss() for i in range(MADE_UP)] for name in names]
         usage = {"prompt_tokens": sum(map(len, request["input"])) // 4, "completion_tokens": 0}
         return {"vectors": np.array(vectors), "usage": usage}, True, 0
 

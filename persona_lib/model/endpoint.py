@@ -5,7 +5,7 @@ import json
 import re
 import ssl
 from functools import cache
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import httpx2  # the openai package's own
@@ -19,6 +19,8 @@ OPENAI_URL = "https://api.openai.com/v1"
 TIMEOUT_S = 600.0  # for a whole reply; large models think long
 CONNECT_S = 10.0
 AZURE_VERSION = "2024-10-21"  # the first stable one with JSON schemas, where the address names none
+
+CHATS: Final = "/v1/chat/completions"  # as files of requests name it
 
 # Errors of this one request. The endpoint would repeat them, so they are kept like a reply.
 FINAL = (openai.BadRequestError, openai.UnprocessableEntityError)
@@ -139,6 +141,11 @@ class Endpoint:
         if "schema" in request and (form := request.get("format", "strict")) != "none":
             body["response_format"] = {"type": "json_object"} if form == "object" else self._schema(request, form)
         return body | {field: value for field, value in own.items() if value is not None}
+
+    def line(self, key: str, request: dict[str, Any]) -> bytes:
+        """Return a request as a line of a file of the Batch API, under its key."""
+        line = {"custom_id": key, "method": "POST", "url": CHATS, "body": self._body(request)}
+        return json.dumps(line, ensure_ascii=False).encode() + b"\n"
 
     def _schema(self, request: dict[str, Any], form: str) -> dict[str, Any]:
         """Return the response_format of a request: its JSON schema, `strict` or not."""

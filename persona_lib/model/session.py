@@ -57,8 +57,8 @@ class Session:
     async def close(self) -> None:
         """Close the progress display and the connection."""
         self._progress.close()
-        if self._store.scratch:
-            self._store.flush()
+        if self._store.made_up:
+            self._store.made_up.flush()
         await self._caller.close()
 
     async def each(self, items: Iterable[S], work: Callable[[S], Awaitable[T]]) -> list[T]:
@@ -152,7 +152,7 @@ class Session:
 
         seen, refused = await self._speaker.first_alone(kind(request), asked)
         # A made-up reply shows every choice; what was sampled of this model before is counted as sampled again.
-        if seen.low or (self._store.scratch and self._found.present.sampled):
+        if seen.low or (self._store.estimates and self._found.present.sampled):
             self._found.learn(self._found.present, {"sampled": True})
             schema = choice_schema(options)
             seen, refused = await _of_samples(lambda own: self._read(one, schema, own), samples, options, seen)

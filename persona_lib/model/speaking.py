@@ -39,6 +39,7 @@ class Speaker:
         self._found = asked.found
         self._found.recall()
         self._alone = asyncio.Lock()
+        self._drafts = bool(asked.store.made_up and asked.store.made_up.draft)
 
     @property
     def _known(self) -> set[tuple[bool, ...]]:
@@ -86,6 +87,8 @@ class Speaker:
             reply, cached, key = await self._caller.reply(written, words, asks not in self._found.ever)
             if cached:
                 self._used.find(reply)
+            if self._drafts and not self._is_kept(written):
+                return reply, cached, key  # what is made up teaches nothing
             new = asks not in self._known
             # An error of a request as they were answered before is the item's own.
             before = (asks, spoken) in self._found.answered or (self._asked.batch and not new)

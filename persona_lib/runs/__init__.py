@@ -5,8 +5,7 @@ conclusion about. `runs.shown` shows a table, `runs.beside_paper` the paper's nu
 `runs.items(results)` one item by item. The commands of `persona` open the rooms: `presets` says which notebooks run
 with which parameters, `run` executes them, `estimate` counts their calls beforehand, `pairs` makes the preference data
 set, `several` reads folders of runs, `compare` and `comparison` put them beside each other, `sweeping` runs a preset at
-many points, and `doctor` checks the
-installation.
+many points, and `doctor` checks the installation.
 """
 
 from typing import TYPE_CHECKING, Any

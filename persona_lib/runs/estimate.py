@@ -60,26 +60,36 @@ def of(planned: Mapping[str, Mapping[str, Any]]) -> Estimate:
         model's latest replies in the store (missing if there are too few), `failure` (the error that ended the
         notebook; what it asked before is counted). And notes.
     """
-    works: dict[str, Work] = {}
-    for key, values in planned.items():
-        # Without `out` the notebook writes nothing: results from made-up replies must not be kept.
-        unrecorded = {name: None if name == "out" else value for name, value in values.items()}
-        works[key] = partial(_notebook, key.rpartition("/")[2], unrecorded)
-    return _count(works)
+    return _count(works(planned))
 
 
 def of_pairs(settings: Pairs) -> Estimate:
     """Count the calls of a preference data set, as `pairs.make` makes it; the table's only notebook is 'pairs'."""
-    return _count({"pairs": partial(_pairs, settings)})
+    return _count(works_of_pairs(settings))
 
 
-def _count(works: Mapping[str, Work]) -> Estimate:
+def works(planned: Mapping[str, Mapping[str, Any]]) -> dict[str, Work]:
+    """Return what asks a plan's models: the execution of each notebook, which records nothing."""
+    found: dict[str, Work] = {}
+    for key, values in planned.items():
+        # Without `out` the notebook writes nothing: results from made-up replies must not be kept.
+        unrecorded = {name: None if name == "out" else value for name, value in values.items()}
+        found[key] = partial(_notebook, key.rpartition("/")[2], unrecorded)
+    return found
+
+
+def works_of_pairs(settings: Pairs) -> dict[str, Work]:
+    """Return what asks the models of a preference data set."""
+    return {"pairs": partial(_pairs, settings)}
+
+
+def _count(todo: Mapping[str, Work]) -> Estimate:
     """Do all works over one scratch store and count what they ask."""
     rows: list[dict[str, Any]] = []
     asked: dict[str, dict[str, Any]] = {}  # an ask of each model, by the name and address that its replies have
     with tempfile.TemporaryDirectory() as temporary:
         scratch = str(Path(temporary) / "scratch.sqlite")
-        for number, (name, work) in enumerate(works.items()):
+        for number, (name, work) in enumerate(todo.items()):
             steps = Path(temporary) / f"{number}.jsonl"
             steps.touch()
             # Nobody sees the figures of made-up replies: a backend that shows none takes a third off the time.

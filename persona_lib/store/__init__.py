@@ -4,9 +4,10 @@ Replies are in one SQLite file, over an optional recording (JSON lines, read-onl
 stored. Every notebook that asks a model opens this wing: `Store(recording=recording)`.
 """
 
+from .exported import Exported
 from .journal import Batch, Journal
 from .recording import read_recording
 from .requests import Stored, canonical, key_of
 from .store import Store, default_path
 
-__all__ = ["Batch", "Journal", "Store", "Stored", "canonical", "default_path", "key_of", "read_recording"]
+__all__ = ["Batch", "Exported", "Journal", "Store", "Stored", "canonical", "default_path", "key_of", "read_recording"]

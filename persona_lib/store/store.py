@@ -12,12 +12,14 @@ from pathlib import Path
 
 from .. import UserError, files
 from .locks import Locks
+from .made_up import MadeUp
 from .recording import read_recording, write_recording
 from .requests import Stored, canonical, packed, plain
 
 # Requests are zlib-compressed, since they repeat themselves; older stores have text, which is read as well.
 # `batches` and `submitted` have the requests that wait in a file at the endpoint, until their replies are fetched.
 # `endpoints` has what endpoints turned out to take, so that only one process has to find it.
+# `exported` has the requests in files for an engine, until their replies are brought in, `waves` how many files so far.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, request BLOB NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
@@ -25,10 +27,10 @@ CREATE TABLE IF NOT EXISTS replies (
 CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, id TEXT);
 CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request BLOB NOT NULL, number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS endpoints (model TEXT PRIMARY KEY, found TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS exported (key TEXT PRIMARY KEY, request BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS waves (plan TEXT PRIMARY KEY, number INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
 """
-_SCRATCH = "CREATE TABLE IF NOT EXISTS asked (key TEXT PRIMARY KEY) WITHOUT ROWID"
-FLUSHED = 20_000  # keys of made-up replies that are written at once
 
 
 def default_path() -> Path:
@@ -45,7 +47,8 @@ class Store:
         offline: a missing reply raises an error that names the request, instead of a call. Only tests set it
             (PERSONA_OFFLINE=1 in the environment does the same).
         scratch: a file that notes what was asked, so that the store itself is only read; `Model` then makes replies up
-            and sends nothing. `persona estimate` sets it (PERSONA_SCRATCH in the environment does the same).
+            and sends nothing. `persona estimate` sets it (PERSONA_SCRATCH in the environment does the same). With
+            PERSONA_DRAFT, 1 or 2, the requests are noted there as well (see `made_up`).
 
     Raises:
         UserError: the file is no response store or can't be written, or the recording is missing or damaged.
@@ -75,9 +78,9 @@ class Store:
             # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of the time of FULL.
             self.db.execute("PRAGMA synchronous=NORMAL")
             self.db.executescript(_TABLES)
-            self._new: set[str] = set()  # keys of made-up replies that are not written yet
-            if self.scratch:
-                self.db.execute(_SCRATCH)
+            draft = os.environ.get("PERSONA_DRAFT")
+            self.made_up = MadeUp(self, int(draft) if draft else None) if self.scratch else None
+            self.estimates = bool(self.scratch and not draft)
             self._layers = {self.path: self.db}
             if self.scratch and kept.is_file():
                 read_only = f"{kept.absolute().as_uri()}?mode=ro"
@@ -128,24 +131,6 @@ class Store:
         values = [(r.key, packed(r.request), r.reply, r.failure, now) for r in rows]
         with self.transaction():
             self.db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?)", values)
-
-    def first(self, key: str) -> bool:
-        """Note in the scratch file that a reply is made up, and return whether it is for the first time."""
-        if key in self._new:
-            return False
-        with self.errors():
-            if self.db.execute("SELECT 1 FROM asked WHERE key = ?", (key,)).fetchone():
-                return False
-        self._new.add(key)
-        if len(self._new) >= FLUSHED:
-            self.flush()
-        return True
-
-    def flush(self) -> None:
-        """Write the keys of made-up replies, for the notebooks that come next."""
-        with self.transaction():
-            self.db.executemany("INSERT OR IGNORE INTO asked VALUES (?)", [(key,) for key in self._new])
-        self._new.clear()
 
     def fail(self, failures: Mapping[str, str]) -> None:
         """Note, by key, why replies that are kept are no answers after all."""
