@@ -6,7 +6,32 @@ Exit codes: 0 done; 1 a notebook failed, nothing was scored, or more than half o
 gave can't be used; 3 an endpoint's limit, and the same command goes on later; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
-from . import annotate, data, engines, methods, people, runs, score, share, submissions, sweep, tools  # each adds commands
+from . import (
+    annotate,
+    data,
+    engines,
+    methods,
+    people,
+    runs,
+    score,
+    share,
+    submissions,
+    sweep,
+    tools,
+)  # each adds commands
 from .group import app
 
-__all__ = ["annotate", "app", "data", "engines", "methods", "people", "runs", "score", "share", "submissions", "sweep", "tools"]
+__all__ = [
+    "annotate",
+    "app",
+    "data",
+    "engines",
+    "methods",
+    "people",
+    "runs",
+    "score",
+    "share",
+    "submissions",
+    "sweep",
+    "tools",
+]
