@@ -72,8 +72,8 @@ def own_outputs(monkeypatch, tmp_path):
     monkeypatch.setenv("PERSONA_STORE", str(tmp_path / "responses.sqlite"))
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PERSONA_OFFLINE", "PERSONA_PROGRESS"):
         monkeypatch.delenv(name, raising=False)
-    if pace := sys.modules.get("persona_lib.model.pace"):
-        pace._PACES.clear()  # an earlier endpoint may have had the same port, and its pace is no news of this one
+    if sharing := sys.modules.get("persona_lib.model.sharing"):
+        sharing._PACES.clear()  # an earlier endpoint may have had the same port, and its pace is no news of this one
 
 
 @pytest.fixture(autouse=True)

@@ -126,7 +126,7 @@ class Caller:
             raise
         finally:
             if sent:
-                self._used.booked += self.purse.settle(held, cost)
+                self.purse.settle(held, cost)
             else:
                 self.purse.release(held)
 

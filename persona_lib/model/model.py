@@ -13,7 +13,7 @@ from ..store import Store
 from . import catalogue, schemas
 from .asked import Asked
 from .batches import MOST_WAITING
-from .budget import Budget, of_run
+from .budget import Budget
 from .choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled
 from .dialect import MOST_LOGPROBS
 from .protocol import Messages, no_twins
@@ -21,6 +21,7 @@ from .reach import address
 from .reply import Reply
 from .running import each, in_session
 from .session import Session
+from .sharing import of_run
 from .usage import Usage, total, workload
 
 S = TypeVar("S")
@@ -116,7 +117,7 @@ class Model:
 
     @property
     def usage(self) -> dict[str, Any]:
-        """Return the total usage so far: the fields of `usage.Usage` but `booked` and `tokens_found`."""
+        """Return the total usage so far: the fields of `usage.Usage` but `tokens_found`."""
         return total(u for used in list(self._steps.values()) for u in list(used))
 
     @property
@@ -253,7 +254,7 @@ def _check(
         raise UserError(f"min_mass is a probability, not {min_mass}: take 0 to 1")
     if batch_here:
         raise UserError(f"the model '{name}' runs here, where there is no Batch API: leave out batch=True")
-    if price is None and any(budget.max_cost is not None for budget in budgets):
+    if price is None and any(budget.limits()[1] is not None for budget in budgets):
         raise UserError(f"no price of '{name}' is known, which max_cost needs: add it to params/{catalogue.PRICES}")
 
 

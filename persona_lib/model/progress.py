@@ -146,11 +146,6 @@ def used(steps: Path) -> dict[str, dict[str, Any]]:
     return {step: total(usages) for step, usages in by_step.items()}
 
 
-def booked(steps: Path) -> float:
-    """Return what the asks in a file charged to budgets, in USD."""
-    return sum(ask["usage"].get("booked", 0.0) for ask in asks(steps))
-
-
 class _Pace(NamedTuple):
     """What an ask took: items for which calls were made, and seconds since its first call."""
 

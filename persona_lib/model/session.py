@@ -203,7 +203,7 @@ class Session:
             held = await purse.start(request)
             sent[key] = held
             # Booked at the most it may cost: its true cost is known only when the batch has ended.
-            self._used.booked += purse.settle(held, held)
+            purse.settle(held, held)
             ends[await batches.submit(key, request)] += 1
         for end, n in ends.items():
             end.add_done_callback(partial(self._end, n))
@@ -211,7 +211,7 @@ class Session:
         for key, held in sent.items():
             if stored := self._store.get(key):
                 cost = self._used.count(json.loads(stored.reply), 0, self._asked.price)
-                self._used.booked += purse.correct(held, held if cost is None else cost)
+                purse.correct(held, held if cost is None else cost)
 
     async def _find_out(self, request: dict[str, Any]) -> None:
         """Make one call by itself, whose reply says how the endpoint is to be asked, before a file of them is sent.

@@ -18,8 +18,7 @@ class Usage:
     calls that asked again, because a reply was no JSON of the schema.
     `tokens_cached` are the prompt tokens that the endpoint read from its own cache. `cost` is in USD. It is None if
     the price of a call is unknown, or if the endpoint did not tell a call's tokens; a call that ended in an error
-    counts as free. `booked` is what budgets were charged with, in USD: the most that a call may cost, if its cost is
-    unknown. `tokens_found` are those, of prompt and reply, of the replies that took no call.
+    counts as free. `tokens_found` are those, of prompt and reply, of the replies that took no call.
     """
 
     calls: int = 0
@@ -31,7 +30,6 @@ class Usage:
     tokens_out: int = 0
     tokens_cached: int = 0
     cost: float | None = 0.0
-    booked: float = 0.0
     tokens_found: int = 0
 
     def find(self, reply: Mapping[str, Any]) -> None:

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from .. import BudgetError, EndpointError, LimitError, UserError, files
-from ..model import budget, progress
+from ..model import progress, sharing
+from ..model.budget import Budget
 from ..model.usage import counted
 from ..store.store import utc_now
 from . import findings, folders, kernels, manifests, notebooks, pages, said
@@ -61,8 +62,8 @@ def run(
             manifests.correct(earlier, folder)
         manifest = Manifest(folder, preset.name, preset.about, _entries(planned), limits, earlier)
         try:
-            with folders.beside(folder):
-                return _executed(manifest, limits, say or (lambda line: None))
+            with folders.beside(folder), sharing.served(Budget(max_calls, max_cost)) as environment:
+                return _executed(manifest, environment, say or (lambda line: None))
         except OSError:
             if folders.is_there(folder):
                 raise
@@ -80,13 +81,13 @@ def _entries(planned: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
     }
 
 
-def _executed(manifest: Manifest, limits: Mapping[str, float | None], say: Callable[[str], object]) -> dict[str, Any]:
+def _executed(manifest: Manifest, environment: Mapping[str, str], say: Callable[[str], object]) -> dict[str, Any]:
     """Execute the notebooks of a manifest and return its content."""
     status = "failed"
     try:
         _save(manifest)
         say((manifest.folder / "index.html").as_uri())
-        _run_notebooks(manifest, limits, say)
+        _run_notebooks(manifest, environment, say)
         fine = all(entry["status"] == "done" and not entry["lost"] for entry in manifest.planned.values())
         status = "done" if fine else "failed"
     except KeyboardInterrupt:
@@ -132,20 +133,16 @@ def _write_index(folder: Path, content: Mapping[str, Any]) -> None:
     files.write_text(folder / "index.html", pages.index(content, (folder / pages.ITEMS).is_file()))
 
 
-def _run_notebooks(manifest: Manifest, limits: Mapping[str, float | None], say: Callable[[str], object]) -> None:
-    """Execute the notebooks one after the other; each may use what the earlier ones left of the limits."""
-    spent = 0.0  # USD as booked by budgets: also counts calls whose cost no endpoint told
+def _run_notebooks(manifest: Manifest, environment: Mapping[str, str], say: Callable[[str], object]) -> None:
+    """Execute the notebooks one after the other."""
     # The main finding first: it stands on the index while the longer ones run.
     planned = sorted(manifest.planned.items(), key=lambda one: one[0] != findings.CRITIC)
     course = Course([_took(entry) for _, entry in planned])
     for stem, entry in planned:
         entry |= {"status": "running", "started": utc_now()}
         _save(manifest)
-        used = {"calls": manifest.content["usage"]["calls"], "cost": spent}
-        environment = {budget.VARIABLE: json.dumps({**limits, **used})}
         steps = manifest.folder / folders.NEW / f"{stem}.jsonl"
         _run_notebook(stem, manifest, steps, environment, course)
-        spent += progress.booked(steps) if steps.exists() else 0.0
         course.over += 1
         say(said.of_notebook(stem, entry))
         if entry["error"] and entry["error"]["name"] in ENDING:
@@ -158,7 +155,7 @@ def _took(entry: Mapping[str, Any]) -> float | None:
     return kept["seconds"] if kept and kept["parameters"] == entry["parameters"] else None
 
 
-def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[str, str], course: Course) -> None:
+def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: Mapping[str, str], course: Course) -> None:
     """Execute a notebook, write its page, and enter its results, status and usage in its entry of the manifest."""
     entry = manifest.planned[stem]
     began = time.monotonic()
@@ -166,7 +163,7 @@ def _run_notebook(stem: str, manifest: Manifest, steps: Path, environment: dict[
     out = os.path.relpath(manifest.folder / stem, notebooks.folder())
     parameters = entry["parameters"] | ({"out": out} if "out" in entry["parameters"] else {})
     try:
-        told = environment | {RECORD: str(new / stem)}
+        told = {**environment, RECORD: str(new / stem)}
         entry["error"] = kernels.execute(stem, parameters, new / f"{stem}.ipynb", steps, told, course)
         if not folders.is_there(manifest.folder):
             raise FileNotFoundError(manifest.folder)
