@@ -10,6 +10,7 @@ from .. import EndpointError, LimitError, files, store
 from .group import FAILED, LIMITED, UNUSABLE, app, examples
 from .options import (
     BaseUrl,
+    Cluster,
     MaxCalls,
     MaxCost,
     ModelName,
@@ -45,6 +46,7 @@ def run(
     retry_failed: Retry = False,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
+    cluster: Cluster = None,
 ) -> None:
     """Run the notebooks of a preset.
 
@@ -57,6 +59,7 @@ def run(
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
     from ..model.usage import counted
+    from ..runs import cluster as clusters
     from ..runs import manifests, preflight, said
     from ..runs.run import run as execute
 
@@ -66,7 +69,8 @@ def run(
     if retry_failed:
         n = store.Store().forget_failed()
         typer.echo(f"{counted(n, 'failed reply', 'failed replies')} will be asked again")
-    manifest = execute(chosen, planned, folder, max_calls, max_cost, typer.echo)
+    with clusters.joined(cluster, typer.echo) as host:
+        manifest = execute(chosen, planned, folder, max_calls, max_cost, typer.echo, host)
     typer.echo(f"{said.at_the_end(manifest)}\n{address(folder)}")
     if code := _code(manifest):
         raise typer.Exit(code)

@@ -67,13 +67,14 @@ class Connection(Endpoint):
         base_url: the endpoint's address; None means the embedded server.
         max_in_flight: the most requests that may wait for their reply at once.
         store: keeps the endpoint's pace.
+        run: whose pace holds, if not that of this process.
     """
 
-    def __init__(self, name: str, base_url: str | None, max_in_flight: int, store: Store):
+    def __init__(self, name: str, base_url: str | None, max_in_flight: int, store: Store, run: str | None = None):
         super().__init__(name, base_url)
         self._store = store
         self._most = max_in_flight
-        self._pace = of_endpoint(name, base_url, max_in_flight, store)
+        self._pace = of_endpoint(name, base_url, max_in_flight, store, run)
         self._gate = asyncio.Lock()
         self._tokens = 0.0  # of a call, in the mean
         self._failures = 0  # calls in a row without any reply

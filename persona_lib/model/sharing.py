@@ -241,20 +241,31 @@ _KNOWN = threading.Lock()
 
 
 @cache
-def _run() -> _Run | None:
-    """Return the way to the run that this process belongs to, if any."""
-    told = os.environ.get(VARIABLE)
-    return _Run(**json.loads(told)) if told else None
+def _way(told: str) -> _Run:
+    """Return the way to the run that the variable tells of."""
+    return _Run(**json.loads(told))
 
 
 @cache
-def of_run() -> Budget:
-    """Return the budget of the run that this process belongs to; without limits outside a run."""
-    run = _run()
-    return _SharedBudget(run) if run else Budget()
+def _budget(told: str | None) -> Budget:
+    return _SharedBudget(_way(told)) if told else Budget()
 
 
-def of_endpoint(name: str, base_url: str | None, most_in_flight: int, store: Store) -> Pace:
+def present() -> str | None:
+    """Return what the environment tells of the run that this process belongs to, if any."""
+    return os.environ.get(VARIABLE)
+
+
+def of_run(run: str | None = None) -> Budget:
+    """Return the budget of the run that this process belongs to; without limits outside a run.
+
+    Args:
+        run: another one, as `present` tells of it there; a worker of a cluster serves several.
+    """
+    return _budget(run or present())
+
+
+def of_endpoint(name: str, base_url: str | None, most_in_flight: int, store: Store, run: str | None = None) -> Pace:
     """Return the pace of a model at an endpoint: that of the run or of this process, or what the store keeps of others.
 
     Args:
@@ -262,13 +273,14 @@ def of_endpoint(name: str, base_url: str | None, most_in_flight: int, store: Sto
         base_url: the endpoint's address; None means the embedded server, which refuses nothing.
         most_in_flight: requests of this thread that may wait for their reply at once.
         store: has the pace of processes before.
+        run: as in `of_run`.
     """
     if base_url is None:
         pace = Pace(most_in_flight)
         pace.opening = False
         return pace
-    if run := _run():
-        pace = _SharedPace(run, name, base_url)
+    if told := run or present():
+        pace = _SharedPace(_way(told), name, base_url)
     else:
         with _KNOWN:
             pace = _PACES.setdefault((name, base_url), Pace(0, name))

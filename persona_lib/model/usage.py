@@ -58,6 +58,12 @@ class Usage:
         self.cost = None if added is None or self.cost is None else self.cost + added
         return cost
 
+    def add(self, used: "Usage") -> None:
+        """Add what calls of another process used; what the client itself sees of replies is not counted."""
+        for name in ("calls", "retried", "tokens_in", "tokens_out", "tokens_cached"):
+            setattr(self, name, getattr(self, name) + getattr(used, name))
+        self.cost = None if self.cost is None or used.cost is None else self.cost + used.cost
+
 
 def _part(told: Any, name: str) -> Any:
     """Return a part of what should be an object, or None: some endpoints send other types."""

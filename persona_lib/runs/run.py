@@ -34,6 +34,7 @@ def run(
     max_calls: int | None = None,
     max_cost: float | None = None,
     say: Callable[[str], object] | None = None,
+    host: str | None = None,
 ) -> dict[str, Any]:
     """Execute notebooks into a folder; if one fails, the others run all the same, unless no more calls can be made.
 
@@ -45,6 +46,7 @@ def run(
         max_calls: the most model calls of all notebooks together; the run ends at a notebook that needs more.
         max_cost: the most USD that they may spend together; so too.
         say: gets the address of the index page once it is there, and the line of each notebook when it ends.
+        host: the address at which the workers of a cluster reach this machine, if there is one.
 
     Returns:
         The content of the manifest. The folder then has manifest.json and index.html.
@@ -62,7 +64,8 @@ def run(
             manifests.correct(earlier, folder)
         manifest = Manifest(folder, preset.name, preset.about, _entries(planned), limits, earlier)
         try:
-            with folders.beside(folder), sharing.served(Budget(max_calls, max_cost)) as environment:
+            shared = sharing.served(Budget(max_calls, max_cost), host or sharing.LOOPBACK)
+            with folders.beside(folder), shared as environment:
                 return _executed(manifest, environment, say or (lambda line: None))
         except OSError:
             if folders.is_there(folder):

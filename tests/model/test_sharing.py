@@ -117,17 +117,13 @@ def test_who_has_not_the_key_is_sent_away_and_a_run_that_has_ended_says_so(monke
             stranger.call(None, "hold", 0.0)
         assert spent.calls == 0
         monkeypatch.setenv(sharing.VARIABLE, environment[sharing.VARIABLE])
-        for known in (sharing._run, sharing.of_run):
-            known.cache_clear()
         late = sharing.of_run()
         assert late.limits() == (5, None)
         assert type(sharing.of_endpoint("m", "http://x/v1", 4, Store())) is sharing._SharedPace
-    for known in (sharing._run, sharing.of_run):
+    for known in (sharing._way, sharing._budget):
         known.cache_clear()
     with pytest.raises(UserError, match="run it again"):
         sharing.of_run()
-    monkeypatch.delenv(sharing.VARIABLE)
-    sharing._run.cache_clear()
 
 
 def test_an_address_that_this_machine_does_not_have_is_said():
