@@ -5,8 +5,11 @@ stored. Every notebook that asks a model opens this wing: `Store(recording=recor
 """
 
 from .journal import Batch, Journal
+from .merging import Merged, merge
 from .recording import read_recording
 from .requests import Stored, canonical, key_of
 from .store import Store, default_path
 
-__all__ = ["Batch", "Journal", "Store", "Stored", "canonical", "default_path", "key_of", "read_recording"]
+__all__ = [
+    "Batch", "Journal", "Merged", "Store", "Stored", "canonical", "default_path", "key_of", "merge", "read_recording",
+]  # fmt: skip

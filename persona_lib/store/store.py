@@ -11,22 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .. import UserError, files
+from . import opening
 from .locks import Locks
 from .recording import read_recording, write_recording
 from .requests import Stored, canonical, packed, plain
 
-# Requests are zlib-compressed, since they repeat themselves; older stores have text, which is read as well.
-# `batches` and `submitted` have the requests that wait in a file at the endpoint, until their replies are fetched.
-# `endpoints` has what endpoints turned out to take, so that only one process has to find it.
-_TABLES = """
-CREATE TABLE IF NOT EXISTS replies (
-    key TEXT PRIMARY KEY, request BLOB NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, id TEXT);
-CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request BLOB NOT NULL, number INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS endpoints (model TEXT PRIMARY KEY, found TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
-"""
 _SCRATCH = "CREATE TABLE IF NOT EXISTS asked (key TEXT PRIMARY KEY) WITHOUT ROWID"
 FLUSHED = 20_000  # keys of made-up replies that are written at once
 
@@ -48,7 +37,8 @@ class Store:
             and sends nothing. `persona estimate` sets it (PERSONA_SCRATCH in the environment does the same).
 
     Raises:
-        UserError: the file is no response store or can't be written, or the recording is missing or damaged.
+        UserError: the file is no response store, or of a newer version, or can't be written, or the recording is
+            missing or damaged.
     """
 
     def __init__(
@@ -68,23 +58,24 @@ class Store:
         with self.errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Several threads may ask at once (JupyterLab's widgets do): each statement or transaction takes the lock.
-            self.db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+            self.db = sqlite3.connect(
+                self.path.absolute(), timeout=60, isolation_level=None, check_same_thread=False, uri=True
+            )
             weakref.finalize(self, self.db.close)
+            opening.check_version(self.db, self.path)
             self.db.execute("PRAGMA page_size=8192")  # most replies fit one page with their requests
             self._to_wal()
             # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of the time of FULL.
             self.db.execute("PRAGMA synchronous=NORMAL")
-            self.db.executescript(_TABLES)
+            opening.migrate(self.db)
             self._new: set[str] = set()  # keys of made-up replies that are not written yet
             if self.scratch:
                 self.db.execute(_SCRATCH)
             self._layers = {self.path: self.db}
             if self.scratch and kept.is_file():
-                read_only = f"{kept.absolute().as_uri()}?mode=ro"
-                self._layers[kept] = sqlite3.connect(read_only, uri=True, timeout=60, check_same_thread=False)
+                self._layers[kept] = opening.read_only(kept)
                 weakref.finalize(self, self._layers[kept].close)
-            for layer in self._layers.values():
-                layer.create_function("plain", 1, plain, deterministic=True)
+            self.db.create_function("plain", 1, plain, deterministic=True)
 
     def _to_wal(self) -> None:
         """Set WAL mode, and try again if another process creates the file: SQLite itself does not wait here."""

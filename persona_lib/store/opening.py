@@ -1,0 +1,86 @@
+"""Open the store's file: its tables, the version of its schema, and how it is opened by who only reads it."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from .. import UserError
+from .requests import plain
+
+VERSION = 1  # of the tables; 0 is a file of before, which lacks some of them, and a newer one is refused
+
+# Requests are zlib-compressed, since they repeat themselves; older stores have text, which is read as well.
+# `batches` and `submitted` have the requests that wait in a file at the endpoint, until their replies are fetched.
+# `endpoints` has what endpoints turned out to take, so that only one process has to find it.
+TABLES = """
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY, request BLOB NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, id TEXT);
+CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request BLOB NOT NULL, number INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS endpoints (model TEXT PRIMARY KEY, found TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
+"""
+_CUT = "PRAGMA writable_schema=ON"  # without it SQLite reads nothing of a file that is cut off
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Give a file of an older version, or a new one, the tables of this version."""
+    db.executescript(TABLES)
+    if _version(db) < VERSION:
+        db.execute(f"PRAGMA user_version={VERSION}")
+
+
+def check_version(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file of a newer version before anything is written into it.
+
+    Raises:
+        UserError: its schema is newer.
+    """
+    if (found := _version(db)) > VERSION:
+        raise UserError(
+            f"{path} is a response store of a newer version (schema {found}, this version knows {VERSION}): update the "
+            "workbench, or set PERSONA_STORE to another file"
+        )
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def address(path: Path) -> str:
+    """Return the URI under which SQLite only reads a file.
+
+    Where SQLite may not write beside the file, it can't coordinate with others: a file without a journal of unfinished
+    writes (-wal) is then read as one that nobody changes.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=60)) as db:
+            db.execute(_CUT)
+            db.execute("PRAGMA user_version")
+    except sqlite3.OperationalError as error:
+        wal = path.with_name(f"{path.name}-wal")
+        if error.sqlite_errorname != "SQLITE_CANTOPEN" or (wal.exists() and wal.stat().st_size):
+            raise
+        return f"{uri}&immutable=1"
+    return uri
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """Open a store that is only read, even a damaged one; `plain(request)` is the request as text.
+
+    Raises:
+        UserError: there is no such file, it is no response store, or one of a newer version.
+    """
+    if not path.is_file():
+        raise UserError(f"no response store {path}: give the path of its SQLite file")
+    try:
+        db = sqlite3.connect(address(path), uri=True, timeout=60, isolation_level=None, check_same_thread=False)
+        db.execute(_CUT)
+        check_version(db, path)
+        db.execute("SELECT key, request, reply, failure, created FROM replies LIMIT 0")
+    except sqlite3.Error as error:
+        raise UserError(f"{path} is no response store ({error}): give the path of its SQLite file") from error
+    db.create_function("plain", 1, plain, deterministic=True)
+    return db
