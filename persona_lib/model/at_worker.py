@@ -5,6 +5,7 @@ import pickle
 import platform
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +25,9 @@ class Shard(NamedTuple):
     """What a worker is to ask.
 
     `asked` are the fields of the client's `Asked` but those that a worker has of its own. `found` is what the client's
-    store has of the endpoint, `keeps` is that of `Found`; `store` is where it lies on the `machine`. `name` and `topic`
-    are for what the worker tells meanwhile. `work` is done on each of `items`, as in `running.each`.
+    store has of the endpoint, `keeps` is that of `Found`; `store` is where it lies on the `machine`. `topic` is
+    for what the worker tells meanwhile. `work` is done on each of `items`, as in `running.each`; `keys` are those of
+    their first requests.
     """
 
     asked: dict[str, Any]
@@ -33,11 +35,11 @@ class Shard(NamedTuple):
     keeps: bool
     store: str
     machine: str
-    name: str
     topic: str
     step: str
     work: Callable[[Session, Any], Any]
     items: list[Any]
+    keys: list[str]
 
 
 class Done(NamedTuple):
@@ -84,6 +86,15 @@ def here() -> str:
     return f"{platform.node()} {_BOOT.read_text().strip() if _BOOT.is_file() else ''}"
 
 
+def _prepare(store: Store, shard: Shard, who: str) -> None:
+    """Put what the client knows of the endpoint into a worker's own store, and forget failures, which it asks anew."""
+    if shard.found:
+        store.note_endpoint(who, shard.found)
+    for key in shard.keys:
+        with suppress(UserError):  # nothing is kept under it, or an answer
+            store.forget(key)
+
+
 @cache
 def _opened(path: str | None) -> Store:
     return Store(path)
@@ -107,10 +118,10 @@ def ask(packed: bytes) -> Done:
         asked.found.keeps = shard.keeps
         await session.each((item for item in shard.items if task.is_wanted()), partial(shard.work, session))
 
-    telling = _Telling(lambda done: task.tell(shard.topic, shard.name, done), shard.step)
+    telling = _Telling(lambda done: task.tell(shard.topic, shard.keys[0], done), shard.step)
     try:
-        if shard.found and not shared:
-            store.note_endpoint(who, shard.found)
+        if not shared:
+            _prepare(store, shard, who)
         in_session(asked, shard.step, len(shard.items), used, asking, telling)
     except UserError as raised:
         error = raised if shared else type(raised)(f"{raised} (on the worker {platform.node()})")

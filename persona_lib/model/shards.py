@@ -97,10 +97,9 @@ async def _spread(
     futures: dict[asyncio.Future[Done], str] = {}
     try:
         for keys in cut(lacking, workers.number):
-            places = sorted(lacking[key] for key in keys)  # items that share a prefix follow each other
-            name = keys[0]
-            shard = _shard(session, name, workers.topic, work, [items[i] for i in places])
-            futures[asyncio.wrap_future(_submitted(workers, shard))] = name
+            keys.sort(key=lacking.__getitem__)  # items that share a prefix follow each other
+            shard = _shard(session, workers.topic, work, [items[lacking[key]] for key in keys], keys)
+            futures[asyncio.wrap_future(_submitted(workers, shard))] = keys[0]
         await _ended(session, futures, workers)
     finally:
         for future in futures:
@@ -134,7 +133,7 @@ def cut(keys: Collection[str], workers: int) -> list[list[str]]:
     return [ordered[i * len(keys) // n : (i + 1) * len(keys) // n] for i in range(n)]
 
 
-def _shard(session: Session, name: str, topic: str, work: Callable[[Session, S], Any], items: list[S]) -> bytes:
+def _shard(session: Session, topic: str, work: Callable[[Session, S], Any], items: list[S], keys: list[str]) -> bytes:
     """Return a shard as it is sent."""
     import cloudpickle  # Dask has it; it takes schemas that were written in a notebook
 
@@ -144,7 +143,7 @@ def _shard(session: Session, name: str, topic: str, work: Callable[[Session, S],
     del sent["store"], sent["budgets"]
     found = asked.store.endpoint(canonical(asked.who))
     where = str(asked.store.path.absolute())
-    shard = Shard(sent, found, asked.found.keeps, where, here(), name, topic, session._progress.step, work, items)
+    shard = Shard(sent, found, asked.found.keeps, where, here(), topic, session._progress.step, work, items, keys)
     return zlib.compress(cloudpickle.dumps(shard), 1)
 
 
