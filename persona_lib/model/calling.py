@@ -65,9 +65,19 @@ class Caller:
         text = canonical(request)
         key = key_of(text)
         reply, cached = await self._reply(key, text, request, words, now)
-        if self.keys is not None:
-            self.keys[key] = self.keys.get(key, False) or not cached
+        self._note(key, not cached)
         return reply, cached, key
+
+    def was_there(self, key: str) -> bool:
+        """Return whether a reply in the store took no call, not even one that a worker made for this ask."""
+        fresh = key in self.fresh
+        self.fresh.discard(key)
+        self._note(key, fresh)
+        return not fresh
+
+    def _note(self, key: str, called: bool) -> None:
+        if self.keys is not None:
+            self.keys[key] = self.keys.get(key, False) or called
 
     async def _reply(
         self, key: str, text: str, request: dict[str, Any], words: Mapping[str, int], now: bool
@@ -76,9 +86,7 @@ class Caller:
             reply, _ = await asyncio.shield(under_way)
             return reply, True
         if stored := self._store.get(key):
-            cached = key not in self.fresh
-            self.fresh.discard(key)
-            return json.loads(stored.reply), cached
+            return json.loads(stored.reply), self.was_there(key)
         if self._store.offline:
             raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
         if self._store.scratch:

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,21 +19,25 @@ from urllib.parse import urlsplit
 from .. import UserError
 from ..model import sharing, workers
 from ..model.budget import Budget
+from . import forks
 
 MOST_EACH = 8  # workers for each core of this machine: they mostly wait
+METHOD = "distributed.worker.multiprocessing-method"  # of Dask's configuration
+PRELOAD = ["distributed.nanny", "persona_lib.model.at_worker"]
 TAKES = (
     "--cluster takes a number of workers, the address of a scheduler (tcp://HOST:PORT), or its file (scheduler.json)"
 )
 
 
 @contextmanager
-def joined(given: str | None, say: Callable[[str], object]) -> Iterator[str | None]:
+def joined(given: str | None, say: Callable[[str], object], kernels: bool = False) -> Iterator[str | None]:
     """Deal what the block asks, and what its notebooks ask, to the workers of a cluster.
 
     Args:
         given: how many workers to start on this machine, the address of a scheduler, or the file that one has written;
             None deals nothing.
         say: gets a line on the workers.
+        kernels: whether notebooks are run in the block, whose kernels are forked from the process that workers are.
 
     Yields:
         The address at which workers reach this machine; None without a cluster.
@@ -43,7 +48,7 @@ def joined(given: str | None, say: Callable[[str], object]) -> Iterator[str | No
     if given is None:
         yield None
         return
-    with _scheduler(given) as address:
+    with _scheduler(given, kernels) as address:
         client = workers.connect(address)
         try:
             told = client.run(workers.about, on_error="return")
@@ -83,10 +88,10 @@ def _own_address(scheduler: str) -> str:
 
 
 @contextmanager
-def _scheduler(given: str) -> Iterator[str]:
+def _scheduler(given: str, kernels: bool) -> Iterator[str]:
     """Yield the address of a scheduler, and end the workers that were started for it."""
     if re.fullmatch(r"[+-]?\d+", given):
-        with _local(int(given)) as address:
+        with _local(int(given), kernels) as address:
             yield address
     elif given.startswith(("tcp://", "tls://")):
         yield given
@@ -111,18 +116,25 @@ def _read(path: Path) -> str:
 
 
 @contextmanager
-def _local(n: int) -> Iterator[str]:
-    """Start so many workers on this machine, and yield the address of their scheduler."""
+def _local(n: int, kernels: bool) -> Iterator[str]:
+    """Start so many workers on this machine, and yield the address of their scheduler.
+
+    Where forks are reliable, workers are forked from one process that has done the slow imports.
+    """
     most = MOST_EACH * (os.cpu_count() or 1)
     if not 1 <= n <= most:
         raise UserError(f"--cluster {n}: take 1 to {most} workers on this machine, or the address of a scheduler")
     try:
-        from distributed import LocalCluster  # an extra, and it takes a second
+        import dask  # an extra, and both take a second
+        from distributed import LocalCluster, utils
     except ImportError:
         raise UserError(workers.INSTALL) from None
     place = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(n_workers=n, threads_per_worker=1, silence_logs=logging.ERROR, **place) as cluster:
-        yield cluster.scheduler_address
+    with dask.config.set({METHOD: "forkserver" if sys.platform == "linux" else "spawn"}):
+        if sys.platform == "linux":
+            utils.get_mp_context().set_forkserver_preload(PRELOAD + [forks.PRELOAD] * kernels)
+        with LocalCluster(n_workers=n, threads_per_worker=1, silence_logs=logging.ERROR, **place) as cluster:
+            yield cluster.scheduler_address
 
 
 def _check(told: Mapping[str, Any], address: str) -> None:
