@@ -1,6 +1,7 @@
 """Open the store's file: its tables, the version of its schema, and how it is opened by who only reads it."""
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -27,11 +28,41 @@ CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
 _CUT = "PRAGMA writable_schema=ON"  # without it SQLite reads nothing of a file that is cut off
 
 
-def migrate(db: sqlite3.Connection) -> None:
-    """Give a file of an older version, or a new one, the tables of this version."""
-    db.executescript(TABLES)
-    if _version(db) < VERSION:
-        db.execute(f"PRAGMA user_version={VERSION}")
+def read_write(path: Path) -> sqlite3.Connection:
+    """Open a store to write it, and make it if missing; a file of an older version gets the tables of this one.
+
+    Raises:
+        UserError: it is of a newer version, and stays as it is.
+    """
+    # A full path, since URIs are for what is attached to it.
+    db = sqlite3.connect(path.absolute(), timeout=60, isolation_level=None, check_same_thread=False, uri=True)
+    try:
+        check_version(db, path)
+        db.execute("PRAGMA page_size=8192")  # most replies fit one page with their requests
+        _to_wal(db)
+        # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of the time of FULL.
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.executescript(TABLES)
+        if _version(db) < VERSION:
+            db.execute(f"PRAGMA user_version={VERSION}")
+    except BaseException:
+        db.close()
+        raise
+    db.create_function("plain", 1, plain, deterministic=True)
+    return db
+
+
+def _to_wal(db: sqlite3.Connection) -> None:
+    """Set WAL mode, and try again if another process creates the file: SQLite itself does not wait here."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def check_version(db: sqlite3.Connection, path: Path) -> None:

@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ from .. import UserError, files
 from . import opening
 from .locks import Locks
 from .recording import read_recording, write_recording
-from .requests import Stored, canonical, packed, plain
+from .requests import Stored, canonical, packed
 
 _SCRATCH = "CREATE TABLE IF NOT EXISTS asked (key TEXT PRIMARY KEY) WITHOUT ROWID"
 FLUSHED = 20_000  # keys of made-up replies that are written at once
@@ -78,41 +77,19 @@ class Store:
         with self.errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Several threads may ask at once (JupyterLab's widgets do): each statement or transaction takes the lock.
-            self.db = sqlite3.connect(
-                self.path.absolute(), timeout=60, isolation_level=None, check_same_thread=False, uri=True
-            )
+            self.db = opening.read_write(self.path)
             weakref.finalize(self, self.db.close)
-            opening.check_version(self.db, self.path)
-            self.db.execute("PRAGMA page_size=8192")  # most replies fit one page with their requests
-            self._to_wal()
-            # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of the time of FULL.
-            self.db.execute("PRAGMA synchronous=NORMAL")
-            opening.migrate(self.db)
             self._new: set[str] = set()  # keys of made-up replies that are not written yet
             if self.scratch:
                 self.db.execute(_SCRATCH)
-            self.db.create_function("plain", 1, plain, deterministic=True)
             self._layers = {self.path: self.db}
-            self._bases = [
-                path for path in map(Path, bases() if base is None else base) if path.resolve() != kept.resolve()
-            ]
-            for path in [kept] * bool(self.scratch and kept.is_file()) + self._bases:
+            under = bases() if base is None else map(Path, base)
+            self._bases = [path for path in under if path.resolve() != kept.resolve()]
+            for path in [kept, *self._bases] if self.scratch and kept.is_file() else self._bases:
                 self._layers[path] = opening.read_only(path)
                 weakref.finalize(self, self._layers[path].close)
             # Where a worker's own notes are; a scratch file has none.
             self._own = self._layers.get(kept)
-
-    def _to_wal(self) -> None:
-        """Set WAL mode, and try again if another process creates the file: SQLite itself does not wait here."""
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.db.execute("PRAGMA journal_mode=WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
 
     def get(self, key: str) -> Stored | None:
         """Return the outcome kept under a key, or None."""
@@ -122,8 +99,8 @@ class Store:
         for path, layer in self._layers.items():
             with self.errors(path):
                 row = layer.execute(query, (key,)).fetchone()
-            if row and not (path in self._bases and row[3] is not None and self._asked_again(key)):
-                return Stored(*row)
+                if row and not (path in self._bases and row[3] is not None and self._asked_again(key)):
+                    return Stored(*row)
         return None
 
     def _asked_again(self, key: str) -> bool:
@@ -257,18 +234,20 @@ class Store:
     @contextmanager
     def errors(self, path: Path | None = None) -> Iterator[None]:
         """Turn errors of the file, or of another layer's, into one line; what is already committed stays."""
-        try:
-            with self._lock:
-                yield
-        except (sqlite3.Error, OSError) as error:
-            if "full" in str(error) or "No space" in str(error):
-                raise UserError(
-                    f"the disk is full: {self.path} keeps all replies so far; make room and run again"
-                ) from error
-            raise UserError(
-                f"{path or self.path} can't serve as response store ({error}): move it away or set PERSONA_STORE to "
-                "another"
-            ) from error
+        with self._lock, _in_one_line(path or self.path):
+            yield
+
+
+@contextmanager
+def _in_one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        if "full" in str(error) or "No space" in str(error):
+            raise UserError(f"the disk is full: {path} keeps all replies so far; make room and run again") from error
+        raise UserError(
+            f"{path} can't serve as response store ({error}): move it away or set PERSONA_STORE to another"
+        ) from error
 
 
 def utc_now() -> str:

@@ -79,10 +79,10 @@ def test_a_base_that_is_missing_newer_or_no_store_is_named(tmp_path, base, monke
     with sqlite3.connect(base) as db:
         db.execute("PRAGMA user_version=9")
     db.close()
-    with pytest.raises(UserError, match="base.sqlite is a response store of a newer version"):
+    with pytest.raises(UserError, match=r"base.sqlite is a response store of a newer version"):
         Store(tmp_path / "own.sqlite")
     monkeypatch.setenv("PERSONA_STORE_BASE", str(tmp_path / "none.sqlite"))
-    with pytest.raises(UserError, match="no response store .*none.sqlite"):
+    with pytest.raises(UserError, match=r"no response store .*none.sqlite"):
         Store(tmp_path / "own.sqlite")
 
 
