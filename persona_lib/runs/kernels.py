@@ -96,7 +96,7 @@ def hide_paths(executed: Path, stem: str) -> None:
 
 def _kernel(environment: Mapping[str, str]) -> type:
     """Return the manager of a kernel of this interpreter, whatever kernel is named python3 on this machine."""
-    variables = {"PERSONA_STORE": str(store.default_path().absolute()), **environment}
+    variables = {**store.environment(), **environment}
     # The key may come from a .env file in the caller's folder, where the kernel does not look.
     variables |= {name: key for name in (keys.NAME, keys.AZURE) if (key := keys.api_key(name))}
     ipython = get_kernel_dict(["--log-level=CRITICAL"])

@@ -72,7 +72,7 @@ def merge(sources: Iterable[Path | str], into: Path | str) -> Merged:
         if path.resolve() == into.resolve() or (into.exists() and path.exists() and path.samefile(into)):
             raise UserError(f"{into} is both a source and the file to merge into: leave it out of the sources")
         opening.read_only(path).close()  # all are looked at before anything is merged
-    target = Store(into)
+    target = Store(into, base=())
     target.db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     conflicts: set[str] = set()
 

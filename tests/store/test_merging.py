@@ -132,7 +132,7 @@ def test_of_a_store_that_is_cut_off_the_first_part_is_kept_and_the_rest_estimate
     (row,) = merge([large], tmp_path / "into.sqlite").sources.to_dict("records")
     kept = rows_of(tmp_path / "into.sqlite")
     assert 1000 < len(kept) < 2000 and all(reply == whole[reply[0]] for reply in kept)
-    assert row["estimated"] and row["lost"] == pytest.approx(3000 - len(kept), rel=0.1)
+    assert row["estimated"] and row["lost"] == pytest.approx(3000 - len(kept), rel=0.2)
 
 
 def test_what_cannot_be_merged_is_one_line_and_nothing_is_merged(tmp_path, three):
