@@ -2,7 +2,7 @@
 
 An ask is dealt where its items are known as a list (`running.each`). What the store lacks is cut into shards by the
 hash of the requests, so that equal ones meet in one shard and no two workers ask the same. A worker asks its shard as
-any ask does, and returns the keys of its replies, not the replies. Then the client goes through all items, and finds
+any ask does, and returns the keys of its replies, not the replies. Then the client goes through its items, and finds
 the replies in the store. Results are thus those of one process, and a shard that is asked again after its worker was
 killed repeats only what was in flight.
 
@@ -13,11 +13,11 @@ shard is asked again, and hands back the rows of the shard.
 import asyncio
 import math
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import fields
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from .. import UserError
@@ -70,44 +70,47 @@ async def each(
     coming = iter(items)
     results: list[Any] = []
     for item in islice(coming, 1):
-        block: list[S] = [item]
         if kind(first(item)) in session._found.ever:
-            block += islice(coming, BLOCK)
-            await _spread(session, block, work, first, workers)
-        # Else how the endpoint is to be asked is found by one call, before many workers ask.
-        results += await session.each(block, partial(work, session))
+            coming = chain([item], coming)
+        else:  # how the endpoint is to be asked is found by one call, before many workers ask
+            results += await session.each([item], partial(work, session))
     while block := list(islice(coming, BLOCK)):
-        await _spread(session, block, work, first, workers)
-        results += await session.each(block, partial(work, session))
+        found = await _dealt(session, block, work, first, workers)
+        rest = [place for place in range(len(block)) if place not in found]
+        found |= zip(rest, await session.each([block[i] for i in rest], partial(work, session)), strict=True)
+        results += [found[place] for place in range(len(block))]
     return results
 
 
-async def _spread(
+async def _dealt(
     session: Session,
     items: Sequence[S],
     work: Callable[[Session, S], Any],
     first: Callable[[S], dict[str, Any]],
     workers: Workers,
-) -> None:
-    """Have workers ask what the store lacks of some items; a few are left to the client."""
+) -> dict[int, Any]:
+    """Deal what the store lacks of some items, and return the results by place; a few are left to the client."""
     lacking = _lacking(session, map(first, items))
+    results: dict[int, Any] = {}
     if len(lacking) < 2 * LEAST:
-        return
+        return results
     session._progress.show()
-    futures: dict[asyncio.Future[Done], str] = {}
+    futures: dict[asyncio.Future[Done], list[str]] = {}
     try:
         for keys in cut(lacking, workers.number):
             keys.sort(key=lacking.__getitem__)  # items that share a prefix follow each other
             shard = _shard(session, workers.topic, work, [items[lacking[key]] for key in keys], keys)
-            futures[asyncio.wrap_future(_submitted(workers, shard))] = keys[0]
-        await _ended(session, futures, workers)
+            futures[asyncio.wrap_future(_submitted(workers, shard))] = keys
+        async for keys in _ended(session, futures, workers):
+            places = [lacking[key] for key in keys]
+            done = await session.each([items[place] for place in places], partial(work, session))
+            results |= zip(places, done, strict=True)
     finally:
-        for future in futures:
+        for future, keys in futures.items():
             future.cancel()
-        for name in futures.values():
-            workers.told.pop(name, None)
+            workers.told.pop(keys[0], None)
         session._progress.away(0)
-        session._found.recall()
+    return results
 
 
 def _lacking(session: Session, requests: Iterable[dict[str, Any]]) -> dict[str, int]:
@@ -154,8 +157,10 @@ def _submitted(workers: Workers, shard: bytes) -> Future[Done]:
         raise _gone(error) or error from None
 
 
-async def _ended(session: Session, futures: Mapping["asyncio.Future[Done]", str], workers: Workers) -> None:
-    """Wait for the end of shards, take over what they return and show how far they are.
+async def _ended(
+    session: Session, futures: Mapping["asyncio.Future[Done]", list[str]], workers: Workers
+) -> AsyncIterator[list[str]]:
+    """Take over what shards return, show how far the others are, and yield the keys of each when it has ended.
 
     Raises:
         UserError: one of them has failed; what the others used by then is counted.
@@ -163,19 +168,20 @@ async def _ended(session: Session, futures: Mapping["asyncio.Future[Done]", str]
     """
     loop = asyncio.get_running_loop()
     pending = set(futures)
-    over = 0
     failed: UserError | None = None
     until = math.inf
     while pending and loop.time() < until:
         ended, pending = await asyncio.wait(pending, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+        session._progress.away(sum(workers.told.get(futures[future][0], 0) for future in pending))
         for future in ended:
             done = _done(future)
             _take(session, done)
-            over += len(done.keys)
             if done.error and not failed:
                 failed, until = done.error, loop.time() + GRACE_S
-        session._progress.away(over + sum(workers.told.get(futures[future], 0) for future in pending))
-        workers.check()
+            if not failed:
+                yield futures[future]
+        if not ended:
+            workers.check()
     if failed:
         raise failed
 
@@ -208,3 +214,4 @@ def _take(session: Session, done: Done) -> None:
         session._store.note_endpoint(canonical(session._asked.who), done.found)
     session._caller.fresh |= {key for key, made in done.keys.items() if made}
     session._used.add(done.used)
+    session._found.recall()

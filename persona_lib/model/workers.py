@@ -51,12 +51,13 @@ class Workers:
 
     def check(self) -> None:
         """Raise LimitError if there has been no worker for so long that none is waited for."""
-        if self._client is None or self._client.nthreads():
-            self._gone_since = None
-            return
+        try:
+            there = self._client is None or bool(self._client.nthreads())
+        except OSError as error:  # Dask's errors of a lost connection are of this kind
+            raise gone(f"{type(error).__name__}: {error}"[:200]) from None
         now = time.monotonic()
-        self._gone_since = self._gone_since or now
-        if now - self._gone_since > GONE_S:
+        self._gone_since = None if there else self._gone_since or now
+        if self._gone_since and now - self._gone_since > GONE_S:
             raise gone(f"it has had no worker for {GONE_S:.0f} s")
 
 
