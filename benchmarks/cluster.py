@@ -66,7 +66,6 @@ def main() -> None:
             for n in (1, most):
                 with cluster.joined(str(n), print) as host, cluster.limited(host):
                     wall, cpu = ask(urls[:n], each, options.in_flight, f"{number} {n}")
-                    workers._at.cache_clear()
                 pace[n] = max(pace.get(n, 0.0), each * n / wall)
                 told = f"{each * n / wall:6.1f} requests a second, {1000 * cpu / each / n:.2f} ms CPU a request"
                 print(f"  workers: {n}; {told}")

@@ -8,11 +8,11 @@ import hashlib
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,11 @@ class Workers:
         if self._gone_since and now - self._gone_since > GONE_S:
             raise gone(f"it has had no worker for {GONE_S:.0f} s")
 
+    def close(self) -> None:
+        """Close the way to the workers."""
+        if self._client:
+            self._client.close()
+
 
 def gone(why: str) -> LimitError:
     """Return the error for a cluster that is not there any more."""
@@ -69,6 +74,8 @@ def gone(why: str) -> LimitError:
 
 
 _GIVEN: list[Workers] = []
+_JOINED: dict[tuple[str, int], Workers] = {}  # by the address of the scheduler, of each process
+_GUARD = threading.Lock()
 
 
 @contextmanager
@@ -95,14 +102,20 @@ def present() -> Workers | None:
     if _GIVEN:
         return _GIVEN[-1]
     address = os.environ.get(VARIABLE)
-    return _at(address, os.getpid()) if address else None
+    if not address:
+        return None
+    with _GUARD:
+        if (address, os.getpid()) not in _JOINED:
+            client = connect(address)
+            number = max(1, len(client.nthreads()))
+            _JOINED[address, os.getpid()] = Workers(client.get_executor(pure=False), number, client)
+        return _JOINED[address, os.getpid()]
 
 
-@cache
-def _at(address: str, process: int) -> Workers:
-    """Return the workers of a scheduler, for one process."""
-    client = connect(address)
-    return Workers(client.get_executor(pure=False), max(1, len(client.nthreads())), client)
+def leave(address: str) -> None:
+    """Close the way of this process to the workers of a scheduler, if there is one."""
+    if there := _JOINED.pop((address, os.getpid()), None):
+        there.close()
 
 
 def connect(address: str) -> Any:

@@ -57,6 +57,7 @@ def joined(given: str | None, say: Callable[[str], object], kernels: bool = Fals
             with _environment({workers.VARIABLE: address}):
                 yield _own_address(address)
         finally:
+            workers.leave(address)
             client.close()
 
 
