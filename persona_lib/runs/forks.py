@@ -24,6 +24,8 @@ from .. import UserError
 _CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else None)
 _ContextProcess: Any = _CONTEXT.Process
 
+_STARTING = threading.Lock()
+
 NAME = "persona-forked"  # of `Forked` among jupyter_client's provisioners, as registered in pyproject.toml
 
 
@@ -49,7 +51,7 @@ class Forked(LocalProvisioner):
         arguments = cmd[cmd.index("-f") :]
         self.cwd = str(kwargs.get("cwd") or Path.cwd())
         self.process = _Process(target=_serve, args=(arguments, self.cwd, dict(kwargs["env"])))
-        with _no_script():
+        with _STARTING, _no_script():  # several threads may start one
             self.process.start()
         self.pid = self.process.pid
         self.pgid = self.process.pid
