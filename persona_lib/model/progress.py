@@ -135,7 +135,7 @@ class Calls:
 def asks(steps: Path) -> list[dict[str, Any]]:
     """Return the last line that each ask wrote to a file; the incomplete last line of a killed kernel is dropped."""
     lines = [json.loads(line) for line in steps.read_text("utf-8").split("\n")[:-1]]
-    return list({line["ask"]: line for line in lines}.values())
+    return list({line["ask"]: line for line in lines if "ask" in line}.values())
 
 
 def used(steps: Path) -> dict[str, dict[str, Any]]:

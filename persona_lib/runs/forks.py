@@ -25,6 +25,8 @@ _CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "lin
 _ContextProcess: Any = _CONTEXT.Process
 
 PRELOAD = "persona_lib.runs.preload"  # what the process imports
+_STARTING = threading.Lock()
+
 NAME = "persona-forked"  # of `Forked` among jupyter_client's provisioners, as registered in pyproject.toml
 
 
@@ -50,7 +52,7 @@ class Forked(LocalProvisioner):
         arguments = cmd[cmd.index("-f") :]
         self.cwd = str(kwargs.get("cwd") or Path.cwd())
         self.process = _Process(target=_serve, args=(arguments, self.cwd, dict(kwargs["env"])))
-        with _no_script():
+        with _STARTING, _no_script():  # several threads may start one
             self.process.start()
         self.pid = self.process.pid
         self.pgid = self.process.pid
