@@ -6,6 +6,7 @@ stored. Every notebook that asks a model opens this wing: `Store(recording=recor
 """
 
 from .journal import Batch, Journal
+from .keeping import export, prune, stats
 from .merging import Merged, merge
 from .opening import check_disk
 from .recording import read_recording
@@ -14,5 +15,5 @@ from .store import Store, bases, default_path, environment, exists
 
 __all__ = [
     "Batch", "Journal", "Merged", "Store", "Stored", "bases", "canonical", "check_disk", "default_path", "environment",
-    "exists", "key_of", "merge", "read_recording",
+    "exists", "export", "key_of", "merge", "prune", "read_recording", "stats",
 ]  # fmt: skip

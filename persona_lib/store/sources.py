@@ -70,7 +70,7 @@ class Source:
         with closing(opening.read_only(self.path)) as db:
             for low in range(block.low, block.high + 1, _AT_ONCE):
                 for row in _single(db, low, min(low + _AT_ONCE - 1, block.high)):
-                    if _is_sound(row):
+                    if is_sound(row):
                         self.read += 1
                         yield row
                     else:
@@ -132,11 +132,12 @@ def _single(db: sqlite3.Connection, low: int, high: int) -> list[tuple[Any, ...]
         return _single(db, low, middle) + _single(db, middle + 1, high)
 
 
-def _is_sound(row: tuple[Any, ...]) -> bool:
+def is_sound(row: tuple[Any, ...]) -> bool:
     """Return whether a row is what its key says: the hash of its request; and its reply is JSON."""
     try:
         key, request, reply, failure, created = row
         json.loads(reply)
+        reply.encode()  # half a character, or what is no UTF-8
         return key_of(plain(request)) == key and isinstance(created, str) and isinstance(failure, str | None)
     except (ValueError, TypeError, AttributeError, zlib.error):
         return False

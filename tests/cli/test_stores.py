@@ -1,4 +1,6 @@
-"""`persona store`: response stores of several machines merged."""
+"""`persona store`: response stores of several machines merged, counted, pruned and exported."""
+
+import json
 
 from commands import one_line, persona
 
@@ -26,3 +28,34 @@ def test_a_merge_that_loses_replies_says_so_in_its_exit_code(tmp_path):
     path.write_bytes(path.read_bytes()[: -9 * 8192])
     said = persona("store", "merge", path, "--into", tmp_path / "c.sqlite")
     assert said.exit_code == 1 and "can't be read" in said.stdout
+
+
+def test_stats_are_a_table_or_json_of_the_named_file_or_of_the_run_s_own(tmp_path, monkeypatch):
+    path = written(tmp_path / "a.sqlite", "one", "two", failure="refusal")
+    said = persona("store", "stats", path)
+    assert said.exit_code == 0 and "2 replies, 2 failed" in said.stdout and "m" in said.stdout
+    monkeypatch.setenv("PERSONA_STORE", str(path))
+    told = json.loads(persona("store", "stats", "--json").stdout)
+    assert (told["replies"], told["failed"], told["bytes"]) == (2, 2, path.stat().st_size)
+    assert told["models"][0]["model"] == "m" and told["models"][0]["oldest"] <= told["models"][0]["newest"]
+    assert "no response store" in one_line(persona("store", "stats", tmp_path / "none.sqlite"))
+
+
+def test_prune_counts_first_and_then_deletes(tmp_path):
+    path = written(tmp_path / "a.sqlite", "one", "two", failure="refusal")
+    would = persona("store", "prune", path, "--failed", "--before", "2000-01-01", "--dry-run")
+    assert "0 replies would be deleted from" in would.stdout
+    assert "2 replies are deleted from" in persona("store", "prune", path, "--failed", "--model", "m").stdout
+    assert Store(path).counts()["replies"] == 0
+    assert "say which replies to delete" in one_line(persona("store", "prune", path))
+    assert "'--before'" in one_line(persona("store", "prune", path, "--before", "yesterday"))
+
+
+def test_export_says_how_many_and_fails_if_some_are_damaged(tmp_path):
+    path = written(tmp_path / "a.sqlite", "one", "two")
+    said = persona("store", "export", path, "--out", tmp_path / "out")
+    assert said.exit_code == 0 and said.stdout == f"{tmp_path / 'out'}: 2 replies\n"
+    store = Store(path)
+    store.db.execute("UPDATE replies SET reply = '{' WHERE rowid = 1")
+    said = persona("store", "export", path, "--out", tmp_path / "out")
+    assert said.exit_code == 1 and said.stdout == f"{tmp_path / 'out'}: 1 reply; 1 damaged and left out\n"
