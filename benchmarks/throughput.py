@@ -36,7 +36,7 @@ class Verdict(BaseModel):
     verdict: str
 
 
-def serve(port: multiprocessing.Queue, allowed_per_s: float = math.inf) -> None:
+def serve(port: multiprocessing.Queue, allowed_per_s: float = math.inf, model: str = "m") -> None:
     """Run the endpoint as a process of its own: it refuses calls beyond its limit and lists all calls at /counts."""
     from aiohttp import web
 
@@ -64,7 +64,7 @@ def serve(port: multiprocessing.Queue, allowed_per_s: float = math.inf) -> None:
         return web.json_response(counts)
 
     async def models(_: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": "m", "object": "model"}]})
+        return web.json_response({"object": "list", "data": [{"id": model, "object": "model"}]})
 
     async def main() -> None:
         app = web.Application()
@@ -81,10 +81,10 @@ def serve(port: multiprocessing.Queue, allowed_per_s: float = math.inf) -> None:
 
 
 @contextmanager
-def endpoint(allowed_per_s: float = math.inf) -> Iterator[str]:
+def endpoint(allowed_per_s: float = math.inf, model: str = "m") -> Iterator[str]:
     """Run an endpoint; yield its address."""
     port = multiprocessing.Queue()
-    server = multiprocessing.Process(target=serve, args=(port, allowed_per_s), daemon=True)
+    server = multiprocessing.Process(target=serve, args=(port, allowed_per_s, model), daemon=True)
     server.start()
     try:
         yield f"http://127.0.0.1:{port.get(timeout=30)}/v1"

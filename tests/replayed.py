@@ -54,7 +54,7 @@ def _wrong() -> Any:
 def written(executed: Executed, folder: Path) -> None:
     """Make the folder of a run of the notebooks that are looked at, as a run makes it, of what they recorded."""
 
-    def recorded(stem: str, _: Any, target: Path, steps: Path, environment: Mapping[str, str], __: Any) -> None:
+    def recorded(stem: str, _: Any, target: Path, steps: Path, environment: Mapping[str, str]) -> None:
         shutil.copy(ROOT / "notebooks" / f"{stem}.ipynb", target)
         shutil.copytree(executed.folder / stem, environment[RECORD])
 

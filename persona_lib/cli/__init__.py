@@ -6,32 +6,11 @@ Exit codes: 0 done; 1 a notebook failed, nothing was scored, or more than half o
 gave can't be used; 3 an endpoint's limit, and the same command goes on later; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
-from . import (
-    annotate,
-    data,
-    engines,
-    methods,
-    people,
-    runs,
-    score,
-    share,
-    submissions,
-    sweep,
-    tools,
-)  # each adds commands
+# Each adds its commands.
+from . import annotate, data, engines, methods, people, runs, score, share, stores, submissions, sweep, tools
 from .group import app
 
 __all__ = [
-    "annotate",
-    "app",
-    "data",
-    "engines",
-    "methods",
-    "people",
-    "runs",
-    "score",
-    "share",
-    "submissions",
-    "sweep",
-    "tools",
-]
+    "annotate", "app", "data", "engines", "methods", "people", "runs", "score", "share",
+    "stores", "submissions", "sweep", "tools",
+]  # fmt: skip

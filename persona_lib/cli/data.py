@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from .group import FAILED, app, examples
-from .options import BaseUrl, MaxCalls, MaxCost, ModelName, P, PresetName, Retry, options_given, pairs_of
+from .options import BaseUrl, Cluster, MaxCalls, MaxCost, ModelName, P, PresetName, Retry, options_given, pairs_of
 
 
 @app.command(
@@ -28,6 +28,7 @@ def pairs(
     retry_failed: Retry = False,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
+    cluster: Cluster = None,
 ) -> None:
     """Make the preference data set of a preset: answers, each revised after the criticism of a persona.
 
@@ -36,13 +37,15 @@ def pairs(
     together. People and prompts of your own: -p personas=FILE -p prompts=FILE. The exit code is 1 if more than half of
     the pairs, or choices, failed.
     """
+    from ..runs import cluster as clusters
     from ..runs import folders, pairs
 
     given = options_given(model, base_url, p) | ({"form": form} if form else {})
     settings = pairs_of(preset, given, max_cost=max_cost)
     pairs.check_folder(out, settings.form)
-    with folders.alone(out):
-        typer.echo(pairs.make(settings, out, batch, retry_failed, max_calls, max_cost))
+    joined = clusters.joined(cluster, typer.echo)
+    with folders.alone(out), joined as host, clusters.limited(host, max_calls, max_cost) as limits:
+        typer.echo(pairs.make(settings, out, batch, retry_failed, *limits))
     typer.echo(f"{out.absolute()}\n{pairs.then(out, settings.form)}")
     if pairs.failed(out, settings.form) > 0.5:
         raise typer.Exit(FAILED)

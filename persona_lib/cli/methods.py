@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from .group import app, examples
-from .options import BaseUrl
+from .options import BaseUrl, Cluster
 
 methods = typer.Typer(no_args_is_help=True, help="A testbed: methods of alignment compared on the same people.")
 app.add_typer(methods, name="methods")
@@ -44,6 +44,7 @@ def run_methods(
         str | None, typer.Option(help="a model at the same address that judges the answers; default: --model")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the tables")] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Compare methods: what they learn from training people, and how well they predict others from k choices.
 
@@ -52,11 +53,13 @@ def run_methods(
     answers. docs/methods.md says how to bring a method or a world.
     """
     from .. import files
+    from ..runs import cluster as clusters
     from ..runs import trials
 
     if out:
         files.check_folder(out)
-    trial = trials.run(world, method or (), k or trials.KS, draws, seed, model, base_url, embedder, answers, judge)
+    with clusters.joined(cluster, typer.echo) as host, clusters.limited(host):
+        trial = trials.run(world, method or (), k or trials.KS, draws, seed, model, base_url, embedder, answers, judge)
     typer.echo(trials.said(trial))
     if out:
         trials.write(trial, out)

@@ -10,6 +10,7 @@ from .. import EndpointError, LimitError, files, store
 from .group import FAILED, LIMITED, UNUSABLE, app, examples
 from .options import (
     BaseUrl,
+    Cluster,
     MaxCalls,
     MaxCost,
     ModelName,
@@ -45,11 +46,17 @@ def run(
     retry_failed: Retry = False,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="notebooks side by side [default: what cores and memory allow]"),
+    ] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Run the notebooks of a preset.
 
     The address of the run's index page comes first and last, each notebook's finding as it ends. How many notebooks are
     done is shown, and about how long the others will take if each was done in this folder before with these parameters.
+    Notebooks run side by side; where the embedded model has to answer, one after the other.
 
     Notebooks of an earlier run in the folder are replaced one by one, each when the new one is done; those that are not
     chosen stay. A second run asks the model nothing again. After a budget has stopped a run, the same command with a
@@ -57,6 +64,7 @@ def run(
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
     from ..model.usage import counted
+    from ..runs import cluster as clusters
     from ..runs import manifests, preflight, said
     from ..runs.run import run as execute
 
@@ -66,7 +74,8 @@ def run(
     if retry_failed:
         n = store.Store().forget_failed()
         typer.echo(f"{counted(n, 'failed reply', 'failed replies')} will be asked again")
-    manifest = execute(chosen, planned, folder, max_calls, max_cost, typer.echo)
+    with clusters.joined(cluster, typer.echo, kernels=True) as host:
+        manifest = execute(chosen, planned, folder, max_calls, max_cost, typer.echo, jobs, host)
     typer.echo(f"{said.at_the_end(manifest)}\n{address(folder)}")
     if code := _code(manifest):
         raise typer.Exit(code)

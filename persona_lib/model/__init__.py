@@ -12,6 +12,7 @@ The way of a call, from room to room:
     speaking    a Speaker writes the request in the endpoint's dialect (dialect, found), which replies teach (lessons)
     calling     a Caller looks into the store; else it makes the call once, within the budgets (budget), and keeps it
     connection  a Connection sends it at the endpoint's pace (pace, quota), and again where that may help
+    sharing     budget and pace are those of the run, which all its processes share, if there is one
     endpoint    an Endpoint opens the client, checks key and model, and names the fields as the endpoint does
 
 `batches` takes the place of `connection` for the Batch API, `dry` where replies are made up. `anew` asks again what is

@@ -21,7 +21,8 @@ class Asked:
     `name` is what tables show, `given` what the user gave, which differs for a model that runs here. `who` is the part
     of the model's identity that replies are kept under, `settings` are the user's own request fields. `min_mass` is the
     least probability of the options at a token that makes a choice. `found` is, from session to session, the dialect
-    that the endpoint turned out to speak.
+    that the endpoint turned out to speak. `run` is the one
+    whose pace holds (`sharing.of_run`), if not that of this process.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Asked:
     price: Price | None
     budgets: tuple[Budget, ...]
     min_mass: float
+    run: str | None = None
 
     @cached_property
     def dry(self) -> Dry:

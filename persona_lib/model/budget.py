@@ -1,7 +1,7 @@
 """Limit how many calls are made and how much they cost: a call that could exceed a limit does not start.
 
-A run passes its limits, and what it has used, to its kernels in PERSONA_BUDGET. A call may start only if the calls in
-flight and this one, each at the most it can cost, stay within what is left. The most that a call can cost counts one
+A call may start only if the calls in flight and this one, each at the most it can cost, stay within what is left. The
+kernels of a run count in one budget (`sharing`). The most that a call can cost counts one
 token for each byte sent. For the reply it counts `max_tokens`, else one token for each character of the longest reply
 that the schema allows; a text of any length counts as `UNBOUNDED_TOKENS`. It is never less than the cost of the most
 expensive call so far, because a model that thinks first may take more tokens than its schema allows. Several threads
@@ -10,11 +10,10 @@ may share a budget.
 
 import asyncio
 import json
-import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 
 from .. import BudgetError
@@ -23,35 +22,71 @@ from .catalogue import Price
 from .dialect import most_tokens
 from .dry import Chance, example
 
-VARIABLE = "PERSONA_BUDGET"
 UNBOUNDED_TOKENS = 4096  # of a text that may be of any length
 OVERHEAD_TOKENS = 64  # of what an endpoint puts around messages
 LOOK_AGAIN_S = 0.05  # whether calls of another thread have ended
 
-_BOOKING = threading.Lock()  # the models of a process share budgets, and may be asked from several threads
+
+@dataclass
+class _InFlight:
+    """The calls of a thread that are in flight, and the USD that they may cost."""
+
+    calls: int = 0
+    held: float = 0.0
 
 
 class Budget:
-    """Limits, and what has been used of them; a limit of None allows any amount.
+    """Limits, and what has been used of them: `calls` made and `cost` in USD. Several threads may share a budget.
+
+    What a thread holds that has ended counts as spent. Each process that shares a run's budget has threads of its own
+    there: what it held when it was killed is spent, and nobody waits for it.
 
     Args:
-        max_calls: the most calls to make; a call that is repeated after a transport error counts once.
-        max_cost: the most USD to spend.
-        calls: the calls made before.
-        cost: the USD spent before.
+        max_calls: the most calls to make; None means any number. A call that is repeated after a transport error counts
+            once.
+        max_cost: the most USD to spend; None means any amount.
     """
 
-    def __init__(
-        self, max_calls: int | None = None, max_cost: float | None = None, calls: int = 0, cost: float | None = 0.0
-    ):
+    def __init__(self, max_calls: int | None = None, max_cost: float | None = None):
         self.max_calls = max_calls
         self.max_cost = max_cost
-        self.calls = calls
-        self.cost = cost or 0.0
-        self.held = 0.0  # USD that the calls in flight may cost
-        self.in_flight = 0  # calls, of all models and threads that share the budget
+        self.calls = 0
+        self.cost = 0.0
+        self._threads: dict[threading.Thread, _InFlight] = {}
+        self._guard = threading.Lock()
 
-    def short_of(self, bound: float) -> str | None:
+    def limits(self) -> tuple[int | None, float | None]:
+        """Return the most calls and the most USD."""
+        return self.max_calls, self.max_cost
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many calls are in flight."""
+        return sum(one.calls for one in self._threads.values())
+
+    @property
+    def held(self) -> float:
+        """Return the USD that the calls in flight may cost."""
+        return sum(one.held for one in self._threads.values())
+
+    def hold(self, bound: float) -> tuple[str, bool] | None:
+        """Hold `bound` USD for a call of this thread, which may then start.
+
+        Returns:
+            None; or why it may not start now, and whether a call in flight may leave enough when it ends.
+        """
+        with self._guard:
+            for thread in [one for one in self._threads if not one.is_alive()]:
+                self.cost += self._threads.pop(thread).held
+            if short := self._short_of(bound):
+                return short, self.in_flight > 0
+            own = self._threads.setdefault(threading.current_thread(), _InFlight())
+            own.calls += 1
+            own.held += bound
+            self.calls += 1
+        return None
+
+    def _short_of(self, bound: float) -> str | None:
         """Return why a call that costs at most `bound` USD may not start now, or None if it may."""
         if self.max_calls is not None and self.calls >= self.max_calls:
             return f"max_calls is reached: {self.calls} of {self.max_calls} calls are made"
@@ -60,11 +95,31 @@ class Budget:
             return f"max_cost is reached: {spent}, and the next call may take ${bound:.2g}"
         return None
 
+    def settle(self, held: float, cost: float) -> None:
+        """Book the cost of a call of this thread that has ended, and for which so much was held."""
+        with self._guard:
+            self.cost += cost if self._over(held) else 0.0
 
-@cache
-def of_run() -> Budget:
-    """Return the budget of the run that this process belongs to; without limits outside a run."""
-    return Budget(**json.loads(os.environ.get(VARIABLE) or "{}"))
+    def release(self, held: float) -> None:
+        """Take back a call of this thread: it counts and costs nothing."""
+        with self._guard:
+            self.calls -= self._over(held)
+
+    def _over(self, held: float) -> bool:
+        """Note that a call has ended; False if it counts as spent, because the connection that held it was lost."""
+        own = self._threads.get(threading.current_thread())
+        if own is None:
+            return False
+        own.calls -= 1
+        own.held -= held
+        if not own.calls:
+            del self._threads[threading.current_thread()]
+        return True
+
+    def correct(self, more: float) -> None:
+        """Add to the cost that was booked."""
+        with self._guard:
+            self.cost += more
 
 
 class Purse:
@@ -75,9 +130,9 @@ class Purse:
         price: of the model's tokens.
     """
 
-    def __init__(self, budgets: tuple[Budget, ...], price: Price | None):
-        self._budgets = [b for b in budgets if b.max_calls is not None or b.max_cost is not None]
-        self._price = price if any(b.max_cost is not None for b in budgets) else None
+    def __init__(self, budgets: Sequence[Budget], price: Price | None):
+        self._budgets = [budget for budget in budgets if budget.limits() != (None, None)]
+        self._price = price if any(budget.limits()[1] is not None for budget in self._budgets) else None
         self._costliest = 0.0
         self._gate = asyncio.Lock()
         self._settled = asyncio.Event()
@@ -92,27 +147,25 @@ class Purse:
             while True:
                 bound = max(self._costliest, _most(request, self._price)) if self._price else 0.0
                 self._settled.clear()
-                short, waits = self._hold(bound)
-                if not short:
+                if not (reached := self._hold(bound)):
                     return bound
+                short, waits = reached
                 if not waits:
                     raise BudgetError(f"{short}; the replies so far are kept; a larger budget continues")
                 with suppress(TimeoutError):  # another thread's call that ends does not wake this one
                     await asyncio.wait_for(self._settled.wait(), LOOK_AGAIN_S)
 
-    def _hold(self, bound: float) -> tuple[str | None, bool]:
-        """Hold a call's cost in every budget, or return which budget is reached, and whether calls are in flight."""
-        with _BOOKING:
-            if short := next(filter(None, (b.short_of(bound) for b in self._budgets)), None):
-                return short, any(budget.in_flight for budget in self._budgets)
-            for budget in self._budgets:
-                budget.calls += 1
-                budget.held += bound
-                budget.in_flight += 1
-        return None, False
+    def _hold(self, bound: float) -> tuple[str, bool] | None:
+        """Hold a call's cost in every budget, or in none: then return what the one says that is reached."""
+        for i, budget in enumerate(self._budgets):
+            if reached := budget.hold(bound):
+                for held in self._budgets[:i]:
+                    held.release(bound)
+                return reached
+        return None
 
-    def settle(self, held: float, cost: float | None) -> float:
-        """Book the cost of a call that has ended, and return what is booked.
+    def settle(self, held: float, cost: float | None) -> None:
+        """Book the cost of a call that has ended.
 
         Args:
             held: what `start` returned for the call.
@@ -120,29 +173,20 @@ class Purse:
         """
         cost = held if cost is None else cost
         self._costliest = max(self._costliest, cost)
-        with _BOOKING:
-            for budget in self._budgets:
-                budget.in_flight -= 1
-                budget.held -= held
-                budget.cost += cost
+        for budget in self._budgets:
+            budget.settle(held, cost)
         self._settled.set()
-        return cost
 
     def release(self, held: float) -> None:
         """Take back a call for which nothing was sent, or that was refused as a whole: it counts and costs nothing."""
-        with _BOOKING:
-            for budget in self._budgets:
-                budget.calls -= 1
-                budget.in_flight -= 1
-                budget.held -= held
+        for budget in self._budgets:
+            budget.release(held)
         self._settled.set()
 
-    def correct(self, booked: float, cost: float) -> float:
-        """Replace what `settle` booked for a call by its true cost, and return the difference, cost - booked."""
-        with _BOOKING:
-            for budget in self._budgets:
-                budget.cost += cost - booked
-        return cost - booked
+    def correct(self, booked: float, cost: float) -> None:
+        """Replace what `settle` booked for a call by its true cost."""
+        for budget in self._budgets:
+            budget.correct(cost - booked)
 
 
 def _most(request: dict[str, Any], price: Price) -> float:

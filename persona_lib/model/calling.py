@@ -40,10 +40,13 @@ class Caller:
         else:
             self.connection = self._connection()
         self._single: Connection | None = None
+        self.fresh: set[str] = set()  # keys of calls that workers made for this ask, which are no replies found
+        self.keys: dict[str, bool] | None = None  # of all replies, True for calls of this ask; filled if it is a dict
         self._under_way: dict[str, asyncio.Task[tuple[dict[str, Any], bool]]] = {}
 
     def _connection(self) -> Connection:
-        return Connection(self._asked.given, self._asked.base_url, self._asked.max_in_flight, self._store)
+        asked = self._asked
+        return Connection(asked.given, asked.base_url, asked.max_in_flight, self._store, asked.run)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -61,16 +64,34 @@ class Caller:
         """
         text = canonical(request)
         key = key_of(text)
+        reply, cached = await self._reply(key, text, request, words, now)
+        self._note(key, not cached)
+        return reply, cached, key
+
+    def was_there(self, key: str) -> bool:
+        """Return whether a reply in the store took no call, not even one that a worker made for this ask."""
+        fresh = key in self.fresh
+        self.fresh.discard(key)
+        self._note(key, fresh)
+        return not fresh
+
+    def _note(self, key: str, called: bool) -> None:
+        if self.keys is not None:
+            self.keys[key] = self.keys.get(key, False) or called
+
+    async def _reply(
+        self, key: str, text: str, request: dict[str, Any], words: Mapping[str, int], now: bool
+    ) -> tuple[dict[str, Any], bool]:
         if under_way := self._under_way.get(key):
             reply, _ = await asyncio.shield(under_way)
-            return reply, True, key
+            return reply, True
         if stored := self._store.get(key):
-            return json.loads(stored.reply), True, key
+            return json.loads(stored.reply), self.was_there(key)
         if self._store.offline:
             raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
         if self._store.scratch:
-            return *self._made_up(key, request, words), key
-        return *await self._call_once(key, text, request, now), key
+            return self._made_up(key, request, words)
+        return await self._call_once(key, text, request, now)
 
     def _made_up(self, key: str, request: dict[str, Any], words: Mapping[str, int]) -> tuple[dict[str, Any], bool]:
         """Make a reply up, and return it and whether it was made up before; texts have the `words` asked for."""
@@ -127,7 +148,7 @@ class Caller:
             raise
         finally:
             if sent:
-                self._used.booked += self.purse.settle(held, cost)
+                self.purse.settle(held, cost)
             else:
                 self.purse.release(held)
 

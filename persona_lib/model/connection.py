@@ -21,8 +21,9 @@ from . import keys, quota
 from .catalogue import LEFT_OUT, MODELS
 from .endpoint import FINAL, TIMEOUT_S, Endpoint, completion, is_page, loaded, message, one_line, words
 from .lessons import lesson
-from .pace import of_endpoint
+from .pace import turn
 from .reply import Outcome
+from .sharing import keep, of_endpoint
 
 RETRIES = 4  # of a call, after errors of transport and of the server
 REFUSALS = 20  # of a call, because there are too many calls
@@ -66,12 +67,15 @@ class Connection(Endpoint):
         base_url: the endpoint's address; None means the embedded server.
         max_in_flight: the most requests that may wait for their reply at once.
         store: keeps the endpoint's pace.
+        run: whose pace holds, if not that of this process.
     """
 
-    def __init__(self, name: str, base_url: str | None, max_in_flight: int, store: Store):
+    def __init__(self, name: str, base_url: str | None, max_in_flight: int, store: Store, run: str | None = None):
         super().__init__(name, base_url)
         self._store = store
-        self._pace = of_endpoint(name, base_url, max_in_flight, store)
+        self._most = max_in_flight
+        self._pace = of_endpoint(name, base_url, max_in_flight, store, run)
+        self._gate = asyncio.Lock()
         self._tokens = 0.0  # of a call, in the mean
         self._failures = 0  # calls in a row without any reply
         self._answered = False
@@ -90,7 +94,7 @@ class Connection(Endpoint):
         body = self._body(request)
         errors = refusals = 0
         while True:
-            await self._pace.turn()
+            await turn(self._pace, self._gate)
             try:
                 reply = await self._sent(client, body)
             except _FATAL as error:
@@ -142,14 +146,15 @@ class Connection(Endpoint):
     async def close(self) -> None:
         """Close the connection, and keep the pace for the next process."""
         await super().close()
-        self._pace.keep(self._store)
+        if self.base_url:
+            keep(self._pace, self.base_url, self._store)
 
     def _note_answer(self, seconds: float, headers: Mapping[str, str], usage: Any) -> None:
         """Note that a call was answered after so many seconds, and what the reply says of limits."""
         told = usage.get("total_tokens") if isinstance(usage, dict) else None
         if isinstance(told, int | float) and 0 <= told < math.inf:
             self._tokens += (0.1 if self._tokens else 1.0) * (told - self._tokens)
-        self._pace.accepted(seconds, quota.per_second(headers, self._pace.most, self._tokens))
+        self._pace.accepted(seconds, quota.per_second(headers, self._most, self._tokens))
         self._failures = 0
         self._refused_since = None
         self._answered = True
@@ -204,7 +209,7 @@ class Connection(Endpoint):
 
     def _check_strange(self, error: Exception) -> None:
         """Stop the ask if its first answers are no chat completions: a web page, say, where an address is wrong."""
-        if self._pace.answered or not isinstance(error, NoCompletion):
+        if not isinstance(error, NoCompletion) or self._pace.has_answers():
             return
         self._strange += 1
         if self._strange >= (PAGES if error.page else STRANGE):
@@ -227,7 +232,7 @@ class Connection(Endpoint):
         """Return the outcome of a call that got no reply; stop the ask if there are too many of them in a row."""
         self._failures += 1
         if self._failures >= FAILURES_IN_A_ROW:
-            went = self._pace.answered > 0  # nothing that was given is wrong: the same command goes on later
+            went = self._pace.has_answers()  # nothing that was given is wrong: the same command goes on later
             raise (LimitError if went else EndpointError)(
                 f"{self._failures} calls in a row got no reply, the last: {message(error)}; the replies so far are "
                 "kept: run it again to continue"

@@ -109,7 +109,7 @@ async def _fetch(asked: Asked, texts: list[str], requests: dict[str, str], used:
                 asked.store.put([Stored(key_of(requests[t]), requests[t], packed(v), None) for t, v in rows])
                 cost = used.count(reply, retries, asked.price)
             finally:
-                used.booked += purse.settle(held, cost)
+                purse.settle(held, cost)
         for _ in batch:
             progress.advance()
 

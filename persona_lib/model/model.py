@@ -1,7 +1,7 @@
 """Ask a language model: `Model` holds its settings and makes its calls; a `Session` runs each ask."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,14 +13,15 @@ from ..store import Store
 from . import catalogue, schemas
 from .asked import Asked
 from .batches import MOST_WAITING
-from .budget import Budget, of_run
+from .budget import Budget
 from .choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled
 from .dialect import MOST_LOGPROBS
 from .protocol import Messages, no_twins
 from .reach import address
 from .reply import Reply
 from .running import each, in_session
-from .session import Session
+from .session import Session, nth
+from .sharing import of_run
 from .usage import Usage, total, workload
 
 S = TypeVar("S")
@@ -116,7 +117,7 @@ class Model:
 
     @property
     def usage(self) -> dict[str, Any]:
-        """Return the total usage so far: the fields of `usage.Usage` but `booked` and `tokens_found`."""
+        """Return the total usage so far: the fields of `usage.Usage` but `tokens_found`."""
         return total(u for used in list(self._steps.values()) for u in list(used))
 
     @property
@@ -162,7 +163,8 @@ class Model:
         """
         settings = _settings(self.is_local, schema, temperature, max_tokens, sample)
         settings |= {"top_logprobs": TOP_OF_TEXT} if logprobs else {}
-        return self._each(messages, lambda session, one: session.reply(one, schema, settings), step)
+        work = partial(Session.reply, schema=schema, settings=settings)
+        return each(self._asked, step, messages, self._count(step), work, lambda m: self._asked.request(m, settings))
 
     def choose(
         self, messages: Iterable[Messages], options: Sequence[str] = ("A", "B"), step: str = "choosing"
@@ -196,11 +198,14 @@ class Model:
         schema = choice_schema(options)
         settings = [_settings(self.is_local, schema, 1, sample=k) for k in range(self.samples or SAMPLES)]
         if self.samples is None:
-            look = lambda session, one: session.chances(one, options, _FIRST_TOKEN, settings)  # noqa: E731
-            return from_rows(self._each(messages, look, step), options)
+            look = partial(Session.chances, options=options, settings=_FIRST_TOKEN, samples=settings)
+            first = lambda one: self._asked.request(one, _FIRST_TOKEN)  # noqa: E731
+            return from_rows(each(self._asked, step, messages, self._count(step), look, first), options)
         asked: Iterable[tuple[Messages, int]] = ((one, k) for one in messages for k in range(len(settings)))
         asked = list(asked) if isinstance(messages, Sized) else asked  # the number of items is then known
-        replies = self._each(asked, lambda session, one: session.reply(one[0], schema, settings[one[1]]), step)
+        of_sample = lambda one: self._asked.request(one[0], settings[one[1]])  # noqa: E731
+        work = partial(nth, schema=schema, settings=settings)
+        replies = each(self._asked, step, asked, self._count(step), work, of_sample)
         return from_rows(sampled(replies, self.samples, options), options)
 
     def send(self, messages: Iterable[Messages], schema: type[BaseModel] | None = None, step: str = "sending") -> None:
@@ -221,10 +226,6 @@ class Model:
         settings = _settings(self.is_local, schema)
         requests = (self._asked.request(one, settings) for one in messages)
         in_session(self._asked, step, None, self._count(step), lambda session: session.send(requests))
-
-    def _each(self, items: Iterable[S], work: Callable[[Session, S], Awaitable[T]], step: str) -> list[T]:
-        """Do `work` on every item in a session, and return the results in the order of the items."""
-        return each(self._asked, step, items, self._count(step), work)
 
     def _count(self, step: str) -> Usage:
         """Return a new usage, to count what one ask of a step uses."""
@@ -253,7 +254,7 @@ def _check(
         raise UserError(f"min_mass is a probability, not {min_mass}: take 0 to 1")
     if batch_here:
         raise UserError(f"the model '{name}' runs here, where there is no Batch API: leave out batch=True")
-    if price is None and any(budget.max_cost is not None for budget in budgets):
+    if price is None and any(budget.limits()[1] is not None for budget in budgets):
         raise UserError(f"no price of '{name}' is known, which max_cost needs: add it to params/{catalogue.PRICES}")
 
 

@@ -5,7 +5,8 @@ Then only the number in flight is limited. A refusal sets a rate, a little less 
 accepting, and one that says when to try again holds all requests until then. Without refusals the rate grows again,
 faster the more answers came since.
 
-All asks of a process share an endpoint's pace, and the store keeps it for the processes after it.
+All asks of a process, and all processes of a run (`sharing`), share an endpoint's pace, and the store keeps it for the
+processes after them.
 """
 
 import asyncio
@@ -15,9 +16,6 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from weakref import WeakKeyDictionary
-
-from ..store import Store
 
 CUT = 0.94  # of what was accepted, after a refusal
 MOST_CUT = 0.8  # the least that one refusal leaves of the rate, as a pause between two asks looks like a slow endpoint
@@ -33,16 +31,19 @@ KEPT_S = 3600.0  # for which a pace that the store has is taken over
 
 
 class Pace:
-    """Delays requests so that an endpoint accepts nearly all of them.
+    """Says when requests may start, so that an endpoint accepts nearly all of them.
 
     `per_s` is the most requests that start in a second, without end as long as only `most` in flight limit them;
-    `answered` and `refusals` count requests. Several threads, each with an event loop of its own, may share a pace.
+    `answered` and `refusals` count requests. Several threads may share a pace.
+
+    Args:
+        most_in_flight: requests of this thread that may wait for their reply at once; other threads `join`.
+        name: of the model.
     """
 
-    def __init__(self, most_in_flight: int, name: str = "", base_url: str | None = None):
+    def __init__(self, most_in_flight: int, name: str = ""):
         self.name = name
-        self.base_url = base_url
-        self.most = most_in_flight
+        self._most: dict[threading.Thread, int] = {}
         self.per_s = math.inf
         self.refusals = 0
         self.opening = True  # no refusal yet, and too few answers to know that none will come
@@ -52,33 +53,56 @@ class Pace:
         self._accepted: deque[float] = deque()
         self._refused_at = self._grown_at = time.monotonic()
         self._began: float | None = None  # when the first request started
-        self._in_flight = self.answered = 0
+        self._in_flight = 0  # while the pace is opening
+        self.answered = 0
         self._due = 0.0  # when the next request may start
         self._held_until = -math.inf
-        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
         self._guard = threading.RLock()
+        self.join(most_in_flight)
 
-    async def turn(self) -> None:
-        """Wait until the next request may start; at full pace this returns at once."""
-        if self.opening or self.per_s < math.inf or self._held_until > time.monotonic():
-            gate = self._gates.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-            async with gate:  # one at a time: each waits by the pace at its turn
-                await asyncio.sleep(self._until_due())
-                while (left := self._held_until - time.monotonic()) > 0:  # a refusal may have come meanwhile
-                    await asyncio.sleep(left)
-                self._begin()
-        else:
-            self._begin()
-
-    def _begin(self) -> None:
-        """Note that a request starts."""
+    def join(self, most_in_flight: int) -> None:
+        """Note how many requests of this thread may be in flight, until it ends."""
         with self._guard:
-            self._in_flight += 1
+            self._most[threading.current_thread()] = most_in_flight
+
+    @property
+    def most(self) -> int:
+        """Return how many requests of all threads may be in flight."""
+        with self._guard:
+            self._most = {thread: most for thread, most in self._most.items() if thread.is_alive()}
+            return sum(self._most.values())
+
+    def place(self) -> float:
+        """Take the next place in the order of requests.
+
+        Returns:
+            The seconds after which the request may `start`; if they are 0, it has started.
+        """
+        with self._guard:
+            return (0.0 if self.is_free() else self._until_due()) or self.start()
+
+    def lease(self) -> tuple[float, bool]:
+        """Take the next place as `place` does, and return also whether more may start without asking."""
+        with self._guard:
+            return self.place(), self.is_free()
+
+    def is_free(self) -> bool:
+        """Return whether requests may start at once, however many."""
+        with self._guard:
+            return not self.opening and self.per_s == math.inf and self._held_until <= time.monotonic()
+
+    def start(self) -> float:
+        """Note that a request starts, unless a refusal that came meanwhile holds all; return the seconds left then."""
+        with self._guard:
+            if (left := self._held_until - time.monotonic()) > 0:
+                return left
+            self._in_flight += self.opening
+            return 0.0
 
     def over(self) -> None:
         """Note that a request has ended, in whatever way."""
         with self._guard:
-            self._in_flight -= 1
+            self._in_flight -= self.opening
 
     def _until_due(self) -> float:
         """Take the next place in the order of requests, and return the seconds until it may start."""
@@ -106,7 +130,8 @@ class Pace:
             self._latency += (0.1 if self._latency else 1.0) * (latency - self._latency)
             self._accepted.append(now)
             self._recent(now)
-            if self.answered >= min(self.most, FIRST_ANSWERED + self.most / 2):
+            most = self.most
+            if self.opening and self.answered >= min(most, FIRST_ANSWERED + most / 2):
                 self.opening = False
             self._grow(now)
             if per_s is not None and per_s < self.per_s:
@@ -171,21 +196,20 @@ class Pace:
             self._accepted.popleft()
         return len(self._accepted)
 
-    def keep(self, store: Store) -> None:
-        """Keep the pace in the store, for the processes after this one."""
+    def has_answers(self) -> bool:
+        """Return whether any request was answered."""
+        return self.answered > 0
+
+    def told(self) -> str | None:
+        """Return what the store keeps for the processes after this one, or None if nothing was answered."""
         told = {"name": self.name, "per_s": self.per_s if self.per_s < math.inf else None, "at": time.time()}
-        if self.base_url and self.answered:
-            store.note_endpoint(self._key, json.dumps(told))
+        return json.dumps(told) if self.answered else None
 
-    @property
-    def _key(self) -> str:
-        return f"pace of {self.base_url}"
-
-    def recall(self, store: Store) -> None:
+    def recall(self, kept: str) -> None:
         """Take over what the store keeps, unless it is old, or of another model that nothing limited."""
-        with suppress(ValueError, KeyError, TypeError):
-            told = json.loads(store.endpoint(self._key) or "")
-            if not 0 <= time.time() - told["at"] < KEPT_S:
+        with suppress(ValueError, KeyError, TypeError), self._guard:
+            told = json.loads(kept)
+            if self.answered or not 0 <= time.time() - told["at"] < KEPT_S:
                 return
             if told["per_s"] is not None:
                 self._set(max(float(told["per_s"]), 1 / SLOWEST_S))
@@ -194,26 +218,15 @@ class Pace:
                 self.opening = False
 
 
-_PACES: dict[tuple[str, str], Pace] = {}
-_KNOWN = threading.Lock()
-
-
-def of_endpoint(name: str, base_url: str | None, most_in_flight: int, store: Store) -> Pace:
-    """Return the pace of a model at an endpoint: this process's, or what the store keeps of another's.
+async def turn(pace: Pace, gate: asyncio.Lock) -> None:
+    """Wait until a request may start; at full pace this returns at once.
 
     Args:
-        name: of the model; one that was not asked before begins at the pace of the endpoint's last one.
-        base_url: the endpoint's address; None means the embedded server, which refuses nothing.
-        most_in_flight: requests that may wait for their reply at once.
-        store: has the pace of processes before.
+        pace: at which requests start.
+        gate: of those that wait in this event loop: one at a time takes its place.
     """
-    if base_url is None:
-        pace = Pace(most_in_flight)
-        pace.opening = False
-        return pace
-    with _KNOWN:
-        pace = _PACES.setdefault((name, base_url), Pace(most_in_flight, name, base_url))
-        if not pace.answered:
-            pace.recall(store)
-        pace.most = most_in_flight
-        return pace
+    async with gate:
+        wait = pace.place()
+        while wait > 0:
+            await asyncio.sleep(wait)
+            wait = pace.start()

@@ -135,7 +135,7 @@ class Calls:
 def asks(steps: Path) -> list[dict[str, Any]]:
     """Return the last line that each ask wrote to a file; the incomplete last line of a killed kernel is dropped."""
     lines = [json.loads(line) for line in steps.read_text("utf-8").split("\n")[:-1]]
-    return list({line["ask"]: line for line in lines}.values())
+    return list({line["ask"]: line for line in lines if "ask" in line}.values())
 
 
 def used(steps: Path) -> dict[str, dict[str, Any]]:
@@ -144,11 +144,6 @@ def used(steps: Path) -> dict[str, dict[str, Any]]:
     for ask in asks(steps):
         by_step[ask["step"]].append(ask["usage"])
     return {step: total(usages) for step, usages in by_step.items()}
-
-
-def booked(steps: Path) -> float:
-    """Return what the asks in a file charged to budgets, in USD."""
-    return sum(ask["usage"].get("booked", 0.0) for ask in asks(steps))
 
 
 class _Pace(NamedTuple):

@@ -3,23 +3,35 @@
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sized
 from contextlib import nullcontext
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from anyio.from_thread import start_blocking_portal
 
 from .. import UserError
+from . import shards
 from .asked import Asked
 from .session import Session
 from .usage import Usage
+from .workers import present
 
 S = TypeVar("S")
 T = TypeVar("T")
+Work = Callable[[Session, S], Awaitable[T]]
+First = Callable[[S], dict[str, Any]]
 
 _RUNNING = threading.local()  # `asked`: the models that the session of this thread, and those around it, ask
 _BULK = threading.Lock()
 
 
-def in_session(asked: Asked, step: str, items: int | None, used: Usage, work: Callable[[Session], Awaitable[T]]) -> T:
+def in_session(
+    asked: Asked,
+    step: str,
+    items: int | None,
+    used: Usage,
+    work: Callable[[Session], Awaitable[T]],
+    progress: Any = None,
+) -> T:
     """Do `work` in a new `Session` and close it; see there for the parameters.
 
     It runs in a thread with an event loop of its own, because a notebook's event loop is already running. Asks through
@@ -34,7 +46,7 @@ def in_session(asked: Asked, step: str, items: int | None, used: Usage, work: Ca
 
     async def work_and_close() -> T:
         _RUNNING.asked = (*outer, asked)
-        session = Session(asked, step, items, used)
+        session = Session(asked, step, items, used, progress)
         try:
             return await work(session)
         finally:
@@ -45,11 +57,22 @@ def in_session(asked: Asked, step: str, items: int | None, used: Usage, work: Ca
 
 
 def each(
-    asked: Asked, step: str, items: Iterable[S], used: Usage, work: Callable[[Session, S], Awaitable[T]]
+    asked: Asked, step: str, items: Iterable[S], used: Usage, work: Work[S, T], first: First[S] | None = None
 ) -> list[T]:
-    """Do `work` on every item in a new session, and return the results in the order of the items."""
+    """Do `work` on every item in a new session, and return the results in the order of the items.
+
+    Args:
+        asked, step, used: as in `Session`.
+        items: what is asked.
+        work: done on each.
+        first: returns the first request of an item. With it `work` can be pickled, and goes to the workers of a cluster
+            if there is one.
+    """
+    workers = present() if first and shards.are_dealt(asked) else None
 
     def in_it(session: Session) -> Awaitable[list[T]]:
-        return session.each(items, lambda item: work(session, item))
+        if workers and first:
+            return shards.each(session, items, work, first, workers)
+        return session.each(items, partial(work, session))
 
     return in_session(asked, step, len(items) if isinstance(items, Sized) else None, used, in_it)

@@ -41,18 +41,18 @@ class Session:
         step: the name of the ask in the progress line and in the usage.
         items: the number of items, None if unknown.
         used: counts what the ask uses.
+        progress: shows how far it is, if not as usual.
     """
 
-    def __init__(self, asked: Asked, step: str, items: int | None, used: Usage):
+    def __init__(self, asked: Asked, step: str, items: int | None, used: Usage, progress: Any = None):
         self._asked = asked
         self._store = asked.store
         self._used = used
         self._over = 0  # requests sent ahead whose batches have ended
-        self._progress = Calls(step, items, used, model=asked.who, name=asked.name)
+        self._progress = progress or Calls(step, items, used, model=asked.who, name=asked.name)
         self._caller = Caller(asked, used, self._progress, self._away)
         self._found = asked.found
-        self._speaker = Speaker(asked, self._caller, used)
-        self._alike = Alike()
+        self._speaker, self._alike = Speaker(asked, self._caller, used), Alike()
 
     async def close(self) -> None:
         """Close the progress display and the connection."""
@@ -203,7 +203,7 @@ class Session:
             held = await purse.start(request)
             sent[key] = held
             # Booked at the most it may cost: its true cost is known only when the batch has ended.
-            self._used.booked += purse.settle(held, held)
+            purse.settle(held, held)
             ends[await batches.submit(key, request)] += 1
         for end, n in ends.items():
             end.add_done_callback(partial(self._end, n))
@@ -211,7 +211,7 @@ class Session:
         for key, held in sent.items():
             if stored := self._store.get(key):
                 cost = self._used.count(json.loads(stored.reply), 0, self._asked.price)
-                self._used.booked += purse.correct(held, held if cost is None else cost)
+                purse.correct(held, held if cost is None else cost)
 
     async def _find_out(self, request: dict[str, Any]) -> None:
         """Make one call by itself, whose reply says how the endpoint is to be asked, before a file of them is sent.
@@ -233,6 +233,14 @@ class Session:
 
     def _end(self, n: int, _task: asyncio.Task[Any]) -> None:
         self._over += n
+
+
+def nth(
+    session: Session, one: tuple[Messages, int], schema: type[BaseModel], settings: Sequence[Mapping[str, Any]]
+) -> Awaitable[Reply]:
+    """Ask an item for its sample of a number, from 0, with the settings of that sample."""
+    messages, number = one
+    return session.reply(messages, schema, settings[number])
 
 
 async def _of_samples(

@@ -79,8 +79,10 @@ class Speaker:
         """
         asks = kind(request)
         if answered := self.answered(request, options):
-            self._used.find(answered[0])
-            return answered
+            reply, _, key = answered
+            if cached := self._caller.was_there(key):
+                self._used.find(reply)
+            return reply, cached, key
         while True:
             spoken = self._found.present
             written = spoken.written(request)

@@ -18,8 +18,7 @@ class Usage:
     calls that asked again, because a reply was no JSON of the schema.
     `tokens_cached` are the prompt tokens that the endpoint read from its own cache. `cost` is in USD. It is None if
     the price of a call is unknown, or if the endpoint did not tell a call's tokens; a call that ended in an error
-    counts as free. `booked` is what budgets were charged with, in USD: the most that a call may cost, if its cost is
-    unknown. `tokens_found` are those, of prompt and reply, of the replies that took no call.
+    counts as free. `tokens_found` are those, of prompt and reply, of the replies that took no call.
     """
 
     calls: int = 0
@@ -31,7 +30,6 @@ class Usage:
     tokens_out: int = 0
     tokens_cached: int = 0
     cost: float | None = 0.0
-    booked: float = 0.0
     tokens_found: int = 0
 
     def find(self, reply: Mapping[str, Any]) -> None:
@@ -59,6 +57,12 @@ class Usage:
         added = 0.0 if price and "error" in reply else cost
         self.cost = None if added is None or self.cost is None else self.cost + added
         return cost
+
+    def add(self, used: "Usage") -> None:
+        """Add what calls of another process used; what the client itself sees of replies is not counted."""
+        for name in ("calls", "retried", "tokens_in", "tokens_out", "tokens_cached"):
+            setattr(self, name, getattr(self, name) + getattr(used, name))
+        self.cost = None if self.cost is None or used.cost is None else self.cost + used.cost
 
 
 def _part(told: Any, name: str) -> Any:

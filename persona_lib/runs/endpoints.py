@@ -109,6 +109,11 @@ def problems(
     return wrong + fatal + _without_choices(planned), notes
 
 
+def asks_here(values: Mapping[str, Any]) -> bool:
+    """Return whether a notebook asks a model of this machine what no recording has."""
+    return _asks(values) and any(not one.base_url and local.is_embedded(one.name) for one in asked(values))
+
+
 def _asks(values: Mapping[str, Any]) -> bool:
     """Return whether a notebook asks its models: a recording has its replies."""
     return values.get("recording") is None

@@ -23,7 +23,7 @@ from .. import UserError, files
 from ..model import catalogue, dry, progress
 from ..model.usage import cost_text, total
 from ..store import Store, canonical
-from . import kernels, pairs
+from . import kernels, notebooks, pairs
 from .presets import Pairs
 from .progress import Progress
 from .shown import shown
@@ -110,13 +110,16 @@ def _notebook(stem: str, values: Mapping[str, Any], steps: Path, environment: di
     """Execute a notebook, a `Work`; one that asks no model has nothing to count and is not executed."""
     if not values.get("model"):
         return None
-    return kernels.execute(stem, values, steps.with_suffix(".ipynb"), steps, environment)
+    with Progress() as shown:
+        shown.begin(stem, notebooks.find(stem).code_cells + 1, steps)  # papermill adds a cell of parameters
+        return kernels.execute(stem, values, steps.with_suffix(".ipynb"), steps, environment)
 
 
 def _pairs(settings: Pairs, steps: Path, environment: dict[str, str]) -> dict[str, str] | None:
     """Make a preference data set in a process of its own, a `Work`."""
     variables = environment | {progress.VARIABLE: str(steps)}
-    with Progress("pairs", 1, steps), ProcessPoolExecutor(1, get_context("spawn")) as process:
+    with Progress() as shown, ProcessPoolExecutor(1, get_context("spawn")) as process:
+        shown.begin("pairs", 1, steps)
         try:
             process.submit(_make, settings, steps.with_suffix(""), variables).result()
         except UserError as error:

@@ -24,6 +24,9 @@ from .. import UserError
 _CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else None)
 _ContextProcess: Any = _CONTEXT.Process
 
+PRELOAD = "persona_lib.runs.preload"  # what the process imports
+_STARTING = threading.Lock()
+
 NAME = "persona-forked"  # of `Forked` among jupyter_client's provisioners, as registered in pyproject.toml
 
 
@@ -45,11 +48,11 @@ class Forked(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start a kernel with the arguments of the command that would start it in a new process."""
-        _CONTEXT.set_forkserver_preload(["persona_lib.runs.preload"])  # it runs when the first kernel starts
+        _CONTEXT.set_forkserver_preload([PRELOAD])  # it runs when the first kernel starts
         arguments = cmd[cmd.index("-f") :]
         self.cwd = str(kwargs.get("cwd") or Path.cwd())
         self.process = _Process(target=_serve, args=(arguments, self.cwd, dict(kwargs["env"])))
-        with _no_script():
+        with _STARTING, _no_script():  # several threads may start one
             self.process.start()
         self.pid = self.process.pid
         self.pgid = self.process.pid

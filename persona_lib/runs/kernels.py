@@ -1,10 +1,14 @@
 """Kernels: execute one notebook with papermill in a kernel of this interpreter."""
 
+import itertools
 import json
 import os
 import re
 import sysconfig
 import tempfile
+import threading
+import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +18,13 @@ import papermill
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
+from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from nbformat import v4
 
 from .. import files, store
 from ..model import keys, progress
 from . import forks, notebooks
-from .progress import Course, Progress
 
 LONGEST_MESSAGE = 300  # characters
 COPY = (
@@ -28,6 +32,10 @@ COPY = (
     "here, which writes the tables and figures in `{stem}/` anew; files among its parameters are named as seen from "
     "`notebooks/`, and all pages of the run are on [index.html](index.html).*"
 )
+PATIENCE_S = 5.0  # with a kernel that was interrupted
+LOOK_S = 0.2  # between two looks for kernels to stop
+
+_STARTED: weakref.WeakSet[AsyncKernelManager] = weakref.WeakSet()  # of all threads
 
 
 def execute(
@@ -36,17 +44,15 @@ def execute(
     target: Path,
     steps: Path,
     environment: Mapping[str, str],
-    course: Course | None = None,
 ) -> dict[str, str] | None:
-    """Execute a notebook.
+    """Execute a notebook; several threads may execute one each.
 
     Args:
         stem: the notebook in notebooks/.
         parameters: all its parameters.
         target: where the executed notebook goes.
-        steps: the file where its model calls write their progress and usage.
+        steps: the file where its model calls write their progress and usage, and {"cells"}, how many are done.
         environment: further environment variables of the kernel.
-        course: of the run that the notebook belongs to.
 
     Returns:
         `name` and `message` (one line) of the error that ended it, or None.
@@ -54,28 +60,48 @@ def execute(
     notebook = notebooks.find(stem)
     steps.touch()
     changed = {name: value for name, value in parameters.items() if value != notebook.parameters[name]}
-    cells = notebook.code_cells + 1  # papermill adds one with the parameters
-    with Progress(stem, cells, steps, course) as shown:
-        try:
-            papermill.execute_notebook(
-                notebook.path,
-                target,
-                changed,
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                cwd=notebook.path.parent,
-                kernel_manager_class=_kernel({progress.VARIABLE: str(steps), **environment}),
-                on_cell_executed=shown.cell_done,
-            )
-        except papermill.PapermillExecutionError as error:
-            return {"name": error.ename, "message": _one_line(error.evalue)}
-        except (DeadKernelError, RuntimeError) as error:
-            return {"name": type(error).__name__, "message": _one_line(str(error))}
-        finally:
-            if target.is_file():
-                finish(target, stem)
+    done = itertools.count(1)
+
+    def cell_done(**_: Any) -> None:
+        with steps.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"cells": next(done)}) + "\n")
+
+    try:
+        papermill.execute_notebook(
+            notebook.path,
+            target,
+            changed,
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            kernel_manager_class=_kernel({progress.VARIABLE: str(steps), **environment}, notebook.path.parent),
+            on_cell_executed=cell_done,
+        )
+    except papermill.PapermillExecutionError as error:
+        return {"name": error.ename, "message": _one_line(error.evalue)}
+    except (DeadKernelError, RuntimeError) as error:
+        return {"name": type(error).__name__, "message": _one_line(str(error))}
+    finally:
+        if target.is_file():
+            finish(target, stem)
     return None
+
+
+def stop(over: threading.Event) -> None:
+    """Interrupt the kernels of all threads, and kill those that have not ended some seconds later.
+
+    Args:
+        over: set when none can start any more.
+    """
+    interrupted: dict[AsyncKernelManager, float] = {}
+    while (running := [one for one in list(_STARTED) if one.has_kernel]) or not over.wait(LOOK_S):
+        for one in running:
+            if one not in interrupted:
+                interrupted[one] = time.monotonic()
+                run_sync(one.interrupt_kernel)()
+            elif time.monotonic() - interrupted[one] > PATIENCE_S and one.provisioner:
+                run_sync(one.provisioner.kill)()
+        time.sleep(LOOK_S)
 
 
 def finish(executed: Path, stem: str) -> None:
@@ -109,15 +135,20 @@ def finish(executed: Path, stem: str) -> None:
     files.write_text(executed, text + "\n")
 
 
-def _kernel(environment: Mapping[str, str]) -> type:
-    """Return the manager of a kernel of this interpreter, whatever kernel is named python3 on this machine."""
-    variables = {"PERSONA_STORE": str(store.default_path().absolute()), **environment}
+def _kernel(environment: Mapping[str, str], folder: Path) -> type:
+    """Return the manager of a kernel of this interpreter in a folder, whatever kernel is named python3 here."""
+    variables = {**store.environment(), **environment}
     # The key may come from a .env file in the caller's folder, where the kernel does not look.
     variables |= {name: key for name in (keys.NAME, keys.AZURE) if (key := keys.api_key(name))}
     ipython = get_kernel_dict(["--log-level=CRITICAL"])
 
     class Kernel(AsyncKernelManager):
         kernel_spec = KernelSpec(**ipython | {"env": variables, "metadata": forks.chosen()})
+
+        async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]  # there it is an attribute
+            # papermill would change the folder of this process, in which other threads are.
+            await super().start_kernel(**kwargs | {"cwd": str(folder)})
+            _STARTED.add(self)
 
     return Kernel
 

@@ -1,4 +1,4 @@
-"""Progress of a running notebook: cells done and how far its model calls are, read from the file its kernel writes."""
+"""Progress of running notebooks: cells done and how far model calls are, read from the file that each kernel writes."""
 
 import json
 import shutil
@@ -6,7 +6,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,65 +36,119 @@ class Course:
     what the earlier one had to ask. Without an earlier run no time is said: cells, for one, take from nothing to hours.
 
     Args:
-        earlier: the seconds that each notebook took before, in the order in which they run; None if it is not known.
+        earlier: the seconds that each notebook took before; None if it is not known.
     """
 
-    def __init__(self, earlier: Sequence[float | None]):
-        self.over = 0  # notebooks
+    def __init__(self, earlier: Mapping[str, float | None]):
+        self.over: set[str] = set()  # notebooks
         self._earlier = earlier
         self._began = time.monotonic()
 
-    def text(self, share: float, least: float, now: float) -> str:
+    def text(self, shares: Mapping[str, float], least: float, now: float) -> str:
         """Return how many notebooks are over and, if it can be told, about how much time is left.
 
         Args:
-            share: how much of the current notebook is done, from 0 to 1.
-            least: the seconds that its current step will take at least.
+            shares: how much of each running notebook is done, from 0 to 1.
+            least: the seconds that their current steps will take at least.
             now: the time in seconds.
         """
-        said = [f"{self.over} of {len(self._earlier)} notebooks"] if len(self._earlier) > 1 else []
-        left = self._left(share, now)
+        said = [f"{len(self.over)} of {len(self._earlier)} notebooks"] if len(self._earlier) > 1 else []
+        left = self._left(shares, now)
         return ", ".join(said if left is None else [*said, f"about {tqdm.format_interval(max(left, least))} left"])
 
-    def _left(self, share: float, now: float) -> float | None:
-        known = [seconds for seconds in self._earlier if seconds is not None]
-        if len(known) < len(self._earlier) or self.over == len(known):
+    def _left(self, shares: Mapping[str, float], now: float) -> float | None:
+        known = {stem: seconds for stem, seconds in self._earlier.items() if seconds is not None}
+        if len(known) < len(self._earlier) or len(self.over) == len(known):
             return None
-        done = sum(known[: self.over]) + share * known[self.over]
-        enough = done >= ENOUGH * sum(known) > 0
-        return (sum(known) - done) / done * (now - self._began) if enough else None
+        done = sum(seconds * (1.0 if stem in self.over else shares.get(stem, 0.0)) for stem, seconds in known.items())
+        whole = sum(known.values())
+        return (whole - done) / done * (now - self._began) if done >= ENOUGH * whole > 0 else None
+
+
+class _Part:
+    """How far one notebook is.
+
+    Args:
+        cells: how many code cells it has.
+        steps: the file that its kernel appends to.
+    """
+
+    def __init__(self, cells: int, steps: Path):
+        self.cells = cells
+        self.done = 0
+        self._steps = steps
+        self._read = 0  # bytes of the file
+        self._step = ""
+        self._window: deque[_Moment] = deque()  # of the current step
+
+    def look(self, now: float) -> None:
+        """Read what was appended to the file."""
+        with self._steps.open("rb") as file:
+            file.seek(self._read)
+            text, end, _ = file.read().rpartition(b"\n")
+        self._read += len(text) + len(end)
+        lines = [json.loads(line) for line in text.splitlines()]
+        self.done = next((line["cells"] for line in reversed(lines) if "cells" in line), self.done)
+        if asked := [line for line in lines if "cells" not in line]:
+            self.note(asked[-1], now)
+
+    def note(self, line: dict[str, Any], now: float) -> None:
+        """Keep what was done in the last `WINDOW_S` seconds, so that the pace is the current one.
+
+        The pace of the whole step would count replies found in the store, which take no time.
+        """
+        restarted = bool(self._window) and line["done"] < self._window[-1].done
+        if line["step"] != self._step or restarted:
+            self._step = line["step"]
+            self._window.clear()
+        self._window.append(_Moment(now, line["done"], line["total"]))
+        while len(self._window) > 2 and now - self._window[0].at > WINDOW_S:
+            self._window.popleft()
+
+    def left(self) -> float:
+        """Return the seconds that the current step will take at its pace, 0 if it has none."""
+        if not self._window:
+            return 0.0
+        first = self._window[0]
+        last = self._window[-1]
+        if last.total is None or last.done >= last.total or last.done <= first.done:
+            return 0.0
+        return (last.total - last.done) * (last.at - first.at) / (last.done - first.done)
+
+    def text(self) -> str:
+        """Return the current step with done/total and, once there is a pace, the time left."""
+        if not self._window:
+            return ""
+        last = self._window[-1]
+        if last.total is None:  # the messages come from a generator
+            return f"{self._step} {last.done}"
+        shown = f"{self._step} {last.done}/{last.total}"
+        left = self.left()
+        return f"{shown}, {tqdm.format_interval(left)} left" if left else shown
 
 
 class Progress:
-    """Shows how many cells of a notebook are done and how far its model calls are, until it is closed.
+    """Shows how many cells of the running notebooks are done and how far their model calls are, until it is closed.
 
     In a terminal it is one line that is redrawn; elsewhere it prints a line now and then.
 
     Args:
-        name: of the notebook.
-        cells: how many code cells it has.
-        steps: the file that the kernel appends to.
-        course: of the run that the notebook belongs to.
+        course: of the run that the notebooks belong to.
     """
 
-    def __init__(self, name: str, cells: int, steps: Path, course: Course | None = None):
+    def __init__(self, course: Course | None = None):
         columns, lines = shutil.get_terminal_size()  # tqdm draws nothing in a terminal that hides its size
         self._bar = tqdm(
-            desc=name,
-            total=cells,
+            total=0,
             disable=None,  # draw only in a terminal
             ncols=columns,
             nrows=lines,
             bar_format="{desc}  {bar:16} {n_fmt}/{total_fmt} cells  {elapsed}{postfix}",
             leave=False,
         )
-        self._name = name
-        self._cells = cells
-        self._done = 0
-        self._steps = steps
         self._course = course
-        self._step = ""
-        self._window: deque[_Moment] = deque()  # of the current step
+        self._parts: dict[str, _Part] = {}
+        self._guard = threading.Lock()
         self._began = time.monotonic()
         self._logged = 0.0
         self._said = ""
@@ -109,66 +164,50 @@ class Progress:
         self._thread.join()
         self._bar.close()
 
-    def cell_done(self, **_: Any) -> None:
-        """Count a code cell; nbclient calls this after each."""
-        self._done += 1
+    def begin(self, name: str, cells: int, steps: Path) -> None:
+        """Show a notebook that begins; see `_Part`."""
+        with self._guard:
+            self._parts[name] = _Part(cells, steps)
+
+    def end(self, name: str) -> None:
+        """Show a notebook no more."""
+        with self._guard:
+            del self._parts[name]
+            if self._course:
+                self._course.over.add(name)
 
     def _watch(self) -> None:
-        """Read what the kernel appended and show it, every `POLL_S` seconds."""
-        with self._steps.open() as file:
-            rest = ""
-            while not self._stop.wait(POLL_S):
-                *lines, rest = (rest + file.read()).split("\n")
-                if lines:
-                    self._note(json.loads(lines[-1]), time.monotonic())
-                self._show(time.monotonic())
-
-    def _note(self, line: dict[str, Any], now: float) -> None:
-        """Keep what was done in the last `WINDOW_S` seconds, so that the pace is the current one.
-
-        The pace of the whole step would count replies found in the store, which take no time.
-        """
-        restarted = bool(self._window) and line["done"] < self._window[-1].done
-        if line["step"] != self._step or restarted:
-            self._step = line["step"]
-            self._window.clear()
-        self._window.append(_Moment(now, line["done"], line["total"]))
-        while len(self._window) > 2 and now - self._window[0].at > WINDOW_S:
-            self._window.popleft()
-
-    def _left(self) -> float:
-        """Return the seconds that the current step will take at its pace, 0 if it has none."""
-        if not self._window:
-            return 0.0
-        first = self._window[0]
-        last = self._window[-1]
-        if last.total is None or last.done >= last.total or last.done <= first.done:
-            return 0.0
-        return (last.total - last.done) * (last.at - first.at) / (last.done - first.done)
-
-    def _text(self) -> str:
-        """Return the current step with done/total and, once there is a pace, the time left."""
-        if not self._window:
-            return ""
-        last = self._window[-1]
-        if last.total is None:  # the messages come from a generator
-            return f"{self._step} {last.done}"
-        shown = f"{self._step} {last.done}/{last.total}"
-        left = self._left()
-        return f"{shown}, {tqdm.format_interval(left)} left" if left else shown
+        """Read what the kernels appended and show it, every `POLL_S` seconds."""
+        while not self._stop.wait(POLL_S):
+            with self._guard:
+                now = time.monotonic()
+                for part in self._parts.values():
+                    with suppress(OSError):  # the run's folder was moved
+                        part.look(now)
+                self._show(now)
 
     def _show(self, now: float) -> None:
         """Redraw the bar; without a terminal print a line if there is news and the last line is some seconds old."""
-        course = self._course.text(self._done / self._cells, self._left(), now) if self._course else ""
-        text = "  ".join(filter(None, [course, self._text()]))
+        parts = self._parts
+        if not parts:
+            return
+        alone = len(parts) == 1
+        name = next(iter(parts)) if alone else ", ".join(stem.partition("_")[0] for stem in parts)
+        shares = {stem: part.done / part.cells for stem, part in parts.items()}
+        course = self._course.text(shares, max(part.left() for part in parts.values()), now) if self._course else ""
+        steps = {stem: part.text() for stem, part in parts.items()}
+        told = [text if alone else f"{stem.partition('_')[0]} {text}" for stem, text in steps.items() if text]
+        text = "  ".join(filter(None, [course, *told]))
+        done, cells = sum(part.done for part in parts.values()), sum(part.cells for part in parts.values())
         if not self._bar.disable:
-            self._bar.n = self._done
+            self._bar.n, self._bar.total = done, cells
+            self._bar.set_description_str(name, refresh=False)
             self._bar.set_postfix_str(text)
             return
-        said = f"{self._done}/{self._cells} cells  {text}".rstrip()
+        said = f"{done}/{cells} cells  {text}".rstrip()
         interval = LOG_EVERY_S if said != self._said else SAY_ALIVE_EVERY_S
         if now - self._logged >= interval:
             self._logged = now
             self._said = said
             elapsed = tqdm.format_interval(now - self._began)
-            print(f"{self._name}  {elapsed}  {said}", file=sys.stderr, flush=True)
+            print(f"{name}  {elapsed}  {said}", file=sys.stderr, flush=True)

@@ -163,7 +163,8 @@ def project(tmp_path, monkeypatch):
 
 def run(endpoint: Endpoint, project, *options: str):
     """What a run says, and its manifest."""
-    options = ("--base-url", endpoint.url, "--model", PRICED, "--out", str(project / "outputs"), *options)
+    fixed = ("--base-url", endpoint.url, "--model", PRICED, "--out", str(project / "outputs"), "--jobs", "1")
+    options = (*fixed, *options)
     result = CliRunner().invoke(cli.app, ["run", *options])
     return result, json.loads((project / "outputs" / "manifest.json").read_text())
 
@@ -192,6 +193,15 @@ def test_a_run_ends_at_its_limit_and_the_notebooks_after_it_start_no_kernel(proj
         assert [entry["status"] for entry in manifest["notebooks"].values()] == ["failed", "not run"]
         assert result.exit_code == 1 and result.stdout.count("max_calls is reached") == 1
         result, manifest = run(endpoint, project)
+        assert result.exit_code == 0 and len(endpoint.requests) == 12
+
+
+def test_a_limit_holds_for_notebooks_side_by_side(project):
+    with Endpoint(costly, models=(PRICED,), delay_s=0.2) as endpoint:
+        result, manifest = run(endpoint, project, "--max-calls", "8", "--jobs", "2")
+        assert result.exit_code == 1 and len(endpoint.requests) == 8 == manifest["usage"]["calls"]
+        assert "failed" in [entry["status"] for entry in manifest["notebooks"].values()]
+        result, manifest = run(endpoint, project, "--max-calls", "4", "--jobs", "2")
         assert result.exit_code == 0 and len(endpoint.requests) == 12
 
 

@@ -57,13 +57,13 @@ def simulate(monkeypatch, per_s: float, latency: float, seconds: float, changes=
     """Calls without end, each repeated when it is refused; `changes` are (moment, calls a second) of the limit."""
     loop = VirtualTime()
     monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=loop.time))
-    held, endpoint = pace.Pace(in_flight), Limited(loop, per_s, latency)
+    gate, held, endpoint = asyncio.Lock(), pace.Pace(in_flight), Limited(loop, per_s, latency)
 
     async def worker() -> None:
         while True:
             tries = 0
             while True:
-                await held.turn()
+                await pace.turn(held, gate)
                 began = loop.time()
                 fine = await endpoint.call()
                 held.over()
@@ -124,7 +124,7 @@ def test_a_real_endpoint_is_asked_without_a_storm_of_refusals():
 def test_of_480_calls_in_8_steps_at_an_endpoint_of_10_a_second_few_are_refused(monkeypatch, kind, latency, hint):
     loop = VirtualTime()
     monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=loop.time))
-    held, dice, seen = pace.Pace(64), random.Random(1), []
+    gate, held, dice, seen = asyncio.Lock(), pace.Pace(64), random.Random(1), []
 
     def allowed() -> bool:
         """Whether a limiter accepts a call now: 10 in a bucket, in each second, or in any second."""
@@ -144,7 +144,7 @@ def test_of_480_calls_in_8_steps_at_an_endpoint_of_10_a_second_few_are_refused(m
     async def one() -> None:
         tries = 0
         while True:
-            await held.turn()
+            await pace.turn(held, gate)
             began = loop.time()
             fine = allowed()
             await asyncio.sleep(latency * dice.uniform(0.7, 1.3) if fine else 0.01)

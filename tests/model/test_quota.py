@@ -9,7 +9,7 @@ import pytest
 from endpoint import Endpoint, completion, say
 
 from persona_lib import LimitError, UserError
-from persona_lib.model import Model, connection, pace, quota
+from persona_lib.model import Model, connection, pace, quota, sharing
 from persona_lib.store import Store
 
 
@@ -179,26 +179,26 @@ def test_the_pace_is_kept_from_ask_to_ask_and_for_the_next_process(tmp_path):
 
     with Endpoint(answer) as endpoint:
         Model("m", endpoint.url).ask(say(*map(str, range(30))))
-        held = pace.of_endpoint("m", endpoint.url, 64, Store())
+        held = sharing.of_endpoint("m", endpoint.url, 64, Store())
         assert held.refusals == 1 and held.per_s < 100
         Model("m", endpoint.url).ask(say("more"))
-        assert pace.of_endpoint("m", endpoint.url, 64, Store()) is held
-        pace._PACES.clear()  # as in the next process
+        assert sharing.of_endpoint("m", endpoint.url, 64, Store()) is held
+        sharing._PACES.clear()  # as in the next process
         for name in ("m", "other"):
-            new = pace.of_endpoint(name, endpoint.url, 64, Store())
+            new = sharing.of_endpoint(name, endpoint.url, 64, Store())
             assert new.per_s == pytest.approx(held.per_s) and not new.opening
-        assert pace.of_endpoint("m", "http://elsewhere/v1", 64, Store()).opening
+        assert sharing.of_endpoint("m", "http://elsewhere/v1", 64, Store()).opening
 
 
 def test_an_old_pace_is_not_taken_over(monkeypatch, tmp_path):
     store = Store(tmp_path / "r.sqlite")
-    held = pace.Pace(64, "m", "http://x/v1")
+    held = pace.Pace(64, "m")
     held.accepted(0.1)
     held.refused()
-    held.keep(store)
-    assert pace.of_endpoint("n", "http://x/v1", 64, store).per_s == held.per_s
+    sharing.keep(held, "http://x/v1", store)
+    assert sharing.of_endpoint("n", "http://x/v1", 64, store).per_s == held.per_s
     monkeypatch.setattr(pace, "KEPT_S", -1)
-    assert pace.of_endpoint("o", "http://x/v1", 64, store).per_s == float("inf")
+    assert sharing.of_endpoint("o", "http://x/v1", 64, store).per_s == float("inf")
 
 
 def test_a_quota_that_is_used_up_is_a_limit():
@@ -220,7 +220,7 @@ def test_headers_of_answers_set_the_pace_before_anything_is_refused():
         began = time.monotonic()
         Model("m", endpoint.url).ask(say(*map(str, range(30))))
         assert time.monotonic() - began > 0.7
-        assert pace.of_endpoint("m", endpoint.url, 64, Store()).per_s == pytest.approx(25, rel=0.05)
+        assert sharing.of_endpoint("m", endpoint.url, 64, Store()).per_s == pytest.approx(25, rel=0.05)
 
 
 def test_hardly_a_call_of_several_steps_is_refused_where_few_are_allowed_a_second():

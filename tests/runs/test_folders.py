@@ -57,7 +57,7 @@ def project(tmp_path, monkeypatch):
 def execute(root: Path, only=(), **given) -> dict:
     """Run the preset in the folder outputs/ and return the manifest as it is written."""
     preset = presets.load("smoke")
-    run(preset, presets.plan(preset, only, given), root / "outputs")
+    run(preset, presets.plan(preset, only, given), root / "outputs", jobs=1)
     return told(root)
 
 
@@ -173,7 +173,7 @@ def command(root: Path, *options: str) -> list[str]:
     program = (
         f"from pathlib import Path; from persona_lib import cli, files; files.ROOT = Path({str(root)!r}); cli.app()"
     )
-    return [sys.executable, "-c", program, "run", *options]
+    return [sys.executable, "-c", program, "run", "--jobs", "1", *options]
 
 
 def until(condition, seconds: float = 60) -> None:

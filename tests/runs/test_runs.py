@@ -22,8 +22,9 @@ from projects import write_notebook, write_preset, write_project
 from persona_lib import UserError, files, local, runs
 from persona_lib.model import usage
 from persona_lib.runs import findings, manifests, pages, presets
-from persona_lib.runs.progress import Course, Progress
-from persona_lib.runs.run import _took, run
+from persona_lib.runs.executing import took
+from persona_lib.runs.progress import Course, Progress, _Part
+from persona_lib.runs.run import run
 
 
 @pytest.fixture
@@ -521,8 +522,8 @@ def test_without_a_terminal_progress_is_plain_lines_now_and_then(tmp_path, monke
     monkeypatch.setattr("persona_lib.runs.progress.POLL_S", 0.01)
     steps = tmp_path / "steps"
     steps.touch()
-    with Progress("06_x", 5, steps) as progress:
-        progress.cell_done()
+    with Progress() as progress:
+        progress.begin("06_x", 5, steps)
         steps.write_text('{"step": "answering", "done": 3, "total": 8}\n{"step": "ans')
         time.sleep(0.2)
     lines = capsys.readouterr().err.splitlines()
@@ -532,12 +533,12 @@ def test_without_a_terminal_progress_is_plain_lines_now_and_then(tmp_path, monke
 def test_in_a_terminal_progress_is_one_line_that_is_redrawn(tmp_path, monkeypatch):
     monkeypatch.setattr("persona_lib.runs.progress.POLL_S", 0.1)  # unread, a terminal takes only 4 kB
     steps = tmp_path / "steps"
-    steps.write_text('{"step": "answering", "done": 3, "total": 8}\n')
+    steps.write_text('{"step": "answering", "done": 3, "total": 8}\n{"cells": 1}\n')
     reader, writer = os.openpty()  # a terminal that does not tell its size
     with os.fdopen(writer, "w") as terminal, os.fdopen(reader, "rb", buffering=0) as screen:
         monkeypatch.setattr(sys, "stderr", terminal)
-        with Progress("06_x", 5, steps) as progress:
-            progress.cell_done()
+        with Progress() as progress:
+            progress.begin("06_x", 5, steps)
             time.sleep(0.25)
         drawn = ""
         while select.select([screen], [], [], 0.5)[0]:  # it arrives in pieces
@@ -547,46 +548,55 @@ def test_in_a_terminal_progress_is_one_line_that_is_redrawn(tmp_path, monkeypatc
 
 
 def test_the_time_left_is_that_of_the_pace_now(tmp_path):
-    steps = tmp_path / "steps"
-    steps.touch()
-    progress = Progress("06_x", 5, steps)
+    part = _Part(5, tmp_path / "steps")
     line = {"step": "answering", "total": 100}
-    progress._note(line | {"done": 40}, 100.0)  # replies found in the store come all at once
-    assert progress._text() == "answering 40/100"
-    progress._note(line | {"done": 50}, 120.0)
-    assert progress._text() == "answering 50/100, 01:40 left"
-    progress._note(line | {"done": 60}, 160.0)
-    assert progress._text() == "answering 60/100, 02:40 left"  # slower now, and only the last half minute counts
-    progress._note({"step": "judging", "done": 1, "total": 8}, 161.0)
-    assert progress._text() == "judging 1/8"
-    progress._note({"step": "revising", "done": 3, "total": None}, 162.0)
-    assert progress._text() == "revising 3"
+    part.note(line | {"done": 40}, 100.0)  # replies found in the store come all at once
+    assert part.text() == "answering 40/100"
+    part.note(line | {"done": 50}, 120.0)
+    assert part.text() == "answering 50/100, 01:40 left"
+    part.note(line | {"done": 60}, 160.0)
+    assert part.text() == "answering 60/100, 02:40 left"  # slower now, and only the last half minute counts
+    part.note({"step": "judging", "done": 1, "total": 8}, 161.0)
+    assert part.text() == "judging 1/8"
+    part.note({"step": "revising", "done": 3, "total": None}, 162.0)
+    assert part.text() == "revising 3"
 
 
 def test_the_time_left_of_a_run_is_that_of_earlier_ones_at_todays_pace(tmp_path, capsys):
-    course = Course([10.0, 30.0, 60.0])
+    course = Course({"a": 10.0, "b": 30.0, "c": 60.0})
     course._began = 100.0
-    assert course.text(0.9, 0.0, 101.0) == "0 of 3 notebooks"  # too little is over to tell a pace
-    course.over = 1
-    assert course.text(0.0, 0.0, 105.0) == "1 of 3 notebooks, about 00:45 left"  # twice as fast as before
-    assert course.text(0.5, 0.0, 125.0) == "1 of 3 notebooks, about 01:15 left"
-    assert course.text(0.5, 600.0, 125.0) == "1 of 3 notebooks, about 10:00 left"  # the current step knows better
-    course.over = 3
-    assert course.text(0.0, 0.0, 200.0) == "3 of 3 notebooks"
+    assert course.text({"a": 0.9}, 0.0, 101.0) == "0 of 3 notebooks"  # too little is over to tell a pace
+    course.over.add("a")
+    assert course.text({"b": 0.0}, 0.0, 105.0) == "1 of 3 notebooks, about 00:45 left"  # twice as fast as before
+    assert course.text({"b": 0.5}, 0.0, 125.0) == "1 of 3 notebooks, about 01:15 left"
+    assert (
+        course.text({"b": 0.5}, 600.0, 125.0) == "1 of 3 notebooks, about 10:00 left"
+    )  # the current step knows better
+    assert course.text({"b": 0.5, "c": 0.25}, 0.0, 125.0) == "1 of 3 notebooks, about 00:37 left"  # side by side
+    course.over |= {"b", "c"}
+    assert course.text({}, 0.0, 200.0) == "3 of 3 notebooks"
     steps = tmp_path / "steps"
     steps.write_text('{"step": "answering", "done": 3, "total": 8}\n')
-    progress = Progress("06_x", 5, steps, Course([None, 20.0]))
+    progress = Progress(Course({"06_x": None, "07_y": 20.0}))
+    for name, cells in (("06_x", 5), ("07_y", 7)):
+        progress.begin(name, cells, steps)
+        progress._parts[name].look(1.0)
     progress._show(time.monotonic())
-    assert capsys.readouterr().err.endswith("0/5 cells  0 of 2 notebooks\n")
+    line = "0/12 cells  0 of 2 notebooks  06 answering 3/8  07 answering 3/8\n"
+    assert capsys.readouterr().err == f"06, 07  00:00  {line}"
+    progress.end("06_x")
+    progress._logged = 0.0
+    progress._show(time.monotonic())
+    assert capsys.readouterr().err.endswith("0/7 cells  1 of 2 notebooks  answering 3/8\n")
 
 
 def test_no_time_left_is_made_up_where_a_notebook_never_ran_with_these_parameters():
-    course = Course([10.0, None])
-    course.over = 1
-    assert course.text(0.5, 0.0, course._began + 60) == "1 of 2 notebooks"
-    assert Course([None]).text(0.5, 0.0, 1e9) == ""
+    course = Course({"a": 10.0, "b": None})
+    course.over.add("a")
+    assert course.text({"b": 0.5}, 0.0, course._began + 60) == "1 of 2 notebooks"
+    assert Course({"a": None}).text({"a": 0.5}, 0.0, 1e9) == ""
     kept = {"seconds": 7.0, "parameters": {"n": 1}}
-    assert [_took({"parameters": {"n": n}, "kept": kept}) for n in (1, 2)] == [7.0, None] == [7.0, _took({})]
+    assert [took({"parameters": {"n": n}, "kept": kept}) for n in (1, 2)] == [7.0, None] == [7.0, took({})]
 
 
 # --- Ctrl-C

@@ -1,0 +1,176 @@
+"""Reach the workers of a cluster, to which an ask deals shards of its requests (`shards`).
+
+PERSONA_CLUSTER names the scheduler of a Dask cluster that is there already: nothing is started here. Shards are dealt
+to any `concurrent.futures.Executor`, so that another engine drops in: `using` takes it.
+"""
+
+import hashlib
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .. import LimitError, UserError
+from . import keys
+
+VARIABLE = "PERSONA_CLUSTER"
+CONNECT_S = 5
+GONE_S = 60.0  # without any worker, after which none is waited for
+TELL_S = 0.5  # between two words of a worker on how far its shard is
+INSTALL = "a cluster needs the package distributed: pip install -e '.[cluster]'"
+
+
+class Workers:
+    """The workers of a cluster.
+
+    `executor` runs functions there, `number` is how many workers there are; `told` is what they tell meanwhile: the
+    items that are done, by the name of their shard.
+
+    Args:
+        executor: of any engine.
+        number: of workers.
+        client: of Dask, if that is the engine.
+    """
+
+    def __init__(self, executor: Executor, number: int, client: Any = None):
+        self.executor = executor
+        self.number = number
+        self.told: dict[str, int] = {}
+        self.topic = f"persona {os.getpid()} {time.time_ns()}"
+        self._client = client
+        self._gone_since: float | None = None
+        if client:
+            client.subscribe_topic(self.topic, lambda event: self.told.update([event[1]]))
+
+    def check(self) -> None:
+        """Raise LimitError if there has been no worker for so long that none is waited for."""
+        try:
+            there = self._client is None or bool(self._client.nthreads())
+        except OSError as error:  # Dask's errors of a lost connection are of this kind
+            raise gone(f"{type(error).__name__}: {error}"[:200]) from None
+        now = time.monotonic()
+        self._gone_since = None if there else self._gone_since or now
+        if self._gone_since and now - self._gone_since > GONE_S:
+            raise gone(f"it has had no worker for {GONE_S:.0f} s")
+
+    def close(self) -> None:
+        """Close the way to the workers."""
+        if self._client:
+            self._client.close()
+
+
+def gone(why: str) -> LimitError:
+    """Return the error for a cluster that is not there any more."""
+    return LimitError(
+        f"the cluster does not go on: {why}; what was answered is kept: start it again and run the same command"
+    )
+
+
+_GIVEN: list[Workers] = []
+_JOINED: dict[tuple[str, int], Workers] = {}  # by the address of the scheduler, of each process
+_GUARD = threading.Lock()
+
+
+@contextmanager
+def using(executor: Executor, number: int) -> Iterator[None]:
+    """Deal the asks of this process to the workers of an executor, to the end of the block.
+
+    Args:
+        executor: a pool of processes, or that of another engine.
+        number: of its workers.
+    """
+    _GIVEN.append(Workers(executor, number))
+    try:
+        yield
+    finally:
+        _GIVEN.pop()
+
+
+def present() -> Workers | None:
+    """Return the workers that asks of this process are dealt to; None without a cluster.
+
+    Raises:
+        UserError: nobody is where PERSONA_CLUSTER says, or `distributed` is not installed.
+    """
+    if _GIVEN:
+        return _GIVEN[-1]
+    address = os.environ.get(VARIABLE)
+    if not address:
+        return None
+    with _GUARD:
+        if (address, os.getpid()) not in _JOINED:
+            client = connect(address)
+            number = max(1, len(client.nthreads()))
+            _JOINED[address, os.getpid()] = Workers(client.get_executor(pure=False), number, client)
+        return _JOINED[address, os.getpid()]
+
+
+def leave(address: str) -> None:
+    """Close the way of this process to the workers of a scheduler, if there is one."""
+    if there := _JOINED.pop((address, os.getpid()), None):
+        there.close()
+
+
+def connect(address: str) -> Any:
+    """Return a client of the scheduler at an address.
+
+    Raises:
+        UserError: nobody is there, or `distributed` is not installed.
+    """
+    try:
+        from distributed import Client  # an extra, and it takes a second
+    except ImportError:
+        raise UserError(INSTALL) from None
+    try:
+        return Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"no scheduler answers at {address} ({str(error) or type(error).__name__:.100}): is its address right, and "
+            "does it run?"
+        ) from None
+
+
+def about() -> dict[str, Any]:
+    """Return what makes a worker fit for the work of this process, as it tells of itself.
+
+    `version` and `code` (a hash) are of this package, `python` is its version without the last part, `host` names the
+    machine, `keys` are the variables of endpoints' keys that are set, without the keys.
+    """
+    texts = b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py")))
+    return {
+        "version": metadata.version("persona-workbench"),
+        "code": hashlib.sha256(texts).hexdigest()[:8],
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "host": platform.node(),
+        "keys": [name for name in (keys.NAME, keys.AZURE) if keys.api_key(name)],
+    }
+
+
+class Task:
+    """The task that this thread runs, as its engine sees it; engines other than Dask tell nothing of it."""
+
+    def __init__(self) -> None:
+        self._worker = self._key = None
+        if distributed := sys.modules.get("distributed"):  # a worker of Dask has it
+            with suppress(ValueError):  # not in a task of Dask
+                self._worker = distributed.get_worker()
+                self._key = self._worker.get_current_task()
+
+    def is_wanted(self) -> bool:
+        """Return whether anybody still waits for the task: it may be called off, or its client be gone."""
+        if self._worker is None:
+            return True
+        state = self._worker.state.tasks.get(self._key)
+        return state is not None and state.state in ("executing", "long-running")
+
+    def tell(self, topic: str, name: str, done: int) -> None:
+        """Tell the client how far the task is."""
+        if self._worker is not None:
+            self._worker.log_event(topic, [name, done])

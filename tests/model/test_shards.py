@@ -1,0 +1,185 @@
+"""Asks that are dealt to workers: the same results and counts as those of one process, whatever happens to a worker."""
+
+import json
+import os
+import platform
+import signal
+from collections import Counter
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from endpoint import Endpoint, completion, echo, first_token, say
+from pydantic import BaseModel
+
+from persona_lib import BudgetError, LimitError, UserError
+from persona_lib.model import Budget, Model, at_worker, shards, sharing, workers
+from persona_lib.store import Store
+
+ITEMS = [str(n) for n in range(60)]
+
+
+class Said(BaseModel):
+    """What the stand-in says."""
+
+    text: str
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Shards of a few requests."""
+    monkeypatch.setattr(shards, "LEAST", 4)
+    monkeypatch.setattr(shards, "MOST", 16)
+    at_worker._opened.cache_clear()
+
+
+@pytest.fixture
+def elsewhere(monkeypatch, tmp_path):
+    """Workers on another machine: the store there is that of the environment. Returns the path of the client's."""
+    monkeypatch.setattr(shards, "here", lambda: "the client's machine")
+    return tmp_path / "client.sqlite"
+
+
+def answer(body: dict) -> dict:
+    """Says the message again as JSON; what has an x is no JSON of the schema at first, and a y never is."""
+    text, tries = body["messages"][0]["content"], len(body["messages"])
+    valid = "y" not in text and ("x" not in text or tries > 1)
+    return completion(json.dumps({"text": text} if valid else {"other": 1}))
+
+
+def asked(path, url: str, texts: list[str], pool: Executor | None = None) -> tuple[list, Model]:
+    model = Model("m", url, Store(path), max_in_flight=8)
+    if pool is None:
+        return model.ask(say(*texts), Said), model
+    with pool, workers.using(pool, 2):
+        return model.ask(say(*texts), Said), model
+
+
+def dealt(model: Model, texts=ITEMS) -> list[str]:
+    """What a model says to texts, asked by two threads as workers."""
+    with ThreadPoolExecutor(2) as pool, workers.using(pool, 2):
+        return [reply.text for reply in model.ask(iter(say(*texts)))]
+
+
+def test_workers_give_the_replies_and_counts_of_one_process(tmp_path):
+    texts = [str(i % 90) + "x" * (i % 7 == 1) + "y" * (i % 31 == 5) for i in range(100)]
+    with Endpoint(answer) as endpoint:
+        alone, model = asked(tmp_path / "alone", endpoint.url, texts)
+        sent = Counter(json.dumps(body["messages"]) for body in endpoint.requests)
+        endpoint.requests.clear()
+        replies, dealer = asked(tmp_path / "dealt", endpoint.url, texts, ProcessPoolExecutor(2))
+        assert Counter(json.dumps(body["messages"]) for body in endpoint.requests) == sent
+        endpoint.requests.clear()
+        asked(tmp_path / "dealt", endpoint.url, texts, ThreadPoolExecutor(2))
+        assert not endpoint.requests
+    assert replies == alone and any(reply.failure for reply in alone)
+    assert dealer.usage == model.usage and dealer.workload == model.workload
+
+
+@pytest.mark.parametrize("samples", [None, 3])
+def test_choices_are_dealt_as_well(tmp_path, samples):
+    def choose(body: dict) -> dict:
+        n = int(body["messages"][0]["content"])
+        if "response_format" in body:
+            return completion(json.dumps({"choice": "AB"[n % 2]}))
+        return first_token(A=(n + 1) / 100, B=0.9 - n / 100) if n % 10 else first_token(So=0.9)
+
+    with Endpoint(choose) as endpoint:
+        found = []
+        for name in ("alone", "dealt"):
+            model = Model("m", endpoint.url, Store(tmp_path / name), max_in_flight=8, samples=samples)
+            with ThreadPoolExecutor(2) as pool:
+                if name == "dealt":
+                    with workers.using(pool, 2):
+                        found.append((model.choices(say(*ITEMS)), model.usage))
+                else:
+                    found.append((model.choices(say(*ITEMS)), model.usage))
+    (alone, used), (by_workers, counted) = found
+    np.testing.assert_array_equal(by_workers.probabilities, alone.probabilities)
+    assert by_workers.keys == alone.keys and used == counted
+
+
+def test_equal_requests_meet_in_one_shard_and_shards_are_of_one_size():
+    keys = [f"{n * 7919 % 1000:03}" for n in range(1000)]
+    parts = shards.cut(keys, 4)
+    assert sorted(key for part in parts for key in part) == sorted(keys) and parts == shards.cut(keys[::-1], 4)
+    assert {len(part) for part in parts} <= {15, 16}
+    assert all(part[-1] < following[0] for part, following in pairwise(parts))
+
+
+def test_few_items_are_left_to_the_client_and_a_generator_is_dealt_block_by_block(tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(shards, "ask", lambda shard, ask=at_worker.ask: taken.append(shard) or ask(shard))
+    monkeypatch.setattr(shards, "BLOCK", 20)
+    with Endpoint() as endpoint:
+        model = Model("m", endpoint.url, Store(tmp_path / "r"), max_in_flight=8)
+        assert dealt(model, ITEMS[:8]) == ITEMS[:8] and not taken
+        assert dealt(model) == ITEMS and len(taken) >= 6
+        assert len(endpoint.requests) == len(ITEMS)
+
+
+def test_a_worker_of_another_machine_hands_its_rows_back_and_keeps_them_too(elsewhere):
+    with Endpoint(
+        lambda body: (400, {"error": {"message": "too long"}}) if "9" in str(body["messages"]) else echo(body)
+    ) as endpoint:
+        said = dealt(Model("m", endpoint.url, Store(elsewhere), max_in_flight=8))
+        assert said[:9] == ITEMS[:9] and said[9] == ""
+        assert Store(elsewhere).counts() == {"replies": 60, "failed": 6}
+        assert Store().counts()["replies"] == 59  # the first one is asked by the client
+        elsewhere.unlink()
+        endpoint.requests.clear()
+        assert dealt(Model("m", endpoint.url, Store(elsewhere), max_in_flight=8)) == said
+        again = {body["messages"][0]["content"] for body in endpoint.requests}
+        assert again == {text for text in ITEMS if "9" in text} | {"0"}  # failures are no answers that are kept
+
+
+def test_a_full_disk_at_a_worker_is_said_with_the_worker_s_name(elsewhere, monkeypatch):
+    full = Store()
+    full.db.execute("PRAGMA max_page_count=1")
+    monkeypatch.setattr(at_worker, "_opened", lambda path: full)
+    with Endpoint() as endpoint, pytest.raises(UserError, match=rf"disk is full.*\(on the worker {platform.node()}\)"):
+        dealt(Model("m", endpoint.url, Store(elsewhere), max_in_flight=8))
+
+
+def test_a_limit_on_calls_holds_for_all_workers_together(tmp_path, monkeypatch):
+    with Endpoint(delay_s=0.01) as endpoint, sharing.served(Budget(max_calls=40)) as environment:
+        monkeypatch.setenv(sharing.VARIABLE, environment[sharing.VARIABLE])
+        model = Model("m", endpoint.url, Store(tmp_path / "r"), max_in_flight=8)
+        with pytest.raises(BudgetError, match="40 of 40 calls are made"):
+            dealt(model)
+        assert len(endpoint.requests) == model.usage["calls"] == 40
+
+
+def test_a_model_with_limits_of_its_own_is_asked_where_they_are_counted(tmp_path):
+    with Endpoint() as endpoint, pytest.raises(BudgetError):
+        dealt(Model("m", endpoint.url, Store(tmp_path / "r"), max_calls=30))
+    assert len(endpoint.requests) == 30
+
+
+def kill(packed: bytes) -> object:
+    """Ask a shard in a process that is killed when the shard is nearly done."""
+    begun: list[at_worker.Task] = []
+
+    def at_last(task: at_worker.Task) -> bool:
+        begun.append(task)
+        if len(begun) > 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    at_worker.Task.is_wanted = at_last
+    return at_worker.ask(packed)
+
+
+def test_after_a_kill_the_same_ask_goes_on_and_repeats_only_what_was_in_flight(tmp_path, monkeypatch):
+    with Endpoint(delay_s=0.01) as endpoint:
+        model = Model("m", endpoint.url, Store(tmp_path / "r"), max_in_flight=4)
+        monkeypatch.setattr(shards, "ask", kill)
+        gone = pytest.raises(LimitError, match="the cluster does not go on")
+        with gone, ProcessPoolExecutor(2) as pool, workers.using(pool, 2):
+            model.ask(say(*ITEMS))
+        monkeypatch.setattr(shards, "ask", at_worker.ask)
+        before = len(endpoint.requests)
+        assert before >= 6 and dealt(model) == ITEMS
+        sent = Counter(body["messages"][0]["content"] for body in endpoint.requests)
+        assert sum(sent.values()) <= len(ITEMS) + 2 * 4 and max(sent.values()) <= 2

@@ -1,0 +1,120 @@
+"""Clusters of a command: which are refused and how, and one that Dask starts here."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from endpoint import Endpoint
+
+from persona_lib import UserError
+from persona_lib.model import workers
+from persona_lib.runs import cluster
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("0", "--cluster 0: take 1 to"),
+        ("-1", "--cluster -1: take 1 to"),
+        ("99999", "take 1 to"),
+        ("four", "takes a number of workers, .* not 'four'"),
+        ("http://127.0.0.1:1", "not 'http://127.0.0.1:1'"),
+        ("missing.json", "no file missing.json"),
+        ("odd.json", "odd.json is not the file of a scheduler"),
+        ("list.json", "list.json is not the file of a scheduler"),
+        ("tcp://127.0.0.1:1", "no scheduler answers at tcp://127.0.0.1:1"),
+    ],
+)
+def test_what_is_no_cluster_is_said_in_a_line_within_seconds(given, said, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(workers, "CONNECT_S", 0.5)
+    Path("odd.json").write_text("{")
+    Path("list.json").write_text("[]")
+    with pytest.raises(UserError, match=said) as told, cluster.joined(given, print):
+        pass
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("given", ["2", "tcp://127.0.0.1:1"])
+def test_without_dask_the_line_says_what_to_install(given, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UserError, match=r"pip install -e '\.\[cluster\]'"), cluster.joined(given, print):
+        pass
+
+
+def test_workers_that_can_t_do_the_work_are_named(monkeypatch):
+    monkeypatch.delenv("AZURE_OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
+    fine = workers.about()
+    assert "sk-0123456789" not in json.dumps(fine)
+    cluster._check({"tcp://a:1": fine}, "tcp://s:1")
+    wrong = {
+        "other": fine | {"version": "0.0.1", "host": "old"},
+        "changed": fine | {"code": "0", "host": "edited"},
+        "bare": ModuleNotFoundError("No module named 'persona_lib'"),
+        "keyless": fine | {"keys": [], "host": "poor"},
+    }
+    for name, said in [
+        ("other", "worker other on old has another version of persona-workbench"),
+        ("changed", "worker changed on edited has another version"),
+        ("bare", "worker bare can't load persona_lib"),
+        ("keyless", "worker keyless on poor has no OPENAI_API_KEY"),
+    ]:
+        with pytest.raises(UserError, match=said):
+            cluster._check({"tcp://a:1": fine, name: wrong[name]}, "tcp://s:1")
+    with pytest.raises(UserError, match="and 1 more"):
+        cluster._check(wrong, "tcp://s:1")
+    with pytest.raises(UserError, match="the scheduler at tcp://s:1 has no worker"):
+        cluster._check({}, "tcp://s:1")
+
+
+def test_limits_are_left_to_the_block_where_there_is_no_cluster():
+    with cluster.joined(None, print) as host, cluster.limited(host, 3, 1.5) as limits:
+        assert host is None and limits == (3, 1.5)
+
+
+ASKING = """
+import os, signal, sys, threading, time
+from endpoint import say
+from persona_lib.model import Model, shards
+from persona_lib.model.workers import connect, present
+from persona_lib.runs import cluster
+from persona_lib.store import Store
+
+shards.LEAST, shards.MOST = 4, 16
+
+def kill():
+    client = connect(os.environ["PERSONA_CLUSTER"])
+    first, *_ = client.run(os.getpid).values()
+    while Store().counts()["replies"] < 60:
+        time.sleep(0.05)
+    os.kill(first, signal.SIGKILL)
+    client.close()
+
+if __name__ == "__main__":
+    model = Model("m", sys.argv[1], max_in_flight=4)
+    with cluster.joined("2", print) as host, cluster.limited(host, 500):
+        killer = threading.Thread(target=kill)
+        killer.start()
+        replies = model.ask(say(*map(str, range(120))))
+        killer.join()
+    assert [reply.text for reply in replies] == list(map(str, range(120)))
+    assert "PERSONA_CLUSTER" not in os.environ
+"""
+
+
+def test_workers_that_dask_starts_share_an_ask_and_one_that_is_killed_loses_only_what_was_in_flight(tmp_path):
+    script = tmp_path / "asking.py"
+    script.write_text(ASKING)
+    there = os.environ | {"PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(Path(__file__).parents[1])])}
+    with Endpoint(delay_s=0.15) as endpoint:
+        done = subprocess.run(
+            [sys.executable, str(script), endpoint.url], capture_output=True, text=True, env=there, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        assert "cluster: 2 workers at tcp://127.0.0.1:" in done.stdout and "dashboard: http://127.0.0.1:" in done.stdout
+        assert 5 <= endpoint.most_in_flight <= 8
+        assert 120 <= len(endpoint.requests) <= 120 + 4

@@ -1,0 +1,121 @@
+"""Notebooks of a run side by side: what they find, in which order, and that none is left when the run is stopped."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from projects import write_notebook, write_preset
+
+from persona_lib import files
+from persona_lib.model.usage import COUNTS
+from persona_lib.runs import executing, pool, presets
+from persona_lib.runs.run import run
+
+# Each writes when it begins, and waits for one that would never begin if one ran after the other.
+MEETS = """
+import json, os, time
+from pathlib import Path
+here = Path("begun")
+here.mkdir(exist_ok=True)
+(here / me).write_text(str(time.monotonic()))
+until = time.monotonic() + 60
+while other and not (here / other).exists():
+    assert time.monotonic() < until, "it ran alone"
+    time.sleep(0.02)
+assert Path.cwd().name == "notebooks"
+if calls:
+    line = {"ask": 0, "step": "asking", "done": calls, "total": 9, "usage": usage | {"calls": calls}}
+    with open(os.environ["PERSONA_PROGRESS"], "a") as file:
+        file.write(json.dumps(line) + "\\n")
+    while f"now {me}: {calls} calls so far" not in Path("../outputs/index.html").read_text():
+        assert time.monotonic() < until, "the index does not tell it"
+        time.sleep(0.05)
+from persona_lib.runs import record
+import pandas as pd
+record(out, headline=me, metrics={"letters": len(me)}, tables={"one": pd.DataFrame({"me": [me]})}, figures={})
+"""
+PARAMETERS = "me = {!r}\nother = {!r}\ncalls = 0\nout = None\nusage = {}"
+USAGE = dict.fromkeys(COUNTS, 0) | {"cost": 0.0}
+STEMS = {"01_a": "06_conditioning", "02_b": "", "06_conditioning": "01_a"}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    root = tmp_path / "project"
+    for stem, other in STEMS.items():
+        write_notebook(root, stem, MEETS, parameters=PARAMETERS.format(stem, other, USAGE))
+    write_preset(root, "smoke", "about: Meets.\nnotebooks: {01_a: , 02_b: , 06_conditioning: }")
+    monkeypatch.setattr(files, "ROOT", root)
+    return root
+
+
+def test_two_run_side_by_side_the_main_one_first_and_the_next_when_one_is_over(project, monkeypatch):
+    monkeypatch.setattr(executing, "LOOK_S", 0.1)
+    preset, lines = presets.load("smoke"), []
+    planned = presets.plan(preset)
+    planned["02_b"]["calls"] = 2
+    told = run(preset, planned, project / "outputs", say=lines.append, jobs=2)
+    assert {stem: entry["status"] for stem, entry in told["notebooks"].items()} == dict.fromkeys(STEMS, "done")
+    began = {path.name: float(path.read_text()) for path in (project / "notebooks" / "begun").iterdir()}
+    assert max(began, key=lambda stem: began[stem]) == "02_b"
+    starts = [entry["started"] for entry in told["notebooks"].values()]
+    assert starts[2] <= starts[0] <= starts[1]
+    assert {line.split()[1] for line in lines[1:]} == set(STEMS)
+    for stem in STEMS:
+        assert json.loads((project / "outputs" / stem / "record.json").read_text())["headline"] == stem
+        assert (project / "outputs" / f"{stem}.html").is_file()
+    assert Path.cwd() != project / "notebooks"
+
+
+def test_what_notebooks_record_is_the_same_side_by_side_and_one_after_the_other(project):
+    preset = presets.load("smoke")
+    planned = presets.plan(preset, given={"other": ""})
+    for jobs in (1, 3):
+        run(preset, planned, project / f"jobs{jobs}", jobs=jobs)
+    one, other = (
+        {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("*/**/*") if path.is_file()}
+        for folder in (project / "jobs1", project / "jobs3")
+    )
+    assert one == other and len(one) == 9
+
+
+def test_a_stopped_run_leaves_no_process_of_several(tmp_path):
+    root = tmp_path / "project"
+    for stem in ("01_a", "02_b", "03_c"):
+        write_notebook(root, stem, 'import pathlib, time; pathlib.Path("begun").open("a").write("x"); time.sleep(100)')
+    write_preset(root, "sleep", "about: Sleeps.\nnotebooks: {01_a: , 02_b: , 03_c: }")
+    program = (
+        f"from pathlib import Path; from persona_lib import cli, files; files.ROOT = Path({str(root)!r}); cli.app()"
+    )
+    command = [sys.executable, "-c", f"{program}; cli.app()", "run", "--preset", "sleep", "--jobs", "2"]
+    begun = root / "notebooks" / "begun"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not (begun.is_file() and begun.read_text() == "xx") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        ours = psutil.Process(process.pid).children(recursive=True)
+        assert len(ours) >= 4  # two kernels, the process that they are forked from, and the one that watches the run
+        process.send_signal(signal.SIGTERM)  # it stops a run as Ctrl-C does
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 143 and "Traceback" not in err
+    assert psutil.wait_procs(ours, timeout=10)[1] == []
+    told = json.loads((root / "outputs/sleep/manifest.json").read_text())
+    assert told["status"] == "interrupted"
+    assert [entry["status"] for entry in told["notebooks"].values()] == ["interrupted", "interrupted", "not run"]
+
+
+def test_as_many_run_at_once_as_the_machine_has_room_for_and_one_where_the_embedded_model_answers(monkeypatch):
+    local, there = {"model": "local", "recording": None}, {"model": "m", "base_url": "http://x/v1"}
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    available = psutil.virtual_memory()._replace(available=int(5 * pool.MEMORY))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
+    assert pool.jobs(13, []) == pool.jobs(13, [there, {"model": None}, local | {"recording": "smoke"}]) == 5
+    assert pool.jobs(3, [there]) == 3
+    assert pool.jobs(13, [there, local]) == pool.jobs(13, [there | {"judge": "local"}]) == 1
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: available._replace(available=0))
+    assert pool.jobs(13, []) == 1
