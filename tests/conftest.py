@@ -70,7 +70,7 @@ def browser():
 def own_outputs(monkeypatch, tmp_path):
     """No test writes into outputs/, needs a key, or is led to another endpoint by the caller's environment."""
     monkeypatch.setenv("PERSONA_STORE", str(tmp_path / "responses.sqlite"))
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PERSONA_OFFLINE", "PERSONA_PROGRESS"):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PERSONA_OFFLINE", "PERSONA_PROGRESS", "PERSONA_STORE_BASE"):
         monkeypatch.delenv(name, raising=False)
     if sharing := sys.modules.get("persona_lib.model.sharing"):
         sharing._PACES.clear()  # an earlier endpoint may have had the same port, and its pace is no news of this one

@@ -6,7 +6,7 @@ Exit codes: 0 done; 1 a notebook failed, nothing was scored, or more than half o
 gave can't be used; 3 an endpoint's limit, and the same command goes on later; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
-from . import annotate, data, methods, people, runs, score, share, submissions, tools  # each adds its commands
+from . import annotate, data, methods, people, runs, score, share, stores, submissions, tools  # each adds its commands
 from .group import app
 
-__all__ = ["annotate", "app", "data", "methods", "people", "runs", "score", "share", "submissions", "tools"]
+__all__ = ["annotate", "app", "data", "methods", "people", "runs", "score", "share", "stores", "submissions", "tools"]

@@ -19,7 +19,7 @@ from .. import LimitError, UserError, store
 FAILED, UNUSABLE, LIMITED = 1, 2, 3  # exit codes
 ORDER = (
     *("run", "estimate", "params", "rehearse", "list", "open", "share", "sample", "fit", "pairs", "export", "methods"),
-    *("annotate", "score", "compare", "lab", "doctor"),
+    *("annotate", "score", "compare", "store", "lab", "doctor"),
 )
 PACKAGE = "persona-workbench"
 _BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # nothing that the user gave: the disk

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import openai
 
 from .. import EndpointError, UserError
-from ..store import Store, default_path
+from ..store import Store, exists
 from . import catalogue
 from .endpoint import OPENAI_URL, Endpoint, address_of, azure, is_page, message
 from .found import Found
@@ -101,12 +101,12 @@ def listed(base_url: str) -> list[str]:
 
 def has_replies(place: Place) -> bool:
     """Return whether the response store has a reply of a model at its address: a run may then find all it needs."""
-    return default_path().is_file() and bool(Store().latest(_who(place), 1))
+    return exists() and bool(Store().latest(_who(place), 1))
 
 
 def makes_choices(place: Place) -> bool:
     """Return whether a model can choose, as far as was found out: by log-probabilities, or by `samples` of its own."""
-    if catalogue.settings(place.name).samples is not None or not default_path().is_file():
+    if catalogue.settings(place.name).samples is not None or not exists():
         return True
     found = Found(Store(), _who(place), place.name)
     found.recall()

@@ -72,6 +72,10 @@ def _model() -> Check:
 def _store() -> Check:
     """Check that the response store opens, and count its replies."""
     path = store.default_path()
+    try:
+        store.check_disk(path)
+    except UserError as error:
+        return Check(False, True, str(error))
     if not path.exists():
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):

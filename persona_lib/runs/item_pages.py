@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from .. import UserError, files, seeds
 from ..model.reply import likely_tokens, tokens
-from ..store import Store, Stored, default_path, read_recording
+from ..store import Store, Stored, exists, read_recording
 from . import findings, item_tables, manifests, notebooks, pages
 
 Find = Callable[[str], Stored | None]  # an outcome by its key
@@ -118,7 +118,7 @@ def allowed(script: str) -> str:
 def _sources(manifest: Mapping[str, Any], notes: list[str]) -> list[Find]:
     """Return how outcomes are found: in the response store, if there is one, and in the recordings of the notebooks."""
     named = {entry["parameters"].get("recording") for entry in manifest["notebooks"].values()}
-    found: list[Find] = [Store().get] if default_path().is_file() else []
+    found: list[Find] = [Store().get] if exists() else []
     for recording in sorted(filter(None, named)):
         file = notebooks.folder() / recording  # a path is as seen from the notebooks
         try:

@@ -122,7 +122,7 @@ def hide_paths(executed: Path, stem: str) -> None:
 
 def _kernel(environment: Mapping[str, str], folder: Path) -> type:
     """Return the manager of a kernel of this interpreter in a folder, whatever kernel is named python3 here."""
-    variables = {"PERSONA_STORE": str(store.default_path().absolute()), **environment}
+    variables = {**store.environment(), **environment}
     # The key may come from a .env file in the caller's folder, where the kernel does not look.
     variables |= {name: key for name in (keys.NAME, keys.AZURE) if (key := keys.api_key(name))}
     ipython = get_kernel_dict(["--log-level=CRITICAL"])

@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,22 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .. import UserError, files
+from . import opening
 from .locks import Locks
 from .recording import read_recording, write_recording
-from .requests import Stored, canonical, packed, plain
+from .requests import Stored, canonical, packed
 
-# Requests are zlib-compressed, since they repeat themselves; older stores have text, which is read as well.
-# `batches` and `submitted` have the requests that wait in a file at the endpoint, until their replies are fetched.
-# `endpoints` has what endpoints turned out to take, so that only one process has to find it.
-_TABLES = """
-CREATE TABLE IF NOT EXISTS replies (
-    key TEXT PRIMARY KEY, request BLOB NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, id TEXT);
-CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request BLOB NOT NULL, number INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS endpoints (model TEXT PRIMARY KEY, found TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
-"""
 _SCRATCH = "CREATE TABLE IF NOT EXISTS asked (key TEXT PRIMARY KEY) WITHOUT ROWID"
 FLUSHED = 20_000  # keys of made-up replies that are written at once
 
@@ -36,8 +24,24 @@ def default_path() -> Path:
     return Path(os.environ.get("PERSONA_STORE") or files.ROOT / "outputs" / "responses.sqlite")
 
 
+def bases() -> list[Path]:
+    """Return the paths in PERSONA_STORE_BASE, separated as in PATH: stores that are read and never written."""
+    return [Path(path) for path in os.environ.get("PERSONA_STORE_BASE", "").split(os.pathsep) if path]
+
+
+def exists() -> bool:
+    """Return whether there are replies to look for: the store's file, or a base under it."""
+    return default_path().is_file() or bool(bases())
+
+
+def environment() -> dict[str, str]:
+    """Return the variables that name the store and its bases, for a process in another folder."""
+    under = os.pathsep.join(str(path.absolute()) for path in bases())
+    return {"PERSONA_STORE": str(default_path().absolute())} | ({"PERSONA_STORE_BASE": under} if under else {})
+
+
 class Store:
-    """Replies on disk, over an optional recording.
+    """Replies on disk, under an optional recording and over optional bases.
 
     Args:
         path: the SQLite file, created if missing; None means `default_path()`.
@@ -46,9 +50,11 @@ class Store:
             (PERSONA_OFFLINE=1 in the environment does the same).
         scratch: a file that notes what was asked, so that the store itself is only read; `Model` then makes replies up
             and sends nothing. `persona estimate` sets it (PERSONA_SCRATCH in the environment does the same).
+        base: stores that are read where the file has no reply, and never written; None means `bases()`.
 
     Raises:
-        UserError: the file is no response store or can't be written, or the recording is missing or damaged.
+        UserError: the file is no response store, of a newer version or on a network file system, or can't be
+            written; a base or the recording is missing or damaged.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Store:
         recording: str | None = None,
         offline: bool = False,
         scratch: Path | str | None = None,
+        base: Iterable[Path | str] | None = None,
     ):
         kept = Path(path or default_path())
         self.scratch = scratch or os.environ.get("PERSONA_SCRATCH")
@@ -65,38 +72,24 @@ class Store:
         self._lock = threading.RLock()
         self.offline = offline or bool(os.environ.get("PERSONA_OFFLINE"))
         self._recorded = {row.key: row for row in read_recording(recording)} if recording else {}
+        if not self.scratch:
+            opening.check_disk(self.path)
         with self.errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Several threads may ask at once (JupyterLab's widgets do): each statement or transaction takes the lock.
-            self.db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+            self.db = opening.read_write(self.path)
             weakref.finalize(self, self.db.close)
-            self.db.execute("PRAGMA page_size=8192")  # most replies fit one page with their requests
-            self._to_wal()
-            # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of the time of FULL.
-            self.db.execute("PRAGMA synchronous=NORMAL")
-            self.db.executescript(_TABLES)
             self._new: set[str] = set()  # keys of made-up replies that are not written yet
             if self.scratch:
                 self.db.execute(_SCRATCH)
             self._layers = {self.path: self.db}
-            if self.scratch and kept.is_file():
-                read_only = f"{kept.absolute().as_uri()}?mode=ro"
-                self._layers[kept] = sqlite3.connect(read_only, uri=True, timeout=60, check_same_thread=False)
-                weakref.finalize(self, self._layers[kept].close)
-            for layer in self._layers.values():
-                layer.create_function("plain", 1, plain, deterministic=True)
-
-    def _to_wal(self) -> None:
-        """Set WAL mode, and try again if another process creates the file: SQLite itself does not wait here."""
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.db.execute("PRAGMA journal_mode=WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
+            under = bases() if base is None else map(Path, base)
+            self._bases = [path for path in under if path.resolve() != kept.resolve()]
+            for path in [kept, *self._bases] if self.scratch and kept.is_file() else self._bases:
+                self._layers[path] = opening.read_only(path)
+                weakref.finalize(self, self._layers[path].close)
+            # Where a worker's own notes are; a scratch file has none.
+            self._own = self._layers.get(kept)
 
     def get(self, key: str) -> Stored | None:
         """Return the outcome kept under a key, or None."""
@@ -105,9 +98,17 @@ class Store:
         query = "SELECT key, plain(request), reply, failure FROM replies WHERE key = ?"
         for path, layer in self._layers.items():
             with self.errors(path):
-                if row := layer.execute(query, (key,)).fetchone():
+                row = layer.execute(query, (key,)).fetchone()
+                if row and not (path in self._bases and row[3] is not None and self._asked_again(key)):
                     return Stored(*row)
         return None
+
+    def _asked_again(self, key: str) -> bool:
+        """Return whether a failed reply of a base is to be asked again."""
+        with suppress(sqlite3.OperationalError):  # an older file that is only read has no such table
+            query = "SELECT 1 FROM asked_again WHERE key = ?"
+            return self._own is not None and self._own.execute(query, (key,)).fetchone() is not None
+        return False
 
     def latest(self, model: Mapping[str, str], n: int) -> list[tuple[str, str, str]]:
         """Return request, reply and time of a model's last n replies with a text, valid or not.
@@ -116,11 +117,12 @@ class Store:
         """
         query = "SELECT plain(request), reply, created FROM replies WHERE (failure IS NULL OR failure LIKE 'invalid%') "
         query += "AND instr(plain(request), ?) ORDER BY rowid DESC LIMIT ?"
-        path, db = list(self._layers.items())[-1]
-        if self.scratch and db is self.db:  # there is only the scratch file, whose replies are made up
-            return []
-        with self.errors(path):
-            return db.execute(query, (f'"model":{canonical(model)}', n)).fetchall()
+        found: list[tuple[str, str, str]] = []
+        for path, layer in self._layers.items():
+            if not self.scratch or layer is not self.db:  # replies of a scratch file are made up
+                with self.errors(path):
+                    found += layer.execute(query, (f'"model":{canonical(model)}', n - len(found))).fetchall()
+        return found
 
     def put(self, rows: Iterable[Stored]) -> None:
         """Keep outcomes; they are committed when this returns. A key that already exists keeps its first reply."""
@@ -166,25 +168,41 @@ class Store:
             self.db.execute("INSERT OR REPLACE INTO endpoints VALUES (?, ?)", (model, found))
 
     def forget_failed(self) -> int:
-        """Delete the outcomes that are no answers, and what endpoints refused, so that they are asked again.
+        """Forget the outcomes that are no answers, and what endpoints refused, so that they are asked again.
+
+        Those of the file are deleted, those of a base are hidden.
 
         Returns:
             The number of outcomes.
         """
-        with self.errors():
+        under: dict[str, None] = {}
+        refused: dict[str, None] = {}
+        for base in self._bases:
+            with self.errors(base), suppress(sqlite3.OperationalError):  # an older file has no endpoints
+                under |= dict.fromkeys(self._layers[base].execute("SELECT key FROM replies WHERE failure IS NOT NULL"))
+                refused |= dict.fromkeys(self._layers[base].execute("SELECT model FROM endpoints"))
+        with self.transaction():
             self.db.execute("DELETE FROM endpoints")
-            return self.db.execute("DELETE FROM replies WHERE failure IS NOT NULL").rowcount
+            self.db.executemany("INSERT INTO endpoints VALUES (?, '')", refused)
+            n = self.db.execute("DELETE FROM replies WHERE failure IS NOT NULL").rowcount
+            self.db.executemany("INSERT OR IGNORE INTO asked_again VALUES (?)", under)
+            hidden = "SELECT count(*) FROM asked_again WHERE key NOT IN (SELECT key FROM replies)"
+            return n + self.db.execute(hidden).fetchone()[0]
 
     def forget(self, key: str) -> None:
-        """Delete one outcome that is no answer, so that its request is asked again.
+        """Forget one outcome that is no answer, as `forget_failed` does, so that its request is asked again.
 
         Raises:
-            UserError: the file keeps nothing under this key, or an answer, which stays.
+            UserError: the store keeps nothing under this key, or an answer, which stays.
         """
-        with self.errors():
-            gone = self.db.execute("DELETE FROM replies WHERE key = ? AND failure IS NOT NULL", (key,)).rowcount
-        if not gone:
-            kept = "what a recording has" if key in self._recorded else "an answer" if self.get(key) else "nothing"
+        found = self.get(key)
+        if key not in self._recorded and found and found.failure is not None:
+            with self.transaction():
+                self.db.execute("DELETE FROM replies WHERE key = ?", (key,))
+                if self._bases:
+                    self.db.execute("INSERT OR IGNORE INTO asked_again VALUES (?)", (key,))
+        else:
+            kept = "what a recording has" if key in self._recorded else "an answer" if found else "nothing"
             raise UserError(f"{self.path} keeps {kept} under {key[:16]}: only a failed reply in it can be asked again")
 
     def counts(self) -> dict[str, int]:
@@ -216,18 +234,20 @@ class Store:
     @contextmanager
     def errors(self, path: Path | None = None) -> Iterator[None]:
         """Turn errors of the file, or of another layer's, into one line; what is already committed stays."""
-        try:
-            with self._lock:
-                yield
-        except (sqlite3.Error, OSError) as error:
-            if "full" in str(error) or "No space" in str(error):
-                raise UserError(
-                    f"the disk is full: {self.path} keeps all replies so far; make room and run again"
-                ) from error
-            raise UserError(
-                f"{path or self.path} can't serve as response store ({error}): move it away or set PERSONA_STORE to "
-                "another"
-            ) from error
+        with self._lock, _in_one_line(path or self.path):
+            yield
+
+
+@contextmanager
+def _in_one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        if "full" in str(error) or "No space" in str(error):
+            raise UserError(f"the disk is full: {path} keeps all replies so far; make room and run again") from error
+        raise UserError(
+            f"{path} can't serve as response store ({error}): move it away or set PERSONA_STORE to another"
+        ) from error
 
 
 def utc_now() -> str:

@@ -27,6 +27,8 @@ NEEDS = {
     ("methods", "export"): {"": ["full"], "--out": "o"},
     ("methods", "hidden", "open"): {"--out": "full", "--seed": "1"},
     ("methods", "hidden", "close"): {"": ["full", "full"], "--out": "o"},
+    ("store", "merge"): {"": ["bin.csv"], "--into": "o"},
+    ("store", "export"): {"--out": "o"},
     ("annotate", "export"): {"--out": "o", "--pairs": "bin.csv"},
     ("annotate", "import"): {"": ["full"], "--out": "o"},
 }

@@ -1,0 +1,144 @@
+"""Open the store's file: its tables, the version of its schema, and how it is opened by who only reads it."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from .. import UserError
+from . import disks
+from .requests import plain
+
+VERSION = 1  # of the tables; 0 is a file of before, which lacks some of them, and a newer one is refused
+
+# Requests are zlib-compressed, since they repeat themselves; older stores have text, which is read as well.
+# `batches` and `submitted` have the requests that wait in a file at the endpoint, until their replies are fetched.
+# `endpoints` has what endpoints turned out to take, so that only one process has to find it.
+# `asked_again` has keys of failed replies in a base, which is not written, that are to be asked again.
+TABLES = """
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY, request BLOB NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, id TEXT);
+CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request BLOB NOT NULL, number INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS endpoints (model TEXT PRIMARY KEY, found TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS asked_again (key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
+"""
+_CUT = "PRAGMA writable_schema=ON"  # without it SQLite reads nothing of a file that is cut off
+
+
+def read_write(path: Path) -> sqlite3.Connection:
+    """Open a store to write it, and make it if missing; a file of an older version gets the tables of this one.
+
+    Raises:
+        UserError: it is of a newer version, and stays as it is.
+    """
+    # A full path, since URIs are for what is attached to it.
+    db = sqlite3.connect(path.absolute(), timeout=60, isolation_level=None, check_same_thread=False, uri=True)
+    try:
+        check_version(db, path)
+        db.execute("PRAGMA page_size=8192")  # most replies fit one page with their requests
+        _to_wal(db)
+        # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of the time of FULL.
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.executescript(TABLES)
+        if _version(db) < VERSION:
+            db.execute(f"PRAGMA user_version={VERSION}")
+    except BaseException:
+        db.close()
+        raise
+    db.create_function("plain", 1, plain, deterministic=True)
+    return db
+
+
+def _to_wal(db: sqlite3.Connection) -> None:
+    """Set WAL mode, and try again if another process creates the file: SQLite itself does not wait here."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def check_version(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file of a newer version before anything is written into it.
+
+    Raises:
+        UserError: its schema is newer.
+    """
+    if (found := _version(db)) > VERSION:
+        raise UserError(
+            f"{path} is a response store of a newer version (schema {found}, this version knows {VERSION}): update the "
+            "workbench, or set PERSONA_STORE to another file"
+        )
+
+
+def check_disk(path: Path) -> None:
+    """Refuse to write a file on a network file system.
+
+    Raises:
+        UserError: it lies on one.
+    """
+    if where := disks.network(path):
+        raise UserError(
+            f"{path} lies on a network file system ({where}), where SQLite loses data when several machines write: set "
+            "PERSONA_STORE to a file on a local disk of each, and join them afterwards with `persona store merge`"
+        )
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def address(path: Path) -> str:
+    """Return the URI under which SQLite only reads a file.
+
+    Where SQLite can't see other writers, since it may not write beside the file or the file lies on a network file
+    system, a file without a journal of unfinished writes (-wal) is read as one that nobody changes.
+
+    Raises:
+        UserError: it has such a journal, and SQLite may not write beside it.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    wal = path.with_name(f"{path.name}-wal")
+    unfinished = wal.exists() and wal.stat().st_size > 0
+    if disks.network(path) and not unfinished:
+        return f"{uri}&immutable=1"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=60)) as db:
+            db.execute(_CUT)
+            db.execute("PRAGMA user_version")
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+            raise
+        if unfinished:
+            raise UserError(
+                f"{path} has replies in {wal.name} that are read only where files can be written beside it: copy both "
+                "into another folder and name that"
+            ) from error
+        return f"{uri}&immutable=1"
+    return uri
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """Open a store that is only read, even a damaged one; `plain(request)` is the request as text.
+
+    Raises:
+        UserError: there is no such file, it is no response store, or one of a newer version.
+    """
+    if not path.is_file():
+        raise UserError(f"no response store {path}: give the path of its SQLite file")
+    try:
+        db = sqlite3.connect(address(path), uri=True, timeout=60, isolation_level=None, check_same_thread=False)
+        db.execute(_CUT)
+        check_version(db, path)
+        db.execute("SELECT key, request, reply, failure, created FROM replies LIMIT 0")
+    except sqlite3.Error as error:
+        raise UserError(f"{path} is no response store ({error}): give the path of its SQLite file") from error
+    db.create_function("plain", 1, plain, deterministic=True)
+    return db
