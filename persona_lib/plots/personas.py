@@ -38,12 +38,12 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
     caption = f"Bar: {reference}. Point: {style.counted(n, 'persona')}; line: 95% interval of a random sample."
     note = figure.text(0.02, 1 - 0.55 / height, caption, color="0.35", fontsize=9)
-    for left, column in zip((0.285, 0.785), columns, strict=True):
+    for left, column in zip((0.285, 0.8), columns, strict=True):
         top = height - 1.1
         for name in column:
             tall = heights[name] - 0.72
-            ax = figure.add_axes((left, (top - tall) / height, 0.205, tall / height))
-            _margin(ax, panels[name], labels[name], n).set_title(name, weight="bold", x=-1.3)
+            ax = figure.add_axes((left, (top - tall) / height, 0.19, tall / height))
+            _margin(ax, panels[name], labels[name], n).set_title(name, weight="bold", x=-1.4)
             top -= heights[name]
     if boxes := fonts.cover(figure):
         note.set_text(f"{caption}\n{boxes}")
