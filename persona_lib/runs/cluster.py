@@ -127,7 +127,7 @@ def _local(n: int, kernels: bool) -> Iterator[str]:
         raise UserError(f"--cluster {n}: take 1 to {most} workers on this machine, or the address of a scheduler")
     try:
         import dask  # an extra, and both take a second
-        from distributed import LocalCluster, utils
+        from distributed import LocalCluster, utils  # as above
     except ImportError:
         raise UserError(workers.INSTALL) from None
     place = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
