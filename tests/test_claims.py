@@ -31,7 +31,7 @@ from persona_lib.attributes import ATTRIBUTES, CENSUS
 from persona_lib.methods import coverage
 from persona_lib.model import Model, connection, endpoint, schemas, shards
 from persona_lib.personas import regions
-from persona_lib.runs import pairs
+from persona_lib.runs import kernels, pairs, pool
 
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8")
@@ -57,6 +57,8 @@ SETTINGS = {
     "in 6 questions or more (by chance once in 32 times)": (32, 2 ** (submissions.LEAST_SAME - 1)),
     "shards of 200 to 1,000 requests": ((200, 1000), (shards.LEAST, shards.MOST)),
     "Fewer than\n400 requests": (400, 2 * shards.LEAST),
+    "with 1.5 GB of free memory for each": (1.5, pool.MEMORY / 1e9),
+    "one that has not ended after 5 s then": (5, kernels.PATIENCE_S),
     "each of the four slots has 8,192 tokens": (8192, 32768 / 4),
 }
 # Of the documentation of other servers, which docs/endpoints.md names as its source, and of papers, which are named.
