@@ -6,9 +6,10 @@ stores are merged first.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CACHE_KIB = 100_000  # of the target's index, into which keys fall at random
+TURN_S = 0.05  # after each block, for a run that waits to write into the target: it looks every 0.02 to 0.1 s
 # `differs` counts keys of two replies; it is called for the keys that are in both files alone.
 _KEEP = """
 INSERT INTO main.replies {} ON CONFLICT (key) DO UPDATE SET
@@ -74,6 +76,10 @@ def merge(sources: Iterable[Path | str], into: Path | str) -> Merged:
         opening.read_only(path).close()  # all are looked at before anything is merged
     target = Store(into, base=())
     target.db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    with suppress(sqlite3.OperationalError):  # another process has it open: then it stays as it is
+        # Without a write-ahead log each page is written once. What opens the store sets it again.
+        target.db.execute("PRAGMA journal_mode=DELETE")
+        target.db.execute("PRAGMA synchronous=FULL")
     conflicts: set[str] = set()
 
     def differs(key: str, different: int) -> int:
@@ -90,15 +96,18 @@ def _from(path: Path, target: Store) -> dict[str, Any]:
     """Merge one store and return its row of `Merged.sources`, without the name."""
     before = target.counts()["replies"]
     source = Source(path)
+    # Each block is a transaction of its own.
     with _attached(target.db, path) as attached:
-        for block in _ahead(source.blocks()):
-            with target.transaction():  # a run that writes into the target has its turn between two blocks
-                if attached and block.sound:
-                    target.db.execute(_KEEP.format(ROWS.format("source")), (block.low, block.high))
-                    source.read += block.n
-                else:
-                    target.db.executemany(_KEEP.format("VALUES (?, ?, ?, ?, ?)"), source.rows(block))
-    source.end()
+        for block in _ahead(source.blocks()) if attached else ():
+            with target.transaction():
+                target.db.execute(_KEEP.format(ROWS.format("source")), (block.low, block.high))
+            source.read += block.sound
+            time.sleep(TURN_S)
+    if not source.whole:
+        for rows in source.damaged():
+            with target.transaction():
+                target.db.executemany(_KEEP.format("VALUES (?, ?, ?, ?, ?)"), rows)
+            time.sleep(TURN_S)
     with target.transaction():
         target.db.executemany(_NOTES, source.notes())
     return {

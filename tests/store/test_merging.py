@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from persona_lib import UserError
-from persona_lib.store import Journal, Store, Stored, canonical, key_of, merge, opening, sources
+from persona_lib.store import Journal, Store, Stored, canonical, key_of, merge, merging, opening, sources
 
 
 def stored(n: int, reply: str = "yes", failure: str | None = None) -> Stored:
@@ -109,6 +109,7 @@ def large(tmp_path):
 def small_blocks(monkeypatch):
     monkeypatch.setattr(sources, "BLOCK", 1000)
     monkeypatch.setattr(sources, "_AT_ONCE", 100)
+    monkeypatch.setattr(merging, "TURN_S", 0)
 
 
 @pytest.mark.parametrize("filled", [8192, 4096, 600])
@@ -124,6 +125,23 @@ def test_of_a_damaged_store_what_can_be_read_is_kept_and_the_rest_is_counted(tmp
     kept = rows_of(into)
     assert all(reply == whole[reply[0]] for reply in kept)
     assert row["read"] == row["new"] == len(kept) and 0 < row["lost"] == 3000 - len(kept) < 100
+
+
+def test_a_damaged_last_page_a_few_bytes_in_a_reply_and_a_damaged_index_are_noticed(tmp_path, large):
+    whole, content = {row[0]: row for row in rows_of(large)}, large.read_bytes()
+    with sqlite3.connect(large) as db:
+        db.execute("CREATE TABLE at AS SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_replies_1'")
+        (index,) = db.execute("SELECT rootpage FROM at").fetchone()
+    db.close()
+    reply = content.index(b"xxxx", 50 * 8192)
+    for number, (at, filled) in enumerate([(len(content) - 8192, 8192), (reply, 4), ((index - 1) * 8192, 8192)]):
+        damaged = bytearray(content)
+        damaged[at : at + filled] = b"\xff" * filled
+        large.write_bytes(damaged)
+        (row,) = merge([large], tmp_path / f"{number}.sqlite").sources.to_dict("records")
+        kept = rows_of(tmp_path / f"{number}.sqlite")
+        assert all(reply == whole[reply[0]] for reply in kept) and row["read"] == len(kept) > 2950
+        assert row["lost"] == 3000 - len(kept) and row["estimated"] == (number == 2)
 
 
 def test_of_a_store_that_is_cut_off_the_first_part_is_kept_and_the_rest_estimated(tmp_path, large):

@@ -62,6 +62,23 @@ def test_requests_are_kept_small_and_a_store_of_before_which_holds_them_as_text_
     assert again.write_recording(tmp_path / "r.jsonl") == 2
 
 
+def test_a_file_of_an_older_version_is_brought_along_and_one_of_a_newer_is_refused_untouched(tmp_path):
+    path, row = tmp_path / "r.sqlite", stored(1)
+    with sqlite3.connect(path) as old:  # of before there were batches, endpoints and a version
+        old.execute("CREATE TABLE replies (key TEXT PRIMARY KEY, request, reply, failure, created)")
+        old.execute("INSERT INTO replies VALUES (?, ?, ?, NULL, '2026')", (row.key, row.request, row.reply))
+    old.close()
+    store = Store(path)
+    assert store.db.execute("PRAGMA user_version").fetchone() == (1,) and store.get(row.key) == row
+    store.note_endpoint("m", "{}")
+    store.db.execute("PRAGMA user_version=2")
+    store.db.close()
+    content = path.read_bytes()
+    with pytest.raises(UserError, match=r"r.sqlite is a response store of a newer version \(schema 2, .* knows 1\)"):
+        Store(path)
+    assert path.read_bytes() == content
+
+
 def test_failed_outcomes_can_be_forgotten_and_answers_stay(tmp_path):
     store = Store(tmp_path / "r.sqlite")
     store.put([stored(1), stored(2, "refusal")])
