@@ -134,7 +134,7 @@ def _local(n: int, kernels: bool) -> Iterator[str]:
     with dask.config.set({METHOD: "forkserver" if sys.platform == "linux" else "spawn"}):
         if sys.platform == "linux":
             utils.get_mp_context().set_forkserver_preload(PRELOAD + [forks.PRELOAD] * kernels)
-        with LocalCluster(n_workers=n, threads_per_worker=1, silence_logs=logging.ERROR, **place) as cluster:
+        with LocalCluster(n_workers=n, threads_per_worker=1, silence_logs=logging.CRITICAL, **place) as cluster:
             yield cluster.scheduler_address
 
 
