@@ -29,7 +29,7 @@ from persona_lib import census, cli, personas, prompts
 from persona_lib.annotation import items, study, submissions
 from persona_lib.attributes import ATTRIBUTES, CENSUS
 from persona_lib.methods import coverage
-from persona_lib.model import Model, connection, endpoint, schemas
+from persona_lib.model import Model, connection, endpoint, schemas, shards
 from persona_lib.personas import regions
 from persona_lib.runs import kernels, pairs, pool
 
@@ -55,6 +55,8 @@ SETTINGS = {
     "larger than 5 MB": (5, submissions.MOST_BYTES / 1e6),
     "at 600 per minute, or than 2 s": ((600, 2), (study.WORDS_PER_MINUTE, submissions.LEAST_MS / 1000)),
     "in 6 questions or more (by chance once in 32 times)": (32, 2 ** (submissions.LEAST_SAME - 1)),
+    "shards of 200 to 1,000 requests": ((200, 1000), (shards.LEAST, shards.MOST)),
+    "Fewer than\n400 requests": (400, 2 * shards.LEAST),
     "with 1.5 GB of free memory for each": (1.5, pool.MEMORY / 1e9),
     "one that has not ended after 5 s then": (5, kernels.PATIENCE_S),
     "each of the four slots has 8,192 tokens": (8192, 32768 / 4),

@@ -5,6 +5,7 @@ to any `concurrent.futures.Executor`, so that another engine drops in: `using` t
 """
 
 import hashlib
+import logging
 import os
 import platform
 import sys
@@ -128,6 +129,7 @@ def connect(address: str) -> Any:
         from distributed import Client  # an extra, and it takes a second
     except ImportError:
         raise UserError(INSTALL) from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it would print is raised as well
     try:
         return Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:

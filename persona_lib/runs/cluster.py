@@ -127,14 +127,14 @@ def _local(n: int, kernels: bool) -> Iterator[str]:
         raise UserError(f"--cluster {n}: take 1 to {most} workers on this machine, or the address of a scheduler")
     try:
         import dask  # an extra, and both take a second
-        from distributed import LocalCluster, utils
+        from distributed import LocalCluster, utils  # as above
     except ImportError:
         raise UserError(workers.INSTALL) from None
     place = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with dask.config.set({METHOD: "forkserver" if sys.platform == "linux" else "spawn"}):
         if sys.platform == "linux":
             utils.get_mp_context().set_forkserver_preload(PRELOAD + [forks.PRELOAD] * kernels)
-        with LocalCluster(n_workers=n, threads_per_worker=1, silence_logs=logging.ERROR, **place) as cluster:
+        with LocalCluster(n_workers=n, threads_per_worker=1, silence_logs=logging.CRITICAL, **place) as cluster:
             yield cluster.scheduler_address
 
 
