@@ -3,6 +3,7 @@
 import json
 
 from .. import UserError
+from . import schemas
 from .model import Model
 from .reply import Reply
 from .running import each
@@ -25,6 +26,8 @@ def again(model: Model, key: str) -> Reply:
     asked = model._asked
     kept = model.store.get(key)
     request = json.loads(kept.request) if kept else {}
+    if "schema" in request:
+        request["schema"] = schemas.in_order(request["schema"])
     if kept and request["model"] != dict(asked.who):
         raise UserError(f"{model.name} was not asked what is kept under {key[:16]}: take the model that was")
     model.store.forget(key)

@@ -40,3 +40,19 @@ def endless(asked: dict[str, Any]) -> bool:
     """Return whether a text of the JSON schema of a request may be of any length."""
     fields = asked["schema"].get("properties", {}).values()
     return any(field.get("type") == "string" and not _CLOSED & field.keys() for field in fields)
+
+
+def in_order(schema: Any) -> Any:
+    """Return a schema of a kept request with its fields in the order in which a model writes them, that of `required`.
+
+    The store's form of a request sorts all names; a strict schema names all its fields in `required`.
+    """
+    if isinstance(schema, list):
+        return [in_order(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    ordered = {name: in_order(value) for name, value in schema.items()}
+    if isinstance(fields := ordered.get("properties"), dict):
+        names = dict.fromkeys([name for name in ordered.get("required", ()) if name in fields] + list(fields))
+        ordered["properties"] = {name: fields[name] for name in names}
+    return ordered

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, create_model
 
 from persona_lib import UserError, local
 from persona_lib.model import Model, catalogue, several
+from persona_lib.model.anew import again as ask_again
 from persona_lib.store import Store, canonical
 from persona_lib.templates import text
 
@@ -432,3 +433,17 @@ def test_messages_that_are_made_by_asking_the_same_model_are_refused_and_by_anot
         with pytest.raises(UserError, match="a generator that asks it: make a list of them first"):
             one.ask(nested(one))
         assert [reply.text for reply in one.ask(nested(other))] == ["a", "b"]
+
+
+def test_a_failed_reply_asked_again_writes_its_fields_in_the_order_of_the_first_time():
+    class Worked(BaseModel):
+        reasoning: str
+        answer: str
+
+    with Endpoint(lambda body: completion("no JSON at all")) as endpoint:
+        model = Model("m", endpoint.url)
+        failed = model.ask([[{"role": "user", "content": "hello"}]], Worked)[0]
+        assert failed.failure and failed.key
+        ask_again(model, failed.key)
+    first, *_, last = [body["response_format"]["json_schema"]["schema"] for body in endpoint.requests]
+    assert list(first["properties"]) == list(last["properties"]) == ["reasoning", "answer"]
