@@ -11,6 +11,7 @@ twentieth of the pages is overwritten, is merged. Needs 8 kB on the disk for eac
 import argparse
 import os
 import random
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -50,10 +51,11 @@ def write(path: Path, low: int, high: int) -> Path:
 
 def damaged(source: Path, path: Path) -> Path:
     """Copy a store, and overwrite each twentieth of its pages after the first ones."""
-    content, other = bytearray(source.read_bytes()), random.Random(0).randbytes(PAGE)
-    for at in range(20 * PAGE, len(content), 20 * PAGE):
-        content[at : at + PAGE] = other
-    path.write_bytes(content)
+    shutil.copy(source, path)
+    with path.open("r+b") as file:  # not in memory: what starts a process lends it its own largest memory
+        for at in range(20 * PAGE, path.stat().st_size, 20 * PAGE):
+            file.seek(at)
+            file.write(random.Random(0).randbytes(PAGE))
     return path
 
 
