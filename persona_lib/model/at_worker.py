@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 import platform
+import signal
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -98,6 +99,11 @@ def _prepare(store: Store, shard: Shard, who: str) -> None:
 @cache
 def _opened(path: str | None) -> Store:
     return Store(path)
+
+
+def dask_setup(worker: object) -> None:
+    """Leave Ctrl-C to the command that has started this worker on its machine; Dask calls it by this name."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def ask(packed: bytes) -> Done:

@@ -130,11 +130,12 @@ def _local(n: int, kernels: bool) -> Iterator[str]:
         from distributed import LocalCluster, utils  # as above
     except ImportError:
         raise UserError(workers.INSTALL) from None
+    kind = {"threads_per_worker": 1, "preload": ["persona_lib.model.at_worker"], "silence_logs": logging.CRITICAL}
     place = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with dask.config.set({METHOD: "forkserver" if sys.platform == "linux" else "spawn"}):
         if sys.platform == "linux":
             utils.get_mp_context().set_forkserver_preload(PRELOAD + [forks.PRELOAD] * kernels)
-        with LocalCluster(n_workers=n, threads_per_worker=1, silence_logs=logging.CRITICAL, **place) as cluster:
+        with LocalCluster(n_workers=n, **kind, **place) as cluster:
             yield cluster.scheduler_address
 
 

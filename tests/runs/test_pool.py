@@ -54,7 +54,7 @@ def project(tmp_path, monkeypatch):
     return root
 
 
-def test_two_run_side_by_side_the_main_one_first_and_the_next_when_one_is_over(project, monkeypatch):
+def test_two_run_side_by_side_the_main_one_first_and_find_what_they_find_one_by_one(project, monkeypatch):
     monkeypatch.setattr(executing, "LOOK_S", 0.1)
     preset, lines = presets.load("smoke"), []
     planned = presets.plan(preset)
@@ -70,18 +70,13 @@ def test_two_run_side_by_side_the_main_one_first_and_the_next_when_one_is_over(p
         assert json.loads((project / "outputs" / stem / "record.json").read_text())["headline"] == stem
         assert (project / "outputs" / f"{stem}.html").is_file()
     assert Path.cwd() != project / "notebooks"
+    run(preset, presets.plan(preset, given={"other": ""}), project / "one by one", jobs=1)
+    side, one = (recorded(project / name) for name in ("outputs", "one by one"))
+    assert side == one and len(one) == 9  # byte for byte
 
 
-def test_what_notebooks_record_is_the_same_side_by_side_and_one_after_the_other(project):
-    preset = presets.load("smoke")
-    planned = presets.plan(preset, given={"other": ""})
-    for jobs in (1, 3):
-        run(preset, planned, project / f"jobs{jobs}", jobs=jobs)
-    one, other = (
-        {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("*/**/*") if path.is_file()}
-        for folder in (project / "jobs1", project / "jobs3")
-    )
-    assert one == other and len(one) == 9
+def recorded(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("*/**/*") if path.is_file()}
 
 
 def test_a_stopped_run_leaves_no_process_of_several(tmp_path):
