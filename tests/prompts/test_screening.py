@@ -197,7 +197,7 @@ def test_figures_are_drawn_from_hostile_labels_as_they_are():
     shares = sides.assign(share=0.5, low=0.4, high=0.6)
     points = plots.prompts.dependence(shares, "Dependence")
     empty = plots.prompts.dependence(shares.head(0), "Dependence")
-    assert [t.get_text() for t in empty.texts] == ["no judgments"]
+    assert [t.get_text() for t in empty.texts] == ["nothing could be scored"]
     for ax in (funnel, shown, points, empty):
         ax.figure.canvas.draw()
 

@@ -30,7 +30,7 @@ if task == "seed=1":
 def place(tmp_path):
     """A folder with the script, a base, and a `persona` that stands in for the command."""
     page = (ROOT / "docs" / "scale.md").read_text("utf-8")
-    (script,) = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    script = next(one for one in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) if "SLURM_ARRAY_TASK_ID" in one)
     (tmp_path / "array.sh").write_text(script)
     (tmp_path / "stores").mkdir()
     request = canonical({"n": "base"})
