@@ -37,6 +37,10 @@ P = Annotated[
 ]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="ask again what got no usable reply before")]
 MaxCalls = Annotated[int | None, typer.Option(min=0, metavar="N", help="stop before more calls are made")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="notebooks side by side [default: what cores and memory allow]"),
+]
 Cluster = Annotated[
     str | None,
     typer.Option(metavar="N|ADDRESS|FILE", help="workers to start here, a Dask scheduler's address, or its file"),

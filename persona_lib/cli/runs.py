@@ -11,6 +11,7 @@ from .group import FAILED, LIMITED, UNUSABLE, app, examples
 from .options import (
     BaseUrl,
     Cluster,
+    Jobs,
     MaxCalls,
     MaxCost,
     ModelName,
@@ -46,10 +47,7 @@ def run(
     retry_failed: Retry = False,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="notebooks side by side [default: what cores and memory allow]"),
-    ] = None,
+    jobs: Jobs = None,
     cluster: Cluster = None,
 ) -> None:
     """Run the notebooks of a preset.

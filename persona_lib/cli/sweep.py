@@ -7,7 +7,7 @@ import typer
 
 from .. import EndpointError, LimitError, files, store
 from .group import FAILED, LIMITED, UNUSABLE, app, examples
-from .options import MaxCalls, MaxCost, Retry, address, note
+from .options import Cluster, Jobs, MaxCalls, MaxCost, Retry, address, note
 
 if TYPE_CHECKING:
     from ..runs.sweep import Point
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         "persona sweep params/sweeps/example.yaml --dry-run",
         "persona sweep params/sweeps/example.yaml",
         "persona sweep mine.yaml --max-cost 60 --out outputs/mine",
+        "persona sweep mine.yaml --cluster 4",
     )
 )
 def sweep(
@@ -28,6 +29,8 @@ def sweep(
     retry_failed: Retry = False,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
+    jobs: Jobs = None,
+    cluster: Cluster = None,
 ) -> None:
     """Run a preset at several models, parameters and seeds, and collect what they found.
 
@@ -37,6 +40,7 @@ def sweep(
     exit code is 1 if a point is not done, 2 if something given can't be used, and 3 at an endpoint's limit.
     """
     from ..model.usage import counted
+    from ..runs import cluster as clusters
     from ..runs import sweep as sweeps
     from ..runs import sweep_said, sweep_tables, sweeping
 
@@ -52,9 +56,12 @@ def sweep(
         n = store.Store().forget_failed()
         typer.echo(f"{counted(n, 'failed reply', 'failed replies')} will be asked again", err=json)
     typer.echo(address(folder), err=json)
-    found, errors = sweeping.execute(
-        given, points, folder, max_calls, max_cost, lambda line: typer.echo(line, err=json), retry_failed
-    )
+
+    def say(line: str) -> None:
+        typer.echo(line, err=json)
+
+    with clusters.joined(cluster, say, kernels=True) as host:
+        found, errors = sweeping.execute(given, points, folder, max_calls, max_cost, say, retry_failed, jobs, host)
     if json:
         typer.echo(sweep_tables.as_json(found))
     else:

@@ -6,7 +6,9 @@ So the same command goes on where it stopped.
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,6 +81,8 @@ def execute(
     max_cost: float | None = None,
     say: Callable[[str], object] = lambda line: None,
     retry: bool = False,
+    jobs: int | None = None,
+    host: str | None = None,
 ) -> tuple[Collected, set[str]]:
     """Run the points of a sweep that are not done, and write its tables, its figure and its page.
 
@@ -92,6 +96,7 @@ def execute(
             point cost may be unknown, since an endpoint tells no tokens: it then counts as all that was left.
         say: gets a line for each point, and those of its run.
         retry: also run notebooks that are done but have failed items.
+        jobs, host: of each run, as in `run.run`.
 
     Returns:
         What the points' folders tell, and the names of the errors that ended notebooks in this call.
@@ -107,7 +112,8 @@ def execute(
         files.write_json(folder / NAME, sweep.model_dump())
         found = sweep_tables.collect(planned, folder)
         sweep_pages.write(sweep, found, folder)
-        course = _Course(sweep, planned, folder, found, max_calls, max_cost)
+        execute_one = partial(run.run, say=say, jobs=jobs, host=host)
+        course = _Course(sweep, planned, folder, found, max_calls, max_cost, execute_one)
         try:
             course.run(say, retry)
         finally:
@@ -142,6 +148,7 @@ class _Course:
         found: Collected,
         max_calls: int | None,
         max_cost: float | None,
+        execute_one: Callable[..., dict[str, Any]],
     ):
         self.errors: set[str] = set()
         self.problems: dict[str, str] = {}
@@ -152,6 +159,7 @@ class _Course:
         self._calls = int(found.points["calls"].sum())
         self._cost = found.points["cost"].sum(skipna=False)
         self._limits = max_calls, max_cost
+        self._execute = execute_one
 
     def run(self, say: Callable[[str], object], retry: bool) -> None:
         """Run the points that are not done; arguments as in `execute`."""
@@ -182,7 +190,7 @@ class _Course:
         )
         planned = {stem: point.planned[stem] for stem in stems}
         try:
-            manifest = run.run(point.preset, planned, self._folder / point.name, max_calls, max_cost, say)
+            manifest = self._execute(point.preset, planned, self._folder / point.name, max_calls, max_cost)
         except UserError as error:
             self.problems[point.name] = str(error)
             say(f"failed  {point.label}  {error}")

@@ -14,6 +14,7 @@ NEEDS = {
     ("sample",): {"": ["0"], "--out": "o.csv"},  # for nobody: it says so, unless something else is wrong
     ("fit",): {"": ["bin.csv"], "--out": "o.npz"},
     ("pairs",): {"--out": "o"},
+    ("requests",): {"--out": "o"},
     ("export",): {"": ["full"], "--out": "o"},
     ("sweep",): {"": ["bin.csv"], "--out": "o"},
     ("open",): {"": ["full"]},
@@ -55,6 +56,7 @@ def elsewhere(tmp_path, monkeypatch):
         "estimate._count",
         "doctor.all_of",
         "start.write",
+        "waves._drafted",
     ):
         monkeypatch.setattr(f"persona_lib.runs.{name}", stop)
 

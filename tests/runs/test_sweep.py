@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -324,6 +325,20 @@ def test_an_estimate_lists_each_point_and_what_is_done_asks_nothing(project, tmp
     assert told["total"]["calls"] == 8 and told["rows"][0]["point"] == "seed=1" and told["notes"] == ["a note"]
     *_, total, note = sweeping.estimate_text(counts, found).splitlines()
     assert total.split()[:2] == ["total", "8"] and "$1.00" in total and note == "a note"
+
+
+def test_the_runs_of_a_sweep_take_jobs_and_a_cluster(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep.preflight, "check", lambda *_, **__: [])
+    given = str(write(tmp_path, "preset: smoke\nseeds: [0]\n"))
+
+    @contextmanager
+    def joined(cluster, say, kernels):
+        yield cluster and f"host of {cluster}, {kernels}"
+
+    assert persona("sweep", given, "--cluster", "0").exit_code == 2 and not project.told
+    monkeypatch.setattr("persona_lib.runs.cluster.joined", joined)
+    assert persona("sweep", given, "--jobs", "3", "--cluster", "tcp://a:1").exit_code == 0
+    assert project.how == (3, "host of tcp://a:1, True")
 
 
 def test_points_are_executed_listed_estimated_and_collected(tmp_path, monkeypatch):
