@@ -22,6 +22,7 @@ DATA = Path(__file__).parent / "data"
 ROWS = 40  # of a longer table, the first ones are shown
 WIDTH = 120  # letters of a line of text
 LONG = 40  # letters: a column of longer texts is kept wide enough to be read
+BASIS = ("n", "labelled")  # what an estimate rests on
 WORD = 24  # letters: names that are no longer, such as gpt-4.1-mini, are not broken
 NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # dollar signs begin none here
 
@@ -125,10 +126,10 @@ def shown(
 
 
 def _rests_on_nothing(named: Named) -> bool:
-    """Return whether a table has an n that is 0 or missing in all rows, and a column without any value."""
-    found = dict(named)
-    counted = found["n"].isna() | (found["n"] == 0) if "n" in found else pd.Series([False])
-    return bool(counted.all()) and any(values.isna().all() for name, values in named if name != "n")
+    """Return whether n, or how many are labelled, is 0 or missing in all rows, and a column has no value."""
+    counts = [values for name, values in named if name in BASIS]
+    nothing = any((values.isna() | (values == 0)).all() for values in counts)
+    return nothing and any(values.isna().all() for name, values in named if name not in BASIS)
 
 
 def _reasons(named: Named) -> str:

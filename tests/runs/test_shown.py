@@ -147,6 +147,7 @@ def test_a_table_that_rests_on_nothing_is_a_sentence():
     assert html(runs.shown(table.assign(note="no labels"), "Bias")) == "<p>Bias: no labels; failed: 7.</p>"
     assert runs.shown(table.assign(bias=0.1), "Bias").columns, "it has a value"
     assert runs.shown(table.assign(n=[0, 1]), "Bias").columns, "it rests on something"
+    assert not runs.shown(table.assign(n=9, labelled=0), "Bias").columns, "nothing to correct with"
 
 
 def test_a_long_text_is_told_once_and_counts_among_blanks_are_numbers():
