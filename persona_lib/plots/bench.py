@@ -26,7 +26,7 @@ def influence(pairs: pd.DataFrame, summed: pd.DataFrame, title: str) -> Axes:
         summed: result of `leave_one_out.by_attribute`; its order is the figure's.
         title: of the figure.
     """
-    labels = [f"{a}  (n = {r.people:.0f}, {r.undefined:.0f} undefined)" for a, r in summed.iterrows()]
+    labels = [f"{a}  (n = {r.people:,.0f}, {r.undefined:,.0f} undefined)" for a, r in summed.iterrows()]
     ax = style.rows(labels, "agreement: kappa, and share of equal choices", *_rows_of(summed))
     rows = pd.Series(range(len(summed)), index=summed.index)
     # People with nearly the same kappa share a point.
@@ -64,7 +64,7 @@ def changes(table: pd.DataFrame, title: str) -> Axes:
     tall, _ = _rows_of(table)
     left, right = style.grid(1, 2, 1.9 + tall * max(len(table), 1), sharey=True)
     rows = pd.Series(range(len(table)), table.index, dtype=int)
-    left.set_yticks(rows, [f"{a}  (n = {r.n:.0f}, {r.own_n:.0f})" for a, r in table.iterrows()])
+    left.set_yticks(rows, [f"{a}  (n = {r.n:,.0f}, {r.own_n:,.0f})" for a, r in table.iterrows()])
     left.set_ylim(max(len(table), 1) - 0.5, -0.5)
     left.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)
     left.plot(table["change"], rows, "o", color="C0", markersize=7, markerfacecolor="white", label="not significant")
@@ -102,7 +102,7 @@ def losses(table: pd.DataFrame, title: str) -> Axes:
         table: result of `leave_one_out.losses`.
         title: of the figure.
     """
-    labels = [f"{r.hidden}  (n = {r.n}, {r.failed} unscored)" for r in table.itertuples()]
+    labels = [f"{r.hidden}  (n = {r.n:,.0f}, {r.failed:,.0f} unscored)" for r in table.itertuples()]
     ax = style.rows(labels, "change of the share kept when it is hidden", *_rows_of(table))
     rows = range(len(table))
     clear = table["p_holm"] < 0.05

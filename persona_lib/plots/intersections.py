@@ -140,7 +140,7 @@ def single(table: pd.DataFrame, overall: float, title: str) -> Axes:
 
 def _forest(shown: pd.DataFrame, overall: float, title: str) -> tuple[Axes, str]:
     """Draw groups as rows, the first on top; return the Axes and what the signs mean."""
-    labels = [f"{style.plain(g)}  (personas: {r.personas:.0f}, n = {r.n:.0f})" for g, r in shown.iterrows()]
+    labels = [f"{style.plain(g)}  (personas: {r.personas:,.0f}, n = {r.n:,.0f})" for g, r in shown.iterrows()]
     ax = style.rows(labels, "share kept", tall=0.26, width=8.0)
     rows = range(len(shown))
     shrunk = shown["shrunk"].notna()

@@ -40,8 +40,11 @@ def orders(judged: pd.DataFrame, title: str) -> Axes:
     second = known["p_second"] > 0.5
     corners = {
         (0.02, 0.97, "left", "top"): ("first chosen", first & ~second),
-        (0.52, 0.97, "left", "top"): ("chosen in both orders", first & second),
-        (0.48, 0.03, "right", "bottom"): ("rejected in both orders", ~first & ~second),
+        (0.98, 0.53, "right", "bottom"): (
+            "chosen in both orders",
+            first & second,
+        ),  # off the diagonal, where points lie
+        (0.02, 0.47, "left", "top"): ("rejected in both orders", ~first & ~second),
         (0.98, 0.03, "right", "bottom"): ("second chosen", ~first & second),
     }
     for (x, y, ha, va), (name, cases) in corners.items():
@@ -61,7 +64,7 @@ def controlled(table: pd.DataFrame, title: str) -> Axes:
         table: result of `contrasts.length_controlled`.
         title: of the figure.
     """
-    labels = [style.label(g, f"n = {r.n:.0f}, {r.failed:.0f} unscored") for g, r in table.iterrows()]
+    labels = [style.label(g, f"n = {r.n:,.0f}, {r.failed:,.0f} unscored") for g, r in table.iterrows()]
     ax = style.rows(labels, "share of pairs in which it is preferred", tall=0.5)
     _two(ax, table, "controlled", ("raw", "at equal length"), title)
     ax.axvline(0.5, color="0.3", linewidth=1, zorder=1)
@@ -76,7 +79,7 @@ def corrected(table: pd.DataFrame, title: str) -> Axes:
         table: result of `calibration.corrected_rates`.
         title: of the figure.
     """
-    labels = [style.label(g, f"n = {r.n:.0f}, {r.positives + r.negatives:.0f} labelled") for g, r in table.iterrows()]
+    labels = [style.label(g, f"n = {r.n:,.0f}, {r.positives + r.negatives:.0f} labelled") for g, r in table.iterrows()]
     ax = style.rows(labels, "share kept", tall=0.5)
     _two(ax, table, "corrected", ("as the judge reports it", "corrected for its errors"), title)
     style.blank(ax, table["corrected"], "no labelled answers" if len(table) and table["rate"].notna().any() else None)
@@ -155,7 +158,7 @@ def chances(table: pd.DataFrame, title: str) -> Axes:
         table: an index of tasks; columns `n`, `failed`, `rate`, `low`, `high` as in `intervals.rates`, and `chance`.
         title: of the figure.
     """
-    labels = [style.label(g, f"n = {r.n:.0f}, {r.failed:.0f} unscored") for g, r in table.iterrows()]
+    labels = [style.label(g, f"n = {r.n:,.0f}, {r.failed:,.0f} unscored") for g, r in table.iterrows()]
     ax = style.rows(labels, "share right", tall=0.4)
     rows = range(len(table))
     ax.hlines(rows, table["low"], table["high"], color="C0", linewidth=2)

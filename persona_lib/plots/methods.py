@@ -53,7 +53,7 @@ def worst(table: pd.DataFrame, title: str) -> Axes:
         table: of `methods.scores.worst`.
         title: of the figure.
     """
-    labels = [style.label(row.method, f"{row.people} people") for row in table.itertuples()]
+    labels = [style.label(row.method, f"{row.people:,.0f} people") for row in table.itertuples()]
     ax = style.rows(labels, "accuracy of the worst tenth of people")
     rows = range(len(table))
     ax.hlines(rows, table["low_chance"], table["high_chance"], color="0.75", linewidth=6, label="by chance, 95%")
@@ -139,7 +139,7 @@ def wins(table: pd.DataFrame, title: str) -> Axes:
         table: of `methods.generation.wins`.
         title: of the figure.
     """
-    labels = [style.label(row.Index, f"n = {row.n}, {row.failed} unscored") for row in table.itertuples()]
+    labels = [style.label(row.Index, f"n = {row.n:,.0f}, {row.failed:,.0f} unscored") for row in table.itertuples()]
     series = {
         "win rate": ("rate", "low", "high"),
         "at equal length": ("controlled", "controlled_low", "controlled_high"),

@@ -1,11 +1,12 @@
 """Draw personas beside real people: margins, distances, pairs of attributes, diversity, drift."""
 
 from textwrap import shorten, wrap
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from . import fonts, style, told
@@ -38,11 +39,11 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
     caption = f"Bar: {reference}. Point: {style.counted(n, 'persona')}; line: 95% interval of a random sample."
     note = figure.text(0.02, 1 - 0.55 / height, caption, color="0.35", fontsize=9)
-    for left, column in zip((0.285, 0.8), columns, strict=True):
+    for left, column in zip((0.285, 0.79), columns, strict=True):
         top = height - 1.1
         for name in column:
             tall = heights[name] - 0.72
-            ax = figure.add_axes((left, (top - tall) / height, 0.19, tall / height))
+            ax = figure.add_axes((left, (top - tall) / height, 0.185, tall / height))
             _margin(ax, panels[name], labels[name], n).set_title(name, weight="bold", x=-1.4)
             top -= heights[name]
     if boxes := fonts.cover(figure):
@@ -65,7 +66,7 @@ def _margin(ax: Axes, panel: pd.DataFrame, labels: list[str], n: int) -> Axes:
     ax.set_ylim(tall.sum(), 0)
     ax.set_xlim(0)
     style.percent(ax.xaxis)
-    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     ax.tick_params(labelsize=9)
     ax.grid(axis="y", visible=False)
     sns.despine(ax=ax, left=True)
@@ -138,8 +139,12 @@ def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
         square.loc[first, second] = row["real people"]
     ax = style.axes(8, 7.6)
     ax.figure.set_dpi(DPI)
+    cast(ConstrainedLayoutEngine, ax.figure.get_layout_engine()).set(
+        h_pad=0.1
+    )  # inches between the long labels and the caption
     ax.grid(visible=False)
     bar = {"label": "total variation distance to the fitted sample", "shrink": 0.6, "format": style.shares()}
+    ax.tick_params(labelsize=9)
     sns.heatmap(square, cmap="rocket_r", vmin=0, square=True, linewidths=0.5, cbar_kws=bar, ax=ax)
     style.title(ax, title)
     ax.set(xlabel="", ylabel="")
@@ -172,7 +177,8 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
         looks: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach, "linewidths": 0.3, "ax": ax}
         looks |= {"annot": 100 * drawn, "fmt": ".0f", "annot_kws": {"fontsize": 8}}
         looks |= {"xticklabels": names[0], "yticklabels": names[1]}
-        bar = {"format": style.signed(), "label": f"personas − {source}, in points", "shrink": 0.8, "pad": 0.02}
+        bar = {"format": style.signed(), "label": "difference, in points", "shrink": 0.8, "pad": 0.02}
+        bar["ticks"] = MaxNLocator(5, symmetric=True, steps=[1, 2, 5, 10])
         sns.heatmap(apart, cbar_kws=bar, **looks)
     else:
         ax.set(xticks=[], yticks=[])
@@ -183,7 +189,7 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
     ax.tick_params(axis="y", labelrotation=0)
     style.title(ax, title)
     text = f"Each row is a group. Number: share of the row among {style.counted(n, 'persona')}, in percent. Colour: "
-    text += f"the difference from the {source}'s share; red is too many, blue too few. {_few(kept)}"
+    text += f"personas less the {source}'s share; red is too many, blue too few. {_few(kept)}"
     return style.caption(ax, text.strip())
 
 
@@ -242,7 +248,7 @@ def drift(table: pd.DataFrame, title: str) -> Axes:
         side.hlines(own.index, own["low"], own["high"], color="C0", linewidth=2)
         side.plot(own["difference"], own.index, "o", color="C0", markersize=8)
         side.axvline(0, color="0.3", linewidth=1)
-        side.set_yticks(own.index, [f"{r.step}  (n = {r.n}, {r.failed} unscored)" for r in own.itertuples()])
+        side.set_yticks(own.index, [f"{r.step}  (n = {r.n:,.0f}, {r.failed:,.0f} unscored)" for r in own.itertuples()])
         side.set(title=measure, xlabel=ends.get(measure, measure), xlim=(-widest, widest), ylim=(len(own) - 0.5, -0.5))
         side.grid(axis="y", visible=False)
     style.title(axes[0], title)

@@ -73,7 +73,9 @@ def readings(table: pd.DataFrame, title: str, paper: float, base: str) -> Axes:
             look: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 9}
             look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the lines behind it
             panel.annotate(known, (rate if rate == rate else 0.5, row), (0, 8), **look)
-        panel.set_title(f"against {rival}\nn = {part['n'].max():.0f}, {part['failed'].max():.0f} unscored", fontsize=9)
+        panel.set_title(
+            f"against {rival}\nn = {part['n'].max():,.0f}, {part['failed'].max():,.0f} unscored", fontsize=9
+        )
         panel.set(xlim=(-0.06, 1.06), ylim=(len(part) - 0.5, -0.6), yticks=rows)
         panel.set_yticklabels([style.words(name) for name in part.index])
         panel.xaxis.set_major_locator(MultipleLocator(0.5))

@@ -31,7 +31,7 @@ def rates(
         beside: another score of the same groups, drawn below each rate: the names of both scores, and its table.
         paper: the paper's rates of some groups, drawn as bars; the figure's caption says so.
     """
-    counts = [f"n = {r.n:.0f}, {r.failed:.0f} unscored" for r in table.itertuples()]
+    counts = [f"n = {r.n:,.0f}, {r.failed:,.0f} unscored" for r in table.itertuples()]
     labels = [style.label(g, n) for g, n in zip(table.index, _with_other_n(counts, table, beside), strict=True)]
     ax = _intervals(labels, table, "rate", title, axis, beside, (-0.02, 1.02))
     if mark is not None:
@@ -56,7 +56,7 @@ def differences(table: pd.DataFrame, title: str, axis: str, beside: Beside | Non
         beside: as in `rates`, with the same pairs of groups.
     """
     several = "model" in table and table["model"].nunique() > 1
-    counts = _with_other_n([f"n = {n}" for n in table["n"]], table, beside)
+    counts = _with_other_n([f"n = {n:,.0f}" for n in table["n"]], table, beside)
     others = table["subtrahend"].unique()
     alone = len(others) == 1 < len(table)
     labels = [
@@ -79,7 +79,7 @@ def _with_other_n(counts: list[str], table: pd.DataFrame, beside: Beside | None)
         return counts
     others = beside[2]["n"].to_numpy()
     return [
-        count if n == other else f"{count}; {beside[1]}: n = {other:.0f}"
+        count if n == other else f"{count}; {beside[1]}: n = {other:,.0f}"
         for count, n, other in zip(counts, table["n"], others, strict=True)
     ]
 
@@ -92,7 +92,9 @@ def shifts(table: pd.DataFrame, title: str) -> Axes:
         title: of the figure.
     """
     ways = table.groupby("way", sort=False)[["changed", "n"]].sum()
-    labels = [f"{style.words(way)}\n({r.changed} of n = {r.n} verdicts changed)" for way, r in ways.iterrows()]
+    labels = [
+        f"{style.words(way)}\n({r.changed:,.0f} of n = {r.n:,.0f} verdicts changed)" for way, r in ways.iterrows()
+    ]
     conditions = list(table["condition"].unique())
     ax = style.rows(labels, "change of the share kept", tall=0.3 + 0.13 * len(conditions))
     for k, condition in enumerate(conditions):

@@ -254,5 +254,5 @@ def counted(n: float, one: str, several: str | None = None) -> str:
 
 
 def span(low: float, high: float) -> str:
-    """Return a range of numbers as text: '8', or '8 to 10'."""
-    return f"{low}" if low == high else f"{low} to {high}"
+    """Return a range of counts as text: '8', or '8 to 1,000'."""
+    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"

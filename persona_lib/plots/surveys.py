@@ -49,7 +49,7 @@ def groups(table: pd.DataFrame, title: str) -> Axes:
         panel.set_xlim(-0.04, 1.04 * edge)
         if not len(table) or not table[column].notna().any():
             style.blank(panel)
-    panels[0].set_yticks(range(len(names)), [style.plain(f"{name}  (n = {n[name]:.0f})") for name in names])
+    panels[0].set_yticks(range(len(names)), [style.plain(f"{name}  (n = {n[name]:,.0f})") for name in names])
     panels[0].set_ylim(max(1, len(names)) - 0.5, -0.5)
     sns.despine(ax=panels[1], left=True)
     style.legend(panels[0], title, columns=2)
@@ -125,7 +125,7 @@ def coverage(table: pd.DataFrame, title: str, marks: pd.Series | None = None) ->
     style.legend(ax, title, columns=2)
     if table.empty:
         style.blank(ax)
-    n = f"{table['n'].min()} to {table['n'].max()}" if len(table) else "0"
+    n = style.span(table["n"].min(), table["n"].max()) if len(table) else "0"
     text = "Line through a point: 95% interval, computed as for all answers."
     return style.caption(ax, f"n = {n} answers from left to right. {text}")
 

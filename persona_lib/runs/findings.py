@@ -136,7 +136,7 @@ def against(stem: str, entries: Mapping[str, Any]) -> list[str]:
     if found.get("value") is None and found:
         said.append("Nothing could be estimated.")
     if (n := found.get("n")) is not None and n < FEW:
-        said.append(f"It rests on {n:,.0f}.")
+        said.append(f"It rests on n = {n:,.0f}.")
     low, high = found.get("low"), found.get("high")
     if found.get("unit") == "points" and low is not None and high is not None and low <= 0 <= high:
         said.append("The interval holds no difference.")

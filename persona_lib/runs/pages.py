@@ -228,7 +228,7 @@ def index(manifest: Mapping[str, Any], items: bool = False) -> str:
 
 
 def figure(value: Any) -> str:
-    """Return a metric as text: three significant digits, a comma for thousands, and its interval and n if known."""
+    """Return a metric as text, with a true minus: three significant digits, commas, and interval and n if known."""
     if value is None:
         return "missing"
     if isinstance(value, Mapping):
@@ -236,9 +236,8 @@ def figure(value: Any) -> str:
         return f"{middle} ({'no interval' if value['low'] is None else f'{low} to {high}'}, n = {n})"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if isinstance(value, int) or abs(value) >= 1000:
-        return f"{value:,}"
-    return f"{value:.3g}"
+    text = f"{value:,}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.3g}"
+    return text.replace("-", "−")
 
 
 def _span(seconds: float) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ..stats import wording
-from .shown import DATA, MISSING, Shown, shown
+from .cells import MISSING
+from .shown import DATA, Shown, shown
 
 FORMS = {"share": (100, "%", 0), "points": (100, " points", 0), "number": (1, "", 2)}  # unit -> scale, suffix, digits
 

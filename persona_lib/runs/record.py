@@ -57,9 +57,11 @@ class Finding(NamedTuple):
         if largest:
             table = table.sort_values(value, ascending=False)
         row = table.reset_index().iloc[0].to_dict()
-        picked = [f"the largest of {len(table)}, which chance favors"] if largest and len(table) > 1 else []
-        unclear = ["not clear after correction for all that were looked at"] if row.get("p_holm", 0) >= ALPHA else []
-        against = "; ".join([*filter(None, [row.get("note", "")]), *picked, *unclear])
+        note, known = row.get("note") or "", table[value].notna().sum()
+        picked = [f"the largest of {known}, which chance favors"] if largest and known > 1 else []
+        told = row.get("p_holm", 0) < ALPHA or "after correction" in note
+        unclear = [] if told else ["not clear after correction for all that were looked at"]
+        against = "; ".join([*filter(None, [note]), *picked, *unclear])
         return cls(says.format_map(row), row[value], row["low"], row["high"], row["n"], unit, against)
 
 

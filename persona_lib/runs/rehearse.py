@@ -163,16 +163,21 @@ def _shown(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
             {
                 "notebook": str(row.notebook)[:2],
                 "effect": row.effect,
-                "planted": f"{row.planted:.3f}",
-                "estimate": f"{row.estimate:.3f}",
-                "interval": f"{row.low:.3f} to {row.high:.3f}",
+                "planted": _number(row.planted),
+                "estimate": _number(row.estimate),
+                "interval": f"{_number(row.low)} to {_number(row.high)}",
                 "n": f"{row.n:,.0f}",
                 "holds": bool(row.holds),
                 "found": "" if pd.isna(row.found) else "yes" if row.found else "no",
-                "detectable": "" if pd.isna(row.detectable) else f"{row.detectable:.3f}",
+                "detectable": "" if pd.isna(row.detectable) else _number(row.detectable),
             }
         )
     return told
+
+
+def _number(value: float) -> str:
+    """Return a number with three decimals and a true minus."""
+    return f"{value:z.3f}".replace("-", "−")
 
 
 def summary(table: pd.DataFrame) -> str:

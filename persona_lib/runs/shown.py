@@ -8,27 +8,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from numbers import Integral
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from .. import files
+from . import cells as written
 
 DATA = Path(__file__).parent / "data"
-MISSING = "–"
 ROWS = 40  # of a longer table, the first ones are shown
 WIDTH = 120  # letters of a line of text
 LONG = 40  # letters: a column of longer texts is kept wide enough to be read
+BASIS = ("n", "labelled")  # what an estimate rests on
 WORD = 24  # letters: names that are no longer, such as gpt-4.1-mini, are not broken
-BLANK = "\N{FIGURE SPACE}"  # as wide as a digit, and kept by browsers
-THIN = "\N{PUNCTUATION SPACE}"  # about as wide as a bracket or a comma
 NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # dollar signs begin none here
-FIXED = {"p": 3, "two digits": 2}  # digits of forms that have their own
-IDENTIFIER = re.compile(r"[a-z]+(_[a-z]+)+")  # a label as code writes it, such as chain_of_thought
-
 
 Named = list[tuple[str, pd.Series]]  # columns, with their names
 
@@ -49,7 +45,7 @@ class Column(NamedTuple):
 class Shown:
     """A table to show: in a notebook as HTML, which brings its own style; `str` and `text` give lines of text.
 
-    `table` is the table itself; `said` stands below it, or in its place where it has no rows.
+    `table` is the table itself; `said` stands below it, or in its place where there are no `columns` to show.
     """
 
     table: pd.DataFrame
@@ -59,7 +55,7 @@ class Shown:
 
     def text(self, width: int | None = WIDTH) -> str:
         """Return the table as lines of text; one that is wider than `width` letters goes on below, if it is given."""
-        if self.table.empty:
+        if not self.columns:
             return f"{self.caption}: {self.said}"
         first, *others = (_padded(column) for column in self.columns)
         cells = pd.DataFrame({n: cells for n, (_, *cells) in enumerate(others)}, index=pd.Index(first[1:]))
@@ -72,7 +68,7 @@ class Shown:
     def _repr_html_(self) -> str:
         """Return the table as HTML, the same bytes each time: for Jupyter, by its name."""
         caption = escape(self.caption)
-        if self.table.empty:
+        if not self.columns:
             return f"<p>{caption}: {escape(self.said)}</p>"
         heads = "".join(f'<th scope="col"{_class(column)}>{escape(column.heading)}</th>' for column in self.columns)
         heads_rows = len(self.columns) > 1  # the first column names the rows of the others
@@ -99,8 +95,9 @@ def shown(
     An estimate and its 95% interval are one cell, '42% [17, 72]': `low` and `high` belong to the column before them,
     NAME_low and NAME_high to NAME. Shares are in percent, differences of shares in points. A column has as many digits
     as give the half width of the median interval, or the median value, two significant ones. Levels of the index come
-    first, but not one that only numbers the rows. Notes come last. What the first columns say of all rows alike goes
-    into the caption; a note that all rows have, and the names of columns without a value in any row, stand below.
+    first, but not one that only numbers the rows. Notes come last. What the columns before the first number say of all
+    rows alike goes into the caption; a note that all rows have, and the names of columns without a value in any row,
+    stand below. A table that rests on nothing, n = 0 in all rows, is a sentence with the reason.
 
     Args:
         table: anything tidy; data/headings.yaml says what its columns are called and how they are written. One that is
@@ -112,17 +109,42 @@ def shown(
         empty: said if the table has no rows; None: 'no failures.' where a failure is a column, else 'no rows.'.
     """
     whole = table if columns is None else table[list(columns)]
-    named, below = _told_once(_named(whole)) if len(table) else (_named(whole), [])
+    named = _named(whole)
+    if table.empty:
+        return Shown(whole, caption, [], empty or ("no failures." if "failure" in table else "no rows."))
+    if _rests_on_nothing(named):
+        return Shown(whole, caption, [], _reasons(named))
+    named, below = _told_once(named)
     if len(table) > rows:
         below.insert(0, f"… and {len(table) - rows:,} more rows{f' in {rest}.csv' if rest else ''}")
-    if table.empty:
-        below = [empty or ("no failures." if "failure" in table else "no rows.")]
-    while len(named) > 1 and len(table) > 1 and not pd.api.types.is_numeric_dtype(named[0][1]) and _same(named[0][1]):
-        name, values = named.pop(0)
-        caption += f"{'; ' * bool(caption)}{_heading(name)}: {_told(values[0])}"
+    for name, values in _of_all_rows(named) if len(table) > 1 else []:
+        named = [(other, kept) for other, kept in named if other != name]
+        caption += f"{'; ' * bool(caption)}{_heading(name)}: {written.told(values[0])}"
     return Shown(
         whole, caption, list(_columns([(name, values.head(rows)) for name, values in named])), "; ".join(below)
     )
+
+
+def _rests_on_nothing(named: Named) -> bool:
+    """Return whether n, or how many are labelled, is 0 or missing in all rows, and a column has no value."""
+    counts = [values for name, values in named if name in BASIS]
+    nothing = any((values.isna() | (values == 0)).all() for values in counts)
+    return nothing and any(values.isna().all() for name, values in named if name not in BASIS)
+
+
+def _reasons(named: Named) -> str:
+    """Return why a table rests on nothing: its notes, or that nothing was scored, and how many items failed."""
+    found = dict(named)
+    notes = [str(note) for note in dict.fromkeys(found.get("note", pd.Series(dtype=object)).dropna()) if note]
+    failed = int(found["failed"].fillna(0).sum()) if "failed" in found else 0
+    return "; ".join([*(notes or ["nothing scored"]), *([f"failed: {failed:,}"] if failed else [])]) + "."
+
+
+def _of_all_rows(named: Named) -> Named:
+    """Return the columns that stand before the first number and say one short thing of all rows; never all columns."""
+    number = [pd.api.types.is_numeric_dtype(values) for _, values in named]
+    before = named[: number.index(True)] if True in number else list(takewhile(lambda own: _same(own[1]), named))
+    return [(name, values) for name, values in before if _same(values)][: len(named) - 1]
 
 
 def _told_once(named: Named) -> tuple[Named, list[str]]:
@@ -137,17 +159,39 @@ def _told_once(named: Named) -> tuple[Named, list[str]]:
         if end and {f"{end[1] or ''}{side}" for side in ("low", "high")} <= without:
             missing.append("95% interval")
         elif name in without and not end:
-            missing += [] if name.endswith("note") else [_heading(name).removesuffix(", points")]
-        elif name.endswith("note") and len(values) > 1 and values[0] and values.map(str).nunique() == 1:
-            below.append(f"{'' if name == 'note' else _heading(name) + ', '}all rows: {_told(values[0])}")
+            missing += [] if name in ("failure", "note") or name.endswith("_note") else [_without_unit(name)]
+            below += ["no failures"] if name == "failure" else []
+        elif name.endswith("note") and len(values) > 1 and (shared := _shared(values)):
+            below.append(f"{'' if name == 'note' else _heading(name) + ', '}all rows: {'; '.join(shared)}")
+            kept.append((name, values.map(lambda note, shared=shared: _without(note, shared))))
         else:
             kept.append((name, values))
     return kept, below + ([f"no value in any row: {', '.join(dict.fromkeys(missing))}"] if missing else [])
 
 
+def _shared(notes: pd.Series) -> list[str]:
+    """Return the parts that all notes have."""
+    return [part for part in _parts(notes.iloc[0]) if all(part in _parts(note) for note in notes)]
+
+
+def _without(note: object, shared: Sequence[str]) -> str:
+    """Return a note without the parts that are told elsewhere."""
+    return "; ".join(part for part in _parts(note) if part not in shared)
+
+
+def _parts(note: object) -> list[str]:
+    """Return the parts of a note, which semicolons separate."""
+    return note.split("; ") if isinstance(note, str) and note else []
+
+
 def _heading(name: str) -> str:
     """Return what a column is called."""
     return _headings().get(name, ("", name.replace("_", " ")))[1]
+
+
+def _without_unit(name: str) -> str:
+    """Return what a column is called, where it has no value that would need a unit."""
+    return _heading(name).removesuffix(", points")
 
 
 def _same(values: pd.Series) -> bool:
@@ -191,71 +235,21 @@ def _column(name: str, values: pd.Series, ends: Sequence[pd.Series]) -> Column:
     heading += " [95% interval]" if ends else ""
     number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if number:
-        cells = _numbers(form, *(own.to_numpy(dtype=float, na_value=np.nan) for own in (values, *ends)))
+        own = _floats(values, *ends)
+        cells = written.numbers(form, written.digits(form, own), *own)
     else:
-        cells = [_told(value) for value in values]
-        inside = [[_told(value) for value in own] for own in ends]
+        number = written.are_counts(values) and not ends
+        cells = written.once([written.told(value) for value in values])
+        inside = [[written.told(value) for value in own] for own in ends]
         both = zip(cells, *inside, strict=True)
         cells = [f"{value} [{', '.join(own)}]" if any(own) else value for value, *own in both]
     alarms = [form == "alarm" and value is True for value in values.astype(object)]
     return Column(heading, cells, number, alarms)
 
 
-def _numbers(form: str, *columns: np.ndarray) -> list[str]:
-    """Return numbers, with the ends of their intervals if there are any, as texts of one width and one precision."""
-    scale = 100 if form in ("percent", "points") else 1
-    digits = max(FIXED.get(form, _digits(columns)) - (2 if scale == 100 else 0), 0)
-    parts = []
-    for place, column in enumerate(columns):
-        unit = "%" if form == "percent" and not place else ""
-        texts = [_number(scale * value, digits, form == "points", unit) for value in column]
-        parts.append([text.rjust(max(map(len, texts), default=0), BLANK) for text in texts])
-    if form == "p":
-        return [
-            f"<{10**-digits}" if value < 10**-digits / 2 else text for value, text in zip(*columns, *parts, strict=True)
-        ]
-    return [_with_interval(value, ends) if ends else value for value, *ends in zip(*parts, strict=True)]
-
-
-def _with_interval(value: str, ends: Sequence[str]) -> str:
-    """Return an estimate with its interval; where that is missing, blanks as wide keep the estimate in its place."""
-    interval = f" [{', '.join(ends)}]"
-    missing = all(end.strip(BLANK) == MISSING for end in ends)
-    return value + (re.sub(r"[\[\], ]", THIN, re.sub("[^\\[\\], ]", BLANK, interval)) if missing else interval)
-
-
-def _digits(columns: Sequence[np.ndarray]) -> int:
-    """Return how many decimals give the half width of the median interval, or the median value, two digits; 0 to 4."""
-    known = np.concatenate(columns)
-    size = np.abs(columns[-1] - columns[-2] if len(columns) > 1 else columns[0]) / (2 if len(columns) > 1 else 1)
-    size = size[np.isfinite(size) & (size > 0)]
-    if (known[np.isfinite(known)] % 1 == 0).all():
-        return 0
-    if not len(size):
-        return 2
-    middle = np.median(size)
-    return int(np.clip(1 - np.floor(np.log10(middle)), 1 if middle < 100 else 0, 4))
-
-
-def _number(value: float, digits: int, signed: bool = False, unit: str = "") -> str:
-    """Return a number as text, with a true minus."""
-    if np.isnan(value):
-        return MISSING
-    digits = digits if abs(value) < 1000 else 0
-    text = f"{value:+z,.{digits}f}" if signed else f"{value:z,.{digits}f}"
-    return (text if text.strip("+0.") else text.removeprefix("+")).replace("-", "−") + unit
-
-
-def _told(value: Any) -> str:
-    """Return what one cell holds as text: labels without underscores, numbers with three significant digits."""
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, int | float | np.number):
-        text = f"{value:,}" if isinstance(value, Integral) or abs(float(value)) >= 1000 else f"{value:.3g}"
-        return MISSING if text == "nan" else text.replace("-", "−")
-    if value is None or value is pd.NA or value is pd.NaT:
-        return MISSING
-    return value.replace("_", " ") if isinstance(value, str) and IDENTIFIER.fullmatch(value) else str(value)
+def _floats(*columns: pd.Series) -> list[np.ndarray]:
+    """Return columns as arrays of floats, missing ones as NaN."""
+    return [column.to_numpy(dtype=float, na_value=np.nan) for column in columns]
 
 
 def _cells(column: Column, row: bool) -> list[str]:
@@ -277,7 +271,10 @@ def _class(column: Column, alarm: bool = False) -> str:
 
 def _padded(column: Column) -> list[str]:
     """Return a column's heading and cells as texts of one width."""
-    texts = [text.translate({10: " ", ord(BLANK): " ", ord(THIN): " "}) for text in (column.heading, *column.cells)]
+    texts = [
+        text.translate({10: " ", ord(written.BLANK): " ", ord(written.THIN): " "})
+        for text in (column.heading, *column.cells)
+    ]
     width = max(map(len, texts))
     return [text.rjust(width) if column.number else text.ljust(width) for text in texts]
 

@@ -41,8 +41,8 @@ def test_answers_of_ones_own_are_judged_and_counted(here):
     table = pd.read_csv(here / "judged.csv")
     assert table["score"].fillna(-1).tolist() == [1, 0, -1, 1]
     assert table["failure"].dropna().tolist() == ["no answer in the file"]
-    shown = [" ".join(line.split()) for line in done.stdout.splitlines()[1:3]]
-    assert shown[0].startswith("ours given 2 1 50% ")  # condition, model, n, failed, rate
+    shown = [" ".join(line.split()) for line in done.stdout.splitlines()[2:4]]
+    assert shown[0].startswith("ours 2 1 50% ")  # condition, n, failed, rate
     assert all(line in " ".join(PAGE.split()) for line in shown), "the page shows what the command prints"
 
 

@@ -103,3 +103,13 @@ def test_ranks_are_written_and_missing_ones_say_not_ranked():
 )
 def test_a_table_without_a_value_makes_a_figure_that_says_so(figure, text):
     assert text in figures.said(figure())
+
+
+def test_what_orders_says_of_a_corner_lies_off_the_diagonal():
+    judged = pd.DataFrame({"p_first": [0.9, 0.1], "p_second": [0.8, 0.2]})
+    ax = plots.judges.orders(judged, "x")
+    ax.figure.canvas.draw()
+    line = np.linspace(0, 1, 400)
+    for text in ax.texts:
+        box = text.get_window_extent().transformed(ax.transData.inverted())
+        assert not any(box.x0 < p < box.x1 and box.y0 < p < box.y1 for p in line), text.get_text()

@@ -25,7 +25,7 @@ def test_a_row_has_question_finding_interval_and_n_and_says_what_speaks_against_
     assert (row["interval"], row["n"]) == ("−5 to +29 points", "8")
     assert row["against"] == [
         "The embedded model is far too small for conclusions.", "The model judges what it wrote itself.",
-        "It rests on 8.", "The interval holds no difference.",
+        "It rests on n = 8.", "The interval holds no difference.",
     ]  # fmt: skip
 
 
@@ -71,5 +71,9 @@ def test_a_finding_is_the_first_row_of_a_table_of_statistics_with_its_unit_and_n
     two = pd.concat([table, table.assign(minuend="c", difference=0.2, p_holm=0.01)])
     picked = runs.Finding.of("more with {minuend}", two, largest=True)
     assert picked[:2] == ("more with c", 0.2) and picked.against == "few; the largest of 2, which chance favors"
+    unknown = pd.concat([two, table.assign(minuend="placebo", difference=math.nan)])
+    assert runs.Finding.of("more with {minuend}", unknown, largest=True).against == picked.against, "two were compared"
+    told = runs.Finding.of("x", table.assign(note="not shown to be lower after correction"))
+    assert told.against == "not shown to be lower after correction", "said once"
     none = runs.Finding.of("more with {minuend}", table.iloc[:0])
     assert none.says == "more with …" and math.isnan(none.value)

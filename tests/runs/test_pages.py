@@ -106,6 +106,10 @@ def test_every_figure_of_a_run_is_lettered_in_8_points_at_least_and_says_n(repla
     assert len(found) == 9 and not any(found.values()), found
 
 
+def test_a_negative_metric_has_a_true_minus():
+    assert [pages.figure(value) for value in (-0.0123, -2000, 3)] == ["−0.0123", "−2,000", "3"]
+
+
 def test_code_that_shows_nothing_is_folded_with_the_next(tmp_path):
     v4, shown = nbformat.v4, [nbformat.v4.new_output("stream", text="it says")]
     cells = [v4.new_code_cell("a = 1"), v4.new_code_cell("b = 2"), v4.new_code_cell("print(a)", outputs=shown)]

@@ -129,11 +129,40 @@ def test_what_the_first_column_says_of_all_rows_goes_into_the_caption():
     assert cut.caption == "Scores", "a row that is not shown says otherwise"
 
 
+def test_what_columns_before_the_first_number_say_of_all_rows_goes_into_the_caption_too():
+    table = pd.DataFrame({"attribute": ["age", "sex"], "model": ["m"] * 2, "n": [1, 2], "world": ["w"] * 2})
+    shown = runs.shown(table, "Dropped")
+    assert shown.caption == "Dropped; model: m" and [c.heading for c in shown.columns] == ["attribute", "n", "world"]
+
+
+def test_what_all_notes_share_is_told_once():
+    notes = ["too few clusters", "too few clusters; all scores equal"]
+    shown = runs.shown(pd.DataFrame({"group": ["a", "b"], "n": [1, 2], "note": notes}), "Scores")
+    assert shown.said == "all rows: too few clusters" and plain(shown)[-1] == ["note", "", "all scores equal"]
+
+
+def test_a_table_that_rests_on_nothing_is_a_sentence():
+    table = pd.DataFrame({"condition": ["a", "b"], "n": [0, 0], "failed": [3, 4], "bias": [np.nan] * 2, "note": ""})
+    assert str(runs.shown(table, "Bias")) == "Bias: nothing scored; failed: 7."
+    assert html(runs.shown(table.assign(note="no labels"), "Bias")) == "<p>Bias: no labels; failed: 7.</p>"
+    assert runs.shown(table.assign(bias=0.1), "Bias").columns, "it has a value"
+    assert runs.shown(table.assign(n=[0, 1]), "Bias").columns, "it rests on something"
+    assert not runs.shown(table.assign(n=9, labelled=0), "Bias").columns, "nothing to correct with"
+
+
+def test_a_long_text_is_told_once_and_counts_among_blanks_are_numbers():
+    text = "A long answer " * 20
+    table = pd.DataFrame({"way": ["a", "b", "c"], "answer": [text, "short", text], "n": [12, "", "1,200"]})
+    answers, counts = runs.shown(table, "x").columns[1:]
+    assert answers.cells == [text, "short", "A long answer A long answer A long … (as above)"] and not answers.number
+    assert counts.number and counts.cells == ["12", "", "1,200"]
+
+
 def test_a_note_of_all_rows_and_columns_without_a_value_are_told_below():
     table = RATES.assign(note="too few clusters", ceiling=np.nan, low=np.nan, high=np.nan, failure=None)
     shown = runs.shown(table, "Scores", rows=2)
     assert [c.heading for c in shown.columns][3:] == ["rate", "p (Holm)", "verdict", "fired"]
-    said = "… and 1 more rows; all rows: too few clusters; no value in any row: 95% interval, ceiling, failure"
+    said = "… and 1 more rows; all rows: too few clusters; no failures; no value in any row: 95% interval, ceiling"
     assert shown.said == said and said in shown.text(None)
     one = runs.shown(table.head(1), "Scores")
     assert one.columns[-1].cells == ["too few clusters"], "a single row keeps its note"
@@ -212,5 +241,5 @@ def test_no_table_of_a_notebook_shows_what_only_code_needs(path):
 
 def test_every_heading_is_given_once():
     text = (ROOT / "persona_lib/runs/data/headings.yaml").read_text()
-    names = re.findall(r"^  ([^:\n]+):", text, re.MULTILINE)
+    names = re.findall(r'^  "?([^":\n]+)"?:', text, re.MULTILINE)
     assert sorted(set(names)) == sorted(names) == sorted(name for own in yaml.safe_load(text).values() for name in own)

@@ -211,8 +211,8 @@ def headline(table: pd.DataFrame, name: str) -> str:
     if known.empty:
         return f"{name}: nothing could be predicted."
     worst = known.loc[known["difference"].idxmax()]
-    by = stats.points(worst["difference"], worst["low"], worst["high"], n=worst["people"])
-    right = stats.share(worst["right"], worst["right_low"], worst["right_high"], n=worst["people"])
+    by = stats.points(worst["difference"], worst["low"], worst["high"], n=worst["n"])
+    right = stats.share(worst["right"], worst["right_low"], worst["right_high"], n=worst["n"])
     moved = int((known["low"] > 0).sum())
     return (
         f"{name}: {right} right as it should be tested; the largest change is that of {worst['mistake']}, "
