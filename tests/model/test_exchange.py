@@ -197,6 +197,13 @@ def test_two_drafts_say_different_things_in_every_value():
         assert [name for name in first if first[name] == second[name]] == [], seed
 
 
+def test_a_value_without_alternative_is_said_in_every_draft_and_estimate():
+    schema = {"type": "object", "properties": {"unit": {"const": "year"}, "kind": {"enum": ["only"]}}}
+    for seed in range(40):
+        for draft in (None, 1, 2):
+            assert dry.example(schema, dry.Chance.of_draft(seed, draft)) == {"unit": "year", "kind": "only"}
+
+
 def test_a_file_that_is_no_text_and_a_file_that_is_not_there(tmp_path):
     (tmp_path / "x.jsonl").write_bytes(b"\xff\xfe\x00\x01\n" * 3)
     assert "has no replies" in one_line(persona("replies", tmp_path / "x.jsonl"))
