@@ -24,7 +24,7 @@ from .. import UserError
 from ..store import canonical, key_of
 from . import sharing
 from .asked import Asked
-from .at_worker import Done, Shard, ask, here
+from .at_worker import Done, Shard, ask, here, inode
 from .dialect import kind
 from .session import Session
 from .workers import Workers, gone
@@ -145,8 +145,9 @@ def _shard(session: Session, topic: str, work: Callable[[Session, S], Any], item
     sent["run"] = sharing.present()
     del sent["store"], sent["budgets"]
     found = asked.store.endpoint(canonical(asked.who))
-    where = str(asked.store.path.absolute())
-    shard = Shard(sent, found, asked.found.keeps, where, here(), topic, session._progress.step, work, items, keys)
+    path = asked.store.path.absolute()
+    where = str(path), here(), inode(path)
+    shard = Shard(sent, found, asked.found.keeps, *where, topic, session._progress.step, work, items, keys)
     return zlib.compress(cloudpickle.dumps(shard), 1)
 
 
