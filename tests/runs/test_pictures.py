@@ -69,6 +69,11 @@ def test_points_of_curves_say_where_they_are_and_second_measures_have_no_interva
     judge, lexical = plots.values(ax.figure).values()
     assert judge[1] == "<i> (n = 8), gpt: judge: 90% (95% interval 70% to 100%)"
     assert lexical == ["a & b (n = 8), gpt: lexical match: 50%", "<i> (n = 8), gpt: lexical match: 80%"]
+    runs_of = {"group": "g", "label": ["one", "two"], "n": 8, "rate": [0.5, 0.6], "low": [0.3, 0.4], "high": [0.7, 0.8]}
+    ax = plots.runs.several(pd.DataFrame(runs_of | {"clear": True}), "T", "share kept")
+    first, second = plots.values(ax.figure).values()
+    assert first[0].endswith("50% (95% interval 30% to 70%)"), "the axis has ticks at 0, 50% and 100% alone"
+    assert second[0].endswith("60% (95% interval 40% to 80%)"), "each line has a colour of its own"
     plt.close("all")
 
 
