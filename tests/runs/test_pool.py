@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from projects import write_notebook, write_preset
 
 from persona_lib import files
 from persona_lib.model.usage import COUNTS
-from persona_lib.runs import executing, pool, presets
+from persona_lib.runs import executing, kernels, pool, presets
 from persona_lib.runs.run import run
 
 # Each writes when it begins, and waits for one that would never begin if one ran after the other.
@@ -102,6 +103,22 @@ def test_a_stopped_run_leaves_no_process_of_several(tmp_path):
     told = json.loads((root / "outputs/sleep/manifest.json").read_text())
     assert told["status"] == "interrupted"
     assert [entry["status"] for entry in told["notebooks"].values()] == ["interrupted", "interrupted", "not run"]
+
+
+def test_a_kernel_that_ends_by_itself_leaves_the_others_to_be_stopped(monkeypatch):
+    class Ending:  # a stand-in
+        has_kernel = True
+
+        async def interrupt_kernel(self) -> None:
+            self.has_kernel = False
+            raise RuntimeError("Cannot interrupt kernel. No kernel is running!")
+
+    monkeypatch.setattr(kernels, "LOOK_S", 0.01)
+    ended, over = [Ending(), Ending()], threading.Event()
+    monkeypatch.setattr(kernels, "_STARTED", set(ended))
+    over.set()
+    kernels.stop(over)
+    assert not any(one.has_kernel for one in ended)
 
 
 def test_as_many_run_at_once_as_the_machine_has_room_for_and_one_where_the_embedded_model_answers(monkeypatch):
