@@ -154,11 +154,13 @@ class _Files:
     def done(self, store: Store) -> list[File]:
         """Put all files at their places."""
         written = []
-        for place, (engine, file) in enumerate(self._open.items()):
+        taken: set[str] = set()
+        for place, (engine, file) in enumerate(self._open.items(), 1):
             file.close()
-            name = re.sub(r"[^\w.-]+", "-", engine.name)
-            twin = any(other.name == engine.name for other in list(self._open)[:place])
-            own = f".{name}{f'.{place + 1}' if twin else ''}" if len(self._open) > 1 else ""
+            own = "." + re.sub(r"[^\w.-]+", "-", engine.name) if len(self._open) > 1 else ""
+            if own.casefold() in taken:  # some file systems do not tell a from A
+                own += f".{place}"
+            taken.add(own.casefold())
             path = self._out.with_name(f"{self._out.stem}{own}{self._out.suffix}")
             Path(file.name).replace(path)
             who = {"name": engine.name, "base_url": engine.base_url}

@@ -197,6 +197,18 @@ def test_what_depends_on_a_missing_reply_waits_whatever_the_way(tmp_path):
     assert found.tolist() == [[1.0, 2.0]]
 
 
+def test_models_whose_names_are_one_as_that_of_a_file_have_files_of_their_own(tmp_path):
+    def ask(store):
+        for name, address in (("a/b", MODEL[1]), ("A-b", MODEL[1]), ("a/b", "http://other/v1")):
+            Model(name, address, store).ask(say(f"{name} at {address}"))
+
+    wave = waves.write({"01": work(ask)}, tmp_path / "w.jsonl", "p")
+    assert [file.path.name for file in wave.files] == ["w.a-b.jsonl", "w.A-b.2.jsonl", "w.a-b.3.jsonl"]
+    assert [texts(file.path) for file in wave.files] == [
+        [f"{file.engine.name} at {file.engine.base_url}"] for file in wave.files
+    ]
+
+
 def test_what_can_be_in_no_file_is_told(tmp_path):
     waiting, _ = [[{"role": "user", "content": text}] for text in ("in a batch", "else")]
     request = {
