@@ -87,6 +87,14 @@ def test_two_figures_of_a_page_share_no_id_and_every_reference_is_there(recorded
         assert 'aria-label="a &quot;b&quot; &lt;c&gt;"' in shown and "<style" not in shown and "<!--" not in shown
 
 
+def test_a_picture_stays_where_two_figures_have_one_text(recorded):
+    folder, entry = recorded
+    for alts in (entry["alts"], entry["alts"] | {"other": entry["alts"]["rates"]}):
+        cells = nbformat.read(folder / "06_one.ipynb", 4).cells
+        pictures.into(cells, folder / "06_one/figures", alts)
+        assert ("image/svg+xml" in cells[1].outputs[0].data) == (len(alts) == 1)
+
+
 def test_a_page_has_small_figures_as_svg_and_large_ones_as_png(recorded, monkeypatch):
     folder, entry = recorded
     told = {"preset": {"name": "p", "about": ""}, "started": "2026-01-02T10:00:00+00:00", "git": None, "notebooks": {}}
