@@ -207,6 +207,9 @@ def test_a_value_without_alternative_is_said_in_every_draft_and_estimate():
 def test_a_file_that_is_no_text_and_a_file_that_is_not_there(tmp_path):
     (tmp_path / "x.jsonl").write_bytes(b"\xff\xfe\x00\x01\n" * 3)
     assert "has no replies" in one_line(persona("replies", tmp_path / "x.jsonl"))
-    assert "nothing.jsonl" in one_line(persona("replies", tmp_path / "nothing.jsonl"))
+    (key,) = exported(1)
+    good = written(tmp_path, sent(key, by("org/Big-7B")))
+    assert "nothing.jsonl" in one_line(persona("replies", good, tmp_path / "nothing.jsonl"))
+    assert Store().get(key) is None, "all files are looked at before one is brought in"
     with pytest.raises(UserError, match="is empty"):
         exchange.bring([written(tmp_path, "")], Store())
