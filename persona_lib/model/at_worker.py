@@ -63,7 +63,7 @@ class Done(NamedTuple):
 
 
 class _Telling:
-    """The progress of a shard, for `Session`: it is told to the client, and shown there."""
+    """The progress of a shard, for `Session`: it goes to the client, which shows it."""
 
     def __init__(self, tell: Callable[[int], None], step: str):
         self.step = step
@@ -100,7 +100,7 @@ def here() -> str:
 
 
 def _prepare(store: Store, shard: Shard, who: str) -> None:
-    """Put what the client knows of the endpoint into a worker's own store, and forget failures, which it asks anew."""
+    """Note in a worker's own store what the client knows of the endpoint, and forget failures, to ask them again."""
     if shard.found:
         store.note_endpoint(who, shard.found)
     for key in shard.keys:

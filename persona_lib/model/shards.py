@@ -31,10 +31,10 @@ from .workers import Workers, gone
 
 S = TypeVar("S")
 
-LEAST, MOST = 200, 1000  # requests of a shard: fewer do not pay for the way, of more much is asked again if one is lost
+LEAST, MOST = 200, 1000  # requests of a shard: fewer are not worth sending, of more too many are lost at once
 EACH = 4  # shards for each worker in an ask, so that none waits long for the last
 BLOCK = 16_000  # items that are dealt at once, of a generator
-LOOK_S = 0.5  # between two looks at what workers tell
+LOOK_S = 0.5  # between two looks at the workers' progress
 GRACE_S = 5.0  # for the other shards after one has failed: at a limit all end, and what they used is counted
 
 
@@ -201,7 +201,7 @@ def _done(future: "asyncio.Future[Done]") -> Done:
 
 
 def _gone(error: BaseException) -> UserError | None:
-    """Return what to say of an error that tells of the end of workers; None of any other, which is a bug."""
+    """Return the user's error for one that means that workers are gone; None for any other, which is a bug."""
     if isinstance(error, BrokenExecutor | CancelledError) or type(error).__module__.startswith("distributed"):
         return gone(f"{type(error).__name__}: {error}"[:200])
     return None

@@ -28,7 +28,7 @@ LOOPBACK = "127.0.0.1"
 LEASE_S = 0.05  # for which a pace that limits nothing is not asked again
 SILENT_S = 30  # after which a connection without a message is probed: a machine may have lost its power
 PROBES = 4  # without an answer, each after a quarter of that time, and the machine is taken to be gone
-RUNS = 8  # that a process knows the way to: a worker serves one after the other, and each holds a connection
+RUNS = 8  # that a process stays connected to: a worker serves one after the other
 STOP_S = 0.1  # between looks whether the run is over
 BUDGET = ("limits", "hold", "settle", "release", "correct")  # what a kernel may call
 PACE = ("join", "lease", "start", "over", "accepted", "refused", "hold", "has_answers", "told", "recall")
@@ -242,7 +242,7 @@ _KNOWN = threading.Lock()
 
 @lru_cache(RUNS)
 def _way(told: str) -> _Run:
-    """Return the way to the run that the variable tells of."""
+    """Return the connections to the run that the variable names."""
     return _Run(**json.loads(told))
 
 
@@ -252,7 +252,7 @@ def _budget(told: str | None) -> Budget:
 
 
 def present() -> str | None:
-    """Return what the environment tells of the run that this process belongs to, if any."""
+    """Return the value of PERSONA_SHARED: the run that this process belongs to, if any."""
     return os.environ.get(VARIABLE)
 
 
@@ -260,7 +260,7 @@ def of_run(run: str | None = None) -> Budget:
     """Return the budget of the run that this process belongs to; without limits outside a run.
 
     Args:
-        run: another one, as `present` tells of it there; a worker of a cluster serves several.
+        run: another run, by what `present` returns there; a worker of a cluster serves several.
     """
     return _budget(run or present())
 

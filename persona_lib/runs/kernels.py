@@ -30,7 +30,7 @@ from . import forks, notebooks
 LONGEST_MESSAGE = 300  # characters
 COPY = (
     "*A run made this copy of {stem}: run it again in the project's folder with `persona run ... --only {number}`, or "
-    "here, which writes the tables and figures in `{stem}/` anew; files among its parameters are named as seen from "
+    "here, which rewrites the tables and figures in `{stem}/`; files among its parameters are named as seen from "
     "`notebooks/`, and all pages of the run are on [index.html](index.html).*"
 )
 PATIENCE_S = 5.0  # with a kernel that was interrupted

@@ -184,7 +184,7 @@ def text(wave: Wave) -> str:
         return "\n".join([*lines, *told])
     more = "more " if wave.number > 1 else ""
     again = f" ({wave.again:,} of them written before, and without a reply)" if wave.again else ""
-    lines.append(f"wave {wave.number}: {wave.requests:,} {more}requests{again}")
+    lines.append(f"wave {wave.number}: {counted(wave.requests, f'{more}request')}{again}")
     lines += [f"  {name}: {n:,}" for name, n in wave.by_notebook.items()]
     for file in wave.files:
         what = "texts to embed" if file.engine.embeds else "requests"

@@ -80,14 +80,14 @@ def test_lines_that_bring_nothing_are_counted_with_their_reason_and_a_second_tim
     )
     said = persona("replies", file).stdout
     expected = (
-        "1 replies brought in",
+        "1 reply brought in",
         "1 refusals brought in, which teach",
         "1 lines more for a request of these files that has its reply (first: replies.jsonl line 2",
         "3 lines without a reply that can be kept",
         "1 lines under keys that no request of this store has (first: replies.jsonl line 7",
         "1 lines cut off at the end of a file (first: replies.jsonl line 10",
         "1 lines that are no JSON with a custom_id (first: replies.jsonl line 9: no JSON",
-        "1 times: BadRequestError: Error code: 400 - this prompt is too long",
+        "1 time: BadRequestError: Error code: 400 - this prompt is too long",
         "no reply: Error code: 404 - The model `x` does not exist",
         "the reply is by Small-1B, not by org/Big-7B; if that is its name there: --by 'Small-1B'",
         "no reply: Error code: 400 - EngineCore is dead",
@@ -100,7 +100,7 @@ def test_lines_that_bring_nothing_are_counted_with_their_reason_and_a_second_tim
     again = persona("replies", file).stdout
     assert "0 replies brought in" in again and "3 lines whose request had a reply already" in again
     assert Store().counts() == {"replies": 2, "failed": 1}
-    assert "1 replies brought in" in persona("replies", file, "--by", "Small-1B").stdout
+    assert "1 reply brought in" in persona("replies", file, "--by", "Small-1B").stdout
 
 
 def test_an_engine_may_call_a_model_by_its_folder_or_version(tmp_path):
