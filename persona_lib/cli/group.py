@@ -65,7 +65,7 @@ class OneLine(TyperGroup):
         except UnicodeEncodeError as error:
             if not re.search(r"[\ud800-\udfff]", str(error.object)):
                 raise
-            code = UNUSABLE  # the shell hands on bytes that are no text; as a file's name they may do
+            code = UNUSABLE  # the shell passes bytes that are no text, which a file's name may be
             _say("what you gave has a byte that is no text in UTF-8: leave it out, or write it in UTF-8")
         except MemoryError:
             code = FAILED

@@ -7,7 +7,7 @@ import signal
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,9 @@ from .sharing import of_run
 from .usage import Usage
 from .workers import TELL_S, Task
 
+Inode = tuple[int, int]
+STORES = 4  # that a worker keeps open
+
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -26,9 +29,9 @@ class Shard(NamedTuple):
     """What a worker is to ask.
 
     `asked` are the fields of the client's `Asked` but those that a worker has of its own. `found` is what the client's
-    store has of the endpoint, `keeps` is that of `Found`; `store` is where it lies on the `machine`. `topic` is
-    for what the worker tells meanwhile. `work` is done on each of `items`, as in `running.each`; `keys` are those of
-    their first requests.
+    store has of the endpoint, `keeps` is that of `Found`; `store` is where it lies on the `machine`, and `inode` which
+    file it is there. `topic` is for what the worker tells meanwhile. `work` is done on each of `items`, as in
+    `running.each`; `keys` are those of their first requests.
     """
 
     asked: dict[str, Any]
@@ -36,6 +39,7 @@ class Shard(NamedTuple):
     keeps: bool
     store: str
     machine: str
+    inode: Inode | None
     topic: str
     step: str
     work: Callable[[Session, Any], Any]
@@ -59,7 +63,7 @@ class Done(NamedTuple):
 
 
 class _Telling:
-    """The progress of a shard, for `Session`: it is told to the client, and shown there."""
+    """The progress of a shard, for `Session`: it goes to the client, which shows it."""
 
     def __init__(self, tell: Callable[[int], None], step: str):
         self.step = step
@@ -81,6 +85,14 @@ class _Telling:
     def close(self) -> None: ...
 
 
+def inode(path: Path) -> Inode | None:
+    """Return what tells a file from others of this machine, also from one that takes its place; None without a file."""
+    with suppress(OSError):
+        about = path.stat()
+        return about.st_dev, about.st_ino
+    return None
+
+
 @cache
 def here() -> str:
     """Return what tells this machine, since it was started, from others."""
@@ -88,7 +100,7 @@ def here() -> str:
 
 
 def _prepare(store: Store, shard: Shard, who: str) -> None:
-    """Put what the client knows of the endpoint into a worker's own store, and forget failures, which it asks anew."""
+    """Note in a worker's own store what the client knows of the endpoint, and forget failures, to ask them again."""
     if shard.found:
         store.note_endpoint(who, shard.found)
     for key in shard.keys:
@@ -96,9 +108,15 @@ def _prepare(store: Store, shard: Shard, who: str) -> None:
             store.forget(key)
 
 
-@cache
-def _opened(path: str | None) -> Store:
+@lru_cache(STORES)
+def _opened(path: str, file: Inode | None) -> Store:
+    """Open a client's store; a new file in its place is another one, since what is written to the old one is lost."""
     return Store(path)
+
+
+@cache
+def _own() -> Store:
+    return Store()
 
 
 def dask_setup(worker: object) -> None:
@@ -111,8 +129,8 @@ def ask(packed: bytes) -> Done:
     from .running import in_session  # it deals shards itself
 
     shard: Shard = pickle.loads(zlib.decompress(packed))
-    shared = shard.machine == here() and Path(shard.store).is_file()
-    store = _opened(shard.store if shared else None)
+    shared = shard.machine == here() and shard.inode is not None and inode(Path(shard.store)) == shard.inode
+    store = _opened(shard.store, shard.inode) if shared else _own()
     asked = Asked(**shard.asked, store=store, budgets=(of_run(shard.asked["run"]),))
     who = canonical(asked.who)
     task, used, keys = Task(), Usage(), dict[str, bool]()

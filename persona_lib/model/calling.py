@@ -1,4 +1,4 @@
-"""Make the calls of one ask: each request once, within the budgets, its reply kept before it is handed on."""
+"""Make the calls of one ask: each request once, within the budgets; its reply is kept before it is returned."""
 
 import asyncio
 import json

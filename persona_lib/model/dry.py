@@ -102,7 +102,9 @@ class Chance(random.Random):
     def one(self, values: Sequence[Any]) -> Any:
         """Return one of the values."""
         draw = self.random()
-        return values[0 if draw < self.first else 1 + int((draw - self.first) / (1 - self.first) * (len(values) - 1))]
+        if draw < self.first or len(values) == 1:
+            return values[0]
+        return values[1 + int((draw - self.first) / (1 - self.first) * (len(values) - 1))]
 
 
 class Dry:

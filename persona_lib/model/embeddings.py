@@ -84,7 +84,7 @@ async def _fetch(asked: Asked, texts: list[str], requests: dict[str, str], used:
         texts: what the store lacks.
         requests: the canonical request of each text.
         used: counts the calls.
-        progress: is told of each text that is done.
+        progress: counts the texts that are done.
     """
     made_up = asked.store.made_up
     source: _Made | _Vectors = _Made(made_up.draft) if made_up else _Vectors(asked)

@@ -2,7 +2,7 @@
 
 The lines are those of the Batch API: `custom_id` is the request's key in the store, `body` what a call would send. A
 reply that is brought in is kept as that of a call is: read by the same code, refusals among them, so that they teach
-how the engine is to be asked (`lessons`). What is no reply is counted with its reason, and its request stays lacking.
+how the engine is to be asked (`lessons`). A line without a reply is counted with its reason.
 """
 
 import json
@@ -23,6 +23,7 @@ from .found import Found
 from .lessons import has_fields, ignores_schema
 from .reply import read, refuses, tokens
 from .speaking import IN_WORDS
+from .usage import counted
 
 LINES = 500  # brought in at once
 IGNORED = 10  # structured replies without any field of their schema, after which the engine ignores schemas
@@ -92,7 +93,7 @@ def bring(paths: Iterable[Path], store: Store, by: str | None = None) -> Brought
 def text(brought: Brought) -> str:
     """Return in lines what was brought in, what was not, and why."""
     counts = brought.counts
-    lines = [f"{counts['answers']:,} replies brought in"]
+    lines = [f"{counted(counts['answers'], 'reply', 'replies')} brought in"]
     told = {
         "refused": "refusals brought in, which teach how the engine is to be asked",
         "known": "lines whose request had a reply already",
@@ -105,7 +106,7 @@ def text(brought: Brought) -> str:
     lines += [
         f"{counts[kind]:,} {said} (first: {brought.examples[kind]})" for kind, said in told.items() if counts[kind]
     ]
-    lines += [f"  {n:,} times: {reason}" for reason, n in brought.reasons.most_common(SHOWN)]
+    lines += [f"  {counted(n, 'time')}: {reason}" for reason, n in brought.reasons.most_common(SHOWN)]
     if (others := len(brought.reasons) - SHOWN) > 0:
         lines.append(f"  and {others:,} other reasons")
     return "\n".join([*lines, *brought.taught])

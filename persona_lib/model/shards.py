@@ -24,17 +24,17 @@ from .. import UserError
 from ..store import canonical, key_of
 from . import sharing
 from .asked import Asked
-from .at_worker import Done, Shard, ask, here
+from .at_worker import Done, Shard, ask, here, inode
 from .dialect import kind
 from .session import Session
 from .workers import Workers, gone
 
 S = TypeVar("S")
 
-LEAST, MOST = 200, 1000  # requests of a shard: fewer do not pay for the way, of more much is asked again if one is lost
+LEAST, MOST = 200, 1000  # requests of a shard: fewer are not worth sending, of more too many are lost at once
 EACH = 4  # shards for each worker in an ask, so that none waits long for the last
 BLOCK = 16_000  # items that are dealt at once, of a generator
-LOOK_S = 0.5  # between two looks at what workers tell
+LOOK_S = 0.5  # between two looks at the workers' progress
 GRACE_S = 5.0  # for the other shards after one has failed: at a limit all end, and what they used is counted
 
 
@@ -145,8 +145,9 @@ def _shard(session: Session, topic: str, work: Callable[[Session, S], Any], item
     sent["run"] = sharing.present()
     del sent["store"], sent["budgets"]
     found = asked.store.endpoint(canonical(asked.who))
-    where = str(asked.store.path.absolute())
-    shard = Shard(sent, found, asked.found.keeps, where, here(), topic, session._progress.step, work, items, keys)
+    path = asked.store.path.absolute()
+    where = str(path), here(), inode(path)
+    shard = Shard(sent, found, asked.found.keeps, *where, topic, session._progress.step, work, items, keys)
     return zlib.compress(cloudpickle.dumps(shard), 1)
 
 
@@ -200,7 +201,7 @@ def _done(future: "asyncio.Future[Done]") -> Done:
 
 
 def _gone(error: BaseException) -> UserError | None:
-    """Return what to say of an error that tells of the end of workers; None of any other, which is a bug."""
+    """Return the user's error for one that means that workers are gone; None for any other, which is a bug."""
     if isinstance(error, BrokenExecutor | CancelledError) or type(error).__module__.startswith("distributed"):
         return gone(f"{type(error).__name__}: {error}"[:200])
     return None

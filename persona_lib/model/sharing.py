@@ -13,8 +13,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any, BinaryIO
 
@@ -28,6 +28,7 @@ LOOPBACK = "127.0.0.1"
 LEASE_S = 0.05  # for which a pace that limits nothing is not asked again
 SILENT_S = 30  # after which a connection without a message is probed: a machine may have lost its power
 PROBES = 4  # without an answer, each after a quarter of that time, and the machine is taken to be gone
+RUNS = 8  # that a process stays connected to: a worker serves one after the other
 STOP_S = 0.1  # between looks whether the run is over
 BUDGET = ("limits", "hold", "settle", "release", "correct")  # what a kernel may call
 PACE = ("join", "lease", "start", "over", "accepted", "refused", "hold", "has_answers", "told", "recall")
@@ -42,16 +43,15 @@ class _Connection(StreamRequestHandler):
         _probed(self.request)
         nonce = secrets.token_hex(16)
         self.wfile.write(f"{nonce}\n".encode())
-        if not hmac.compare_digest(self.rfile.readline().strip(), _proof(self.server.key, nonce)):
+        expected = _proof(self.server.key, nonce)
+        if not hmac.compare_digest(self.rfile.readline(len(expected) + 1).strip(), expected):
             return
-        try:
+        with suppress(OSError):  # the kernel was killed
             for line in self.rfile:
                 name, method, given, waits = json.loads(line)
                 told = self.server.does(name, method)(*given)
                 if waits:
                     self.wfile.write(json.dumps(told).encode() + b"\n")
-        except OSError:  # the kernel was killed
-            pass
 
 
 class _Server(ThreadingTCPServer):
@@ -144,7 +144,7 @@ class _Run:
         except OSError as error:
             raise UserError(self._lost(error.strerror or str(error))) from None
         except BaseException:  # Ctrl-C: the answer would be taken for that of the next call
-            del self._own.file
+            vars(self._own).pop("file", None)  # there is none yet, if it was connecting
             raise
         if not line:
             raise UserError(self._lost("it has closed the connection"))
@@ -240,19 +240,19 @@ _PACES: dict[tuple[str, str], Pace] = {}  # of this process, outside a run
 _KNOWN = threading.Lock()
 
 
-@cache
+@lru_cache(RUNS)
 def _way(told: str) -> _Run:
-    """Return the way to the run that the variable tells of."""
+    """Return the connections to the run that the variable names."""
     return _Run(**json.loads(told))
 
 
-@cache
+@lru_cache(RUNS)
 def _budget(told: str | None) -> Budget:
     return _SharedBudget(_way(told)) if told else Budget()
 
 
 def present() -> str | None:
-    """Return what the environment tells of the run that this process belongs to, if any."""
+    """Return the value of PERSONA_SHARED: the run that this process belongs to, if any."""
     return os.environ.get(VARIABLE)
 
 
@@ -260,7 +260,7 @@ def of_run(run: str | None = None) -> Budget:
     """Return the budget of the run that this process belongs to; without limits outside a run.
 
     Args:
-        run: another one, as `present` tells of it there; a worker of a cluster serves several.
+        run: another run, by what `present` returns there; a worker of a cluster serves several.
     """
     return _budget(run or present())
 

@@ -24,15 +24,15 @@ from . import keys
 VARIABLE = "PERSONA_CLUSTER"
 CONNECT_S = 5
 GONE_S = 60.0  # without any worker, after which none is waited for
-TELL_S = 0.5  # between two words of a worker on how far its shard is
+TELL_S = 0.5  # between two reports of a worker on the progress of its shard
 INSTALL = "a cluster needs the package distributed: pip install -e '.[cluster]'"
 
 
 class Workers:
     """The workers of a cluster.
 
-    `executor` runs functions there, `number` is how many workers there are; `told` is what they tell meanwhile: the
-    items that are done, by the name of their shard.
+    `executor` runs functions there, `number` is how many workers there are; `told` is their progress: the number of
+    items that are done, by the name of the shard.
 
     Args:
         executor: of any engine.
@@ -140,7 +140,7 @@ def connect(address: str) -> Any:
 
 
 def about() -> dict[str, Any]:
-    """Return what makes a worker fit for the work of this process, as it tells of itself.
+    """Return what a worker must share with this process to do its work; each worker runs this.
 
     `version` and `code` (a hash) are of this package, `python` is its version without the last part, `host` names the
     machine, `keys` are the variables of endpoints' keys that are set, without the keys.
@@ -156,7 +156,7 @@ def about() -> dict[str, Any]:
 
 
 class Task:
-    """The task that this thread runs, as its engine sees it; engines other than Dask tell nothing of it."""
+    """The task that this thread runs, as its engine sees it; with an engine other than Dask nothing is known of it."""
 
     def __init__(self) -> None:
         self._worker = self._key = None

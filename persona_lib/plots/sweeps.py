@@ -2,9 +2,10 @@
 
 from textwrap import fill, shorten
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from . import style
 
@@ -32,7 +33,7 @@ def points(table: pd.DataFrame, labels: list[str], colors: list[int], title: str
         ax = style.axes(8.0, 2.0)
         style.blank(ax)
         style.title(ax, title)
-        return style.caption(ax, f"{len(labels)} points, and n = 0 numbers.")
+        return style.caption(ax, f"{style.counted(len(labels), 'point')}, none of which has a number.")
     lines = -(-len(names) // ACROSS)
     panels = style.grid(lines, min(ACROSS, len(names)), 1.2 + lines * (1.1 + ROW_IN * len(labels)), sharey=True)
     for spare in panels[len(names) :]:
@@ -65,20 +66,21 @@ def _panel(ax: Axes, rows: pd.DataFrame, shades: list[str]) -> None:
     there = rows["value"].notna()
     if unit == "points":
         ax.axvline(0, color="0.3", linewidth=1)
-    ends = rows["low"].notna()
-    of_ends = [shades[i] for i in places[ends]]
-    ax.hlines(places[ends], rows["low"][ends], rows["high"][ends], color=of_ends, linewidth=1.5)
-    ax.scatter(rows["value"][there], places[there], s=16, c=[shades[i] for i in places[there]], zorder=3)
+    for shade in dict.fromkeys(shades):
+        own = there & (np.array(shades) == shade)
+        ends = own & rows["low"].notna()
+        ax.hlines(places[ends], rows["low"][ends], rows["high"][ends], color=shade, linewidth=1.5)
+        ax.plot(rows["value"][own], places[own], "o", color=shade, markersize=4, markeredgewidth=0, zorder=3)
     for at in places[~there]:
         ax.plot(0.02, at, "x", color="0.45", markersize=4, transform=ax.get_yaxis_transform())
     if unit == "share":
         ax.set_xlim(-0.03, 1.03)
         ax.set_xticks([0, 0.5, 1])
-        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        style.percent(ax.xaxis)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(3))
     if unit == "points":
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.0f}".replace("-", "\u2212")))
+        ax.xaxis.set_major_formatter(style.signed())
         ax.set_xlabel("points", fontsize=8)
     ax.tick_params(labelsize=8, labeltop=len(rows) > TALL)
     ax.grid(axis="y", color="0.92")

@@ -1,6 +1,7 @@
 """Tell a figure in words: what it shows, for readers who do not see it, and its values, for those who point at them."""
 
 import re
+from itertools import cycle
 from typing import Any, cast
 
 import numpy as np
@@ -56,7 +57,8 @@ def values(figure: Figure) -> dict[str, list[str]]:
         for line in ax.lines:
             points = np.asarray(line.get_xydata(), dtype=float)
             points = points[np.isfinite(points).all(axis=1)]
-            if line.get_marker() in ("None", "", " ", None) or not len(points):
+            marked = line.get_marker() not in ("None", "", " ", None) and len(points)
+            if not marked or line.get_transform() != ax.transData:  # the cross of a missing value has no place on x
                 continue
             line.set_gid(f"value-{len(found) + 1}")
             found[str(line.get_gid())] = [_value(ax, line, x, y) for x, y in points]
@@ -81,22 +83,23 @@ def _interval(ax: Axes, line: Line2D, point: np.ndarray, along: int) -> str:
         return ""
     axis = (ax.xaxis, ax.yaxis)[along]
     for drawn in ax.collections:
-        if not isinstance(drawn, LineCollection) or to_rgb(cast(Any, drawn.get_color())[0]) != to_rgb(line.get_color()):
+        if not isinstance(drawn, LineCollection):
             continue
-        for ends in drawn.get_segments():
+        for ends, color in zip(drawn.get_segments(), cycle(cast(Any, drawn.get_color())), strict=False):
             low, high = sorted(np.asarray(ends)[:, along]) if len(ends) == 2 else (np.nan, np.nan)
-            if low <= point[along] <= high and np.allclose(np.asarray(ends)[:, 1 - along], point[1 - along]):
+            there = low <= point[along] <= high and np.allclose(np.asarray(ends)[:, 1 - along], point[1 - along])
+            if there and to_rgb(color) == to_rgb(line.get_color()):
                 return f" (95% interval {_written(axis, low)} to {_written(axis, high)})"
     return ""
 
 
 def _written(axis: Axis, value: float) -> str:
-    """Return a number as its axis writes it; on an axis with few ticks of their own, the nearest tick's label."""
+    """Return a number as its axis writes it, or the label of the nearest tick, where ticks have names."""
     form = axis.get_major_formatter()
-    if isinstance(axis.get_major_locator(), FixedLocator):
-        ticks = np.asarray(axis.get_majorticklocs(), dtype=float)
-        return _labels(axis)[int(np.abs(ticks - value).argmin())] if len(ticks) else ""
-    return form(value) if isinstance(form, FuncFormatter) else f"{value:.2f}".replace("-", "−")
+    if not isinstance(form, FuncFormatter):
+        return f"{value:.2f}".replace("-", "−")
+    ticks = np.asarray(axis.get_majorticklocs(), dtype=float)
+    return form(value) or (_labels(axis)[int(np.abs(ticks - value).argmin())] if len(ticks) else "")
 
 
 def _some(names: list[str]) -> str:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from .. import UserError
 from ..model import sharing, workers
 from ..model.budget import Budget
+from ..model.usage import counted
 from . import forks
 
 MOST_EACH = 8  # workers for each core of this machine: they mostly wait
@@ -140,7 +141,7 @@ def _local(n: int, kernels: bool) -> Iterator[str]:
 
 
 def _check(told: Mapping[str, Any], address: str) -> None:
-    """Look at what workers tell of themselves, by their address.
+    """Check what workers report of themselves, by their address.
 
     Raises:
         UserError: there is none, or they differ from this process in what matters: one line that names them.
@@ -173,7 +174,7 @@ def _version(about: Mapping[str, Any]) -> str:
 def _counted(told: Mapping[str, Any]) -> str:
     """Return how many workers there are, and on how many machines."""
     hosts = {about["host"] for about in told.values()}
-    n = f"{len(told)} worker{'s' * (len(told) > 1)}"
+    n = counted(len(told), "worker")
     return n if len(hosts) == 1 else f"{n} on {len(hosts)} machines"
 
 

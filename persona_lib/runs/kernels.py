@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from . import forks, notebooks
 LONGEST_MESSAGE = 300  # characters
 COPY = (
     "*A run made this copy of {stem}: run it again in the project's folder with `persona run ... --only {number}`, or "
-    "here, which writes the tables and figures in `{stem}/` anew; files among its parameters are named as seen from "
+    "here, which rewrites the tables and figures in `{stem}/`; files among its parameters are named as seen from "
     "`notebooks/`, and all pages of the run are on [index.html](index.html).*"
 )
 PATIENCE_S = 5.0  # with a kernel that was interrupted
@@ -96,11 +97,12 @@ def stop(over: threading.Event) -> None:
     interrupted: dict[AsyncKernelManager, float] = {}
     while (running := [one for one in list(_STARTED) if one.has_kernel]) or not over.wait(LOOK_S):
         for one in running:
-            if one not in interrupted:
-                interrupted[one] = time.monotonic()
-                run_sync(one.interrupt_kernel)()
-            elif time.monotonic() - interrupted[one] > PATIENCE_S and one.provisioner:
-                run_sync(one.provisioner.kill)()
+            with suppress(RuntimeError, OSError):  # it ends by itself just now; the others are still to be stopped
+                if one not in interrupted:
+                    interrupted[one] = time.monotonic()
+                    run_sync(one.interrupt_kernel)()
+                elif time.monotonic() - interrupted[one] > PATIENCE_S and one.provisioner:
+                    run_sync(one.provisioner.kill)()
         time.sleep(LOOK_S)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections import Counter
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -38,14 +39,15 @@ def inline(svg: str, name: str, alt: str) -> str:
 
 
 def into(cells: list[Any], figures: Path, alts: Mapping[str, str]) -> None:
-    """Give the pictures that cells show the SVG of the recorded figure with the same text, if that is not too large.
+    """Give the pictures that cells show the SVG of the one recorded figure with their text, if that is not too large.
 
     Args:
         cells: of an executed notebook.
         figures: the folder of its figures.
         alts: what each of them shows, by name.
     """
-    names = {alt: name for name, alt in alts.items()}
+    often = Counter(alts.values())
+    names = {alt: name for name, alt in alts.items() if often[alt] == 1}  # of two it is not known which it is
     for cell in cells:
         for output in cell.get("outputs", ()):
             alt = output.get("metadata", {}).get("image/png", {}).get("alt")

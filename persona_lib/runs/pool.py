@@ -3,9 +3,11 @@
 `run` needs of a pool what `concurrent.futures.Executor` has; another one may execute notebooks elsewhere.
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import psutil
@@ -16,6 +18,7 @@ from . import endpoints, kernels
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LIMIT = Path("/sys/fs/cgroup/memory.max")  # of Linux, in a container its own
 MEMORY = 1.5e9  # bytes for which a kernel must have room; most take a third of it
 
 
@@ -61,5 +64,13 @@ def jobs(notebooks: int, anew: Iterable[Mapping[str, Any]]) -> int:
         return 1
     from joblib import cpu_count  # late: it takes a tenth of a second; it knows the limits of containers
 
-    room = int(psutil.virtual_memory().available / MEMORY)
-    return max(1, min(cpu_count(), room, notebooks))
+    room = min(psutil.virtual_memory().available, _limit())
+    return max(1, min(cpu_count(), int(room / MEMORY), notebooks))
+
+
+def _limit() -> float:
+    """Return the bytes that a container allows all its processes; psutil knows those of the machine alone."""
+    try:
+        return float(LIMIT.read_text())
+    except (OSError, ValueError):  # there is no such file, or it says "max"
+        return math.inf

@@ -144,7 +144,7 @@ def check(planned: Sequence[Point], max_cost: float | None = None, asks: bool = 
         What the user should know, one line each.
 
     Raises:
-        UserError: a point lacks something; the first one is told.
+        UserError: a point lacks something; the message names the first.
     """
     notes: dict[str, None] = {}
     tried = set()

@@ -154,11 +154,13 @@ class _Files:
     def done(self, store: Store) -> list[File]:
         """Put all files at their places."""
         written = []
-        for place, (engine, file) in enumerate(self._open.items()):
+        taken: set[str] = set()
+        for place, (engine, file) in enumerate(self._open.items(), 1):
             file.close()
-            name = re.sub(r"[^\w.-]+", "-", engine.name)
-            twin = any(other.name == engine.name for other in list(self._open)[:place])
-            own = f".{name}{f'.{place + 1}' if twin else ''}" if len(self._open) > 1 else ""
+            own = "." + re.sub(r"[^\w.-]+", "-", engine.name) if len(self._open) > 1 else ""
+            if own.casefold() in taken:  # some file systems do not tell a from A
+                own += f".{place}"
+            taken.add(own.casefold())
             path = self._out.with_name(f"{self._out.stem}{own}{self._out.suffix}")
             Path(file.name).replace(path)
             who = {"name": engine.name, "base_url": engine.base_url}
@@ -182,7 +184,7 @@ def text(wave: Wave) -> str:
         return "\n".join([*lines, *told])
     more = "more " if wave.number > 1 else ""
     again = f" ({wave.again:,} of them written before, and without a reply)" if wave.again else ""
-    lines.append(f"wave {wave.number}: {wave.requests:,} {more}requests{again}")
+    lines.append(f"wave {wave.number}: {counted(wave.requests, f'{more}request')}{again}")
     lines += [f"  {name}: {n:,}" for name, n in wave.by_notebook.items()]
     for file in wave.files:
         what = "texts to embed" if file.engine.embeds else "requests"

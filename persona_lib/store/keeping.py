@@ -111,6 +111,8 @@ def prune(
                 f"{n:,} replies are deleted, but {path} can't be made smaller now ({error}): make room, or wait for "
                 "the run that uses it, and give the same command again"
             ) from error
+        except sqlite3.DatabaseError as error:
+            raise UserError(f"{n:,} replies are deleted, but {_is_damaged(path, error)}") from error
     return n
 
 
@@ -179,6 +181,8 @@ def _damaged(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise UserError(
-            f"{path} is damaged ({error}): `persona store merge {path} --into NEW.sqlite` keeps what can be read"
-        ) from error
+        raise UserError(_is_damaged(path, error)) from error
+
+
+def _is_damaged(path: Path, error: sqlite3.DatabaseError) -> str:
+    return f"{path} is damaged ({error}): `persona store merge {path} --into NEW.sqlite` keeps what can be read"

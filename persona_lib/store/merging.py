@@ -1,4 +1,4 @@
-"""Merge stores that several machines wrote: by key, with a rule that needs no order, and twice as good as once.
+"""Merge stores that several machines wrote: by key, in any order; a second merge changes nothing.
 
 Of two different replies under one key the successful one stays, of two successful or two failed ones the earlier, then
 the one whose text is first in the alphabet. This is a total order, so that the result is its least element, whichever
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CACHE_KIB = 100_000  # of the target's index, into which keys fall at random
 TURN_S = 0.05  # after each block, for a run that waits to write into the target: it looks every 0.02 to 0.1 s
-# `differs` counts keys of two replies; it is called for the keys that are in both files alone.
+# `differs` counts the keys with different replies; SQLite calls it only for keys that are in both files.
 _KEEP = """
 INSERT INTO main.replies {} ON CONFLICT (key) DO UPDATE SET
     request = excluded.request, reply = excluded.reply, failure = excluded.failure, created = excluded.created

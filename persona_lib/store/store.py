@@ -165,10 +165,10 @@ class Store:
         with self.transaction():
             self.db.execute("DELETE FROM endpoints")
             self.db.executemany("INSERT INTO endpoints VALUES (?, '')", refused)
-            n = self.db.execute("DELETE FROM replies WHERE failure IS NOT NULL").rowcount
             self.db.executemany("INSERT OR IGNORE INTO asked_again VALUES (?)", under)
             hidden = "SELECT count(*) FROM asked_again WHERE key NOT IN (SELECT key FROM replies)"
-            return n + self.db.execute(hidden).fetchone()[0]
+            n = self.db.execute(hidden).fetchone()[0]  # before the deletion: what failed here, too, counts once
+            return n + self.db.execute("DELETE FROM replies WHERE failure IS NOT NULL").rowcount
 
     def forget(self, key: str) -> None:
         """Forget one outcome that is no answer, as `forget_failed` does, so that its request is asked again.

@@ -80,14 +80,14 @@ def test_lines_that_bring_nothing_are_counted_with_their_reason_and_a_second_tim
     )
     said = persona("replies", file).stdout
     expected = (
-        "1 replies brought in",
+        "1 reply brought in",
         "1 refusals brought in, which teach",
         "1 lines more for a request of these files that has its reply (first: replies.jsonl line 2",
         "3 lines without a reply that can be kept",
         "1 lines under keys that no request of this store has (first: replies.jsonl line 7",
         "1 lines cut off at the end of a file (first: replies.jsonl line 10",
         "1 lines that are no JSON with a custom_id (first: replies.jsonl line 9: no JSON",
-        "1 times: BadRequestError: Error code: 400 - this prompt is too long",
+        "1 time: BadRequestError: Error code: 400 - this prompt is too long",
         "no reply: Error code: 404 - The model `x` does not exist",
         "the reply is by Small-1B, not by org/Big-7B; if that is its name there: --by 'Small-1B'",
         "no reply: Error code: 400 - EngineCore is dead",
@@ -100,7 +100,7 @@ def test_lines_that_bring_nothing_are_counted_with_their_reason_and_a_second_tim
     again = persona("replies", file).stdout
     assert "0 replies brought in" in again and "3 lines whose request had a reply already" in again
     assert Store().counts() == {"replies": 2, "failed": 1}
-    assert "1 replies brought in" in persona("replies", file, "--by", "Small-1B").stdout
+    assert "1 reply brought in" in persona("replies", file, "--by", "Small-1B").stdout
 
 
 def test_an_engine_may_call_a_model_by_its_folder_or_version(tmp_path):
@@ -197,9 +197,19 @@ def test_two_drafts_say_different_things_in_every_value():
         assert [name for name in first if first[name] == second[name]] == [], seed
 
 
+def test_a_value_without_alternative_is_said_in_every_draft_and_estimate():
+    schema = {"type": "object", "properties": {"unit": {"const": "year"}, "kind": {"enum": ["only"]}}}
+    for seed in range(40):
+        for draft in (None, 1, 2):
+            assert dry.example(schema, dry.Chance.of_draft(seed, draft)) == {"unit": "year", "kind": "only"}
+
+
 def test_a_file_that_is_no_text_and_a_file_that_is_not_there(tmp_path):
     (tmp_path / "x.jsonl").write_bytes(b"\xff\xfe\x00\x01\n" * 3)
     assert "has no replies" in one_line(persona("replies", tmp_path / "x.jsonl"))
-    assert "nothing.jsonl" in one_line(persona("replies", tmp_path / "nothing.jsonl"))
+    (key,) = exported(1)
+    good = written(tmp_path, sent(key, by("org/Big-7B")))
+    assert "nothing.jsonl" in one_line(persona("replies", good, tmp_path / "nothing.jsonl"))
+    assert Store().get(key) is None, "all files are looked at before one is brought in"
     with pytest.raises(UserError, match="is empty"):
         exchange.bring([written(tmp_path, "")], Store())

@@ -31,7 +31,8 @@ def small(monkeypatch):
     """Shards of a few requests."""
     monkeypatch.setattr(shards, "LEAST", 4)
     monkeypatch.setattr(shards, "MOST", 16)
-    at_worker._opened.cache_clear()
+    for opened in (at_worker._opened, at_worker._own):
+        opened.cache_clear()
 
 
 @pytest.fixture
@@ -134,10 +135,23 @@ def test_a_worker_of_another_machine_hands_its_rows_back_and_keeps_them_too(else
         assert again == {text for text in ITEMS if "9" in text} | {"0"}  # failures are no answers that are kept
 
 
+def test_a_new_store_in_the_place_of_one_that_a_worker_has_open_gets_the_replies(tmp_path):
+    path = tmp_path / "r"
+    with Endpoint() as endpoint:
+        assert dealt(Model("m", endpoint.url, Store(path), max_in_flight=8)) == ITEMS
+        for old in tmp_path.glob("r*"):
+            if old.is_file():
+                old.unlink()
+        endpoint.requests.clear()
+        others = [f"{item}!" for item in ITEMS]
+        assert dealt(Model("m", endpoint.url, Store(path), max_in_flight=8), others) == others
+        assert len(endpoint.requests) == len(others), "the workers' replies went into the old file"
+
+
 def test_a_full_disk_at_a_worker_is_said_with_the_worker_s_name(elsewhere, monkeypatch):
     full = Store()
     full.db.execute("PRAGMA max_page_count=1")
-    monkeypatch.setattr(at_worker, "_opened", lambda path: full)
+    monkeypatch.setattr(at_worker, "_own", lambda: full)
     with Endpoint() as endpoint, pytest.raises(UserError, match=rf"disk is full.*\(on the worker {platform.node()}\)"):
         dealt(Model("m", endpoint.url, Store(elsewhere), max_in_flight=8))
 

@@ -1,12 +1,15 @@
 """Limits that the processes of a run share: never exceeded, by none of them, and none waits for one that was killed."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Barrier
 
+import psutil
 import pytest
 from places import ROOT
 
@@ -116,6 +119,11 @@ def test_who_has_not_the_key_is_sent_away_and_a_run_that_has_ended_says_so(monke
         with pytest.raises(UserError, match=r"holds this run's limits does not answer at 127\.0\.0\.1"):
             stranger.call(None, "hold", 0.0)
         assert spent.calls == 0
+        with socket.create_connection((where["host"], where["port"]), timeout=10) as endless:
+            endless.makefile("rb").readline()
+            endless.sendall(b"0" * 1000)
+            with suppress(ConnectionResetError):  # some of it may be unread when the connection closes
+                assert endless.recv(1) == b"", "a line without an end would fill the memory"
         monkeypatch.setenv(sharing.VARIABLE, environment[sharing.VARIABLE])
         late = sharing.of_run()
         assert late.limits() == (5, None)
@@ -129,3 +137,23 @@ def test_who_has_not_the_key_is_sent_away_and_a_run_that_has_ended_says_so(monke
 def test_an_address_that_this_machine_does_not_have_is_said():
     with pytest.raises(UserError, match=r"can't be served at 192\.0\.2\.1"), sharing.served(Budget(), "192.0.2.1"):
         pass
+
+
+def test_an_interrupt_while_a_thread_connects_is_no_other_error(monkeypatch):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with sharing.served(Budget(max_calls=5)) as environment:
+        run = told(environment)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(sharing.socket, "create_connection", interrupted)
+            run.call(None, "limits")
+        assert run.call(None, "limits") == [5, None]
+
+
+def test_a_worker_that_serves_many_runs_keeps_few_connections(monkeypatch):
+    before = len(psutil.Process().net_connections("tcp"))
+    for number in range(3 * sharing.RUNS):
+        with sharing.served(Budget(max_calls=number)) as environment:
+            assert sharing.of_run(environment[sharing.VARIABLE]).limits() == (number, None)
+    assert len(psutil.Process().net_connections("tcp")) - before <= 2 * sharing.RUNS

@@ -69,6 +69,11 @@ def test_points_of_curves_say_where_they_are_and_second_measures_have_no_interva
     judge, lexical = plots.values(ax.figure).values()
     assert judge[1] == "<i> (n = 8), gpt: judge: 90% (95% interval 70% to 100%)"
     assert lexical == ["a & b (n = 8), gpt: lexical match: 50%", "<i> (n = 8), gpt: lexical match: 80%"]
+    runs_of = {"group": "g", "label": ["one", "two"], "n": 8, "rate": [0.5, 0.6], "low": [0.3, 0.4], "high": [0.7, 0.8]}
+    ax = plots.runs.several(pd.DataFrame(runs_of | {"clear": True}), "T", "share kept")
+    first, second = plots.values(ax.figure).values()
+    assert first[0].endswith("50% (95% interval 30% to 70%)"), "the axis has ticks at 0, 50% and 100% alone"
+    assert second[0].endswith("60% (95% interval 40% to 80%)"), "each line has a colour of its own"
     plt.close("all")
 
 
@@ -80,6 +85,14 @@ def test_two_figures_of_a_page_share_no_id_and_every_reference_is_there(recorded
     for shown, known in zip(both, ids, strict=True):
         assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', shown)) == set(known)
         assert 'aria-label="a &quot;b&quot; &lt;c&gt;"' in shown and "<style" not in shown and "<!--" not in shown
+
+
+def test_a_picture_stays_where_two_figures_have_one_text(recorded):
+    folder, entry = recorded
+    for alts in (entry["alts"], entry["alts"] | {"other": entry["alts"]["rates"]}):
+        cells = nbformat.read(folder / "06_one.ipynb", 4).cells
+        pictures.into(cells, folder / "06_one/figures", alts)
+        assert ("image/svg+xml" in cells[1].outputs[0].data) == (len(alts) == 1)
 
 
 def test_a_page_has_small_figures_as_svg_and_large_ones_as_png(recorded, monkeypatch):

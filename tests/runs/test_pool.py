@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from projects import write_notebook, write_preset
 
 from persona_lib import files
 from persona_lib.model.usage import COUNTS
-from persona_lib.runs import executing, pool, presets
+from persona_lib.runs import executing, kernels, pool, presets
 from persona_lib.runs.run import run
 
 # Each writes when it begins, and waits for one that would never begin if one ran after the other.
@@ -104,13 +105,34 @@ def test_a_stopped_run_leaves_no_process_of_several(tmp_path):
     assert [entry["status"] for entry in told["notebooks"].values()] == ["interrupted", "interrupted", "not run"]
 
 
-def test_as_many_run_at_once_as_the_machine_has_room_for_and_one_where_the_embedded_model_answers(monkeypatch):
+def test_a_kernel_that_ends_by_itself_leaves_the_others_to_be_stopped(monkeypatch):
+    class Ending:  # a stand-in
+        has_kernel = True
+
+        async def interrupt_kernel(self) -> None:
+            self.has_kernel = False
+            raise RuntimeError("Cannot interrupt kernel. No kernel is running!")
+
+    monkeypatch.setattr(kernels, "LOOK_S", 0.01)
+    ended, over = [Ending(), Ending()], threading.Event()
+    monkeypatch.setattr(kernels, "_STARTED", set(ended))
+    over.set()
+    kernels.stop(over)
+    assert not any(one.has_kernel for one in ended)
+
+
+def test_as_many_run_at_once_as_there_is_room_for_and_one_where_the_embedded_model_answers(monkeypatch, tmp_path):
     local, there = {"model": "local", "recording": None}, {"model": "m", "base_url": "http://x/v1"}
     monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    monkeypatch.setattr(pool, "LIMIT", tmp_path / "memory.max")
     available = psutil.virtual_memory()._replace(available=int(5 * pool.MEMORY))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
     assert pool.jobs(13, []) == pool.jobs(13, [there, {"model": None}, local | {"recording": "smoke"}]) == 5
     assert pool.jobs(3, [there]) == 3
+    for limit, n in (("max\n", 5), (f"{int(2.5 * pool.MEMORY)}\n", 2), ("1000\n", 1)):  # of a container
+        pool.LIMIT.write_text(limit)
+        assert pool.jobs(13, [there]) == n
+    pool.LIMIT.unlink()
     assert pool.jobs(13, [there, local]) == pool.jobs(13, [there | {"judge": "local"}]) == 1
     monkeypatch.setattr(psutil, "virtual_memory", lambda: available._replace(available=0))
     assert pool.jobs(13, []) == 1

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import figures
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import swept
@@ -60,6 +61,13 @@ def test_the_figure_is_legible_at_any_number_of_points(n, panels):
         assert "1 a-model-of-a-l … ems=0, seed=0" in said
     else:
         assert "nothing to show" in said
+
+
+def test_a_point_says_its_value_and_a_cross_none():
+    labels, one = ["a", "b", "c"], table(3, 1)
+    said = plots.values(plots.sweeps.points(one, labels, [0, 1, 1], "A finding").figure)
+    assert sorted(said.values()) == [["a: 0% (95% interval −10% to 10%)"], ["c: 66.7% (95% interval 56.7% to 76.7%)"]]
+    plt.close("all")
 
 
 def test_the_page_tells_the_finding_first_and_links_each_run(made, browser):

@@ -192,9 +192,21 @@ def test_what_depends_on_a_missing_reply_waits_whatever_the_way(tmp_path):
     ]
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(line) + "\n" for line in replies))
     said = persona("replies", tmp_path / "r.jsonl").stdout
-    assert "1 replies brought in" in said and "1 times: no vector: too long" in said
+    assert "1 reply brought in" in said and "1 time: no vector: too long" in said
     found = embed(Model("e", MODEL[1], Store()), [lines[0]["body"]["input"]])
     assert found.tolist() == [[1.0, 2.0]]
+
+
+def test_models_whose_names_are_one_as_that_of_a_file_have_files_of_their_own(tmp_path):
+    def ask(store):
+        for name, address in (("a/b", MODEL[1]), ("A-b", MODEL[1]), ("a/b", "http://other/v1")):
+            Model(name, address, store).ask(say(f"{name} at {address}"))
+
+    wave = waves.write({"01": work(ask)}, tmp_path / "w.jsonl", "p")
+    assert [file.path.name for file in wave.files] == ["w.a-b.jsonl", "w.A-b.2.jsonl", "w.a-b.3.jsonl"]
+    assert [texts(file.path) for file in wave.files] == [
+        [f"{file.engine.name} at {file.engine.base_url}"] for file in wave.files
+    ]
 
 
 def test_what_can_be_in_no_file_is_told(tmp_path):
@@ -236,7 +248,7 @@ def test_the_data_set_of_pairs_has_waves_too(tmp_path, monkeypatch):
     asks = {"pairs": work(lambda store: Model(*MODEL, store).ask(say("pair")))}
     monkeypatch.setattr(estimate, "works_of_pairs", lambda settings: asks if settings.model == "m" else {})
     given = ["--model", "m", "--base-url", MODEL[1], "--out", tmp_path / "w.jsonl"]
-    assert "wave 1: 1 requests\n  pairs: 1\n" in persona("requests", "--pairs", *given).stdout
+    assert "wave 1: 1 request\n  pairs: 1\n" in persona("requests", "--pairs", *given).stdout
 
 
 def test_a_folder_as_the_file_is_one_line(tmp_path):

@@ -143,3 +143,14 @@ def test_a_damaged_reply_is_left_out_of_an_export_and_counted_and_a_damaged_file
     for use in (stats, lambda p: export(tmp_path / "out", p)):
         with pytest.raises(UserError, match=r"is damaged .*`persona store merge .* keeps what can be read"):
             use(path)
+
+
+def test_a_file_that_is_damaged_elsewhere_is_named_after_the_replies_are_deleted(path):
+    with sqlite3.connect(path) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'exported'").fetchone()
+    db.close()
+    content = bytearray(path.read_bytes())
+    content[8192 * (page - 1) : 8192 * page] = bytes(8192)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"2 replies are deleted, but .* is damaged \(.*keeps what can be read"):
+        prune(path, failed=True)

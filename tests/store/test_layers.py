@@ -45,6 +45,8 @@ def test_a_failed_reply_of_the_base_can_be_asked_again_and_the_answer_wins_in_th
     assert own.forget_failed() == 1 and own.get(stored(2).key) is None and own.endpoint("m") == ""
     assert Store(tmp_path / "own.sqlite").get(stored(2).key) is None  # as other processes see it
     assert Store(tmp_path / "other.sqlite").get(stored(2).key) == stored(2, "refusal")
+    own.put([stored(2, "refusal again")])
+    assert own.forget_failed() == 1, "it is one reply, which failed in both files"
     own.put([stored(2)])
     assert own.get(stored(2).key) == stored(2) and own.forget_failed() == 0
     merged = merge([base, own.path], tmp_path / "all.sqlite")
