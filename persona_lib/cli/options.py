@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import UserError
+from .. import UserError, files
 
 if TYPE_CHECKING:
     from ..runs.presets import Pairs, Preset
@@ -22,6 +22,11 @@ def an_address(given: str | None) -> str | None:
 
         presets.check_addresses({"base_url": given})
     return given
+
+
+def in_outputs(run: Path) -> Path:
+    """Return a run's folder as it is given; where there is none, the one with this name in outputs/."""
+    return next((path for path in (run, files.ROOT / "outputs" / run) if path.exists()), run)
 
 
 # Which notebooks, with which parameters: the same for every command that runs them.

@@ -1,6 +1,8 @@
 """Commands that show runs: list, open, share."""
 
 import webbrowser
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -8,19 +10,46 @@ import typer
 
 from .. import UserError, files
 from .group import app, examples
+from .options import in_outputs
 
 Run = Annotated[Path, typer.Argument(help="folder of a run, or its name in outputs/")]
 
 
 @app.command("list", epilog=examples("persona list"))
 def list_runs() -> None:
-    """List the runs in outputs/: name, date, state, models, notebooks, cost, and what 06 found."""
-    from ..model.usage import cost_text
+    """List the runs in outputs/: name, date, state, models, notebooks, cost, and what 06 found.
+
+    Of a folder of runs, such as that of a sweep, one line says how many are in it.
+    """
+    outputs = files.ROOT / "outputs"
+    inside = list(_inside(outputs))
+    if any(outputs.glob("*/manifest.json")):
+        _list(outputs)
+    elif not inside:
+        raise UserError(f"no runs in {outputs}: make one with `persona run`")
+    for line in inside:
+        typer.echo(line)
+
+
+def _inside(outputs: Path) -> Iterator[str]:
+    """Yield a line for each folder in outputs/ that is no run and has runs in it, as those of sweeps and rehearsals."""
+    from ..model.usage import counted
+
+    inner = defaultdict(list)
+    for path in (*outputs.glob("*/*/manifest.json"), *outputs.glob("*/*/*/manifest.json")):
+        inner[path.relative_to(outputs).parts[0]].append(path)
+    for name in sorted(inner):
+        if not (outputs / name / "manifest.json").is_file():
+            newest = max(inner[name], key=lambda path: path.stat().st_mtime).parent.relative_to(outputs)
+            n = len(inner[name])
+            yield f"{name}  {counted(n, 'run')} in it{', the newest' if n > 1 else ':'} {newest.as_posix()}"
+
+
+def _list(outputs: Path) -> None:
+    """Say what each run in a folder is, the newest first."""
+    from ..model.usage import cost_text, counted
     from ..runs import findings, pages, several
 
-    outputs = files.ROOT / "outputs"
-    if not any(outputs.glob("*/manifest.json")):
-        raise UserError(f"no runs in {outputs}: make one with `persona run`")
     told = several.read([outputs])
     found = told.notebooks[told.notebooks["notebook"] == findings.CRITIC].set_index("run")["headline"].dropna()
     for name, run in told.runs.sort_values("started", ascending=False).iterrows():
@@ -34,7 +63,7 @@ def list_runs() -> None:
             pages.day(str(run["started"])),
             run["status"],
             run["models"] or "no model",
-            f"{n} notebooks",
+            counted(int(n), "notebook"),
             cost,
         )
         typer.echo("  ".join(map(str, facts)))
@@ -64,7 +93,7 @@ def share_run(
 
 def _folder(run: Path) -> Path:
     """Return the folder of a run that is given by its path or by its name in outputs/."""
-    for folder in (run, files.ROOT / "outputs" / run):
-        if (folder / "index.html").is_file():
-            return folder
-    raise UserError(f"no run in {run}: `persona list` shows those in outputs/")
+    folder = in_outputs(run)
+    if not (folder / "index.html").is_file():
+        raise UserError(f"no run in {run}: `persona list` shows those in outputs/")
+    return folder

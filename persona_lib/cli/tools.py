@@ -10,19 +10,19 @@ import typer
 
 from .. import files
 from .group import FAILED, app, examples
-from .options import an_address, note
+from .options import an_address, in_outputs, note
 
 
 @app.command(
     "compare",
     epilog=examples(
-        "persona compare outputs/mini outputs/nano",
+        "persona compare mini nano",
         "persona compare outputs/mini outputs/nano --table 08_pass_at_k/results",
         "persona compare outputs --out outputs/comparison",
     ),
 )
 def compare_runs(
-    runs: Annotated[list[Path], typer.Argument(help="folders of two runs or more, or of folders of runs")],
+    runs: Annotated[list[Path], typer.Argument(help="two runs or more, or folders of runs; also by name in outputs/")],
     table: Annotated[str, typer.Option(help="NOTEBOOK/TABLE with a score per item")] = "06_conditioning/results",
     by: Annotated[str, typer.Option(help="column of the groups")] = "condition",
     value: Annotated[str, typer.Option(help="column of the score, from 0 to 1")] = "score",
@@ -35,7 +35,7 @@ def compare_runs(
     """
     from ..runs import compare, comparison, several, shown
 
-    told, width = several.read(runs), shutil.get_terminal_size().columns
+    told, width = several.read([in_outputs(run) for run in runs]), shutil.get_terminal_size().columns
     if len(told.runs) == 2 and told.runs["problem"].isna().all():
         found = compare.two(told, table, by, value)
         first, second = told.runs["folder"]

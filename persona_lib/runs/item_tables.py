@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from .. import UserError, judges, personas, seeds
 from ..bench import groups
 from ..preferences import verification
-from . import manifests, notebooks
+from . import findings, manifests, notebooks
 
 PEOPLE = "people"  # the recorded table of a notebook's personas
 PAIRS = "pairs.parquet"  # and of the pairs of answers that its choices are about
@@ -58,7 +58,7 @@ class Items(NamedTuple):
 
 
 def of_run(folder: Path) -> Items:
-    """Read the items that a run recorded, notebook by notebook.
+    """Read the items that a run recorded, notebook by notebook in the order of interest.
 
     Args:
         folder: of the run.
@@ -69,7 +69,10 @@ def of_run(folder: Path) -> Items:
     manifest = manifests.read(folder)
     if manifest is None:
         raise UserError(f"no run in {folder}: give the folder of one, which has a {manifests.NAME}")
-    recorded = {path: _read(path) for path in sorted(folder.glob("*/tables/*.parquet"))}
+    places: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*/tables/*.parquet")):
+        places.setdefault(path.parts[-3], []).append(path)
+    recorded = {path: _read(path) for stem in findings.ordered(places) for path in places[stem]}
     parts, notes = [_empty()], []
     trailed = {path.parts[-3] for path, table in recorded.items() if not {*table}.isdisjoint(KEYS)}
     for path, table in recorded.items():

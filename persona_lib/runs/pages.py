@@ -212,11 +212,12 @@ def index(manifest: Mapping[str, Any], items: bool = False) -> str:
     templates = environment()
     templates.filters |= {"figure": figure, "cost": usage.cost_text, "span": _span, "day": day}
     templates.filters |= {"state": findings.state, "named": findings.name}
-    asked = manifest["models"]
+    asked, entries = manifest["models"], manifest["notebooks"].values()
     before = manifest["before"]
     used = usage.total([manifest["usage"], before["usage"]]) if before else manifest["usage"]
     shown = {
         "run": manifest,
+        "judges": list(dict.fromkeys(filter(None, (entry["parameters"].get("judge") for entry in entries)))),
         "embedded": [findings.name(model) for model in asked if findings.is_embedded(model)],
         "findings": findings.rows(manifest["notebooks"]),
         "order": findings.ordered(manifest["notebooks"]),

@@ -44,9 +44,11 @@ def write(folder: Path, out: Path, texts: bool = True) -> Path:
     Raises:
         UserError: there is no run in the folder, `out` is neither .html nor .zip, or a zip is wanted without texts.
     """
-    content = manifests.read(folder)
+    content = manifests.read(folder) if (folder / manifests.NAME).is_file() else None
     if content is None:
-        raise UserError(f"no run in {folder}: give the folder of one, which has a {manifests.NAME}")
+        inner = sorted((path.parent for path in folder.rglob(manifests.NAME)), key=lambda path: len(path.parts))
+        such = f", such as {inner[0]}" if inner else ""
+        raise UserError(f"{folder} is no run: give the folder of one, which has a {manifests.NAME}{such}")
     if out.suffix == ".html":
         files.write_text(out, page(folder, content, texts))
     elif out.suffix != ".zip":

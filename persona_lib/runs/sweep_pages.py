@@ -19,9 +19,10 @@ PANELS = 12  # of the figure; a finding of each notebook in any case
 
 
 def write(sweep: Sweep, found: Collected, folder: Path) -> None:
-    """Write table, figure and page of a sweep into its folder."""
+    """Write table, figure and page of a sweep into its folder; no figure while no point has a value."""
     write_table(found.rows, folder / TABLE)
-    draw(found, folder)
+    if _has_values(found):
+        draw(found, folder)
     files.write_text(folder / PAGE, page(sweep, found, folder))
 
 
@@ -45,7 +46,7 @@ def draw(found: Collected, folder: Path) -> None:
     table = drawn[["notebook", "metric"]].assign(panel=titles).merge(rows, on=["notebook", "metric"])
     table["at"] = table["point"].map(places)
     spans = (f"{says[own.notebook]}: {own.span} in {own.known} of {own.of} points" for own in told if own.span)
-    title = next(spans, "No point has a value yet")
+    title = next(spans, "No finding has a value yet")
     labels = list(found.points["label"])
     axes = plots.sweeps.points(table, labels, _colors(found.points), title, len(differ) - len(drawn))
     write_figure(axes, folder / TABLE)
@@ -77,11 +78,17 @@ def page(sweep: Sweep, found: Collected, folder: Path) -> str:
         "preset": sweep.preset,
         "notebooks": [own.notebook for own in sweep_said.summaries(found)],
         "table": TABLE,
+        "drawn": _has_values(found),
         "points": _points(found, folder),
         "calls": int(found.points["calls"].sum()),
         "cost": _known(found.points["cost"].sum(skipna=False)),
     }
     return templates.get_template("sweep.html.j2").render(values)
+
+
+def _has_values(found: Collected) -> bool:
+    """Return whether any point has a number."""
+    return bool(found.rows["value"].notna().any())
 
 
 def _points(found: Collected, folder: Path) -> list[dict[str, Any]]:

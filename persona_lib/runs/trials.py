@@ -148,6 +148,10 @@ def said(trial: Trial) -> str:
     columns = ["k", "accuracy", "low", "high", "people", "failed", "abstained", "brier", "note"]
     lines = [": ".join(filter(None, (trial.world.name, trial.world.about))), coverage.who(trial.tracks.predictions)]
     lines += gates.lines(trial.gates)
+    tried = trial.gates[trial.gates["says"] != gates.UNTRIED]
+    lines += [] if tried["fired"].any() else [f"No gate against leaks fired, of {len(tried)} tried."]
+    more = "" if table["k"].nunique() == 1 else "; --out FOLDER writes those of every k"
+    lines += ["", f"Predictions at k = {k}{more}:"]
     accuracy = at.set_index("method")[columns]
     asked = trial.costs[trial.costs["k"] == k].set_index("method")
     if asked["calls"].any():
@@ -178,7 +182,11 @@ def _of_policy(trial: Tracks) -> list[str]:
     """Return what methods pick as text: a table, the finding, and how both orders of methods relate."""
     picks = trial.policy.set_index("method").drop(columns=["k", "people"])
     said = policy.headline(trial.policy, trial.policy_differences)
-    return [shown(picks, "").text(None), said, policy.related(trial.tau, "prediction", "policy")]
+    title = (
+        "Picks among the candidates (policy accuracy: how often the person prefers the pick, over the judged ones; "
+        "uncompared: picks that the person never compared):"
+    )
+    return [title, shown(picks, "").text(None), said, policy.related(trial.tau, "prediction", "policy")]
 
 
 def _of_answers(found: generation.Generated) -> list[str]:

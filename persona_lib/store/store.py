@@ -84,6 +84,8 @@ class Store:
             self._layers = {self.path: self.db}
             under = bases() if base is None else map(Path, base)
             self._bases = [path for path in under if path.resolve() != kept.resolve()]
+            if base is None and (lost := next((path for path in self._bases if not path.exists()), None)):
+                raise UserError(f"no response store {lost}, which PERSONA_STORE_BASE names: leave it unset")
             for path in [kept, *self._bases] if self.scratch and kept.is_file() else self._bases:
                 self._layers[path] = opening.read_only(path)
                 weakref.finalize(self, self._layers[path].close)

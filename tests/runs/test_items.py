@@ -1,6 +1,7 @@
 """Items of a run, one by one: what they are, their page in a real Chromium, what it leaves out, the widget."""
 
 import json
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -62,6 +63,12 @@ def run_of(folder: Path, results: pd.DataFrame, people: pd.DataFrame | None = No
     manifest = {"started": "2026-01-01T00:00:00+00:00", "status": "done", "versions": {}, "preset": about}
     (folder / "manifest.json").write_text(json.dumps(manifest | {"notebooks": {"06_conditioning": entry}}))
     return folder
+
+
+def test_items_of_the_notebook_that_matters_most_come_first(made):
+    folder, _ = made
+    shutil.copytree(folder / "06_conditioning", folder / "03_preferences")
+    assert list(item_tables.of_run(folder).table["notebook"].unique()) == ["06_conditioning", "03_preferences"]
 
 
 def test_each_answer_and_its_verdict_or_failure_is_an_item_of_a_person_described_in_a_few_words(made):

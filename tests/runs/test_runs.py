@@ -204,6 +204,15 @@ def test_the_index_of_another_model_has_no_notice_and_an_unknown_cost_is_said():
     assert "Stopped before its end" in text and "0123456<" in text and "uncommitted changes" in text
 
 
+def test_the_index_says_who_judges():
+    asked = {"title": "Help?", "status": "waiting", "steps": {}, "error": None, "seconds": 0}
+    asked |= {"usage": dict.fromkeys(usage.COUNTS, 0) | {"cost": None}, "run": empty().content["started"]}
+    of = {
+        stem: asked | {"parameters": {"judge": judge}} for stem, judge in (("06_a", "j"), ("07_b", "j"), ("08_c", None))
+    }
+    assert "Model: gpt-x. Judge: j. " in index_of(models=[{"name": "gpt-x"}], notebooks=of)
+
+
 def test_a_link_to_a_notebook_leads_to_its_page_and_is_plain_text_where_the_run_has_none(project):
     executed = project / "01_good.ipynb"
     cell = v4.new_markdown_cell("Trust: [its *audit*](02_bad.ipynb#how), [another](03_unlisted.ipynb), [site](x.ipynb)")

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import os
+import shutil
 import zipfile
 
 import matplotlib.pyplot as plt
@@ -99,10 +101,27 @@ def test_a_zip_has_the_whole_folder_and_other_files_are_refused(run, tmp_path):
 def test_commands_list_open_and_share_a_run(run, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "ROOT", tmp_path)
     listed = persona("list").stdout
-    assert listed.startswith("mine  ") and "done" in listed and "1 notebooks" in listed and "    Half." in listed
+    assert listed.startswith("mine  ") and "done" in listed and "1 notebook " in listed and "    Half." in listed
     opened = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     assert persona("open", "mine").stdout.strip() == str(run / "index.html")
     assert opened == [(run / "index.html").as_uri()]
     assert persona("share", "mine", "--out", str(tmp_path / "x.zip"), "--texts").exit_code == 0
     assert "persona list" in one_line(persona("open", "nothing"))
+
+
+def test_runs_in_folders_of_runs_are_listed_and_named_where_one_is_needed(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    sweep = tmp_path / "outputs" / "sweep-a"
+    for name in ("seed=0", "seed=1"):
+        shutil.copytree(run, sweep / name)
+    (sweep / "index.html").write_text("all points")
+    os.utime(sweep / "seed=1" / "manifest.json", (0, 0))
+    listed = persona("list").stdout
+    assert listed.startswith("mine  ") and listed.endswith("\nsweep-a  2 runs in it, the newest sweep-a/seed=0\n")
+    monkeypatch.setattr("webbrowser.open", lambda address: None)
+    assert persona("open", "sweep-a/seed=0").exit_code == 0
+    assert f"such as {sweep / 'seed=0'}" in one_line(persona("share", "sweep-a", "--out", str(tmp_path / "x.html")))
+    assert "score of 06_conditioning/results" in persona("compare", "mine", "sweep-a/seed=0").stdout
+    shutil.rmtree(run)
+    assert persona("list").stdout == "sweep-a  2 runs in it, the newest sweep-a/seed=0\n"

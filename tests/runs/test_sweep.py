@@ -237,6 +237,7 @@ def test_ctrl_c_leaves_the_page_and_the_same_command_goes_on(project, tmp_path, 
     project.finds = stop
     done = persona("sweep", path, "--out", out)
     assert done.exit_code == 130 and "stopped by Ctrl-C" in done.stderr
+    assert "No figure" not in done.stdout  # which nobody misses before the first point is done
     assert "2 of 4 points are done" in (out / "index.html").read_text()
     project.finds, project.told = fine, []
     assert persona("sweep", path, "--out", out).exit_code == 0

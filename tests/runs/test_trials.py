@@ -53,6 +53,7 @@ def test_the_method_of_the_tutorial_is_a_row_of_the_table(folder, tmp_path, requ
     assert (
         "taste for length" in done.stdout and "GATE" not in done.stdout and "known truth, k = 4: pooled" in done.stdout
     )
+    assert re.search(r"No gate against leaks fired, of \d\d tried\.\n\nPredictions at k = 4:\n", done.stdout)
     assert "Beside logit on attributes at k = 4 (Holm). Not shown to differ: the longer answer; majority" in done.stdout
     table = pd.read_parquet(out / "accuracy.parquet")
     assert set(table["k"]) == {4} and "taste for length" in set(table["method"]) and table["failed"].sum() == 0
@@ -94,6 +95,8 @@ def test_a_gate_that_fires_stands_above_the_table(folder):
 
 def test_what_methods_pick_stands_beside_what_they_predict(folder, tmp_path):
     done = persona("methods", "run", "--world", folder, "--k", 4, "--out", tmp_path / "out")
+    assert "Picks among the candidates (policy accuracy: " in done.stdout
+    assert re.search(r"pooled +[\d.]+% \[.* [\d.]+% \[", done.stdout.partition("Picks among")[2])  # both in percent
     assert "Policy, k = 4: people prefer what pooled picks in " in done.stdout, done.stderr
     assert "tau between the orders of 12 methods by prediction and by policy" in done.stdout
     table = pd.read_parquet(tmp_path / "out" / "policy.parquet")

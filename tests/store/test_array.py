@@ -62,3 +62,12 @@ def test_each_task_hands_back_what_it_asked_also_one_whose_time_is_up(place):
     assert not any((place / "node").iterdir())
     merged = merge([place / "stores" / "base.sqlite", *handed], place / "all.sqlite")
     assert (merged.replies, merged.conflicts) == (3, 0)  # neither asked what the base has
+
+
+def test_the_first_array_of_all_needs_no_base_and_no_folder_for_it(place):
+    for path in (place / "stores").iterdir():
+        path.unlink()
+    (place / "stores").rmdir()
+    with task(place, 0) as first:
+        assert first.wait(timeout=60) == 0
+    assert Store(place / "stores" / "replies-7-0.sqlite").get(key_of(canonical({"n": "base"})))

@@ -84,7 +84,7 @@ def test_a_base_that_is_missing_newer_or_no_store_is_named(tmp_path, base, monke
     with pytest.raises(UserError, match=r"base.sqlite is a response store of a newer version"):
         Store(tmp_path / "own.sqlite")
     monkeypatch.setenv("PERSONA_STORE_BASE", str(tmp_path / "none.sqlite"))
-    with pytest.raises(UserError, match=r"no response store .*none.sqlite"):
+    with pytest.raises(UserError, match=r"no response store .*none.sqlite, which PERSONA_STORE_BASE names"):
         Store(tmp_path / "own.sqlite")
 
 
