@@ -48,7 +48,7 @@ def run(
     max_cost: MaxCost = None,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="notebooks side by side [default: what cores and memory allow]"),
+        typer.Option(min=1, metavar="N", help="most notebooks side by side [default: what cores and memory allow]"),
     ] = None,
     cluster: Cluster = None,
 ) -> None:

@@ -13,7 +13,7 @@ from projects import write_notebook, write_preset
 
 from persona_lib import files
 from persona_lib.model.usage import COUNTS
-from persona_lib.runs import executing, pool, presets
+from persona_lib.runs import executing, forks, pool, presets
 from persona_lib.runs.run import run
 
 # Each writes when it begins, and waits for one that would never begin if one ran after the other.
@@ -87,7 +87,12 @@ def test_what_notebooks_record_is_the_same_side_by_side_and_one_after_the_other(
 def test_a_stopped_run_leaves_no_process_of_several(tmp_path):
     root = tmp_path / "project"
     for stem in ("01_a", "02_b", "03_c"):
-        write_notebook(root, stem, 'import pathlib, time; pathlib.Path("begun").open("a").write("x"); time.sleep(100)')
+        write_notebook(
+            root,
+            stem,
+            'import pathlib, time; pathlib.Path("begun").open("a").write("x"); time.sleep(100)',
+            parameters="n = 1",
+        )
     write_preset(root, "sleep", "about: Sleeps.\nnotebooks: {01_a: , 02_b: , 03_c: }")
     program = (
         f"from pathlib import Path; from persona_lib import cli, files; files.ROOT = Path({str(root)!r}); cli.app()"
@@ -101,12 +106,31 @@ def test_a_stopped_run_leaves_no_process_of_several(tmp_path):
         ours = psutil.Process(process.pid).children(recursive=True)
         assert len(ours) >= 4  # two kernels, the process that they are forked from, and the one that watches the run
         process.send_signal(signal.SIGTERM)  # it stops a run as Ctrl-C does
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)  # as somebody who can't wait does
         _, err = process.communicate(timeout=60)
     assert process.returncode == 143 and "Traceback" not in err
     assert psutil.wait_procs(ours, timeout=10)[1] == []
     told = json.loads((root / "outputs/sleep/manifest.json").read_text())
     assert told["status"] == "interrupted"
     assert [entry["status"] for entry in told["notebooks"].values()] == ["interrupted", "interrupted", "not run"]
+
+
+def test_a_kernel_that_can_t_be_forked_fails_its_own_notebook_alone(project, monkeypatch):
+    start, tries = forks._Process.start, []
+
+    def started(process):
+        tries.append(process)
+        if len(tries) == 1:
+            raise EOFError("unexpected EOF")  # as multiprocessing does when the process that it forks from is killed
+        start(process)
+
+    monkeypatch.setattr(forks._Process, "start", started)
+    preset = presets.load("smoke")
+    told = run(preset, presets.plan(preset, given={"other": ""}), project / "outputs", jobs=1)
+    status = {stem: entry["status"] for stem, entry in told["notebooks"].items()}
+    assert status == {"06_conditioning": "failed", "01_a": "done", "02_b": "done"}
+    assert "the kernel did not start (unexpected EOF)" in told["notebooks"]["06_conditioning"]["error"]["message"]
 
 
 def test_as_many_run_at_once_as_the_machine_has_room_for_and_one_where_the_embedded_model_answers(monkeypatch):
@@ -116,6 +140,7 @@ def test_as_many_run_at_once_as_the_machine_has_room_for_and_one_where_the_embed
     monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
     assert pool.jobs(13, []) == pool.jobs(13, [there, {"model": None}, local | {"recording": "smoke"}]) == 5
     assert pool.jobs(3, [there]) == 3
+    assert pool.jobs(13, [there], 9) == 9 and pool.jobs(13, [there, local], 9) == 1
     assert pool.jobs(13, [there, local]) == pool.jobs(13, [there | {"judge": "local"}]) == 1
     monkeypatch.setattr(psutil, "virtual_memory", lambda: available._replace(available=0))
     assert pool.jobs(13, []) == 1
