@@ -56,7 +56,7 @@ def requests(
     )
 )
 def replies(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="files of replies, JSON lines")],
+    files: Annotated[list[Path], typer.Argument(help="files of replies, JSON lines")],
     by: Annotated[
         str | None, typer.Option(metavar="NAME", help="the model's name in the replies, where it is another one")
     ] = None,

@@ -44,7 +44,7 @@ Retry = Annotated[bool, typer.Option("--retry-failed", help="ask again what got 
 MaxCalls = Annotated[int | None, typer.Option(min=0, metavar="N", help="stop before more calls are made")]
 Jobs = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="notebooks side by side [default: what cores and memory allow]"),
+    typer.Option(min=1, metavar="N", help="most notebooks side by side [default: what cores and memory allow]"),
 ]
 Cluster = Annotated[
     str | None,

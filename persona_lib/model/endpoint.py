@@ -256,10 +256,16 @@ def loaded(text: str) -> Any:
 
 
 def completion(reply: Any) -> dict[str, Any] | None:
-    """Return a reply that is a chat completion, or None; a usage that is no object tells nothing, and is left out."""
+    """Return a reply that is a chat completion, or None.
+
+    A usage that is no object and an error that says nothing are left out; of an error beside choices its words stay.
+    """
     if not isinstance(reply, dict) or not isinstance(reply.get("choices"), list):
         return None
-    return reply if isinstance(reply.get("usage"), dict | None) else {k: v for k, v in reply.items() if k != "usage"}
+    told = {name: value for name, value in reply.items() if name not in ("usage", "error")}
+    if isinstance(reply.get("usage"), dict | None) and "usage" in reply:
+        told["usage"] = reply["usage"]
+    return told | {"error": said} if (said := words(reply.get("error"))) else told
 
 
 def _without_lengths(schema: Any) -> Any:

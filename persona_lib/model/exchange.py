@@ -7,7 +7,7 @@ how the engine is to be asked (`lessons`). A line without a reply is counted wit
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,7 +72,7 @@ def line(key: str, request: dict[str, Any], engine: Engine) -> bytes:
     return Endpoint(engine.name, engine.base_url).line(key, request)
 
 
-def bring(paths: Iterable[Path], store: Store, by: str | None = None) -> Brought:
+def bring(paths: Sequence[Path], store: Store, by: str | None = None) -> Brought:
     """Bring the replies in files into the store; a file that was brought in before changes nothing.
 
     Args:
@@ -81,8 +81,10 @@ def bring(paths: Iterable[Path], store: Store, by: str | None = None) -> Brought
         by: the name that the engine gives the model in its replies, where it is another than in the requests.
 
     Raises:
-        UserError: a file is empty or has no line with a reply or an error.
+        UserError: one is no file, and none is brought in; or one is empty or has no line with a reply or an error.
     """
+    if missing := next((path for path in paths if not path.is_file()), None):
+        raise UserError(f"{missing} is no file: give the files of replies that the engine wrote")
     brought = Brought(Counter(), Counter(), {}, [])
     into = _Into(store, brought, by)
     for path in paths:

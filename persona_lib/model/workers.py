@@ -4,6 +4,7 @@ PERSONA_CLUSTER names the scheduler of a Dask cluster that is there already: not
 to any `concurrent.futures.Executor`, so that another engine drops in: `using` takes it.
 """
 
+import asyncio
 import hashlib
 import logging
 import os
@@ -12,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -126,13 +127,21 @@ def connect(address: str) -> Any:
         UserError: nobody is there, or `distributed` is not installed.
     """
     try:
-        from distributed import Client  # an extra, and it takes a second
+        from distributed import Client, Security, rpc  # an extra, and it takes a second
     except ImportError:
         raise UserError(INSTALL) from None
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it would print is raised as well
+
+    async def answers() -> None:  # a client itself waits for ever where something else than a scheduler listens
+        security = Security().get_connection_args("client")
+        async with asyncio.timeout(CONNECT_S), rpc(address, timeout=CONNECT_S, connection_args=security) as there:
+            await there.identity()
+
     try:
+        with ThreadPoolExecutor(1) as thread:  # this one may have a loop that runs
+            thread.submit(asyncio.run, answers()).result()
         return Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(
             f"no scheduler answers at {address} ({str(error) or type(error).__name__:.100}): is its address right, and "
             "does it run?"

@@ -73,11 +73,13 @@ class Notebooks:
                         self._end(stem, error)
                     self._look()
         except BaseException as error:
-            self._pool.shutdown(cancel_futures=True)
-            for stem, entry in self._manifest.planned.items():
-                if entry["status"] == "running":
-                    entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-                    self._account(stem)
+            try:
+                self._pool.shutdown(cancel_futures=True)
+            finally:  # a second Ctrl-C ends the wait
+                for stem, entry in self._manifest.planned.items():
+                    if entry["status"] == "running":
+                        entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                        self._account(stem)
             raise
         self._pool.shutdown()
 

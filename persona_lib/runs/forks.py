@@ -5,6 +5,7 @@ Only on Linux, where forks are reliable; elsewhere each kernel is a new process 
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -47,13 +48,24 @@ class Forked(LocalProvisioner):
     """Starts kernels of this interpreter, whatever program their specification names; they print where we print."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Start a kernel with the arguments of the command that would start it in a new process."""
+        """Start a kernel with the arguments of the command that would start it in a new process.
+
+        Raises:
+            RuntimeError: it does not start, since the process that it is forked from has ended; the next one has a new
+                one.
+        """
         _CONTEXT.set_forkserver_preload([PRELOAD])  # it runs when the first kernel starts
         arguments = cmd[cmd.index("-f") :]
         self.cwd = str(kwargs.get("cwd") or Path.cwd())
         self.process = _Process(target=_serve, args=(arguments, self.cwd, dict(kwargs["env"])))
-        with _STARTING, _no_script():  # several threads may start one
-            self.process.start()
+        try:
+            with _STARTING, _no_script():  # several threads may start one
+                self.process.start()
+        except (EOFError, OSError) as error:
+            self.process = None
+            raise RuntimeError(
+                f"the kernel did not start ({error or type(error).__name__}): is memory used up, or a process killed?"
+            ) from error
         self.pid = self.process.pid
         self.pgid = self.process.pid
         return self.connection_info
@@ -87,7 +99,8 @@ class _Process(_ContextProcess):
 
 
 def _serve(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
-    """Run the kernel; the body of its process."""
+    """Run the kernel; the body of its process. A Ctrl-C before it takes messages ends it without a word."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     from ipykernel.kernelapp import IPKernelApp  # only in the kernel's process, where `preload` has imported it
 
     os.setsid()  # Ctrl-C reaches only the caller, which then shuts the kernel down

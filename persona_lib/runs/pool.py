@@ -51,17 +51,20 @@ class Kernels(ThreadPoolExecutor):
         over.set()
 
 
-def jobs(notebooks: int, anew: Iterable[Mapping[str, Any]]) -> int:
-    """Return how many notebooks to execute at once: as many as this machine has cores and memory for.
+def jobs(notebooks: int, anew: Iterable[Mapping[str, Any]], most: int | None = None) -> int:
+    """Return how many notebooks to execute at once: `most`, or as many as this machine has cores and memory for.
 
-    Where the embedded model has to answer it is one at a time, as the model takes all cores.
+    Where the embedded model has to answer it is one at a time in any case, as the model takes all cores.
 
     Args:
         notebooks: of the run.
         anew: the parameters of those that were not done before with the same: what they ask may not be in the store.
+        most: what the user said.
     """
     if any(endpoints.asks_here(values) for values in anew):
         return 1
+    if most:
+        return most
     from joblib import cpu_count  # late: it takes a tenth of a second; it knows the limits of containers
 
     room = min(psutil.virtual_memory().available, _limit())

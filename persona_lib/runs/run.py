@@ -35,8 +35,8 @@ def run(
         max_calls: the most model calls of all notebooks together; the run ends at a notebook that needs more.
         max_cost: the most USD that they may spend together; so too.
         say: gets the address of the index page once it is there, and the line of each notebook when it ends.
-        jobs: how many notebooks run side by side; None means as many as the machine has cores and memory for, or 1
-            where the embedded model has to answer.
+        jobs: how many notebooks run side by side; None means as many as the machine has cores and memory for. Where
+            the embedded model has to answer it is 1 in any case, and a line says so.
         host: the address at which the workers of a cluster reach this machine, if there is one.
 
     Returns:
@@ -84,8 +84,11 @@ def _executed(
         save(manifest)
         say((manifest.folder / "index.html").as_uri())
         planned = manifest.planned.values()
-        jobs = jobs or pool.jobs(len(planned), (entry["parameters"] for entry in planned if took(entry) is None))
-        Notebooks(manifest, environment, pool.Kernels(jobs), jobs, say).run()
+        anew = (entry["parameters"] for entry in planned if took(entry) is None)
+        most = pool.jobs(len(planned), anew, jobs)
+        if jobs and most < jobs:
+            say("notebooks run one after the other: the embedded model, which takes all cores, has to answer")
+        Notebooks(manifest, environment, pool.Kernels(most), most, say).run()
         fine = all(entry["status"] == "done" and not entry["lost"] for entry in manifest.planned.values())
         status = "done" if fine else "failed"
     except KeyboardInterrupt:

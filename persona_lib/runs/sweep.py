@@ -80,6 +80,10 @@ def load(path: Path) -> Sweep:
         texts = list(map(compare.as_text, values))
         if twice := [text for text in texts if texts.count(text) > 1]:
             raise UserError(f"{path}: {name} has {twice[0]} twice: list it once")
+    if half := [model for model in sweep.models if model.startswith("@") or model.endswith("@")]:
+        raise UserError(f"{path}: models has {half[0]!r}, half of NAME@ADDRESS: write both, or the name alone")
+    if not sweep.name.isprintable():
+        raise UserError(f"{path}: name is part of a folder's name and takes no control signs, as {sweep.name!r} has")
     if Path(sweep.name).name != sweep.name or sweep.name in (".", ".."):
         raise UserError(f"{path}: name is part of a folder's name and takes no '/', as {sweep.name!r} has")
     return sweep

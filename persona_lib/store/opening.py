@@ -35,12 +35,13 @@ def read_write(path: Path) -> sqlite3.Connection:
     """Open a store to write it, and make it if missing; a file of an older version gets the tables of this one.
 
     Raises:
-        UserError: it is of a newer version, and stays as it is.
+        UserError: it is of a newer version, or another program's; it stays as it is.
     """
     # A full path, since URIs are for what is attached to it.
     db = sqlite3.connect(path.absolute(), timeout=60, isolation_level=None, check_same_thread=False, uri=True)
     try:
         check_version(db, path)
+        _check_own(db, path)
         db.execute("PRAGMA page_size=8192")  # most replies fit one page with their requests
         _to_wal(db)
         # In WAL mode NORMAL survives the death of the process at any time, at a hundredth of the time of FULL.
@@ -81,6 +82,17 @@ def check_version(db: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def _check_own(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database of another program before anything is written into it: it has tables, and no replies.
+
+    Raises:
+        UserError: it is one.
+    """
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    if tables and "replies" not in tables:  # the first that is made: another process may be making the others
+        raise UserError(f"{path} is a database of another program (it has a table {tables[0]}): name another file")
+
+
 def check_disk(path: Path) -> None:
     """Refuse to write a file on a network file system.
 
@@ -102,14 +114,15 @@ def address(path: Path) -> str:
     """Return the URI under which SQLite only reads a file.
 
     Where SQLite can't see other writers, since it may not write beside the file or the file lies on a network file
-    system, a file without a journal of unfinished writes (-wal) is read as one that nobody changes.
+    system, a file without a journal of unfinished writes (-wal, -journal) is read as one that nobody changes.
 
     Raises:
-        UserError: it has such a journal, and SQLite may not write beside it.
+        UserError: it has such a journal, and SQLite may not write beside it; or a write of it was cut off, as that of a
+            merge that was killed.
     """
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    wal = path.with_name(f"{path.name}-wal")
-    unfinished = wal.exists() and wal.stat().st_size > 0
+    wal, journal = (path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal"))
+    unfinished = any(file.exists() and file.stat().st_size > 0 for file in (wal, journal))
     if disks.network(path) and not unfinished:
         return f"{uri}&immutable=1"
     try:
@@ -119,6 +132,11 @@ def address(path: Path) -> str:
     except sqlite3.OperationalError as error:
         if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
             raise
+        if error.sqlite_errorname == "SQLITE_READONLY_ROLLBACK":
+            raise UserError(
+                f"a write into {path} was cut off, and {journal.name} has what takes it back: merge into it again, or "
+                "run with it as PERSONA_STORE"
+            ) from error
         if unfinished:
             raise UserError(
                 f"{path} has replies in {wal.name} that are read only where files can be written beside it: copy both "

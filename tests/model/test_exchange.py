@@ -117,6 +117,15 @@ def test_replies_without_what_holds_them_count_too(tmp_path):
     assert exchange.bring([written(tmp_path, *lines)], Store()).counts == {"answers": 2}
 
 
+def test_an_error_beside_choices_counts_by_its_words_and_one_that_says_nothing_is_none(tmp_path):
+    refused, fine = exported(2)
+    errors = {refused: {"message": "filtered"}, fine: None}
+    lines = [sent(key, by("big-7b") | {"error": error}) for key, error in errors.items()]
+    brought = exchange.bring([written(tmp_path, *lines)], Store())
+    assert brought.counts == {"refused": 1, "answers": 1} and brought.reasons == {"filtered": 1}
+    assert Store().get(refused).failure == "filtered" and Store().get(fine).failure is None
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

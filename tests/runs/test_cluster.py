@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,15 @@ def test_what_is_no_cluster_is_said_in_a_line_within_seconds(given, said, monkey
     with pytest.raises(UserError, match=said) as told, cluster.joined(given, print):
         pass
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "tls"])
+def test_a_port_where_something_else_listens_is_no_scheduler_within_seconds(scheme, monkeypatch):
+    monkeypatch.setattr(workers, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # as an HTTP server is, which waits for a request
+        address = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(UserError, match=f"no scheduler answers at {address}"):
+            workers.connect(address)
 
 
 @pytest.mark.parametrize("given", ["2", "tcp://127.0.0.1:1"])

@@ -14,7 +14,7 @@ from projects import write_notebook, write_preset
 
 from persona_lib import files
 from persona_lib.model.usage import COUNTS
-from persona_lib.runs import executing, kernels, pool, presets
+from persona_lib.runs import executing, forks, kernels, pool, presets
 from persona_lib.runs.run import run
 
 # Each writes when it begins, and waits for one that would never begin if one ran after the other.
@@ -83,7 +83,12 @@ def recorded(folder: Path) -> dict[str, bytes]:
 def test_a_stopped_run_leaves_no_process_of_several(tmp_path):
     root = tmp_path / "project"
     for stem in ("01_a", "02_b", "03_c"):
-        write_notebook(root, stem, 'import pathlib, time; pathlib.Path("begun").open("a").write("x"); time.sleep(100)')
+        write_notebook(
+            root,
+            stem,
+            'import pathlib, time; pathlib.Path("begun").open("a").write("x"); time.sleep(100)',
+            parameters="n = 1",
+        )
     write_preset(root, "sleep", "about: Sleeps.\nnotebooks: {01_a: , 02_b: , 03_c: }")
     program = (
         f"from pathlib import Path; from persona_lib import cli, files; files.ROOT = Path({str(root)!r}); cli.app()"
@@ -97,6 +102,8 @@ def test_a_stopped_run_leaves_no_process_of_several(tmp_path):
         ours = psutil.Process(process.pid).children(recursive=True)
         assert len(ours) >= 4  # two kernels, the process that they are forked from, and the one that watches the run
         process.send_signal(signal.SIGTERM)  # it stops a run as Ctrl-C does
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)  # as somebody who can't wait does
         _, err = process.communicate(timeout=60)
     assert process.returncode == 143 and "Traceback" not in err
     assert psutil.wait_procs(ours, timeout=10)[1] == []
@@ -121,6 +128,23 @@ def test_a_kernel_that_ends_by_itself_leaves_the_others_to_be_stopped(monkeypatc
     assert not any(one.has_kernel for one in ended)
 
 
+def test_a_kernel_that_can_t_be_forked_fails_its_own_notebook_alone(project, monkeypatch):
+    start, tries = forks._Process.start, []
+
+    def started(process):
+        tries.append(process)
+        if len(tries) == 1:
+            raise EOFError("unexpected EOF")  # as multiprocessing does when the process that it forks from is killed
+        start(process)
+
+    monkeypatch.setattr(forks._Process, "start", started)
+    preset = presets.load("smoke")
+    told = run(preset, presets.plan(preset, given={"other": ""}), project / "outputs", jobs=1)
+    status = {stem: entry["status"] for stem, entry in told["notebooks"].items()}
+    assert status == {"06_conditioning": "failed", "01_a": "done", "02_b": "done"}
+    assert "the kernel did not start (unexpected EOF)" in told["notebooks"]["06_conditioning"]["error"]["message"]
+
+
 def test_as_many_run_at_once_as_there_is_room_for_and_one_where_the_embedded_model_answers(monkeypatch, tmp_path):
     local, there = {"model": "local", "recording": None}, {"model": "m", "base_url": "http://x/v1"}
     monkeypatch.setattr("joblib.cpu_count", lambda: 8)
@@ -133,6 +157,7 @@ def test_as_many_run_at_once_as_there_is_room_for_and_one_where_the_embedded_mod
         pool.LIMIT.write_text(limit)
         assert pool.jobs(13, [there]) == n
     pool.LIMIT.unlink()
+    assert pool.jobs(13, [there], 9) == 9 and pool.jobs(13, [there, local], 9) == 1
     assert pool.jobs(13, [there, local]) == pool.jobs(13, [there | {"judge": "local"}]) == 1
     monkeypatch.setattr(psutil, "virtual_memory", lambda: available._replace(available=0))
     assert pool.jobs(13, []) == 1

@@ -2,10 +2,12 @@
 
 import itertools
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
-from persona_lib import UserError
+from persona_lib import UserError, store
 from persona_lib.store import Journal, Store, Stored, canonical, key_of, merge, merging, opening, sources
 
 
@@ -201,6 +203,30 @@ def test_a_full_disk_keeps_what_is_merged_and_the_same_merge_goes_on(tmp_path, l
     assert len(rows_of(into)) in (1000, 2000)
     merge([large], into)
     assert rows_of(into) == rows_of(large)
+
+
+KILLED = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA journal_mode=DELETE")
+db.execute("PRAGMA cache_size=5")
+db.execute("BEGIN")
+db.execute("UPDATE replies SET reply = '{}', failure = 'half'")
+os._exit(9)
+"""
+
+
+def test_a_merge_that_was_killed_in_a_write_is_never_read_by_halves_and_goes_on(tmp_path, large):
+    into = tmp_path / "into.sqlite"
+    merge([large], into)
+    whole = rows_of(into)
+    subprocess.run([sys.executable, "-c", KILLED, into], timeout=30)  # as a merge writes: a journal takes it back
+    assert into.with_name("into.sqlite-journal").exists()
+    for read in (opening.read_only, store.stats, lambda path: merge([path], tmp_path / "other.sqlite")):
+        with pytest.raises(UserError, match=r"a write into .*into.sqlite was cut off, .*merge into it again"):
+            read(into)
+    merge([large], into)
+    assert rows_of(into) == whole
 
 
 def test_stores_that_runs_write_to_are_merged_meanwhile(tmp_path, three):

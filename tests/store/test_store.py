@@ -172,6 +172,17 @@ def test_a_file_that_is_no_store_is_named_and_left_alone(tmp_path):
     assert path.read_bytes().startswith(b"not a database")
 
 
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / "places.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE moz_places (url)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=r"places.sqlite is a database of another program .*moz_places"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("content", [b"", b"not a database, but somebody's notes" * 100])
 def test_under_a_scratch_file_it_is_the_store_that_is_named(tmp_path, content):
     (tmp_path / "kept.sqlite").write_bytes(content)
