@@ -85,7 +85,7 @@ def told(value: Any) -> str:
 
 def are_counts(values: pd.Series) -> bool:
     """Return whether a column of texts has counts alone, and blanks."""
-    known = [str(value) for value in values.dropna() if value != ""]
+    known = [text for text in map(str, values.dropna()) if text]
     return bool(known) and all(map(COUNT.fullmatch, known))
 
 

@@ -217,7 +217,7 @@ def index(manifest: Mapping[str, Any], items: bool = False) -> str:
     used = usage.total([manifest["usage"], before["usage"]]) if before else manifest["usage"]
     shown = {
         "run": manifest,
-        "judges": list(dict.fromkeys(filter(None, (entry["parameters"].get("judge") for entry in entries)))),
+        "judges": list(dict.fromkeys(filter(None, (entry.get("parameters", {}).get("judge") for entry in entries)))),
         "embedded": [findings.name(model) for model in asked if findings.is_embedded(model)],
         "findings": findings.rows(manifest["notebooks"]),
         "order": findings.ordered(manifest["notebooks"]),

@@ -10,7 +10,9 @@ from persona_lib.store import Store, Stored, canonical, key_of
 def written(path, *replies, failure=None):
     """Write a store with a reply to each text, and return its path."""
     requests = [canonical({"messages": text, "model": {"name": "m"}}) for text in replies]
-    Store(path).put([Stored(key_of(r), r, canonical({"reply": path.stem}), failure) for r in requests])
+    store = Store(path)
+    store.put([Stored(key_of(r), r, canonical({"reply": path.stem}), failure) for r in requests])
+    store.db.close()  # which writes the journal into the file
     return path
 
 
