@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-SAMPLE_S = 0.1
+SAMPLE_S = 1.0  # to read the memory takes a core some hundredths of a second, which two kernels would miss
 
 
 def measure(folder: Path, jobs: int, only: Sequence[str]) -> tuple[float, float, float]:
