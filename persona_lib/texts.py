@@ -129,3 +129,8 @@ def a_name(text: Any) -> str:
     if not isinstance(text, str) or not text or line(text, 80) != text:
         raise ValueError(f"{line(repr(text), 60)} is no name: write one line of 1 to 80 letters")
     return text
+
+
+def counted(n: float, one: str, several: str | None = None) -> str:
+    """Return a number with its noun: '1 person', '1,586 people'; without `several` the noun takes an s."""
+    return f"{n:,.0f} {one if n == 1 else several or f'{one}s'}"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
+from ..texts import counted
 from .group import FAILED, app, examples
 from .options import BaseUrl, ModelName
 
@@ -63,7 +64,6 @@ def export_study(
     """
     from .. import annotation
     from ..annotation import assignments, items
-    from ..model.usage import counted
 
     named = {"personas": personas, "prompts": prompts, "use": use, "model": model, "base_url": base_url}
     options: dict[str, Any] = {
@@ -139,7 +139,6 @@ def import_(
     The exit code is 1 if no submission counts.
     """
     from .. import annotation, stats
-    from ..model.usage import counted
 
     submitted = annotation.read(files, study)
     tables = annotation.write(submitted, out, kept, seed)

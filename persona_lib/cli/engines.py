@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from .group import FAILED, app, examples
-from .options import BaseUrl, ModelName, Only, P, PresetName, note, options_given, pairs_of, plan_of
+from .options import BaseUrl, ModelName, OfPairs, Only, P, PresetName, note, options_given, pairs_of, plan_of
 
 
 @app.command(
@@ -25,7 +25,7 @@ def requests(
     model: ModelName = None,
     base_url: BaseUrl = None,
     p: P = None,
-    pairs: Annotated[bool, typer.Option("--pairs", help="of the data set of 'persona pairs' instead")] = False,
+    pairs: OfPairs = False,
 ) -> None:
     """Write the requests that the response store lacks into files that an engine answers offline.
 

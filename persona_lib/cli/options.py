@@ -40,6 +40,7 @@ P = Annotated[
     list[str] | None,
     typer.Option("-p", metavar="KEY=VALUE", help="a parameter, which 'persona params' lists; may be repeated"),
 ]
+OfPairs = Annotated[bool, typer.Option("--pairs", help="of the data set of 'persona pairs' instead")]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="ask again what got no usable reply before")]
 MaxCalls = Annotated[int | None, typer.Option(min=0, metavar="N", help="stop before more calls are made")]
 Jobs = Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import UserError
+from ..texts import counted
 from .group import FAILED, app, examples
 from .options import BaseUrl, MaxCalls, MaxCost
 
@@ -48,7 +49,6 @@ def sample(
     and read the profiles; you may stop at any time: the same command continues.
     """
     from .. import census, personas
-    from ..model.usage import counted
 
     personas.check_suffix(out)
     if not model and (base_url, max_calls, max_cost) != (None, None, None):

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import EndpointError, LimitError, files, store
+from ..texts import counted
 from .group import FAILED, LIMITED, UNUSABLE, app, examples
 from .options import (
     BaseUrl,
@@ -15,6 +16,7 @@ from .options import (
     MaxCalls,
     MaxCost,
     ModelName,
+    OfPairs,
     Only,
     P,
     PresetName,
@@ -61,7 +63,6 @@ def run(
     larger one continues it. The exit code is 1 if a notebook failed or most items of a step did, 2 if something given
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
-    from ..model.usage import counted
     from ..runs import cluster as clusters
     from ..runs import manifests, preflight, said
     from ..runs.run import run as execute
@@ -93,7 +94,7 @@ def estimate(
     model: ModelName = None,
     base_url: BaseUrl = None,
     p: P = None,
-    pairs: Annotated[bool, typer.Option("--pairs", help="of the data set of 'persona pairs' instead")] = False,
+    pairs: OfPairs = False,
     json: Annotated[bool, typer.Option("--json", help="for programs: rows, sums and notes as one JSON object")] = False,
 ) -> None:
     """Estimate calls, tokens, cost and time of a preset's notebooks before anything is sent.

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from .. import UserError, files
+from ..texts import counted
 from .group import app, examples
 from .options import in_outputs
 
@@ -33,7 +34,6 @@ def list_runs() -> None:
 
 def _inside(outputs: Path) -> Iterator[str]:
     """Yield a line for each folder in outputs/ that is no run and has runs in it, as those of sweeps and rehearsals."""
-    from ..model.usage import counted
 
     inner = defaultdict(list)
     for path in (*outputs.glob("*/*/manifest.json"), *outputs.glob("*/*/*/manifest.json")):
@@ -47,7 +47,7 @@ def _inside(outputs: Path) -> Iterator[str]:
 
 def _list(outputs: Path) -> None:
     """Say what each run in a folder is, the newest first."""
-    from ..model.usage import cost_text, counted
+    from ..model.usage import cost_text
     from ..runs import findings, pages, several
 
     told = several.read([outputs])

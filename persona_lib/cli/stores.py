@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from .. import store
+from ..texts import counted
 from .group import FAILED, app, examples
 
 stores = typer.Typer(no_args_is_help=True, help="Response stores: what is in one, merged, made smaller, exported.")
@@ -35,7 +36,6 @@ def merge_stores(
     Any order, and a second time, give the same replies. Of two different replies under one key the successful one
     stays, then the earlier. The exit code is 1 if replies of a damaged store are lost: then keep that file.
     """
-    from ..model.usage import counted
 
     merged = store.merge(sources, into)
     for row in merged.sources.to_dict("records"):
@@ -59,7 +59,6 @@ def show_stats(
     as_json: Annotated[bool, typer.Option("--json", help="for programs: one JSON object")] = False,
 ) -> None:
     """Count a store's replies by model: how many, failed among them, their size, the oldest and the newest."""
-    from ..model.usage import counted
     from ..runs import shown
 
     path = file or store.default_path()
@@ -94,7 +93,6 @@ def prune_store(
 
     A run then asks again for what is deleted.
     """
-    from ..model.usage import counted
 
     path = file or store.default_path()
     n = store.prune(path, failed, model, before.date() if before else None, dry_run)
@@ -110,7 +108,6 @@ def export_store(
 
     The exit code is 1 if replies are damaged and left out.
     """
-    from ..model.usage import counted
 
     n, damaged = store.export(out, file)
     left = f"; {damaged:,} damaged and left out" if damaged else ""

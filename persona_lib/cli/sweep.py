@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import EndpointError, LimitError, files, store
+from ..texts import counted
 from .group import FAILED, LIMITED, UNUSABLE, app, examples
 from .options import Cluster, Jobs, MaxCalls, MaxCost, Retry, address, note
 
@@ -39,7 +40,6 @@ def sweep(
     failure or a limit. --max-calls and --max-cost hold for all points together, with those of earlier commands. The
     exit code is 1 if a point is not done, 2 if something given can't be used, and 3 at an endpoint's limit.
     """
-    from ..model.usage import counted
     from ..runs import cluster as clusters
     from ..runs import sweep as sweeps
     from ..runs import sweep_said, sweep_tables, sweeping

@@ -13,8 +13,8 @@ import pandas as pd
 
 from .. import UserError, files
 from ..model import LanguageModel
-from ..model.usage import counted
 from ..stats import intervals, points, share
+from ..texts import counted
 from .verdicts import critic
 
 ITEMS = Path(__file__).parent / "data" / "control_items.yaml"

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from .. import UserError
 from ..store import Exported, Store, Stored, canonical
+from ..texts import counted
 from . import embeddings, repair
 from .batch_results import outcome
 from .calling import failure_of
@@ -23,7 +24,6 @@ from .found import Found
 from .lessons import has_fields, ignores_schema
 from .reply import read, refuses, tokens
 from .speaking import IN_WORDS
-from .usage import counted
 
 LINES = 500  # brought in at once
 IGNORED = 10  # structured replies without any field of their schema, after which the engine ignores schemas

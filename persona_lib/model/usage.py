@@ -96,8 +96,3 @@ def cost_text(cost: float | None) -> str:
     if cost is None:
         return "no price known"
     return f"${cost:.2f}" if not 0 < cost < 0.01 else f"${cost:.2g}"
-
-
-def counted(n: int, thing: str, many: str | None = None) -> str:
-    """Return a number with its noun: 1 item, 2 items; `many` is a plural that takes more than an s."""
-    return f"{n:,} {thing if n == 1 else many or thing + 's'}"

@@ -13,7 +13,7 @@ from .. import UserError
 from ..attributes import BY_NAME
 from ..census import distances
 from ..model import LanguageModel
-from ..model.usage import counted
+from ..texts import counted
 from . import consistency, rarity
 from .ids import ID
 from .psychographics import IDEOLOGIES, PARTIES, RELIGIONS

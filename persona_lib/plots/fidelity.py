@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
+from ..texts import counted
 from . import style
 
 NAMED = 12  # most people for whom a matrix names its rows and writes its values
@@ -155,7 +156,7 @@ def _distributions(rows: pd.DataFrame, title: str, people: int, baseline: pd.Ser
     ax.set_ylim(len(parts) - 0.5, -0.5)
     _kappa_scale(ax, "Cohen's kappa, or share of equal choices")
     style.legend(ax, title)
-    n = style.counted(people, "person", "people")
+    n = counted(people, "person", "people")
     return style.caption(ax, f"n = {n}; a kappa is of a person's questions. Box: quartiles and median.")
 
 
@@ -181,7 +182,7 @@ def _largest(kappas: Mapping[str, pd.DataFrame]) -> int:
 def _people(kappas: Mapping[str, pd.DataFrame]) -> str:
     """Return how many people and pairs the matrices have, as text."""
     n = _largest(kappas)
-    return f"{style.counted(n, 'person', 'people')}, {style.counted(n * (n - 1) // 2, 'pair')}"
+    return f"{counted(n, 'person', 'people')}, {counted(n * (n - 1) // 2, 'pair')}"
 
 
 def _undefined(kappas: Mapping[str, pd.DataFrame]) -> str:

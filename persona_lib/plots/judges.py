@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from ..texts import counted
 from . import style
 
 LONGEST = 28  # letters shown of a model's name
@@ -52,7 +53,7 @@ def orders(judged: pd.DataFrame, title: str) -> Axes:
     style.percent(ax.xaxis, ax.yaxis)
     style.title(ax, title)
     style.blank(ax, known["p_first"])
-    pairs = style.counted(len(known), "pair of answers", "pairs of answers")
+    pairs = counted(len(known), "pair of answers", "pairs of answers")
     n = f"n = {pairs}, {len(judged) - len(known)} without a choice"
     return style.caption(ax, f"{n}. Shaded: the order decides. Above the diagonal: bias towards the first position.")
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ..texts import counted
 from . import style
 
 
@@ -41,7 +42,7 @@ def curves(table: pd.DataFrame, title: str, ceiling: float | None = None) -> Axe
     style.percent(ax.yaxis)
     style.title(ax, title)
     style.blank(ax, table["accuracy"])
-    people = style.counted(known["people"].max(), "person", "people") if len(known) else "0 people"
+    people = counted(known["people"].max(), "person", "people") if len(known) else "0 people"
     text = f"n: up to {people}. Dashed: methods that see no choice of the person. Thin lines: 95% intervals at the"
     return style.caption(ax, text + " largest k, clustered by person and prompt.")
 
@@ -99,7 +100,7 @@ def mistakes(table: pd.DataFrame, title: str) -> Axes:
         table: of `methods.mistakes.table`.
         title: of the figure.
     """
-    labels = [style.label(row.mistake, f"n = {row.n:,}, {style.counted(row.people, 'person', 'people')}")
+    labels = [style.label(row.mistake, f"n = {row.n:,}, {counted(row.people, 'person', 'people')}")
               for row in table.itertuples()]  # fmt: skip
     ax = style.rows(labels, "accuracy", tall=0.42)
     rows = np.arange(len(table))

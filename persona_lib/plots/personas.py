@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
+from ..texts import counted
 from . import fonts, style, told
 
 FEWEST = 10  # people in a row of `joint`; with fewer, its shares are mostly noise
@@ -37,7 +38,7 @@ def margins(table: pd.DataFrame, n: int, title: str, reference: str = "census") 
     height = 1.1 + max(sum(heights[name] for name in column) for column in columns)
     figure = style.page(8, height, dpi=LONG_DPI)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
-    caption = f"Bar: {reference}. Point: {style.counted(n, 'persona')}; line: 95% interval of a random sample."
+    caption = f"Bar: {reference}. Point: {counted(n, 'persona')}; line: 95% interval of a random sample."
     note = figure.text(0.02, 1 - 0.55 / height, caption, color="0.35", fontsize=9)
     for left, column in zip((0.285, 0.79), columns, strict=True):
         top = height - 1.1
@@ -116,8 +117,8 @@ def distances(table: pd.DataFrame, n: int, title: str, reference: str) -> Axes:
     ax.set_xlabel(f"total variation distance to {reference}")
     style.percent(ax.xaxis)
     ax.grid(axis="y", visible=False)
-    real = style.counted(n, "real person", "real people")
-    caption = f"Point: {style.counted(n, 'persona')}. Bar: {real} drawn at random; dark: mean, light: 95th percentile. "
+    real = counted(n, "real person", "real people")
+    caption = f"Point: {counted(n, 'persona')}. Bar: {real} drawn at random; dark: mean, light: 95th percentile. "
     caption += "Distance: the share of people who would have to change category. In brackets: number of categories."
     return style.caption(ax, caption)
 
@@ -148,7 +149,7 @@ def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     sns.heatmap(square, cmap="rocket_r", vmin=0, square=True, linewidths=0.5, cbar_kws=bar, ax=ax)
     style.title(ax, title)
     ax.set(xlabel="", ylabel="")
-    below = f"Below the diagonal: {style.counted(n, 'persona')}, mean {table['personas'].mean():.1%}."
+    below = f"Below the diagonal: {counted(n, 'persona')}, mean {table['personas'].mean():.1%}."
     above = f"Above: as many real people drawn at random, mean {table['real people'].mean():.1%}."
     return style.caption(ax, f"{below} {above}")
 
@@ -188,7 +189,7 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
     ax.tick_params(axis="x", labelrotation=90 if len(second) > MOST_LEVEL else 0)
     ax.tick_params(axis="y", labelrotation=0)
     style.title(ax, title)
-    text = f"Each row is a group. Number: share of the row among {style.counted(n, 'persona')}, in percent. Colour: "
+    text = f"Each row is a group. Number: share of the row among {counted(n, 'persona')}, in percent. Colour: "
     text += f"personas less the {source}'s share; red is too many, blue too few. {_few(kept)}"
     return style.caption(ax, text.strip())
 
@@ -225,7 +226,7 @@ def diversity(table: pd.DataFrame, n: int, title: str) -> Axes:
         ax.annotate(f"two people: {pair}", place, (8, 0), color=style.ink(f"C{i}"), **look)
     style.title(ax, title)
     return style.caption(
-        ax, f"Bar: real people held out. Point: {style.counted(n, 'persona')}. Mean over the other census attributes."
+        ax, f"Bar: real people held out. Point: {counted(n, 'persona')}. Mean over the other census attributes."
     )
 
 

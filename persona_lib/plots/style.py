@@ -248,11 +248,6 @@ def plain(text: object) -> str:
     return str(text).replace("$", r"\$")
 
 
-def counted(n: float, one: str, several: str | None = None) -> str:
-    """Return a number with its noun: '1 person', '1,586 people'; without `several` the noun takes an s."""
-    return f"{n:,.0f} {one if n == 1 else several or f'{one}s'}"
-
-
 def span(low: float, high: float) -> str:
     """Return a range of counts as text: '8', or '8 to 1,000'."""
     return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ..texts import counted
 from . import style
 
 ACROSS = 3  # panels in a line
@@ -33,7 +34,7 @@ def points(table: pd.DataFrame, labels: list[str], colors: list[int], title: str
         ax = style.axes(8.0, 2.0)
         style.blank(ax)
         style.title(ax, title)
-        return style.caption(ax, f"{style.counted(len(labels), 'point')}, none of which has a number.")
+        return style.caption(ax, f"{counted(len(labels), 'point')}, none of which has a number.")
     lines = -(-len(names) // ACROSS)
     panels = style.grid(lines, min(ACROSS, len(names)), 1.2 + lines * (1.1 + ROW_IN * len(labels)), sharey=True)
     for spare in panels[len(names) :]:
@@ -50,12 +51,12 @@ def points(table: pd.DataFrame, labels: list[str], colors: list[int], title: str
     panels[0].set_ylim(len(labels) - 0.5, -0.5)
     style.title(panels[0], title)
     n = [f"{n:,.0f}" for n in (table["n"].min(), table["n"].max()) if pd.notna(n)]
-    text = [f"{style.counted(len(labels), 'point')}; n = {' to '.join(dict.fromkeys(n)) or 'not recorded'}."]
+    text = [f"{counted(len(labels), 'point')}; n = {' to '.join(dict.fromkeys(n)) or 'not recorded'}."]
     text.append("Line: 95% interval, where one is recorded, not corrected for the number of points.")
     if len(table) < len(names) * len(labels):
         text.append("Cross: no value.")
     if left_out:
-        text.append(f"{style.counted(left_out, 'more number')} in the table.")
+        text.append(f"{counted(left_out, 'more number')} in the table.")
     return style.caption(panels[0], " ".join(text))
 
 

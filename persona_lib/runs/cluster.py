@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from .. import UserError
 from ..model import sharing, workers
 from ..model.budget import Budget
-from ..model.usage import counted
+from ..texts import counted
 from . import forks
 
 MOST_EACH = 8  # workers for each core of this machine: they mostly wait

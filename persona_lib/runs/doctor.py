@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from .. import UserError, files, local, store
 from ..model import keys
-from ..model.usage import counted
+from ..texts import counted
 from . import manifests, presets
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from .. import BudgetError, EndpointError, LimitError, files
 from ..model import progress
-from ..model.usage import counted
 from ..store.store import utc_now
+from ..texts import counted
 from . import findings, folders, kernels, notebooks, pages, said
 from .manifests import Manifest
 from .progress import Course, Progress

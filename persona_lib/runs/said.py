@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.usage import cost_text, counted
+from ..model.usage import cost_text
+from ..texts import counted
 from . import notebooks
 
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ..model.usage import cost_text, counted
+from ..model.usage import cost_text
+from ..texts import counted
 from . import findings
 from .findings import FEW, POINTS, number
 from .sweep_tables import DONE, FAILED, FINDING, GIVEN, Collected

@@ -18,8 +18,8 @@ from typing import IO, Any, NamedTuple
 
 from ..model import dry
 from ..model.exchange import Engine, engine_of, line
-from ..model.usage import counted
 from ..store import Exported, Journal, Store, canonical, made_up
+from ..texts import counted
 from .estimate import Work
 
 NOTED = 1000  # requests that are noted at once
