@@ -70,7 +70,8 @@ def of_run(folder: Path) -> Items:
     if manifest is None:
         raise UserError(f"no run in {folder}: give the folder of one, which has a {manifests.NAME}")
     places: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("*/tables/*.parquet")):
+    # A notebook's own answers come before those of its controls.
+    for path in sorted(folder.glob("*/tables/*.parquet"), key=lambda path: (path.stem != "results", path)):
         places.setdefault(path.parts[-3], []).append(path)
     recorded = {path: _read(path) for stem in findings.ordered(places) for path in places[stem]}
     parts, notes = [_empty()], []

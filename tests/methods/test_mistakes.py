@@ -129,8 +129,8 @@ def test_the_headline_names_the_largest_mistake_with_its_interval(table):
     said = mistakes.headline(table.reset_index(), "talks")
     raised = int((table["low"] > 0).sum())
     right, low, high = table[["right", "right_low", "right_high"]].iloc[0]
-    assert said.startswith(f"talks: {right:.0%} (95% interval {low:.0%} to {high:.0%}, n = {table['n'].iloc[0]:,})")
+    assert said.startswith(f"Talks: {right:.0%} (95% interval {low:.0%} to {high:.0%}, n = {table['n'].iloc[0]:,})")
     assert "; the largest change is that of leaked format, +" in said and said.count("95% interval") == 2
     assert said.endswith(f"{raised} of 5 mistakes raise it with an interval above 0.")
     nothing = table.reset_index().assign(difference=np.nan)
-    assert mistakes.headline(nothing, "talks") == "talks: nothing could be predicted."
+    assert mistakes.headline(nothing, "talks") == "Talks: nothing could be predicted."

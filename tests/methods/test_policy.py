@@ -275,7 +275,7 @@ def test_both_tracks_of_a_world_are_found_together_and_without_a_world_it_says_s
     assert {"accuracy", "differences", "policy", "policy_differences", "predictions"} == set(found.tables())
     by = found.policy.set_index("method")["policy"]
     assert by["pooled"] == policy.table(rows, predictions, world).set_index("method").loc["pooled", "policy"]
-    assert "known truth, k = 8: pooled" in found.says and "Policy, k = 8: people prefer what pooled picks" in found.says
+    assert "Known truth, k = 8: pooled" in found.says and "Policy, k = 8: people prefer what pooled picks" in found.says
     assert "fewer than 3 methods" in found.says
     none = methods.tracks(None, [methods.linear.Pooled], Setting())
     assert none.says == "No choices are given: nothing is predicted." and not any(map(len, none.tables().values()))

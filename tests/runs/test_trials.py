@@ -51,7 +51,7 @@ def test_the_method_of_the_tutorial_is_a_row_of_the_table(folder, tmp_path, requ
     done = persona("methods", "run", "--world", folder, "--method", f"{path}:LengthTaste", "--k", 4, "--out", out)
     assert done.exit_code == 0, done.stderr
     assert (
-        "taste for length" in done.stdout and "GATE" not in done.stdout and "known truth, k = 4: pooled" in done.stdout
+        "taste for length" in done.stdout and "GATE" not in done.stdout and "Known truth, k = 4: pooled" in done.stdout
     )
     assert re.search(r"No gate against leaks fired, of \d\d tried\.\n\nPredictions at k = 4:\n", done.stdout)
     assert "Beside logit on attributes at k = 4 (Holm). Not shown to differ: the longer answer; majority" in done.stdout

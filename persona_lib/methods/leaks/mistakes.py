@@ -207,6 +207,7 @@ def headline(table: pd.DataFrame, name: str) -> str:
         table: of `table`.
         name: of the world.
     """
+    name = name[:1].upper() + name[1:]
     known = table.dropna(subset="difference")
     if known.empty:
         return f"{name}: nothing could be predicted."

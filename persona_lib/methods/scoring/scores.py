@@ -242,7 +242,7 @@ def headline(table: pd.DataFrame, gaps: pd.DataFrame, name: str) -> str:
     at = table[table["k"] == k].set_index("method")
     floor = at.loc[reference]
     found = stats.share(floor["accuracy"], floor["low"], floor["high"], n=floor["people"], note=floor["note"])
-    start = f"{name}, k = {k}: {reference} {found} right"
+    start = f"{name[:1].upper()}{name[1:]}, k = {k}: {reference} {found} right"
     if floor["people"] < FEW:
         return f"{start}; too few people ({floor['people']}) to compare methods: {FEW} or more."
     better = gaps[(gaps["p_holm"] < ALPHA) & (gaps["difference"] > 0)].sort_values("difference", ascending=False)
