@@ -92,6 +92,7 @@ def test_a_refusal_of_one_process_slows_all():
         time.sleep(0.3)  # a refusal counts once for all calls then in flight
         assert 4.0 < other.place() < 5.0
         one.refused()
+        assert one.has_answers()  # an answer on the same connection: what was sent before has arrived
         kept = json.loads(other.told() or "{}")
         assert kept["name"] == "m" and 0 < kept["per_s"] < 100
 
