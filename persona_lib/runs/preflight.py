@@ -94,9 +94,7 @@ def _problems(stem: str, values: Mapping[str, Any]) -> Iterator[str]:
     yield from sizes.problems(values, folder)
     yield from wording.problems(stem, values, folder)
     if any(values.get(name) for name in ("own_methods", "world", "choices")):
-        from . import trials  # late: the testbed takes a second, and most runs bring nothing of their own to it
-
-        yield from trials.problems(values, folder)
+        yield from _of_own(values, folder)
 
 
 def _of_files(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
@@ -119,6 +117,31 @@ def _of_files(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
     embedder = values.get("embedder")
     if embedder and (folder / embedder).is_dir() and not find_spec("sentence_transformers"):
         yield f"embedder: the folder {embedder} needs `pip install sentence-transformers`, or null for TF-IDF"
+
+
+def _of_own(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Yield what is wrong with a notebook's own methods and worlds."""
+    from .. import methods  # late: the testbed takes a second, and most runs bring nothing of their own to it
+    from ..methods.cases import ready  # as above
+
+    for place in values.get("own_methods", ()):
+        path, _, _ = place.rpartition(":")
+        if path.endswith(".py") and not (folder / path).is_file():
+            yield f"own_methods: no file {path}"
+            continue
+        try:
+            methods.load_method(str(folder / place))
+        except UserError as error:
+            yield f"own_methods: {notebooks.as_seen(str(error))}"
+    for name in ("world", "choices"):
+        place = values.get(name)
+        if place and not (folder / place).exists():
+            yield f"{name}: no folder {place}"
+        elif place:
+            try:
+                ready(methods.load_world(folder / place), methods.Setting(tuple(values["ks"])))
+            except UserError as error:
+                yield f"{name}: {notebooks.as_seen(str(error))}"
 
 
 def _data(path: Path) -> None:

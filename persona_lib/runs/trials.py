@@ -1,9 +1,9 @@
 """Trials of methods on the command line: a world by its name, built-in and own methods, a table and its files."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -23,12 +23,11 @@ from ..methods import (
     simulated,
     surveyed,
 )
-from ..methods.cases import LIMIT_S, ready
+from ..methods.cases import LIMIT_S
 from ..methods.scoring.tracks import Tracks
 from ..model import Model
 from ..personas import respondents
 from ..store import Store
-from . import notebooks
 from .parameters import SURVEYS
 from .shown import shown
 
@@ -116,28 +115,6 @@ def world_of(place: str, seed: int) -> World:
     if not Path(place).exists():
         raise UserError(f"no world '{place}': choose {KNOWN_TRUTH}, {', '.join(sorted(SURVEYS))}, or a folder")
     return methods.load_world(place)
-
-
-def problems(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
-    """Yield what is wrong with a notebook's own methods and worlds; `folder` is where their files lie."""
-    for place in values.get("own_methods", ()):
-        path, _, _ = place.rpartition(":")
-        if path.endswith(".py") and not (folder / path).is_file():
-            yield f"own_methods: no file {path}"
-            continue
-        try:
-            methods.load_method(str(folder / place))
-        except UserError as error:
-            yield f"own_methods: {notebooks.as_seen(str(error))}"
-    for name in ("world", "choices"):
-        place = values.get(name)
-        if place and not (folder / place).exists():
-            yield f"{name}: no folder {place}"
-        elif place:
-            try:
-                ready(methods.load_world(folder / place), Setting(tuple(values["ks"])))
-            except UserError as error:
-                yield f"{name}: {notebooks.as_seen(str(error))}"
 
 
 def said(trial: Trial) -> str:
