@@ -14,9 +14,9 @@ from ..plots import style
 from ..stats import wording
 from . import compare, manifests, pages, several
 from .compare import Comparison
-from .record import write_figure, write_table
+from .reporting.record import write_figure, write_table
+from .reporting.shown import shown
 from .several import Runs
-from .shown import shown
 
 PAGE, COMPARED, CHANGED = "index.html", "compared", "changed"
 ITEMS = 200  # of those whose score changed, on the page; the table has all

@@ -26,7 +26,7 @@ from ..store import Store, canonical
 from . import kernels, notebooks, pairs
 from .presets import Pairs
 from .progress import Progress
-from .shown import shown
+from .reporting.shown import shown
 
 COLUMNS = (
     *("notebook", "step", "model", "calls", "reasked", "cached", "tokens_in", "tokens_out", "cost", "seconds"),

@@ -20,7 +20,7 @@ from ..texts import counted
 from . import findings, folders, kernels, notebooks, pages, said
 from .manifests import Manifest
 from .progress import Course, Progress
-from .record import VARIABLE as RECORD
+from .reporting.record import VARIABLE as RECORD
 
 # Every later notebook would fail in the same way.
 ENDING = (BudgetError.__name__, LimitError.__name__, EndpointError.__name__)

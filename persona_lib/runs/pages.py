@@ -20,7 +20,7 @@ from tqdm import tqdm
 from .. import files
 from ..model import usage
 from . import findings, notebooks, pictures
-from .record import INTERVAL
+from .reporting.record import INTERVAL
 
 DATA = Path(__file__).parent / "data"
 CONTENTS = "<!-- contents -->"  # the mark in data/notebook.html.j2

@@ -17,8 +17,8 @@ from . import folders, pages, planted, preflight, presets
 from .planted import truth
 from .planted.endpoint import JUDGE, MODEL
 from .presets import Preset
+from .reporting.shown import shown
 from .run import run
-from .shown import shown
 
 TABLE, PAGE, RUN, STORE = "effects", "index.html", "run", "replies.sqlite"
 STORE_VARIABLE = "PERSONA_STORE"

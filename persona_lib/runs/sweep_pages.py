@@ -10,7 +10,7 @@ import pandas as pd
 from .. import files, local, plots
 from ..model import usage
 from . import compare, pages, sweep_said
-from .record import write_figure, write_table
+from .reporting.record import write_figure, write_table
 from .sweep import Sweep
 from .sweep_tables import FINDING, GIVEN, Collected
 

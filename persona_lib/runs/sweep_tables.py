@@ -10,7 +10,7 @@ import pandas as pd
 from .. import files
 from ..personas import ids
 from . import compare, manifests, several
-from .record import INTERVAL
+from .reporting.record import INTERVAL
 from .several import PLACES, Runs
 from .sweep import Point
 

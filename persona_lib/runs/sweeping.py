@@ -17,7 +17,7 @@ from .. import BudgetError, EndpointError, LimitError, UserError, files
 from ..model.usage import cost_text
 from . import compare, estimate, folders, run, sweep_pages, sweep_tables
 from .estimate import Estimate
-from .shown import shown
+from .reporting.shown import shown
 from .sweep import Point, Sweep
 from .sweep_tables import DONE, GIVEN, Collected
 

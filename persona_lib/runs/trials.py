@@ -29,7 +29,7 @@ from ..model import Model
 from ..personas import respondents
 from ..store import Store
 from .parameters import SURVEYS
-from .shown import shown
+from .reporting.shown import shown
 
 KNOWN_TRUTH = "known-truth"
 KS = (0, 2, 8, 32)

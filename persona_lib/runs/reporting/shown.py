@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .. import files
+from ... import files
 from . import cells as written
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 ROWS = 40  # of a longer table, the first ones are shown
 WIDTH = 120  # letters of a line of text
 LONG = 40  # letters: a column of longer texts is kept wide enough to be read

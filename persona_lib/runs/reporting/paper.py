@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..stats import wording
+from ...stats import wording
 from .cells import MISSING
 from .shown import DATA, Shown, shown
 

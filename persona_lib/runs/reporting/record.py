@@ -13,7 +13,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 
-from .. import files
+from ... import files
 from .shown import Shown, shown
 
 VARIABLE = "PERSONA_RECORD"  # the folder in which a run's kernel writes instead: it then takes the place of `out`
@@ -124,7 +124,7 @@ def record(
 
 def _drawn(figures: Mapping[str, Axes]) -> dict[str, Axes]:
     """Return the figures that show something."""
-    from .. import plots  # it loads seaborn, which commands that draw nothing need not wait for
+    from ... import plots  # it loads seaborn, which commands that draw nothing need not wait for
 
     return {name: axes for name, axes in figures.items() if not plots.is_blank(axes)}
 
@@ -152,7 +152,7 @@ def write_figure(axes: Axes, stem: Path) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "persona"}):
         png, svg = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
         files.write(png, lambda half: figure.savefig(half, dpi=DPI, bbox_inches=box))
-        from .. import plots  # it loads seaborn, which commands that draw nothing need not wait for
+        from ... import plots  # it loads seaborn, which commands that draw nothing need not wait for
 
         values = plots.values(figure)
         drawn = io.StringIO()

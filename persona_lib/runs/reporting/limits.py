@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from IPython.display import Markdown
 
-from .. import local
-from ..model import Model
+from ... import local
+from ...model import Model
 
 EMBEDDED = (
     "- *{name}* is the embedded model. With 135 million parameters it is far too small for conclusions: it cannot play "
