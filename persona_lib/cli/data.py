@@ -38,7 +38,8 @@ def pairs(
     the pairs, or choices, failed.
     """
     from ..runs import cluster as clusters
-    from ..runs import folders, pairs
+    from ..runs import pairs
+    from ..runs.results import folders
 
     given = options_given(model, base_url, p) | ({"form": form} if form else {})
     settings = pairs_of(preset, given, max_cost=max_cost)

@@ -64,7 +64,8 @@ def run(
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
     from ..runs import cluster as clusters
-    from ..runs import manifests, preflight, said
+    from ..runs import preflight, said
+    from ..runs.results import manifests
     from ..runs.run import run as execute
 
     chosen, planned = plan_of(preset, only, model, base_url, p)

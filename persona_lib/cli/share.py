@@ -48,7 +48,8 @@ def _inside(outputs: Path) -> Iterator[str]:
 def _list(outputs: Path) -> None:
     """Say what each run in a folder is, the newest first."""
     from ..model.usage import cost_text
-    from ..runs import findings, pages, several
+    from ..runs import pages
+    from ..runs.results import findings, several
 
     told = several.read([outputs])
     found = told.notebooks[told.notebooks["notebook"] == findings.CRITIC].set_index("run")["headline"].dropna()

@@ -33,7 +33,8 @@ def compare_runs(
     Two runs are compared as a table of differences. Of more, rates are shown beside each other, and each run is
     compared with the first.
     """
-    from ..runs import compare, comparison, several, shown
+    from ..runs import comparison, shown
+    from ..runs.results import compare, several
 
     told, width = several.read([in_outputs(run) for run in runs]), shutil.get_terminal_size().columns
     if len(told.runs) == 2 and told.runs["problem"].isna().all():

@@ -10,11 +10,11 @@ many points, and `doctor` checks the installation.
 
 from typing import TYPE_CHECKING, Any
 
-from . import several
 from .reporting.limits import limits
 from .reporting.paper import beside_paper
 from .reporting.record import Finding, record
 from .reporting.shown import shown
+from .results import several
 
 if TYPE_CHECKING:
     from .item_widget import items

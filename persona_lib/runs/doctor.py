@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from .. import UserError, files, local, store
 from ..model import keys
 from ..texts import counted
-from . import manifests, presets
+from . import presets
+from .results import manifests
 
 if TYPE_CHECKING:
     from ..model import Model

@@ -17,10 +17,11 @@ from .. import BudgetError, EndpointError, LimitError, files
 from ..model import progress
 from ..store.store import utc_now
 from ..texts import counted
-from . import findings, folders, kernels, notebooks, pages, said
-from .manifests import Manifest
+from . import kernels, notebooks, pages, said
 from .progress import Course, Progress
 from .reporting.record import VARIABLE as RECORD
+from .results import findings, folders
+from .results.manifests import Manifest
 
 # Every later notebook would fail in the same way.
 ENDING = (BudgetError.__name__, LimitError.__name__, EndpointError.__name__)

@@ -22,7 +22,8 @@ from markupsafe import Markup
 from .. import UserError, files, seeds
 from ..model.reply import likely_tokens, tokens
 from ..store import Store, Stored, exists, read_recording
-from . import findings, item_tables, manifests, notebooks, pages
+from . import item_tables, notebooks, pages
+from .results import findings, manifests
 
 Find = Callable[[str], Stored | None]  # an outcome by its key
 FILTERS = ("notebook", "table", "condition", "model", "judge", "verdict", "failure")

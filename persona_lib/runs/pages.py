@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from .. import files
 from ..model import usage
-from . import findings, notebooks, pictures
+from . import notebooks, pictures
 from .reporting.record import INTERVAL
+from .results import findings
 
 DATA = Path(__file__).parent / "data"
 CONTENTS = "<!-- contents -->"  # the mark in data/notebook.html.j2

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import files
-from . import folders, pages, planted, preflight, presets
+from . import pages, planted, preflight, presets
 from .planted import truth
 from .planted.endpoint import JUDGE, MODEL
 from .presets import Preset
 from .reporting.shown import shown
+from .results import folders
 from .run import run
 
 TABLE, PAGE, RUN, STORE = "effects", "index.html", "run", "replies.sqlite"

@@ -9,10 +9,11 @@ from typing import Any
 from .. import UserError, files
 from ..model import sharing
 from ..model.budget import Budget
-from . import folders, manifests, notebooks, pool
+from . import notebooks, pool
 from .executing import Notebooks, save, took, write_index
-from .manifests import Manifest
 from .presets import Preset
+from .results import folders, manifests
+from .results.manifests import Manifest
 
 
 def run(

@@ -16,7 +16,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from .. import UserError, files
-from . import findings, item_pages, item_tables, manifests, pages
+from . import item_pages, item_tables, pages
+from .results import findings, manifests
 
 COLORS = 128  # of a picture; a figure has fewer, but for its smoothed edges
 DATA = '<script type="text/plain"'  # a block that is no script, but the items' data

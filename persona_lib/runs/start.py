@@ -12,7 +12,8 @@ from ipykernel.ipkernel import IPythonKernel
 from nbformat import v4
 
 from .. import UserError, files
-from . import notebooks, several
+from . import notebooks
+from .results import several
 
 NAME = "START.ipynb"
 MAIN = "06_conditioning"  # the notebook whose headline is seen at once

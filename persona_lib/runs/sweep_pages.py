@@ -9,8 +9,9 @@ import pandas as pd
 
 from .. import files, local, plots
 from ..model import usage
-from . import compare, pages, sweep_said
+from . import pages, sweep_said
 from .reporting.record import write_figure, write_table
+from .results import compare
 from .sweep import Sweep
 from .sweep_tables import FINDING, GIVEN, Collected
 

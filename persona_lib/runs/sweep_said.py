@@ -8,8 +8,8 @@ import pandas as pd
 
 from ..model.usage import cost_text
 from ..texts import counted
-from . import findings
-from .findings import FEW, POINTS, number
+from .results import findings
+from .results.findings import FEW, POINTS, number
 from .sweep_tables import DONE, FAILED, FINDING, GIVEN, Collected
 
 SEED = f"{GIVEN}seed"

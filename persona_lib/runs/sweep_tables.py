@@ -9,9 +9,9 @@ import pandas as pd
 
 from .. import files
 from ..personas import ids
-from . import compare, manifests, several
 from .reporting.record import INTERVAL
-from .several import PLACES, Runs
+from .results import compare, manifests, several
+from .results.several import PLACES, Runs
 from .sweep import Point
 
 DONE, FAILED, WAITS = "done", "failed", "not run"  # states

@@ -15,9 +15,10 @@ import pandas as pd
 
 from .. import BudgetError, EndpointError, LimitError, UserError, files
 from ..model.usage import cost_text
-from . import compare, estimate, folders, run, sweep_pages, sweep_tables
+from . import estimate, run, sweep_pages, sweep_tables
 from .estimate import Estimate
 from .reporting.shown import shown
+from .results import compare, folders
 from .sweep import Point, Sweep
 from .sweep_tables import DONE, GIVEN, Collected
 

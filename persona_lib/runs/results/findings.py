@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from .. import local
-from ..stats import wording
+from ... import local
+from ...stats import wording
 
 # In the order of interest; notebooks that are not named follow.
 ORDER = ("06", "05", "03", "04", "09", "07", "08", "10", "11", "12", "02", "01", "00")

@@ -15,10 +15,10 @@ from pathlib import Path
 from platform import platform, python_version
 from typing import Any
 
-from .. import UserError, files
-from ..model import progress
-from ..model.usage import COUNTS, total
-from ..personas import ids
+from ... import UserError, files
+from ...model import progress
+from ...model.usage import COUNTS, total
+from ...personas import ids
 from . import folders
 
 NAME = "manifest.json"

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from .. import UserError, files
-from ..stats import intervals
-from ..stats.wording import ALPHA, clear, points
+from ... import UserError, files
+from ...stats import intervals
+from ...stats.wording import ALPHA, clear, points
 from .several import Runs
 
 TABLE = "06_conditioning/results"

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from .. import UserError, files, local
-from ..model import usage
+from ... import UserError, files, local
+from ...model import usage
+from ..reporting.record import INTERVAL, Finding
 from . import findings, manifests
-from .reporting.record import INTERVAL, Finding
 
 PLACES = ("out", "recording")  # parameters that say where things lie, and nothing about the experiment
 _USED = {"calls": 0, "failed": 0, "tokens_in": 0, "tokens_out": 0, "cost": None}

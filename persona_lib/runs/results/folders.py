@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .. import UserError
-from ..store.store import utc_now
+from ... import UserError
+from ...store.store import utc_now
 
 try:
     import fcntl
