@@ -64,7 +64,8 @@ def run(
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
     from ..runs import cluster as clusters
-    from ..runs import preflight, said
+    from ..runs import said
+    from ..runs.planning import preflight
     from ..runs.results import manifests
     from ..runs.run import run as execute
 
@@ -102,7 +103,8 @@ def estimate(
 
     The notebooks run with made-up replies; what the store holds takes no call. The exit code is 1 if a notebook fails.
     """
-    from ..runs import estimate, preflight
+    from ..runs import estimate
+    from ..runs.planning import preflight
 
     if pairs:
         settings = pairs_of(preset, options_given(model, base_url, p), asks=False)
@@ -133,7 +135,7 @@ def params(
 
     Each is written as -p takes it. Where the preset gives another value than the notebook itself, that comes after it.
     """
-    from ..runs import parameters, presets
+    from ..runs.planning import parameters, presets
 
     chosen, shown = presets.load(preset), []
     if parameters.PAIRS in (notebooks or ()):
@@ -146,7 +148,7 @@ def params(
 
 def _listed(stem: str, values: dict[str, Any]) -> str:
     """Return the parameters of a notebook, or of the data set, with the values of a preset, as lines."""
-    from ..runs import notebooks, parameters, presets
+    from ..runs.planning import notebooks, parameters, presets
 
     if stem == parameters.PAIRS:
         title, comments = "the data set of 'persona pairs'", {}
@@ -193,7 +195,8 @@ def rehearse(
     Nothing is sent to the preset's models, and the response store stays as it is. The exit code is 1 if a notebook
     fails.
     """
-    from ..runs import parameters, presets, rehearse
+    from ..runs import rehearse
+    from ..runs.planning import parameters, presets
 
     chosen = presets.load(preset)
     folder = out or files.ROOT / "outputs" / "rehearsal" / chosen.name

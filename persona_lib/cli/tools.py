@@ -87,7 +87,7 @@ def doctor(
 
     The exit code is 1 if something is missing that `make run` needs, or a run at the endpoint.
     """
-    from ..runs import doctor
+    from ..runs.planning import doctor
 
     fine = True
     for check in doctor.all_of(base_url, model):

@@ -23,8 +23,9 @@ from .. import UserError, files
 from ..model import catalogue, dry, progress
 from ..model.usage import cost_text, total
 from ..store import Store, canonical
-from . import kernels, notebooks, pairs
-from .presets import Pairs
+from . import kernels, pairs
+from .planning import notebooks
+from .planning.presets import Pairs
 from .progress import Progress
 from .reporting.shown import shown
 

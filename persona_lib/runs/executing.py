@@ -17,7 +17,8 @@ from .. import BudgetError, EndpointError, LimitError, files
 from ..model import progress
 from ..store.store import utc_now
 from ..texts import counted
-from . import kernels, notebooks, pages, said
+from . import kernels, pages, said
+from .planning import notebooks
 from .progress import Course, Progress
 from .reporting.record import VARIABLE as RECORD
 from .results import findings, folders

@@ -22,7 +22,8 @@ from markupsafe import Markup
 from .. import UserError, files, seeds
 from ..model.reply import likely_tokens, tokens
 from ..store import Store, Stored, exists, read_recording
-from . import item_tables, notebooks, pages
+from . import item_tables, pages
+from .planning import notebooks
 from .results import findings, manifests
 
 Find = Callable[[str], Stored | None]  # an outcome by its key

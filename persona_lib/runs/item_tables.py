@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from .. import UserError, judges, personas, seeds
 from ..bench import groups
 from ..preferences import verification
-from . import notebooks
+from .planning import notebooks
 from .results import findings, manifests
 
 PEOPLE = "people"  # the recorded table of a notebook's personas

@@ -25,7 +25,8 @@ from nbformat import v4
 
 from .. import files, store
 from ..model import keys, progress
-from . import forks, notebooks
+from . import forks
+from .planning import notebooks
 
 LONGEST_MESSAGE = 300  # characters
 COPY = (

@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from .. import files
 from ..model import usage
-from . import notebooks, pictures
+from . import pictures
+from .planning import notebooks
 from .reporting.record import INTERVAL
 from .results import findings
 

@@ -13,7 +13,7 @@ from ..model.budget import Budget
 from ..model.usage import cost_text, total
 from ..preferences import dataset, ingredients, verification
 from ..store import Store
-from .presets import Pairs
+from .planning.presets import Pairs
 
 CHOICES = "choices"  # the form in which people choose between the same answers
 

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import files
-from . import pages, planted, preflight, presets
+from . import pages, planted
+from .planning import preflight, presets
+from .planning.presets import Preset
 from .planted import truth
 from .planted.endpoint import JUDGE, MODEL
-from .presets import Preset
 from .reporting.shown import shown
 from .results import folders
 from .run import run

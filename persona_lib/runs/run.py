@@ -9,9 +9,10 @@ from typing import Any
 from .. import UserError, files
 from ..model import sharing
 from ..model.budget import Budget
-from . import notebooks, pool
+from . import pool
 from .executing import Notebooks, save, took, write_index
-from .presets import Preset
+from .planning import notebooks
+from .planning.presets import Preset
 from .results import folders, manifests
 from .results.manifests import Manifest
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..model.usage import cost_text
 from ..texts import counted
-from . import notebooks
+from .planning import notebooks
 
 
 def of_notebook(stem: str, entry: Mapping[str, Any]) -> str:

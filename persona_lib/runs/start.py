@@ -12,7 +12,7 @@ from ipykernel.ipkernel import IPythonKernel
 from nbformat import v4
 
 from .. import UserError, files
-from . import notebooks
+from .planning import notebooks
 from .results import several
 
 NAME = "START.ipynb"

@@ -17,7 +17,7 @@ from ..methods.submitted.submissions import About
 from ..model import Model
 from ..store import Store
 from ..texts import line
-from .parameters import SURVEYS
+from .planning.parameters import SURVEYS
 from .trials import DESIGN, KNOWN_TRUTH, KS, world_of
 
 

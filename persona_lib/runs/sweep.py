@@ -12,8 +12,8 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, Field, ValidationError
 
 from .. import UserError, files
-from . import endpoints, preflight, presets
-from .presets import Preset
+from .planning import endpoints, preflight, presets
+from .planning.presets import Preset
 from .results import compare
 
 LONGEST = 100  # letters of a point's name, which is that of a folder

@@ -28,7 +28,7 @@ from ..methods.scoring.tracks import Tracks
 from ..model import Model
 from ..personas import respondents
 from ..store import Store
-from .parameters import SURVEYS
+from .planning.parameters import SURVEYS
 from .reporting.shown import shown
 
 KNOWN_TRUTH = "known-truth"

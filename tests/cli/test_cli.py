@@ -14,7 +14,8 @@ from endpoint import Endpoint, completion
 from projects import write_project
 
 from persona_lib import EndpointError, LimitError, UserError, census, files, local, store
-from persona_lib.runs import notebooks, parameters, presets, said
+from persona_lib.runs import said
+from persona_lib.runs.planning import notebooks, parameters, presets
 from persona_lib.runs.results import folders
 
 

@@ -14,7 +14,8 @@ from projects import write_notebook, write_preset
 
 from persona_lib import files
 from persona_lib.model.usage import COUNTS
-from persona_lib.runs import executing, forks, kernels, pool, presets
+from persona_lib.runs import executing, forks, kernels, pool
+from persona_lib.runs.planning import presets
 from persona_lib.runs.run import run
 
 # Each writes when it begins, and waits for one that would never begin if one ran after the other.

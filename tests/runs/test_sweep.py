@@ -13,7 +13,8 @@ from endpoint import Endpoint
 from places import ROOT
 
 from persona_lib import UserError, files
-from persona_lib.runs import estimate, presets, run, sweep, sweep_pages, sweep_said, sweep_tables, sweeping
+from persona_lib.runs import estimate, run, sweep, sweep_pages, sweep_said, sweep_tables, sweeping
+from persona_lib.runs.planning import presets
 from persona_lib.runs.results import folders
 from persona_lib.runs.sweep import Sweep
 

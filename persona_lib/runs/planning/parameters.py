@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from .. import UserError, files
-from ..attributes import NAMES
-from ..personas.profiles import FORMS, Form
-from ..preferences.ingredients import USES
+from ... import UserError, files
+from ...attributes import NAMES
+from ...personas.profiles import FORMS, Form
+from ...preferences.ingredients import USES
 
 SURVEYS = ("anes", "gss")
 LARGEST_SEED = 2**32 - 1  # scikit-learn and pandas take no larger one

@@ -10,13 +10,13 @@ from urllib.request import urlopen
 
 import pandas as pd
 
-from .. import UserError, files, local, prompts
-from ..attributes import NAMES
-from ..bench import groups, leave_one_out
-from ..judges import control_items
-from ..personas import respondents
-from ..personas.queries import fits
-from ..preferences import ingredients
+from ... import UserError, files, local, prompts
+from ...attributes import NAMES
+from ...bench import groups, leave_one_out
+from ...judges import control_items
+from ...personas import respondents
+from ...personas.queries import fits
+from ...preferences import ingredients
 
 # Parameters that say how many people and how many prompts a notebook draws: the first that it has counts.
 PEOPLE = ("pool", "n_people", "n_personas")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from .. import UserError, annotation, local, prompts
-from ..judges import labels
-from ..preferences import ingredients
-from ..prompts.dependence import FEWEST_PERSONAS
+from ... import UserError, annotation, local, prompts
+from ...judges import labels
+from ...preferences import ingredients
+from ...prompts.dependence import FEWEST_PERSONAS
 from . import sizes
 
 

@@ -11,10 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .. import UserError, files, local, prompts
-from ..personas import ids
-from ..preferences import dataset, ingredients, published
-from ..store import read_recording
+from ... import UserError, files, local, prompts
+from ...personas import ids
+from ...preferences import dataset, ingredients, published
+from ...store import read_recording
 from . import answers, endpoints, notebooks, parameters, sizes, wording
 
 PAIRS = parameters.PAIRS
@@ -121,8 +121,8 @@ def _of_files(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
 
 def _of_own(values: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """Yield what is wrong with a notebook's own methods and worlds."""
-    from .. import methods  # late: the testbed takes a second, and most runs bring nothing of their own to it
-    from ..methods.cases import ready  # as above
+    from ... import methods  # late: the testbed takes a second, and most runs bring nothing of their own to it
+    from ...methods.cases import ready  # as above
 
     for place in values.get("own_methods", ()):
         path, _, _ = place.rpartition(":")

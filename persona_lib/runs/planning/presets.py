@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from .. import UserError, files, local
-from ..model import catalogue
+from ... import UserError, files, local
+from ...model import catalogue
 from . import notebooks, parameters
 
 # Parameters that may name a file or folder of the user's. Some may also name something of the package's, such as a

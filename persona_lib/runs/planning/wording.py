@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import UserError
-from ..bench.conditions import FILLED
-from ..bench.conditions import use as condition
-from ..prompts import bank
-from ..templates import FOLDER, Step, Template, check, load
+from ... import UserError
+from ...bench.conditions import FILLED
+from ...bench.conditions import use as condition
+from ...prompts import bank
+from ...templates import FOLDER, Step, Template, check, load
 
 _PERSON = frozenset({"persona", "question", "answer"})
 _CRITIC = _PERSON | {"keep", "revise", "words"}

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from .. import UserError, files, local, store
-from ..model import keys
-from ..texts import counted
+from ... import UserError, files, local, store
+from ...model import keys
+from ...texts import counted
+from ..results import manifests
 from . import presets
-from .results import manifests
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ...model import Model
 
 ROOM_GB = 1.0  # ample: the embedded model, a store and a run's pages need far less
 FEW_MODELS = 10  # of an endpoint that has more, the first in order may be anything
@@ -109,7 +109,7 @@ def _key() -> Check:
 
 def _endpoint(base_url: str, name: str | None) -> Iterator[Check]:
     """Make one real call of each kind that the notebooks need, and say which dialect the endpoint speaks."""
-    from ..model import reach  # openai takes a second, and few calls check an endpoint
+    from ...model import reach  # openai takes a second, and few calls check an endpoint
 
     base_url = reach.address(base_url)
     try:
@@ -127,7 +127,7 @@ def _endpoint(base_url: str, name: str | None) -> Iterator[Check]:
 
 def _calls(base_url: str, name: str) -> Iterator[Check]:
     """Make the calls of `_endpoint` to a model, with a store of their own, so that each is made."""
-    from ..model import Model  # takes a second, as above
+    from ...model import Model  # takes a second, as above
 
     with TemporaryDirectory() as folder:
         model = Model(name, base_url, store.Store(Path(folder) / "calls.sqlite"), max_calls=MOST_CALLS)
@@ -163,7 +163,7 @@ def _choice(model: "Model") -> str | None:
 
 
 def _vector(model: "Model") -> str | None:
-    from ..model import embed  # takes a second, as above
+    from ...model import embed  # takes a second, as above
 
     if len(embed(model, ["ice", "snow"])) == 2:
         return None

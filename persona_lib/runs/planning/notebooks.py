@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 
-from .. import UserError, files
+from ... import UserError, files
 
 PARAMETERS = "parameters"  # the tag of the cell whose values papermill replaces
 COPIED = "copy-of-a-run"  # the tag of the cell that a run's copy begins with; pages leave it out
