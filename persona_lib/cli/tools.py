@@ -33,7 +33,8 @@ def compare_runs(
     Two runs are compared as a table of differences. Of more, rates are shown beside each other, and each run is
     compared with the first.
     """
-    from ..runs import comparison, shown
+    from ..runs import shown
+    from ..runs.pages import comparison
     from ..runs.results import compare, several
 
     told, width = several.read([in_outputs(run) for run in runs]), shutil.get_terminal_size().columns
@@ -60,7 +61,7 @@ def lab(
     options: Annotated[list[str] | None, typer.Argument(help="of JupyterLab, such as --no-browser")] = None,
 ) -> None:
     """Open JupyterLab at a page that says what is here, what to try, and what the last run found."""
-    from ..runs import start
+    from ..runs.pages import start
 
     page = start.write().relative_to(files.ROOT)
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={files.ROOT}"]

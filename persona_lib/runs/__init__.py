@@ -17,7 +17,7 @@ from .reporting.shown import shown
 from .results import several
 
 if TYPE_CHECKING:
-    from .item_widget import items
+    from .pages.item_widget import items
 
 __all__ = ["Finding", "beside_paper", "items", "limits", "record", "several", "shown"]
 
@@ -25,7 +25,7 @@ __all__ = ["Finding", "beside_paper", "items", "limits", "record", "several", "s
 def __getattr__(name: str) -> Any:
     """Load `items` at first use."""
     if name == "items":
-        from .item_widget import items  # it loads widgets and the statistics, which commands need not wait for
+        from .pages.item_widget import items  # it loads widgets and the statistics, which commands need not wait for
 
         return items
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -11,7 +11,7 @@ from ..methods import board, gates
 from ..methods.submitted.board import Section
 from ..methods.submitted.checking import Checked
 from ..texts import line
-from . import pages
+from .pages import pages
 from .submitting import Outcome, Round
 
 PAGE, TABLE = "index.html", "leaderboard"

@@ -17,7 +17,8 @@ from .. import BudgetError, EndpointError, LimitError, files
 from ..model import progress
 from ..store.store import utc_now
 from ..texts import counted
-from . import kernels, pages, said
+from . import kernels, said
+from .pages import pages
 from .planning import notebooks
 from .progress import Course, Progress
 from .reporting.record import VARIABLE as RECORD

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import files
-from . import pages, planted
+from . import planted
+from .pages import pages
 from .planning import preflight, presets
 from .planning.presets import Preset
 from .planted import truth

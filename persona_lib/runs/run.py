@@ -106,7 +106,7 @@ def _executed(
 
 def _write_items(manifest: Manifest) -> None:
     """Write the page of the run's items, if it has any, and the index, which leads there."""
-    from . import item_pages, item_tables  # they load the statistics, for which a run's start need not wait
+    from .pages import item_pages, item_tables  # they load the statistics, for which a run's start need not wait
 
     if any(item_tables.are_in(manifest.folder / stem) for stem in manifest.notebooks):
         item_pages.write(manifest.folder)

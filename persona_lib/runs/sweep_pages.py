@@ -9,7 +9,8 @@ import pandas as pd
 
 from .. import files, local, plots
 from ..model import usage
-from . import pages, sweep_said
+from . import sweep_said
+from .pages import pages
 from .reporting.record import write_figure, write_table
 from .results import compare
 from .sweep import Sweep

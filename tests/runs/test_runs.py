@@ -21,8 +21,8 @@ from projects import write_notebook, write_preset, write_project
 
 from persona_lib import UserError, files, local, runs
 from persona_lib.model import usage
-from persona_lib.runs import pages
 from persona_lib.runs.executing import took
+from persona_lib.runs.pages import pages
 from persona_lib.runs.planning import presets
 from persona_lib.runs.progress import Course, Progress, _Part
 from persona_lib.runs.results import findings, manifests

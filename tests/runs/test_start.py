@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from persona_lib import files
 from persona_lib.cli import app
-from persona_lib.runs import start
+from persona_lib.runs.pages import start
 from persona_lib.runs.planning import notebooks
 
 

@@ -6,10 +6,10 @@ from html import escape
 import ipywidgets as w
 import pandas as pd
 
-from .. import UserError
-from ..model.anew import again
-from ..model.model import Model
-from ..store import Stored
+from ... import UserError
+from ...model.anew import again
+from ...model.model import Model
+from ...store import Stored
 from . import item_pages, item_tables
 
 MOST = 200  # items in the list; a search finds the others

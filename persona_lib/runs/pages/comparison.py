@@ -8,16 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from .. import UserError, files, plots
-from ..model import usage
-from ..plots import style
-from ..stats import wording
+from ... import UserError, files, plots
+from ...model import usage
+from ...plots import style
+from ...stats import wording
+from ..reporting.record import write_figure, write_table
+from ..reporting.shown import shown
+from ..results import compare, manifests, several
+from ..results.compare import Comparison
+from ..results.several import Runs
 from . import pages
-from .reporting.record import write_figure, write_table
-from .reporting.shown import shown
-from .results import compare, manifests, several
-from .results.compare import Comparison
-from .results.several import Runs
 
 PAGE, COMPARED, CHANGED = "index.html", "compared", "changed"
 ITEMS = 200  # of those whose score changed, on the page; the table has all

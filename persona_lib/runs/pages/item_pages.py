@@ -19,12 +19,12 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from .. import UserError, files, seeds
-from ..model.reply import likely_tokens, tokens
-from ..store import Store, Stored, exists, read_recording
+from ... import UserError, files, seeds
+from ...model.reply import likely_tokens, tokens
+from ...store import Store, Stored, exists, read_recording
+from ..planning import notebooks
+from ..results import findings, manifests
 from . import item_tables, pages
-from .planning import notebooks
-from .results import findings, manifests
 
 Find = Callable[[str], Stored | None]  # an outcome by its key
 FILTERS = ("notebook", "table", "condition", "model", "judge", "verdict", "failure")

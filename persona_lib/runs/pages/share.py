@@ -15,9 +15,9 @@ from typing import Any
 from markupsafe import Markup
 from PIL import Image
 
-from .. import UserError, files
+from ... import UserError, files
+from ..results import findings, manifests
 from . import item_pages, item_tables, pages
-from .results import findings, manifests
 
 COLORS = 128  # of a picture; a figure has fewer, but for its smoothed edges
 DATA = '<script type="text/plain"'  # a block that is no script, but the items' data

@@ -11,9 +11,9 @@ import pandas as pd
 from ipykernel.ipkernel import IPythonKernel
 from nbformat import v4
 
-from .. import UserError, files
-from .planning import notebooks
-from .results import several
+from ... import UserError, files
+from ..planning import notebooks
+from ..results import several
 
 NAME = "START.ipynb"
 MAIN = "06_conditioning"  # the notebook whose headline is seen at once

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow.parquet as pq
 
-from .. import UserError, judges, personas, seeds
-from ..bench import groups
-from ..preferences import verification
-from .planning import notebooks
-from .results import findings, manifests
+from ... import UserError, judges, personas, seeds
+from ...bench import groups
+from ...preferences import verification
+from ..planning import notebooks
+from ..results import findings, manifests
 
 PEOPLE = "people"  # the recorded table of a notebook's personas
 PAIRS = "pairs.parquet"  # and of the pairs of answers that its choices are about

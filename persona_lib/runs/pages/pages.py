@@ -17,14 +17,14 @@ import nbformat
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
-from .. import files
-from ..model import usage
+from ... import files
+from ...model import usage
+from ..planning import notebooks
+from ..reporting.record import INTERVAL
+from ..results import findings
 from . import pictures
-from .planning import notebooks
-from .reporting.record import INTERVAL
-from .results import findings
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 CONTENTS = "<!-- contents -->"  # the mark in data/notebook.html.j2
 ITEMS = "items.html"  # the page of a run's items, from `item_pages`
 RECORDS = "runs.record("  # the cell that calls it is for the run, not for its reader
