@@ -12,7 +12,8 @@ from nbformat import v4
 from places import ROOT
 from pytest import MonkeyPatch
 
-from persona_lib.runs import forks, kernels, run
+from persona_lib.runs import forks
+from persona_lib.runs.executing import kernels, run
 from persona_lib.runs.planning import presets
 from persona_lib.runs.reporting.record import VARIABLE as RECORD
 

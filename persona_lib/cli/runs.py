@@ -63,11 +63,11 @@ def run(
     larger one continues it. The exit code is 1 if a notebook failed or most items of a step did, 2 if something given
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
-    from ..runs import cluster as clusters
-    from ..runs import said
+    from ..runs.executing import cluster as clusters
+    from ..runs.executing import said
+    from ..runs.executing.run import run as execute
     from ..runs.planning import preflight
     from ..runs.results import manifests
-    from ..runs.run import run as execute
 
     chosen, planned = plan_of(preset, only, model, base_url, p)
     folder = out or files.ROOT / "outputs" / chosen.name

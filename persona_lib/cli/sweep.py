@@ -40,9 +40,9 @@ def sweep(
     failure or a limit. --max-calls and --max-cost hold for all points together, with those of earlier commands. The
     exit code is 1 if a point is not done, 2 if something given can't be used, and 3 at an endpoint's limit.
     """
-    from ..runs import cluster as clusters
     from ..runs import sweep as sweeps
     from ..runs import sweep_said, sweep_tables, sweeping
+    from ..runs.executing import cluster as clusters
 
     given = sweeps.load(file)
     points = sweeps.points(given)

@@ -23,10 +23,10 @@ from .. import UserError, files
 from ..model import catalogue, dry, progress
 from ..model.usage import cost_text, total
 from ..store import Store, canonical
-from . import kernels, pairs
+from .executing import kernels, pairs
+from .executing.progress import Progress
 from .planning import notebooks
 from .planning.presets import Pairs
-from .progress import Progress
 from .reporting.shown import shown
 
 COLUMNS = (

@@ -13,7 +13,8 @@ from endpoint import Endpoint
 from places import ROOT
 
 from persona_lib import UserError, files
-from persona_lib.runs import estimate, run, sweep, sweep_pages, sweep_said, sweep_tables, sweeping
+from persona_lib.runs import estimate, sweep, sweep_pages, sweep_said, sweep_tables, sweeping
+from persona_lib.runs.executing import run
 from persona_lib.runs.planning import presets
 from persona_lib.runs.results import folders
 from persona_lib.runs.sweep import Sweep
@@ -342,7 +343,7 @@ def test_the_runs_of_a_sweep_take_jobs_and_a_cluster(project, tmp_path, monkeypa
         yield cluster and f"host of {cluster}, {kernels}"
 
     assert persona("sweep", given, "--cluster", "0").exit_code == 2 and not project.told
-    monkeypatch.setattr("persona_lib.runs.cluster.joined", joined)
+    monkeypatch.setattr("persona_lib.runs.executing.cluster.joined", joined)
     assert persona("sweep", given, "--jobs", "3", "--cluster", "tcp://a:1").exit_code == 0
     assert project.how == (3, "host of tcp://a:1, True")
 

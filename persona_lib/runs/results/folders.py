@@ -6,10 +6,8 @@ A notebook's results are written in a folder beside those of an earlier run and 
 import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from ... import UserError
@@ -22,15 +20,6 @@ except ImportError:  # on Windows, where two runs may thus share a folder
 
 LOCK = ".lock"
 NEW = ".new"  # where the running notebook's results and steps grow
-
-# A process that waits for the end of its caller, which closes the pipe, and then corrects the folder.
-_WATCH = """
-import sys
-from pathlib import Path
-if sys.stdin.read() != "ended":
-    from persona_lib.runs import run
-    run.correct(Path(sys.argv[1]))
-"""
 
 
 @contextmanager
@@ -58,23 +47,6 @@ def alone(folder: Path) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
-
-
-@contextmanager
-def watched(folder: Path) -> Iterator[None]:
-    """Let another process correct a run's folder if this one is killed before the end of the block."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _WATCH, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C does not reach it
-    )
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # it was killed
-            process.communicate(b"ended")
 
 
 def is_there(folder: Path) -> bool:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from .. import UserError, annotation, fidelity, files
-from ..methods import choices, save_world
-from ..model import LanguageModel, Model
-from ..model.budget import Budget
-from ..model.usage import cost_text, total
-from ..preferences import dataset, ingredients, verification
-from ..store import Store
-from .planning.presets import Pairs
+from ... import UserError, annotation, fidelity, files
+from ...methods import choices, save_world
+from ...model import LanguageModel, Model
+from ...model.budget import Budget
+from ...model.usage import cost_text, total
+from ...preferences import dataset, ingredients, verification
+from ...store import Store
+from ..planning.presets import Pairs
 
 CHOICES = "choices"  # the form in which people choose between the same answers
 

@@ -1,20 +1,31 @@
 """A run: execute the notebooks of a preset with papermill and write its folder, manifest and pages."""
 
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .. import UserError, files
-from ..model import sharing
-from ..model.budget import Budget
+from ... import UserError, files
+from ...model import sharing
+from ...model.budget import Budget
+from ..planning import notebooks
+from ..planning.presets import Preset
+from ..results import folders, manifests
+from ..results.manifests import Manifest
 from . import pool
-from .executing import Notebooks, save, took, write_index
-from .planning import notebooks
-from .planning.presets import Preset
-from .results import folders, manifests
-from .results.manifests import Manifest
+from .side_by_side import Notebooks, save, took, write_index
+
+# A process that waits for the end of its caller, which closes the pipe, and then corrects the folder.
+_WATCH = """
+import sys
+from pathlib import Path
+if sys.stdin.read() != "ended":
+    from persona_lib.runs.executing import run
+    run.correct(Path(sys.argv[1]))
+"""
 
 
 def run(
@@ -51,7 +62,7 @@ def run(
     limits = {"max_calls": max_calls, "max_cost": max_cost}
     folder = folder.absolute()
     manifests.read(folder)  # refuses a folder of something else, before anything is written there
-    with folders.alone(folder), folders.watched(folder):
+    with folders.alone(folder), _watched(folder):
         earlier = manifests.read(folder)
         if earlier:
             manifests.correct(earlier, folder)
@@ -106,11 +117,28 @@ def _executed(
 
 def _write_items(manifest: Manifest) -> None:
     """Write the page of the run's items, if it has any, and the index, which leads there."""
-    from .pages import item_pages, item_tables  # they load the statistics, for which a run's start need not wait
+    from ..pages import item_pages, item_tables  # they load the statistics, for which a run's start need not wait
 
     if any(item_tables.are_in(manifest.folder / stem) for stem in manifest.notebooks):
         item_pages.write(manifest.folder)
         save(manifest)
+
+
+@contextmanager
+def _watched(folder: Path) -> Iterator[None]:
+    """Let another process correct a run's folder if this one is killed before the end of the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WATCH, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C does not reach it
+    )
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it was killed
+            process.communicate(b"ended")
 
 
 def correct(folder: Path) -> None:

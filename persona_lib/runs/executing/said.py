@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.usage import cost_text
-from ..texts import counted
-from .planning import notebooks
+from ...model.usage import cost_text
+from ...texts import counted
+from ..planning import notebooks
 
 
 def of_notebook(stem: str, entry: Mapping[str, Any]) -> str:

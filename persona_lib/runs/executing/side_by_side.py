@@ -13,17 +13,17 @@ import pandas as pd
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from .. import BudgetError, EndpointError, LimitError, files
-from ..model import progress
-from ..store.store import utc_now
-from ..texts import counted
+from ... import BudgetError, EndpointError, LimitError, files
+from ...model import progress
+from ...store.store import utc_now
+from ...texts import counted
+from ..pages import pages
+from ..planning import notebooks
+from ..reporting.record import VARIABLE as RECORD
+from ..results import findings, folders
+from ..results.manifests import Manifest
 from . import kernels, said
-from .pages import pages
-from .planning import notebooks
 from .progress import Course, Progress
-from .reporting.record import VARIABLE as RECORD
-from .results import findings, folders
-from .results.manifests import Manifest
 
 # Every later notebook would fail in the same way.
 ENDING = (BudgetError.__name__, LimitError.__name__, EndpointError.__name__)

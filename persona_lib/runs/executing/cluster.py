@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import UserError
-from ..model import sharing, workers
-from ..model.budget import Budget
-from ..texts import counted
-from . import forks
+from ... import UserError
+from ...model import sharing, workers
+from ...model.budget import Budget
+from ...texts import counted
+from .. import forks
 
 MOST_EACH = 8  # workers for each core of this machine: they mostly wait
 METHOD = "distributed.worker.multiprocessing-method"  # of Dask's configuration

@@ -13,8 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 import psutil
 from jupyter_core.utils import ensure_event_loop
 
+from ..planning import endpoints
 from . import kernels
-from .planning import endpoints
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -23,10 +23,10 @@ from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from nbformat import v4
 
-from .. import files, store
-from ..model import keys, progress
-from . import forks
-from .planning import notebooks
+from ... import files, store
+from ...model import keys, progress
+from .. import forks
+from ..planning import notebooks
 
 LONGEST_MESSAGE = 300  # characters
 COPY = (
