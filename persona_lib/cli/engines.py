@@ -34,7 +34,7 @@ def requests(
     again, until nothing is lacking. --base-url is the address that replies are kept under; nothing has to answer there.
     The exit code is 1 if a notebook fails that lacks nothing.
     """
-    from ..runs import estimate, waves
+    from ..runs.dry_runs import estimate, waves
     from ..runs.planning import preflight
 
     if pairs:

@@ -103,7 +103,7 @@ def estimate(
 
     The notebooks run with made-up replies; what the store holds takes no call. The exit code is 1 if a notebook fails.
     """
-    from ..runs import estimate
+    from ..runs.dry_runs import estimate
     from ..runs.planning import preflight
 
     if pairs:
@@ -195,7 +195,7 @@ def rehearse(
     Nothing is sent to the preset's models, and the response store stays as it is. The exit code is 1 if a notebook
     fails.
     """
-    from ..runs import rehearse
+    from ..runs.dry_runs import rehearse
     from ..runs.planning import parameters, presets
 
     chosen = presets.load(preset)

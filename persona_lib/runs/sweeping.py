@@ -15,8 +15,9 @@ import pandas as pd
 
 from .. import BudgetError, EndpointError, LimitError, UserError, files
 from ..model.usage import cost_text
-from . import estimate, sweep_pages, sweep_tables
-from .estimate import Estimate
+from . import sweep_pages, sweep_tables
+from .dry_runs import estimate
+from .dry_runs.estimate import Estimate
 from .executing import run
 from .reporting.shown import shown
 from .results import compare, folders

@@ -11,7 +11,7 @@ from places import ROOT
 from persona_lib import UserError, files, personas, prompts
 from persona_lib.model import catalogue
 from persona_lib.preferences import dataset, ingredients, splits
-from persona_lib.runs import estimate
+from persona_lib.runs.dry_runs import estimate
 from persona_lib.runs.executing import pairs
 from persona_lib.runs.planning import endpoints, notebooks, preflight, presets, sizes
 from persona_lib.runs.planning.presets import Pairs

@@ -13,7 +13,8 @@ from endpoint import Endpoint
 from places import ROOT
 
 from persona_lib import UserError, files
-from persona_lib.runs import estimate, sweep, sweep_pages, sweep_said, sweep_tables, sweeping
+from persona_lib.runs import sweep, sweep_pages, sweep_said, sweep_tables, sweeping
+from persona_lib.runs.dry_runs import estimate
 from persona_lib.runs.executing import run
 from persona_lib.runs.planning import presets
 from persona_lib.runs.results import folders

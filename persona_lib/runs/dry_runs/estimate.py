@@ -19,15 +19,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from .. import UserError, files
-from ..model import catalogue, dry, progress
-from ..model.usage import cost_text, total
-from ..store import Store, canonical
-from .executing import kernels, pairs
-from .executing.progress import Progress
-from .planning import notebooks
-from .planning.presets import Pairs
-from .reporting.shown import shown
+from ... import UserError, files
+from ...model import catalogue, dry, progress
+from ...model.usage import cost_text, total
+from ...store import Store, canonical
+from ..executing import kernels, pairs
+from ..executing.progress import Progress
+from ..planning import notebooks
+from ..planning.presets import Pairs
+from ..reporting.shown import shown
 
 COLUMNS = (
     *("notebook", "step", "model", "calls", "reasked", "cached", "tokens_in", "tokens_out", "cost", "seconds"),

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from .. import files
-from . import planted
-from .executing.run import run
-from .pages import pages
-from .planning import preflight, presets
-from .planning.presets import Preset
-from .planted import truth
-from .planted.endpoint import JUDGE, MODEL
-from .reporting.shown import shown
-from .results import folders
+from ... import files
+from .. import planted
+from ..executing.run import run
+from ..pages import pages
+from ..planning import preflight, presets
+from ..planning.presets import Preset
+from ..planted import truth
+from ..planted.endpoint import JUDGE, MODEL
+from ..reporting.shown import shown
+from ..results import folders
 
 TABLE, PAGE, RUN, STORE = "effects", "index.html", "run", "replies.sqlite"
 STORE_VARIABLE = "PERSONA_STORE"

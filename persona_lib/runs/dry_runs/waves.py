@@ -16,10 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple
 
-from ..model import dry
-from ..model.exchange import Engine, engine_of, line
-from ..store import Exported, Journal, Store, canonical, made_up
-from ..texts import counted
+from ...model import dry
+from ...model.exchange import Engine, engine_of, line
+from ...store import Exported, Journal, Store, canonical, made_up
+from ...texts import counted
 from .estimate import Work
 
 NOTED = 1000  # requests that are noted at once
