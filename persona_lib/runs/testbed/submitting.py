@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from .. import UserError, methods
-from ..methods import CELL, Method, Setting, World, board, checking, gates, hidden, simulated, submissions
-from ..methods.method import is_count, made
-from ..methods.submitted import exports
-from ..methods.submitted.checking import Checked
-from ..methods.submitted.submissions import About
-from ..model import Model
-from ..store import Store
-from ..texts import line
-from .planning.parameters import SURVEYS
+from ... import UserError, methods
+from ...methods import CELL, Method, Setting, World, board, checking, gates, hidden, simulated, submissions
+from ...methods.method import is_count, made
+from ...methods.submitted import exports
+from ...methods.submitted.checking import Checked
+from ...methods.submitted.submissions import About
+from ...model import Model
+from ...store import Store
+from ...texts import line
+from ..planning.parameters import SURVEYS
 from .trials import DESIGN, KNOWN_TRUTH, KS, world_of
 
 

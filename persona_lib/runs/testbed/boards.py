@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from .. import UserError, files
-from ..methods import board, gates
-from ..methods.submitted.board import Section
-from ..methods.submitted.checking import Checked
-from ..texts import line
-from .pages import pages
+from ... import UserError, files
+from ...methods import board, gates
+from ...methods.submitted.board import Section
+from ...methods.submitted.checking import Checked
+from ...texts import line
+from ..pages import pages
 from .submitting import Outcome, Round
 
 PAGE, TABLE = "index.html", "leaderboard"

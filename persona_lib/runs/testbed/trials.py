@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from .. import UserError, files, methods
-from ..methods import (
+from ... import UserError, files, methods
+from ...methods import (
     CELL,
     Method,
     Setting,
@@ -23,13 +23,13 @@ from ..methods import (
     simulated,
     surveyed,
 )
-from ..methods.cases import LIMIT_S
-from ..methods.scoring.tracks import Tracks
-from ..model import Model
-from ..personas import respondents
-from ..store import Store
-from .planning.parameters import SURVEYS
-from .reporting.shown import shown
+from ...methods.cases import LIMIT_S
+from ...methods.scoring.tracks import Tracks
+from ...model import Model
+from ...personas import respondents
+from ...store import Store
+from ..planning.parameters import SURVEYS
+from ..reporting.shown import shown
 
 KNOWN_TRUTH = "known-truth"
 KS = (0, 2, 8, 32)
