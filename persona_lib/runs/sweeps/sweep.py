@@ -11,10 +11,10 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
-from .. import UserError, files
-from .planning import endpoints, preflight, presets
-from .planning.presets import Preset
-from .results import compare
+from ... import UserError, files
+from ..planning import endpoints, preflight, presets
+from ..planning.presets import Preset
+from ..results import compare
 
 LONGEST = 100  # letters of a point's name, which is that of a folder
 MOST = 1000  # points

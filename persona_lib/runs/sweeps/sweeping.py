@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import BudgetError, EndpointError, LimitError, UserError, files
-from ..model.usage import cost_text
-from . import sweep_pages, sweep_tables
-from .dry_runs import estimate
-from .dry_runs.estimate import Estimate
-from .executing import run
-from .reporting.shown import shown
-from .results import compare, folders
+from ... import BudgetError, EndpointError, LimitError, UserError, files
+from ...model.usage import cost_text
+from ..dry_runs import estimate
+from ..dry_runs.estimate import Estimate
+from ..executing import run
+from ..reporting.shown import shown
+from ..results import compare, folders
+from . import pages, tables
 from .sweep import Point, Sweep
-from .sweep_tables import DONE, GIVEN, Collected
+from .tables import DONE, GIVEN, Collected
 
 WRITE_EVERY_S = 60.0  # tables and page, while points run
 NAME = "sweep.json"  # in the folder of a sweep: what it varies
@@ -113,15 +113,15 @@ def execute(
     with folders.alone(folder):
         check_same(sweep, folder)
         files.write_json(folder / NAME, sweep.model_dump())
-        found = sweep_tables.collect(planned, folder)
-        sweep_pages.write(sweep, found, folder)
+        found = tables.collect(planned, folder)
+        pages.write(sweep, found, folder)
         execute_one = partial(run.run, say=say, jobs=jobs, host=host)
         course = _Course(sweep, planned, folder, found, max_calls, max_cost, execute_one)
         try:
             course.run(say, retry)
         finally:
-            found = sweep_tables.collect(planned, folder, course.problems)
-            sweep_pages.write(sweep, found, folder)
+            found = tables.collect(planned, folder, course.problems)
+            pages.write(sweep, found, folder)
     return found, course.errors
 
 
@@ -181,8 +181,8 @@ class _Course:
             if names & _ENDS_MODEL:
                 ended.add(point.given.get("model"))
             if time.monotonic() - written > WRITE_EVERY_S:
-                found = sweep_tables.collect(self._planned, self._folder, self.problems)
-                sweep_pages.write(self._sweep, found, self._folder)
+                found = tables.collect(self._planned, self._folder, self.problems)
+                pages.write(self._sweep, found, self._folder)
                 written = time.monotonic()
 
     def _run(self, point: Point, stems: Sequence[str], say: Callable[[str], object]) -> set[str]:

@@ -7,14 +7,14 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from .. import files, local, plots
-from ..model import usage
-from . import sweep_said
-from .pages import pages
-from .reporting.record import write_figure, write_table
-from .results import compare
+from ... import files, local, plots
+from ...model import usage
+from ..pages import pages
+from ..reporting.record import write_figure, write_table
+from ..results import compare
+from . import words
 from .sweep import Sweep
-from .sweep_tables import FINDING, GIVEN, Collected
+from .tables import FINDING, GIVEN, Collected
 
 PAGE, TABLE = "index.html", "points"
 PANELS = 12  # of the figure; a finding of each notebook in any case
@@ -31,7 +31,7 @@ def write(sweep: Sweep, found: Collected, folder: Path) -> None:
 def draw(found: Collected, folder: Path) -> None:
     """Write the figure: the findings, and the numbers that differ between points, those with intervals first."""
     rows = found.rows.dropna(subset="value")
-    told = sweep_said.summaries(found)
+    told = words.summaries(found)
     says = {own.notebook: own.says or own.question for own in told}
     differ = rows.groupby(["notebook", "metric"], sort=False).agg(values=("value", "nunique"), ends=("low", "count"))
     differ = differ[(differ["values"] > 1) | (differ.index.get_level_values("metric") == FINDING)].reset_index()
@@ -73,12 +73,12 @@ def page(sweep: Sweep, found: Collected, folder: Path) -> str:
         "when": datetime.now(UTC).isoformat(),
         "n": len(found.points),
         "states": states.to_dict(),
-        "notices": list(sweep_said.notices(found, local.NAME)),
-        "summaries": sweep_said.summaries(found),
+        "notices": list(words.notices(found, local.NAME)),
+        "summaries": words.summaries(found),
         "varied": {name: own for name, own in varied.items() if len(own) > 1},
         "fixed": {name: own[0] for name, own in varied.items() if len(own) == 1},
         "preset": sweep.preset,
-        "notebooks": [own.notebook for own in sweep_said.summaries(found)],
+        "notebooks": [own.notebook for own in words.summaries(found)],
         "table": TABLE,
         "drawn": _has_values(found),
         "points": _points(found, folder),
@@ -98,7 +98,7 @@ def _points(found: Collected, folder: Path) -> list[dict[str, Any]]:
     own = found.rows[found.rows["metric"] == FINDING].dropna(subset="value")
     cells: dict[str, dict[str, str]] = {}
     for row in own.to_dict("records"):
-        cells.setdefault(row["point"], {})[row["notebook"]] = sweep_said.value(row)
+        cells.setdefault(row["point"], {})[row["notebook"]] = words.value(row)
     rows = []
     for name, row in found.points.iterrows():
         plain = {key: _known(value) for key, value in row.items()}

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ..model.usage import cost_text
-from ..texts import counted
-from .results import findings
-from .results.findings import FEW, POINTS, number
-from .sweep_tables import DONE, FAILED, FINDING, GIVEN, Collected
+from ...model.usage import cost_text
+from ...texts import counted
+from ..results import findings
+from ..results.findings import FEW, POINTS, number
+from .tables import DONE, FAILED, FINDING, GIVEN, Collected
 
 SEED = f"{GIVEN}seed"
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from .. import files
-from ..personas import ids
-from .reporting.record import INTERVAL
-from .results import compare, manifests, several
-from .results.several import PLACES, Runs
+from ... import files
+from ...personas import ids
+from ..reporting.record import INTERVAL
+from ..results import compare, manifests, several
+from ..results.several import PLACES, Runs
 from .sweep import Point
 
 DONE, FAILED, WAITS = "done", "failed", "not run"  # states
