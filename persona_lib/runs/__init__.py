@@ -2,10 +2,12 @@
 
 Every notebook's last cell calls `runs.record`; one that asks a model says with `runs.limits` what that model allows no
 conclusion about. `runs.shown` shows a table, `runs.beside_paper` the paper's numbers beside a run's, and
-`runs.items(results)` one item by item. The commands of `persona` open the rooms: `presets` says which notebooks run
-with which parameters, `run` executes them, `estimate` counts their calls beforehand, `pairs` makes the preference data
-set, `several` reads folders of runs, `compare` and `comparison` put them beside each other, `sweeping` runs a preset at
-many points, and `doctor` checks the installation.
+`runs.items(results)` one item by item; `runs.several` reads folders of runs. The commands of `persona` open the
+folders: `planning/` says which notebooks run with which parameters, and checks it; `executing/` runs them, and makes
+the data set; `dry_runs/` tells beforehand what they would ask and find (with the made-up model of `planted/`); and
+`sweeps/` runs a preset at many points. A notebook tells what it found through `reporting/`, its run keeps that as
+`results/`, and readers open `pages/`. `testbed/` runs methods for the command line. `forks` starts kernels; it stays
+where installed copies look for it.
 """
 
 from typing import TYPE_CHECKING, Any
