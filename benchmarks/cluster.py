@@ -20,7 +20,7 @@ from pathlib import Path
 from throughput import LATENCY_S, Verdict, endpoint, requests
 
 from persona_lib.model import Model, workers
-from persona_lib.runs import cluster
+from persona_lib.runs.executing import cluster
 from persona_lib.store import Store
 
 TARGET = 0.9  # of as many times the pace of one worker as there are workers

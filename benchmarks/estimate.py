@@ -32,7 +32,8 @@ from pydantic import create_model
 
 from persona_lib import files, personas, templates
 from persona_lib.model import Model, dry
-from persona_lib.runs import planted, presets
+from persona_lib.runs import planted
+from persona_lib.runs.planning import presets
 from persona_lib.store import Store
 
 sys.path.insert(0, str(files.ROOT / "tests"))

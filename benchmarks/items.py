@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from persona_lib.runs import item_pages
+from persona_lib.runs.pages import item_pages
 
 TRIES = 5
 WORDS = ("neighbor", "refusal", "age: 6", "planted-2", "zzz")

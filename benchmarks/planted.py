@@ -19,7 +19,7 @@ import pandas as pd
 from persona_lib import bench, fidelity, judges, personas, preferences, prompts, stats
 from persona_lib.bench import leave_one_out
 from persona_lib.preferences import ingredients, verification
-from persona_lib.runs import presets
+from persona_lib.runs.planning import presets
 from persona_lib.runs.planted import Planted, World, truth
 
 Tables = dict[str, pd.DataFrame]

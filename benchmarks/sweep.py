@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from persona_lib.runs import sweep_pages, sweep_tables, sweeping
-from persona_lib.runs.sweep import Sweep, points
+from persona_lib.runs.sweeps import pages, sweeping, tables
+from persona_lib.runs.sweeps.sweep import Sweep, points
 
 SWEEP = Sweep(
     name="benchmark",
@@ -41,10 +41,10 @@ def timed(what: str, work: Callable[[], Any], tries: int = TRIES) -> Any:
 def main(folder: Path) -> None:
     planned = timed("points planned", lambda: points(SWEEP), 1)
     found, _ = timed("runs", lambda: sweeping.execute(SWEEP, planned, folder), 1)
-    print(f"{(found.points['state'] == sweep_tables.DONE).sum()} of {len(found.points)} points are done")
-    found = timed("collected in one table", lambda: sweep_tables.collect(planned, folder))
+    print(f"{(found.points['state'] == tables.DONE).sum()} of {len(found.points)} points are done")
+    found = timed("collected in one table", lambda: tables.collect(planned, folder))
     print(f"{len(found.rows):,} rows")
-    timed("tables, figure and page written", lambda: sweep_pages.write(SWEEP, found, folder))
+    timed("tables, figure and page written", lambda: pages.write(SWEEP, found, folder))
 
 
 if __name__ == "__main__":

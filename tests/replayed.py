@@ -12,8 +12,10 @@ from nbformat import v4
 from places import ROOT
 from pytest import MonkeyPatch
 
-from persona_lib.runs import forks, kernels, presets, run
-from persona_lib.runs.record import VARIABLE as RECORD
+from persona_lib.runs import forks
+from persona_lib.runs.executing import kernels, run
+from persona_lib.runs.planning import presets
+from persona_lib.runs.reporting.record import VARIABLE as RECORD
 
 LOOKED_AT = ("04_leave_one_out", "06_conditioning", "07_summaries", "08_pass_at_k")  # what they record is looked at
 

@@ -9,7 +9,7 @@ from projects import write_notebook, write_preset
 
 from persona_lib.model.usage import COUNTS
 from persona_lib.personas import ids
-from persona_lib.runs import manifests
+from persona_lib.runs.results import manifests
 
 NOTEBOOK = "01_ask"
 PARAMETERS = (

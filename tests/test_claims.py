@@ -31,7 +31,7 @@ from persona_lib.attributes import ATTRIBUTES, CENSUS
 from persona_lib.methods import coverage
 from persona_lib.model import Model, connection, endpoint, schemas, shards
 from persona_lib.personas import regions
-from persona_lib.runs import kernels, pairs, pool
+from persona_lib.runs.executing import kernels, pairs, pool
 
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8")

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from places import ROOT
 
-from persona_lib.runs import parameters, preflight, presets
+from persona_lib.runs.planning import parameters, preflight, presets
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from persona_lib.attributes import NAMES
 from persona_lib.bench import groups
 from persona_lib.judges import labels
 from persona_lib.preferences import ingredients, published
-from persona_lib.runs import notebooks, parameters, presets
+from persona_lib.runs.planning import notebooks, parameters, presets
 
 PAGE = (ROOT / "docs" / "own_files.md").read_text("utf-8")
 FORMS = {"csv": ".csv", "jsonl": ".jsonl", "yaml": ".yaml", "text": ".txt"}

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from places import ROOT
 
-from persona_lib.runs import notebooks
+from persona_lib.runs.planning import notebooks
 
 pytest_plugins = ["pytester"]
 
@@ -50,7 +50,7 @@ def test_every_notebook_has_an_entry_in_the_smoke_preset():
 
 
 def test_every_preset_sets_only_parameters_that_its_notebooks_have():
-    from persona_lib.runs import presets
+    from persona_lib.runs.planning import presets
 
     assert {"smoke", "small", "paper"} <= set(presets.known())
     for name in presets.known():

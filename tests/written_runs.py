@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from persona_lib.model.usage import COUNTS
-from persona_lib.runs import manifests
+from persona_lib.runs.results import manifests
 
 NOTEBOOK = "06_conditioning"
 USED = dict.fromkeys(COUNTS, 0) | {"calls": 3, "cost": 0.5}

@@ -115,7 +115,8 @@ def _try_export(out: Path, questions: int, raters: int, seed: int, options: dict
 def _made(preset: str, n: int, questions: int, seed: int, named: dict[str, str | None], templates: Path | None) -> Any:
     """Let the model of a preset write items; `named` overrides the preset's model, prompts, personas and use."""
     from ..model import Model
-    from ..runs import pairs, presets
+    from ..runs.executing import pairs
+    from ..runs.planning import presets
 
     settings = presets.load(preset).all | {name: value for name, value in named.items() if value is not None}
     writer = Model(settings.get("model", "local"), settings.get("base_url"))

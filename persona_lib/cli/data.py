@@ -37,8 +37,9 @@ def pairs(
     together. People and prompts of your own: -p personas=FILE -p prompts=FILE. The exit code is 1 if more than half of
     the pairs, or choices, failed.
     """
-    from ..runs import cluster as clusters
-    from ..runs import folders, pairs
+    from ..runs.executing import cluster as clusters
+    from ..runs.executing import pairs
+    from ..runs.results import folders
 
     given = options_given(model, base_url, p) | ({"form": form} if form else {})
     settings = pairs_of(preset, given, max_cost=max_cost)

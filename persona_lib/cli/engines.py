@@ -34,7 +34,8 @@ def requests(
     again, until nothing is lacking. --base-url is the address that replies are kept under; nothing has to answer there.
     The exit code is 1 if a notebook fails that lacks nothing.
     """
-    from ..runs import estimate, preflight, waves
+    from ..runs.dry_runs import estimate, waves
+    from ..runs.planning import preflight
 
     if pairs:
         works = estimate.works_of_pairs(pairs_of(preset, options_given(model, base_url, p), asks=False))

@@ -122,7 +122,7 @@ def _as_ctrl_c(ends: list[int]) -> Iterator[None]:
 
 def _as_seen(message: str) -> str:
     """Return a message with files as seen from the caller's folder, where they are named from the notebooks' folder."""
-    from ..runs import notebooks  # takes a moment, after an error only
+    from ..runs.planning import notebooks  # takes a moment, after an error only
 
     return notebooks.as_seen(message) if re.search(r"notebooks/\.\./", message) else message
 

@@ -53,8 +53,8 @@ def run_methods(
     answers. docs/methods.md says how to bring a method or a world.
     """
     from .. import files
-    from ..runs import cluster as clusters
-    from ..runs import trials
+    from ..runs.executing import cluster as clusters
+    from ..runs.testbed import trials
 
     if out:
         files.check_folder(out)

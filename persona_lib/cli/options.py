@@ -8,7 +8,7 @@ import typer
 from .. import UserError, files
 
 if TYPE_CHECKING:
-    from ..runs.presets import Pairs, Preset
+    from ..runs.planning.presets import Pairs, Preset
 
 
 def an_address(given: str | None) -> str | None:
@@ -18,7 +18,7 @@ def an_address(given: str | None) -> str | None:
         UserError: it is none, or contains a password.
     """
     if given:
-        from ..runs import presets  # takes a moment
+        from ..runs.planning import presets  # takes a moment
 
         presets.check_addresses({"base_url": given})
     return given
@@ -58,7 +58,7 @@ def plan_of(
     preset: str, only: list[str] | None, model: str | None, base_url: str | None, p: list[str] | None
 ) -> tuple["Preset", dict[str, dict]]:
     """Return a preset, and its notebooks with the parameters that the options of a command set."""
-    from ..runs import endpoints, presets
+    from ..runs.planning import endpoints, presets
 
     chosen, given = presets.load(preset), options_given(model, base_url, p)
     planned = presets.plan(chosen, stems(only), given)
@@ -68,7 +68,7 @@ def plan_of(
 
 def options_given(model: str | None, base_url: str | None, p: list[str] | None) -> dict[str, Any]:
     """Return the parameters that the options of a command set."""
-    from ..runs import parameters
+    from ..runs.planning import parameters
 
     named = {name: value for name, value in {"model": model, "base_url": base_url}.items() if value is not None}
     given = parameters.read(p or [])
@@ -90,7 +90,7 @@ def address(folder: Path) -> str:
 
 def note(lines: list[str]) -> None:
     """Show what a user should know before anything is asked."""
-    from ..runs import notebooks  # takes a moment
+    from ..runs.planning import notebooks  # takes a moment
 
     for line in lines:
         typer.echo(f"note: {notebooks.as_seen(line)}", err=True)
@@ -98,7 +98,7 @@ def note(lines: list[str]) -> None:
 
 def pairs_of(preset: str, given: dict[str, Any], **checks: Any) -> "Pairs":
     """Return what a preset and the options of a command say of its data set; `checks` are for `preflight.check`."""
-    from ..runs import preflight, presets
+    from ..runs.planning import preflight, presets
 
     settings = presets.pairs(presets.load(preset), given)
     note(preflight.check({preflight.PAIRS: settings.model_dump()}, **checks))

@@ -63,9 +63,11 @@ def run(
     larger one continues it. The exit code is 1 if a notebook failed or most items of a step did, 2 if something given
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
-    from ..runs import cluster as clusters
-    from ..runs import manifests, preflight, said
-    from ..runs.run import run as execute
+    from ..runs.executing import cluster as clusters
+    from ..runs.executing import said
+    from ..runs.executing.run import run as execute
+    from ..runs.planning import preflight
+    from ..runs.results import manifests
 
     chosen, planned = plan_of(preset, only, model, base_url, p)
     folder = out or files.ROOT / "outputs" / chosen.name
@@ -101,7 +103,8 @@ def estimate(
 
     The notebooks run with made-up replies; what the store holds takes no call. The exit code is 1 if a notebook fails.
     """
-    from ..runs import estimate, preflight
+    from ..runs.dry_runs import estimate
+    from ..runs.planning import preflight
 
     if pairs:
         settings = pairs_of(preset, options_given(model, base_url, p), asks=False)
@@ -132,7 +135,7 @@ def params(
 
     Each is written as -p takes it. Where the preset gives another value than the notebook itself, that comes after it.
     """
-    from ..runs import parameters, presets
+    from ..runs.planning import parameters, presets
 
     chosen, shown = presets.load(preset), []
     if parameters.PAIRS in (notebooks or ()):
@@ -145,7 +148,7 @@ def params(
 
 def _listed(stem: str, values: dict[str, Any]) -> str:
     """Return the parameters of a notebook, or of the data set, with the values of a preset, as lines."""
-    from ..runs import notebooks, parameters, presets
+    from ..runs.planning import notebooks, parameters, presets
 
     if stem == parameters.PAIRS:
         title, comments = "the data set of 'persona pairs'", {}
@@ -192,7 +195,8 @@ def rehearse(
     Nothing is sent to the preset's models, and the response store stays as it is. The exit code is 1 if a notebook
     fails.
     """
-    from ..runs import parameters, presets, rehearse
+    from ..runs.dry_runs import rehearse
+    from ..runs.planning import parameters, presets
 
     chosen = presets.load(preset)
     folder = out or files.ROOT / "outputs" / "rehearsal" / chosen.name

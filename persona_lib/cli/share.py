@@ -48,7 +48,8 @@ def _inside(outputs: Path) -> Iterator[str]:
 def _list(outputs: Path) -> None:
     """Say what each run in a folder is, the newest first."""
     from ..model.usage import cost_text
-    from ..runs import findings, pages, several
+    from ..runs.pages import pages
+    from ..runs.results import findings, several
 
     told = several.read([outputs])
     found = told.notebooks[told.notebooks["notebook"] == findings.CRITIC].set_index("run")["headline"].dropna()
@@ -86,7 +87,7 @@ def share_run(
     texts: Annotated[bool, typer.Option("--texts/--no-texts", help="with profiles, answers and raw replies")] = True,
 ) -> None:
     """Write a run as one file that can be mailed."""
-    from ..runs import share
+    from ..runs.pages import share
 
     typer.echo(f"{share.write(_folder(run), out, texts).absolute()}  {out.stat().st_size / 1e6:.1f} MB")
 

@@ -38,7 +38,7 @@ def submit(
     The method runs without the labels of tested choices, hidden or not. docs/submissions.md has the folder's form. The
     exit code is 1 if more than half of the predictions are missing.
     """
-    from ..runs import submitting
+    from ..runs.testbed import submitting
 
     options = submitting.Options(
         k or submitting.KS, draws, seed, model, base_url, embedder, hardware=hardware, contamination=contamination
@@ -55,7 +55,7 @@ def seal(
     world: Annotated[str, typer.Option(help=WORLD)] = "known-truth",
 ) -> None:
     """Write the manifest of a submission that you wrote by hand, or seal one again after a hidden world was closed."""
-    from ..runs import submitting
+    from ..runs.testbed import submitting
 
     submitting.seal(folder, world)
     typer.echo(folder / "manifest.json")
@@ -67,7 +67,7 @@ def check(folders: Folders, world: Worlds = None) -> None:
 
     Each problem is one line. The exit code is 1 if something is wrong or a gate fires, and 2 if a folder can't be used.
     """
-    from ..runs import submitting
+    from ..runs.testbed import submitting
 
     outcome = submitting.check(folders, world or [submitting.KNOWN_TRUTH])
     typer.echo(submitting.said(outcome))
@@ -85,7 +85,7 @@ def leaderboard(
 
     Submissions with a problem are left out, and the page says why. The exit code is 1 if one was.
     """
-    from ..runs import boards, submitting
+    from ..runs.testbed import boards, submitting
 
     boards.check_folder(out)
     outcome = submitting.check(folders, world or [submitting.KNOWN_TRUTH])
@@ -103,7 +103,7 @@ def export(
     world: Annotated[str, typer.Option(help=WORLD)] = "known-truth",
 ) -> None:
     """Write a submission in a form that tools for evaluations read."""
-    from ..runs import submitting
+    from ..runs.testbed import submitting
 
     for path in submitting.export(folder, out, form, world):
         typer.echo(path)
@@ -118,7 +118,7 @@ def open_hidden(
     ] = None,
 ) -> None:
     """Open a round: a world to publish without the labels of tested choices, with a commitment to them."""
-    from ..runs import submitting
+    from ..runs.testbed import submitting
 
     typer.echo(submitting.open_round(out, seed, world))
 

@@ -11,7 +11,7 @@ from .group import FAILED, LIMITED, UNUSABLE, app, examples
 from .options import Cluster, Jobs, MaxCalls, MaxCost, Retry, address, note
 
 if TYPE_CHECKING:
-    from ..runs.sweep import Point
+    from ..runs.sweeps.sweep import Point
 
 
 @app.command(
@@ -40,9 +40,9 @@ def sweep(
     failure or a limit. --max-calls and --max-cost hold for all points together, with those of earlier commands. The
     exit code is 1 if a point is not done, 2 if something given can't be used, and 3 at an endpoint's limit.
     """
-    from ..runs import cluster as clusters
-    from ..runs import sweep as sweeps
-    from ..runs import sweep_said, sweep_tables, sweeping
+    from ..runs.executing import cluster as clusters
+    from ..runs.sweeps import sweep as sweeps
+    from ..runs.sweeps import sweeping, tables, words
 
     given = sweeps.load(file)
     points = sweeps.points(given)
@@ -63,20 +63,20 @@ def sweep(
     with clusters.joined(cluster, say, kernels=True) as host:
         found, errors = sweeping.execute(given, points, folder, max_calls, max_cost, say, retry_failed, jobs, host)
     if json:
-        typer.echo(sweep_tables.as_json(found))
+        typer.echo(tables.as_json(found))
     else:
-        typer.echo(f"{sweep_said.said(found)}\n{address(folder)}")
+        typer.echo(f"{words.said(found)}\n{address(folder)}")
     if errors & {LimitError.__name__, EndpointError.__name__}:
         raise typer.Exit(LIMITED if LimitError.__name__ in errors else UNUSABLE)
-    if (found.points["state"] != sweep_tables.DONE).any():
+    if (found.points["state"] != tables.DONE).any():
         raise typer.Exit(FAILED)
 
 
 def _estimate(points: list["Point"], folder: Path, json: bool) -> None:
     """Show which points there are and what those that are not done would ask."""
-    from ..runs import sweep_tables, sweeping
+    from ..runs.sweeps import sweeping, tables
 
-    found = sweep_tables.collect(points, folder)
+    found = tables.collect(points, folder)
     counts = sweeping.estimated(points, found)
     typer.echo((sweeping.estimate_json if json else sweeping.estimate_text)(counts, found))
     if counts.table["failure"].notna().any():

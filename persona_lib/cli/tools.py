@@ -33,7 +33,9 @@ def compare_runs(
     Two runs are compared as a table of differences. Of more, rates are shown beside each other, and each run is
     compared with the first.
     """
-    from ..runs import compare, comparison, several, shown
+    from ..runs import shown
+    from ..runs.pages import comparison
+    from ..runs.results import compare, several
 
     told, width = several.read([in_outputs(run) for run in runs]), shutil.get_terminal_size().columns
     if len(told.runs) == 2 and told.runs["problem"].isna().all():
@@ -59,7 +61,7 @@ def lab(
     options: Annotated[list[str] | None, typer.Argument(help="of JupyterLab, such as --no-browser")] = None,
 ) -> None:
     """Open JupyterLab at a page that says what is here, what to try, and what the last run found."""
-    from ..runs import start
+    from ..runs.pages import start
 
     page = start.write().relative_to(files.ROOT)
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={files.ROOT}"]
@@ -86,7 +88,7 @@ def doctor(
 
     The exit code is 1 if something is missing that `make run` needs, or a run at the endpoint.
     """
-    from ..runs import doctor
+    from ..runs.planning import doctor
 
     fine = True
     for check in doctor.all_of(base_url, model):

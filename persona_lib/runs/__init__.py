@@ -2,22 +2,24 @@
 
 Every notebook's last cell calls `runs.record`; one that asks a model says with `runs.limits` what that model allows no
 conclusion about. `runs.shown` shows a table, `runs.beside_paper` the paper's numbers beside a run's, and
-`runs.items(results)` one item by item. The commands of `persona` open the rooms: `presets` says which notebooks run
-with which parameters, `run` executes them, `estimate` counts their calls beforehand, `pairs` makes the preference data
-set, `several` reads folders of runs, `compare` and `comparison` put them beside each other, `sweeping` runs a preset at
-many points, and `doctor` checks the installation.
+`runs.items(results)` one item by item; `runs.several` reads folders of runs. The commands of `persona` open the
+folders: `planning/` says which notebooks run with which parameters, and checks it; `executing/` runs them, and makes
+the data set; `dry_runs/` tells beforehand what they would ask and find (with the made-up model of `planted/`); and
+`sweeps/` runs a preset at many points. A notebook tells what it found through `reporting/`, its run keeps that as
+`results/`, and readers open `pages/`. `testbed/` runs methods for the command line. `forks` starts kernels; it stays
+where installed copies look for it.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from . import several
-from .limits import limits
-from .paper import beside_paper
-from .record import Finding, record
-from .shown import shown
+from .reporting.limits import limits
+from .reporting.paper import beside_paper
+from .reporting.record import Finding, record
+from .reporting.shown import shown
+from .results import several
 
 if TYPE_CHECKING:
-    from .item_widget import items
+    from .pages.item_widget import items
 
 __all__ = ["Finding", "beside_paper", "items", "limits", "record", "several", "shown"]
 
@@ -25,7 +27,7 @@ __all__ = ["Finding", "beside_paper", "items", "limits", "record", "several", "s
 def __getattr__(name: str) -> Any:
     """Load `items` at first use."""
     if name == "items":
-        from .item_widget import items  # it loads widgets and the statistics, which commands need not wait for
+        from .pages.item_widget import items  # it loads widgets and the statistics, which commands need not wait for
 
         return items
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -14,7 +14,9 @@ from endpoint import Endpoint, completion
 from projects import write_project
 
 from persona_lib import EndpointError, LimitError, UserError, census, files, local, store
-from persona_lib.runs import folders, notebooks, parameters, presets, said
+from persona_lib.runs.executing import said
+from persona_lib.runs.planning import notebooks, parameters, presets
+from persona_lib.runs.results import folders
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def started(monkeypatch):
         begun = {"status": told["status"], "started": "now", "seconds": 3.0}
         return begun | {"notebooks": notebooks, "usage": usage}
 
-    monkeypatch.setattr("persona_lib.runs.run.run", run)
+    monkeypatch.setattr("persona_lib.runs.executing.run.run", run)
     monkeypatch.setattr("persona_lib.model.reach.problems", lambda asked: [None for _ in asked])
     return told
 
@@ -141,7 +143,7 @@ def test_a_full_disk_is_one_line(project, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "outputs/x")
 
-    monkeypatch.setattr("persona_lib.runs.run.run", full)
+    monkeypatch.setattr("persona_lib.runs.executing.run.run", full)
     assert one_line(persona("run"), 1) == "error: No space left on device: outputs/x\n"
 
 
@@ -157,7 +159,7 @@ def test_used_up_memory_is_one_line(project, monkeypatch):
     def too_much(*_):
         raise MemoryError
 
-    monkeypatch.setattr("persona_lib.runs.run.run", too_much)
+    monkeypatch.setattr("persona_lib.runs.executing.run.run", too_much)
     assert one_line(persona("run"), 1).startswith("error: memory is used up: ask for fewer")
     assert "'n' must be less than or equal to 10000000" in one_line(persona("sample", 10**30, "--out", "p.csv"))
 
@@ -166,7 +168,7 @@ def test_a_reader_who_has_enough_is_no_error(project, monkeypatch):
     def closed(*_):
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr("persona_lib.runs.run.run", closed)
+    monkeypatch.setattr("persona_lib.runs.executing.run.run", closed)
     assert (persona("run").exit_code, persona("run").stderr) == (1, "")  # `persona run | head`
 
 
@@ -176,7 +178,7 @@ def test_what_the_user_wrote_stays_one_line_whatever_it_holds(project):
 
 
 def test_a_bug_keeps_its_traceback(project, monkeypatch):
-    monkeypatch.setattr("persona_lib.runs.run.run", lambda *_: {}["status"])
+    monkeypatch.setattr("persona_lib.runs.executing.run.run", lambda *_: {}["status"])
     assert isinstance(persona("run").exception, KeyError)
 
 
@@ -417,7 +419,7 @@ def made(project, monkeypatch, tmp_path):
 
     table = {"columns": lambda *_: pd.DataFrame({"failure": told["failures"]}, dtype=object)}
     monkeypatch.setattr("persona_lib.cli.data.pairs_of", lambda *_, **__: SimpleNamespace(form="pairs"))
-    monkeypatch.setattr("persona_lib.runs.pairs.make", make)
+    monkeypatch.setattr("persona_lib.runs.executing.pairs.make", make)
     monkeypatch.setattr("persona_lib.preferences.dataset.columns", table["columns"])
     return told
 
@@ -437,7 +439,7 @@ def test_a_study_may_name_the_model_that_writes_its_pairs(monkeypatch, tmp_path)
         asked.update(name=writer.name, address=writer.base_url)
         raise UserError("no more")
 
-    monkeypatch.setattr("persona_lib.runs.pairs.items_to_rate", items)
+    monkeypatch.setattr("persona_lib.runs.executing.pairs.items_to_rate", items)
     options = ["annotate", "export", "--out", tmp_path / "study", "--model", "m", "--base-url", "http://127.0.0.1:9/v1"]
     assert one_line(persona(*options)) == "error: no more\n"
     assert asked == {"name": "m", "address": "http://127.0.0.1:9/v1"}
@@ -455,7 +457,9 @@ def test_a_study_may_name_the_model_that_writes_its_pairs(monkeypatch, tmp_path)
     ],
 )
 def test_what_is_wrong_with_a_study_is_said_before_a_model_writes_for_it(monkeypatch, tmp_path, options, said):
-    monkeypatch.setattr("persona_lib.runs.pairs.items_to_rate", lambda *_, **__: pytest.fail("a model was asked"))
+    monkeypatch.setattr(
+        "persona_lib.runs.executing.pairs.items_to_rate", lambda *_, **__: pytest.fail("a model was asked")
+    )
     assert said in one_line(persona("annotate", "export", "--out", tmp_path / "study", *options))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()

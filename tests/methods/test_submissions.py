@@ -11,7 +11,7 @@ import yaml
 from persona_lib import UserError, methods
 from persona_lib.methods import Setting, board, checking, hidden, linear, simulated, submissions
 from persona_lib.methods.submitted.submissions import ABOUT, ANSWERS, CONTEXTS, MANIFEST, PREDICTIONS, About
-from persona_lib.runs import submitting
+from persona_lib.runs.testbed import submitting
 
 DESIGN = simulated.Design(seen=20, unseen=10, prompts=24, heldout=10, history=12, tests=6, dimensions=6, rank=2)
 SETTING = Setting(ks=(0, 4), draws=2, seed=3)

@@ -18,7 +18,7 @@ from places import ROOT
 
 from persona_lib import UserError, personas
 from persona_lib.personas import browser, profiles, search
-from persona_lib.runs import pages, start
+from persona_lib.runs.pages import pages, start
 
 
 @pytest.fixture(scope="module")

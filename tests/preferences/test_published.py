@@ -9,7 +9,8 @@ from writers import build, judging, write
 
 from persona_lib import UserError, personas
 from persona_lib.preferences import dataset, exports, published
-from persona_lib.runs import kernels, notebooks
+from persona_lib.runs.executing import kernels
+from persona_lib.runs.planning import notebooks
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from persona_lib import UserError, prompts
 from persona_lib.preferences import ingredients
-from persona_lib.runs import preflight, presets
+from persona_lib.runs.planning import preflight, presets
 
 KNOWN = list(prompts.load()["prompt_id"])
 

@@ -157,9 +157,9 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(place, tmp_path
     (tmp_path / "file").write_text("years of work")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("years of work")
-    monkeypatch.setattr("persona_lib.runs.trials.run", None)
-    monkeypatch.setattr("persona_lib.runs.submitting.named", None)
-    monkeypatch.setattr("persona_lib.runs.submitting.check", None)
+    monkeypatch.setattr("persona_lib.runs.testbed.trials.run", None)
+    monkeypatch.setattr("persona_lib.runs.testbed.submitting.named", None)
+    monkeypatch.setattr("persona_lib.runs.testbed.submitting.check", None)
     for command in (("run",), ("submit", "--method", "pooled"), ("leaderboard", place / "coin")):
         for out in (tmp_path / "file", tmp_path / "file" / "below"):
             said = one_line(persona("methods", *command, "--world", place / "world", "--out", out))
@@ -313,7 +313,7 @@ def test_a_round_from_its_opening_to_the_board(place, tmp_path):
 
 
 def test_the_ids_of_a_drawn_round_do_not_tell_its_seed(tmp_path):
-    from persona_lib.runs import submitting
+    from persona_lib.runs.testbed import submitting
 
     submitting.open_round(tmp_path / "round", 3, design=DESIGN)
     people = pd.read_parquet(tmp_path / "round" / "public" / "people.parquet")
@@ -324,7 +324,7 @@ def test_the_ids_of_a_drawn_round_do_not_tell_its_seed(tmp_path):
 
 
 def test_another_file_that_changed_does_not_make_ones_own_dirty(tmp_path):
-    from persona_lib.runs import submitting
+    from persona_lib.runs.testbed import submitting
 
     def git(*command):
         own = ["-c", "user.name=a", "-c", "user.email=a@example.org"]

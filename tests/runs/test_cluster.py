@@ -12,7 +12,7 @@ from endpoint import Endpoint
 
 from persona_lib import UserError
 from persona_lib.model import workers
-from persona_lib.runs import cluster
+from persona_lib.runs.executing import cluster
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ import os, signal, sys, threading, time
 from endpoint import say
 from persona_lib.model import Model, shards
 from persona_lib.model.workers import connect, present
-from persona_lib.runs import cluster
+from persona_lib.runs.executing import cluster
 from persona_lib.store import Store
 
 shards.LEAST, shards.MOST = 4, 16

@@ -9,7 +9,7 @@ from commands import one_line, persona
 from written_runs import NOTEBOOK, change, results, write
 
 from persona_lib import UserError, plots
-from persona_lib.runs import compare, several
+from persona_lib.runs.results import compare, several
 
 TABLE = "06_conditioning/results"
 

@@ -11,7 +11,7 @@ from projects import write_project
 
 from persona_lib import files, local, store
 from persona_lib.model import connection
-from persona_lib.runs import doctor
+from persona_lib.runs.planning import doctor
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 from persona_lib import cli, files, store
 from persona_lib.model import budget, dry, repair, schemas
 from persona_lib.model.endpoint import OPENAI_URL
-from persona_lib.runs import estimate, pairs, presets
-from persona_lib.runs.run import run
+from persona_lib.runs.dry_runs import estimate
+from persona_lib.runs.executing import pairs
+from persona_lib.runs.executing.run import run
+from persona_lib.runs.planning import presets
 from persona_lib.store import Store, Stored, canonical, key_of, read_recording
 from persona_lib.templates import text
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from persona_lib import local, runs
-from persona_lib.runs import findings
+from persona_lib.runs.results import findings
 
 
 def entry(**changed) -> dict:

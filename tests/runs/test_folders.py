@@ -17,8 +17,10 @@ from projects import write_notebook, write_preset
 from persona_lib import EndpointError, LimitError, UserError, files
 from persona_lib.model import usage
 from persona_lib.personas import ids
-from persona_lib.runs import folders, manifests, pages, presets
-from persona_lib.runs.run import correct, run
+from persona_lib.runs.executing.run import correct, run
+from persona_lib.runs.pages import pages
+from persona_lib.runs.planning import presets
+from persona_lib.runs.results import folders, manifests
 
 PARAMETERS = 'n = 1\nhow = ""\nout = None'
 ASK = """

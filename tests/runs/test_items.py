@@ -13,7 +13,7 @@ from endpoint import Endpoint, completion
 from persona_lib import UserError, bench, personas, runs
 from persona_lib.model import Model
 from persona_lib.model.anew import again
-from persona_lib.runs import item_pages, item_tables, pages
+from persona_lib.runs.pages import item_pages, item_tables, pages
 from persona_lib.store import Store
 
 PEOPLE = pd.DataFrame(

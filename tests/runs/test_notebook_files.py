@@ -12,7 +12,9 @@ from places import ROOT
 from projects import write_notebook
 
 from persona_lib import UserError, files
-from persona_lib.runs import kernels, notebooks, pages
+from persona_lib.runs.executing import kernels
+from persona_lib.runs.pages import pages
+from persona_lib.runs.planning import notebooks
 
 
 @pytest.fixture

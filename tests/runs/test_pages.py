@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from places import ROOT
 
-from persona_lib.runs import pages
+from persona_lib.runs.pages import pages
 
 PAGES = ("index", "01_personas", "06_conditioning")
 NO_FIGURE = "Array.from(document.images).filter(i => !(i.complete && i.naturalWidth > 0)).map(i => i.src.slice(0, 80))"

@@ -16,7 +16,8 @@ from writers import write
 
 from persona_lib import UserError, methods, personas
 from persona_lib.preferences import dataset
-from persona_lib.runs import pairs, preflight, presets
+from persona_lib.runs.executing import pairs
+from persona_lib.runs.planning import preflight, presets
 
 SIZES = {"n_personas": 3, "train": 2, "seen": 1, "heldout": 1, "train_prompts": 6, "heldout_prompts": 3, "verify": 0}
 

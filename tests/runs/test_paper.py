@@ -8,7 +8,7 @@ import pytest
 from places import ROOT
 
 from persona_lib import runs
-from persona_lib.runs.shown import DATA
+from persona_lib.runs.reporting.shown import DATA
 
 
 def cells(shown) -> dict[str, dict[str, str]]:

@@ -6,13 +6,13 @@ import pytest
 
 from persona_lib import UserError
 from persona_lib.cli import options
-from persona_lib.runs import notebooks, parameters, presets
+from persona_lib.runs.planning import notebooks, parameters, presets
 
 
 @pytest.mark.parametrize("stem", notebooks.stems())
 def test_every_parameter_of_every_notebook_has_a_kind_that_its_default_fits(stem):
     for name, default in notebooks.find(stem).parameters.items():
-        assert name in parameters.KINDS, f"declare {name} in persona_lib/runs/parameters.py"
+        assert name in parameters.KINDS, f"declare {name} in persona_lib/runs/planning/parameters.py"
         parameters.check(stem, name, default, default)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from persona_lib import plots, runs
-from persona_lib.runs import pages, pictures, share
+from persona_lib.runs.pages import pages, pictures, share
 
 RATES = pd.DataFrame({"n": 8, "failed": 0, "rate": [0.5, 0.9], "low": [0.3, 0.7], "high": [0.7, 1]}, ["a & b", "<i>"])
 TITLE = "The critic keeps 50% to 90%"

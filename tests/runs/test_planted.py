@@ -24,7 +24,7 @@ from scipy.stats import binom
 
 from persona_lib import bench, personas, preferences, prompts, stats
 from persona_lib.attributes import NAMES
-from persona_lib.runs import rehearse
+from persona_lib.runs.dry_runs import rehearse
 from persona_lib.runs.planted import EFFECTS, Endpoint, Planted, World, texts, truth
 
 SIZES = {

@@ -14,8 +14,10 @@ from projects import write_notebook, write_preset
 
 from persona_lib import files
 from persona_lib.model.usage import COUNTS
-from persona_lib.runs import executing, forks, kernels, pool, presets
-from persona_lib.runs.run import run
+from persona_lib.runs import forks
+from persona_lib.runs.executing import kernels, pool, side_by_side
+from persona_lib.runs.executing.run import run
+from persona_lib.runs.planning import presets
 
 # Each writes when it begins, and waits for one that would never begin if one ran after the other.
 MEETS = """
@@ -56,7 +58,7 @@ def project(tmp_path, monkeypatch):
 
 
 def test_two_run_side_by_side_the_main_one_first_and_find_what_they_find_one_by_one(project, monkeypatch):
-    monkeypatch.setattr(executing, "LOOK_S", 0.1)
+    monkeypatch.setattr(side_by_side, "LOOK_S", 0.1)
     preset, lines = presets.load("smoke"), []
     planned = presets.plan(preset)
     planned["02_b"]["calls"] = 2

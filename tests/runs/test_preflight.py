@@ -12,7 +12,7 @@ from endpoint import Endpoint, say
 from persona_lib import UserError, personas, store
 from persona_lib.cli import options
 from persona_lib.model import Model, catalogue, reach
-from persona_lib.runs import endpoints, preflight, presets, sizes
+from persona_lib.runs.planning import endpoints, preflight, presets, sizes
 
 
 def planned(stem: str = "06", preset: str = "smoke", **given) -> dict:

@@ -11,8 +11,10 @@ from places import ROOT
 from persona_lib import UserError, files, personas, prompts
 from persona_lib.model import catalogue
 from persona_lib.preferences import dataset, ingredients, splits
-from persona_lib.runs import endpoints, estimate, notebooks, pairs, preflight, presets, sizes
-from persona_lib.runs.presets import Pairs
+from persona_lib.runs.dry_runs import estimate
+from persona_lib.runs.executing import pairs
+from persona_lib.runs.planning import endpoints, notebooks, preflight, presets, sizes
+from persona_lib.runs.planning.presets import Pairs
 
 PRESETS = ("smoke", "small", "paper")
 SEEDS = (0, 7)

@@ -21,10 +21,12 @@ from projects import write_notebook, write_preset, write_project
 
 from persona_lib import UserError, files, local, runs
 from persona_lib.model import usage
-from persona_lib.runs import findings, manifests, pages, presets
-from persona_lib.runs.executing import took
-from persona_lib.runs.progress import Course, Progress, _Part
-from persona_lib.runs.run import run
+from persona_lib.runs.executing.progress import Course, Progress, _Part
+from persona_lib.runs.executing.run import run
+from persona_lib.runs.executing.side_by_side import took
+from persona_lib.runs.pages import pages
+from persona_lib.runs.planning import presets
+from persona_lib.runs.results import findings, manifests
 
 
 @pytest.fixture
@@ -527,7 +529,7 @@ def test_a_file_that_is_no_notebook_is_refused(project):
 
 
 def test_without_a_terminal_progress_is_plain_lines_now_and_then(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("persona_lib.runs.progress.POLL_S", 0.01)
+    monkeypatch.setattr("persona_lib.runs.executing.progress.POLL_S", 0.01)
     steps = tmp_path / "steps"
     steps.touch()
     with Progress() as progress:
@@ -539,7 +541,7 @@ def test_without_a_terminal_progress_is_plain_lines_now_and_then(tmp_path, monke
 
 
 def test_in_a_terminal_progress_is_one_line_that_is_redrawn(tmp_path, monkeypatch):
-    monkeypatch.setattr("persona_lib.runs.progress.POLL_S", 0.1)  # unread, a terminal takes only 4 kB
+    monkeypatch.setattr("persona_lib.runs.executing.progress.POLL_S", 0.1)  # unread, a terminal takes only 4 kB
     steps = tmp_path / "steps"
     steps.write_text('{"step": "answering", "done": 3, "total": 8}\n{"cells": 1}\n')
     reader, writer = os.openpty()  # a terminal that does not tell its size

@@ -7,7 +7,7 @@ import pytest
 from written_runs import NOTEBOOK, change, results, write
 
 from persona_lib import UserError
-from persona_lib.runs import several
+from persona_lib.runs.results import several
 
 SCORES = results({"direct": [1.0] * 6})
 

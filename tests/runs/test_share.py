@@ -17,7 +17,8 @@ from PIL import Image
 
 from persona_lib import UserError, files, runs
 from persona_lib.model import usage
-from persona_lib.runs import manifests, share
+from persona_lib.runs.pages import share
+from persona_lib.runs.results import manifests
 
 SECRET = "The whole profile of Alma"
 

@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from places import ROOT
 
 from persona_lib import runs
-from persona_lib.runs.shown import Shown
+from persona_lib.runs.reporting.shown import Shown
 
 RATES = pd.DataFrame(
     {

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from persona_lib import files
 from persona_lib.cli import app
-from persona_lib.runs import notebooks, start
+from persona_lib.runs.pages import start
+from persona_lib.runs.planning import notebooks
 
 
 def page_of(folder) -> str:

@@ -13,8 +13,12 @@ from endpoint import Endpoint
 from places import ROOT
 
 from persona_lib import UserError, files
-from persona_lib.runs import estimate, folders, presets, run, sweep, sweep_pages, sweep_said, sweep_tables, sweeping
-from persona_lib.runs.sweep import Sweep
+from persona_lib.runs.dry_runs import estimate
+from persona_lib.runs.executing import run
+from persona_lib.runs.planning import presets
+from persona_lib.runs.results import folders
+from persona_lib.runs.sweeps import pages, sweep, sweeping, tables, words
+from persona_lib.runs.sweeps.sweep import Sweep
 
 ASK = """
 from persona_lib.model import Model
@@ -43,7 +47,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs = swept.Runs()
     monkeypatch.setattr(run, "run", runs)
-    monkeypatch.setattr(sweep_pages, "draw", lambda found, folder: None)
+    monkeypatch.setattr(pages, "draw", lambda found, folder: None)
     return runs
 
 
@@ -160,7 +164,7 @@ def test_the_table_has_a_row_for_each_point_notebook_and_metric(project, tmp_pat
     assert own.loc["finding", ["text", "unit"]].tolist() == ["m keeps more when told", "points"]
     assert own.loc["items", "value"] == 40 and pd.isna(own.loc["items", "low"])
     assert own["text"].dropna().tolist()[1:] == ["old", "True"] and own["value"].notna().sum() == 3
-    told = json.loads(sweep_tables.as_json(found))
+    told = json.loads(tables.as_json(found))
     assert len(told["rows"]) == len(found.rows) == 20 and told["points"][0]["calls"] == 5
 
 
@@ -169,15 +173,15 @@ def test_results_of_other_parameters_and_of_other_people_are_no_results_of_a_poi
     sweeping.execute(Sweep(**BASE), planned, tmp_path / "out")
     values = planned[0].planned[swept.NOTEBOOK]
     values["size"] = 9
-    found = sweep_tables.collect(planned, tmp_path / "out")
+    found = tables.collect(planned, tmp_path / "out")
     assert (
         found.points["state"].tolist() == ["not run", "done"] and "other parameters" in found.points["reason"].iloc[0]
     )
     assert found.rows[found.rows["point"] == planned[0].name]["metric"].isna().all()
     values["size"] = 8
-    monkeypatch.setattr(sweep_tables, "_DRAWS", {"size"})
-    monkeypatch.setattr(sweep_tables.ids, "drawn_from", lambda: "others")
-    assert set(sweep_tables.collect(planned, tmp_path / "out").points["state"]) == {"not run"}
+    monkeypatch.setattr(tables, "_DRAWS", {"size"})
+    monkeypatch.setattr(tables.ids, "drawn_from", lambda: "others")
+    assert set(tables.collect(planned, tmp_path / "out").points["state"]) == {"not run"}
 
 
 def test_a_damaged_run_is_a_row_with_its_reason_and_the_other_points_run(project, tmp_path):
@@ -288,21 +292,21 @@ def test_a_finding_is_told_over_all_points_with_what_speaks_against_it(project, 
         None if v["model"] == "w" and v["seed"] else 0.05 + v["seed"] / 10, v["model"]
     )
     found, _ = sweeping.execute(Sweep(**BASE), planned, tmp_path / "out")
-    (own,) = sweep_said.summaries(found)
+    (own,) = words.summaries(found)
     assert own.says == "the model keeps more when told" and own.span == "+5 to +15 points"
     assert (own.known, own.of, own.n) == (3, 4, "40")
     assert own.lowest == "m, seed=0: +5 points (−5 to +15, n = 40)" and own.highest.startswith("m, seed=1: +15 points")
     assert own.against[:2] == ["1 of 4 points have no value.", "In 2 of 3 points the interval holds no difference."]
     assert own.against[-1] == "From seed to seed alone it moves by up to 10 points."
-    (judges,) = sweep_said.notices(found, "SmolLM2")
+    (judges,) = words.notices(found, "SmolLM2")
     assert judges.startswith("The judge differs between points (m; w)")
     project.finds = lambda v: swept.found(0.1, v["model"], "share")
     planned = sweep.points(Sweep(**BASE, models=["local"]))
     found, _ = sweeping.execute(Sweep(**BASE), planned, tmp_path / "other")
-    assert [line.split(",")[0] for line in sweep_said.notices(found, "SmolLM2-135M-Instruct")] == [
+    assert [line.split(",")[0] for line in words.notices(found, "SmolLM2-135M-Instruct")] == [
         "Points asked SmolLM2-135M-Instruct"
     ]
-    assert sweep_said.summaries(found)[0].span == "10%"
+    assert words.summaries(found)[0].span == "10%"
 
 
 def test_an_estimate_lists_each_point_and_what_is_done_asks_nothing(project, tmp_path, monkeypatch):
@@ -317,7 +321,7 @@ def test_an_estimate_lists_each_point_and_what_is_done_asks_nothing(project, tmp
         return estimate.Estimate(table.fillna({"cached": 0, "tokens_in": 0, "tokens_out": 0, "reasked": 0}), ["a note"])
 
     monkeypatch.setattr(estimate, "_count", count)
-    found = sweep_tables.collect(planned, tmp_path / "out")
+    found = tables.collect(planned, tmp_path / "out")
     counts = sweeping.estimated(planned, found)
     assert asked == [f"seed={seed}/{swept.NOTEBOOK}" for seed in (1, 2)]
     told = json.loads(sweeping.estimate_json(counts, found))
@@ -340,7 +344,7 @@ def test_the_runs_of_a_sweep_take_jobs_and_a_cluster(project, tmp_path, monkeypa
         yield cluster and f"host of {cluster}, {kernels}"
 
     assert persona("sweep", given, "--cluster", "0").exit_code == 2 and not project.told
-    monkeypatch.setattr("persona_lib.runs.cluster.joined", joined)
+    monkeypatch.setattr("persona_lib.runs.executing.cluster.joined", joined)
     assert persona("sweep", given, "--jobs", "3", "--cluster", "tcp://a:1").exit_code == 0
     assert project.how == (3, "host of tcp://a:1, True")
 

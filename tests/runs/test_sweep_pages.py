@@ -10,8 +10,9 @@ import swept
 from axe_playwright_python.sync_playwright import Axe
 
 from persona_lib import files, plots
-from persona_lib.runs import run, sweep, sweeping
-from persona_lib.runs.sweep import Sweep
+from persona_lib.runs.executing import run
+from persona_lib.runs.sweeps import sweep, sweeping
+from persona_lib.runs.sweeps.sweep import Sweep
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from endpoint import Endpoint, completion, first_token
 
 from persona_lib import UserError, methods
 from persona_lib.methods import simulated
-from persona_lib.runs import notebooks, planted, preflight, presets
+from persona_lib.runs import planted
+from persona_lib.runs.planning import notebooks, preflight, presets
 
 DESIGN = simulated.Design(seen=24, unseen=12, prompts=30, heldout=12, history=16, tests=6, dimensions=6, rank=2)
 LEAKY = """

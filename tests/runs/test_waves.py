@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from persona_lib import files
 from persona_lib.model import Model, embed
-from persona_lib.runs import estimate, waves
+from persona_lib.runs.dry_runs import estimate, waves
 from persona_lib.store import Exported, Journal, Store, canonical, key_of
 
 PARAMETERS = 'model = "m"\nbase_url = None\njudge = "j"\njudge_base_url = None\nn = 5\nrecording = None\nout = None'

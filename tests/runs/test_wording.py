@@ -12,7 +12,7 @@ import pytest
 from IPython.display import display
 
 from persona_lib import UserError, personas, templates
-from persona_lib.runs import notebooks, preflight, presets, wording
+from persona_lib.runs.planning import notebooks, preflight, presets, wording
 
 DRAWN = cache(personas.sample)  # most notebooks draw the same people
 ASKING = [stem for stem in notebooks.stems() if stem in wording.STEPS]

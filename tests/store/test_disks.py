@@ -69,7 +69,7 @@ def test_the_command_line_says_it_in_one_line_and_the_doctor_too(mounted, tmp_pa
     Store(tmp_path / "a.sqlite")
     merging = persona("store", "merge", tmp_path / "a.sqlite", "--into", tmp_path / "net" / "r.sqlite")
     assert "lies on a network file system" in one_line(merging)
-    from persona_lib.runs import doctor
+    from persona_lib.runs.planning import doctor
 
     check = doctor._store()
     assert not check.fine and check.needed and "lies on a network file system" in check.what

@@ -1,0 +1,37 @@
+"""What a run says while it goes on: a line for each notebook as it ends, and at the end one for what the run used."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...model.usage import cost_text
+from ...texts import counted
+from ..planning import notebooks
+
+
+def of_notebook(stem: str, entry: Mapping[str, Any]) -> str:
+    """Return the line of a notebook: how it ended, what it took, and its headline or what went wrong.
+
+    Args:
+        stem: of the notebook.
+        entry: of it in the manifest.
+    """
+    error = entry["error"]
+    what = f"{error['name']}: {notebooks.as_seen(error['message'])}" if error else entry.get("headline", "")
+    if entry.get("lost"):
+        what = f"most items failed ({'; '.join(entry['lost'])})  {what}"
+    took = f"{entry['seconds']:.0f} s" if entry["status"] != "not run" else ""
+    return f"{entry['status']:8}{stem}  {took}  {what}".rstrip()
+
+
+def at_the_end(manifest: Mapping[str, Any]) -> str:
+    """Return a line for each notebook that was not run, and one for what the run used."""
+    own = {stem: entry for stem, entry in manifest["notebooks"].items() if entry["run"] == manifest["started"]}
+    lines = [of_notebook(stem, entry) for stem, entry in own.items() if entry["status"] == "not run"]
+    used = manifest["usage"]
+    again = f" ({used['reasked']} of them asked again)" if used["reasked"] else ""
+    lines.append(
+        f"{manifest['seconds']:.0f} s, {counted(used['calls'], 'model call')}{again}, {used['cached']:,} found in the "
+        f"store, {counted(used['failed'], 'failed item')}, {counted(used['tokens_in'] + used['tokens_out'], 'token')}, "
+        f"{cost_text(used['cost'])}"
+    )
+    return "\n".join(lines)

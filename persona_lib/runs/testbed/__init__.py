@@ -1,0 +1,1 @@
+"""Methods on the command line: trials of them, submissions and their rounds, and the page of a leaderboard."""
