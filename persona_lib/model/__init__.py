@@ -23,9 +23,9 @@ kept as no answer.
 from typing import TYPE_CHECKING, Any
 
 from .budget import Budget
-from .choices import Choices
-from .protocol import LanguageModel, Messages, no_twins
-from .reply import Reply
+from .replies.choices import Choices
+from .replies.protocol import LanguageModel, Messages, no_twins
+from .replies.reply import Reply
 
 if TYPE_CHECKING:
     from .embeddings import embed

@@ -3,9 +3,9 @@
 import json
 
 from .. import UserError
-from . import schemas
 from .model import Model
-from .reply import Reply
+from .replies import schemas
+from .replies.reply import Reply
 from .running import each
 
 STEP = "asking again"

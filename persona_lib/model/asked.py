@@ -9,9 +9,9 @@ from .. import UserError
 from ..store import Store
 from .budget import Budget
 from .catalogue import Price
-from .dry import Dry
 from .found import Found
-from .protocol import Messages
+from .replies.dry import Dry
+from .replies.protocol import Messages
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import openai
 
 from ..store import canonical
 from .endpoint import FINAL, completion, loaded, one_line, words
-from .reply import read
+from .replies.reply import read
 
 Failures = dict[str, str]  # by the request's key: why it has no reply worth keeping
 

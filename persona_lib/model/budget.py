@@ -20,7 +20,7 @@ from .. import BudgetError
 from ..store import canonical
 from .catalogue import Price
 from .dialect import most_tokens
-from .dry import Chance, example
+from .replies.dry import Chance, example
 
 UNBOUNDED_TOKENS = 4096  # of a text that may be of any length
 OVERHEAD_TOKENS = 64  # of what an endpoint puts around messages

@@ -12,7 +12,7 @@ from .batches import Batches
 from .budget import Purse
 from .connection import Connection
 from .progress import Calls
-from .reply import CUT_OFF, read
+from .replies.reply import CUT_OFF, read
 from .usage import Usage
 
 Answer = tuple[dict[str, Any], bool, str]  # the reply, whether it took no call of its own, and its key in the store

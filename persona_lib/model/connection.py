@@ -22,7 +22,7 @@ from .catalogue import LEFT_OUT, MODELS
 from .endpoint import FINAL, TIMEOUT_S, Endpoint, completion, is_page, loaded, message, one_line, words
 from .lessons import lesson
 from .pace import turn
-from .reply import Outcome
+from .replies.reply import Outcome
 from .sharing import keep, of_endpoint
 
 RETRIES = 4  # of a call, after errors of transport and of the server

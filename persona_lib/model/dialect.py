@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..store import canonical
 from ..templates import load as load_template
-from .choices import LEAD_TOKENS, SAMPLES
+from .replies.choices import LEAD_TOKENS, SAMPLES
 
 Format = Literal["strict", "schema", "object", "none"]
 

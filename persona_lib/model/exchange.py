@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 from .. import UserError
 from ..store import Exported, Store, Stored, canonical
 from ..texts import counted
-from . import embeddings, repair
+from . import embeddings
 from .batch_results import outcome
 from .calling import failure_of
 from .dialect import is_choice
 from .endpoint import Endpoint, loaded, one_line
 from .found import Found
 from .lessons import has_fields, ignores_schema
-from .reply import read, refuses, tokens
+from .replies import repair
+from .replies.reply import read, refuses, tokens
 from .speaking import IN_WORDS
 
 LINES = 500  # brought in at once

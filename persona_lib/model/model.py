@@ -10,15 +10,16 @@ from pydantic import BaseModel
 
 from .. import UserError, local
 from ..store import Store
-from . import catalogue, schemas
+from . import catalogue
 from .asked import Asked
 from .batches import MOST_WAITING
 from .budget import Budget
-from .choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled
 from .dialect import MOST_LOGPROBS
-from .protocol import Messages, no_twins
 from .reach import address
-from .reply import Reply
+from .replies import schemas
+from .replies.choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled
+from .replies.protocol import Messages, no_twins
+from .replies.reply import Reply
 from .running import each, in_session
 from .session import Session, nth
 from .sharing import of_run

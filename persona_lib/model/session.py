@@ -18,14 +18,14 @@ from .asked import Asked
 from .batches import Batches
 from .calling import Caller
 from .catalogue import MODELS
-from .choices import Seen, chances, choice_schema, sampled
 from .dialect import kind
 from .found import Alike
 from .lessons import is_about_item
 from .progress import Calls
-from .protocol import Messages
-from .repair import REASKS, again
-from .reply import INVALID, Reply, read, refuses, thought_of, tokens
+from .replies.choices import Seen, chances, choice_schema, sampled
+from .replies.protocol import Messages
+from .replies.repair import REASKS, again
+from .replies.reply import INVALID, Reply, read, refuses, thought_of, tokens
 from .speaking import Speaker
 from .usage import Usage
 

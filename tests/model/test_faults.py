@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from persona_lib import EndpointError, LimitError, UserError
 from persona_lib.model import Model, connection, pace, reach
 from persona_lib.model import endpoint as endpoint_room
-from persona_lib.model.choices import field_masses
+from persona_lib.model.replies.choices import field_masses
 
 
 class Score(BaseModel):
