@@ -9,7 +9,7 @@ from .. import UserError
 from ..store import Store
 from .budget import Budget
 from .catalogue import Price
-from .found import Found
+from .dialects.found import Found
 from .replies.dry import Dry
 from .replies.protocol import Messages
 

@@ -19,7 +19,7 @@ from typing import Any
 from .. import BudgetError
 from ..store import canonical
 from .catalogue import Price
-from .dialect import most_tokens
+from .dialects.dialect import most_tokens
 from .replies.dry import Chance, example
 
 UNBOUNDED_TOKENS = 4096  # of a text that may be of any length

@@ -19,8 +19,8 @@ from .. import EndpointError, LimitError
 from ..store import Store
 from . import keys, quota
 from .catalogue import LEFT_OUT, MODELS
+from .dialects.lessons import lesson
 from .endpoint import FINAL, TIMEOUT_S, Endpoint, completion, is_page, loaded, message, one_line, words
-from .lessons import lesson
 from .pace import turn
 from .replies.reply import Outcome
 from .sharing import keep, of_endpoint

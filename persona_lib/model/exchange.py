@@ -18,10 +18,10 @@ from ..texts import counted
 from . import embeddings
 from .batch_results import outcome
 from .calling import failure_of
-from .dialect import is_choice
+from .dialects.dialect import is_choice
+from .dialects.found import Found
+from .dialects.lessons import has_fields, ignores_schema
 from .endpoint import Endpoint, loaded, one_line
-from .found import Found
-from .lessons import has_fields, ignores_schema
 from .replies import repair
 from .replies.reply import read, refuses, tokens
 from .speaking import IN_WORDS

@@ -14,7 +14,7 @@ from . import catalogue
 from .asked import Asked
 from .batches import MOST_WAITING
 from .budget import Budget
-from .dialect import MOST_LOGPROBS
+from .dialects.dialect import MOST_LOGPROBS
 from .reach import address
 from .replies import schemas
 from .replies.choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled

@@ -18,9 +18,9 @@ from .asked import Asked
 from .batches import Batches
 from .calling import Caller
 from .catalogue import MODELS
-from .dialect import kind
-from .found import Alike
-from .lessons import is_about_item
+from .dialects.dialect import kind
+from .dialects.found import Alike
+from .dialects.lessons import is_about_item
 from .progress import Calls
 from .replies.choices import Seen, chances, choice_schema, sampled
 from .replies.protocol import Messages

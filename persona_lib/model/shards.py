@@ -25,7 +25,7 @@ from ..store import canonical, key_of
 from . import sharing
 from .asked import Asked
 from .at_worker import Done, Shard, ask, here, inode
-from .dialect import kind
+from .dialects.dialect import kind
 from .session import Session
 from .workers import Workers, gone
 

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from ..store import canonical, key_of
 from .asked import Asked
 from .calling import Answer, Caller
-from .dialect import KINDS, kind, most_tokens
+from .dialects.dialect import KINDS, kind, most_tokens
+from .dialects.lessons import guesses, has_fields, ignores_schema, is_about_item, lesson
 from .endpoint import FINAL
-from .lessons import guesses, has_fields, ignores_schema, is_about_item, lesson
 from .replies.choices import chances
 from .replies.repair import times
 from .usage import Usage
