@@ -22,7 +22,7 @@ kept as no answer.
 
 from typing import TYPE_CHECKING, Any
 
-from .budget import Budget
+from .limits.budget import Budget
 from .replies.choices import Choices
 from .replies.protocol import LanguageModel, Messages, no_twins
 from .replies.reply import Reply

@@ -7,9 +7,9 @@ from typing import Any
 
 from .. import UserError
 from ..store import Store
-from .budget import Budget
 from .catalogue import Price
 from .dialects.found import Found
+from .limits.budget import Budget
 from .replies.dry import Dry
 from .replies.protocol import Messages
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from .. import UserError
 from ..store import Store, Stored, canonical
 from .asked import Asked
+from .limits.sharing import of_run
+from .limits.usage import Usage
 from .session import Session
-from .sharing import of_run
-from .usage import Usage
 from .workers import TELL_S, Task
 
 Inode = tuple[int, int]

@@ -11,8 +11,8 @@ from anyio.from_thread import start_blocking_portal
 from .. import UserError
 from . import shards
 from .asked import Asked
+from .limits.usage import Usage
 from .session import Session
-from .usage import Usage
 from .workers import present
 
 S = TypeVar("S")

@@ -21,13 +21,13 @@ from .catalogue import MODELS
 from .dialects.dialect import kind
 from .dialects.found import Alike
 from .dialects.lessons import is_about_item
+from .limits.usage import Usage
 from .progress import Calls
 from .replies.choices import Seen, chances, choice_schema, sampled
 from .replies.protocol import Messages
 from .replies.repair import REASKS, again
 from .replies.reply import INVALID, Reply, read, refuses, thought_of, tokens
 from .speaking import Speaker
-from .usage import Usage
 
 S = TypeVar("S")
 T = TypeVar("T")

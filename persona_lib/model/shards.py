@@ -22,10 +22,10 @@ from typing import Any, TypeVar
 
 from .. import UserError
 from ..store import canonical, key_of
-from . import sharing
 from .asked import Asked
 from .at_worker import Done, Shard, ask, here, inode
 from .dialects.dialect import kind
+from .limits import sharing
 from .session import Session
 from .workers import Workers, gone
 

@@ -17,8 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import UserError
-from ..model import sharing, workers
-from ..model.budget import Budget
+from ..model import workers
+from ..model.limits import sharing
+from ..model.limits.budget import Budget
 from ..texts import counted
 from . import forks
 

@@ -21,8 +21,8 @@ import pandas as pd
 
 from .. import UserError, files
 from ..model import catalogue, progress
+from ..model.limits.usage import cost_text, total
 from ..model.replies import dry
-from ..model.usage import cost_text, total
 from ..store import Store, canonical
 from . import kernels, notebooks, pairs
 from .presets import Pairs

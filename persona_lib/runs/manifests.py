@@ -17,7 +17,7 @@ from typing import Any
 
 from .. import UserError, files
 from ..model import progress
-from ..model.usage import COUNTS, total
+from ..model.limits.usage import COUNTS, total
 from ..personas import ids
 from . import folders
 

@@ -18,7 +18,7 @@ from nbconvert import HTMLExporter
 from tqdm import tqdm
 
 from .. import files
-from ..model import usage
+from ..model.limits import usage
 from . import findings, notebooks, pictures
 from .record import INTERVAL
 

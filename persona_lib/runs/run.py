@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import UserError, files
-from ..model import sharing
-from ..model.budget import Budget
+from ..model.limits import sharing
+from ..model.limits.budget import Budget
 from . import folders, manifests, notebooks, pool
 from .executing import Notebooks, save, took, write_index
 from .manifests import Manifest

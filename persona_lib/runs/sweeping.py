@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .. import BudgetError, EndpointError, LimitError, UserError, files
-from ..model.usage import cost_text
+from ..model.limits.usage import cost_text
 from . import compare, estimate, folders, run, sweep_pages, sweep_tables
 from .estimate import Estimate
 from .shown import shown

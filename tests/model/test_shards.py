@@ -14,7 +14,8 @@ from endpoint import Endpoint, completion, echo, first_token, say
 from pydantic import BaseModel
 
 from persona_lib import BudgetError, LimitError, UserError
-from persona_lib.model import Budget, Model, at_worker, shards, sharing, workers
+from persona_lib.model import Budget, Model, at_worker, shards, workers
+from persona_lib.model.limits import sharing
 from persona_lib.store import Store
 
 ITEMS = [str(n) for n in range(60)]

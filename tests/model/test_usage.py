@@ -5,7 +5,7 @@ from endpoint import Endpoint, completion
 
 from persona_lib import UserError
 from persona_lib.model import Model, catalogue
-from persona_lib.model.usage import Usage, cost_text, total
+from persona_lib.model.limits.usage import Usage, cost_text, total
 
 FORM = "{in: 2, out: 8, date: 2026-01-02, source: https://example.org/prices}"
 

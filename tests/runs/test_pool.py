@@ -13,7 +13,7 @@ import pytest
 from projects import write_notebook, write_preset
 
 from persona_lib import files
-from persona_lib.model.usage import COUNTS
+from persona_lib.model.limits.usage import COUNTS
 from persona_lib.runs import executing, forks, kernels, pool, presets
 from persona_lib.runs.run import run
 
