@@ -8,12 +8,12 @@ from typing import Any
 from .. import UserError
 from ..store import Stored, canonical, key_of
 from .asked import Asked
-from .batches import Batches
-from .connection import Connection
 from .limits.budget import Purse
 from .limits.usage import Usage
 from .progress import Calls
 from .replies.reply import CUT_OFF, read
+from .transport.batches import Batches
+from .transport.connection import Connection
 
 Answer = tuple[dict[str, Any], bool, str]  # the reply, whether it took no call of its own, and its key in the store
 

@@ -16,15 +16,15 @@ from .. import UserError
 from ..store import Exported, Store, Stored, canonical
 from ..texts import counted
 from . import embeddings
-from .batch_results import outcome
 from .calling import failure_of
 from .dialects.dialect import is_choice
 from .dialects.found import Found
 from .dialects.lessons import has_fields, ignores_schema
-from .endpoint import Endpoint, loaded, one_line
 from .replies import repair
 from .replies.reply import read, refuses, tokens
 from .speaking import IN_WORDS
+from .transport.batch_results import outcome
+from .transport.endpoint import Endpoint, loaded, one_line
 
 LINES = 500  # brought in at once
 IGNORED = 10  # structured replies without any field of their schema, after which the engine ignores schemas

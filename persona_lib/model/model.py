@@ -12,18 +12,18 @@ from .. import UserError, local
 from ..store import Store
 from . import catalogue
 from .asked import Asked
-from .batches import MOST_WAITING
 from .dialects.dialect import MOST_LOGPROBS
 from .limits.budget import Budget
 from .limits.sharing import of_run
 from .limits.usage import Usage, total, workload
-from .reach import address
 from .replies import schemas
 from .replies.choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled
 from .replies.protocol import Messages, no_twins
 from .replies.reply import Reply
 from .running import each, in_session
 from .session import Session, nth
+from .transport.batches import MOST_WAITING
+from .transport.reach import address
 
 S = TypeVar("S")
 T = TypeVar("T")

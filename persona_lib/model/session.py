@@ -15,7 +15,6 @@ from pydantic import BaseModel
 from .. import EndpointError, UserError
 from ..store import canonical, key_of
 from .asked import Asked
-from .batches import Batches
 from .calling import Caller
 from .catalogue import MODELS
 from .dialects.dialect import kind
@@ -28,6 +27,7 @@ from .replies.protocol import Messages
 from .replies.repair import REASKS, again
 from .replies.reply import INVALID, Reply, read, refuses, thought_of, tokens
 from .speaking import Speaker
+from .transport.batches import Batches
 
 S = TypeVar("S")
 T = TypeVar("T")

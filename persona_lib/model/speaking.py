@@ -11,10 +11,10 @@ from .asked import Asked
 from .calling import Answer, Caller
 from .dialects.dialect import KINDS, kind, most_tokens
 from .dialects.lessons import guesses, has_fields, ignores_schema, is_about_item, lesson
-from .endpoint import FINAL
 from .limits.usage import Usage
 from .replies.choices import chances
 from .replies.repair import times
+from .transport.endpoint import FINAL
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import LimitError, UserError
-from . import keys
+from .transport import keys
 
 VARIABLE = "PERSONA_CLUSTER"
 CONNECT_S = 5

@@ -28,7 +28,7 @@ def read(tmp_path):
 
 
 def test_usage_is_told_by_step_with_retries_failures_cached_tokens_and_cost(monkeypatch):
-    monkeypatch.setattr("persona_lib.model.connection.wait", lambda error, tries: 0)
+    monkeypatch.setattr("persona_lib.model.transport.connection.wait", lambda error, tries: 0)
     faults = [(500, {"error": {"message": "down"}})]
     usage = {"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": 800}}
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field, create_model
 from typer.testing import CliRunner
 
 from persona_lib import cli, files, store
-from persona_lib.model.endpoint import OPENAI_URL
 from persona_lib.model.limits import budget
 from persona_lib.model.replies import dry, repair, schemas
+from persona_lib.model.transport.endpoint import OPENAI_URL
 from persona_lib.runs import estimate, pairs, presets
 from persona_lib.runs.run import run
 from persona_lib.store import Store, Stored, canonical, key_of, read_recording
