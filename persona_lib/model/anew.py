@@ -6,7 +6,7 @@ from .. import UserError
 from .model import Model
 from .replies import schemas
 from .replies.reply import Reply
-from .running import each
+from .shards import each
 
 STEP = "asking again"
 

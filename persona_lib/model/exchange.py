@@ -16,13 +16,13 @@ from .. import UserError
 from ..store import Exported, Store, Stored, canonical
 from ..texts import counted
 from . import embeddings
-from .calling import failure_of
+from .asking.calling import failure_of
+from .asking.speaking import IN_WORDS
 from .dialects.dialect import is_choice
 from .dialects.found import Found
 from .dialects.lessons import has_fields, ignores_schema
 from .replies import repair
 from .replies.reply import read, refuses, tokens
-from .speaking import IN_WORDS
 from .transport.batch_results import outcome
 from .transport.endpoint import Endpoint, loaded, one_line
 

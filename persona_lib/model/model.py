@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from .. import UserError, local
 from ..store import Store
 from . import catalogue
-from .asked import Asked
+from .asking.asked import Asked
+from .asking.running import in_session
+from .asking.session import Session, nth
 from .dialects.dialect import MOST_LOGPROBS
 from .limits.budget import Budget
 from .limits.sharing import of_run
@@ -20,8 +22,7 @@ from .replies import schemas
 from .replies.choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled
 from .replies.protocol import Messages, no_twins
 from .replies.reply import Reply
-from .running import each, in_session
-from .session import Session, nth
+from .shards import each
 from .transport.batches import MOST_WAITING
 from .transport.reach import address
 

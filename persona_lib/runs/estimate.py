@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import UserError, files
-from ..model import catalogue, progress
+from ..model import catalogue
+from ..model.asking import progress
 from ..model.limits.usage import cost_text, total
 from ..model.replies import dry
 from ..store import Store, canonical

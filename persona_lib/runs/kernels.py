@@ -24,7 +24,7 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import v4
 
 from .. import files, store
-from ..model import progress
+from ..model.asking import progress
 from ..model.transport import keys
 from . import forks, notebooks
 

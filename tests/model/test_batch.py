@@ -288,7 +288,7 @@ def test_an_endpoint_that_is_away_for_a_while_is_asked_again():
 
 
 def test_progress_says_how_many_the_endpoint_has_done(monkeypatch, capsys):
-    monkeypatch.setattr("persona_lib.model.progress.LOG_EVERY_S", 0)
+    monkeypatch.setattr("persona_lib.model.asking.progress.LOG_EVERY_S", 0)
     with BatchEndpoint() as endpoint:
         model(endpoint).ask(say(*map(str, range(10))), step="answers")
     lines = capsys.readouterr().err.splitlines()
