@@ -3,10 +3,10 @@
 import json
 
 from .. import UserError
+from .cluster.shards import each
 from .model import Model
 from .replies import schemas
 from .replies.reply import Reply
-from .shards import each
 
 STEP = "asking again"
 

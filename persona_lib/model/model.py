@@ -14,6 +14,7 @@ from . import catalogue
 from .asking.asked import Asked
 from .asking.running import in_session
 from .asking.session import Session, nth
+from .cluster.shards import each
 from .dialects.dialect import MOST_LOGPROBS
 from .limits.budget import Budget
 from .limits.sharing import of_run
@@ -22,7 +23,6 @@ from .replies import schemas
 from .replies.choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled
 from .replies.protocol import Messages, no_twins
 from .replies.reply import Reply
-from .shards import each
 from .transport.batches import MOST_WAITING
 from .transport.reach import address
 

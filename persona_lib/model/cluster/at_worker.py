@@ -11,13 +11,13 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import UserError
-from ..store import Store, Stored, canonical
-from .asking.asked import Asked
-from .asking.running import in_session
-from .asking.session import Session
-from .limits.sharing import of_run
-from .limits.usage import Usage
+from ... import UserError
+from ...store import Store, Stored, canonical
+from ..asking.asked import Asked
+from ..asking.running import in_session
+from ..asking.session import Session
+from ..limits.sharing import of_run
+from ..limits.usage import Usage
 from .workers import TELL_S, Task
 
 Inode = tuple[int, int]

@@ -20,15 +20,15 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeVar
 
-from .. import UserError
-from ..store import canonical, key_of
-from .asking.asked import Asked
-from .asking.running import in_session
-from .asking.session import Session
+from ... import UserError
+from ...store import canonical, key_of
+from ..asking.asked import Asked
+from ..asking.running import in_session
+from ..asking.session import Session
+from ..dialects.dialect import kind
+from ..limits import sharing
+from ..limits.usage import Usage
 from .at_worker import Done, Shard, ask, here, inode
-from .dialects.dialect import kind
-from .limits import sharing
-from .limits.usage import Usage
 from .workers import Workers, gone, present
 
 S = TypeVar("S")
