@@ -19,7 +19,8 @@ from pathlib import Path
 
 from throughput import LATENCY_S, Verdict, endpoint, requests
 
-from persona_lib.model import Model, workers
+from persona_lib.model import Model
+from persona_lib.model.cluster import workers
 from persona_lib.runs.executing import cluster
 from persona_lib.store import Store
 

@@ -31,7 +31,8 @@ import psutil
 from pydantic import create_model
 
 from persona_lib import files, personas, templates
-from persona_lib.model import Model, dry
+from persona_lib.model import Model
+from persona_lib.model.replies import dry
 from persona_lib.runs import planted
 from persona_lib.runs.planning import presets
 from persona_lib.store import Store

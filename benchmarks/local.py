@@ -29,7 +29,7 @@ from pydantic import BaseModel, WithJsonSchema, create_model
 from persona_lib import local
 from persona_lib.local.__main__ import CONTEXT
 from persona_lib.model import Model
-from persona_lib.model.endpoint import Endpoint
+from persona_lib.model.transport.endpoint import Endpoint
 from persona_lib.store import Store, canonical, read_recording
 
 PART = 4  # requests per turn of each contestant

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from throughput import LATENCY_S, endpoint, requests
 
-from persona_lib.model import Budget, Model, sharing
+from persona_lib.model import Budget, Model
+from persona_lib.model.limits import sharing
 from persona_lib.store import Store
 
 PRICED = "gpt-4.1-mini"

@@ -142,4 +142,4 @@ QUICK = {"GATHER_S": 0.05, "FIRST_POLL_S": 0.02, "LONGEST_POLL_S": 0.05}
 def quick(monkeypatch):
     """Poll batches often."""
     for name, value in QUICK.items():
-        monkeypatch.setattr(f"persona_lib.model.batches.{name}", value)
+        monkeypatch.setattr(f"persona_lib.model.transport.batches.{name}", value)

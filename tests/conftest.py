@@ -72,7 +72,7 @@ def own_outputs(monkeypatch, tmp_path):
     monkeypatch.setenv("PERSONA_STORE", str(tmp_path / "responses.sqlite"))
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PERSONA_OFFLINE", "PERSONA_PROGRESS", "PERSONA_STORE_BASE"):
         monkeypatch.delenv(name, raising=False)
-    if sharing := sys.modules.get("persona_lib.model.sharing"):
+    if sharing := sys.modules.get("persona_lib.model.limits.sharing"):
         sharing._PACES.clear()  # an earlier endpoint may have had the same port, and its pace is no news of this one
 
 

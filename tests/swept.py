@@ -7,7 +7,7 @@ from typing import Any
 
 from projects import write_notebook, write_preset
 
-from persona_lib.model.usage import COUNTS
+from persona_lib.model.limits.usage import COUNTS
 from persona_lib.personas import ids
 from persona_lib.runs.results import manifests
 

@@ -29,7 +29,10 @@ from persona_lib import census, cli, personas, prompts
 from persona_lib.annotation import items, study, submissions
 from persona_lib.attributes import ATTRIBUTES, CENSUS
 from persona_lib.methods import coverage
-from persona_lib.model import Model, connection, endpoint, schemas, shards
+from persona_lib.model import Model
+from persona_lib.model.cluster import shards
+from persona_lib.model.replies import schemas
+from persona_lib.model.transport import connection, endpoint
 from persona_lib.personas import regions
 from persona_lib.runs.executing import kernels, pairs, pool
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from persona_lib.model.usage import COUNTS
+from persona_lib.model.limits.usage import COUNTS
 from persona_lib.runs.results import manifests
 
 NOTEBOOK = "06_conditioning"

@@ -24,9 +24,9 @@ from inspect_ai.util import JSONSchema
 from pydantic import BaseModel
 
 from ..model import Choices, Messages, Reply
-from ..model.choices import chances, from_rows
-from ..model.repair import REASKS, again
-from ..model.reply import INVALID, read
+from ..model.replies.choices import chances, from_rows
+from ..model.replies.repair import REASKS, again
+from ..model.replies.reply import INVALID, read
 
 _FINISH = {"max_tokens": "length", "model_length": "length"}  # inspect's stop reason -> the endpoints' finish reason
 _ROLES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}

@@ -23,8 +23,9 @@ from persona_lib.bench import comparison
 from persona_lib.bench.conditions import CONDITIONS
 from persona_lib.bench.inspect_models import Known, ask, chat_of, raw, without_gaps
 from persona_lib.judges import verdicts
-from persona_lib.model import Messages, reply
-from persona_lib.model.dialect import MOST_LOGPROBS
+from persona_lib.model import Messages
+from persona_lib.model.dialects.dialect import MOST_LOGPROBS
+from persona_lib.model.replies import reply
 from persona_lib.preferences import dataset, ingredients
 from persona_lib.prompts.words import count
 from persona_lib.stats import passk

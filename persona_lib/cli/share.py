@@ -47,7 +47,7 @@ def _inside(outputs: Path) -> Iterator[str]:
 
 def _list(outputs: Path) -> None:
     """Say what each run in a folder is, the newest first."""
-    from ..model.usage import cost_text
+    from ..model.limits.usage import cost_text
     from ..runs.pages import pages
     from ..runs.results import findings, several
 

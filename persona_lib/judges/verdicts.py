@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, WithJsonSchema, create_model
 
 from .. import UserError
 from ..model import LanguageModel, Reply
-from ..model.choices import MIN_MASS, field_masses, normalized
+from ..model.replies.choices import MIN_MASS, field_masses, normalized
 from ..prompts.words import count
 from ..templates import Template, text
 from ..templates import load as load_template

@@ -4,28 +4,30 @@ No other wing contacts an endpoint. The embedded model, any OpenAI-compatible se
 in a script and inside a notebook. Every notebook that asks a model opens this wing: `Model(name, base_url)`.
 Experiments annotate `LanguageModel`, the small protocol that they need.
 
-The way of a call, from room to room:
+The way of a call, from folder to folder:
 
     model       Model.ask writes the settings of a request and counts its usage
-    running     each ask runs in a thread with an event loop of its own ...
-    session     ... in a Session: many items at once, each asked again if its reply does not validate
-    speaking    a Speaker writes the request in the endpoint's dialect (dialect, found), which replies teach (lessons)
-    calling     a Caller looks into the store; else it makes the call once, within the budgets (budget), and keeps it
-    connection  a Connection sends it at the endpoint's pace (pace, quota), and again where that may help
-    sharing     budget and pace are those of the run, which all its processes share, if there is one
-    endpoint    an Endpoint opens the client, checks key and model, and names the fields as the endpoint does
+    cluster/    with a cluster, `shards` deals the ask to its workers, which `workers` reaches; `at_worker` asks a shard
+    asking/     each ask is `running` in a `session`: many items at once, each again if its reply does not validate;
+                `speaking` writes a request as the endpoint takes it, `calling` looks into the store, else makes the
+                call once and keeps its reply, `progress` shows how far they are; `asked` is what all of them know
+    transport/  `connection` sends a call at the endpoint's pace, and again where that may help, `batches` through the
+                Batch API; `endpoint` has the client, `keys` its key, and `reach` asks whether it would answer
+    limits/     `budget` and `pace`, which are the run's by `sharing`; `quota` reads an endpoint's, `usage` counts
+    dialects/   which fields an endpoint takes: its `dialect`, `found` by the `lessons` of its replies
+    replies/    what is asked for (`protocol`, `schemas`), and what a `reply` says: its `choices`, its `repair`; `dry`
+                makes replies up
 
-With a cluster, `shards` deals an ask between running and session, `at_worker` asks a shard, `workers` reaches them.
-`batches` takes the place of `connection` for the Batch API, `dry` where replies are made up. `anew` asks again what is
-kept as no answer.
+`embeddings` are asked beside it; `exchange` writes requests to a file for an engine and reads its replies. `anew` asks
+again what is kept as no answer. `catalogue` has what models cost and need.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from .budget import Budget
-from .choices import Choices
-from .protocol import LanguageModel, Messages, no_twins
-from .reply import Reply
+from .limits.budget import Budget
+from .replies.choices import Choices
+from .replies.protocol import LanguageModel, Messages, no_twins
+from .replies.reply import Reply
 
 if TYPE_CHECKING:
     from .embeddings import embed

@@ -3,10 +3,10 @@
 import json
 
 from .. import UserError
-from . import schemas
+from .cluster.shards import each
 from .model import Model
-from .reply import Reply
-from .running import each
+from .replies import schemas
+from .replies.reply import Reply
 
 STEP = "asking again"
 

@@ -18,14 +18,14 @@ from anyio.from_thread import start_blocking_portal
 
 from .. import UserError, local
 from ..store import Stored, canonical, key_of
-from .asked import Asked
-from .batch_results import sent_back
-from .budget import Purse
-from .connection import Connection
-from .endpoint import TIMEOUT_S, is_page, loaded, message, one_line, words
+from .asking.asked import Asked
+from .asking.progress import Calls
+from .limits.budget import Purse
+from .limits.usage import Usage
 from .model import Model
-from .progress import Calls
-from .usage import Usage
+from .transport.batch_results import sent_back
+from .transport.connection import Connection
+from .transport.endpoint import TIMEOUT_S, is_page, loaded, message, one_line, words
 
 BATCH = 64  # texts per call
 IN_FLIGHT = 8  # calls at once

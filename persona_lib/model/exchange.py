@@ -15,15 +15,16 @@ from typing import Any, NamedTuple
 from .. import UserError
 from ..store import Exported, Store, Stored, canonical
 from ..texts import counted
-from . import embeddings, repair
-from .batch_results import outcome
-from .calling import failure_of
-from .dialect import is_choice
-from .endpoint import Endpoint, loaded, one_line
-from .found import Found
-from .lessons import has_fields, ignores_schema
-from .reply import read, refuses, tokens
-from .speaking import IN_WORDS
+from . import embeddings
+from .asking.calling import failure_of
+from .asking.speaking import IN_WORDS
+from .dialects.dialect import is_choice
+from .dialects.found import Found
+from .dialects.lessons import has_fields, ignores_schema
+from .replies import repair
+from .replies.reply import read, refuses, tokens
+from .transport.batch_results import outcome
+from .transport.endpoint import Endpoint, loaded, one_line
 
 LINES = 500  # brought in at once
 IGNORED = 10  # structured replies without any field of their schema, after which the engine ignores schemas

@@ -10,19 +10,21 @@ from pydantic import BaseModel
 
 from .. import UserError, local
 from ..store import Store
-from . import catalogue, schemas
-from .asked import Asked
-from .batches import MOST_WAITING
-from .budget import Budget
-from .choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled
-from .dialect import MOST_LOGPROBS
-from .protocol import Messages, no_twins
-from .reach import address
-from .reply import Reply
-from .running import each, in_session
-from .session import Session, nth
-from .sharing import of_run
-from .usage import Usage, total, workload
+from . import catalogue
+from .asking.asked import Asked
+from .asking.running import in_session
+from .asking.session import Session, nth
+from .cluster.shards import each
+from .dialects.dialect import MOST_LOGPROBS
+from .limits.budget import Budget
+from .limits.sharing import of_run
+from .limits.usage import Usage, total, workload
+from .replies import schemas
+from .replies.choices import MIN_MASS, SAMPLES, Choices, choice_schema, from_rows, sampled
+from .replies.protocol import Messages, no_twins
+from .replies.reply import Reply
+from .transport.batches import MOST_WAITING
+from .transport.reach import address
 
 S = TypeVar("S")
 T = TypeVar("T")

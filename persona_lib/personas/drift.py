@@ -51,7 +51,7 @@ def read(people: pd.DataFrame, reader: LanguageModel, templates: str | None = No
         value is missing), `mass`, `samples`. `value` is from -1 (left or sad) to 1 (right or happy): the mean over the
         options' probabilities and over both orders. `mass` is the options' share of the probability of the reply's
         first token, the lower of the two orders; `samples` is the number of sampled replies where no tokens show the
-        choice, the higher of the two (see `model.choices`).
+        choice, the higher of the two (see `model.replies.choices`).
     """
     template = load_template("impression", templates)
     shown = _profiles(people)

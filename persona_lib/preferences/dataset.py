@@ -19,7 +19,7 @@ import pandas as pd
 
 from .. import UserError, files, personas, seeds
 from ..model import LanguageModel
-from ..model.progress import Whole
+from ..model.asking.progress import Whole
 from ..templates import load as load_template
 from . import negatives, splits, verification
 from .bulk import send_base_answers, send_pairs

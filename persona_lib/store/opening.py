@@ -15,7 +15,8 @@ VERSION = 1  # of the tables; 0 is a file of before, which lacks some of them, a
 # `batches` and `submitted` have the requests that wait in a file at the endpoint, until their replies are fetched.
 # `endpoints` has what endpoints turned out to take, so that only one process has to find it.
 # `exported` has the requests in files for an engine, until their replies are brought in, `waves` how many files so far.
-# `asked_again` has keys of failed replies in a base, which is not written, that are to be asked again.
+# Of a base, which is not written, `failed` has replies that turned out to be no answers, and `asked_again` the keys of
+# failed ones that are to be asked again.
 TABLES = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, request BLOB NOT NULL, reply TEXT NOT NULL, failure TEXT, created TEXT NOT NULL
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS submitted (key TEXT PRIMARY KEY, request BLOB NOT NUL
 CREATE TABLE IF NOT EXISTS endpoints (model TEXT PRIMARY KEY, found TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS exported (key TEXT PRIMARY KEY, request BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS waves (plan TEXT PRIMARY KEY, number INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS failed (key TEXT PRIMARY KEY, reply TEXT NOT NULL, failure TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS asked_again (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
 """

@@ -99,17 +99,25 @@ class Store:
         query = "SELECT key, plain(request), reply, failure FROM replies WHERE key = ?"
         for path, layer in self._layers.items():
             with self.errors(path):
-                row = layer.execute(query, (key,)).fetchone()
-                if row and not (path in self._bases and row[3] is not None and self._asked_again(key)):
-                    return Stored(*row)
+                if row := layer.execute(query, (key,)).fetchone():
+                    found = Stored(*row) if path not in self._bases else self._of_base(Stored(*row))
+                    if found:
+                        return found
         return None
 
-    def _asked_again(self, key: str) -> bool:
-        """Return whether a failed reply of a base is to be asked again."""
-        with suppress(sqlite3.OperationalError):  # an older file that is only read has no such table
-            query = "SELECT 1 FROM asked_again WHERE key = ?"
-            return self._own is not None and self._own.execute(query, (key,)).fetchone() is not None
-        return False
+    def _of_base(self, row: Stored) -> Stored | None:
+        """Return a reply of a base as the own file judges it; None for a failed one that is to be asked again."""
+        if self._own is None:
+            return row
+        with suppress(sqlite3.OperationalError):  # an older file that is only read lacks the tables
+            if row.failure is None:
+                query = "SELECT failure FROM failed WHERE key = ? AND reply = ?"
+                if not (noted := self._own.execute(query, (row.key, row.reply)).fetchone()):
+                    return row
+                row = row._replace(failure=noted[0])
+            if self._own.execute("SELECT 1 FROM asked_again WHERE key = ?", (row.key,)).fetchone():
+                return None
+        return row
 
     def latest(self, model: Mapping[str, str], n: int) -> list[tuple[str, str, str]]:
         """Return request, reply and time of a model's last n replies with a text, valid or not.
@@ -133,9 +141,12 @@ class Store:
             self.db.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?)", values)
 
     def fail(self, failures: Mapping[str, str]) -> None:
-        """Note, by key, why replies that are kept are no answers after all."""
+        """Note, by key, why replies that are kept are no answers after all; a base stays as it is."""
         with self.transaction():
-            self.db.executemany("UPDATE replies SET failure = ?2 WHERE key = ?1", failures.items())
+            for key, failure in failures.items():
+                own = self.db.execute("UPDATE replies SET failure = ?2 WHERE key = ?1", (key, failure)).rowcount
+                if not own and self._bases and key not in self._recorded and (kept := self.get(key)):
+                    self.db.execute("INSERT OR REPLACE INTO failed VALUES (?, ?, ?)", (key, kept.reply, failure))
 
     def endpoint(self, model: str) -> str | None:
         """Return what is noted of the endpoint of a model (its part of a request, as canonical text), or None."""
@@ -165,6 +176,7 @@ class Store:
                 under |= dict.fromkeys(self._layers[base].execute("SELECT key FROM replies WHERE failure IS NOT NULL"))
                 refused |= dict.fromkeys(self._layers[base].execute("SELECT model FROM endpoints"))
         with self.transaction():
+            under |= dict.fromkeys(self.db.execute("SELECT key FROM failed"))
             self.db.execute("DELETE FROM endpoints")
             self.db.executemany("INSERT INTO endpoints VALUES (?, '')", refused)
             self.db.executemany("INSERT OR IGNORE INTO asked_again VALUES (?)", under)

@@ -45,7 +45,7 @@ def started(monkeypatch):
         return begun | {"notebooks": notebooks, "usage": usage}
 
     monkeypatch.setattr("persona_lib.runs.executing.run.run", run)
-    monkeypatch.setattr("persona_lib.model.reach.problems", lambda asked: [None for _ in asked])
+    monkeypatch.setattr("persona_lib.model.transport.reach.problems", lambda asked: [None for _ in asked])
     return told
 
 
@@ -394,7 +394,7 @@ def test_none_is_read_as_the_notebooks_write_it(project, started):
 
 
 def test_what_a_run_lacks_is_one_line_before_it_starts(project, started, monkeypatch):
-    monkeypatch.setattr("persona_lib.model.keys.api_key", lambda *_: None)
+    monkeypatch.setattr("persona_lib.model.transport.keys.api_key", lambda *_: None)
     said = one_line(persona("run", "--model", "m"))
     assert said.startswith("error: the run can't start: a key for m: set OPENAI_API_KEY, or name your own endpoint")
     assert "planned" not in started

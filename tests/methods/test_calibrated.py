@@ -9,7 +9,7 @@ from scipy.special import expit
 from persona_lib import UserError, methods
 from persona_lib.methods import Setting, calibrated, prompted, scores, simulated
 from persona_lib.methods.worlds.world import cells
-from persona_lib.model.choices import Choices
+from persona_lib.model import Choices
 
 DESIGN = simulated.Design(seen=40, unseen=20, prompts=60, heldout=24, history=32, tests=10, dimensions=8, rank=2)
 SHIFT = 2.5 * np.array([1, -1, 1, 0, 0, -1, 0, 1.0])  # what the twins like too much in an answer

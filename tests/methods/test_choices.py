@@ -11,8 +11,7 @@ from persona_lib import UserError, methods
 from persona_lib.judges import verdicts
 from persona_lib.methods import Setting, choices, linear
 from persona_lib.methods.cases import ready
-from persona_lib.model import Reply
-from persona_lib.model.choices import Choices
+from persona_lib.model import Choices, Reply
 
 SIDES = ["train"] * 6 + ["test"] * 2
 

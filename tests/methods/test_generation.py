@@ -10,8 +10,7 @@ from persona_lib import UserError, methods
 from persona_lib.methods import Setting, generation, premises, prompted, simulated
 from persona_lib.methods.cases import ready
 from persona_lib.methods.scoring import answers
-from persona_lib.model import Reply
-from persona_lib.model.choices import Choices
+from persona_lib.model import Choices, Reply
 from persona_lib.prompts.words import count
 
 DESIGN = simulated.Design(seen=8, unseen=10, prompts=20, heldout=6, history=12, tests=4, dimensions=4, rank=1, groups=2)

@@ -9,8 +9,7 @@ import pytest
 from persona_lib import methods
 from persona_lib.methods import Method, Setting, interview, scores, simulated
 from persona_lib.methods.person import Person
-from persona_lib.model import Reply
-from persona_lib.model.choices import Choices
+from persona_lib.model import Choices, Reply
 
 DESIGN = simulated.Design(seen=8, unseen=6, prompts=20, heldout=6, history=12, tests=4, dimensions=4, rank=1, groups=2)
 

@@ -8,8 +8,7 @@ import pytest
 
 from persona_lib import UserError, methods
 from persona_lib.methods import Setting, prompted, simulated
-from persona_lib.model import Reply
-from persona_lib.model.choices import Choices
+from persona_lib.model import Choices, Reply
 
 DESIGN = simulated.Design(seen=8, unseen=4, prompts=20, heldout=6, history=12, tests=3, dimensions=4, rank=1, groups=2)
 

@@ -96,7 +96,7 @@ def test_choices_go_through_batches_too():
     ("bound", "value", "sizes"), [("MOST_REQUESTS", 4, [4, 4, 2]), ("MOST_BYTES", 800, [3, 3, 3, 1])]
 )
 def test_files_are_split_by_count_and_by_bytes(monkeypatch, bound, value, sizes):
-    monkeypatch.setattr(f"persona_lib.model.batches.{bound}", value)
+    monkeypatch.setattr(f"persona_lib.model.transport.batches.{bound}", value)
     with BatchEndpoint() as endpoint:
         texts = [str(n) * 10 for n in range(10)]
         assert [r.text for r in model(endpoint).ask(say(*texts))] == texts
@@ -197,7 +197,7 @@ def asking(url: str, count: int) -> subprocess.Popen:
     """Another process that asks `count` items through batches and prints the replies."""
     code = f"""
 import json
-from persona_lib.model import batches as batch
+from persona_lib.model.transport import batches as batch
 from persona_lib.model import Model
 vars(batch).update({QUICK!r})
 replies = Model("m", {url!r}, batch=True).ask([[{{"role": "user", "content": str(n)}}] for n in range({count})])
@@ -243,7 +243,7 @@ def test_a_kill_before_the_answer_that_a_batch_is_made_submits_nothing_twice():
 
 
 def test_a_lost_answer_to_a_creation_makes_no_second_batch(monkeypatch):
-    monkeypatch.setattr("persona_lib.model.batches.wait", lambda error, tries: 0)
+    monkeypatch.setattr("persona_lib.model.transport.batches.wait", lambda error, tries: 0)
     with BatchEndpoint(lose=1) as endpoint:
         assert [r.text for r in model(endpoint).ask(say("x", "y"))] == ["x", "y"]
         assert len(endpoint.batches) == 1
@@ -288,7 +288,7 @@ def test_an_endpoint_that_is_away_for_a_while_is_asked_again():
 
 
 def test_progress_says_how_many_the_endpoint_has_done(monkeypatch, capsys):
-    monkeypatch.setattr("persona_lib.model.progress.LOG_EVERY_S", 0)
+    monkeypatch.setattr("persona_lib.model.asking.progress.LOG_EVERY_S", 0)
     with BatchEndpoint() as endpoint:
         model(endpoint).ask(say(*map(str, range(10))), step="answers")
     lines = capsys.readouterr().err.splitlines()
@@ -334,7 +334,7 @@ def test_what_is_sent_ahead_is_found_by_whoever_asks_afterwards():
 
 
 def test_a_full_file_goes_off_before_more_requests_are_written(monkeypatch):
-    monkeypatch.setattr("persona_lib.model.batches.MOST_REQUESTS", 4)
+    monkeypatch.setattr("persona_lib.model.transport.batches.MOST_REQUESTS", 4)
     with BatchEndpoint() as endpoint:
         written = []
 
@@ -364,7 +364,7 @@ def test_what_another_process_has_sent_ahead_is_waited_for_not_sent_again():
 
 
 def test_an_endpoint_that_refuses_files_ends_sending_ahead(monkeypatch):
-    monkeypatch.setattr("persona_lib.model.batches.MOST_REQUESTS", 2)
+    monkeypatch.setattr("persona_lib.model.transport.batches.MOST_REQUESTS", 2)
     with BatchEndpoint() as endpoint:
         endpoint.status = 403
         with pytest.raises(UserError, match="accepts no file of requests"):

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from persona_lib import UserError, cli, files
 from persona_lib.model import Model, catalogue
-from persona_lib.model.budget import Budget, Purse, _most
+from persona_lib.model.limits.budget import Budget, Purse, _most
 from persona_lib.store import Store
 
 PRICED = "gpt-4.1-mini"

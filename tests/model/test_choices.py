@@ -9,7 +9,7 @@ from endpoint import Endpoint, completion, say
 
 from persona_lib import UserError
 from persona_lib.model import Model
-from persona_lib.model.choices import LEAD_TOKENS, SAMPLES, THOUGHT_TOKENS, chances, from_rows
+from persona_lib.model.replies.choices import LEAD_TOKENS, SAMPLES, THOUGHT_TOKENS, chances, from_rows
 
 AB = ("A", "B")
 AT_A = {"A": 0.6, "B": 0.3}

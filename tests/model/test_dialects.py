@@ -14,10 +14,10 @@ from pydantic import BaseModel, create_model
 
 from persona_lib import UserError, bench, personas, prompts, runs
 from persona_lib.model import Budget, Model
-from persona_lib.model.dialect import DEFAULT, Dialect
-from persona_lib.model.endpoint import address_of, azure
-from persona_lib.model.lessons import lesson
-from persona_lib.model.reply import NO_ANSWER, read
+from persona_lib.model.dialects.dialect import DEFAULT, Dialect
+from persona_lib.model.dialects.lessons import lesson
+from persona_lib.model.replies.reply import NO_ANSWER, read
+from persona_lib.model.transport.endpoint import address_of, azure
 from persona_lib.store import Store
 
 ITEMS = 8

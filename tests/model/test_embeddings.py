@@ -64,7 +64,7 @@ def test_a_model_that_the_endpoint_lacks_is_named_with_those_it_has():
 
 
 def test_a_reply_of_another_form_is_no_vector(monkeypatch):
-    monkeypatch.setattr("persona_lib.model.connection.RETRIES", 0)
+    monkeypatch.setattr("persona_lib.model.transport.connection.RETRIES", 0)
 
     class Short(Embedding):
         async def _embed(self, request: web.Request) -> web.Response:

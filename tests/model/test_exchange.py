@@ -11,8 +11,9 @@ from places import ROOT
 from pydantic import BaseModel
 
 from persona_lib import UserError
-from persona_lib.model import Model, dry, exchange
-from persona_lib.model.reply import tokens
+from persona_lib.model import Model, exchange
+from persona_lib.model.replies import dry
+from persona_lib.model.replies.reply import tokens
 from persona_lib.store import Exported, Store, canonical, key_of
 
 WHO = {"name": "org/Big-7B", "base_url": "http://127.0.0.1:9/v1"}

@@ -23,9 +23,11 @@ from endpoint import Endpoint, completion, echo
 from pydantic import BaseModel
 
 from persona_lib import EndpointError, LimitError, UserError
-from persona_lib.model import Model, connection, pace, reach
-from persona_lib.model import endpoint as endpoint_room
-from persona_lib.model.choices import field_masses
+from persona_lib.model import Model
+from persona_lib.model.limits import pace
+from persona_lib.model.replies.choices import field_masses
+from persona_lib.model.transport import connection, reach
+from persona_lib.model.transport import endpoint as endpoint_room
 
 
 class Score(BaseModel):

@@ -202,7 +202,7 @@ def test_a_chain_of_invalid_replies_is_replayed_as_it_was_from_a_recording(tmp_p
 
 
 def test_an_error_of_transport_is_a_failed_row_that_the_next_run_asks_again(monkeypatch):
-    monkeypatch.setattr("persona_lib.model.connection.RETRIES", 0)
+    monkeypatch.setattr("persona_lib.model.transport.connection.RETRIES", 0)
     broken = True
     with Endpoint(lambda body: (500, {"error": {"message": "down"}}) if broken else completion("fine")) as endpoint:
         (reply,) = Model("m", endpoint.url).ask(say("x"))

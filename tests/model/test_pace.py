@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from places import ROOT
 
-from persona_lib.model import pace
+from persona_lib.model.limits import pace
 
 sys.path.append(str(ROOT / "benchmarks"))
 FIRST_S, SECONDS = 8.0, 90.0  # the first seconds, in which the pace settles, are left out

@@ -11,7 +11,7 @@ def test_in_a_notebook_calls_are_shown_by_a_widget_and_nothing_is_printed(tmp_pa
     with Endpoint(lambda body: completion("yes")) as endpoint:
         source = f"""
 from persona_lib.model import Model
-from persona_lib.model.progress import Whole
+from persona_lib.model.asking.progress import Whole
 model = Model("m", {endpoint.url!r})
 with Whole("pairs", {{"asking": 2}}):
     model.ask([[{{"role": "user", "content": str(i)}}] for i in range(2)])

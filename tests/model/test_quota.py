@@ -9,7 +9,9 @@ import pytest
 from endpoint import Endpoint, completion, say
 
 from persona_lib import LimitError, UserError
-from persona_lib.model import Model, connection, pace, quota, sharing
+from persona_lib.model import Model
+from persona_lib.model.limits import pace, quota, sharing
+from persona_lib.model.transport import connection
 from persona_lib.store import Store
 
 

@@ -10,10 +10,11 @@ from endpoint import Endpoint, completion, echo
 from pydantic import BaseModel
 
 from persona_lib import UserError, local
-from persona_lib.model import Model, budget, catalogue, several
-from persona_lib.model.choices import field_masses
-from persona_lib.model.endpoint import OPENAI_URL
-from persona_lib.model.endpoint import Endpoint as Sender
+from persona_lib.model import Model, catalogue, several
+from persona_lib.model.limits import budget
+from persona_lib.model.replies.choices import field_masses
+from persona_lib.model.transport.endpoint import OPENAI_URL
+from persona_lib.model.transport.endpoint import Endpoint as Sender
 from persona_lib.store import Store, key_of
 
 

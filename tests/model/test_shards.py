@@ -1,5 +1,6 @@
 """Asks that are dealt to workers: the same results and counts as those of one process, whatever happens to a worker."""
 
+import hashlib
 import json
 import os
 import platform
@@ -11,10 +12,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from endpoint import Endpoint, completion, echo, first_token, say
+from places import ROOT
 from pydantic import BaseModel
 
 from persona_lib import BudgetError, LimitError, UserError
-from persona_lib.model import Budget, Model, at_worker, shards, sharing, workers
+from persona_lib.model import Budget, Model
+from persona_lib.model.cluster import at_worker, shards, workers
+from persona_lib.model.limits import sharing
 from persona_lib.store import Store
 
 ITEMS = [str(n) for n in range(60)]
@@ -99,6 +103,11 @@ def test_choices_are_dealt_as_well(tmp_path, samples):
     (alone, used), (by_workers, counted) = found
     np.testing.assert_array_equal(by_workers.probabilities, alone.probabilities)
     assert by_workers.keys == alone.keys and used == counted
+
+
+def test_workers_must_share_the_code_of_the_whole_package():
+    code = b"".join(path.read_bytes() for path in sorted((ROOT / "persona_lib").rglob("*.py")))
+    assert workers.about()["code"] == hashlib.sha256(code).hexdigest()[:8]
 
 
 def test_equal_requests_meet_in_one_shard_and_shards_are_of_one_size():

@@ -14,14 +14,14 @@ import pytest
 from places import ROOT
 
 from persona_lib import UserError
-from persona_lib.model import sharing
-from persona_lib.model.budget import Budget
-from persona_lib.model.pace import Pace
+from persona_lib.model.limits import sharing
+from persona_lib.model.limits.budget import Budget
+from persona_lib.model.limits.pace import Pace
 from persona_lib.store import Store
 
 HOLDS = """
 import time
-from persona_lib.model import sharing
+from persona_lib.model.limits import sharing
 budget = sharing.of_run()
 for _ in range(3):
     budget.hold(1.0)

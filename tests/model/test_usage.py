@@ -5,7 +5,7 @@ from endpoint import Endpoint, completion
 
 from persona_lib import UserError
 from persona_lib.model import Model, catalogue
-from persona_lib.model.usage import Usage, cost_text, total
+from persona_lib.model.limits.usage import Usage, cost_text, total
 
 FORM = "{in: 2, out: 8, date: 2026-01-02, source: https://example.org/prices}"
 
@@ -28,7 +28,7 @@ def read(tmp_path):
 
 
 def test_usage_is_told_by_step_with_retries_failures_cached_tokens_and_cost(monkeypatch):
-    monkeypatch.setattr("persona_lib.model.connection.wait", lambda error, tries: 0)
+    monkeypatch.setattr("persona_lib.model.transport.connection.wait", lambda error, tries: 0)
     faults = [(500, {"error": {"message": "down"}})]
     usage = {"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": 800}}
 

@@ -5,8 +5,9 @@ import re
 import pytest
 from endpoint import Endpoint
 
-from persona_lib.model import Model, progress
-from persona_lib.model.progress import Whole
+from persona_lib.model import Model
+from persona_lib.model.asking import progress
+from persona_lib.model.asking.progress import Whole
 
 
 def test_the_time_left_is_that_of_each_steps_own_pace():

@@ -15,7 +15,8 @@ from endpoint import Endpoint, completion
 from writers import build, judging, people, questions, write
 
 from persona_lib import UserError
-from persona_lib.model import Model, batches
+from persona_lib.model import Model
+from persona_lib.model.transport import batches
 from persona_lib.preferences import dataset, exports, splits
 from persona_lib.store import Store
 

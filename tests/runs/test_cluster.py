@@ -11,7 +11,7 @@ import pytest
 from endpoint import Endpoint
 
 from persona_lib import UserError
-from persona_lib.model import workers
+from persona_lib.model.cluster import workers
 from persona_lib.runs.executing import cluster
 
 
@@ -89,8 +89,9 @@ def test_limits_are_left_to_the_block_where_there_is_no_cluster():
 ASKING = """
 import os, signal, sys, threading, time
 from endpoint import say
-from persona_lib.model import Model, shards
-from persona_lib.model.workers import connect, present
+from persona_lib.model import Model
+from persona_lib.model.cluster import shards
+from persona_lib.model.cluster.workers import connect, present
 from persona_lib.runs.executing import cluster
 from persona_lib.store import Store
 

@@ -10,7 +10,7 @@ from endpoint import Endpoint, completion, first_token
 from projects import write_project
 
 from persona_lib import files, local, store
-from persona_lib.model import connection
+from persona_lib.model.transport import connection
 from persona_lib.runs.planning import doctor
 
 

@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field, create_model
 from typer.testing import CliRunner
 
 from persona_lib import cli, files, store
-from persona_lib.model import budget, dry, repair, schemas
-from persona_lib.model.endpoint import OPENAI_URL
+from persona_lib.model.limits import budget
+from persona_lib.model.replies import dry, repair, schemas
+from persona_lib.model.transport.endpoint import OPENAI_URL
 from persona_lib.runs.dry_runs import estimate
 from persona_lib.runs.executing import pairs
 from persona_lib.runs.executing.run import run

@@ -15,7 +15,7 @@ import pytest
 from projects import write_notebook, write_preset
 
 from persona_lib import EndpointError, LimitError, UserError, files
-from persona_lib.model import usage
+from persona_lib.model.limits import usage
 from persona_lib.personas import ids
 from persona_lib.runs.executing.run import correct, run
 from persona_lib.runs.pages import pages

@@ -13,7 +13,7 @@ import pytest
 from projects import write_notebook, write_preset
 
 from persona_lib import files
-from persona_lib.model.usage import COUNTS
+from persona_lib.model.limits.usage import COUNTS
 from persona_lib.runs import forks
 from persona_lib.runs.executing import kernels, pool, side_by_side
 from persona_lib.runs.executing.run import run
@@ -38,7 +38,7 @@ if calls:
     while f"now {me}: {calls} calls so far" not in Path("../outputs/index.html").read_text():
         assert time.monotonic() < until, "the index does not tell it"
         time.sleep(0.05)
-from persona_lib.runs import record
+from persona_lib.runs.reporting import record
 import pandas as pd
 record(out, headline=me, metrics={"letters": len(me)}, tables={"one": pd.DataFrame({"me": [me]})}, figures={})
 """

@@ -11,7 +11,8 @@ from endpoint import Endpoint, say
 
 from persona_lib import UserError, personas, store
 from persona_lib.cli import options
-from persona_lib.model import Model, catalogue, reach
+from persona_lib.model import Model, catalogue
+from persona_lib.model.transport import reach
 from persona_lib.runs.planning import endpoints, preflight, presets, sizes
 
 

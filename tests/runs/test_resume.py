@@ -17,7 +17,7 @@ from endpoint import Endpoint
 
 from persona_lib import UserError
 from persona_lib.model import Model
-from persona_lib.model.endpoint import OPENAI_URL
+from persona_lib.model.transport.endpoint import OPENAI_URL
 from persona_lib.store import Store, default_path
 
 IN_FLIGHT = 8
@@ -27,7 +27,7 @@ def asking(url: str, n: int, **settings: object) -> subprocess.Popen:
     """Another process that asks for n items and prints the replies."""
     code = f"""
 import json
-from persona_lib.model import batches as batch
+from persona_lib.model.transport import batches as batch
 from persona_lib.model import Model
 batch.GATHER_S, batch.FIRST_POLL_S = 0.2, 0.05
 model = Model("m", {url!r}, max_in_flight={IN_FLIGHT}, **{settings!r})

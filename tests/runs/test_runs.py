@@ -20,7 +20,7 @@ from nbformat import v4
 from projects import write_notebook, write_preset, write_project
 
 from persona_lib import UserError, files, local, runs
-from persona_lib.model import usage
+from persona_lib.model.limits import usage
 from persona_lib.runs.executing.progress import Course, Progress, _Part
 from persona_lib.runs.executing.run import run
 from persona_lib.runs.executing.side_by_side import took

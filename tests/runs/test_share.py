@@ -16,7 +16,7 @@ from nbformat import v4
 from PIL import Image
 
 from persona_lib import UserError, files, runs
-from persona_lib.model import usage
+from persona_lib.model.limits import usage
 from persona_lib.runs.pages import share
 from persona_lib.runs.results import manifests
 

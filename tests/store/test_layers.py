@@ -61,6 +61,31 @@ def test_one_failed_reply_of_the_base_can_be_asked_again_and_an_answer_of_it_can
         own.forget(stored(1).key)
 
 
+def test_a_reply_of_the_base_that_is_no_answer_after_all_fails_as_one_of_the_own_file_does(tmp_path, base):
+    before, keys = base.read_bytes(), [stored(n).key for n in (1, 3)]
+    own = Store(tmp_path / "own.sqlite")
+    own.put([stored(3)])
+    own.fail(dict.fromkeys([*keys, "of no reply"], "invalid: no JSON"))
+    failed = [stored(n, "invalid: no JSON") for n in (1, 3)]
+    assert [Store(own.path).get(key) for key in keys] == failed, "as other processes see it"
+    assert Store(tmp_path / "other.sqlite").get(keys[0]) == stored(1) and base.read_bytes() == before
+    own.forget(keys[0])
+    assert own.get(keys[0]) is None and own.get(keys[1]) == failed[1]
+    assert own.forget_failed() == 3 and [own.get(key) for key in keys] == [None, None]
+    own.put([stored(1)])
+    assert own.get(keys[0]) == stored(1)
+
+
+def test_what_failed_in_a_base_is_that_reply_and_not_another_that_the_base_has_later(tmp_path, base):
+    own = Store(tmp_path / "own.sqlite")
+    own.fail({stored(1).key: "invalid: no JSON"})
+    assert own.forget_failed() == 2 and own.get(stored(1).key) is None
+    with sqlite3.connect(base) as db:
+        db.execute("UPDATE replies SET reply = ? WHERE key = ?", (canonical({"reply": "new"}), stored(1).key))
+    db.close()
+    assert own.get(stored(1).key).reply == canonical({"reply": "new"})
+
+
 def test_several_bases_are_read_in_their_order_and_the_own_file_is_no_base_of_itself(tmp_path, base, monkeypatch):
     second = Store(tmp_path / "second.sqlite")
     second.put([stored(2), stored(4)])

@@ -16,7 +16,7 @@ from ..person import Person
 from ..trial import adapted, asked, told_of
 from . import scores
 
-REFUSED = ("refusal", "stopped by a content filter")  # how the failures of refused answers begin (`model.reply`)
+REFUSED = ("refusal", "stopped by a content filter")  # how the failures of refused answers begin (`model.replies`)
 ANSWERS = ("persona_id", "prompt_id", "method", "answer", "failure")
 COSTS = ("method", "people", "answers", "calls", "tokens")
 

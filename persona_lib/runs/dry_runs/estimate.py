@@ -1,9 +1,9 @@
 """Estimate: count what a preset's notebooks or pairs will ask a model, before anything is sent.
 
-They run with made-up replies (`model.dry`) over a scratch store, so the code itself says what it will ask. Replies that
-the response store has take no call. Structured replies are asked for again as often as the model's replies in the store
-were. A real reply that fails, or equals another one, saves the calls that would build on it: the count assumes that
-there is no such reply.
+They run with made-up replies (`model.replies`) over a scratch store, so the code itself says what it will ask. Replies
+that the response store has take no call. Structured replies are asked for again as often as the model's replies in the
+store were. A real reply that fails, or equals another one, saves the calls that would build on it: the count assumes
+that there is no such reply.
 """
 
 import os
@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from ... import UserError, files
-from ...model import catalogue, dry, progress
-from ...model.usage import cost_text, total
+from ...model import catalogue
+from ...model.asking import progress
+from ...model.limits.usage import cost_text, total
+from ...model.replies import dry
 from ...store import Store, canonical
 from ..executing import kernels, pairs
 from ..executing.progress import Progress

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple
 
-from ...model import dry
 from ...model.exchange import Engine, engine_of, line
+from ...model.replies import dry
 from ...store import Exported, Journal, Store, canonical, made_up
 from ...texts import counted
 from .estimate import Work

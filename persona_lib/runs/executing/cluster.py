@@ -1,6 +1,6 @@
 """A cluster of workers for a command: started here by Dask, or there already; looked at before anything is asked.
 
-Asks of the command and of its notebooks are dealt to the workers (`model.shards`). A notebook gets the address of the
+Asks of the command and of its notebooks are dealt to the workers (`model.cluster`). A notebook gets the address of the
 scheduler in its environment, and starts nothing.
 """
 
@@ -17,14 +17,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ... import UserError
-from ...model import sharing, workers
-from ...model.budget import Budget
+from ...model.cluster import workers
+from ...model.limits import sharing
+from ...model.limits.budget import Budget
 from ...texts import counted
 from .. import forks
 
 MOST_EACH = 8  # workers for each core of this machine: they mostly wait
 METHOD = "distributed.worker.multiprocessing-method"  # of Dask's configuration
-PRELOAD = ["distributed.nanny", "persona_lib.model.at_worker"]
+PRELOAD = ["distributed.nanny", "persona_lib.model.cluster.at_worker"]
 TAKES = (
     "--cluster takes a number of workers, the address of a scheduler (tcp://HOST:PORT), or its file (scheduler.json)"
 )
@@ -131,7 +132,7 @@ def _local(n: int, kernels: bool) -> Iterator[str]:
         from distributed import LocalCluster, utils  # as above
     except ImportError:
         raise UserError(workers.INSTALL) from None
-    kind = {"threads_per_worker": 1, "preload": ["persona_lib.model.at_worker"], "silence_logs": logging.CRITICAL}
+    kind = {"threads_per_worker": 1, "preload": PRELOAD[1:], "silence_logs": logging.CRITICAL}
     place = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with dask.config.set({METHOD: "forkserver" if sys.platform == "linux" else "spawn"}):
         if sys.platform == "linux":

@@ -24,7 +24,8 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import v4
 
 from ... import files, store
-from ...model import keys, progress
+from ...model.asking import progress
+from ...model.transport import keys
 from .. import forks
 from ..planning import notebooks
 

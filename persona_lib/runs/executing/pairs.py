@@ -9,8 +9,8 @@ import pandas as pd
 from ... import UserError, annotation, fidelity, files
 from ...methods import choices, save_world
 from ...model import LanguageModel, Model
-from ...model.budget import Budget
-from ...model.usage import cost_text, total
+from ...model.limits.budget import Budget
+from ...model.limits.usage import cost_text, total
 from ...preferences import dataset, ingredients, verification
 from ...store import Store
 from ..planning.presets import Pairs

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from ...model.progress import LOG_EVERY_S
+from ...model.asking.progress import LOG_EVERY_S
 
 POLL_S = 0.5
 SAY_ALIVE_EVERY_S = 60.0

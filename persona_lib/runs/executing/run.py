@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ... import UserError, files
-from ...model import sharing
-from ...model.budget import Budget
+from ...model.limits import sharing
+from ...model.limits.budget import Budget
 from ..planning import notebooks
 from ..planning.presets import Preset
 from ..results import folders, manifests

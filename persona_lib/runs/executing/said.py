@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ...model.usage import cost_text
+from ...model.limits.usage import cost_text
 from ...texts import counted
 from ..planning import notebooks
 

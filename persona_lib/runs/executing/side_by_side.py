@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from ... import BudgetError, EndpointError, LimitError, files
-from ...model import progress
+from ...model.asking import progress
 from ...store.store import utc_now
 from ...texts import counted
 from ..pages import pages

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ... import UserError, files, plots
-from ...model import usage
+from ...model.limits import usage
 from ...plots import style
 from ...stats import wording
 from ..reporting.record import write_figure, write_table

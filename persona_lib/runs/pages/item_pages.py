@@ -20,7 +20,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ... import UserError, files, seeds
-from ...model.reply import likely_tokens, tokens
+from ...model.replies.reply import likely_tokens, tokens
 from ...store import Store, Stored, exists, read_recording
 from ..planning import notebooks
 from ..results import findings, manifests

@@ -18,7 +18,7 @@ from nbconvert import HTMLExporter
 from tqdm import tqdm
 
 from ... import files
-from ...model import usage
+from ...model.limits import usage
 from ..planning import notebooks
 from ..reporting.record import INTERVAL
 from ..results import findings

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pydantic import BaseModel
 
 from ... import UserError, files, local, store
-from ...model import keys
+from ...model.transport import keys
 from ...texts import counted
 from ..results import manifests
 from . import presets
@@ -109,7 +109,7 @@ def _key() -> Check:
 
 def _endpoint(base_url: str, name: str | None) -> Iterator[Check]:
     """Make one real call of each kind that the notebooks need, and say which dialect the endpoint speaks."""
-    from ...model import reach  # openai takes a second, and few calls check an endpoint
+    from ...model.transport import reach  # openai takes a second, and few calls check an endpoint
 
     base_url = reach.address(base_url)
     try:

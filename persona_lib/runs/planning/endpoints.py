@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import UserError, local, store
-from ...model import catalogue, keys
+from ...model import catalogue
+from ...model.transport import keys
 from . import notebooks
 from .presets import Preset
 
@@ -154,7 +155,7 @@ def _of_store() -> list[str]:
 
 def _unreachable(models: list[Recipient]) -> tuple[list[str], list[str]]:
     """Return a line for each endpoint or model that takes no call: those that end the run, and those that may not."""
-    from ...model import reach  # openai takes a second, and a run with the embedded model needs none
+    from ...model.transport import reach  # openai takes a second, and a run with the embedded model needs none
 
     at = {one: (one.name, reach.address(one.base_url)) for one in models}
     chat = {at[one] for one in models if one.role != "embedder"}
@@ -172,7 +173,7 @@ def _unreachable(models: list[Recipient]) -> tuple[list[str], list[str]]:
 
 def _without_choices(planned: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return a line for each model that was found to offer no log-probabilities, with the notebooks that need them."""
-    from ...model import reach  # as above
+    from ...model.transport import reach  # as above
 
     found: dict[str, list[str]] = {}
     for stem, values in planned.items():

@@ -12,8 +12,8 @@ import openai
 from pydantic import BaseModel
 
 from ...model import Choices, Messages, Reply
-from ...model.choices import chances, from_rows
-from ...model.reply import read, tokens
+from ...model.replies.choices import chances, from_rows
+from ...model.replies.reply import read, tokens
 from ...store import canonical
 from . import texts
 from .choices import choice

@@ -16,8 +16,8 @@ from platform import platform, python_version
 from typing import Any
 
 from ... import UserError, files
-from ...model import progress
-from ...model.usage import COUNTS, total
+from ...model.asking import progress
+from ...model.limits.usage import COUNTS, total
 from ...personas import ids
 from . import folders
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from ... import UserError, files, local
-from ...model import usage
+from ...model.limits import usage
 from ..reporting.record import INTERVAL, Finding
 from . import findings, manifests
 

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from ... import files, local, plots
-from ...model import usage
+from ...model.limits import usage
 from ..pages import pages
 from ..reporting.record import write_figure, write_table
 from ..results import compare

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ... import BudgetError, EndpointError, LimitError, UserError, files
-from ...model.usage import cost_text
+from ...model.limits.usage import cost_text
 from ..dry_runs import estimate
 from ..dry_runs.estimate import Estimate
 from ..executing import run

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ...model.usage import cost_text
+from ...model.limits.usage import cost_text
 from ...texts import counted
 from ..results import findings
 from ..results.findings import FEW, POINTS, number

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import openai
 
-from .. import EndpointError, UserError
-from ..store import Store, exists
-from . import catalogue
+from ... import EndpointError, UserError
+from ...store import Store, exists
+from .. import catalogue
+from ..dialects.found import Found
 from .endpoint import OPENAI_URL, Endpoint, address_of, azure, is_page, message
-from .found import Found
 
 PATIENCE_S = 15.0  # with all endpoints together; they are tried at once
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from .. import files
+from ... import files
 
 INVALID = "invalid reply"  # the start of the failure of a structured reply that does not validate
 CUT_OFF = "cut off: max_tokens reached"

@@ -19,8 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .. import LimitError, UserError
-from . import keys
+from ... import LimitError, UserError
+from ..transport import keys
 
 VARIABLE = "PERSONA_CLUSTER"
 CONNECT_S = 5
@@ -154,7 +154,7 @@ def about() -> dict[str, Any]:
     `version` and `code` (a hash) are of this package, `python` is its version without the last part, `host` names the
     machine, `keys` are the variables of endpoints' keys that are set, without the keys.
     """
-    texts = b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py")))
+    texts = b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[2].rglob("*.py")))
     return {
         "version": metadata.version("persona-workbench"),
         "code": hashlib.sha256(texts).hexdigest()[:8],

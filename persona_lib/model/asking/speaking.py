@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ..store import canonical, key_of
+from ...store import canonical, key_of
+from ..dialects.dialect import KINDS, kind, most_tokens
+from ..dialects.lessons import guesses, has_fields, ignores_schema, is_about_item, lesson
+from ..limits.usage import Usage
+from ..replies.choices import chances
+from ..replies.repair import times
+from ..transport.endpoint import FINAL
 from .asked import Asked
 from .calling import Answer, Caller
-from .choices import chances
-from .dialect import KINDS, kind, most_tokens
-from .endpoint import FINAL
-from .lessons import guesses, has_fields, ignores_schema, is_about_item, lesson
-from .repair import times
-from .usage import Usage
 
 T = TypeVar("T")
 

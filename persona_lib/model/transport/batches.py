@@ -16,12 +16,12 @@ from typing import Any
 
 import openai
 
-from .. import UserError
-from ..store import Batch, Journal, Store, canonical, key_of
+from ... import UserError
+from ...store import Batch, Journal, Store, canonical, key_of
+from ..replies.reply import Outcome
 from .batch_results import Failures, reasons, replies
 from .connection import RETRIES, wait
 from .endpoint import CHATS, Endpoint, message
-from .reply import Outcome
 
 MOST_REQUESTS = 50_000  # in a file; OpenAI's limit, as is MOST_BYTES
 MOST_BYTES = 200_000_000

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .catalogue import FREE, Price
+from ..catalogue import FREE, Price
 
 COUNTS = ("calls", "cached", "retried", "reasked", "failed", "tokens_in", "tokens_out", "tokens_cached")
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..replies.reply import read
 from .dialect import FEW_LOGPROBS, LEAST_CHOICE, in_words, kind, most_tokens
-from .reply import read
 
 MAX_TOKENS = 4096  # of a reply, where an endpoint wants a number, or its own is too small for an answer
 SMALL = 1024  # tokens: a reply that ends there without a limit of ours was cut at the endpoint's own default

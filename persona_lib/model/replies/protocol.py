@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
-from .. import UserError
+from ... import UserError
 from .choices import Choices
 from .reply import Reply
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ..store import Store, canonical
+from ...store import Store, canonical
 from .dialect import DEFAULT, KINDS, Dialect, is_choice
 
 

@@ -11,12 +11,13 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import UserError
-from ..store import Store, Stored, canonical
-from .asked import Asked
-from .session import Session
-from .sharing import of_run
-from .usage import Usage
+from ... import UserError
+from ...store import Store, Stored, canonical
+from ..asking.asked import Asked
+from ..asking.running import in_session
+from ..asking.session import Session
+from ..limits.sharing import of_run
+from ..limits.usage import Usage
 from .workers import TELL_S, Task
 
 Inode = tuple[int, int]
@@ -31,7 +32,7 @@ class Shard(NamedTuple):
     `asked` are the fields of the client's `Asked` but those that a worker has of its own. `found` is what the client's
     store has of the endpoint, `keeps` is that of `Found`; `store` is where it lies on the `machine`, and `inode` which
     file it is there. `topic` is for what the worker tells meanwhile. `work` is done on each of `items`, as in
-    `running.each`; `keys` are those of their first requests.
+    `shards.each`; `keys` are those of their first requests.
     """
 
     asked: dict[str, Any]
@@ -126,8 +127,6 @@ def dask_setup(worker: object) -> None:
 
 def ask(packed: bytes) -> Done:
     """Ask a shard, at a worker; its replies are in the worker's store when this returns."""
-    from .running import in_session  # it deals shards itself
-
     shard: Shard = pickle.loads(zlib.decompress(packed))
     shared = shard.machine == here() and shard.inode is not None and inode(Path(shard.store)) == shard.inode
     store = _opened(shard.store, shard.inode) if shared else _own()

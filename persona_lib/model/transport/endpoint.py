@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 import httpx2  # the openai package's own
 import openai
 
-from .. import EndpointError, local
-from ..store import canonical
+from ... import EndpointError, local
+from ...store import canonical
 from . import keys
 
 OPENAI_URL = "https://api.openai.com/v1"

@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from ..store import Store
+from ...store import Store
 from . import repair
 from .reply import read
 

@@ -1,10 +1,10 @@
 """Deal the requests of one ask to the workers of a cluster: each asks a shard, and its replies go to the store.
 
-An ask is dealt where its items are known as a list (`running.each`). What the store lacks is cut into shards by the
-hash of the requests, so that equal ones meet in one shard and no two workers ask the same. A worker asks its shard as
-any ask does, and returns the keys of its replies, not the replies. Then the client goes through its items, and finds
-the replies in the store. Results are thus those of one process, and a shard that is asked again after its worker was
-killed repeats only what was in flight.
+An ask is dealt where its items are known as a list (`each`). What the store lacks is cut into shards by the hash of the
+requests, so that equal ones meet in one shard and no two workers ask the same. A worker asks its shard as any ask does,
+and returns the keys of its replies, not the replies. Then the client goes through its items, and finds the replies in
+the store. Results are thus those of one process, and a shard that is asked again after its worker was killed repeats
+only what was in flight.
 
 A worker of this machine writes to the store's file. One elsewhere has a store of its own, which has its replies if the
 shard is asked again, and hands back the rows of the shard.
@@ -13,23 +13,28 @@ shard is asked again, and hands back the rows of the shard.
 import asyncio
 import math
 import zlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import fields
 from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeVar
 
-from .. import UserError
-from ..store import canonical, key_of
-from . import sharing
-from .asked import Asked
+from ... import UserError
+from ...store import canonical, key_of
+from ..asking.asked import Asked
+from ..asking.running import in_session
+from ..asking.session import Session
+from ..dialects.dialect import kind
+from ..limits import sharing
+from ..limits.usage import Usage
 from .at_worker import Done, Shard, ask, here, inode
-from .dialect import kind
-from .session import Session
-from .workers import Workers, gone
+from .workers import Workers, gone, present
 
 S = TypeVar("S")
+T = TypeVar("T")
+Work = Callable[[Session, S], Awaitable[T]]
+First = Callable[[S], dict[str, Any]]
 
 LEAST, MOST = 200, 1000  # requests of a shard: fewer are not worth sending, of more too many are lost at once
 EACH = 4  # shards for each worker in an ask, so that none waits long for the last
@@ -38,7 +43,33 @@ LOOK_S = 0.5  # between two looks at the workers' progress
 GRACE_S = 5.0  # for the other shards after one has failed: at a limit all end, and what they used is counted
 
 
-def are_dealt(asked: Asked) -> bool:
+def each(
+    asked: Asked, step: str, items: Iterable[S], used: Usage, work: Work[S, T], first: First[S] | None = None
+) -> list[T]:
+    """Do `work` on every item in a new session, and return the results in the order of the items.
+
+    Args:
+        asked, step, used: as in `Session`.
+        items: what is asked.
+        work: done on each.
+        first: returns the first request of an item. With it `work` can be pickled, and goes to the workers of a cluster
+            if there is one.
+
+    Raises:
+        UserError: as `work` raises it, here or at a worker.
+        LimitError: the cluster has ended.
+    """
+    workers = present() if first and _are_dealt(asked) else None
+
+    def in_it(session: Session) -> Awaitable[list[T]]:
+        if workers and first:
+            return _by_workers(session, items, work, first, workers)
+        return session.each(items, partial(work, session))
+
+    return in_session(asked, step, len(items) if isinstance(items, Sized) else None, used, in_it)
+
+
+def _are_dealt(asked: Asked) -> bool:
     """Return whether asks of a model go to workers: one here, the Batch API and a store that only reads need none.
 
     Limits of a model alone are counted in its own process, so that its asks stay there.
@@ -47,28 +78,12 @@ def are_dealt(asked: Asked) -> bool:
     return not (asked.base_url is None or asked.batch or asked.store.scratch or asked.store.offline or own)
 
 
-async def each(
-    session: Session,
-    items: Iterable[S],
-    work: Callable[[Session, S], Any],
-    first: Callable[[S], dict[str, Any]],
-    workers: Workers,
-) -> list[Any]:
-    """Do `work` on every item as `Session.each` does, after workers have asked what the store lacks.
-
-    Args:
-        session: of the ask.
-        items: in the order of the results.
-        work: can be pickled.
-        first: returns the first request of an item.
-        workers: of the cluster.
-
-    Raises:
-        UserError: as `work` raises it, here or at a worker.
-        LimitError: the cluster has ended.
-    """
+async def _by_workers(
+    session: Session, items: Iterable[S], work: Work[S, T], first: First[S], workers: Workers
+) -> list[T]:
+    """Do `work` on every item as `Session.each` does, after workers have asked what the store lacks."""
     coming = iter(items)
-    results: list[Any] = []
+    results: list[T] = []
     for item in islice(coming, 1):
         if kind(first(item)) in session._found.ever:
             coming = chain([item], coming)
@@ -83,15 +98,11 @@ async def each(
 
 
 async def _dealt(
-    session: Session,
-    items: Sequence[S],
-    work: Callable[[Session, S], Any],
-    first: Callable[[S], dict[str, Any]],
-    workers: Workers,
-) -> dict[int, Any]:
+    session: Session, items: Sequence[S], work: Work[S, T], first: First[S], workers: Workers
+) -> dict[int, T]:
     """Deal what the store lacks of some items, and return the results by place; a few are left to the client."""
     lacking = _lacking(session, map(first, items))
-    results: dict[int, Any] = {}
+    results: dict[int, T] = {}
     if len(lacking) < 2 * LEAST:
         return results
     session._progress.show()
@@ -136,7 +147,7 @@ def cut(keys: Collection[str], workers: int) -> list[list[str]]:
     return [ordered[i * len(keys) // n : (i + 1) * len(keys) // n] for i in range(n)]
 
 
-def _shard(session: Session, topic: str, work: Callable[[Session, S], Any], items: list[S], keys: list[str]) -> bytes:
+def _shard(session: Session, topic: str, work: Work[S, Any], items: list[S], keys: list[str]) -> bytes:
     """Return a shard as it is sent."""
     import cloudpickle  # Dask has it; it takes schemas that were written in a notebook
 

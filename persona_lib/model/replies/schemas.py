@@ -9,7 +9,7 @@ from typing import Any
 import openai
 from pydantic import BaseModel
 
-from ..templates import Words
+from ...templates import Words
 
 CHARS_A_WORD = 8  # that the embedded model may write: more than English takes, so that few texts are cut
 _CLOSED = {"enum", "const", "maxLength", "$ref"}

@@ -6,9 +6,9 @@ from typing import Any
 
 import openai
 
-from ..store import canonical
+from ...store import canonical
+from ..replies.reply import read
 from .endpoint import FINAL, completion, loaded, one_line, words
-from .reply import read
 
 Failures = dict[str, str]  # by the request's key: why it has no reply worth keeping
 

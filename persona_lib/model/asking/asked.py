@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .. import UserError
-from ..store import Store
-from .budget import Budget
-from .catalogue import Price
-from .dry import Dry
-from .found import Found
-from .protocol import Messages
+from ... import UserError
+from ...store import Store
+from ..catalogue import Price
+from ..dialects.found import Found
+from ..limits.budget import Budget
+from ..replies.dry import Dry
+from ..replies.protocol import Messages
 
 
 @dataclass(frozen=True)

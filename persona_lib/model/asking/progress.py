@@ -19,7 +19,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from tqdm import tqdm
 
-from .usage import Usage, total
+from ..limits.usage import Usage, total
 
 VARIABLE = "PERSONA_PROGRESS"
 LOG_EVERY_S = 5.0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from ..templates import load as load_template
+from ...templates import load as load_template
 from .protocol import Messages
 
 REASKS = 2  # of a structured reply that does not validate

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ..store import canonical
-from ..templates import load as load_template
-from .choices import LEAD_TOKENS, SAMPLES
+from ...store import canonical
+from ...templates import load as load_template
+from ..replies.choices import LEAD_TOKENS, SAMPLES
 
 Format = Literal["strict", "schema", "object", "none"]
 

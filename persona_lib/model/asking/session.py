@@ -12,22 +12,22 @@ from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from pydantic import BaseModel
 
-from .. import EndpointError, UserError
-from ..store import canonical, key_of
+from ... import EndpointError, UserError
+from ...store import canonical, key_of
+from ..catalogue import MODELS
+from ..dialects.dialect import kind
+from ..dialects.found import Alike
+from ..dialects.lessons import is_about_item
+from ..limits.usage import Usage
+from ..replies.choices import Seen, chances, choice_schema, sampled
+from ..replies.protocol import Messages
+from ..replies.repair import REASKS, again
+from ..replies.reply import INVALID, Reply, read, refuses, thought_of, tokens
+from ..transport.batches import Batches
 from .asked import Asked
-from .batches import Batches
 from .calling import Caller
-from .catalogue import MODELS
-from .choices import Seen, chances, choice_schema, sampled
-from .dialect import kind
-from .found import Alike
-from .lessons import is_about_item
 from .progress import Calls
-from .protocol import Messages
-from .repair import REASKS, again
-from .reply import INVALID, Reply, read, refuses, thought_of, tokens
 from .speaking import Speaker
-from .usage import Usage
 
 S = TypeVar("S")
 T = TypeVar("T")

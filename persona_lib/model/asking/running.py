@@ -1,24 +1,18 @@
 """Run asks: each has a session of its own, in a thread with an event loop of its own."""
 
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Sized
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from functools import partial
 from typing import Any, TypeVar
 
 from anyio.from_thread import start_blocking_portal
 
-from .. import UserError
-from . import shards
+from ... import UserError
+from ..limits.usage import Usage
 from .asked import Asked
 from .session import Session
-from .usage import Usage
-from .workers import present
 
-S = TypeVar("S")
 T = TypeVar("T")
-Work = Callable[[Session, S], Awaitable[T]]
-First = Callable[[S], dict[str, Any]]
 
 _RUNNING = threading.local()  # `asked`: the models that the session of this thread, and those around it, ask
 _BULK = threading.Lock()
@@ -54,25 +48,3 @@ def in_session(
 
     with _BULK if asked.batch else nullcontext(), start_blocking_portal() as portal:
         return portal.call(work_and_close)
-
-
-def each(
-    asked: Asked, step: str, items: Iterable[S], used: Usage, work: Work[S, T], first: First[S] | None = None
-) -> list[T]:
-    """Do `work` on every item in a new session, and return the results in the order of the items.
-
-    Args:
-        asked, step, used: as in `Session`.
-        items: what is asked.
-        work: done on each.
-        first: returns the first request of an item. With it `work` can be pickled, and goes to the workers of a cluster
-            if there is one.
-    """
-    workers = present() if first and shards.are_dealt(asked) else None
-
-    def in_it(session: Session) -> Awaitable[list[T]]:
-        if workers and first:
-            return shards.each(session, items, work, first, workers)
-        return session.each(items, partial(work, session))
-
-    return in_session(asked, step, len(items) if isinstance(items, Sized) else None, used, in_it)

@@ -15,15 +15,16 @@ from typing import Any
 
 import openai
 
-from .. import EndpointError, LimitError
-from ..store import Store
-from . import keys, quota
-from .catalogue import LEFT_OUT, MODELS
+from ... import EndpointError, LimitError
+from ...store import Store
+from ..catalogue import LEFT_OUT, MODELS
+from ..dialects.lessons import lesson
+from ..limits import quota
+from ..limits.pace import turn
+from ..limits.sharing import keep, of_endpoint
+from ..replies.reply import Outcome
+from . import keys
 from .endpoint import FINAL, TIMEOUT_S, Endpoint, completion, is_page, loaded, message, one_line, words
-from .lessons import lesson
-from .pace import turn
-from .reply import Outcome
-from .sharing import keep, of_endpoint
 
 RETRIES = 4  # of a call, after errors of transport and of the server
 REFUSALS = 20  # of a call, because there are too many calls

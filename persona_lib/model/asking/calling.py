@@ -5,15 +5,15 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import UserError
-from ..store import Stored, canonical, key_of
+from ... import UserError
+from ...store import Stored, canonical, key_of
+from ..limits.budget import Purse
+from ..limits.usage import Usage
+from ..replies.reply import CUT_OFF, read
+from ..transport.batches import Batches
+from ..transport.connection import Connection
 from .asked import Asked
-from .batches import Batches
-from .budget import Purse
-from .connection import Connection
 from .progress import Calls
-from .reply import CUT_OFF, read
-from .usage import Usage
 
 Answer = tuple[dict[str, Any], bool, str]  # the reply, whether it took no call of its own, and its key in the store
 

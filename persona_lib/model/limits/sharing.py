@@ -18,8 +18,8 @@ from functools import lru_cache
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any, BinaryIO
 
-from .. import UserError
-from ..store import Store
+from ... import UserError
+from ...store import Store
 from .budget import Budget
 from .pace import Pace
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from .. import UserError, files
+from ... import UserError, files
 
 NAME = "OPENAI_API_KEY"
 AZURE = "AZURE_OPENAI_API_KEY"  # of an endpoint at Azure; without it, the other one
