@@ -34,6 +34,10 @@ CREATE TRIGGER IF NOT EXISTS answered AFTER INSERT ON replies BEGIN DELETE FROM 
 _CUT = "PRAGMA writable_schema=ON"  # without it SQLite reads nothing of a file that is cut off
 
 
+class UnreadableError(UserError):
+    """A file that is no response store, or one that is damaged at its head: SQLite reads nothing of it."""
+
+
 def read_write(path: Path) -> sqlite3.Connection:
     """Open a store to write it, and make it if missing; a file of an older version gets the tables of this one.
 
@@ -153,7 +157,8 @@ def read_only(path: Path) -> sqlite3.Connection:
     """Open a store that is only read, even a damaged one; `plain(request)` is the request as text.
 
     Raises:
-        UserError: there is no such file, it is no response store, or one of a newer version.
+        UserError: there is no such file, or it is a response store of a newer version.
+        UnreadableError: it is no response store, or its head is damaged.
     """
     if not path.is_file():
         raise UserError(f"no response store {path}: give the path of its SQLite file")
@@ -163,6 +168,6 @@ def read_only(path: Path) -> sqlite3.Connection:
         check_version(db, path)
         db.execute("SELECT key, request, reply, failure, created FROM replies LIMIT 0")
     except sqlite3.Error as error:
-        raise UserError(f"{path} is no response store ({error}): give the path of its SQLite file") from error
+        raise UnreadableError(f"{path} is no response store ({error}): give the path of its SQLite file") from error
     db.create_function("plain", 1, plain, deterministic=True)
     return db
