@@ -34,11 +34,15 @@ def merge_stores(
     """Merge response stores that several machines wrote into one.
 
     Any order, and a second time, give the same replies. Of two different replies under one key the successful one
-    stays, then the earlier. The exit code is 1 if replies of a damaged store are lost: then keep that file.
+    stays, then the earlier. The exit code is 1 if replies of a damaged store are lost, or nothing of a file
+    can be read: then keep that file.
     """
 
     merged = store.merge(sources, into)
     for row in merged.sources.to_dict("records"):
+        if isinstance(row["unreadable"], str):
+            typer.echo(f"{row['source']}: nothing of it can be read ({row['unreadable']}): is it a response store?")
+            continue
         about = "about " if row["estimated"] else ""
         lost = f", {about}{row['lost']:,} can't be read" if row["lost"] or about else ""
         waiting = f", {row['waiting']:,} wait in batches at an endpoint: only a run with this store fetches them"
@@ -49,6 +53,8 @@ def merge_stores(
         f"{into.absolute()}: {counted(merged.replies, 'reply', 'replies')}, {merged.failed:,} of them failed; "
         f"{counted(merged.conflicts, 'key')} with different replies"
     )
+    if n := merged.sources["unreadable"].count():
+        typer.echo(f"{n} of {counted(len(merged.sources), 'store')} can't be read")
     if merged.sources["lost"].any() or merged.sources["estimated"].any():
         raise typer.Exit(FAILED)
 

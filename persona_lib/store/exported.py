@@ -1,4 +1,4 @@
-"""Note which requests were written into files for an engine, until their replies are brought in."""
+"""Note which requests were written into files for an engine, until a reply to each comes from anywhere."""
 
 from collections.abc import Iterable
 

@@ -43,8 +43,9 @@ class Merged(NamedTuple):
 
     `sources` has a row for each: `source` (its path), `read` (replies), `new` (not in the file before), `lost` (replies
     that can't be read; `estimated`: the end of the file is missing), `waiting` (requests in a batch at an
-    endpoint, whose replies only their own store can fetch). `replies`, `failed` are in the file now; `conflicts` is the
-    number of keys under which the files have different replies.
+    endpoint, whose replies only their own store can fetch), `unreadable` (why nothing of it can be read, else missing).
+    `replies`, `failed` are in the file now; `conflicts` is the number of keys under which the files have different
+    replies.
     """
 
     sources: "pd.DataFrame"
@@ -59,21 +60,28 @@ def merge(sources: Iterable[Path | str], into: Path | str) -> Merged:
     Endpoints' notes are merged as well: the longer of two stays. Batches that wait at an endpoint are not, since two
     stores would then fetch, and pay, the same: they are counted. What a source holds besides is of its own machine.
     Of a damaged source what can be read is kept: rows that SQLite reads, whose key is the hash of their request, and
-    whose reply is JSON. A run may write into any of the files meanwhile; what it writes then may be missing.
+    whose reply is JSON. One whose head is damaged, or that is no store, has a row that says so. A run may write into
+    any of the files meanwhile; what it writes then may be missing.
 
     Raises:
-        UserError: there is no source, one is the target, or none of a readable version; the target can't be written, or
-            the disk is full. What is merged by then stays, and the same merge goes on.
+        UserError: there is no source, or none that can be read; one is missing, the target, or of a newer version; the
+            target can't be written, or the disk is full. What is merged by then stays, and the same merge goes on.
     """
     import pandas as pd  # half a second that other users of the store's wing need not wait
 
     paths, into = [Path(source) for source in sources], Path(into)
     if not paths:
         raise UserError("there is nothing to merge: name the stores, such as stores/*.sqlite")
+    unreadable: dict[Path, UserError] = {}
     for path in paths:
         if path.resolve() == into.resolve() or (into.exists() and path.exists() and path.samefile(into)):
             raise UserError(f"{into} is both a source and the file to merge into: leave it out of the sources")
-        opening.read_only(path).close()  # all are looked at before anything is merged
+        try:
+            opening.read_only(path).close()  # all are looked at before anything is merged
+        except opening.UnreadableError as error:
+            unreadable[path] = error
+    if len(unreadable) == len({*paths}):
+        raise unreadable[paths[0]]
     target = Store(into, base=())
     target.db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     with suppress(sqlite3.OperationalError):  # another process has it open: then it stays as it is
@@ -88,12 +96,18 @@ def merge(sources: Iterable[Path | str], into: Path | str) -> Merged:
         return 1
 
     target.db.create_function("differs", 2, differs)
-    rows = [{"source": str(path)} | _from(path, target) for path in paths]
+    rows = [_none(path, unreadable[path]) if path in unreadable else _from(path, target) for path in paths]
     return Merged(pd.DataFrame(rows), **target.counts(), conflicts=len(conflicts))
 
 
+def _none(path: Path, why: UserError) -> dict[str, Any]:
+    """Return the row of `Merged.sources` of a file of which nothing can be read."""
+    nothing = dict.fromkeys(("read", "new", "lost"), 0)
+    return {"source": str(path), **nothing, "estimated": True, "waiting": 0, "unreadable": str(why.__cause__)}
+
+
 def _from(path: Path, target: Store) -> dict[str, Any]:
-    """Merge one store and return its row of `Merged.sources`, without the name."""
+    """Merge one store and return its row of `Merged.sources`."""
     before = target.counts()["replies"]
     source = Source(path)
     # Each block is a transaction of its own.
@@ -111,11 +125,13 @@ def _from(path: Path, target: Store) -> dict[str, Any]:
     with target.transaction():
         target.db.executemany(_NOTES, source.notes())
     return {
+        "source": str(path),
         "read": source.read,
         "new": target.counts()["replies"] - before,
         "lost": source.lost,
         "estimated": source.estimated,
         "waiting": source.waiting(),
+        "unreadable": None,
     }
 
 

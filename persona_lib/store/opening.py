@@ -14,7 +14,7 @@ VERSION = 1  # of the tables; 0 is a file of before, which lacks some of them, a
 # Requests are zlib-compressed, since they repeat themselves; older stores have text, which is read as well.
 # `batches` and `submitted` have the requests that wait in a file at the endpoint, until their replies are fetched.
 # `endpoints` has what endpoints turned out to take, so that only one process has to find it.
-# `exported` has the requests in files for an engine, until their replies are brought in, `waves` how many files so far.
+# `exported` has the requests in files for an engine, until a reply comes from anywhere, `waves` how many files so far.
 # Of a base, which is not written, `failed` has replies that turned out to be no answers, and `asked_again` the keys of
 # failed ones that are to be asked again.
 TABLES = """
@@ -29,8 +29,13 @@ CREATE TABLE IF NOT EXISTS waves (plan TEXT PRIMARY KEY, number INTEGER NOT NULL
 CREATE TABLE IF NOT EXISTS failed (key TEXT PRIMARY KEY, reply TEXT NOT NULL, failure TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS asked_again (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS submitted_number ON submitted (number);
+CREATE TRIGGER IF NOT EXISTS answered AFTER INSERT ON replies BEGIN DELETE FROM exported WHERE key = NEW.key; END;
 """
 _CUT = "PRAGMA writable_schema=ON"  # without it SQLite reads nothing of a file that is cut off
+
+
+class UnreadableError(UserError):
+    """A file that is no response store, or one that is damaged at its head: SQLite reads nothing of it."""
 
 
 def read_write(path: Path) -> sqlite3.Connection:
@@ -152,7 +157,8 @@ def read_only(path: Path) -> sqlite3.Connection:
     """Open a store that is only read, even a damaged one; `plain(request)` is the request as text.
 
     Raises:
-        UserError: there is no such file, it is no response store, or one of a newer version.
+        UserError: there is no such file, or it is a response store of a newer version.
+        UnreadableError: it is no response store, or its head is damaged.
     """
     if not path.is_file():
         raise UserError(f"no response store {path}: give the path of its SQLite file")
@@ -162,6 +168,6 @@ def read_only(path: Path) -> sqlite3.Connection:
         check_version(db, path)
         db.execute("SELECT key, request, reply, failure, created FROM replies LIMIT 0")
     except sqlite3.Error as error:
-        raise UserError(f"{path} is no response store ({error}): give the path of its SQLite file") from error
+        raise UnreadableError(f"{path} is no response store ({error}): give the path of its SQLite file") from error
     db.create_function("plain", 1, plain, deterministic=True)
     return db

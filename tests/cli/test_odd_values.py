@@ -49,14 +49,14 @@ def elsewhere(tmp_path, monkeypatch):
         raise UserError("far enough")
 
     for name in (
-        "run.run",
-        "rehearse.rehearse",
-        "pairs.make",
-        "pairs.items_to_rate",
-        "estimate._count",
-        "doctor.all_of",
-        "start.write",
-        "waves._drafted",
+        "executing.run.run",
+        "dry_runs.rehearse.rehearse",
+        "executing.pairs.make",
+        "executing.pairs.items_to_rate",
+        "dry_runs.estimate._count",
+        "planning.doctor.all_of",
+        "pages.start.write",
+        "dry_runs.waves._drafted",
     ):
         monkeypatch.setattr(f"persona_lib.runs.{name}", stop)
 

@@ -32,6 +32,15 @@ def test_a_merge_that_loses_replies_says_so_in_its_exit_code(tmp_path):
     assert said.exit_code == 1 and "can't be read" in said.stdout
 
 
+def test_a_merge_names_and_counts_a_store_of_which_nothing_can_be_read(tmp_path):
+    paths = [written(tmp_path / f"{name}.sqlite", "one", name) for name in "abc"]
+    paths[1].write_bytes(bytes(8192) + paths[1].read_bytes()[8192:])
+    said = persona("store", "merge", *paths, "--into", tmp_path / "into.sqlite")
+    assert said.exit_code == 1
+    assert f"{paths[1]}: nothing of it can be read (file is not a database)" in said.stdout
+    assert "into.sqlite: 3 replies" in said.stdout and said.stdout.endswith("1 of 3 stores can't be read\n")
+
+
 def test_stats_are_a_table_or_json_of_the_named_file_or_of_the_run_s_own(tmp_path, monkeypatch):
     path = written(tmp_path / "a.sqlite", "one", "two", failure="refusal")
     said = persona("store", "stats", path)

@@ -79,6 +79,31 @@ def test_what_a_killed_process_held_is_spent_and_nobody_waits_for_it(monkeypatch
         assert spent.in_flight == 0 and spent.calls == 3
 
 
+@pytest.mark.parametrize("second", [1.0, 2.0])
+@pytest.mark.parametrize("end", ["settle", "release"])
+def test_what_was_held_on_a_connection_that_was_lost_and_made_again_is_spent_once_and_not_freed(end, second):
+    """The call of before ends, in the same thread of the kernel, while another one is in flight."""
+    spent = Budget(max_calls=5, max_cost=10.0)
+    with sharing.served(spent) as environment:
+        budget = sharing._SharedBudget(told(environment))
+        assert budget.hold(1.0) is None
+        vars(budget._run._own).pop("file").close()  # as an interrupt does
+        assert budget.hold(second) is None
+        getattr(budget, end)(*((1.0, 0.25) if end == "settle" else (1.0,)))
+        budget._run.call(None, "limits")
+        deadline = time.monotonic() + 10
+        while spent.hold(10.0) and spent.cost < 1.0 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if second == 2.0:  # what is held for the other call tells them apart
+            assert (spent.in_flight, spent.held, spent.cost, spent.calls) == (1, 2.0, 1.0, 2)
+        budget.settle(second, 0.5)
+        budget._run.call(None, "limits")
+        assert spent.in_flight == 0 and spent.held == 0.0
+        own = {"settle": 0.25, "release": 0.0}[end] if second == 1.0 else 0.5
+        assert spent.cost == 1.0 + own, "one call as the most it could cost, one as it did"
+        assert spent.calls == (1 if (end, second) == ("release", 1.0) else 2)
+
+
 def test_a_refusal_of_one_process_slows_all():
     with sharing.served(Budget()) as environment:
         one, other = (sharing._SharedPace(told(environment), "m", "http://x/v1") for _ in range(2))

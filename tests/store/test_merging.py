@@ -164,15 +164,36 @@ def test_what_cannot_be_merged_is_one_line_and_nothing_is_merged(tmp_path, three
     for given, said in (
         ([], "there is nothing to merge"),
         ([three[0], tmp_path / "none.sqlite"], "no response store .*none.sqlite"),
-        ([three[0], tmp_path / "notes.txt"], "notes.txt is no response store .*not a database"),
-        ([three[0], tmp_path / "empty.sqlite"], "empty.sqlite is no response store .*no such table"),
-        ([three[0], tmp_path / "other.sqlite"], "other.sqlite is no response store .*no such table"),
+        ([tmp_path / "notes.txt"], "notes.txt is no response store .*not a database"),
+        ([tmp_path / "empty.sqlite"], "empty.sqlite is no response store .*no such table"),
+        ([tmp_path / "other.sqlite", tmp_path / "notes.txt"], "other.sqlite is no response store .*no such table"),
         ([three[0], tmp_path], "no response store"),
         ([three[0], into], "is both a source and the file to merge into"),
     ):
         with pytest.raises(UserError, match=said):
             merge(given, into)
         assert not into.exists()
+
+
+@pytest.mark.parametrize(
+    ("destroyed", "reason"),
+    [
+        ((0, 8192), "file is not a database"),
+        ((0, 16), "file is not a database"),
+        ((100, 8192), "no such table: replies"),
+    ],
+)
+def test_a_store_whose_head_is_destroyed_is_named_and_the_others_are_merged(tmp_path, three, destroyed, reason):
+    content = bytearray(three[1].read_bytes())
+    content[slice(*destroyed)] = bytes(destroyed[1] - destroyed[0])
+    three[1].write_bytes(content)
+    merged = merge(three, tmp_path / "into.sqlite")
+    assert merged.sources["unreadable"].dropna().to_dict() == {1: reason}
+    assert merged.sources["read"].tolist() == [23, 0, 4]
+    assert merged.sources["estimated"].tolist() == [False, True, False]
+    merge([three[0], three[2]], tmp_path / "two.sqlite")
+    assert rows_of(tmp_path / "into.sqlite") == rows_of(tmp_path / "two.sqlite")
+    assert three[1].read_bytes() == content
 
 
 def test_a_store_of_a_newer_version_is_refused_as_a_source_and_as_the_target_and_stays_as_it_is(tmp_path, three):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from persona_lib import UserError
-from persona_lib.store import Store, Stored, canonical, default_path, key_of
+from persona_lib.store import Exported, Journal, Store, Stored, canonical, default_path, key_of, merge
 
 
 def stored(n: int, failure: str | None = None) -> Stored:
@@ -204,3 +204,19 @@ def test_the_default_place_can_be_named_in_the_environment(monkeypatch, tmp_path
     assert default_path() == tmp_path / "mine.sqlite"
     monkeypatch.delenv("PERSONA_STORE")
     assert default_path().parts[-2:] == ("outputs", "responses.sqlite")
+
+
+def test_an_exported_request_waits_until_there_is_a_reply_wherever_that_comes_from(tmp_path):
+    own, other = Store(tmp_path / "own.sqlite"), Store(tmp_path / "other.sqlite")
+    exported, journal = Exported(own), Journal(own)
+    rows = [stored(n) for n in range(5)]
+    exported.note((row.key, row.request) for row in rows)
+    own.put(rows[:1])  # a call
+    batch = journal.submit("file", [(rows[1].key, rows[1].request)])
+    journal.end(batch, [(rows[1].key, rows[1].reply, None)])
+    exported.answer(rows[2:3])
+    other.put(rows[3:4])
+    other.db.close()
+    merge([other.path], own.path)
+    assert [exported.request(row.key) for row in rows] == [None] * 4 + [rows[4].request]
+    assert [own.get(row.key) for row in rows] == [*rows[:4], None]

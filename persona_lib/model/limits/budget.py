@@ -11,9 +11,10 @@ may share a budget.
 import asyncio
 import json
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ... import BudgetError
@@ -29,10 +30,11 @@ LOOK_AGAIN_S = 0.05  # whether calls of another thread have ended
 
 @dataclass
 class _InFlight:
-    """The calls of a thread that are in flight, and the USD that they may cost."""
+    """The calls of a thread that are in flight, the USD that they may cost, and how many hold each amount."""
 
     calls: int = 0
     held: float = 0.0
+    each: Counter[float] = field(default_factory=Counter)
 
 
 class Budget:
@@ -83,6 +85,7 @@ class Budget:
             own = self._threads.setdefault(threading.current_thread(), _InFlight())
             own.calls += 1
             own.held += bound
+            own.each[bound] += 1
             self.calls += 1
         return None
 
@@ -106,12 +109,18 @@ class Budget:
             self.calls -= self._over(held)
 
     def _over(self, held: float) -> bool:
-        """Note that a call has ended; False if it counts as spent, because the connection that held it was lost."""
+        """Note that a call has ended; False if it counts as spent, because the connection that held it was lost.
+
+        A thread that has connected again may hold as much for another call: that one then counts as spent in its place.
+        """
         own = self._threads.get(threading.current_thread())
-        if own is None:
+        if own is None or not own.each[held]:
             return False
         own.calls -= 1
         own.held -= held
+        own.each[held] -= 1
+        if not own.each[held]:
+            del own.each[held]  # else a long ask would gather all amounts
         if not own.calls:
             del self._threads[threading.current_thread()]
         return True
