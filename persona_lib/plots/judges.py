@@ -134,7 +134,7 @@ def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
         look = {"cmap": "cividis", "vmin": 0, "vmax": 1, "annot": True, "fmt": ".0%", "annot_kws": {"fontsize": 9}}
         ax.set_facecolor("0.93")
         ax.grid(visible=False)
-        sns.heatmap(table.to_numpy(float), cbar_kws=bar, linewidths=1, ax=ax, **look)
+        sns.heatmap(table.to_numpy(float), cbar_kws=bar, linewidths=1, ax=ax, label=f"n = {n:,}", **look)
         ax.set_xticklabels(writers, rotation=30, ha="right", rotation_mode="anchor")
         ax.set_yticklabels(names, rotation=0)
         frame: dict[str, Any] = {"fill": False, "edgecolor": "C1", "linewidth": 3}

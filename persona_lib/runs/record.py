@@ -144,7 +144,7 @@ def write_table(table: pd.DataFrame, stem: Path) -> None:
 
 
 def write_figure(axes: Axes, stem: Path) -> None:
-    """Write a figure as PNG, and as an SVG that has the same bytes each time and says a point's value on hover."""
+    """Write a figure as PNG, and as an SVG that has the same bytes each time and says values on hover."""
     figure: Any = axes.figure  # a Figure; its type would allow a SubFigure, which has no layout and no file
     # bbox_inches="tight", or an engine that is left, would lay out and draw the figure twice for each of the two files.
     if layout := figure.get_layout_engine():
@@ -163,15 +163,16 @@ def write_figure(axes: Axes, stem: Path) -> None:
 
 
 def _with_values(svg: str, values: Mapping[str, Sequence[str]]) -> str:
-    """Return an SVG in which each point of a series has its value as title; `values` as of `plots.values`."""
+    """Return an SVG in which each point of a series and each cell has its value as title; `values`: `plots.values`."""
     groups = re.split(r'(?=<g id=")', svg)
     for i, group in enumerate(groups):
         texts = values.get(group.split('"', 2)[1], ()) if i else ()
-        first, *points = group.split("<use ")
+        tag = "use" if "<use " in group else "path"  # a marker is drawn once and used, a cell each time
+        first, *points = group.split(f"<{tag} ")
         if texts and len(points) == len(texts):
             titled = (
-                point.replace("/>", f"><title>{escape(text)}</title></use>", 1)
+                point.replace("/>", f"><title>{escape(text)}</title></{tag}>", 1)
                 for point, text in zip(points, texts, strict=True)
             )
-            groups[i] = "<use ".join([first, *titled])
+            groups[i] = f"<{tag} ".join([first, *titled])
     return "".join(groups)
