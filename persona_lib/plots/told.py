@@ -90,7 +90,7 @@ def _meshes(ax: Axes) -> list[QuadMesh]:
 
 def _cells(ax: Axes, mesh: QuadMesh) -> list[str]:
     """Return the cells of a heat map in words, row by row: row, column, and value."""
-    drawn = np.ma.filled(np.ma.asarray(mesh.get_array(), dtype=float), np.nan)
+    drawn: np.ndarray = np.ma.filled(np.ma.asarray(mesh.get_array(), dtype=float), np.nan)
     bars = [mesh.colorbar, *(other.colorbar for panel in _panels(cast(Figure, ax.figure)) for other in _meshes(panel))]
     bar = next(bar for bar in bars if bar is not None)
     what = _line(bar.ax.get_ylabel() or bar.ax.get_xlabel())

@@ -1,4 +1,4 @@
-"""Figures in files and pages: points and cells say their values, no two share an id, and readers who see none are told."""
+"""Figures in files and pages: points and cells say their values, no two share an id, alternative texts say the rest."""
 
 import json
 import math
