@@ -8,7 +8,7 @@ from textwrap import fill
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator, NullLocator
 
 from . import style
 
@@ -74,6 +74,7 @@ def changes(table: pd.DataFrame, title: str) -> Axes:
     right.plot(table["own"], rows, "s", color="C2", markersize=5)
     for ax in (left, right):
         style.percent(ax.xaxis)
+        ax.xaxis.set_major_locator(MaxNLocator(4))  # the last tick of the left stands beside the first of the right
         ax.grid(axis="y", visible=False)
     if PLACEBO in rows:
         placebo = float(table["change"][PLACEBO])
