@@ -74,7 +74,6 @@ def changes(table: pd.DataFrame, title: str) -> Axes:
     right.plot(table["own"], rows, "s", color="C2", markersize=5)
     for ax in (left, right):
         style.percent(ax.xaxis)
-        ax.xaxis.set_major_locator(MaxNLocator(4))  # the last tick of the left stands beside the first of the right
         ax.grid(axis="y", visible=False)
     if PLACEBO in rows:
         placebo = float(table["change"][PLACEBO])
@@ -83,6 +82,7 @@ def changes(table: pd.DataFrame, title: str) -> Axes:
     right.axvline(0.5, color="0.3", linewidth=1)
     left.set_xlim(0, max(0.1, 1.1 * table[["change", "high"]].max(axis=None)) if table["change"].notna().any() else 1)
     right.set_xlim(-0.03, 1.03)
+    left.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], prune="upper"))  # it would touch the right one's 0%
     left.set_xlabel("mean change of\na choice's probability")
     right.set_xlabel("choices for the\nrevision made with it")
     style.legend(left, title, columns=3)

@@ -95,7 +95,11 @@ def _cells(ax: Axes, mesh: QuadMesh) -> list[str]:
     bar = next(bar for bar in bars if bar is not None)
     what = _line(bar.ax.get_ylabel() or bar.ax.get_xlabel())
     after = "" if str(mesh.get_label()).startswith("_") else f" ({mesh.get_label()})"
-    rows, columns = (_places(axis, n) for axis, n in zip((ax.yaxis, ax.xaxis), drawn.shape, strict=True))
+    axes = (ax.yaxis, ax.xaxis)
+    kinds = [_line(axis.get_label_text()) for axis in axes]
+    if kinds[0] == kinds[1]:
+        kinds = ["", ""]  # people by people need not be called so
+    rows, columns = (_places(axis, n, kind) for axis, n, kind in zip(axes, drawn.shape, kinds, strict=True))
     return [
         f"{row} × {column}: {what} " + ("unknown" if np.isnan(value) else _written(bar.long_axis, value) + after)
         for row, values in zip(rows, drawn, strict=True)
@@ -103,11 +107,10 @@ def _cells(ax: Axes, mesh: QuadMesh) -> list[str]:
     ]
 
 
-def _places(axis: Axis, n: int) -> list[str]:
+def _places(axis: Axis, n: int, what: str) -> list[str]:
     """Return the names of a heat map's n rows or columns, after what they are; those without a tick are numbered."""
     ticks = dict(zip(np.round(axis.get_majorticklocs(), 1), _labels(axis), strict=True))
-    what = f"{_line(axis.get_label_text())} ".lstrip()
-    return [f"{what}{ticks.get(i + 0.5) or i + 1}" for i in range(n)]
+    return [f"{what} {ticks.get(i + 0.5) or i + 1}".lstrip() for i in range(n)]
 
 
 def _value(ax: Axes, line: Line2D, x: float, y: float) -> str:

@@ -86,9 +86,11 @@ def test_each_cell_of_a_heat_map_says_its_row_its_column_and_its_value(tmp_path)
     columns = ["attribute", "value", "other", "other value", "rate", "n", "shrunk", "shrunk_low", "shrunk_high"]
     crossed = pd.DataFrame([cell], columns=[*columns, "personas", "p_holm"])
     people = pd.Series(["Ann, 9", "Bo, 8", "Cy, 7"], list("xyz"))
+    many = kappas.reindex(range(20), axis=0).reindex(range(20), axis=1).fillna(0.1)
     shown = {
         "own": plots.judges.judges(kept, 8, "T"),
         "kappa": plots.fidelity.matrices({"m": kappas, "other": kappas}, "T", people),
+        "many": plots.fidelity.matrices({"m": many}, "T"),
         "crossed": plots.intersections.crossings(crossed, "T"),
     }
     titles = {}
@@ -103,6 +105,7 @@ def test_each_cell_of_a_heat_map_says_its_row_its_column_and_its_value(tmp_path)
     ]  # fmt: skip
     assert titles["kappa"][1:3] == ["Ann, 9 × Bo, 8: Cohen's kappa 0.20", "Ann, 9 × Cy, 7: Cohen's kappa −0.30"]
     assert len(titles["kappa"]) == 18, "the second panel too, whose rows are named in the first alone"
+    assert titles["many"][1] == "person 1 × person 2: Cohen's kappa 0.10", "names that are not written beside it"
     assert titles["crossed"] == ["age: old: share kept 40% (n = 9; shrunk 45%, 95% interval 30% to 60%)"]
 
 

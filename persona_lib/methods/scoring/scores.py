@@ -280,7 +280,7 @@ def peak(table: pd.DataFrame, name: str) -> str:
     k = enough.index[enough == enough.max()].max()
     at = known[known["k"] == k].set_index("method")["accuracy"]
     pooled = f", pooled {at['pooled']:.0%}" if "pooled" in at else ""
-    return f"At k = {k} {at.idxmax()} is right most often, {at.max():.0%}{pooled} ({name})"
+    return f"At k = {k} “{at.idxmax()}” is right most often, {at.max():.0%}{pooled} ({name})"
 
 
 def calibration(predictions: pd.DataFrame, k: int) -> pd.DataFrame:
