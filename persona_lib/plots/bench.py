@@ -5,10 +5,12 @@ A table without a value gives a figure that says so.
 
 from collections.abc import Sequence
 from textwrap import fill
+from typing import cast
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, MultipleLocator, NullLocator
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MultipleLocator, NullLocator
 
 from . import style
 
@@ -63,6 +65,7 @@ def changes(table: pd.DataFrame, title: str) -> Axes:
     table = table.astype(dict.fromkeys(("change", "low", "high", "own", "own_low", "own_high", "p_holm"), float))
     tall, _ = _rows_of(table)
     left, right = style.grid(1, 2, 1.9 + tall * max(len(table), 1), sharey=True)
+    cast(ConstrainedLayoutEngine, left.figure.get_layout_engine()).set(wspace=0.06)  # between the numbers of both axes
     rows = pd.Series(range(len(table)), table.index, dtype=int)
     left.set_yticks(rows, [f"{a}  (n = {r.n:,.0f}, {r.own_n:,.0f})" for a, r in table.iterrows()])
     left.set_ylim(max(len(table), 1) - 0.5, -0.5)
@@ -82,7 +85,6 @@ def changes(table: pd.DataFrame, title: str) -> Axes:
     right.axvline(0.5, color="0.3", linewidth=1)
     left.set_xlim(0, max(0.1, 1.1 * table[["change", "high"]].max(axis=None)) if table["change"].notna().any() else 1)
     right.set_xlim(-0.03, 1.03)
-    left.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], prune="upper"))  # it would touch the right one's 0%
     left.set_xlabel("mean change of\na choice's probability")
     right.set_xlabel("choices for the\nrevision made with it")
     style.legend(left, title, columns=3)
