@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import comparison, given, groups, intersections, leave_one_out, summaries
 from .asking import ask_both, keep
-from .conditions import CONDITIONS, answered, conditioning, items, judged, lengths
+from .conditions import CONDITIONS, IN_WORDS, answered, conditioning, items, judged, lengths
 from .effects import contrasts, human_contrasts, said
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONDITIONS",
+    "IN_WORDS",
     "answered",
     "ask_both",
     "asker",

@@ -22,6 +22,14 @@ from ..templates import Step, check, text
 from ..templates import load as load_template
 
 CONDITIONS = ("baseline", "direct", "chain_of_thought", "summary")
+IN_WORDS = {  # what the writer of a condition or control knows and does, for readers who don't know the names
+    "baseline": "not told who asks (baseline)",
+    "direct": "told who asks (direct)",
+    "chain_of_thought": "told, and reasoning first (chain of thought)",
+    "summary": "told, and summarizing the person first (summary)",
+    "other_persona": "told somebody else's profile (other persona)",
+    "baseline_brief": "not told, in other words (baseline brief)",
+}
 FILLED = frozenset({"persona", "other_persona", "question", "words", "working_words"})  # variables of their templates
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from .group import FAILED, app, examples
-from .options import BaseUrl, ModelName, OfPairs, Only, P, PresetName, note, options_given, pairs_of, plan_of
+from .options import BaseUrl, ModelName, OfPairs, Only, P, PresetName, works_of
 
 
 @app.command(
@@ -34,15 +34,9 @@ def requests(
     again, until nothing is lacking. --base-url is the address that replies are kept under; nothing has to answer there.
     The exit code is 1 if a notebook fails that lacks nothing.
     """
-    from ..runs.dry_runs import estimate, waves
-    from ..runs.planning import preflight
+    from ..runs.dry_runs import waves
 
-    if pairs:
-        works = estimate.works_of_pairs(pairs_of(preset, options_given(model, base_url, p), asks=False))
-    else:
-        planned = plan_of(preset, only, model, base_url, p)[1]
-        note(preflight.check(planned, asks=False))
-        works = estimate.works(planned)
+    works = works_of(preset, only, model, base_url, p, pairs)
     wave = waves.write(works, out, waves.plan(preset, pairs, works))
     typer.echo(waves.text(wave))
     if wave.failed:

@@ -8,6 +8,7 @@ import typer
 from .. import UserError, files
 
 if TYPE_CHECKING:
+    from ..runs.dry_runs.estimate import Work
     from ..runs.planning.presets import Pairs, Preset
 
 
@@ -64,6 +65,20 @@ def plan_of(
     planned = presets.plan(chosen, stems(only), given)
     note(endpoints.unasked(chosen, planned, given))
     return chosen, planned
+
+
+def works_of(
+    preset: str, only: list[str] | None, model: str | None, base_url: str | None, p: list[str] | None, pairs: bool
+) -> "dict[str, Work]":
+    """Return what asks the models of a preset's notebooks, or with `pairs` of its data set, checked."""
+    from ..runs.dry_runs import estimate
+    from ..runs.planning import preflight
+
+    if pairs:
+        return estimate.works_of_pairs(pairs_of(preset, options_given(model, base_url, p), asks=False))
+    _, planned = plan_of(preset, only, model, base_url, p)
+    note(preflight.check(planned, asks=False))
+    return estimate.works(planned)
 
 
 def options_given(model: str | None, base_url: str | None, p: list[str] | None) -> dict[str, Any]:

@@ -23,10 +23,9 @@ from .options import (
     Retry,
     address,
     note,
-    options_given,
-    pairs_of,
     plan_of,
     stems,
+    works_of,
 )
 
 
@@ -104,15 +103,8 @@ def estimate(
     The notebooks run with made-up replies; what the store holds takes no call. The exit code is 1 if a notebook fails.
     """
     from ..runs.dry_runs import estimate
-    from ..runs.planning import preflight
 
-    if pairs:
-        settings = pairs_of(preset, options_given(model, base_url, p), asks=False)
-        found = estimate.of_pairs(settings)
-    else:
-        planned = plan_of(preset, only, model, base_url, p)[1]
-        note(preflight.check(planned, asks=False))
-        found = estimate.of(planned)
+    found = estimate.count(works_of(preset, only, model, base_url, p, pairs))
     typer.echo(estimate.as_json(found) if json else "\n".join([estimate.text(found.table), *found.notes]))
     if found.table["failure"].notna().any():
         raise typer.Exit(FAILED)

@@ -5,9 +5,11 @@ A table without a value gives a figure that says so.
 
 from collections.abc import Sequence
 from textwrap import fill
+from typing import cast
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MultipleLocator, NullLocator
 
 from . import style
@@ -63,6 +65,7 @@ def changes(table: pd.DataFrame, title: str) -> Axes:
     table = table.astype(dict.fromkeys(("change", "low", "high", "own", "own_low", "own_high", "p_holm"), float))
     tall, _ = _rows_of(table)
     left, right = style.grid(1, 2, 1.9 + tall * max(len(table), 1), sharey=True)
+    cast(ConstrainedLayoutEngine, left.figure.get_layout_engine()).set(wspace=0.06)  # between the numbers of both axes
     rows = pd.Series(range(len(table)), table.index, dtype=int)
     left.set_yticks(rows, [f"{a}  (n = {r.n:,.0f}, {r.own_n:,.0f})" for a, r in table.iterrows()])
     left.set_ylim(max(len(table), 1) - 0.5, -0.5)

@@ -17,6 +17,7 @@ from ..texts import counted
 from . import style
 
 NAMED = 12  # most people for whom a matrix names its rows and writes its values
+DRAWN = 40  # most people for whom it is drawn cell by cell, each with its value on hover; a larger one is a picture
 TALLEST = 8.0  # inches of rows; what would be taller is shown as a distribution
 
 
@@ -35,13 +36,14 @@ def matrices(kappas: Mapping[str, pd.DataFrame], title: str, named: pd.Series | 
     for ax, (judge, square) in zip(panels, kappas.items(), strict=True):
         pairs = square.mask(np.eye(len(square), dtype=bool))
         few = len(square) <= NAMED
-        names = _names(square.index, named) if few else False
+        names = _names(square.index, named) if len(square) <= DRAWN else False
         ax.set_facecolor("0.88")
         ax.grid(visible=False)
         if pairs.notna().any(axis=None):
-            look = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "square": True, "rasterized": not few, "cbar": False}
+            look = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "square": True, "rasterized": not names, "cbar": False}
             look |= {"annot": few, "fmt": ".2f", "annot_kws": {"size": 9}, "linewidths": 0.5 if few else 0}
-            sns.heatmap(pairs, xticklabels=names, yticklabels=names if ax is panels[0] else False, ax=ax, **look)
+            sns.heatmap(pairs, xticklabels=names, yticklabels=names, ax=ax, **look)
+            ax.tick_params(labelbottom=few, labelleft=few and ax is panels[0])
             ax.tick_params(axis="x", labelrotation=90)
             ax.tick_params(axis="y", labelrotation=0)
         else:

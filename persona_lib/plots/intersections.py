@@ -14,6 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from . import style
+from .told import CELL
 
 MOST = 16  # rows of `groups`, half of them from each end
 _COLORS = "cividis"  # perceptually uniform, and readable with any kind of colour vision
@@ -39,6 +40,7 @@ def crossings(table: pd.DataFrame, title: str) -> Axes:
         edge: dict[str, Any] = (
             {"edgecolor": "black", "linewidth": 2.2} if _apart(cell) else {"edgecolor": "0.8", "linewidth": 0.6}
         )
+        edge |= {"gid": CELL, "label": _told(cell)}
         ax.add_patch(Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, facecolor=face, **edge))
         ax.text(x, y, _written(cell), ha="center", va="center", fontsize=8, color=ink, linespacing=1.05)
     names = [style.plain(shorten(str(value), 24, placeholder=" …")) for _, value in values]
@@ -76,6 +78,16 @@ def _written(cell: Any) -> str:
     if pd.notna(cell.rate):
         return f"{cell.rate:.0%}\nn {cell.n:.0f}"
     return "?" if cell.personas else "none"
+
+
+def _told(cell: Any) -> str:
+    """Return a cell of `crossings` in words, for those who point at it: its group, share kept, interval and n."""
+    own, other = f"{cell.attribute}: {cell.value}", f"{cell[2]}: {cell[3]}"
+    group = own if own == other else f"{own} × {other}"
+    if pd.isna(cell.rate):
+        return f"{group}: {'nothing scored' if cell.personas else 'nobody'}"
+    shrunk = f"; shrunk {cell.shrunk:.0%}, 95% interval {cell.shrunk_low:.0%} to {cell.shrunk_high:.0%}"
+    return f"{group}: share kept {cell.rate:.0%} (n = {cell.n:,.0f}{shrunk if pd.notna(cell.shrunk) else ''})"
 
 
 def _apart(row: Any) -> bool:

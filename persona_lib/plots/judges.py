@@ -16,6 +16,7 @@ from ..texts import counted
 from . import style
 
 LONGEST = 28  # letters shown of a model's name
+FLAT = 24  # letters of writers' names that stand side by side; more are turned
 
 
 def orders(judged: pd.DataFrame, title: str) -> Axes:
@@ -134,8 +135,9 @@ def judges(table: pd.DataFrame, n: int, title: str) -> Axes:
         look = {"cmap": "cividis", "vmin": 0, "vmax": 1, "annot": True, "fmt": ".0%", "annot_kws": {"fontsize": 9}}
         ax.set_facecolor("0.93")
         ax.grid(visible=False)
-        sns.heatmap(table.to_numpy(float), cbar_kws=bar, linewidths=1, ax=ax, **look)
-        ax.set_xticklabels(writers, rotation=30, ha="right", rotation_mode="anchor")
+        sns.heatmap(table.to_numpy(float), cbar_kws=bar, linewidths=1, ax=ax, label=f"n = {n:,}", **look)
+        turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+        ax.set_xticklabels(writers, **(turned if len(writers) * max(map(len, writers)) > FLAT else {"rotation": 0}))
         ax.set_yticklabels(names, rotation=0)
         frame: dict[str, Any] = {"fill": False, "edgecolor": "C1", "linewidth": 3}
         for i, judge in enumerate(table.index):

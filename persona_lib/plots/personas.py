@@ -146,7 +146,8 @@ def pair_distances(table: pd.DataFrame, n: int, title: str) -> Axes:
     ax.grid(visible=False)
     bar = {"label": "total variation distance to the fitted sample", "shrink": 0.6, "format": style.shares()}
     ax.tick_params(labelsize=9)
-    sns.heatmap(square, cmap="rocket_r", vmin=0, square=True, linewidths=0.5, cbar_kws=bar, ax=ax)
+    look: dict[str, Any] = {"cmap": "rocket_r", "vmin": 0, "square": True, "linewidths": 0.5, "label": f"n = {n:,}"}
+    sns.heatmap(square, xticklabels=names, yticklabels=names, cbar_kws=bar, ax=ax, **look)
     style.title(ax, title)
     ax.set(xlabel="", ylabel="")
     below = f"Below the diagonal: {counted(n, 'persona')}, mean {table['personas'].mean():.1%}."
@@ -177,7 +178,7 @@ def joint(table: pd.DataFrame, n: int, source: str, title: str) -> Axes:
         reach = max(0.05, apart.abs().max(axis=None))
         looks: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach, "linewidths": 0.3, "ax": ax}
         looks |= {"annot": 100 * drawn, "fmt": ".0f", "annot_kws": {"fontsize": 8}}
-        looks |= {"xticklabels": names[0], "yticklabels": names[1]}
+        looks |= {"xticklabels": names[0], "yticklabels": names[1], "label": f"n = {n:,}"}
         bar = {"format": style.signed(), "label": "difference, in points", "shrink": 0.8, "pad": 0.02}
         bar["ticks"] = MaxNLocator(5, symmetric=True, steps=[1, 2, 5, 10])
         sns.heatmap(apart, cbar_kws=bar, **looks)

@@ -1,9 +1,9 @@
 """Define the look that all figures share, and the pieces they are made of.
 
 Figures have a colour-blind palette, text of 8 pt or more, a title that says the finding, and a caption with n. Title,
-axes and caption are also the text for readers who do not see the figure (`Told.alt`). Where nothing could be scored,
-there is no figure but a sentence, which is printed. Sizes are in inches. A page shows up to 8 inches of width without
-shrinking the figure.
+axes and caption are also the text for readers who do not see the figure (`TellingFigure.alt`). Where nothing could be
+scored, there is no figure but a sentence, which is printed. Sizes are in inches. A page shows up to 8 inches of width
+without shrinking the figure.
 """
 
 import io
@@ -25,22 +25,22 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
 from . import fonts, told
-from .told import Told
+from .told import TellingFigure
 
 MARKS = "os^vD"  # one per series in a panel; a sixth series gets the first mark again
 LABEL_PT = 8.5  # of names beside marks and lines
 BLANK = "blank"  # marks the text of a panel that has nothing to show
 
 
-def page(width: float, height: float, **settings: Any) -> Told:
+def page(width: float, height: float, **settings: Any) -> TellingFigure:
     """Return an empty figure in the shared look; `settings` as for `plt.figure`."""
     sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc={"axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(width, height), FigureClass=Told, **settings)
+    figure = plt.figure(figsize=(width, height), FigureClass=TellingFigure, **settings)
     if "inline" in plt.get_backend():  # it shows a cell's figures; pyplot's hook would draw each of them once before
         plt.uninstall_repl_displayhook()
         pictures = cast(Any, get_ipython()).display_formatter.formatters["image/png"]
-        pictures.for_type(Told, lambda one: (_small(pictures.lookup_by_type(Figure)(one)), {"alt": one.alt}))
-    return cast(Told, figure)
+        pictures.for_type(TellingFigure, lambda one: (_small(pictures.lookup_by_type(Figure)(one)), {"alt": one.alt}))
+    return cast(TellingFigure, figure)
 
 
 def _small(png: str) -> str:
@@ -91,7 +91,7 @@ def title(ax: Axes, text: str) -> None:
 
 def _headed(ax: Axes, text: str) -> str:
     """Return a title broken into the lines that the figure's width takes: 12 letters of 11 pt per inch."""
-    figure = cast(Told, ax.figure)
+    figure = cast(TellingFigure, ax.figure)
     figure.heading = text
     return plain(fill(text, int(12 * figure.get_figwidth())))
 
@@ -169,7 +169,7 @@ def caption(ax: Axes, text: str) -> Axes:
 
     A figure that has nothing to show is closed, and its title printed: a notebook then has a sentence in its place.
     """
-    figure = cast(Told, ax.figure)  # we make no subfigures
+    figure = cast(TellingFigure, ax.figure)  # we make no subfigures
     for panel in figure.axes:
         sns.despine(ax=panel, left=True)
     figure.alt = told.alt(figure, text)

@@ -7,25 +7,26 @@ from typing import Any, cast
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 MOST = 12  # rows that are named one by one
+CELL = "cell"  # the id of a patch that is a cell of a table, whose label is its value in words
 
 
-class Told(Figure):
+class TellingFigure(Figure):
     """A figure that can be told: `heading` is its title, `alt` says in a few sentences what it shows."""
 
     heading = ""
     alt = ""
 
 
-def alt(figure: Told, caption: str) -> str:
+def alt(figure: TellingFigure, caption: str) -> str:
     """Return what a figure shows in words: its title, axes, panels and rows with their n, and the caption."""
-    panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
+    panels = _panels(figure)
     axes = [label for ax in figure.axes for label in (ax.get_xlabel(), ax.get_ylabel())]
     parts = [
         figure.heading.rstrip("."),
@@ -51,9 +52,13 @@ def _labels(axis: Axis) -> list[str]:
 
 
 def values(figure: Figure) -> dict[str, list[str]]:
-    """Mark each series of points in a figure by an id (`gid`), and return the points' values in words, by this id."""
+    """Mark each series of points, heat map and cell in a figure by an id (`gid`); return their values in words, by id.
+
+    A heat map's values have the form and the name of its colour bar, or of the one that the figure has, and its label
+    after them, such as its n. One that is drawn as a picture is left out.
+    """
     found: dict[str, list[str]] = {}
-    for ax in figure.axes:
+    for ax in _panels(figure):
         for line in ax.lines:
             points = np.asarray(line.get_xydata(), dtype=float)
             points = points[np.isfinite(points).all(axis=1)]
@@ -62,7 +67,50 @@ def values(figure: Figure) -> dict[str, list[str]]:
                 continue
             line.set_gid(f"value-{len(found) + 1}")
             found[str(line.get_gid())] = [_value(ax, line, x, y) for x, y in points]
+        for mesh in _meshes(ax):
+            if not mesh.get_rasterized():
+                mesh.set_gid(f"value-{len(found) + 1}")
+                found[str(mesh.get_gid())] = _cells(ax, mesh)
+        for patch in ax.patches:
+            if patch.get_gid() == CELL:
+                patch.set_gid(f"value-{len(found) + 1}")
+                found[str(patch.get_gid())] = [str(patch.get_label())]
     return found
+
+
+def _panels(figure: Figure) -> list[Axes]:
+    """Return a figure's panels without its colour bars."""
+    return [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
+
+
+def _meshes(ax: Axes) -> list[QuadMesh]:
+    """Return a panel's heat maps."""
+    return [drawn for drawn in ax.collections if isinstance(drawn, QuadMesh)]
+
+
+def _cells(ax: Axes, mesh: QuadMesh) -> list[str]:
+    """Return the cells of a heat map in words, row by row: row, column, and value."""
+    drawn: np.ndarray = np.ma.filled(np.ma.asarray(mesh.get_array(), dtype=float), np.nan)
+    bars = [mesh.colorbar, *(other.colorbar for panel in _panels(cast(Figure, ax.figure)) for other in _meshes(panel))]
+    bar = next(bar for bar in bars if bar is not None)
+    what = _line(bar.ax.get_ylabel() or bar.ax.get_xlabel())
+    after = "" if str(mesh.get_label()).startswith("_") else f" ({mesh.get_label()})"
+    axes = (ax.yaxis, ax.xaxis)
+    kinds = [_line(axis.get_label_text()) for axis in axes]
+    if kinds[0] == kinds[1]:
+        kinds = ["", ""]  # people by people need not be called so
+    rows, columns = (_places(axis, n, kind) for axis, n, kind in zip(axes, drawn.shape, kinds, strict=True))
+    return [
+        f"{row} × {column}: {what} " + ("unknown" if np.isnan(value) else _written(bar.long_axis, value) + after)
+        for row, values in zip(rows, drawn, strict=True)
+        for column, value in zip(columns, values, strict=True)
+    ]
+
+
+def _places(axis: Axis, n: int, what: str) -> list[str]:
+    """Return the names of a heat map's n rows or columns, after what they are; those without a tick are numbered."""
+    ticks = dict(zip(np.round(axis.get_majorticklocs(), 1), _labels(axis), strict=True))
+    return [f"{what} {ticks.get(i + 0.5) or i + 1}".lstrip() for i in range(n)]
 
 
 def _value(ax: Axes, line: Line2D, x: float, y: float) -> str:

@@ -192,7 +192,7 @@ def lab(tmp_path):
         server.wait(20)
 
 
-def test_in_jupyterlab_the_start_page_leads_to_the_notebook_whose_browser_finds_and_compares(browser, lab):
+def test_in_jupyterlab_the_start_page_leads_to_a_browser_that_finds_and_compares_as_in_notebook_7(browser, lab):
     from playwright.sync_api import expect  # optional: where it is missing, the fixture skips the test
 
     expect.set_options(timeout=60_000)  # a kernel on a busy machine
@@ -223,3 +223,15 @@ def test_in_jupyterlab_the_start_page_leads_to_the_notebook_whose_browser_finds_
     expect(table.locator("thead th")).to_have_count(3)
     assert table.locator("b").count() > 5
     page.close()
+    plain = browser.new_page(viewport={"width": 1400, "height": 1000})  # Notebook 7, on the same server
+    plain.set_default_timeout(60_000)
+    plain.goto(f"{lab}/notebooks/notebooks/00_explore.ipynb?token=explore")
+    expect(plain.get_by_role("heading", name="Who are the personas?")).to_be_visible()
+    plain.get_by_role("menuitem", name="Run", exact=True).click()
+    plain.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
+    expect(plain.locator(".jupyter-widgets.widget-label").first).to_have_text("1,586 of 1,586 personas")
+    row = plain.locator(".dt-scroll-body tbody tr").nth(3)
+    row.click()
+    name, age = row.locator("td").all_text_contents()[:2]
+    expect(plain.locator(".widget-tab .widget-html").first).to_contain_text(f"{name}, {age}, ")
+    plain.close()

@@ -22,6 +22,8 @@ def made(tmp_path_factory):
         metrics |= {f"graded, {model}, direct": {"value": score, "low": 0, "high": 1, "n": 300}}
         write(folder / name, table, {"model": model, "seed": 0 if name == "a" else 1}, metrics=metrics)
         (folder / name / "index.html").write_text("a run")
+    ann = pd.DataFrame({"given name": "Ann", "age": 71, "state": "Ohio"}, pd.Index(["p0"], name="persona_id"))
+    ann.to_parquet(folder / "b" / "06_conditioning" / "tables" / "people.parquet")
     write(folder / "d", None, status="running")
     done = persona("compare", *(folder / name for name in "abcd"), "--out", folder / "out")
     assert done.exit_code == 0 and done.stdout.splitlines()[-1] == str(folder / "out" / "index.html")
@@ -51,6 +53,7 @@ def test_the_page_says_what_differs_and_what_changed_and_links_the_runs(made, br
     assert ["model", "m", "n", "n", "null"] in given and ["seed", "0", "1", "1", "null"] in given
     assert "2 did not" in said and "graded, direct" in said  # by one name, though the models differ
     assert "1 (0 to 1, n = 300)" in said
+    assert "Ann, 71, Ohio" in said and "p1\t" in said, "who is known by name, and who is not"
     assert "300 in n, b. The first 200 of 300" in " ".join(said.split()) and PROMPT in said
     links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
     assert len(links) == 7 and all(Path(link.removeprefix("file://")).is_file() for link in links)

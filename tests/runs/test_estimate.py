@@ -216,7 +216,7 @@ def test_the_estimate_of_pairs_is_the_number_of_calls_that_making_them_takes(tmp
     with Endpoint(fits) as endpoint:
         given = small | {"model": "m", "base_url": endpoint.url, "verify": 0, "dense_personas": 0, "dense_prompts": 0}
         settings = presets.pairs(presets.load("smoke"), given)
-        table, _ = estimate.of_pairs(settings)
+        table, _ = estimate.count(estimate.works_of_pairs(settings))
         assert not endpoint.requests and set(table["notebook"]) == {"pairs"} and table["failure"].isna().all()
         assert table["calls"].tolist() == [8, 10, 10]  # base answers; critiques and revisions of 2 x 5 pairs
         pairs.make(settings, tmp_path / "pairs")

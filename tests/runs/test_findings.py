@@ -23,6 +23,9 @@ def test_a_row_has_question_finding_interval_and_n_and_says_what_speaks_against_
     (row,) = findings.rows({"06_conditioning": entry()})
     assert (row["question"], row["says"], row["value"]) == ("Does it help?", "more", "+12 points")
     assert (row["interval"], row["n"]) == ("−5 to +29 points", "8")
+    told = entry()["finding"] | {"counts": "answer"}
+    (row_of_answers,) = findings.rows({"06_conditioning": entry(finding=told)})
+    assert row_of_answers["n"] == "8 answers" and "It rests on 8 answers." in row_of_answers["against"]
     assert row["against"] == [
         "The embedded model is far too small for conclusions.", "The model judges what it wrote itself.",
         "It rests on n = 8.", "The interval holds no difference.",
@@ -63,9 +66,9 @@ def test_a_finding_is_the_first_row_of_a_table_of_statistics_with_its_unit_and_n
     table = pd.DataFrame(
         {"minuend": ["b"], "difference": [0.1], "low": [-0.1], "high": [0.3], "n": [9], "note": ["few"], "p_holm": 0.2}
     )
-    found = runs.Finding.of("more with {minuend}", table)
+    found = runs.Finding.of("more with {minuend}", table, "item")
     assert found[:6] == ("more with b", 0.1, -0.1, 0.3, 9, "points")
-    assert found.against == "few; not clear after correction for all that were looked at"
+    assert found.counts == "item" and found.against == "few; not clear after correction for all that were looked at"
     share = runs.Finding.of("kept", table.rename(columns={"difference": "rate"}).drop(columns=["note", "p_holm"]))
     assert (share.unit, share.against) == ("share", "")
     two = pd.concat([table, table.assign(minuend="c", difference=0.2, p_holm=0.01)])

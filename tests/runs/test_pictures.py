@@ -1,6 +1,7 @@
-"""Figures in files and pages: each point says its value, no two share an id, and readers who see none are told."""
+"""Figures in files and pages: points and cells say their values, no two share an id, alternative texts say the rest."""
 
 import json
+import math
 import re
 from xml.dom import minidom
 
@@ -12,6 +13,7 @@ import pytest
 
 from persona_lib import plots, runs
 from persona_lib.runs.pages import pages, pictures, share
+from persona_lib.runs.reporting.record import write_figure
 
 RATES = pd.DataFrame({"n": 8, "failed": 0, "rate": [0.5, 0.9], "low": [0.3, 0.7], "high": [0.7, 1]}, ["a & b", "<i>"])
 TITLE = "The critic keeps 50% to 90%"
@@ -77,6 +79,36 @@ def test_points_of_curves_say_where_they_are_and_second_measures_have_no_interva
     plt.close("all")
 
 
+def test_each_cell_of_a_heat_map_says_its_row_its_column_and_its_value(tmp_path):
+    kept = pd.DataFrame([[0.5, 0.25], [math.nan, 0.75]], ["gpt", "a & b"], ["gpt", "a & b"])
+    kappas = pd.DataFrame([[1, 0.2, -0.3], [0.2, 1, 0.1], [-0.3, 0.1, 1]], list("xyz"), list("xyz"))
+    cell = ["age", "old", "age", "old", 0.4, 9, 0.45, 0.3, 0.6, 3, 1.0]
+    columns = ["attribute", "value", "other", "other value", "rate", "n", "shrunk", "shrunk_low", "shrunk_high"]
+    crossed = pd.DataFrame([cell], columns=[*columns, "personas", "p_holm"])
+    people = pd.Series(["Ann, 9", "Bo, 8", "Cy, 7"], list("xyz"))
+    many = kappas.reindex(range(20), axis=0).reindex(range(20), axis=1).fillna(0.1)
+    shown = {
+        "own": plots.judges.judges(kept, 8, "T"),
+        "kappa": plots.fidelity.matrices({"m": kappas, "other": kappas}, "T", people),
+        "many": plots.fidelity.matrices({"m": many}, "T"),
+        "crossed": plots.intersections.crossings(crossed, "T"),
+    }
+    titles = {}
+    for name, ax in shown.items():
+        write_figure(ax, tmp_path / name)
+        found = minidom.parse(str(tmp_path / f"{name}.svg")).getElementsByTagName("title")
+        titles[name] = [one.firstChild.data for one in found if one.parentNode.tagName == "path"]
+    plt.close("all")
+    assert titles["own"] == [
+        "judge gpt × writer gpt: share kept 50% (n = 8)", "judge gpt × writer a & b: share kept 25% (n = 8)",
+        "judge a & b × writer gpt: share kept unknown", "judge a & b × writer a & b: share kept 75% (n = 8)",
+    ]  # fmt: skip
+    assert titles["kappa"][1:3] == ["Ann, 9 × Bo, 8: Cohen's kappa 0.20", "Ann, 9 × Cy, 7: Cohen's kappa −0.30"]
+    assert len(titles["kappa"]) == 18, "the second panel too, whose rows are named in the first alone"
+    assert titles["many"][1] == "person 1 × person 2: Cohen's kappa 0.10", "names that are not written beside it"
+    assert titles["crossed"] == ["age: old: share kept 40% (n = 9; shrunk 45%, 95% interval 30% to 60%)"]
+
+
 def test_two_figures_of_a_page_share_no_id_and_every_reference_is_there(recorded):
     svg = (recorded[0] / "06_one/figures/rates.svg").read_text()
     both = [pictures.inline(svg, name, 'a "b" <c>') for name in ("one", "other")]
@@ -98,7 +130,7 @@ def test_a_picture_stays_where_two_figures_have_one_text(recorded):
 def test_a_page_has_small_figures_as_svg_and_large_ones_as_png(recorded, monkeypatch):
     folder, entry = recorded
     told = {"preset": {"name": "p", "about": ""}, "started": "2026-01-02T10:00:00+00:00", "git": None, "notebooks": {}}
-    told = pages.Told(told, entry | {"models": [], "parameters": {}, "steps": {}})
+    told = pages.RunEntry(told, entry | {"models": [], "parameters": {}, "steps": {}})
     page = pages.page(folder / "06_one.ipynb", "One", told=told)
     assert page.count("<svg") == 2 and "<img" not in page, "the key figure and the cell's"
     assert page.count('aria-label="The critic keeps') == 2 and "a &amp; b (n = 8" in page

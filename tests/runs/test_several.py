@@ -95,7 +95,8 @@ def test_a_run_of_0_1_is_read_beside_one_of_today(tmp_path):
 
 
 def test_findings_lost_steps_and_names_without_the_model_are_read(tmp_path):
-    finding = {"says": "share kept", "value": 0.5, "low": 0.4, "high": 0.6, "n": 6, "unit": "share", "against": ""}
+    finding = {"says": "share kept", "value": 0.5, "low": 0.4, "high": 0.6, "n": 6, "unit": "share"}
+    finding |= {"against": "", "counts": "item"}
     metrics = {"kept, m, direct": 1, "dropped, age, m": 2, "mm, direct": 3, "twice, m": 4, "twice": 5}
     lost = ["judging: 6 of 6 items failed"]
     write(tmp_path / "a", SCORES, {"model": "m"}, finding=finding, lost=lost, metrics=metrics)

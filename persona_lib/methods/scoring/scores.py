@@ -274,13 +274,13 @@ def peak(table: pd.DataFrame, name: str) -> str:
     """
     known = table.dropna(subset="accuracy")
     if known.empty:
-        return f"{name}: nothing could be scored"
+        return f"Nothing could be scored ({name})"
     known = known[known["people"] >= COVERED * known["people"].max()]
     enough = known.groupby("k")["method"].size()
     k = enough.index[enough == enough.max()].max()
     at = known[known["k"] == k].set_index("method")["accuracy"]
     pooled = f", pooled {at['pooled']:.0%}" if "pooled" in at else ""
-    return f"{name}: {at.idxmax()} is right most often at k = {k}, {at.max():.0%}{pooled}"
+    return f"At k = {k} “{at.idxmax()}” is right most often, {at.max():.0%}{pooled} ({name})"
 
 
 def calibration(predictions: pd.DataFrame, k: int) -> pd.DataFrame:

@@ -43,7 +43,7 @@ Work = Callable[[Path, dict[str, str]], dict[str, str] | None]
 
 
 class Estimate(NamedTuple):
-    """What `of` counts: the table, and notes that say what the table assumes."""
+    """What `count` counts: the table, and notes that say what the table assumes."""
 
     table: pd.DataFrame
     notes: list[str]
@@ -63,12 +63,7 @@ def of(planned: Mapping[str, Mapping[str, Any]]) -> Estimate:
         model's latest replies in the store (missing if there are too few), `failure` (the error that ended the
         notebook; what it asked before is counted). And notes.
     """
-    return _count(works(planned))
-
-
-def of_pairs(settings: Pairs) -> Estimate:
-    """Count the calls of a preference data set, as `pairs.make` makes it; the table's only notebook is 'pairs'."""
-    return _count(works_of_pairs(settings))
+    return count(works(planned))
 
 
 def works(planned: Mapping[str, Mapping[str, Any]]) -> dict[str, Work]:
@@ -82,12 +77,12 @@ def works(planned: Mapping[str, Mapping[str, Any]]) -> dict[str, Work]:
 
 
 def works_of_pairs(settings: Pairs) -> dict[str, Work]:
-    """Return what asks the models of a preference data set."""
+    """Return what asks the models of a preference data set, as `pairs.make` makes it: the only one, by name 'pairs'."""
     return {"pairs": partial(_pairs, settings)}
 
 
-def _count(todo: Mapping[str, Work]) -> Estimate:
-    """Do all works over one scratch store and count what they ask."""
+def count(todo: Mapping[str, Work]) -> Estimate:
+    """Do all works over one scratch store and count what they ask; a table as of `of`, and notes."""
     rows: list[dict[str, Any]] = []
     asked: dict[str, dict[str, Any]] = {}  # an ask of each model, by the name and address that its replies have
     with tempfile.TemporaryDirectory() as temporary:

@@ -158,7 +158,7 @@ def _page(folder: Path, stem: str, manifest: Manifest) -> None:
         shown = {name: value for name, value in shown.items() if name != "kept"}
     else:
         shown = shown.get("kept", shown)
-    told = pages.Told(manifest.content, shown)
+    told = pages.RunEntry(manifest.content, shown)
     pages.export(folder / f"{stem}.ipynb", entries[stem]["title"], entries, told)
 
 

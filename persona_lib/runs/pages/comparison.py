@@ -10,6 +10,7 @@ import pandas as pd
 
 from ... import UserError, files, plots
 from ...model.limits import usage
+from ...personas import handles
 from ...plots import style
 from ...stats import wording
 from ..reporting.record import write_figure, write_table
@@ -17,7 +18,7 @@ from ..reporting.shown import shown
 from ..results import compare, manifests, several
 from ..results.compare import Comparison
 from ..results.several import Runs
-from . import pages
+from . import item_tables, pages
 
 PAGE, COMPARED, CHANGED = "index.html", "compared", "changed"
 ITEMS = 200  # of those whose score changed, on the page; the table has all
@@ -102,7 +103,10 @@ def page(found: Comparison, told: Runs, table: str, value: str, out: Path) -> st
     compared, first = found.compared, found.compared["label"].iloc[0]
     runs = told.runs.assign(link=[_link(folder, out) for folder in told.runs["folder"]], run=told.runs.index)
     labels = compared.drop_duplicates("label").groupby("run", sort=False)["label"].agg(", ".join)
+    notebook = table.partition("/")[0]
     items = found.changed.head(ITEMS).assign(prompt=lambda t: t["prompt"] if "prompt" in t else t["prompt_id"])
+    people = _people(told, notebook)
+    items["persona"] = [people.get(person, person) for person in items["persona_id"]]
     values = {
         "said": compare.said(compared),
         "n": compared["run"].nunique(),
@@ -111,7 +115,7 @@ def page(found: Comparison, told: Runs, table: str, value: str, out: Path) -> st
         "notes": found.notes,
         "first": first,
         "runs": runs.assign(label=labels).astype(object).where(lambda t: t.notna(), None).to_dict("records"),
-        "given": compare.differing(told, table.partition("/")[0]).map(compare.as_text),
+        "given": compare.differing(told, notebook).map(compare.as_text),
         "picture": base64.b64encode((out / f"{COMPARED}.png").read_bytes()).decode(),
         "rates": rates(compared).rename(index=style.words),
         "differences": differences(compared).rename(index=style.words),
@@ -123,6 +127,12 @@ def page(found: Comparison, told: Runs, table: str, value: str, out: Path) -> st
         "changed_file": CHANGED,
     }
     return templates.get_template("comparison.html.j2").render(values)
+
+
+def _people(told: Runs, notebook: str) -> dict[str, str]:
+    """Return the people of a notebook in a few words, by id, as far as a run has recorded them."""
+    tables = [Path(folder) / notebook / "tables" / f"{item_tables.PEOPLE}.parquet" for folder in told.runs["folder"]]
+    return {key: name for path in tables if path.is_file() for key, name in handles(pd.read_parquet(path)).items()}
 
 
 def _link(folder: str, out: Path) -> str | None:

@@ -30,21 +30,23 @@ ITEMS = "items.html"  # the page of a run's items, from `item_pages`
 RECORDS = "runs.record("  # the cell that calls it is for the run, not for its reader
 
 
-class Told(NamedTuple):
+class RunEntry(NamedTuple):
     """What a notebook's page says of its run: the manifest's content, and the notebook's entry, which may be newer."""
 
     content: Mapping[str, Any]
     entry: Mapping[str, Any]
 
 
-def export(notebook: Path, heading: str, run: Collection[str] = (), told: Told | None = None) -> Path:
+def export(notebook: Path, heading: str, run: Collection[str] = (), told: RunEntry | None = None) -> Path:
     """Write the page of an executed notebook beside it and return its path; arguments as in `page`."""
     path = notebook.with_suffix(".html")
     files.write_text(path, page(notebook, heading, run, told))
     return path
 
 
-def page(notebook: Path, heading: str, run: Collection[str] = (), told: Told | None = None, texts: bool = True) -> str:
+def page(
+    notebook: Path, heading: str, run: Collection[str] = (), told: RunEntry | None = None, texts: bool = True
+) -> str:
     """Return an executed notebook as HTML, with its pictures embedded.
 
     Under the title stand what was found, the key figure, and the run; code is folded, cells that show nothing with the
@@ -119,7 +121,7 @@ def _broke(cell: Any) -> bool:
     return any(output.output_type == "error" for output in cell.outputs)
 
 
-def _told(notebook: Path, told: Told | None) -> dict[str, Any]:
+def _told(notebook: Path, told: RunEntry | None) -> dict[str, Any]:
     """Return what stands under a title: `about`, `headline`, `figure` (HTML), `tables`, `figures`, `run`.
 
     Of a notebook that is in no run, all are empty.

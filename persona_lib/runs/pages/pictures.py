@@ -1,4 +1,4 @@
-"""Pictures: a figure in a page, as SVG that says each point's value on hover where it is small, else as PNG."""
+"""Pictures: a figure in a page, as SVG that says values on hover where it is small, else as PNG."""
 
 import base64
 import re
@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-LARGEST = 200_000  # bytes of an SVG in a page
+LARGEST = 300_000  # bytes of an SVG in a page
 
 
 def html(figures: Path, name: str | None, alt: str, vector: bool = True) -> str:

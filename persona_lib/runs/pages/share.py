@@ -83,7 +83,7 @@ def page(folder: Path, content: Mapping[str, Any], texts: bool = True) -> str:
     parts, styles = [], []
     for stem in there:
         entry = entries[stem].get("kept", entries[stem])
-        told = pages.Told(content, entry)
+        told = pages.RunEntry(content, entry)
         html = pages.page(folder / f"{stem}.ipynb", entries[stem]["title"], there, told, texts)
         parts.append({"kind": "notebook", "id": f"{stem}-page", "html": _own(_inner(html), stem)})
         styles += _STYLE.findall(html)

@@ -30,7 +30,7 @@ class Finding(NamedTuple):
     `says` is what was measured, in words; `value`, `low`, `high` and `n` are the number, the ends of its 95% interval
     and what it rests on, each NaN or None if missing; `unit` is "share" (0 to 1), "points" (a difference of shares, -1
     to 1) or empty for a plain number, such as a count, which needs no interval. `against` is what speaks against it,
-    such as the note of a statistic.
+    such as the note of a statistic. `counts` says what `n` counts, by one of them: "answer".
     """
 
     says: str
@@ -40,19 +40,21 @@ class Finding(NamedTuple):
     n: float | None = None
     unit: str = ""
     against: str = ""
+    counts: str = ""
 
     @classmethod
-    def of(cls, says: str, table: pd.DataFrame, largest: bool = False) -> "Finding":
+    def of(cls, says: str, table: pd.DataFrame, counts: str = "", largest: bool = False) -> "Finding":
         """Return a row of a table of statistics as a finding; of an empty table, one without a value.
 
         Args:
             says: what was measured; `{column}` stands for a value of the row.
             table: with `rate` (a share), `difference` (in points) or `estimate`, with `low`, `high`, `n`, and perhaps
                 with `note` and `p_holm`: a note, and a corrected p-value that is not below .05, speak against it.
+            counts: what the table's `n` counts, by one of them.
             largest: take the row with the largest value, which is likely overstated and said to be, not the first.
         """
         if table.empty:
-            return cls(re.sub(r"{\w+}", "…", says), math.nan)
+            return cls(re.sub(r"{\w+}", "…", says), math.nan, counts=counts)
         value, unit = next((name, unit) for name, unit in UNITS.items() if name in table)
         if largest:
             table = table.sort_values(value, ascending=False)
@@ -62,7 +64,7 @@ class Finding(NamedTuple):
         told = row.get("p_holm", 0) < ALPHA or "after correction" in note
         unclear = [] if told else ["not clear after correction for all that were looked at"]
         against = "; ".join([*filter(None, [note]), *picked, *unclear])
-        return cls(says.format_map(row), row[value], row["low"], row["high"], row["n"], unit, against)
+        return cls(says.format_map(row), row[value], row["low"], row["high"], row["n"], unit, against, counts)
 
 
 def record(
@@ -142,7 +144,7 @@ def write_table(table: pd.DataFrame, stem: Path) -> None:
 
 
 def write_figure(axes: Axes, stem: Path) -> None:
-    """Write a figure as PNG, and as an SVG that has the same bytes each time and says a point's value on hover."""
+    """Write a figure as PNG, and as an SVG that has the same bytes each time and says values on hover."""
     figure: Any = axes.figure  # a Figure; its type would allow a SubFigure, which has no layout and no file
     # bbox_inches="tight", or an engine that is left, would lay out and draw the figure twice for each of the two files.
     if layout := figure.get_layout_engine():
@@ -161,15 +163,16 @@ def write_figure(axes: Axes, stem: Path) -> None:
 
 
 def _with_values(svg: str, values: Mapping[str, Sequence[str]]) -> str:
-    """Return an SVG in which each point of a series has its value as title; `values` as of `plots.values`."""
+    """Return an SVG in which each point of a series and each cell has its value as title; `values`: `plots.values`."""
     groups = re.split(r'(?=<g id=")', svg)
     for i, group in enumerate(groups):
         texts = values.get(group.split('"', 2)[1], ()) if i else ()
-        first, *points = group.split("<use ")
+        tag = "use" if "<use " in group else "path"  # a marker is drawn once and used, a cell each time
+        first, *points = group.split(f"<{tag} ")
         if texts and len(points) == len(texts):
             titled = (
-                point.replace("/>", f"><title>{escape(text)}</title></use>", 1)
+                point.replace("/>", f"><title>{escape(text)}</title></{tag}>", 1)
                 for point, text in zip(points, texts, strict=True)
             )
-            groups[i] = "<use ".join([first, *titled])
+            groups[i] = f"<{tag} ".join([first, *titled])
     return "".join(groups)

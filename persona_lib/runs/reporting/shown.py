@@ -24,6 +24,7 @@ WIDTH = 120  # letters of a line of text
 LONG = 40  # letters: a column of longer texts is kept wide enough to be read
 BASIS = ("n", "labelled")  # what an estimate rests on
 WORD = 24  # letters: names that are no longer, such as gpt-4.1-mini, are not broken
+INTERVAL = re.compile(r"( points)? \[[^\]]+\]$")  # ends an estimate as text, '12% [5, 20]', which is not broken either
 NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # dollar signs begin none here
 
 Named = list[tuple[str, pd.Series]]  # columns, with their names
@@ -263,7 +264,7 @@ def _cells(column: Column, row: bool) -> list[str]:
 def _class(column: Column, alarm: bool = False) -> str:
     """Return the attribute that gives a cell its style."""
     longest = 0 if column.number else max(map(len, column.cells), default=0)
-    names = 0 < longest <= WORD and not any(" " in cell for cell in column.cells)
+    names = 0 < longest <= WORD and not any(" " in INTERVAL.sub("", cell) for cell in column.cells)
     of_all = (("number", column.number), ("long", longest > LONG), ("name", names), ("alarm", alarm))
     kinds = [kind for kind, is_so in of_all if is_so]
     return f' class="{" ".join(kinds)}"' if kinds else ""

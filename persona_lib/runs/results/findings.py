@@ -9,6 +9,7 @@ from typing import Any
 
 from ... import local
 from ...stats import wording
+from ...texts import counted
 
 # In the order of interest; notebooks that are not named follow.
 ORDER = ("06", "05", "03", "04", "09", "07", "08", "10", "11", "12", "02", "01", "00")
@@ -76,8 +77,9 @@ def rows(entries: Mapping[str, Any]) -> list[dict[str, Any]]:
         entries: the notebooks in the run's manifest.
 
     Returns:
-        `stem`, `question` (the notebook's title), `says`, `value`, `interval` (empty without one), `n`, `against` (a
-        list of sentences). A notebook that recorded no finding has its headline in `says`, and no value.
+        `stem`, `question` (the notebook's title), `says`, `value`, `interval` (empty without one), `n` (with what it
+        counts, where the manifest says so), `against` (a list of sentences). A notebook that recorded no finding has
+        its headline in `says`, and no value.
     """
     told = []
     for stem in ordered(entries):
@@ -94,11 +96,18 @@ def rows(entries: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "says": found["says"],
                 "value": value,
                 "interval": f"{low} to {high}" if low and high else "",
-                "n": number(found.get("n")),
+                "n": _rests_on(found),
                 "against": against(stem, entries),
             }
         )
     return told
+
+
+def _rests_on(found: Mapping[str, Any]) -> str:
+    """Return a finding's n with what it counts, '199 items'; the number alone in a manifest of before."""
+    if (n := found.get("n")) is None or not found.get("counts"):
+        return number(n)
+    return counted(n, found["counts"])
 
 
 def number(value: float | None, unit: str = "") -> str:
@@ -132,11 +141,11 @@ def against(stem: str, entries: Mapping[str, Any]) -> list[str]:
         said.append("The model judges what it wrote itself.")
     said += [f"{step[0].upper()}{step[1:]}." for step in entry.get("lost", ())]
     if not entry.get("lost") and (failed := sum(step["failed"] for step in entry["steps"].values())):
-        said.append(f"{failed:,} {'item' if failed == 1 else 'items'} failed.")
+        said.append(f"{counted(failed, 'item')} failed.")
     if found.get("value") is None and found:
         said.append("Nothing could be estimated.")
     if (n := found.get("n")) is not None and n < FEW:
-        said.append(f"It rests on n = {n:,.0f}.")
+        said.append(f"It rests on {_rests_on(found) if found.get('counts') else f'n = {n:,.0f}'}.")
     low, high = found.get("low"), found.get("high")
     if found.get("unit") == "points" and low is not None and high is not None and low <= 0 <= high:
         said.append("The interval holds no difference.")

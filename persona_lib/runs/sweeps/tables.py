@@ -100,7 +100,7 @@ def _by_notebook(table: pd.DataFrame) -> dict[tuple[str, str], list[dict[str, An
 
 def _findings(told: Runs) -> pd.DataFrame:
     """Return the findings of runs as metrics."""
-    return told.findings.rename(columns={"says": "text"}).drop(columns="against").assign(metric=FINDING)
+    return told.findings.rename(columns={"says": "text"}).drop(columns=["against", "counts"]).assign(metric=FINDING)
 
 
 def _metrics(told: Runs) -> pd.DataFrame:
