@@ -20,8 +20,9 @@ from .person import Person
 from .worlds.world import World, lines
 
 SLOW = 3  # people over the limit, after which a method is not asked any more
-# Matrices of a trial are small: several threads of BLAS would mostly wait for each other, at up to eight times the CPU.
-one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+# Matrices of a trial are small: several threads of BLAS or OpenMP (k-means) would mostly wait for each other, at up to
+# eighty times the CPU.
+one_thread = threadpool_limits.wrap(limits=1)
 COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_first", "chosen", "failure")
 
 
