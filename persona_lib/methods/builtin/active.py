@@ -7,6 +7,8 @@ from scipy.special import expit
 from . import logistic
 from .latent import LowRank
 
+NEWTON = 2  # steps of Newton's method to the mode with one more choice; after more of them the same pairs are asked
+
 
 class Active(LowRank):
     """Low rank with k choices that the method picks, one after another, from the person's history (PReF 2503.06358).
@@ -24,16 +26,17 @@ class Active(LowRank):
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
         score, own = self.parts(self.pool["prompt"], self.pool["first"], self.pool["second"])
-        asked: list[int] = []
-        chosen: list[float] = []
-        self.at = np.zeros(own.shape[1])
-        for _ in range(min(self.questions, len(self.pool))):
-            p = expit(score + own @ self.at)
-            weight = p * (1 - p)
-            precision = np.eye(own.shape[1]) + self.variance * (own[asked].T * weight[asked]) @ own[asked]
-            gain = weight * np.einsum("nr,nr->n", own, np.linalg.solve(precision, own.T).T)
-            gain[asked] = -np.inf
-            asked.append(int(np.argmax(gain)))
-            chosen.append(self.choose(asked[-1]))
-            a = logistic.moved(own[asked], np.array(chosen), score[asked], self.variance)
-            self.at = self.variance * own[asked].T @ a
+        own = own * np.sqrt(self.variance)  # in these units v is 1
+        prior, at = np.eye(own.shape[1]), np.zeros(own.shape[1])
+        known, chosen = np.zeros(len(own)), np.zeros(len(own))
+        for turn in range(min(self.questions, len(self.pool))):
+            for _ in range(NEWTON if turn else 0):
+                p = expit(score + own @ at)
+                precision = prior + (own.T * (known * p * (1 - p))) @ own
+                at = at + np.linalg.solve(precision, (known * (chosen - p)) @ own - at)
+            p = expit(score + own @ at)
+            covariance = np.linalg.inv(prior + (own.T * (known * p * (1 - p))) @ own)
+            gain = p * (1 - p) * (own @ covariance * own).sum(axis=1)
+            row = int(np.argmax(np.where(known, -np.inf, gain)))
+            known[row], chosen[row] = 1, self.choose(row)
+        self.at = np.sqrt(self.variance) * logistic.place(own, chosen, score, 1.0, known)
