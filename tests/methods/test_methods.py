@@ -166,6 +166,16 @@ def test_groups_are_learned_where_they_differ():
     assert worst["worst group first"] > worst["pooled"] - 0.02
 
 
+def test_attributes_of_one_person_are_coded_as_in_a_table_and_new_or_missing_ones_are_no_group():
+    told = {"group": ["a", "b", "a", "b"], "age": [20.0, 30, 40, 50]}
+    coding = groups.Coding(pd.DataFrame(told))
+    new = pd.DataFrame({"group": ["b", "c", None], "age": [25, None, 99]}, index=["p", "q", "r"])
+    assert coding.group(new, "group").tolist() == [1, -1, -1] and coding.group(new, "age").tolist() == [0, -1, 3]
+    assert [coding.of(row)[0].tolist() for _, row in new.iterrows()] == coding.of(new).tolist()
+    assert coding.of(new)[0].tolist() == [1, 0, 1, 1, 0, 0, 0] and coding.of(new)[1].tolist() == [1, *[0] * 6]
+    assert groups.Coding(pd.DataFrame(index=[0, 1])).of(pd.Series(dtype=object)).tolist() == [[1]]
+
+
 def test_the_logit_on_attributes_is_scikit_learns():
     world = simulated.world(simulated.Design(**SIZES | {"seen": 40}, rank=1, between=2.0), 1)
     method = groups.Attributes(methods.embedder(world))

@@ -7,8 +7,6 @@ from scipy.special import expit
 from . import logistic
 from .latent import LowRank
 
-NEWTON = 2  # steps of Newton's method to the mode with one more choice; after more of them the same pairs are asked
-
 
 class Active(LowRank):
     """Low rank with k choices that the method picks, one after another, from the person's history (PReF 2503.06358).
@@ -29,14 +27,16 @@ class Active(LowRank):
         own = own * np.sqrt(self.variance)  # in these units v is 1
         prior, at = np.eye(own.shape[1]), np.zeros(own.shape[1])
         known, chosen = np.zeros(len(own)), np.zeros(len(own))
-        for turn in range(min(self.questions, len(self.pool))):
-            for _ in range(NEWTON if turn else 0):
-                p = expit(score + own @ at)
-                precision = prior + (own.T * (known * p * (1 - p))) @ own
-                at = at + np.linalg.solve(precision, (known * (chosen - p)) @ own - at)
+        for _ in range(min(self.questions, len(self.pool))):
             p = expit(score + own @ at)
-            covariance = np.linalg.inv(prior + (own.T * (known * p * (1 - p))) @ own)
-            gain = p * (1 - p) * (own @ covariance * own).sum(axis=1)
+            precision = prior + (own.T * (known * p * (1 - p))) @ own
+            at = at + np.linalg.solve(precision, (known * (chosen - p)) @ own - at)
+            p = expit(score + own @ at)
+            weight = p * (1 - p)
+            toward = own @ np.linalg.inv(prior + (own.T * (known * weight)) @ own)  # S b of each pair
+            gain = weight * (toward * own).sum(axis=1)
             row = int(np.argmax(np.where(known, -np.inf, gain)))
             known[row], chosen[row] = 1, self.choose(row)
+            # Newton's method: a step for the new choice, and above one for all. After more, the same pairs are asked.
+            at = at + toward[row] * (chosen[row] - p[row]) / (1 + gain[row])
         self.at = np.sqrt(self.variance) * logistic.place(own, chosen, score, 1.0, known)

@@ -44,7 +44,7 @@ class Attributes(Method):
         self.weights = found.x.reshape(z.shape[1], -1)  # dimensions x attributes
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
-        self.own = self.weights @ self.coding.of(person.to_frame().T)[0]
+        self.own = self.weights @ self.coding.of(person)[0]
 
     def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return expit(self.gaps(prompt, first, second) @ self.own)
@@ -58,18 +58,28 @@ class Coding:
         self.cuts = {}
         for name in people.select_dtypes("number"):
             self.cuts[name] = np.unique(people[name].astype(float).quantile([0.25, 0.5, 0.75]).dropna())
-        self.labels = {name: people[name].dropna().unique() for name in people if name not in self.cuts}
+        self.labels = {
+            name: {label: g for g, label in enumerate(people[name].dropna().unique())}
+            for name in people
+            if name not in self.cuts
+        }
 
-    def group(self, people: pd.DataFrame, name: str) -> np.ndarray:
-        """Return the number of each person's group by one attribute; -1 where it is missing or new."""
+    def group(self, people: pd.DataFrame | pd.Series, name: str) -> np.ndarray:
+        """Return the number of each person's group by one attribute; -1 where it is missing or new.
+
+        Args:
+            people: a table, or the row of one person.
+            name: of the attribute.
+        """
+        values = [people[name]] if isinstance(people, pd.Series) else people[name]
         if name in self.cuts:
-            numbers = people[name].astype(float).to_numpy()
+            numbers = pd.Series(values).astype(float).to_numpy()
             return np.where(np.isnan(numbers), -1, np.searchsorted(self.cuts[name], numbers))
-        return pd.Index(self.labels[name]).get_indexer(people[name])
+        return np.array([self.labels[name].get(value, -1) for value in values])
 
-    def of(self, people: pd.DataFrame) -> np.ndarray:
-        """Return a constant and an indicator of each group: array (people, 1 + groups)."""
-        columns = [np.ones(len(people))]
+    def of(self, people: pd.DataFrame | pd.Series) -> np.ndarray:
+        """Return a constant and an indicator of each group: array (people, 1 + groups); `people` as in `group`."""
+        columns = [np.ones(1 if isinstance(people, pd.Series) else len(people))]
         for name in self.names:
             number = self.group(people, name)
             size = len(self.cuts[name]) + 1 if name in self.cuts else len(self.labels[name])
@@ -124,7 +134,7 @@ class Groups(Pooled):
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
         if self.by:
-            group = self.coding.group(person.to_frame().T, self.by)[0]
+            group = self.coding.group(person, self.by)[0]
             self.weights = self.weights + self.moves.get(int(group), np.zeros(1))
 
 
