@@ -183,6 +183,28 @@ def test_what_adapt_writes_reaches_nobody_else(world):
     pd.testing.assert_frame_equal(world.choices, before)
 
 
+def test_what_a_method_writes_that_sees_nothing_reaches_nobody_else(world):
+    class Scribbles(Method):
+        sees = ()
+
+        def adapt(self, context, person):
+            assert list(context) == ["prompt", "first", "second", "p_first"] and context.empty and person.empty
+            assert context.index.name is None and not context["prompt"].to_numpy().base.size
+            context.index.name, context["mine"], person["mine"] = "mine", 1, 1
+            context.loc[0] = ["a", "b", "c", 1, 1]
+
+        def prefer(self, prompt, first, second):
+            assert "mine" not in {*prompt, *first, *second}
+            for texts in (prompt, first, second):
+                texts.flags.writeable = True
+                texts[:] = "mine"
+            return np.full(len(prompt), 0.5)
+
+    kinds = (Scribbles, type("Again", (Scribbles,), {}))
+    both = methods.trial(world, [kind(methods.embedder(world)) for kind in kinds], Setting(ks=(0, 2)))
+    assert both["failure"].isna().all(), both["failure"].unique()
+
+
 def test_what_fit_writes_and_what_adapt_writes_to_a_person_reaches_nobody_else(world):
     class Rewrites(Knows):
         name = "rewrites"
