@@ -140,8 +140,9 @@ class Groups(Pooled):
 
 def _moves(choices: Tally, chosen: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return how a group's weights differ from the pooled ones: array (d,), shrunk to 0; `chosen` are its choices."""
-    mean, n = choices.of(chosen).means()
-    return logistic.weights(choices.z, mean, RIDGE, n, offset=choices.z @ weights, steps=GROUP_STEPS)
+    known = choices.of(chosen)
+    mean, n = known.means()
+    return logistic.weights(known.z, mean, RIDGE, n, offset=known.z @ weights, steps=GROUP_STEPS)
 
 
 class WorstGroup(Pooled):

@@ -58,10 +58,10 @@ def learned(choices: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     some, others, variance = choices.of(~left_out), choices.of(left_out), 1.0
     weights, basis, places = directions(some, *start(some, min(RANK, choices.z.shape[1])))
     if left_out.any():
-        rank = best_rank(choices.z @ weights, choices.z @ basis, others)
+        rank = best_rank(others.z @ weights, others.z @ basis, others)
         weights, basis, _ = directions(some, weights, basis[:, :rank], places[:, :rank])
         # For directions of this number: more of them are longer.
-        variance = best_variance(choices.z @ weights, choices.z @ basis, others)
+        variance = best_variance(others.z @ weights, others.z @ basis, others)
     return *directions(choices, weights, basis, np.zeros((n, basis.shape[1]))), variance
 
 

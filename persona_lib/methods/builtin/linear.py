@@ -87,8 +87,9 @@ def best_variance(score: np.ndarray, own: np.ndarray, choices: Tally) -> float:
         own: array (m, r), the directions in which people may differ.
         choices: of training people.
     """
-    few = choices.of(np.isin(choices.person, pd.unique(choices.person)[:TRIED]))
-    fits = half_likelihood(score[few.pair], own[few.pair], few.y, few.person, VARIANCES)
+    few = np.isin(choices.person, pd.unique(choices.person)[:TRIED])
+    pair = choices.pair[few]
+    fits = half_likelihood(score[pair], own[pair], choices.y[few], choices.person[few], VARIANCES)
     return VARIANCES[int(np.argmax(fits))]
 
 

@@ -31,18 +31,19 @@ class Tally(NamedTuple):
     y: np.ndarray
 
     def of(self, chosen: np.ndarray) -> "Tally":
-        """Return some choices, `chosen` being an array (n,) of truth values; their people have numbers from 0."""
-        number = np.unique(self.person[chosen], return_inverse=True)[1]
-        return Tally(self.z, self.pair[chosen], number, self.y[chosen])
+        """Return some choices, `chosen` being an array (n,) of truth values; pairs and people get numbers from 0."""
+        pair, person = self.pair[chosen], np.unique(self.person[chosen], return_inverse=True)[1]
+        kept = np.bincount(pair, minlength=len(self.z)) > 0
+        return Tally(self.z[kept], (np.cumsum(kept) - 1)[pair], person, self.y[chosen])
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean of the choices between each pair (0 without any), and their number: arrays (m,)."""
-        n = np.bincount(self.pair, minlength=len(self.z))
-        return np.bincount(self.pair, self.y, len(self.z)) / np.maximum(n, 1), n
+        """Return the mean of the choices between each pair, and their number: arrays (m,)."""
+        n = np.bincount(self.pair)
+        return np.bincount(self.pair, self.y) / n, n
 
     def spread(self, values: np.ndarray) -> coo_array:
         """Return one value of each choice, array (n,), as a sparse array (m, people): products sum those of a cell."""
-        return coo_array((values, (self.pair, self.person)), (len(self.z), self.person.max() + 1))
+        return coo_array((values, (self.pair, self.person)))
 
 
 def tally(method: Method, pairs: pd.DataFrame) -> tuple[Tally, list[np.ndarray]]:
