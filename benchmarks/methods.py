@@ -7,11 +7,11 @@
 order: is the order of methods by expected accuracy recovered? intervals: do they hold the accuracy over all people and
 prompts, of which the tested ones are a sample? null: how often does a method seem to beat the pooled one where people
 do not differ (4 times as many worlds)? oracle: low rank beside a method that knows the true directions. cost: CPU time
-and memory of all methods beside one logistic regression of scikit-learn per person. growth: CPU time at 1, 4 and 16
-times the people, and the choices of each. survey: real respondents, each method beside majority and logit.
-false_alarms: how often a gate fires in a clean world (20 times as many worlds) and for a clean method, and how often a
-leaked format is caught. pluralism: do the scores of the three pluralisms recover what is planted, and do their
-intervals hold it?
+and memory of all methods beside one logistic regression of scikit-learn per person, where people share pairs of answers
+and where they don't. growth: CPU time at 1, 4 and 16 times the people, and the choices of each. survey: real
+respondents, each method beside majority and logit. false_alarms: how often a gate fires in a clean world (20 times as
+many worlds) and for a clean method, and how often a leaked format is caught. pluralism: do the scores of the three
+pluralisms recover what is planted, and do their intervals hold it?
 """
 
 import argparse
@@ -171,30 +171,31 @@ def oracle(worlds: int) -> None:
 
 
 def cost(_worlds: int) -> None:
-    """Print the CPU time of all methods beside one logistic regression of scikit-learn per person."""
+    """Print the CPU time of all methods beside one logistic regression of scikit-learn per person, in two worlds."""
     from sklearn.linear_model import LogisticRegression
 
-    world = simulated.world(simulated.Design(**BIG), 0)
-    began = time.process_time()
-    tried(world)
-    ours = time.process_time() - began
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # GB, where Linux counts kB
-    embed = methods.embedder(world)
-    text = world.candidates.set_index("candidate_id")["text"]
-    prompt = world.prompts.set_index("prompt_id")["prompt"]
-    choices = world.choices.assign(prompt=world.choices["prompt_id"].map(prompt))
-    gaps = embed(choices["prompt"], choices["first"].map(text)) - embed(choices["prompt"], choices["second"].map(text))
-    chosen = choices["p_first"].to_numpy() > 0.5
-    rows = choices.groupby("persona_id").indices
-    began = time.process_time()
-    for own in rows.values():
-        known = own[: simulated.Design(**BIG).history]
-        LogisticRegression(fit_intercept=False).fit(gaps[known], chosen[known]).predict_proba(gaps[own[len(known) :]])
-    theirs = time.process_time() - began
-    print(
-        f"cost: {ours:.1f} s CPU for {len(OFFLINE)} methods, {theirs:.1f} s for scikit-learn per person: "
-        f"ratio {ours / theirs:.1f}; at most {memory:.1f} GB"
-    )
+    for candidates, pairs in ((4, "that people share"), (60, "of which hardly two people share one")):
+        design = simulated.Design(**BIG, candidates=candidates)
+        world = simulated.world(design, 0)
+        began = time.process_time()
+        tried(world)
+        ours = time.process_time() - began
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # GB, where Linux counts kB
+        embed = methods.embedder(world)
+        text = world.candidates.set_index("candidate_id")["text"]
+        prompt = world.choices["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt"])
+        gaps = embed(prompt, world.choices["first"].map(text)) - embed(prompt, world.choices["second"].map(text))
+        chosen = world.choices["p_first"].to_numpy() > 0.5
+        rows = world.choices.groupby("persona_id").indices
+        began = time.process_time()
+        for own in rows.values():
+            known, asked = own[: design.history], own[design.history :]
+            LogisticRegression(fit_intercept=False).fit(gaps[known], chosen[known]).predict_proba(gaps[asked])
+        theirs = time.process_time() - began
+        print(
+            f"cost: pairs {pairs}: {ours:.1f} s CPU for {len(OFFLINE)} methods, {theirs:.1f} s for scikit-learn per "
+            f"person: ratio {ours / theirs:.1f}; at most {memory:.1f} GB"
+        )
 
 
 def growth(_worlds: int) -> None:

@@ -1,6 +1,8 @@
 """What a trial asks of methods: for each person of a cell nested contexts of k choices, and the choices to predict."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ KS = (0, 1, 2, 4, 8, 16, 32, 64)
 CELL = "unseen_unseen"
 LIMIT_S = 30.0  # of a method's time for one person
 SHOWN = ["prompt", "first", "second"]
+NOTHING = pd.DataFrame({side: np.empty(0, object) for side in SHOWN} | {"p_first": np.empty(0)})  # no choice known
 
 
 class Setting(NamedTuple):
@@ -118,11 +121,12 @@ def texts(world: World) -> pd.DataFrame:
     return choices.astype(dict.fromkeys(SHOWN, object))
 
 
-class Case(NamedTuple):
+@dataclass(frozen=True)
+class Case:
     """One person at one k: what a method is given, and what it is asked.
 
     `context`: their first k choices of this draw; `tests`: the choices to predict, with columns of `ready`. `failure`:
-    why there is no such case, or None.
+    why there is no such case, or None. `shown`: the texts of `tests`, arrays (n,) of prompts, first and second answers.
     """
 
     persona_id: str
@@ -131,6 +135,10 @@ class Case(NamedTuple):
     context: pd.DataFrame
     tests: pd.DataFrame
     failure: str | None
+
+    @cached_property
+    def shown(self) -> tuple[np.ndarray, ...]:
+        return tuple(self.tests[side].to_numpy(dtype=object, copy=True) for side in SHOWN)
 
 
 def cases(readied: Readied, ks: Sequence[int], draws: int | None = None) -> Iterator[Case]:
@@ -145,4 +153,5 @@ def cases(readied: Readied, ks: Sequence[int], draws: int | None = None) -> Iter
             history = rows.get((persona, draw), nothing)
             for k in ks:
                 short = f"has {len(history)} choices to learn from, fewer than {k}" if k > len(history) else None
-                yield Case(str(persona), draw, k, told.loc[history[:k]].reset_index(drop=True), tests, short)
+                known = told.loc[history[:k]].reset_index(drop=True) if k else NOTHING
+                yield Case(str(persona), draw, k, known, tests, short)

@@ -30,7 +30,7 @@ class Person:
         self._model = model
         self.left = k
         chosen = pd.DataFrame(columns=["prompt", "first", "second", "p_first"]) if chosen is None else chosen
-        self.pool = chosen.drop(columns="p_first")
+        self.pool = chosen[["prompt", "first", "second"]]
         self._chosen = chosen["p_first"].to_numpy(float)
         self.said: list[tuple[str, str]] = []
 

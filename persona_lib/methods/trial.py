@@ -13,15 +13,17 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from .. import UserError
-from .cases import SHOWN, Case, Readied, Setting, cases, known_of, ready
+from .cases import NOTHING, SHOWN, Case, Readied, Setting, cases, known_of, ready
 from .costs import COSTS, Meter
 from .method import Method, reason, title
 from .person import Person
 from .worlds.world import World, lines
 
 SLOW = 3  # people over the limit, after which a method is not asked any more
-# Matrices of a trial are small: several threads of BLAS would mostly wait for each other, at up to eight times the CPU.
-one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+# Matrices of a trial are small: several threads of BLAS or OpenMP (k-means) would mostly wait for each other, at up to
+# eighty times the CPU.
+one_thread = threadpool_limits.wrap(limits=1)
+NOBODY = pd.Series(dtype=object)  # of whom nothing is known
 COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_first", "chosen", "failure")
 
 
@@ -62,9 +64,9 @@ def run(
 def fit(readied: Readied, method: Method) -> str | None:
     """Fit a method to the training people; return why it failed, or None."""
     choices = readied.choices
-    pairs = choices[(choices["cell"] == "train") & choices["p_first"].notna()]
-    number, ids = pd.factorize(pairs["persona_id"])
-    shown = pairs[[*SHOWN, "p_first"]].reset_index(drop=True)
+    learned = (choices["cell"] == "train") & choices["p_first"].notna()
+    number, ids = pd.factorize(choices.loc[learned, "persona_id"])
+    shown = choices.loc[learned, [*SHOWN, "p_first"]].reset_index(drop=True)
     shown.insert(0, "person", number)
     people = told_of(readied.world, method, ids).reset_index(drop=True).rename_axis("person")
     try:
@@ -81,25 +83,24 @@ def told_of(world: World, method: Method, ids: Sequence[str] | pd.Index) -> pd.D
     people = world.people.loc[ids].drop(columns="persona_split")
     attributes = people.drop(columns="profile", errors="ignore")
     known = attributes if "groups" in method.sees else attributes.iloc[:, :0]
-    return known.assign(profile=profiles(world).loc[ids]) if "profile" in method.sees else known
+    return known.assign(profile=profiles(people)) if "profile" in method.sees else known
 
 
-def profiles(world: World) -> pd.Series:
+def profiles(people: pd.DataFrame) -> pd.Series:
     """Return each person's profile as text, empty without any: the world's, or else the attributes as lines."""
-    if "profile" in world.people:
-        return world.people["profile"].fillna("")
-    return pd.Series(
-        [lines(row) for _, row in world.people.drop(columns="persona_split").iterrows()], world.people.index
-    )
+    if "profile" in people:
+        return people["profile"].fillna("")
+    told = people.drop(columns="persona_split", errors="ignore")
+    return pd.Series([lines(row) for _, row in told.iterrows()], people.index)
 
 
-def adapted(method: Method, case: Case, known: pd.Series, person: Person | None = None) -> Method:
+def adapted(method: Method, case: Case, known: pd.DataFrame, person: Person | None = None) -> Method:
     """Return a copy of a fitted method that has adapted to one case. It gets copies of tables, and no id.
 
     Args:
         method: fitted.
         case: to whom it adapts.
-        known: what it may know of them, as a row of `told_of`.
+        known: of `told_of`, with a row of theirs.
         person: who answers its questions, of `asked`; None if it asks none. From now on they answer nothing.
 
     Raises:
@@ -108,15 +109,17 @@ def adapted(method: Method, case: Case, known: pd.Series, person: Person | None 
     one = method.copy()
     if person:
         one.ask, one.choose, one.pool, one.questions = person.ask, person.choose, person.pool, person.left
-    context = case.context if "history" in method.sees else case.context.iloc[:0]
-    one.adapt(context.copy(), known.rename(None))  # a row is named by the person's id
+    context = case.context.copy() if "history" in method.sees else NOTHING.copy(deep=False)
+    # A row is named by the person's id.
+    row = known.loc[case.persona_id].rename(None) if known.columns.size else NOBODY.copy(deep=False)
+    one.adapt(context, row)
     if person:
         person.leave()  # or a question about the tested answers would tell the choice
     return one
 
 
 def predicted(
-    method: Method, case: Case, known: pd.Series, person: Person | None = None
+    method: Method, case: Case, known: pd.DataFrame, person: Person | None = None
 ) -> tuple[np.ndarray, str | None]:
     """Return a fitted method's predictions for one case, and why some or all of them are missing.
 
@@ -124,7 +127,7 @@ def predicted(
         method, case, known, person: as in `adapted`.
     """
     nothing = np.full(len(case.tests), np.nan)
-    shown = [case.tests[column].to_numpy(dtype=object, copy=True) for column in SHOWN]
+    shown = [texts.copy() for texts in case.shown]
     for values in shown:
         values.flags.writeable = False
     try:
@@ -156,10 +159,12 @@ def asked(readied: Readied, method: Method, person_model: Any = None) -> Callabl
     """
     if "questions" not in method.sees:
         return lambda case: None
-    texts, history = profiles(readied.world), known_of(readied.choices, readied.setting)
+    tested = readied.choices.loc[readied.choices["cell"] == readied.setting.cell, "persona_id"].unique()
+    texts, history = profiles(readied.world.people.loc[tested]), known_of(readied.choices, readied.setting)
     # Of several pairs about a prompt, the answer that stands in all of them would be known to be the chosen one.
     pairs = history[history["p_first"].notna()].drop_duplicates(["persona_id", "prompt_id"])
-    pools = {person: own[[*SHOWN, "p_first"]].reset_index(drop=True) for person, own in pairs.groupby("persona_id")}
+    chosen = pairs[[*SHOWN, "p_first"]].groupby(pairs["persona_id"])
+    pools = {person: own.reset_index(drop=True) for person, own in chosen}
     plays = person_model or method.model
     return lambda case: Person(texts[case.persona_id], plays, case.k, pools.get(case.persona_id))
 
@@ -196,7 +201,7 @@ def _of_method(
             failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
         if not failure:
             began = time.monotonic()
-            p, failure = predicted(method, case, known.loc[case.persona_id], person(case))
+            p, failure = predicted(method, case, known, person(case))
             if (took := time.monotonic() - began) > setting.limit_s:
                 slow.add(case.persona_id)
                 p[:] = np.nan

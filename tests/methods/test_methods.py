@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from persona_lib import methods
 from persona_lib.methods import Setting, controls, groups, latent, linear, scores, simulated
 from persona_lib.methods.builtin import logistic
+from persona_lib.methods.builtin.tally import tally
 
 SIZES = {"seen": 200, "unseen": 60, "prompts": 60, "heldout": 30, "history": 48, "tests": 20, "dimensions": 12}
 STRUCTURED = simulated.Design(**SIZES, rank=2, within=2.5)
@@ -35,13 +36,32 @@ def test_weights_equal_scikit_learns(precision):
 
 
 @pytest.mark.parametrize("variance", [0.01, 1.0, 100.0])
-def test_a_persons_move_is_the_posterior_mode_of_their_weights(variance):
+def test_a_persons_place_is_the_posterior_mode_of_their_weights(variance):
     rng = np.random.default_rng(1)
-    z, shared = rng.normal(size=(9, 20)), rng.normal(size=20)
-    y = np.array([1, 0, 1, 1, 0.5, 0, 1, 0, 1])
-    own = variance * z.T @ logistic.moved(z, y, z @ shared, variance)
-    assert own == pytest.approx(logistic.weights(z, y, 1 / variance, offset=z @ shared), abs=1e-3)
-    assert logistic.moved(z[:0], y[:0], z[:0] @ shared, variance).size == 0
+    z, shared = rng.normal(size=(2, 9, 20)), rng.normal(size=20)
+    y = np.array([[1, 0, 1, 1, 0.5, 0, 1, 0, 1], [0, 0, 1, 0.5, 1, 1, 0, 1, 1]])
+    known = np.array([[1] * 9, [1] * 6 + [0] * 3])
+    narrow, directions = logistic.narrow(z)
+    both = logistic.times(directions, logistic.place(narrow, y, z @ shared, variance, known))
+    for own, of, chosen, n in zip(both, z, y, (9, 6), strict=True):
+        alone = logistic.weights(of[:n], chosen[:n], 1 / variance, offset=of[:n] @ shared)
+        assert own == pytest.approx(alone, abs=1e-3)
+        assert np.allclose(logistic.place(of[:n], chosen[:n], of[:n] @ shared, variance), alone, atol=1e-3)
+    for nothing in (logistic.place(z[:, :0], y[:, :0], 0.0, variance), logistic.place(z, y, z @ shared, 0.0)):
+        assert nothing.shape == (2, 20) and not nothing.any()
+
+
+def test_choices_counted_by_pair_give_the_weights_of_all_of_them():
+    world = simulated.world(simulated.Design(**SIZES | {"seen": 20}, ties=0.3), 1)
+    text = world.candidates.set_index("candidate_id")["text"]
+    shown = {side: world.choices[side].map(text) for side in ("first", "second")}
+    given = world.choices.assign(**shown, prompt=world.choices["prompt_id"], person=lambda t: t.index % 20)
+    method = linear.Pooled(methods.embedder(world))
+    method.fit(given, None)
+    z = method.gaps(given["prompt"], given["first"], given["second"])
+    assert method.weights == pytest.approx(logistic.weights(z, given["p_first"].to_numpy(), linear.RIDGE), abs=1e-6)
+    choices, pairs = tally(method, given)
+    assert len(choices.z) == len(pairs[0]) < len(given) and (choices.z[choices.pair] == z).all()
 
 
 def pairs(*rows):
@@ -144,6 +164,16 @@ def test_groups_are_learned_where_they_differ():
     assert truth["per group"] > truth["pooled"] + 0.05 and truth["logit on attributes"] > truth["pooled"] + 0.05
     worst = scores.groups(predictions, world, 0, ["group"]).groupby("method", observed=True)["accuracy"].min()
     assert worst["worst group first"] > worst["pooled"] - 0.02
+
+
+def test_attributes_of_one_person_are_coded_as_in_a_table_and_new_or_missing_ones_are_no_group():
+    told = {"group": ["a", "b", "a", "b"], "age": [20.0, 30, 40, 50]}
+    coding = groups.Coding(pd.DataFrame(told))
+    new = pd.DataFrame({"group": ["b", "c", None], "age": [25, None, 99]}, index=["p", "q", "r"])
+    assert coding.group(new, "group").tolist() == [1, -1, -1] and coding.group(new, "age").tolist() == [0, -1, 3]
+    assert [coding.of(row)[0].tolist() for _, row in new.iterrows()] == coding.of(new).tolist()
+    assert coding.of(new)[0].tolist() == [1, 0, 1, 1, 0, 0, 0] and coding.of(new)[1].tolist() == [1, *[0] * 6]
+    assert groups.Coding(pd.DataFrame(index=[0, 1])).of(pd.Series(dtype=object)).tolist() == [[1]]
 
 
 def test_the_logit_on_attributes_is_scikit_learns():

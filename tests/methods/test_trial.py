@@ -68,14 +68,22 @@ def test_contexts_are_nested_and_differ_between_draws(world):
 
 class Counts(Spy):
     def prefer(self, prompt, first, second):
-        type(self).threads = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+        type(self).threads = threads()
         return np.full(len(prompt), 0.5)
 
 
-def test_a_trial_takes_one_thread_of_blas_and_gives_the_others_back(world):
-    with threadpool_limits(2, "blas"):
-        assert tried(world, Counts, Setting(ks=(0,)))["failure"].isna().all() and Counts.threads == {1}
-        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {2}
+def threads():
+    """Return how many threads BLAS takes, and OpenMP, which comes with scikit-learn."""
+    import sklearn.cluster  # noqa: F401
+
+    return {(pool["user_api"], pool["num_threads"]) for pool in threadpool_info()}
+
+
+def test_a_trial_takes_one_thread_of_blas_and_of_openmp_and_gives_the_others_back(world):
+    threads()
+    with threadpool_limits(2):
+        assert tried(world, Counts, Setting(ks=(0,)))["failure"].isna().all()
+        assert Counts.threads == {("blas", 1), ("openmp", 1)} and threads() == {("blas", 2), ("openmp", 2)}
 
 
 class Knows(Spy):
@@ -173,6 +181,28 @@ def test_what_adapt_writes_reaches_nobody_else(world):
     before = world.choices.copy()
     assert tried(world, Writes, Setting(ks=(2, 4)))["failure"].isna().all()
     pd.testing.assert_frame_equal(world.choices, before)
+
+
+def test_what_a_method_writes_that_sees_nothing_reaches_nobody_else(world):
+    class Scribbles(Method):
+        sees = ()
+
+        def adapt(self, context, person):
+            assert list(context) == ["prompt", "first", "second", "p_first"] and context.empty and person.empty
+            assert context.index.name is None and not context["prompt"].to_numpy().base.size
+            context.index.name, context["mine"], person["mine"] = "mine", 1, 1
+            context.loc[0] = ["a", "b", "c", 1, 1]
+
+        def prefer(self, prompt, first, second):
+            assert "mine" not in {*prompt, *first, *second}
+            for texts in (prompt, first, second):
+                texts.flags.writeable = True
+                texts[:] = "mine"
+            return np.full(len(prompt), 0.5)
+
+    kinds = (Scribbles, type("Again", (Scribbles,), {}))
+    both = methods.trial(world, [kind(methods.embedder(world)) for kind in kinds], Setting(ks=(0, 2)))
+    assert both["failure"].isna().all(), both["failure"].unique()
 
 
 def test_what_fit_writes_and_what_adapt_writes_to_a_person_reaches_nobody_else(world):

@@ -24,16 +24,19 @@ class Active(LowRank):
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
         score, own = self.parts(self.pool["prompt"], self.pool["first"], self.pool["second"])
-        asked: list[int] = []
-        chosen: list[float] = []
-        self.at = np.zeros(own.shape[1])
+        own = own * np.sqrt(self.variance)  # in these units v is 1
+        prior, at = np.eye(own.shape[1]), np.zeros(own.shape[1])
+        known, chosen = np.zeros(len(own)), np.zeros(len(own))
         for _ in range(min(self.questions, len(self.pool))):
-            p = expit(score + own @ self.at)
+            p = expit(score + own @ at)
+            precision = prior + (own.T * (known * p * (1 - p))) @ own
+            at = at + np.linalg.solve(precision, (known * (chosen - p)) @ own - at)
+            p = expit(score + own @ at)
             weight = p * (1 - p)
-            precision = np.eye(own.shape[1]) + self.variance * (own[asked].T * weight[asked]) @ own[asked]
-            gain = weight * np.einsum("nr,nr->n", own, np.linalg.solve(precision, own.T).T)
-            gain[asked] = -np.inf
-            asked.append(int(np.argmax(gain)))
-            chosen.append(self.choose(asked[-1]))
-            a = logistic.moved(own[asked], np.array(chosen), score[asked], self.variance)
-            self.at = self.variance * own[asked].T @ a
+            toward = own @ np.linalg.inv(prior + (own.T * (known * weight)) @ own)  # S b of each pair
+            gain = weight * (toward * own).sum(axis=1)
+            row = int(np.argmax(np.where(known, -np.inf, gain)))
+            known[row], chosen[row] = 1, self.choose(row)
+            # Newton's method: a step for the new choice, and above one for all. After more, the same pairs are asked.
+            at = at + toward[row] * (chosen[row] - p[row]) / (1 + gain[row])
+        self.at = np.sqrt(self.variance) * logistic.place(own, chosen, score, 1.0, known)

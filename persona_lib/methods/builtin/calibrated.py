@@ -70,8 +70,8 @@ class Calibrated(Profile):
         t, z = _logit(few["simulated"]), self.gaps(few["prompt"], few["first"], few["second"])
         y = few["p_first"].to_numpy(float)
         self.correction = _correction(t, z, y, few["person"].to_numpy() % 2 == 0)
-        score, own = self._parts(t, z)
-        self.variance = max(VARIANCES, key=lambda variance: half_likelihood(score, own, few, variance))
+        fits = half_likelihood(*self._parts(t, z), y, few["person"].to_numpy(), VARIANCES)
+        self.variance = VARIANCES[int(np.argmax(fits))]
 
     def _drawn(self, pairs: pd.DataFrame) -> pd.DataFrame:
         """Return the choices to simulate: at most EACH of a person, of people drawn at random."""
@@ -95,7 +95,7 @@ class Calibrated(Profile):
         known = ~np.isnan(p)
         score, own = self._parts(_logit(p[known]), self.gaps(*(side[known] for side in shown)))
         y = context["p_first"].to_numpy(float)[known]
-        self.at = self.variance * own.T @ logistic.moved(own, y, score, self.variance)
+        self.at = logistic.place(own, y, score, self.variance)
 
     def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         p = super().prefer(prompt, first, second)

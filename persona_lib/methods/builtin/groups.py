@@ -7,7 +7,8 @@ from scipy.special import expit
 
 from ..method import Method
 from . import logistic
-from .linear import RIDGE, Pooled
+from .linear import RIDGE, Pooled, pooled
+from .tally import Tally, tally
 
 GROUP_STEPS = 3  # of Newton's method for a group's weights, which start at the pooled ones
 ATTRIBUTE_RIDGE = 10.0  # precision of the prior of what attributes tell
@@ -29,21 +30,21 @@ class Attributes(Method):
 
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
         self.coding = Coding(people)
-        z = self.gaps(pairs["prompt"], pairs["first"], pairs["second"])
-        a = self.coding.of(people)[pairs["person"].to_numpy()]  # choices x attributes
-        y = pairs["p_first"].to_numpy(float)
+        choices = tally(self, pairs)[0]
+        z, pair, person, y = choices
+        a = self.coding.of(people)  # people x attributes
 
         def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
             w = theta.reshape(z.shape[1], -1)
-            score = np.einsum("na,na->n", z @ w, a)
-            gradient = z.T @ ((expit(score) - y)[:, None] * a) + ATTRIBUTE_RIDGE * w
+            score = np.einsum("na,na->n", (z @ w).take(pair, 0), a.take(person, 0))
+            gradient = z.T @ (choices.spread(expit(score) - y) @ a) + ATTRIBUTE_RIDGE * w
             return ATTRIBUTE_RIDGE * (w**2).sum() / 2 - logistic.log_likelihood(score, y).sum(), gradient.ravel()
 
         found = minimize(loss, np.zeros(z.shape[1] * a.shape[1]), jac=True, method="L-BFGS-B")
         self.weights = found.x.reshape(z.shape[1], -1)  # dimensions x attributes
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
-        self.own = self.weights @ self.coding.of(person.to_frame().T)[0]
+        self.own = self.weights @ self.coding.of(person)[0]
 
     def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return expit(self.gaps(prompt, first, second) @ self.own)
@@ -57,18 +58,28 @@ class Coding:
         self.cuts = {}
         for name in people.select_dtypes("number"):
             self.cuts[name] = np.unique(people[name].astype(float).quantile([0.25, 0.5, 0.75]).dropna())
-        self.labels = {name: people[name].dropna().unique() for name in people if name not in self.cuts}
+        self.labels = {
+            name: {label: g for g, label in enumerate(people[name].dropna().unique())}
+            for name in people
+            if name not in self.cuts
+        }
 
-    def group(self, people: pd.DataFrame, name: str) -> np.ndarray:
-        """Return the number of each person's group by one attribute; -1 where it is missing or new."""
+    def group(self, people: pd.DataFrame | pd.Series, name: str) -> np.ndarray:
+        """Return the number of each person's group by one attribute; -1 where it is missing or new.
+
+        Args:
+            people: a table, or the row of one person.
+            name: of the attribute.
+        """
+        values = [people[name]] if isinstance(people, pd.Series) else people[name]
         if name in self.cuts:
-            numbers = people[name].astype(float).to_numpy()
+            numbers = pd.Series(values).astype(float).to_numpy()
             return np.where(np.isnan(numbers), -1, np.searchsorted(self.cuts[name], numbers))
-        return pd.Index(self.labels[name]).get_indexer(people[name])
+        return np.array([self.labels[name].get(value, -1) for value in values])
 
-    def of(self, people: pd.DataFrame) -> np.ndarray:
-        """Return a constant and an indicator of each group: array (people, 1 + groups)."""
-        columns = [np.ones(len(people))]
+    def of(self, people: pd.DataFrame | pd.Series) -> np.ndarray:
+        """Return a constant and an indicator of each group: array (people, 1 + groups); `people` as in `group`."""
+        columns = [np.ones(1 if isinstance(people, pd.Series) else len(people))]
         for name in self.names:
             number = self.group(people, name)
             size = len(self.cuts[name]) + 1 if name in self.cuts else len(self.labels[name])
@@ -92,42 +103,46 @@ class Groups(Pooled):
     sees = ("groups",)
 
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
-        super().fit(pairs, people)
+        choices = tally(self, pairs)[0]
+        self.weights = pooled(choices)
         self.coding = Coding(people)
-        z = self.gaps(pairs["prompt"], pairs["first"], pairs["second"])
-        y = pairs["p_first"].to_numpy(float)
-        person = pairs["person"].to_numpy()
         gains = {}
         for name in self.coding.names:
-            group = self.coding.group(people, name)[person]
-            gains[name] = self._gain(z, y, group, person % 2 == 0) if group.max() > 0 else 0.0
+            group = self.coding.group(people, name)[choices.person]
+            gains[name] = self._gain(choices, group) if group.max() > 0 else 0.0
         self.by = max(gains, key=lambda name: gains[name]) if gains else None
         self.moves: dict[int, np.ndarray] = {}
         if self.by:
-            group = self.coding.group(people, self.by)[person]
-            self.moves = {int(g): _moves(z[group == g], y[group == g], self.weights) for g in np.unique(group)}
+            group = self.coding.group(people, self.by)[choices.person]
+            self.moves = {int(g): _moves(choices, group == g, self.weights) for g in np.unique(group)}
 
-    def _gain(self, z: np.ndarray, y: np.ndarray, group: np.ndarray, half: np.ndarray) -> float:
-        """Return by how much weights of groups, from one half, predict the other half better than the pooled ones."""
+    def _gain(self, choices: Tally, group: np.ndarray) -> float:
+        """Return by how much weights of groups, from half of the people, predict the others better than pooled ones.
+
+        Args:
+            choices: of all people.
+            group: array (n,), that of who chose.
+        """
+        half, score = choices.person % 2 == 0, choices.z @ self.weights
         gain = 0.0
         for g in np.unique(group):
-            known, asked = (group == g) & half, (group == g) & ~half
-            score = z[asked] @ self.weights
-            new = score + z[asked] @ _moves(z[known], y[known], self.weights)
-            gain += (logistic.log_likelihood(new, y[asked]) - logistic.log_likelihood(score, y[asked])).sum()
+            new = score + choices.z @ _moves(choices, (group == g) & half, self.weights)
+            asked = (group == g) & ~half
+            pair, y = choices.pair[asked], choices.y[asked]
+            gain += (logistic.log_likelihood(new[pair], y) - logistic.log_likelihood(score[pair], y)).sum()
         return gain
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
         if self.by:
-            group = self.coding.group(person.to_frame().T, self.by)[0]
+            group = self.coding.group(person, self.by)[0]
             self.weights = self.weights + self.moves.get(int(group), np.zeros(1))
 
 
-def _moves(z: np.ndarray, y: np.ndarray, pooled: np.ndarray) -> np.ndarray:
-    """Return how a group's weights differ from the pooled ones: array (d,), shrunk to 0."""
-    if not len(y):
-        return np.zeros_like(pooled)
-    return logistic.weights(z, y, RIDGE, offset=z @ pooled, steps=GROUP_STEPS)
+def _moves(choices: Tally, chosen: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return how a group's weights differ from the pooled ones: array (d,), shrunk to 0; `chosen` are its choices."""
+    known = choices.of(chosen)
+    mean, n = known.means()
+    return logistic.weights(known.z, mean, RIDGE, n, offset=known.z @ weights, steps=GROUP_STEPS)
 
 
 class WorstGroup(Pooled):
@@ -142,18 +157,18 @@ class WorstGroup(Pooled):
     sees = ("groups",)
 
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
-        super().fit(pairs, people)
-        coding = Coding(people)
-        z = self.gaps(pairs["prompt"], pairs["first"], pairs["second"])
-        y = pairs["p_first"].to_numpy(float)
-        person = pairs["person"].to_numpy()
-        inside = np.array([member[person] for member in coding.members(people)])  # groups x choices
+        choices = tally(self, pairs)[0]
+        self.weights = pooled(choices)
+        inside = np.array(Coding(people).members(people))  # groups x people
         if not len(inside):
             return
-        share = inside / inside.sum(axis=1, keepdims=True)
+        n, wins = ((choices.spread(of) @ inside.T).T for of in (np.ones_like(choices.y), choices.y))  # groups x pairs
+        mean, share = wins / np.maximum(n, 1), n / n.sum(axis=1, keepdims=True)
         q = np.full(len(share), 1 / len(share))
         for _ in range(DRO_STEPS):
-            loss = share @ -logistic.log_likelihood(z @ self.weights, y)  # (groups,)
+            loss = -(share * logistic.log_likelihood(choices.z @ self.weights, mean)).sum(axis=1)  # (groups,)
             q *= np.exp(DRO_RATE * (loss - loss.max()) / DRO_STEPS)
             q /= q.sum()
-            self.weights = logistic.weights(z, y, RIDGE, len(y) * (q @ share), self.weights, steps=1)
+            sample = q @ share
+            y = q @ (share * mean) / np.where(sample > 0, sample, 1)
+            self.weights = logistic.weights(choices.z, y, RIDGE, len(choices.y) * sample, self.weights, steps=1)

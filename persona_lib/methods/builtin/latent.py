@@ -2,10 +2,8 @@
 
 The score of a choice, its logit, is z'(w + B s): z is the difference of two answers' features, w is shared, the columns
 of B are directions, s is the person's place. All of them learn w and B from the training people's choices, and differ
-in how they find s. What was learned last is kept: the next of them that is fitted to the same choices takes it.
+in how they find s.
 """
-
-from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -15,7 +13,8 @@ from scipy.special import expit
 from ... import seeds
 from ..method import Texts
 from . import logistic
-from .linear import RIDGE, Shrunk, half_likelihood
+from .linear import RIDGE, Shrunk, best_variance, half_likelihood, pooled
+from .tally import Tally, once, tally
 
 RANK = 12  # directions, at most
 LEFT_OUT = 0.2  # share of training people whose choices decide how many directions there are
@@ -26,8 +25,6 @@ NARROW = 3.0
 PROTOTYPES = 8
 CONTEXTS = (2, 4, 8, 16, 32)  # sizes from which the encoder learns
 ENCODER_RIDGE = (0.01, 0.1, 1.0, 10.0, 100.0)
-# The choices' hash -> weights, basis, places and variance of the last fit of `LowRank`, half of all methods' CPU time.
-_LAST: dict[bytes, tuple[np.ndarray, np.ndarray, np.ndarray, float]] = {}
 
 
 class LowRank(Shrunk):
@@ -45,61 +42,57 @@ class LowRank(Shrunk):
     places: np.ndarray  # training people x rank
 
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
-        z = self.gaps(pairs["prompt"], pairs["first"], pairs["second"])
-        y = pairs["p_first"].to_numpy(float)
-        person = pairs["person"].to_numpy()
-        key = sha256(z.tobytes() + y.tobytes() + person.tobytes()).digest()
-        found = _LAST.get(key)
-        if found is None:
-            self._learn(pairs, z, y, person)
-            found = self.weights, self.basis, self.places, self.variance
-            for shared in found[:3]:
-                shared.setflags(write=False)
-            _LAST.clear()
-            _LAST[key] = found
-        self.weights, self.basis, self.places, self.variance = found
-
-    def _learn(self, pairs: pd.DataFrame, z: np.ndarray, y: np.ndarray, person: np.ndarray) -> None:
-        n = person.max() + 1
-        order = seeds.rng("training people left out", 0).permutation(n)  # not the last: files are often sorted
-        left_out = order[person] >= max(1, int((1 - LEFT_OUT) * n))
-        some = z[~left_out], y[~left_out], np.unique(person[~left_out], return_inverse=True)[1]
-        self.weights, self.basis, self.places = directions(*some, *start(*some, min(RANK, z.shape[1])))
-        if left_out.any():
-            rank = self._rank(pairs[left_out])
-            self.weights, self.basis, _ = directions(*some, self.weights, self.basis[:, :rank], self.places[:, :rank])
-            self.choose_variance(pairs[left_out])  # for directions of this number: more of them are longer
-        places = np.zeros((person.max() + 1, self.basis.shape[1]))
-        self.weights, self.basis, self.places = directions(z, y, person, self.weights, self.basis, places)
-
-    def _rank(self, pairs: pd.DataFrame) -> int:
-        """Return how many directions, from none, predict the choices of people who were left out best."""
-        score, own = LowRank.parts(self, pairs["prompt"], pairs["first"], pairs["second"])
-        return int(np.argmax([half_likelihood(score, own[:, :rank], pairs, 1.0) for rank in range(own.shape[1] + 1)]))
+        self.weights, self.basis, self.places, self.variance = learned(tally(self, pairs)[0])
 
     def parts(self, prompt: Texts, first: Texts, second: Texts) -> tuple[np.ndarray, np.ndarray]:
         z = self.gaps(prompt, first, second)
         return z @ self.weights, z @ self.basis
 
 
-def start(z: np.ndarray, y: np.ndarray, person: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+@once
+def learned(choices: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return weights (d,), directions (d, rank), places of training people (people, rank), and the places' variance."""
+    n = choices.person.max() + 1
+    order = seeds.rng("training people left out", 0).permutation(n)  # not the last: files are often sorted
+    left_out = order[choices.person] >= max(1, int((1 - LEFT_OUT) * n))
+    some, others, variance = choices.of(~left_out), choices.of(left_out), 1.0
+    weights, basis, places = directions(some, *start(some, min(RANK, choices.z.shape[1])))
+    if left_out.any():
+        rank = best_rank(others.z @ weights, others.z @ basis, others)
+        weights, basis, _ = directions(some, weights, basis[:, :rank], places[:, :rank])
+        # For directions of this number: more of them are longer.
+        variance = best_variance(others.z @ weights, others.z @ basis, others)
+    return *directions(choices, weights, basis, np.zeros((n, basis.shape[1]))), variance
+
+
+def best_rank(score: np.ndarray, own: np.ndarray, choices: Tally) -> int:
+    """Return how many directions, from none, predict the choices of people who were left out best.
+
+    Args:
+        score, own, choices: as in `linear.best_variance`.
+    """
+    score, own = score[choices.pair], own[choices.pair]
+    ranks = range(own.shape[1] + 1)
+    return int(np.argmax([half_likelihood(score, own[:, :r], choices.y, choices.person, [1.0]) for r in ranks]))
+
+
+def start(choices: Tally, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return where `directions` begins: pooled weights, the main directions of people's residuals, and their places."""
-    pooled = logistic.weights(z, y, RIDGE)
-    residual = (y - expit(z @ pooled))[:, None] * z
-    by_person = np.zeros((person.max() + 1, z.shape[1]))
-    np.add.at(by_person, person, residual)
+    weights = pooled(choices)
+    residual = choices.spread(choices.y - expit(choices.z @ weights)[choices.pair])
+    by_person = residual.T @ choices.z  # people x d
     vectors = np.linalg.svd(by_person, full_matrices=False)[2][:rank].T  # d x rank
-    scale = np.sqrt(z.shape[1] / rank)
-    return pooled, vectors * scale, by_person @ vectors / scale
+    scale = np.sqrt(len(vectors) / rank)
+    return weights, vectors * scale, by_person @ vectors / scale
 
 
 def directions(
-    z: np.ndarray, y: np.ndarray, person: np.ndarray, weights: np.ndarray, basis: np.ndarray, places: np.ndarray
+    choices: Tally, weights: np.ndarray, basis: np.ndarray, places: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return shared weights (d,), directions (d, rank) and places (people, rank) of the highest posterior.
 
     Args:
-        z, y, person: arrays (n, d), (n,), (n,): differences of features, what was chosen, and by whom.
+        choices: of all people.
         weights, basis, places: where L-BFGS begins.
 
     Returns:
@@ -107,11 +100,9 @@ def directions(
     """
     d, rank = basis.shape
     if not rank:
-        return logistic.weights(z, y, RIDGE), basis, places
+        return pooled(choices), basis, places
     ends = np.cumsum([d, d * rank])
-    order = np.argsort(person, kind="stable")
-    z, y, person = z[order], y[order], person[order]
-    here, starts = np.unique(person, return_index=True)
+    z, pair, person, y = choices
 
     def split(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         w, b, s = np.split(theta, ends)
@@ -119,19 +110,17 @@ def directions(
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
         w, b, s = split(theta)
-        along = z @ b  # choices x rank
-        score = z @ w + np.einsum("nr,nr->n", along, s[person])
-        off = expit(score) - y
-        of_places = s.copy()
-        of_places[here] += np.add.reduceat(off[:, None] * along, starts)
-        of_basis = z.T @ (off[:, None] * s[person]) + NARROW * b
+        along = z @ b  # pairs x rank
+        score = (z @ w)[pair] + np.einsum("nr,nr->n", along.take(pair, 0), s.take(person, 0))
+        off = choices.spread(expit(score) - y)  # pairs x people
+        of_basis = z.T @ (off @ s) + NARROW * b
+        gradient = [z.T @ off.sum(axis=1) + RIDGE * w, of_basis.ravel(), (off.T @ along + s).ravel()]
         penalty = RIDGE * (w @ w) + NARROW * (b**2).sum() + (s**2).sum()
-        gradient = np.concatenate([off @ z + RIDGE * w, of_basis.ravel(), of_places.ravel()])
-        return penalty / 2 - logistic.log_likelihood(score, y).sum(), gradient
+        return penalty / 2 - logistic.log_likelihood(score, y).sum(), np.concatenate(gradient)
 
     begin = np.concatenate([weights, basis.ravel(), places.ravel()])
     w, b, s = split(minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": STEPS}).x)
-    middle = s[here].mean(axis=0)  # what all share belongs into the shared weights
+    middle = s.mean(axis=0)  # what all share belongs into the shared weights
     w, s = w + b @ middle, s - middle
     # B and s are known up to a change of coordinates: take the one in which the places have the covariance I.
     root = np.linalg.cholesky(s.T @ s / len(s) + 1e-9 * np.eye(rank))
@@ -186,8 +175,9 @@ class Encoder(LowRank):
 
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
         super().fit(pairs, people)
-        score, own = self.parts(pairs["prompt"], pairs["first"], pairs["second"])
-        surprise = own * (pairs["p_first"].to_numpy(float) - expit(score))[:, None]
+        choices, shown = tally(self, pairs)
+        score, own = self.parts(*shown)
+        surprise = own[choices.pair] * (choices.y - expit(score)[choices.pair])[:, None]
         rng = seeds.rng("contexts of an encoder", self.seed)
         rows = [rng.permutation(rows) for rows in pairs.groupby("person").indices.values()]
         self.codes = {}
@@ -228,11 +218,10 @@ class IdealPoints(LowRank):
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
         self.nearness = 0.0  # of an earlier fit, which `parts` would count
         super().fit(pairs, people)
-        score, own = self.parts(pairs["prompt"], pairs["first"], pairs["second"])
-        far = self._far(pairs["prompt"], pairs["first"], pairs["second"])
-        offset = score + np.einsum("nr,nr->n", own, self.places[pairs["person"]])
-        y = pairs["p_first"].to_numpy(float)
-        self.nearness = float(logistic.weights(far[:, None], y, RIDGE, offset=offset)[0])
+        (_, pair, person, y), shown = tally(self, pairs)
+        score, own = self.parts(*shown)
+        offset = score[pair] + np.einsum("nr,nr->n", own[pair], self.places[person])
+        self.nearness = float(logistic.weights(self._far(*shown)[pair, None], y, RIDGE, offset=offset)[0])
 
     def _far(self, prompt: Texts, first: Texts, second: Texts) -> np.ndarray:
         """Return how much farther from the origin the second answer lies than the first: array (n,)."""

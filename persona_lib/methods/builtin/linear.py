@@ -3,6 +3,7 @@
 Choices are logistic in the difference of two utilities (Bradley & Terry 1952).
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.special import expit
 
 from ..method import Method, Texts
 from . import logistic
+from .tally import Tally, once, tally
 
 RIDGE = 1.0  # precision of the prior of weights that all choices fit
 VARIANCES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # of a person's own weights, tried
@@ -29,8 +31,7 @@ class Pooled(Method):
     sees: ClassVar[tuple[str, ...]] = ()
 
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
-        z = self.gaps(pairs["prompt"], pairs["first"], pairs["second"])
-        self.weights = logistic.weights(z, pairs["p_first"].to_numpy(), RIDGE)
+        self.weights = pooled(tally(self, pairs)[0])
 
     def prefer(self, prompt: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return expit(self.gaps(prompt, first, second) @ self.weights)
@@ -53,21 +54,15 @@ class Shrunk(Pooled):
         return z @ self.weights, z
 
     def fit(self, pairs: pd.DataFrame, people: pd.DataFrame) -> None:
-        super().fit(pairs, people)
-        self.choose_variance(pairs)
-
-    def choose_variance(self, pairs: pd.DataFrame) -> None:
-        """Set `variance` to the one under which half of a person's choices predict the other half best."""
-        few = pairs[pairs["person"].isin(pairs["person"].unique()[:TRIED])]
-        score, own = self.parts(few["prompt"], few["first"], few["second"])
-        fits = [half_likelihood(score, own, few, variance) for variance in VARIANCES]
-        self.variance = VARIANCES[int(np.argmax(fits))]
+        choices = tally(self, pairs)[0]
+        self.weights = pooled(choices)
+        self.variance = best_variance(choices.z @ self.weights, choices.z, choices)
 
     def place(self, context: pd.DataFrame) -> np.ndarray:
         """Return where a person stands in the directions of `parts`, from their choices: array (r,)."""
         score, own = self.parts(context["prompt"], context["first"], context["second"])
-        y = context["p_first"].to_numpy(float)
-        return self.variance * own.T @ logistic.moved(own, y, score, self.variance)
+        own, directions = logistic.narrow(own)
+        return directions @ logistic.place(own, context["p_first"].to_numpy(float), score, self.variance)
 
     def adapt(self, context: pd.DataFrame, person: pd.Series) -> None:
         self.at = self.place(context)
@@ -77,19 +72,48 @@ class Shrunk(Pooled):
         return expit(score + own @ self.at)
 
 
-def half_likelihood(score: np.ndarray, own: np.ndarray, pairs: pd.DataFrame, variance: float) -> float:
-    """Return the log likelihood of half of each person's choices, given the other half.
+@once
+def pooled(choices: Tally) -> np.ndarray:
+    """Return the weights that fit all choices: array (d,)."""
+    mean, n = choices.means()
+    return logistic.weights(choices.z, mean, RIDGE, n)
+
+
+def best_variance(score: np.ndarray, own: np.ndarray, choices: Tally) -> float:
+    """Return the variance under which half of a person's choices predict the other half best, of TRIED people.
+
+    Args:
+        score: array (m,) of the pairs, for everybody.
+        own: array (m, r), the directions in which people may differ.
+        choices: of training people.
+    """
+    few = np.isin(choices.person, pd.unique(choices.person)[:TRIED])
+    pair = choices.pair[few]
+    fits = half_likelihood(score[pair], own[pair], choices.y[few], choices.person[few], VARIANCES)
+    return VARIANCES[int(np.argmax(fits))]
+
+
+def half_likelihood(
+    score: np.ndarray, own: np.ndarray, y: np.ndarray, person: np.ndarray, variances: Sequence[float]
+) -> list[float]:
+    """Return the log likelihood of half of each person's choices, given the other half, under each variance.
 
     Args:
         score: array (n,), for everybody.
         own: array (n, r), the directions in which people may differ.
-        pairs: n choices, columns `person` and `p_first`.
-        variance: of people in each direction.
+        y: array (n,), what was chosen.
+        person: array (n,), by whom.
+        variances: of people in each direction.
     """
-    y = pairs["p_first"].to_numpy(float)
-    total = 0.0
-    for rows in pairs.groupby("person").indices.values():
-        known, asked = rows[::2], rows[1::2]
-        s = variance * own[known].T @ logistic.moved(own[known], y[known], score[known], variance)
-        total += logistic.log_likelihood(score[asked] + own[asked] @ s, y[asked]).sum()
-    return total
+    turn = pd.Series(person).groupby(person).cumcount().to_numpy()
+    rows = np.full((len(np.unique(person)), turn.max() + 1), -1)  # people x choices, -1 after a person's last
+    rows[np.unique(person, return_inverse=True)[1], turn] = np.arange(len(person))
+    known, asked = rows[:, ::2], rows[:, 1::2]
+    z, directions = logistic.narrow(own[known] * (known >= 0)[..., None])
+    others = own[asked] @ directions
+    fits = []
+    for variance in variances:
+        place = logistic.place(z, y[known], score[known], variance, known >= 0)
+        new = score[asked] + logistic.times(others, place)
+        fits.append(float((logistic.log_likelihood(new, y[asked]) * (asked >= 0)).sum()))
+    return fits

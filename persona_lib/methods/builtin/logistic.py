@@ -1,7 +1,7 @@
 """Logistic regression without a constant and with a Gaussian prior on the weights, by Newton's method.
 
 scikit-learn's has no prior other than one around zero with equal variances, which is what shrinking a person towards
-the others needs. Without it, both give the same weights (a test compares them).
+the others needs, and fits one person at a time. Without them, both give the same weights (a test compares them).
 """
 
 import numpy as np
@@ -9,97 +9,93 @@ from scipy.special import expit, log_expit
 
 STEPS = 25
 HALVINGS = 8
-TOLERANCE = 1e-6
+TOLERANCE = 1e-6  # of the log posterior
 
 
 def weights(
     z: np.ndarray,
     y: np.ndarray,
     precision: float,
-    sample: np.ndarray | None = None,
+    sample: np.ndarray | float = 1.0,
     start: np.ndarray | None = None,
     steps: int = STEPS,
     offset: np.ndarray | float = 0.0,
 ) -> np.ndarray:
-    """Return the maximum a posteriori weights under a normal prior around 0.
+    """Return the maximum a posteriori weights under a normal prior around 0, of one regression or of many.
 
     Args:
-        z: array (n, d) of differences of two answers' features.
-        y: array (n,), probability that the first was chosen, 0 to 1.
+        z: array (..., n, d) of differences of two answers' features; dimensions before the last two are regressions.
+        y: array (..., n), probability that the first was chosen, 0 to 1.
         precision: of the prior, above 0.
-        sample: array (n,) of the observations' weights; None for equal ones.
-        start: array (d,) to begin from; None for zeros.
+        sample: array (..., n) of the observations' weights.
+        start: array (..., d) to begin from; None for zeros.
         steps: of Newton's method, at most.
-        offset: array (n,) added to each score.
+        offset: array (..., n) added to each score.
 
     Returns:
-        Array (d,).
+        Array (..., d).
     """
-    d = z.shape[1]
-    w = np.zeros(d) if start is None else start.copy()
-    sample = np.ones(len(y)) if sample is None else sample
-    score = offset + z @ w
-    value = sample @ log_likelihood(score, y) - precision * (w @ w) / 2
+    z_t = z.swapaxes(-1, -2)
+    ridge = precision * np.eye(z.shape[-1])
+
+    def posterior(w: np.ndarray, score: np.ndarray) -> np.ndarray:
+        return (sample * log_likelihood(score, y)).sum(axis=-1) - precision * (w * w).sum(axis=-1) / 2
+
+    w = np.zeros(z_t.shape[:-1]) if start is None else start
+    score = offset + times(z, w)
+    value = posterior(w, score)
     for _ in range(steps):
         p = expit(score)
-        gradient = z.T @ (sample * (y - p)) - precision * w
-        hessian = (z.T * (sample * np.maximum(p * (1 - p), 1e-6))) @ z
-        hessian[np.diag_indices(d)] += precision
-        step = np.linalg.solve(hessian, gradient)
-        along = z @ step
-        for half in range(HALVINGS):  # far from the mode a whole step may lead away from it
-            size = 0.5**half
-            new = w + size * step
-            reached = sample @ log_likelihood(score + size * along, y) - precision * (new @ new) / 2
-            if reached >= value - 1e-12 * abs(value):
+        gradient = times(z_t, sample * (y - p)) - precision * w
+        curved = np.sqrt(sample * np.maximum(p * (1 - p), 1e-6))[..., None] * z
+        step = np.linalg.solve(curved.swapaxes(-1, -2) @ curved + ridge, gradient[..., None])[..., 0]
+        along = times(z, step)
+        size, worse = np.full((*value.shape, 1), 2.0), np.ones(value.shape, dtype=bool)
+        for _ in range(HALVINGS):  # far from the mode a whole step may lead away from it
+            size[worse] /= 2
+            reached = posterior(w + size * step, score + size * along)
+            worse = reached < value - 1e-12 * np.abs(value)
+            if not worse.any():
                 break
-        w, score, value = new, score + size * along, reached
-        if np.abs(size * step).max() < TOLERANCE * max(1.0, np.abs(w).max()):
+        w, score, gain, value = w + size * step, score + size * along, reached - value, reached
+        if (gain < TOLERANCE).all():
             break
     return w
 
 
-def moved(z: np.ndarray, y: np.ndarray, start: np.ndarray, variance: float) -> np.ndarray:
-    """Return how far one person's weights move the predictions' scores from those of the others.
+def place(
+    z: np.ndarray, y: np.ndarray, start: np.ndarray, variance: float, sample: np.ndarray | float = 1.0
+) -> np.ndarray:
+    """Return where people stand in the directions in which people may differ, from their choices: array (..., r).
 
-    The person's weights are those of the others plus a draw from a normal distribution with the same variance in each
-    direction.
-    Newton's method runs in the n choices, not in the d dimensions, since n is small.
+    The mode of the posterior; the prior is a normal distribution around 0 with the same variance in each direction.
 
     Args:
-        z: array (n, d) of the person's choices, n from 0.
-        y: array (n,) of what they chose.
-        start: array (n,) of the others' scores for these choices.
-        variance: of the prior.
-
-    Returns:
-        Array (n,) of coefficients a: the person's weights are those of the others plus variance * z' a.
+        z: array (..., n, r) of a person's choices, n from 0; dimensions before the last two are people.
+        y: array (..., n) of what they chose.
+        start: array (..., n) of the others' scores for these choices.
+        variance: of the prior, from 0.
+        sample: as in `weights`.
     """
-    n = len(y)
-    a = np.zeros(n)
-    if not n:
-        return a
-    kernel = variance * (z @ z.T)
-    moves = np.zeros(n)  # kernel @ a
-    value = log_likelihood(start, y).sum()
-    for _ in range(STEPS):
-        p = expit(start + moves)
-        curve = np.maximum(p * (1 - p), 1e-6)
-        step = np.linalg.solve(kernel + np.diag(1 / curve), moves + (y - p) / curve) - a
-        along = kernel @ step
-        for half in range(HALVINGS):  # far from the mode a whole step may lead away from it
-            size = 0.5**half
-            new = log_likelihood(start + moves + size * along, y).sum() - (a + size * step) @ (moves + size * along) / 2
-            if new >= value - 1e-12:
-                break
-        gain, value = new - value, new
-        a = a + size * step
-        moves = moves + size * along
-        if gain < TOLERANCE:
-            break
-    return a
+    root = np.sqrt(variance)  # in units of it the precision is 1, also where people do not differ
+    return root * weights(root * z, y, 1.0, sample, offset=start)
+
+
+def narrow(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return choices in no more directions than there are choices: arrays (..., n, m) and (..., d, m), m <= n, d.
+
+    The second are the directions, of length 1 and at right angles. A mode lies in them, and takes less time to find
+    where a person's n choices are fewer than the d dimensions.
+    """
+    directions, coordinates = np.linalg.qr(z.swapaxes(-1, -2))
+    return coordinates.swapaxes(-1, -2), directions
+
+
+def times(z: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return the product of matrices (..., n, d) and vectors (..., d): array (..., n)."""
+    return (z @ w[..., None])[..., 0]
 
 
 def log_likelihood(score: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the log likelihood of choices with these scores, each."""
-    return y * log_expit(score) + (1 - y) * log_expit(-score)
+    return y * score + log_expit(-score)

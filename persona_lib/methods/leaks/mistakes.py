@@ -101,7 +101,7 @@ def predicted(world: World, method: Method, splits: Iterable[Split]) -> pd.DataF
             p, failure = np.full(len(tests), np.nan), wrong
             if not failure:
                 case = cases.Case(str(person), 0, len(context), context, tests, None)
-                p, failure = trial.predicted(method, case, told.loc[person])
+                p, failure = trial.predicted(method, case, told)
             tables.append(tests[["choice_id", *ITEM]].assign(p_first=p, chosen=tests["p_first"], failure=failure))
     if not tables:
         raise UserError(f"world '{world.name}' has no choice to test on")

@@ -50,7 +50,7 @@ def answers(
         persons = asked(readied, method)
         for person in people:
             case = chosen[person]
-            said = _answered(method, case, known.loc[person], persons(case), prompts, candidates)
+            said = _answered(method, case, known, persons(case), prompts, candidates)
             rows += [(person, prompt, name, *one) for prompt, one in zip(prompts["prompt_id"], said, strict=True)]
         costs.append((name, len(people), len(people) * len(prompts), *(meter.read() - before) / len(people)))
     table = pd.DataFrame(rows, columns=list(ANSWERS)).astype({"answer": "str", "failure": "str"})
@@ -60,7 +60,7 @@ def answers(
 def _answered(
     method: Method,
     case: Case,
-    known: pd.Series,
+    known: pd.DataFrame,
     person: Person | None,
     prompts: pd.DataFrame,
     candidates: Mapping[str, np.ndarray],

@@ -86,7 +86,7 @@ def _of_method(
         if not reason:
             own = [candidates.get(prompt, np.empty(0, object)) for prompt in tests["prompt_id"]]
             try:
-                one = adapted(method, case, told.loc[case.persona_id], person(case))
+                one = adapted(method, case, told, person(case))
                 # The best of n, also of methods that write answers of their own: here a person's choices are known.
                 answers = read(Method.answer(one, tests["prompt"].to_numpy(object), own), len(tests))
             except UserError:

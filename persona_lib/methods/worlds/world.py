@@ -174,9 +174,10 @@ def cells(world: World) -> pd.Series:
     """
     choices = world.choices
     test = (choices["persona_id"].map(world.people["persona_split"]) == "test").to_numpy()
-    heldout = choices["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt_split"]) == "heldout"
-    place = ("aside " + choices["persona_id"] + choices["prompt_id"]).map(_fraction)
-    aside = (place < ASIDE).to_numpy()
+    heldout = (choices["prompt_id"].map(world.prompts.set_index("prompt_id")["prompt_split"]) == "heldout").to_numpy()
+    places = ("aside " + choices["persona_id"] + choices["prompt_id"])[~heldout].tolist()
+    aside = np.zeros(len(choices), dtype=bool)
+    aside[~heldout] = [_fraction(place) < ASIDE for place in places]
     who = np.where(test, "unseen", "seen")
     cell = np.where(heldout, "unseen", np.where(aside, "seen", "history"))
     named = pd.Series(who, choices.index, dtype="str") + "_" + cell
