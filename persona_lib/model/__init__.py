@@ -15,6 +15,7 @@ The way of a call, from room to room:
     sharing     budget and pace are those of the run, which all its processes share, if there is one
     endpoint    an Endpoint opens the client, checks key and model, and names the fields as the endpoint does
 
+Where work for many items asks little for each, `together` makes one ask of what all of it asks at the same time.
 With a cluster, `shards` deals an ask between running and session, `at_worker` asks a shard, `workers` reaches them.
 `batches` takes the place of `connection` for the Batch API, `dry` where replies are made up. `anew` asks again what is
 kept as no answer.

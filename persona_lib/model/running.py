@@ -1,10 +1,10 @@
 """Run asks: each has a session of its own, in a thread with an event loop of its own."""
 
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Sized
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Sized
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from anyio.from_thread import start_blocking_portal
 
@@ -20,8 +20,24 @@ T = TypeVar("T")
 Work = Callable[[Session, S], Awaitable[T]]
 First = Callable[[S], dict[str, Any]]
 
-_RUNNING = threading.local()  # `asked`: the models that the session of this thread, and those around it, ask
+_RUNNING = threading.local()  # `asked`: models of this thread's session and those around it; `taker`: of `hand_over`
 _BULK = threading.Lock()
+
+
+class Ask(NamedTuple):
+    """An ask, by what `each` gets for it."""
+
+    asked: Asked
+    step: str
+    items: Sequence[Any]
+    used: Usage
+    work: Work[Any, Any]
+    first: First[Any]
+
+
+def hand_over(taker: Callable[[Ask], list[Any]]) -> None:
+    """Let `taker` do the asks of this thread, as long as it lives: it returns what `each` would."""
+    _RUNNING.taker = taker
 
 
 def in_session(
@@ -68,6 +84,9 @@ def each(
         first: returns the first request of an item. With it `work` can be pickled, and goes to the workers of a cluster
             if there is one.
     """
+    if first and (taker := getattr(_RUNNING, "taker", None)):
+        ask = Ask(asked, step, list(items), used, work, first)
+        return taker(ask) if ask.items else []
     workers = present() if first and shards.are_dealt(asked) else None
 
     def in_it(session: Session) -> Awaitable[list[T]]:
