@@ -4,7 +4,6 @@ Contexts are nested: the choices of k = 2 are among those of k = 4. A method get
 id, no test choice, no attribute that it does not ask for. What goes wrong is a row that says so.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -182,28 +181,34 @@ def _of_method(
     meter = Meter(method.model, person_model if asks else None)
     begun = meter.read()
     wrong = fit(readied, method)
-    last = meter.read()
-    of_fit = last - begun
+    of_fit = meter.read() - begun
     known = told_of(readied.world, method, readied.world.people.index)
     person = asked(readied, method, person_model)
+    todo = [case for case in tried[sees or asks] if not (asks and not sees and case.draw)]
+    failures = [(case.failure if sees else None) or wrong for case in todo]
     slow: set[str] = set()
+
+    def over(case: Case, seconds: float) -> bool:
+        slow.update([case.persona_id] if seconds > setting.limit_s else [])
+        return len(slow) >= SLOW
+
+    def work(case: Case) -> tuple[np.ndarray, str | None]:
+        return predicted(method, case, known.loc[case.persona_id], person(case))
+
+    able = [case for case, failure in zip(todo, failures, strict=True) if not failure]
+    told = meter.each(work, able, over)
     rows = []
-    for case in tried[sees or asks]:
-        if asks and not sees and case.draw:
-            continue
-        p, failure = np.full(len(case.tests), np.nan), (case.failure if sees else None) or wrong
-        if not failure and len(slow) >= SLOW:
-            failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
+    for case, failure in zip(todo, failures, strict=True):
+        p, used = np.full(len(case.tests), np.nan), 0 * of_fit
         if not failure:
-            began = time.monotonic()
-            p, failure = predicted(method, case, known.loc[case.persona_id], person(case))
-            if (took := time.monotonic() - began) > setting.limit_s:
-                slow.add(case.persona_id)
-                p[:] = np.nan
+            found, took, used = next(told)
+            if found is None:
+                failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
+            elif took > setting.limit_s:
                 failure = f"it took {took:.0f} s for this person; the limit is {setting.limit_s:g} s"
-        now = meter.read()
-        rows.append(Done(case, p, failure, now - last))
-        last = now
+            else:
+                p, failure = found
+        rows.append(Done(case, p, failure, used))
     table = _table(readied, name, rows).assign(fit_calls=of_fit[0], fit_tokens=of_fit[1])[[*COLUMNS, *COSTS]]
     if not sees:
         table = pd.concat([table.assign(draw=draw) for draw in range(setting.draws)])
