@@ -43,14 +43,14 @@ def run_methods(
     judge: Annotated[
         str | None, typer.Option(help="a model at the same address that judges the answers; default: --model")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="folder for the tables")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the tables, as parquet and CSV")] = None,
     cluster: Cluster = None,
 ) -> None:
     """Compare methods: what they learn from training people, and how well they predict others from k choices.
 
     Built-in methods come first. Without --model nothing is asked of any model. Gates against leaks that fire stand
-    above the table. A second table says how often people prefer what a method picks. With --answers methods write
-    answers. docs/methods.md says how to bring a method or a world.
+    above the tables: predictions at the largest k, accuracy at each k, pluralism, and what people prefer of what a
+    method picks. With --answers methods write answers. docs/methods.md says how to bring a method or a world.
     """
     from .. import files
     from ..runs.executing import cluster as clusters
@@ -63,7 +63,7 @@ def run_methods(
     typer.echo(trials.said(trial))
     if out:
         trials.write(trial, out)
-        typer.echo(f"tables in {out}")
+        typer.echo(f"tables in {out}; accuracy.csv has each method at each k, with its interval and n")
     if failing := trials.failing(trial, method or ()):
         typer.echo("\n".join(failing), err=True)
         raise typer.Exit(1)
