@@ -1,5 +1,6 @@
 """Commands of the testbed: methods run."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -53,13 +54,16 @@ def run_methods(
     method picks. With --answers methods write answers. docs/methods.md says how to bring a method or a world.
     """
     from .. import files
+    from ..model.progress import seldom
     from ..runs.executing import cluster as clusters
     from ..runs.testbed import trials
 
     if out:
         files.check_folder(out)
-    with clusters.joined(cluster, typer.echo) as host, clusters.limited(host):
-        trial = trials.run(world, method or (), k or trials.KS, draws, seed, model, base_url, embedder, answers, judge)
+    say = partial(typer.echo, err=True)
+    setting = k or trials.KS, draws, seed
+    with clusters.joined(cluster, typer.echo) as host, clusters.limited(host), seldom():
+        trial = trials.run(world, method or (), *setting, model, base_url, embedder, answers, judge, say)
     typer.echo(trials.said(trial))
     if out:
         trials.write(trial, out)

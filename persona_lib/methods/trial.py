@@ -4,6 +4,7 @@ Contexts are nested: the choices of k = 2 are among those of k = 4. A method get
 id, no test choice, no attribute that it does not ask for. What goes wrong is a row that says so.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -26,7 +27,11 @@ COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_fir
 
 @one_thread
 def run(
-    world: World, methods: Sequence[Method], setting: Setting | None = None, person_model: Any = None
+    world: World,
+    methods: Sequence[Method],
+    setting: Setting | None = None,
+    person_model: Any = None,
+    say: Callable[[str], object] | None = None,
 ) -> pd.DataFrame:
     """Compare methods on one world.
 
@@ -35,6 +40,7 @@ def run(
         methods: made, not fitted.
         setting: sizes; by default `Setting()`.
         person_model: plays the people whom methods ask; None for the method's own model.
+        say: gets a line for each method that took a second or more.
 
     Returns:
         One row per method, k, draw and tested choice: COLUMNS and COSTS. `p_first` is the predicted probability,
@@ -52,9 +58,13 @@ def run(
     if twins := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"two methods are named {', '.join(twins)}: rename one of them")
     tried = {True: list(cases(readied, readied.setting.ks)), False: list(cases(readied, (0,), 1))}
-    made = zip(names, methods, strict=True)
-    table = pd.concat([_of_method(readied, tried, name, method, person_model) for name, method in made])
-    table = table.reset_index(drop=True)
+    tables = []
+    for name, method in zip(names, methods, strict=True):
+        began = time.monotonic()
+        tables.append(_of_method(readied, tried, name, method, person_model))
+        if say and (seconds := time.monotonic() - began) >= 1:
+            say(f"{name}: done in {seconds:,.0f} s")
+    table = pd.concat(tables).reset_index(drop=True)
     return table.astype({"method": pd.CategoricalDtype(names), "failure": "category"})
 
 

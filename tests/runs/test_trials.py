@@ -204,6 +204,7 @@ def test_methods_that_ask_a_model_say_what_they_ask_for_each_person(tmp_path):
         asked = ("--model", "gpt", "--base-url", endpoint.url, "--k", 1, "--out", tmp_path / "out")
         done = persona("methods", "run", "--world", folder, *asked)
     assert done.exit_code == 0, done.stderr
+    assert re.fullmatch(r"(.+: done in \d+ s\n)*", done.stderr), "no line for each ask"
     costs = pd.read_parquet(tmp_path / "out" / "costs.parquet").set_index("method")["calls"]
     assert costs["pooled"] == 0 and costs["told nothing"] == 4 and costs["interview"] == 6
     line = next(line for line in done.stdout.splitlines() if line.startswith("interview"))  # of the first table

@@ -1,7 +1,7 @@
 """Trials of methods on the command line: a world by its name, built-in and own methods, a table and its files."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +65,7 @@ def run(
     embedder: str | None = None,
     answers: int = 0,
     judge: str | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> Trial:
     """Run built-in methods and one's own on a world.
 
@@ -77,6 +78,7 @@ def run(
         embedder: an embeddings model; None as in `methods.embedder`.
         answers: people for whom every method answers prompts; 0 for none.
         judge: a model at the same endpoint that judges answers; None for `model`.
+        say: gets a line for each method that took a second or more, and one once answers are judged.
 
     Raises:
         UserError: as `methods.load_world`, `methods.load_method`, `methods.trial` and `methods.generation.study`;
@@ -96,11 +98,13 @@ def run(
     of_mine = [gates.of_method(world, kind, embed, setting, asked) for kind in mine]
     found = pd.concat([gates.of_world(world, setting.cell, embed), *of_mine], ignore_index=True)
     kinds: list[type[Method]] = [*methods.OFFLINE, *mine, *(methods.PROMPTED if asked else ())]
-    told = methods.tracks(world, kinds, setting, asked, embed)
+    told = methods.tracks(world, kinds, setting, asked, embed, say)
     critic = Model(judge, base_url, store) if judge else asked
     written = generation.nothing()
     if answers:
         written = generation.study(world, told.methods, critic, told.predictions, setting, answers)
+        if say:
+            say("answers: written and judged")
     same = coverage.alike(told.predictions)
     order = respondents.load(place).options if place in SURVEYS else None
     plural = pluralism.table(same, world, int(same["k"].max()), order=order, seed=seed)
