@@ -136,6 +136,10 @@ def test_with_a_model_and_answers_methods_write_and_are_compared(tmp_path):
     assert done.exit_code == 0, done.stderr
     for line in ("against one answer for all", "agreement with false premises", "calls and tokens per person"):
         assert f"\n{line}\n" in done.stdout
+    names = "length and refusals", "agreement with false premises"
+    refusals, premises = (done.stdout.partition(f"\n{name}\n")[2] for name in names)
+    assert re.search(r"^told nothing .* \d+% \[", refusals, re.M), "in percent"
+    assert "more than told nothing, points [95% interval]" in premises
     assert "Answers for 3 people to 4 prompts, against one answer for all (planted-2 judges): " in done.stdout
     wins, costs = (pd.read_parquet(out / f"{name}.parquet") for name in ("wins", "costs_of_answers"))
     assert len(wins) == 20 and (wins["n"] + wins["failed"] == 12).all()
