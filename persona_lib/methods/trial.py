@@ -212,10 +212,10 @@ def _of_method(
         p, used = np.full(len(case.tests), np.nan), 0 * of_fit
         if not failure:
             found, took, used = next(told)
-            if found is None:
-                failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
-            elif took > setting.limit_s:
+            if took > setting.limit_s:
                 failure = f"it took {took:.0f} s for this person; the limit is {setting.limit_s:g} s"
+            elif found is None:
+                failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
             else:
                 p, failure = found
         rows.append(Done(case, p, failure, used))

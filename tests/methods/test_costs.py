@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -104,6 +106,28 @@ class OneFails(prompted.Written):
         if self.told["written"] and next(self.turns) == 2:
             raise ValueError("no luck")
         return super().prefer(prompt, first, second)
+
+
+class Slow(prompted.Prompted):
+    """Takes a second before it asks for a person."""
+
+    name = "slow"
+
+    def prefer(self, prompt, first, second):
+        time.sleep(1)
+        return super().prefer(prompt, first, second)
+
+
+def test_a_slow_method_that_asks_a_model_is_done_with_after_three_people(endpoint, tmp_path):
+    world = simulated.world(replace(DESIGN, unseen=6), seed=3)
+    model = Model("m", endpoint.url, Store(tmp_path / "s"))
+    table = methods.trial(world, [Slow(methods.embedder(world), model)], Setting((0,), limit_s=0.9))
+    people = table.groupby("failure", observed=True)["persona_id"].nunique()
+    assert people.to_dict() == {
+        "it took 1 s for this person; the limit is 0.9 s": 3,
+        "not asked: it took over 0.9 s for each of 3 people": 3,
+    }
+    assert model.workload == (0, 0), "nobody waits for what the first two would ask"
 
 
 def test_people_side_by_side_give_the_table_of_one_after_the_other(endpoint, tmp_path, monkeypatch):
