@@ -29,7 +29,7 @@ from persona_lib import census, cli, personas, prompts
 from persona_lib.annotation import items, study, submissions
 from persona_lib.attributes import ATTRIBUTES, CENSUS
 from persona_lib.methods import coverage
-from persona_lib.model import Model
+from persona_lib.model import Model, together
 from persona_lib.model.cluster import shards
 from persona_lib.model.replies import schemas
 from persona_lib.model.transport import connection, endpoint
@@ -51,6 +51,7 @@ COMMAND = re.compile(r"^(?:\w+=\S+ )*(?:python benchmarks/\w+\.py|persona [a-z]+
 # Figures that are no measurements: the phrase on the page, and the value that the code has.
 SETTINGS = {
     "largest k that 90% of the tested people": (0.9, coverage.COVERED),
+    "up to 256 cases": (256, together.WAVE),
     "up to 64 requests in flight": (64, inspect.signature(Model).parameters["max_in_flight"].default),
     "may take up to 600 s": (600, endpoint.TIMEOUT_S),
     "refused all calls for 300 s": (300, connection.PATIENCE_S),

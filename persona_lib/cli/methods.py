@@ -1,5 +1,6 @@
 """Commands of the testbed: methods run."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -43,27 +44,30 @@ def run_methods(
     judge: Annotated[
         str | None, typer.Option(help="a model at the same address that judges the answers; default: --model")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="folder for the tables")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the tables, as parquet and CSV")] = None,
     cluster: Cluster = None,
 ) -> None:
     """Compare methods: what they learn from training people, and how well they predict others from k choices.
 
     Built-in methods come first. Without --model nothing is asked of any model. Gates against leaks that fire stand
-    above the table. A second table says how often people prefer what a method picks. With --answers methods write
-    answers. docs/methods.md says how to bring a method or a world.
+    above the tables: predictions at the largest k, accuracy at each k, pluralism, and what people prefer of what a
+    method picks. With --answers methods write answers. docs/methods.md says how to bring a method or a world.
     """
     from .. import files
+    from ..model.asking.progress import seldom
     from ..runs.executing import cluster as clusters
     from ..runs.testbed import trials
 
     if out:
         files.check_folder(out)
-    with clusters.joined(cluster, typer.echo) as host, clusters.limited(host):
-        trial = trials.run(world, method or (), k or trials.KS, draws, seed, model, base_url, embedder, answers, judge)
+    say = partial(typer.echo, err=True)
+    setting = k or trials.KS, draws, seed
+    with clusters.joined(cluster, typer.echo) as host, clusters.limited(host), seldom():
+        trial = trials.run(world, method or (), *setting, model, base_url, embedder, answers, judge, say)
     typer.echo(trials.said(trial))
     if out:
         trials.write(trial, out)
-        typer.echo(f"tables in {out}")
+        typer.echo(f"tables in {out}; accuracy.csv has each method at each k, with its interval and n")
     if failing := trials.failing(trial, method or ()):
         typer.echo("\n".join(failing), err=True)
         raise typer.Exit(1)

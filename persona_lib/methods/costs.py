@@ -1,11 +1,28 @@
 """What methods ask of a language model: calls and tokens, as if no reply had been kept from before."""
 
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from ..model import Model
+from ..model.limits.usage import workload
+from ..model.together import together
+
+S = TypeVar("S")
+T = TypeVar("T")
+
 COSTS = ("calls", "tokens", "fit_calls", "fit_tokens")
+
+
+class Metered(NamedTuple, Generic[T]):
+    """What came of one piece of work: its `value`, None if it was given up; seconds; calls and tokens, array (2,)."""
+
+    value: T | None
+    seconds: float
+    used: np.ndarray
 
 
 class Meter:
@@ -13,6 +30,27 @@ class Meter:
 
     def __init__(self, *models: Any):
         self._models = list({id(model): model for model in models if model is not None}.values())
+
+    def each(
+        self, work: Callable[[S], T], items: Sequence[S], over: Callable[[S, float], bool] = lambda item, seconds: False
+    ) -> Iterator[Metered[T]]:
+        """Do `work` on every item, and yield in their order what came of it, and what it asked.
+
+        Work that asks a `Model` goes side by side (`together`, where the arguments stand), any other one after the
+        other.
+        """
+        if self._models and all(isinstance(model, Model) for model in self._models):
+            for ended in together(work, items, over):
+                yield Metered(ended.value, ended.seconds, np.array(workload([ended.used]), float))
+            return
+        last, goes_on = self.read(), True
+        for item in items:
+            began = time.monotonic()
+            value = work(item) if goes_on else None
+            seconds = time.monotonic() - began
+            goes_on = goes_on and not over(item, seconds)
+            before, last = last, self.read()
+            yield Metered(value, seconds, last - before)
 
     def read(self) -> np.ndarray:
         """Return calls and tokens so far: array (2,), missing where a model does not count them (`Model.workload`)."""

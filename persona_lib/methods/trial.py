@@ -29,7 +29,11 @@ COLUMNS = ("method", "k", "draw", "choice_id", "persona_id", "prompt_id", "p_fir
 
 @one_thread
 def run(
-    world: World, methods: Sequence[Method], setting: Setting | None = None, person_model: Any = None
+    world: World,
+    methods: Sequence[Method],
+    setting: Setting | None = None,
+    person_model: Any = None,
+    say: Callable[[str], object] | None = None,
 ) -> pd.DataFrame:
     """Compare methods on one world.
 
@@ -38,6 +42,7 @@ def run(
         methods: made, not fitted.
         setting: sizes; by default `Setting()`.
         person_model: plays the people whom methods ask; None for the method's own model.
+        say: gets a line for each method that took a second or more.
 
     Returns:
         One row per method, k, draw and tested choice: COLUMNS and COSTS. `p_first` is the predicted probability,
@@ -55,9 +60,13 @@ def run(
     if twins := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"two methods are named {', '.join(twins)}: rename one of them")
     tried = {True: list(cases(readied, readied.setting.ks)), False: list(cases(readied, (0,), 1))}
-    made = zip(names, methods, strict=True)
-    table = pd.concat([_of_method(readied, tried, name, method, person_model) for name, method in made])
-    table = table.reset_index(drop=True)
+    tables = []
+    for name, method in zip(names, methods, strict=True):
+        began = time.monotonic()
+        tables.append(_of_method(readied, tried, name, method, person_model))
+        if say and (seconds := time.monotonic() - began) >= 1:
+            say(f"{name}: done in {seconds:,.0f} s")
+    table = pd.concat(tables).reset_index(drop=True)
     return table.astype({"method": pd.CategoricalDtype(names), "failure": "category"})
 
 
@@ -187,28 +196,34 @@ def _of_method(
     meter = Meter(method.model, person_model if asks else None)
     begun = meter.read()
     wrong = fit(readied, method)
-    last = meter.read()
-    of_fit = last - begun
+    of_fit = meter.read() - begun
     known = told_of(readied.world, method, readied.world.people.index)
     person = asked(readied, method, person_model)
+    todo = [case for case in tried[sees or asks] if not (asks and not sees and case.draw)]
+    failures = [(case.failure if sees else None) or wrong for case in todo]
     slow: set[str] = set()
+
+    def over(case: Case, seconds: float) -> bool:
+        slow.update([case.persona_id] if seconds > setting.limit_s else [])
+        return len(slow) >= SLOW
+
+    def work(case: Case) -> tuple[np.ndarray, str | None]:
+        return predicted(method, case, known, person(case))
+
+    able = [case for case, failure in zip(todo, failures, strict=True) if not failure]
+    told = meter.each(work, able, over)
     rows = []
-    for case in tried[sees or asks]:
-        if asks and not sees and case.draw:
-            continue
-        p, failure = np.full(len(case.tests), np.nan), (case.failure if sees else None) or wrong
-        if not failure and len(slow) >= SLOW:
-            failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
+    for case, failure in zip(todo, failures, strict=True):
+        p, used = np.full(len(case.tests), np.nan), 0 * of_fit
         if not failure:
-            began = time.monotonic()
-            p, failure = predicted(method, case, known, person(case))
-            if (took := time.monotonic() - began) > setting.limit_s:
-                slow.add(case.persona_id)
-                p[:] = np.nan
+            found, took, used = next(told)
+            if took > setting.limit_s:
                 failure = f"it took {took:.0f} s for this person; the limit is {setting.limit_s:g} s"
-        now = meter.read()
-        rows.append(Done(case, p, failure, now - last))
-        last = now
+            elif found is None:
+                failure = f"not asked: it took over {setting.limit_s:g} s for each of {SLOW} people"
+            else:
+                p, failure = found
+        rows.append(Done(case, p, failure, used))
     table = _table(readied, name, rows).assign(fit_calls=of_fit[0], fit_tokens=of_fit[1])[[*COLUMNS, *COSTS]]
     if not sees:
         table = pd.concat([table.assign(draw=draw) for draw in range(setting.draws)])

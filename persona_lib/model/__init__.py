@@ -19,7 +19,8 @@ The way of a call, from folder to folder:
                 makes replies up
 
 `embeddings` are asked beside it; `exchange` writes requests to a file for an engine and reads its replies. `anew` asks
-again what is kept as no answer. `catalogue` has what models cost and need.
+again what is kept as no answer. `catalogue` has what models cost and need. Where work for many items asks little for
+each, `together` makes one ask of what all of it asks at the same time.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,8 +1,12 @@
-"""Costs: calls and tokens of each method and person, whether or not the replies are in the store."""
+"""Costs: calls and tokens of each method and person, wherever replies come from, people side by side or not."""
 
+import itertools
 import json
+import time
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from endpoint import Endpoint, completion, first_token
 
@@ -11,7 +15,7 @@ from persona_lib.methods import Setting, costs, interview, linear, prompted, sim
 from persona_lib.methods.cases import ready
 from persona_lib.methods.scoring import answers
 from persona_lib.methods.worlds import world as worlds
-from persona_lib.model import Model
+from persona_lib.model import Model, together
 from persona_lib.store import Store
 
 DESIGN = simulated.Design(seen=6, unseen=2, prompts=12, heldout=4, history=8, tests=3, dimensions=4, rank=1, groups=2)
@@ -35,10 +39,10 @@ def endpoint():
         yield endpoint
 
 
-def tried(kinds, model, ks, **given):
+def tried(kinds, model, ks, draws=1, **given):
     world = simulated.world(DESIGN, seed=3)
     embed = methods.embedder(world)
-    return methods.trial(world, [kind(embed, model) for kind in kinds], Setting(ks=ks), **given)
+    return methods.trial(world, [kind(embed, model) for kind in kinds], Setting(ks, draws), **given)
 
 
 def test_a_reply_counts_for_each_method_and_person_wherever_it_comes_from(endpoint, tmp_path):
@@ -88,3 +92,54 @@ def test_what_fit_asks_is_counted_once_and_a_model_that_does_not_count_is_missin
     table = costs.table(tried((Learns,), Model("m", endpoint.url, Store(tmp_path / "s")), (0, 2)))
     assert table["fit_calls"].tolist() == [1, 1] and (table["calls"] == 0).all()
     assert np.isnan(costs.table(tried((Learns,), object(), (0,)))["calls"]).all()
+
+
+class OneFails(prompted.Written):
+    """Asks for a note and then fails for the second person, at k = 2 in the first draw."""
+
+    name = "one fails"
+
+    def fit(self, pairs, people):
+        self.turns = itertools.count()
+
+    def prefer(self, prompt, first, second):
+        if self.told["written"] and next(self.turns) == 2:
+            raise ValueError("no luck")
+        return super().prefer(prompt, first, second)
+
+
+class Slow(prompted.Prompted):
+    """Takes a second before it asks for a person."""
+
+    name = "slow"
+
+    def prefer(self, prompt, first, second):
+        time.sleep(1)
+        return super().prefer(prompt, first, second)
+
+
+def test_a_slow_method_that_asks_a_model_is_done_with_after_three_people(endpoint, tmp_path):
+    world = simulated.world(replace(DESIGN, unseen=6), seed=3)
+    model = Model("m", endpoint.url, Store(tmp_path / "s"))
+    table = methods.trial(world, [Slow(methods.embedder(world), model)], Setting((0,), limit_s=0.9))
+    people = table.groupby("failure", observed=True)["persona_id"].nunique()
+    assert people.to_dict() == {
+        "it took 1 s for this person; the limit is 0.9 s": 3,
+        "not asked: it took over 0.9 s for each of 3 people": 3,
+    }
+    assert model.workload == (0, 0), "nobody waits for what the first two would ask"
+
+
+def test_people_side_by_side_give_the_table_of_one_after_the_other(endpoint, tmp_path, monkeypatch):
+    kinds = (linear.Pooled, interview.Interview, OneFails)
+    tables = []
+    for wave in (256, 3, 1):
+        monkeypatch.setattr(together, "WAVE", wave)
+        model = Model("m", endpoint.url, Store(tmp_path / f"{wave}"))
+        tables.append((tried(kinds, model, (0, 2), draws=2), model.workload))
+    assert tables[1][1] == tables[2][1] == tables[0][1]
+    for table, _ in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0][0])
+    failed = tables[0][0].dropna(subset="failure")
+    assert failed["failure"].tolist() == ["failed: ValueError: no luck"] * DESIGN.tests and set(failed["k"]) == {2}
+    assert (failed["calls"] == 1).all(), "what was asked before it failed"

@@ -106,6 +106,23 @@ def test_what_methods_pick_stands_beside_what_they_predict(folder, tmp_path):
     assert not (tmp_path / "out" / "wins.parquet").exists(), "nothing is generated unless asked for"
 
 
+def test_accuracy_stands_against_k_and_every_table_is_csv_too(folder, tmp_path):
+    out = tmp_path / "out"
+    done = persona("methods", "run", "--world", folder, "--k", 0, "--k", 8, "--out", out)
+    _, _, below = done.stdout.partition("Accuracy [95% interval] at each k (accuracy.csv of --out FOLDER")
+    head, *lines = below.splitlines()[1:14]
+    assert re.fullmatch(r"method +k = 0 +k = 8", head) and done.stdout.count("Predictions at k = 8:") == 1
+    table = pd.read_csv(out / "accuracy.csv")
+    assert len(table) == 2 * len(lines) and table[["accuracy", "low", "high", "n"]].notna().all(axis=None)
+    for line, (method, own) in zip(lines, table.groupby("method", sort=False), strict=True):
+        assert line.startswith(method) and own["k"].tolist() == [0, 8]
+        told = [float(value) / 100 for value in re.findall(r"([\d.]+)%", line)]
+        assert told == pytest.approx(own["accuracy"].tolist(), abs=0.006)
+    names = {path.stem for path in out.glob("*.parquet")}
+    assert names == {path.stem for path in out.glob("*.csv")} and len(names) == 8
+    assert f"tables in {out}; accuracy.csv has each method at each k" in done.stdout
+
+
 def test_with_a_model_and_answers_methods_write_and_are_compared(tmp_path):
     sizes = {"prompts": 12, "heldout": 4, "history": 8, "tests": 2, "dimensions": 2, "rank": 1}
     made = simulated.world(simulated.Design(seen=6, unseen=4, **sizes), seed=1)
@@ -119,6 +136,10 @@ def test_with_a_model_and_answers_methods_write_and_are_compared(tmp_path):
     assert done.exit_code == 0, done.stderr
     for line in ("against one answer for all", "agreement with false premises", "calls and tokens per person"):
         assert f"\n{line}\n" in done.stdout
+    names = "length and refusals", "agreement with false premises"
+    refusals, premises = (done.stdout.partition(f"\n{name}\n")[2] for name in names)
+    assert re.search(r"^told nothing .* \d+% \[", refusals, re.M), "in percent"
+    assert "more than told nothing, points [95% interval]" in premises
     assert "Answers for 3 people to 4 prompts, against one answer for all (planted-2 judges): " in done.stdout
     wins, costs = (pd.read_parquet(out / f"{name}.parquet") for name in ("wins", "costs_of_answers"))
     assert len(wins) == 20 and (wins["n"] + wins["failed"] == 12).all()
@@ -187,6 +208,7 @@ def test_methods_that_ask_a_model_say_what_they_ask_for_each_person(tmp_path):
         asked = ("--model", "gpt", "--base-url", endpoint.url, "--k", 1, "--out", tmp_path / "out")
         done = persona("methods", "run", "--world", folder, *asked)
     assert done.exit_code == 0, done.stderr
+    assert re.fullmatch(r"(.+: done in \d+ s\n)*", done.stderr), "no line for each ask"
     costs = pd.read_parquet(tmp_path / "out" / "costs.parquet").set_index("method")["calls"]
     assert costs["pooled"] == 0 and costs["told nothing"] == 4 and costs["interview"] == 6
     line = next(line for line in done.stdout.splitlines() if line.startswith("interview"))  # of the first table

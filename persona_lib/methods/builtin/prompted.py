@@ -56,7 +56,7 @@ class Prompted(Method):
             ValueError: no reply shows a choice.
         """
         asked = [*zip(told, prompt, first, second, strict=True), *zip(told, prompt, second, first, strict=True)]
-        replies = self.model.choices((_messages(*one) for one in asked), ("A", "B"), step=self.name)
+        replies = self.model.choices([_messages(*one) for one in asked], ("A", "B"), step=self.name)
         chance = replies.probabilities[:, 0].reshape(2, -1)  # orders x choices
         if np.isnan(chance).all():
             raise ValueError(f"no reply shows a choice, such as: {next(filter(None, replies.failures))}")

@@ -1,6 +1,7 @@
 """Answers of methods to prompts, adapted to each person: their texts, their length, refusals, and what they cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -47,11 +48,10 @@ def answers(
         name, meter = title(type(method)), Meter(method.model)
         before = meter.read()
         known = told_of(readied.world, method, list(people))
-        persons = asked(readied, method)
-        for person in people:
-            case = chosen[person]
-            said = _answered(method, case, known, persons(case), prompts, candidates)
-            rows += [(person, prompt, name, *one) for prompt, one in zip(prompts["prompt_id"], said, strict=True)]
+        of_case = partial(_answered, method, known, asked(readied, method), prompts, candidates)
+        for person, done in zip(people, meter.each(of_case, [chosen[person] for person in people]), strict=True):
+            said = zip(prompts["prompt_id"], done.value or (), strict=True)
+            rows += [(person, prompt, name, *one) for prompt, one in said]
         costs.append((name, len(people), len(people) * len(prompts), *(meter.read() - before) / len(people)))
     table = pd.DataFrame(rows, columns=list(ANSWERS)).astype({"answer": "str", "failure": "str"})
     return table, pd.DataFrame(costs, columns=list(COSTS))
@@ -59,16 +59,16 @@ def answers(
 
 def _answered(
     method: Method,
-    case: Case,
     known: pd.DataFrame,
-    person: Person | None,
+    person: Callable[[Case], Person | None],
     prompts: pd.DataFrame,
     candidates: Mapping[str, np.ndarray],
+    case: Case,
 ) -> list[tuple[str | None, str | None]]:
     """Return a method's answers for one person, each as text and None, or None and why it is missing."""
     own = [candidates.get(name, np.empty(0, dtype=object)) for name in prompts["prompt_id"]]
     try:
-        one = adapted(method, case, known, person)
+        one = adapted(method, case, known, person(case))
         return read(one.answer(prompts["prompt"].to_numpy(object), own), len(prompts))
     except UserError:
         raise

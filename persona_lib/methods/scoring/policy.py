@@ -13,7 +13,8 @@ from ...judges.verdicts import won
 from ...stats.clustering import FEW
 from ...stats.intervals import ITEM, linear_difference
 from ...stats.wording import ALPHA
-from ..cases import Readied, Setting, cases, ready
+from ..cases import Case, Readied, Setting, cases, ready
+from ..costs import Meter
 from ..method import Method, title
 from ..method import reason as said
 from ..method import told as read
@@ -77,25 +78,30 @@ def _of_method(
     sees = "history" in method.sees
     told = told_of(readied.world, method, readied.world.people.index)
     person = asked(readied, method)
-    rows = []
-    for case in cases(readied, readied.setting.ks, None if sees else 1):
+
+    def picked(case: Case) -> list[tuple[str | None, str | None]]:
         tests = case.tests.drop_duplicates("prompt_id")
-        reason = case.failure if sees else None
-        reason = reason or (None if case.persona_id in known else "not asked: it predicts nothing here")
-        answers: list[tuple[str | None, str | None]] = [(None, reason)] * len(tests)
-        if not reason:
-            own = [candidates.get(prompt, np.empty(0, object)) for prompt in tests["prompt_id"]]
-            try:
-                one = adapted(method, case, told, person(case))
-                # The best of n, also of methods that write answers of their own: here a person's choices are known.
-                answers = read(Method.answer(one, tests["prompt"].to_numpy(object), own), len(tests))
-            except UserError:
-                raise
-            except (Exception, SystemExit) as error:
-                answers = [(None, f"failed: {said(error)}")] * len(tests)
+        own = [candidates.get(prompt, np.empty(0, object)) for prompt in tests["prompt_id"]]
+        try:
+            one = adapted(method, case, told, person(case))
+            # The best of n, also of methods that write answers of their own: here a person's choices are known.
+            return read(Method.answer(one, tests["prompt"].to_numpy(object), own), len(tests))
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            return [(None, f"failed: {said(error)}")] * len(tests)
+
+    tried = list(cases(readied, readied.setting.ks, None if sees else 1))
+    unknown = {True: None, False: "not asked: it predicts nothing here"}
+    reasons = [(case.failure if sees else None) or unknown[case.persona_id in known] for case in tried]
+    able = [case for case, reason in zip(tried, reasons, strict=True) if not reason]
+    done = Meter(method.model).each(picked, able)
+    rows = []
+    for case, reason in zip(tried, reasons, strict=True):
+        prompts = case.tests["prompt_id"].unique()
+        answers = [(None, reason)] * len(prompts) if reason else next(done).value or ()
         rows += [
-            (name, case.draw, case.persona_id, prompt, *answer)
-            for prompt, answer in zip(tests["prompt_id"], answers, strict=True)
+            (name, case.draw, case.persona_id, prompt, *answer) for prompt, answer in zip(prompts, answers, strict=True)
         ]
     return rows
 

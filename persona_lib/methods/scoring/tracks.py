@@ -1,6 +1,6 @@
 """Both tracks of methods on one world: what they predict, what they pick, and how the two orders relate."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -49,6 +49,7 @@ def run(
     setting: Setting,
     model: LanguageModel | None = None,
     embed: Embed | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> Tracks:
     """Let methods predict choices, and pick answers; those that ask a model pick none, as it takes many calls.
 
@@ -58,6 +59,7 @@ def run(
         setting: of the trial.
         model: for methods that ask one.
         embed: gives answers' vectors; None as `embedding.embedder`.
+        say: as in `trial.run`.
 
     Raises:
         UserError: as `trial.run`.
@@ -66,7 +68,7 @@ def run(
         return _nothing()
     embed = embed or embedder(world)
     methods = [made(kind, embed, model, setting.seed) for kind in kinds]
-    predictions = trial(world, methods, setting)
+    predictions = trial(world, methods, setting, say=say)
     same = alike(predictions)
     last = int(same["k"].max())
     picked = policy.picks(world, [method for method in methods if not isinstance(method, Prompted)], same, setting)

@@ -8,7 +8,7 @@ from typing import Any
 from ... import UserError
 from ...store import Stored, canonical, key_of
 from ..limits.budget import Purse
-from ..limits.usage import Usage
+from ..limits.usage import Usage, note_own
 from ..replies.reply import CUT_OFF, read
 from ..transport.batches import Batches
 from ..transport.connection import Connection
@@ -68,11 +68,13 @@ class Caller:
         self._note(key, not cached)
         return reply, cached, key
 
-    def was_there(self, key: str) -> bool:
+    def was_there(self, key: str, reply: Mapping[str, Any]) -> bool:
         """Return whether a reply in the store took no call, not even one that a worker made for this ask."""
         fresh = key in self.fresh
         self.fresh.discard(key)
         self._note(key, fresh)
+        if fresh:
+            note_own(reply)  # the worker has counted the call, but not for whom it was
         return not fresh
 
     def _note(self, key: str, called: bool) -> None:
@@ -86,7 +88,8 @@ class Caller:
             reply, _ = await asyncio.shield(under_way)
             return reply, True
         if stored := self._store.get(key):
-            return json.loads(stored.reply), self.was_there(key)
+            known = json.loads(stored.reply)
+            return known, self.was_there(key, known)
         if self._store.offline:
             raise UserError(f"offline, and no reply is recorded for {text[:500]} ...")
         if self._store.scratch:

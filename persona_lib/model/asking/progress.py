@@ -12,7 +12,8 @@ import os
 import sys
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -23,6 +24,7 @@ from ..limits.usage import Usage, total
 
 VARIABLE = "PERSONA_PROGRESS"
 LOG_EVERY_S = 5.0
+SELDOM_S = 60.0
 WRITE_EVERY_S = 0.1
 SHOW_WHOLE_EVERY_S = 0.5
 LOG_WHOLE_EVERY_S = 15.0
@@ -57,6 +59,8 @@ class Calls:
         about: further entries of each line in the file.
     """
 
+    logged: ClassVar[float | None] = None  # within `seldom`: when any ask has last been logged
+
     def __init__(self, step: str, items: int | None, used: Usage, **about: Any):
         self.step = step
         self.items = items
@@ -82,7 +86,8 @@ class Calls:
         self._began = time.monotonic()
         if not self._file and not self._whole and (sys.stderr.isatty() or _in_notebook()):
             self._bar = _bar()(total=self.items, initial=self.done, desc=self.step, unit="call", leave=False)
-        self._log()
+        if self._file or Calls.logged is None:
+            self._log()
 
     def advance(self) -> None:
         """Note that one more item is done."""
@@ -91,8 +96,13 @@ class Calls:
             self._whole.advance(self.step, self.done - self.used.cached, self._seconds)
         elif self._bar is not None:
             self._bar.update()
-        elif self._shown and time.monotonic() - self._logged > self._every:
+        elif self._shown and self._is_due():
             self._log()
+
+    def _is_due(self) -> bool:
+        if self._file or Calls.logged is None:
+            return time.monotonic() - self._logged > self._every
+        return time.monotonic() - Calls.logged > SELDOM_S
 
     @property
     def _seconds(self) -> float:
@@ -107,7 +117,7 @@ class Calls:
         elif self._bar is not None:
             self._bar.n = self.done + done
             self._bar.refresh()
-        elif self._shown and changed and done and time.monotonic() - self._logged > self._every:
+        elif self._shown and changed and done and self._is_due():
             self._log()
 
     def close(self) -> None:
@@ -117,11 +127,13 @@ class Calls:
             self._whole.away(self.step, 0, self._seconds)
         elif self._bar is not None:
             self._bar.close()
-        elif self._shown or self._file:
+        elif self._file or (self._shown and Calls.logged is None):
             self._log()
 
     def _log(self) -> None:
         self._logged = time.monotonic()
+        if Calls.logged is not None:
+            Calls.logged = self._logged
         done = self.done + self.done_away
         if self._file:
             line = self._about | {"done": done, "usage": asdict(self.used)}
@@ -130,6 +142,16 @@ class Calls:
         elif self._bar is None and not self._whole:
             of_all = f" of {self.items}" if self.items else ""
             print(f"{self.step}: {done}{of_all} done", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def seldom() -> Iterator[None]:
+    """Log asks of the block, where no bar shows them, once a minute, and not when they begin and end."""
+    Calls.logged = time.monotonic()
+    try:
+        yield
+    finally:
+        Calls.logged = None
 
 
 def asks(steps: Path) -> list[dict[str, Any]]:

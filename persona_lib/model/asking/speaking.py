@@ -80,7 +80,7 @@ class Speaker:
         asks = kind(request)
         if answered := self.answered(request, options):
             reply, _, key = answered
-            if cached := self._caller.was_there(key):
+            if cached := self._caller.was_there(key, reply):
                 self._used.find(reply)
             return reply, cached, key
         while True:

@@ -12,13 +12,14 @@ shard is asked again, and hands back the rows of the shard.
 
 import asyncio
 import math
+import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import fields
 from functools import partial
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ... import UserError
 from ...store import canonical, key_of
@@ -42,6 +43,24 @@ BLOCK = 16_000  # items that are dealt at once, of a generator
 LOOK_S = 0.5  # between two looks at the workers' progress
 GRACE_S = 5.0  # for the other shards after one has failed: at a limit all end, and what they used is counted
 
+_ASKING = threading.local()  # `taker`: of `hand_over`
+
+
+class Ask(NamedTuple):
+    """An ask, by what `each` gets for it."""
+
+    asked: Asked
+    step: str
+    items: Sequence[Any]
+    used: Usage
+    work: Work[Any, Any]
+    first: First[Any]
+
+
+def hand_over(taker: Callable[[Ask], list[Any]]) -> None:
+    """Let `taker` do the asks of this thread, as long as it lives: it returns what `each` would."""
+    _ASKING.taker = taker
+
 
 def each(
     asked: Asked, step: str, items: Iterable[S], used: Usage, work: Work[S, T], first: First[S] | None = None
@@ -59,6 +78,9 @@ def each(
         UserError: as `work` raises it, here or at a worker.
         LimitError: the cluster has ended.
     """
+    if first and (taker := getattr(_ASKING, "taker", None)):
+        own = Ask(asked, step, list(items), used, work, first)
+        return taker(own) if own.items else []
     workers = present() if first and _are_dealt(asked) else None
 
     def in_it(session: Session) -> Awaitable[list[T]]:

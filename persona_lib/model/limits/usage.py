@@ -2,12 +2,18 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..catalogue import FREE, Price
 
 COUNTS = ("calls", "cached", "retried", "reasked", "failed", "tokens_in", "tokens_out", "tokens_cached")
+
+
+# Of the piece of work that an item is asked for, where an ask serves several (`together`): its replies are counted
+# there too, all as found, since whoever has them in the store asks as much.
+OWN: ContextVar["Usage | None"] = ContextVar("own", default=None)
 
 
 @dataclass
@@ -34,6 +40,10 @@ class Usage:
 
     def find(self, reply: Mapping[str, Any]) -> None:
         """Count a reply that took no call."""
+        self._note(reply)
+        note_own(reply)
+
+    def _note(self, reply: Mapping[str, Any]) -> None:
         self.cached += 1
         told = reply.get("usage")
         self.tokens_found += (_number(told, "prompt_tokens") or 0) + (_number(told, "completion_tokens") or 0)
@@ -56,6 +66,7 @@ class Usage:
             cost = price.cost(tokens_in, tokens_out, tokens_cached)
         added = 0.0 if price and "error" in reply else cost
         self.cost = None if added is None or self.cost is None else self.cost + added
+        note_own(reply)
         return cost
 
     def add(self, used: "Usage") -> None:
@@ -63,6 +74,12 @@ class Usage:
         for name in ("calls", "retried", "tokens_in", "tokens_out", "tokens_cached"):
             setattr(self, name, getattr(self, name) + getattr(used, name))
         self.cost = None if self.cost is None or used.cost is None else self.cost + used.cost
+
+
+def note_own(reply: Mapping[str, Any]) -> None:
+    """Count a reply in the usage of the piece of work that it is for, if there is one."""
+    if own := OWN.get():
+        own._note(reply)
 
 
 def _part(told: Any, name: str) -> Any:

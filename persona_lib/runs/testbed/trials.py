@@ -1,13 +1,13 @@
 """Trials of methods on the command line: a world by its name, built-in and own methods, a table and its files."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from ... import UserError, files, methods
+from ... import UserError, methods
 from ...methods import (
     CELL,
     Method,
@@ -29,6 +29,7 @@ from ...model import Model
 from ...personas import respondents
 from ...store import Store
 from ..planning.parameters import SURVEYS
+from ..reporting import cells
 from ..reporting.shown import shown
 
 KNOWN_TRUTH = "known-truth"
@@ -64,6 +65,7 @@ def run(
     embedder: str | None = None,
     answers: int = 0,
     judge: str | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> Trial:
     """Run built-in methods and one's own on a world.
 
@@ -76,6 +78,7 @@ def run(
         embedder: an embeddings model; None as in `methods.embedder`.
         answers: people for whom every method answers prompts; 0 for none.
         judge: a model at the same endpoint that judges answers; None for `model`.
+        say: gets a line for each method that took a second or more, and one once answers are judged.
 
     Raises:
         UserError: as `methods.load_world`, `methods.load_method`, `methods.trial` and `methods.generation.study`;
@@ -95,11 +98,13 @@ def run(
     of_mine = [gates.of_method(world, kind, embed, setting, asked) for kind in mine]
     found = pd.concat([gates.of_world(world, setting.cell, embed), *of_mine], ignore_index=True)
     kinds: list[type[Method]] = [*methods.OFFLINE, *mine, *(methods.PROMPTED if asked else ())]
-    told = methods.tracks(world, kinds, setting, asked, embed)
+    told = methods.tracks(world, kinds, setting, asked, embed, say)
     critic = Model(judge, base_url, store) if judge else asked
     written = generation.nothing()
     if answers:
         written = generation.study(world, told.methods, critic, told.predictions, setting, answers)
+        if say:
+            say("answers: written and judged")
     same = coverage.alike(told.predictions)
     order = respondents.load(place).options if place in SURVEYS else None
     plural = pluralism.table(same, world, int(same["k"].max()), order=order, seed=seed)
@@ -127,13 +132,12 @@ def said(trial: Trial) -> str:
     lines += gates.lines(trial.gates)
     tried = trial.gates[trial.gates["says"] != gates.UNTRIED]
     lines += [] if tried["fired"].any() else [f"No gate against leaks fired, of {len(tried)} tried."]
-    more = "" if table["k"].nunique() == 1 else "; --out FOLDER writes those of every k"
-    lines += ["", f"Predictions at k = {k}{more}:"]
+    lines += ["", f"Predictions at k = {k}:"]
     accuracy = at.set_index("method")[columns]
     asked = trial.costs[trial.costs["k"] == k].set_index("method")
     if asked["calls"].any():
         accuracy = accuracy.join(asked[["calls", "tokens"]])[[*columns[:-1], "calls", "tokens", "note"]]
-    lines.append(shown(accuracy, "").text(None))
+    lines += [shown(accuracy, "").text(None), *_at_each_k(table)]
     learned = asked[asked["fit_calls"] > 0].itertuples()
     lines += [f"{row.Index}: {row.fit_calls:,.0f} calls, {row.fit_tokens:,.0f} tokens to learn" for row in learned]
     why = coverage.missing(coverage.alike(trial.tracks.predictions))
@@ -145,6 +149,21 @@ def said(trial: Trial) -> str:
         lines.append(scores.told_apart(scores.differences(same, "logit on attributes", k)))
     lines += ["", *_plural(trial.pluralism)]
     return "\n".join([*lines, "", *_of_policy(trial.tracks), *_of_answers(trial.generated)])
+
+
+def _at_each_k(table: pd.DataFrame) -> list[str]:
+    """Return accuracy against k as text, one column for each; nothing if there is one k."""
+    if table["k"].nunique() == 1:
+        return []
+    values = ["accuracy", "low", "high"]
+    digits = cells.digits("percent", table[values].to_numpy(float).T)
+    by_k = {
+        f"k = {k}": pd.Series(cells.numbers("percent", digits, *own[values].to_numpy(float).T), own["method"])
+        for k, own in table.groupby("k")
+    }
+    columns = pd.DataFrame(by_k).reindex(table["method"].unique()).rename_axis("method")
+    title = "Accuracy [95% interval] at each k (accuracy.csv of --out FOLDER has n and failures, too):"
+    return ["", title, shown(columns, "").text(None), ""]
 
 
 def failing(trial: Trial, own: Sequence[str]) -> list[str]:
@@ -200,10 +219,12 @@ def _plural(table: pd.DataFrame) -> Iterator[str]:
 
 
 def write(trial: Trial, folder: Path) -> None:
-    """Write a trial's tables into a folder, each as parquet; those of generated answers if there are any."""
+    """Write a trial's tables into a folder, each as parquet and CSV; those of generated answers if there are any."""
+    from ..reporting.record import write_table  # it loads what draws figures, which a trial need not wait for
+
     folder.mkdir(parents=True, exist_ok=True)
     tables = {"gates": trial.gates, "pluralism": trial.pluralism, "costs": trial.costs} | trial.tracks.tables()
     if len(trial.generated.answers):
         tables |= {f"{name}_of_answers" if name in tables else name: t for name, t in trial.generated.tables().items()}
     for name, table in tables.items():
-        files.write(folder / f"{name}.parquet", table.to_parquet)
+        write_table(table, folder / name)
