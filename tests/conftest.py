@@ -63,7 +63,8 @@ def browser():
     expect.set_options(timeout=1000 * LONG_S)
     flags = "no-sandbox disable-gpu disable-background-networking disable-component-update disable-sync no-first-run"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=[f"--{flag}" for flag in flags.split()])
+        arguments = [f"--{flag}" for flag in flags.split()]
+        chromium = playwright.chromium.launch(executable_path=program, args=arguments, timeout=1000 * LONG_S)
         yield chromium
         chromium.close()
 
