@@ -118,6 +118,7 @@ class Endpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.holds, self.meets = math.inf, 0  # who still waits would hold up the end
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(LONG_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(LONG_S)
