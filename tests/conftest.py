@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 from places import SHARED
+from waits import LONG_S
 
 matplotlib.use("Agg")
 gc.disable()  # until all tests are imported
@@ -57,11 +58,13 @@ def browser():
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if not program:
         pytest.skip("no chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=1000 * LONG_S)
     flags = "no-sandbox disable-gpu disable-background-networking disable-component-update disable-sync no-first-run"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=[f"--{flag}" for flag in flags.split()])
+        arguments = [f"--{flag}" for flag in flags.split()]
+        chromium = playwright.chromium.launch(executable_path=program, args=arguments, timeout=1000 * LONG_S)
         yield chromium
         chromium.close()
 

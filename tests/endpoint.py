@@ -5,10 +5,12 @@ import json
 import math
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
+from waits import LONG_S
 
 Answer = Callable[[dict[str, Any]], Any]
 
@@ -43,7 +45,9 @@ class Endpoint:
 
     An answer that is a coroutine function gets the raw request and may misbehave. `tls` makes it https.
 
-    `requests` are the bodies received, in order; `headers` those of the last. Lists `models` at /v1/models.
+    `requests` are the bodies received, in order; `headers` those of the last. Lists `models` at /v1/models. So that no
+    test depends on how fast a machine is, all requests but the first are answered only once `meets` are in flight, and
+    the `holds`-th and those after it wait until that number is raised.
     """
 
     def __init__(
@@ -52,11 +56,14 @@ class Endpoint:
         models: tuple[str, ...] = ("m",),
         delay_s: float = 0.0,
         tls: ssl.SSLContext | None = None,
+        meets: int = 0,
     ):
         self.answer = answer
         self.models = models
         self.delay_s = delay_s
         self.tls = tls
+        self.meets = meets
+        self.holds = math.inf
         self.requests: list[dict[str, Any]] = []
         self.headers: dict[str, str] = {}
         self.in_flight = self.most_in_flight = 0
@@ -67,6 +74,9 @@ class Endpoint:
         self.headers = dict(request.headers)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        number, end = len(self.requests), time.monotonic() + LONG_S
+        while number >= self.holds or (number > 1 and self.most_in_flight < self.meets and time.monotonic() < end):
+            await asyncio.sleep(0.005)
         await asyncio.sleep(self.delay_s)
         self.in_flight -= 1
         answer = self.answer(body)
@@ -104,11 +114,12 @@ class Endpoint:
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
-        assert started.wait(10), "the stand-in endpoint did not start"
+        assert started.wait(LONG_S), "the stand-in endpoint did not start"
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self.holds, self.meets = math.inf, 0  # who still waits would hold up the end
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(LONG_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(LONG_S)
         self._loop.close()

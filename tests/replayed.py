@@ -36,7 +36,7 @@ def execute(folder: Path, environment: Mapping[str, str]) -> Executed:
             first.source = first.source.replace("\nout = None", f"\nout = {path.stem!r}")
         nbformat.write(notebook, folder / path.name)
     nbformat.write(_wrong(), folder / "wrong.ipynb")
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout=120", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout=480", "-q", "-p", "no:cacheprovider"]
     command += ["-p", "nbval.plugin", "-W", "default", "-rpfEs", "."]
     alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # the other plugins take seconds to load
     alone |= {"JUPYTER_DEFAULT_PROVISIONER_NAME": forks.NAME}

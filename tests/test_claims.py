@@ -23,6 +23,7 @@ import typer.main
 import yaml
 from endpoint import Endpoint, completion
 from places import ROOT
+from waits import LONG_S
 from writers import build, write
 
 from persona_lib import census, cli, personas, prompts
@@ -205,7 +206,7 @@ def test_beside_the_published_package_half_the_calls_and_tokens_and_every_item_s
     server = multiprocessing.Process(target=contest.serve, args=(port, 0.05), daemon=True)
     server.start()
     try:
-        url = f"http://127.0.0.1:{port.get(timeout=30)}/v1"
+        url = f"http://127.0.0.1:{port.get(timeout=LONG_S)}/v1"
         has = Here("ours", sys.executable, url, tmp_path, n, in_flight=4, latency_s=0.05).measure(refused=0.1)
     finally:
         server.terminate()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from places import ROOT
+from waits import LONG_S
 
 from persona_lib.runs.planning import parameters, preflight, presets
 
@@ -19,7 +20,7 @@ def site(tmp_path_factory) -> Path:
     """The site, as `make docs` builds it, without the reference."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", ROOT / "docs", folder]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=4 * LONG_S)
     assert done.returncode == 0, done.stderr
     return folder
 

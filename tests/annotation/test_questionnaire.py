@@ -13,6 +13,7 @@ from persona_lib import annotation
 from persona_lib.annotation import assignments
 
 EVIL = '</script><script>window.hurt = 1</script><img src="http://192.0.2.1/x" onerror="window.hurt = 2">{{ 7 * 7 }}'
+SLOWLY = 1.0  # words a minute, which the tests are faster than on any machine
 REASON = 'She "wants" it \\ so\u2028 \U0001f600 é < & '
 
 
@@ -26,7 +27,7 @@ def opened(browser, tmp_path):
         annotation.export(items(1, 4) if table is None else table, tmp_path / "study", **options)
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
-        context.set_default_timeout(5000)
+        context.set_default_timeout(60_000)
         if script:
             context.add_init_script(script)
         page = context.new_page()
@@ -213,7 +214,8 @@ def test_a_browser_that_keeps_nothing_says_so_and_the_page_works_all_the_same(op
     begin(page)
     for letter in letters(assignment):
         answer(page, letter)
-    assert annotation.read([download(page, tmp_path)], tmp_path / "study")["status"].tolist() == ["too_fast"]
+    (row,) = annotation.read([download(page, tmp_path)], tmp_path / "study", SLOWLY).itertuples()
+    assert row.status == "too_fast"
 
 
 def test_what_was_kept_and_cannot_be_read_is_as_if_nothing_were(opened):
@@ -270,7 +272,7 @@ def test_answers_go_to_the_studys_address_with_the_participants_number_and_again
     page.wait_for_selector("text=Your answers have arrived.")
     page.close()
     (tmp_path / "posted.jsonl").write_bytes(received[1])
-    row = annotation.read([tmp_path / "posted.jsonl"], tmp_path / "study").iloc[0]
+    row = annotation.read([tmp_path / "posted.jsonl"], tmp_path / "study", SLOWLY).iloc[0]
     assert len(received) == 2 and row["participant"] == "p<7" and row["status"] == "too_fast"
 
 
@@ -293,19 +295,19 @@ def test_a_blank_number_in_the_address_is_none(opened, tmp_path, query):
 
 def test_time_counts_only_while_a_question_is_in_sight(opened, tmp_path):
     page, assignment = opened()
-    page.clock.fast_forward(50_000)
+    page.clock.fast_forward(500_000)
     begin(page)
-    page.clock.fast_forward(9000)
+    page.clock.fast_forward(200_000)
     page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    page.clock.fast_forward(70_000)
+    page.clock.fast_forward(700_000)
     page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
     for letter in letters(assignment):
         answer(page, letter)
     given = json.loads(download(page, tmp_path).read_text())
     first, *others = (a["ms"] for a in given["answers"])
-    assert 9000 <= first < 12_000 and max(others) < 3000
-    assert given["finished"] - given["started"] >= 129_000
+    assert 200_000 <= first < 300_000 and max(others) < 100_000  # the browser itself may take seconds
+    assert given["finished"] - given["started"] >= 1_400_000
 
 
 def test_a_second_tab_goes_on_where_the_first_is_and_the_first_follows(opened):
@@ -313,7 +315,7 @@ def test_a_second_tab_goes_on_where_the_first_is_and_the_first_follows(opened):
     begin(page)
     answer(page, "A")
     other = page.context.new_page()
-    for _ in range(20):  # a browser hands what is kept to other tabs a moment later, on a busy machine seconds later
+    for _ in range(100):  # a browser hands what is kept to other tabs a moment later, on a busy machine seconds later
         other.goto(page.url)
         if other.inner_text("#count"):
             break

@@ -390,7 +390,10 @@ def test_no_part_of_a_file_can_be_changed_unnoticed(folder, study, tmp_path):
     assert read_one(folder, path)["status"] == "ok", "order and spaces are no content"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
 @given(data=st.data())
 def test_any_damage_to_a_file_is_a_row_and_none_counts(folder, study, tmp_path, data):
     raw = hand_in(tmp_path / "one.json", study, study.assignments[0]).read_bytes()

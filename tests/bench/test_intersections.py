@@ -1,6 +1,5 @@
 """Scores of groups: planted differences, groups with nobody in them, and the price of having looked at many."""
 
-import gc
 from itertools import product
 
 import numpy as np
@@ -14,14 +13,6 @@ from persona_lib.bench.groups import alike, banded, broad, crossings, grid, memb
 from persona_lib.bench.intersections import headline, named, scores, worst
 from persona_lib.personas import psychographics
 from persona_lib.stats.intervals import ITEM, rate
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_collection():
-    """statsmodels collects garbage at each correction; what pytest has loaded need not be looked through each time."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def people(n: int = 120, seed: int = 0) -> pd.DataFrame:

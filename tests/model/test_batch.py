@@ -16,6 +16,7 @@ import pytest
 from batch_endpoint import QUICK, BatchEndpoint, quick  # noqa: F401 (a fixture)
 from endpoint import completion, echo, first_token, say
 from pydantic import BaseModel
+from waits import LONG_S, stopped, until
 
 from persona_lib import UserError
 from persona_lib.model import Model
@@ -44,13 +45,6 @@ def waiting(store: Store) -> int:
         (count,) = db.execute("SELECT (SELECT count(*) FROM batches) + (SELECT count(*) FROM submitted)").fetchone()
     db.close()
     return count
-
-
-def until(reached, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.01)
 
 
 def test_replies_come_in_order_and_a_direct_model_finds_them_in_the_store():
@@ -206,26 +200,14 @@ print(json.dumps([r.text for r in replies]))
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def stop(process: subprocess.Popen, number: int) -> bytes:
-    try:
-        process.send_signal(number)
-        _, stderr = process.communicate(timeout=10)
-    except subprocess.TimeoutExpired:
-        # Python swallows an interrupt that falls into a finalizer; a user presses Ctrl-C once more.
-        process.send_signal(number)
-        _, stderr = process.communicate(timeout=10)
-    assert process.returncode
-    return stderr
-
-
 def test_after_a_kill_a_new_process_fetches_and_submits_only_what_is_new():
     with BatchEndpoint(hold=True) as endpoint:
         process = asking(endpoint.url, 5)
         until(lambda: any(b["status"] == "in_progress" for b in endpoint.batches.values()))
-        stop(process, signal.SIGKILL)
+        stopped(process, signal.SIGKILL)
         assert Store().counts()["replies"] == 0 and waiting(Store()) == 1 + 5
         endpoint.hold = False
-        out, _ = asking(endpoint.url, 7).communicate(timeout=20)
+        out, _ = asking(endpoint.url, 7).communicate(timeout=LONG_S)
         assert json.loads(out) == [str(n) for n in range(7)]
         assert [len(endpoint.items(batch)) for batch in endpoint.batches.values()] == [5, 2]
     assert waiting(Store()) == 0
@@ -236,7 +218,7 @@ def test_a_kill_before_the_answer_that_a_batch_is_made_submits_nothing_twice():
         endpoint.hold_create = True
         process = asking(endpoint.url, 5)
         until(lambda: endpoint.batches)
-        stop(process, signal.SIGKILL)
+        stopped(process, signal.SIGKILL)
         endpoint.hold_create = False
         assert [r.text for r in model(endpoint).ask(say(*"01234"))] == list("01234")
         assert len(endpoint.batches) == 1 and len(endpoint.sent) == 5
@@ -253,7 +235,7 @@ def test_what_a_batch_brings_is_kept_also_where_nobody_asks_for_it_any_more():
     with BatchEndpoint(hold=True) as endpoint:
         process = asking(endpoint.url, 5)
         until(lambda: any(b["status"] == "in_progress" for b in endpoint.batches.values()))
-        stop(process, signal.SIGKILL)
+        stopped(process, signal.SIGKILL)
         endpoint.hold = False
         assert [r.text for r in model(endpoint).ask(say("3"))] == ["3"]
         assert Store().counts()["replies"] == 5 and len(endpoint.batches) == 1
@@ -263,7 +245,7 @@ def test_an_interrupt_leaves_the_batch_running_and_says_that_nothing_is_lost():
     with BatchEndpoint(hold=True) as endpoint:
         process = asking(endpoint.url, 5)
         until(lambda: any(b["status"] == "in_progress" for b in endpoint.batches.values()))
-        said = stop(process, signal.SIGINT).decode()
+        said = stopped(process, signal.SIGINT)[1].decode()
     assert f"still under way at {endpoint.url}: batch_0; nothing is lost, the same command fetches" in said
     assert "never retrieved" not in said and "was destroyed" not in said
 
@@ -272,7 +254,7 @@ def test_a_batch_that_the_endpoint_no_longer_has_is_said_and_sent_anew():
     with BatchEndpoint(hold=True) as endpoint:
         process = asking(endpoint.url, 2)
         until(lambda: any(b["status"] == "in_progress" for b in endpoint.batches.values()))
-        stop(process, signal.SIGKILL)
+        stopped(process, signal.SIGKILL)
         endpoint.batches.clear()
         endpoint.hold = False
         with pytest.raises(UserError, match=r"does not have batch_0: .*the same command sends its requests again"):
@@ -353,13 +335,11 @@ def test_what_another_process_has_sent_ahead_is_waited_for_not_sent_again():
         threads = [threading.Thread(target=model(endpoint).send, args=(questions(3),)) for _ in range(2)]
         for thread in threads:
             thread.start()
-            deadline = time.monotonic() + 20
-            while not endpoint.batches and time.monotonic() < deadline:
-                time.sleep(0.02)
-        time.sleep(0.3)
+            until(lambda: endpoint.batches)
+        time.sleep(0.3)  # in which the other would send the same, if it did not wait
         endpoint.hold = False
         for thread in threads:
-            thread.join(20)
+            thread.join(LONG_S)
         assert len(endpoint.batches) == 1 and Store().counts()["replies"] == 3
 
 
@@ -376,7 +356,7 @@ def test_two_threads_with_the_same_work_submit_and_count_it_once():
         asked = model(endpoint)
         with ThreadPoolExecutor(2) as threads:
             both = [threads.submit(asked.ask, say(*map(str, range(20)), own)) for own in "ab"]
-            assert [len(one.result(60)) for one in both] == [21, 21]
+            assert [len(one.result(LONG_S)) for one in both] == [21, 21]
         assert len(endpoint.sent) == 22 == asked.usage["calls"] and asked.usage["cached"] == 20
 
 

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from endpoint import Endpoint, completion, echo, first_token, say
 from pydantic import BaseModel, create_model
+from waits import LONG_S
 
 from persona_lib import UserError, bench, personas, prompts, runs
 from persona_lib.model import Budget, Model
@@ -782,5 +783,5 @@ def test_two_threads_find_a_dialect_side_by_side():
         for thread in asks:
             thread.start()
         for thread in asks:
-            thread.join(30)
+            thread.join(LONG_S)
         assert len(endpoint.requests) <= 42 and model.usage["failed"] == 0

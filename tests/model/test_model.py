@@ -7,9 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import nbclient
 import nbformat
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 from endpoint import Endpoint, completion, first_token, say
 from pydantic import BaseModel, Field, create_model
+from waits import LONG_S, runs, stopped, until
 
 from persona_lib import UserError, local
 from persona_lib.model import Model, catalogue, several
@@ -71,7 +70,7 @@ assert "openai" not in sys.modules
 from persona_lib.model import Model
 assert "openai" in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=LONG_S)
 
 
 def test_one_temperature_written_in_two_ways_is_one_request():
@@ -97,7 +96,7 @@ def test_what_can_change_the_text_makes_another_request():
 
 
 def test_as_many_are_in_flight_as_allowed_and_no_more():
-    with Endpoint(delay_s=0.05) as endpoint:
+    with Endpoint(delay_s=0.05, meets=7) as endpoint:
         Model("m", endpoint.url, max_in_flight=7).ask(say(*map(str, range(40))))
         assert endpoint.most_in_flight == 7
 
@@ -275,27 +274,23 @@ def test_in_a_notebook_an_error_for_the_user_is_the_cells_error_in_one_line():
     notebook = nbformat.v4.new_notebook()
     code = "from persona_lib.model import Model\nModel('m', 'http://127.0.0.1:9/v1').choose([[]])"
     notebook.cells = [nbformat.v4.new_code_cell(code)]
-    nbclient.NotebookClient(notebook, timeout=60, allow_errors=True, kernel_name="python3").execute()
+    nbclient.NotebookClient(notebook, timeout=LONG_S, allow_errors=True, kernel_name="python3").execute()
     (error,) = (output for output in notebook.cells[0].outputs if output.output_type == "error")
     assert error.ename == "EndpointError" and error.evalue.startswith("no answer from http://127.0.0.1:9/v1")
     assert error.traceback == [f"EndpointError: {error.evalue}"]
 
 
 def test_an_interrupt_stops_the_ask_and_keeps_what_was_answered(tmp_path):
-    with Endpoint(delay_s=0.1) as endpoint:
+    with Endpoint() as endpoint:
+        endpoint.holds = 11
         code = f"""
-from persona_lib.model import Model, catalogue, several
+from persona_lib.model import Model
 Model("m", {endpoint.url!r}, max_in_flight=2).ask([[{{"role": "user", "content": str(n)}}] for n in range(500)])
 """
         process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 30
-        while len(endpoint.requests) < 10 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=20)
-        assert process.returncode and b"KeyboardInterrupt" in stderr
-        kept = Store().counts()["replies"]
-        assert len(endpoint.requests) - 2 <= kept <= len(endpoint.requests) < 500
+        until(lambda: len(endpoint.requests) == 12)
+        assert b"KeyboardInterrupt" in stopped(process, signal.SIGINT)[1]
+        assert Store().counts()["replies"] == 10 and len(endpoint.requests) == 12
 
 
 def test_progress_goes_to_the_file_that_a_run_follows(monkeypatch, tmp_path):
@@ -345,20 +340,8 @@ server = local.serve(local.gguf("local"))
 print(server.process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    pid, deadline = int(done.stdout), time.monotonic() + 40
-    while time.monotonic() < deadline and _runs(pid):
-        time.sleep(0.05)
-    assert not _runs(pid)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")  # a zombie, which its parent has not yet reaped, no longer runs
-    return not (stat.is_file() and stat.read_text().rsplit(") ")[-1].startswith("Z"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LONG_S)
+    until(lambda: not runs(int(done.stdout)))
 
 
 def test_a_file_that_is_no_gguf_or_is_missing_is_said(tmp_path):
@@ -389,8 +372,8 @@ def test_two_threads_may_ask_one_model_and_each_call_is_made_and_counted_once():
         with ThreadPoolExecutor(2) as threads:
             same = threads.submit(model.ask, say(*texts), step="one")
             other = threads.submit(model.ask, say(*texts[::-1], "alone"), step="one")
-            assert [r.text for r in same.result(60)] == texts
-            assert [r.text for r in other.result(60)] == [*texts[::-1], "alone"]
+            assert [r.text for r in same.result(LONG_S)] == texts
+            assert [r.text for r in other.result(LONG_S)] == [*texts[::-1], "alone"]
         assert len(endpoint.requests) == 301
     assert model.usage["calls"] == 301 and model.usage["cached"] == 300 and model.usage["failed"] == 0
     assert model.steps["one"]["calls"] == 301
@@ -401,7 +384,7 @@ def test_two_threads_share_a_budget():
         model = Model("m", endpoint.url, max_calls=50)
         with ThreadPoolExecutor(2) as threads:
             asked = [threads.submit(model.ask, say(*(f"{k} {n}" for n in range(40)))) for k in range(2)]
-            errors = [a.exception(60) for a in asked]
+            errors = [a.exception(LONG_S) for a in asked]
         assert any(isinstance(error, UserError) for error in errors) and len(endpoint.requests) == 50
 
 
@@ -418,7 +401,7 @@ def test_two_threads_share_the_cost_that_calls_in_flight_may_take(monkeypatch):
         model = Model("m", endpoint.url, max_cost=100)
         with ThreadPoolExecutor(2) as threads:
             asked = [threads.submit(model.ask, say(*(f"{k} {n}" for n in range(10))), max_tokens=5) for k in range(2)]
-            replies = [reply for a in asked for reply in a.result(60)]
+            replies = [reply for a in asked for reply in a.result(LONG_S)]
     assert len(replies) == 20 == len(endpoint.requests) and model.usage["cost"] == 60
 
 

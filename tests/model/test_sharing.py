@@ -12,6 +12,7 @@ from threading import Barrier
 import psutil
 import pytest
 from places import ROOT
+from waits import LONG_S, until
 
 from persona_lib import UserError
 from persona_lib.model.limits import sharing
@@ -44,7 +45,7 @@ def test_threads_with_connections_of_their_own_never_exceed_a_limit_together():
 
         def ask(_: int) -> int:
             budget = sharing._SharedBudget(told(environment))
-            ready.wait(10)
+            ready.wait(LONG_S)
             started = 0
             for _ in range(each):
                 if budget.hold(0.5) is None:
@@ -70,12 +71,10 @@ def test_what_a_killed_process_held_is_spent_and_nobody_waits_for_it(monkeypatch
         short = spent.hold(8.0)
         assert short and short[1], "the calls in flight may cost less than is held for them"
         process.kill()
-        process.wait(10)
+        process.wait(LONG_S)
         process.stdout.close()
-        deadline = time.monotonic() + 10
-        while (short := spent.hold(8.0)) and short[1] and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert short and not short[1] and short[0].startswith("max_cost is reached: $2.25 of $10 are spent")
+        until(lambda: not (spent.hold(8.0) or ("", True))[1])
+        assert spent.hold(8.0)[0].startswith("max_cost is reached: $2.25 of $10 are spent")
         assert spent.in_flight == 0 and spent.calls == 3
 
 
@@ -113,9 +112,9 @@ def test_a_refusal_of_one_process_slows_all():
         one.join(8)
         for _ in range(20):
             one.accepted(0.1)
-        assert one.hold(5.0) is True
+        assert one.hold(600.0) is True
         time.sleep(0.3)  # a refusal counts once for all calls then in flight
-        assert 4.0 < other.place() < 5.0
+        assert 400.0 < other.place() < 600.0
         one.refused()
         assert one.has_answers()  # an answer on the same connection: what was sent before has arrived
         kept = json.loads(other.told() or "{}")
@@ -182,4 +181,5 @@ def test_a_worker_that_serves_many_runs_keeps_few_connections(monkeypatch):
     for number in range(3 * sharing.RUNS):
         with sharing.served(Budget(max_calls=number)) as environment:
             assert sharing.of_run(environment[sharing.VARIABLE]).limits() == (number, None)
-    assert len(psutil.Process().net_connections("tcp")) - before <= 2 * sharing.RUNS
+    # The thread that served a connection closes its end a moment after the other is closed.
+    until(lambda: len(psutil.Process().net_connections("tcp")) - before <= 2 * sharing.RUNS, seconds=20)

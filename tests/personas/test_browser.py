@@ -1,20 +1,21 @@
 """The persona browser: its tables, its widget, and the notebook in a real JupyterLab in a real browser."""
 
 import os
+import random
 import re
 import shutil
 import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from places import ROOT
+from waits import LONG_S, until
 
 from persona_lib import UserError, personas
 from persona_lib.personas import browser, profiles, search
@@ -122,10 +123,10 @@ def test_the_last_choice_is_shown_also_if_widgets_are_handled_in_two_threads(peo
     monkeypatch.setattr(profiles, "texts", slowly)
     reader = threading.Thread(target=setattr, args=(seen.list, "selected_rows", [3]))
     reader.start()
-    assert begun.wait(10)
+    assert begun.wait(LONG_S)
     seen.form.value = "prose"
     overtaken.set()
-    reader.join(10)
+    reader.join(LONG_S)
     assert "<div>This is about one person." in seen.cards.value
 
 
@@ -153,15 +154,21 @@ def test_the_page_of_the_notebook_says_where_the_browser_works_and_has_no_script
     assert page.count("Interactive: open the notebook in JupyterLab") == widgets > 0 and "<script" not in page
 
 
+def free_port() -> int:
+    """A port that nobody listens at, and that is given to no connection meanwhile: those have ports from 32768 on."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
+
+
 @pytest.fixture
 def lab(tmp_path):
     """The address of a JupyterLab on the loopback address that serves a copy of the notebook and the start page."""
     (tmp_path / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "00_explore.ipynb", tmp_path / "notebooks")
     start.write(tmp_path / "outputs")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     own = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
     own |= {f"JUPYTERLAB_{kind}_DIR": str(tmp_path / kind) for kind in ("SETTINGS", "WORKSPACES")}
     # By default JupyterLab removes outputs that are out of view from the page.
@@ -178,26 +185,27 @@ def lab(tmp_path):
             [sys.executable, "-m", "jupyterlab", *options], env=os.environ | own | {"PYTHONPATH": path}, stderr=log
         )
     address = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        assert server.poll() is None, (tmp_path / "log").read_text()
+        with suppress(OSError):  # it does not listen yet, or is slow
+            urllib.request.urlopen(f"{address}/api", timeout=5).close()
+            return True
+        return False
+
     try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{address}/api", timeout=5).close()
-                break
-            except urllib.error.URLError:
-                assert server.poll() is None, (tmp_path / "log").read_text()
-                time.sleep(0.25)
+        until(answers)
         yield address
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(LONG_S)
 
 
 def test_in_jupyterlab_the_start_page_leads_to_a_browser_that_finds_and_compares_as_in_notebook_7(browser, lab):
     from playwright.sync_api import expect  # optional: where it is missing, the fixture skips the test
 
-    expect.set_options(timeout=60_000)  # a kernel on a busy machine
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(1000 * LONG_S)  # a kernel on a busy machine
     page.goto(f"{lab}/?token=explore")
     expect(page.get_by_role("heading", name="Three things to try")).to_be_visible()
     page.locator(".jp-RenderedMarkdown a", has_text="00_explore").first.click()

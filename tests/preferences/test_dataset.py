@@ -1,17 +1,17 @@
 """A data set on disk: the same rows after a kill, no call made twice, no other data set mixed in."""
 
 import json
+import math
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from batch_endpoint import BatchEndpoint
 from endpoint import Endpoint, completion
+from waits import LONG_S, until
 from writers import build, judging, people, questions, write
 
 from persona_lib import UserError
@@ -82,17 +82,17 @@ def test_the_data_set_tells_where_its_people_come_from_and_another_path_to_them_
 def test_after_a_kill_the_same_rows_come_out_and_no_call_that_was_answered_is_made_again(tmp_path):
     code = "import sys; from writers import build; build(sys.argv[1], sys.argv[2])"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENAI_API_KEY": "x"}
-    with Endpoint(write, delay_s=0.02) as endpoint:
+    with Endpoint(write) as endpoint:
+        endpoint.holds = 400  # of the second of three parts
         command = [sys.executable, "-c", code, endpoint.url, str(tmp_path / "set")]
         process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("set/pairs/part-00000.parquet")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(0.1)
-        process.send_signal(signal.SIGKILL)
-        process.wait(30)
+        until(lambda: len(endpoint.requests) >= 400)
+        process.kill()
+        process.wait(LONG_S)
+        assert list(tmp_path.glob("set/pairs/*.parquet")) == [tmp_path / "set/pairs/part-00000.parquet"]
+        endpoint.holds = math.inf
         made, kept = len(endpoint.requests), Store().counts()["replies"]
-        assert 0 < kept < 700 and made - kept <= 64
+        assert 0 < kept < 400 and made - kept <= 64
         folder = build(endpoint.url, tmp_path / "set")
         assert len(endpoint.requests) - made <= 20 + 2 * 360 - kept
         whole = build(endpoint.url, tmp_path / "whole")

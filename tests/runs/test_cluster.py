@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from endpoint import Endpoint
+from waits import LONG_S
 
 from persona_lib import UserError
 from persona_lib.model.cluster import workers
@@ -121,9 +122,9 @@ def test_workers_that_dask_starts_share_an_ask_and_one_that_is_killed_loses_only
     script = tmp_path / "asking.py"
     script.write_text(ASKING)
     there = os.environ | {"PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(Path(__file__).parents[1])])}
-    with Endpoint(delay_s=0.15) as endpoint:
+    with Endpoint(delay_s=0.15, meets=5) as endpoint:
         done = subprocess.run(
-            [sys.executable, str(script), endpoint.url], capture_output=True, text=True, env=there, timeout=120
+            [sys.executable, str(script), endpoint.url], capture_output=True, text=True, env=there, timeout=2 * LONG_S
         )
         assert done.returncode == 0, done.stderr
         assert "cluster: 2 workers at tcp://127.0.0.1:" in done.stdout and "dashboard: http://127.0.0.1:" in done.stdout

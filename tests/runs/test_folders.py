@@ -6,13 +6,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
 from projects import write_notebook, write_preset
+from waits import LONG_S, until
 
 from persona_lib import EndpointError, LimitError, UserError, files
 from persona_lib.model.limits import usage
@@ -178,13 +178,6 @@ def command(root: Path, *options: str) -> list[str]:
     return [sys.executable, "-c", program, "run", "--jobs", "1", *options]
 
 
-def until(condition, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.1)
-
-
 def test_a_killed_run_is_said_to_be_its_folder_is_free_and_the_next_counts_what_it_used(project):
     folder = project / "outputs"
     options = ("--out", str(folder), "-p", "how=sleep", "--only", "01")
@@ -196,7 +189,7 @@ def test_a_killed_run_is_said_to_be_its_folder_is_free_and_the_next_counts_what_
             execute(project)
         assert told(project)["status"] == "running" and found(project, "01_one") == 1
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=LONG_S)
     until(lambda: told(project)["status"] == "killed")
     until(lambda: "Killed before its end" in (folder / "index.html").read_text())
     entry = told(project)["notebooks"]["01_one"]
@@ -235,7 +228,7 @@ def test_an_index_of_a_run_that_was_stopped_by_sigterm_says_so(project):
     with subprocess.Popen(command(project, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         until(lambda: pid.is_file() and pid.read_text())
         process.send_signal(signal.SIGTERM)
-        _, error = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=LONG_S)
     assert process.returncode == 128 + signal.SIGTERM and b"stopped by SIGTERM; everything answered" in error
     assert [entry["status"] for entry in told(project)["notebooks"].values()] == ["interrupted", "not run"]
     assert "Stopped before its end" in (folder / "index.html").read_text()

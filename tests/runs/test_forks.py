@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
@@ -14,6 +13,8 @@ from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
+from places import ROOT
+from waits import LONG_S, runs, until
 
 from persona_lib import UserError
 from persona_lib.runs import forks
@@ -98,23 +99,23 @@ def test_our_figures_are_shown_without_being_drawn_once_before(tmp_path):
 def test_a_kernel_ends_when_its_caller_is_killed(tmp_path):
     pid = tmp_path / "pid"
     cell = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(100)"
-    program = "from pathlib import Path; from test_forks import execute; "
+    program = "from pathlib import Path; from runs.test_forks import execute; "
     program += f"execute({cell!r}, folder=Path({str(tmp_path)!r}))"
-    with subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parent) as process:
-        within(60, lambda: pid.is_file() and pid.read_text())
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT / "tests") as process:
+        until(lambda: pid.is_file() and pid.read_text())
         process.kill()
-    within(10, lambda: not alive(int(pid.read_text())))
+    until(lambda: not runs(int(pid.read_text())))
 
 
 def test_a_script_without_a_guard_is_not_run_again_by_its_kernels(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_forks import Path, execute
+sys.path.insert(0, {str(ROOT / "tests")!r})
+from runs.test_forks import Path, execute
 print("script", execute("print(1 + 1)", folder=Path({str(tmp_path)!r}))[0][0].text)
 """)
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=LONG_S)
     assert done.stdout.split() == ["script", "2"]
 
 
@@ -134,19 +135,3 @@ def test_an_installation_from_before_is_told_so(monkeypatch):
     monkeypatch.setattr(forks, "NAME", "unheard-of")
     with pytest.raises(UserError, match="older than its code: run `make run`"):
         forks.chosen()
-
-
-def within(seconds: float, true) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

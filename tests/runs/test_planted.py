@@ -21,6 +21,7 @@ import yaml
 from commands import one_line, persona
 from places import ROOT
 from scipy.stats import binom
+from waits import LONG_S
 
 from persona_lib import bench, personas, preferences, prompts, stats
 from persona_lib.attributes import NAMES
@@ -393,7 +394,7 @@ def test_the_planted_endpoint_embeds_questions_of_a_topic_near_each_other():
     with Endpoint(World()) as endpoint:
         body = {"model": "planted-1", "input": list(bank["prompt"])}
         request = Request(f"{endpoint.url}/embeddings", json.dumps(body).encode(), {"Content-Type": "application/json"})
-        data = json.loads(urlopen(request, timeout=20).read())["data"]
+        data = json.loads(urlopen(request, timeout=LONG_S).read())["data"]
     vectors = np.array([row["embedding"] for row in data])
     nearest = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
     np.fill_diagonal(nearest, np.inf)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import math
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from collections import Counter
 import pytest
 from batch_endpoint import BatchEndpoint
 from endpoint import Endpoint
+from waits import LONG_S, until
 
 from persona_lib import UserError
 from persona_lib.model import Model
@@ -39,18 +41,11 @@ print(json.dumps([[r.text for r in replies], model.usage]))
 
 def told(process: subprocess.Popen, n: int) -> dict:
     """The usage that a process tells, whose replies must all be there and in order."""
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=LONG_S)
     assert process.returncode == 0
     texts, usage = json.loads(out)
     assert texts == list(map(str, range(n)))
     return usage
-
-
-def until(condition) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.005)
 
 
 def sent(endpoint: Endpoint) -> Counter:
@@ -68,20 +63,22 @@ def kept() -> set[str]:
     return {text for text, _ in pairs}
 
 
-@pytest.mark.parametrize("after", [1, 100])
-def test_after_a_kill_no_completed_request_is_sent_again_and_at_most_those_in_flight_are(after):
-    with Endpoint(delay_s=0.02) as endpoint:
+@pytest.mark.parametrize(("done", "in_flight"), [(0, 1), (100, IN_FLIGHT)])  # the first one is asked alone
+def test_after_a_kill_no_completed_request_is_sent_again_and_at_most_those_in_flight_are(done, in_flight):
+    with Endpoint() as endpoint:
+        endpoint.holds = done + 1
         process = asking(endpoint.url, 200)
-        until(lambda: len(endpoint.requests) >= after)
+        until(lambda: len(endpoint.requests) == done + in_flight)
         process.kill()
-        process.communicate(timeout=20)
-        done, before = kept(), sent(endpoint)
-        assert process.returncode == -signal.SIGKILL and len(before) - IN_FLIGHT <= len(done) < 200
+        process.communicate(timeout=LONG_S)
+        endpoint.holds = math.inf
+        known, before = kept(), sent(endpoint)
+        assert process.returncode == -signal.SIGKILL and len(known) == done
         usage = told(asking(endpoint.url, 200), 200)
         again = sent(endpoint) - before
-        assert not done & again.keys() and len(done) + len(again) == 200
+        assert not known & again.keys() and done + len(again) == 200
         assert sum(sent(endpoint).values()) <= 200 + IN_FLIGHT and max(sent(endpoint).values()) <= 2
-        assert (usage["calls"], usage["cached"]) == (len(again), len(done))
+        assert (usage["calls"], usage["cached"]) == (len(again), done)
     assert kept() == set(map(str, range(200)))
 
 
@@ -94,14 +91,19 @@ def test_two_processes_with_the_same_work_share_it():
     assert kept() == set(map(str, range(200)))
 
 
-def test_what_a_killed_process_was_asking_is_asked_by_the_one_that_waits_for_it():
-    with Endpoint(delay_s=0.1) as endpoint:
+def test_what_a_killed_process_was_asking_is_asked_by_the_one_that_waits_for_it(monkeypatch, tmp_path):
+    progress = tmp_path / "progress"
+    with Endpoint() as endpoint:
+        endpoint.holds = 2 * IN_FLIGHT
         first = asking(endpoint.url, 100)
         until(lambda: len(endpoint.requests) >= 2 * IN_FLIGHT)
+        monkeypatch.setenv("PERSONA_PROGRESS", str(progress))
         second = asking(endpoint.url, 100)
-        time.sleep(1)
+        until(lambda: progress.is_file() and progress.read_text())
+        time.sleep(0.3)  # it has begun, and goes on to wait
         first.kill()
-        first.communicate(timeout=20)
+        first.communicate(timeout=LONG_S)
+        endpoint.holds = math.inf
         told(second, 100)
         assert sum(sent(endpoint).values()) <= 100 + IN_FLIGHT
     assert kept() == set(map(str, range(100)))
@@ -125,23 +127,24 @@ def test_what_one_store_of_a_process_is_asking_stays_locked_when_another_of_it_i
         async with first.locks.alone("k"):
             del second
             gc.collect()
-            assert not free_elsewhere("k")
-        assert free_elsewhere("k")
+            assert not free_elsewhere("k", 0.3)
+        assert free_elsewhere("k", LONG_S)
 
     asyncio.run(ask())
 
 
-def free_elsewhere(name: str) -> bool:
-    """Whether another process gets the lock of that name at once."""
+def free_elsewhere(name: str, seconds: float) -> bool:
+    """Whether another process gets the lock of that name within so many seconds."""
     code = f"""
 import asyncio
 from persona_lib.store import Store
+store = Store()
 async def take():
-    async with asyncio.timeout(0.5), Store().locks.alone({name!r}):
+    async with asyncio.timeout({seconds}), store.locks.alone({name!r}):
         pass
 asyncio.run(take())
 """
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=2 * LONG_S).returncode == 0
 
 
 def test_an_address_is_the_same_with_a_slash_at_its_end():

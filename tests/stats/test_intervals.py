@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from persona_lib import UserError
@@ -184,6 +185,12 @@ def test_corrections_leave_missing_values_out_of_the_family():
     assert corrected(p).tolist() == pytest.approx([0.02, np.nan, 0.04], nan_ok=True)
     assert corrected(p, "fdr_bh").tolist() == pytest.approx([0.02, np.nan, 0.04], nan_ok=True)
     assert corrected(pd.Series([np.nan, np.nan])).isna().all()
+
+
+@pytest.mark.parametrize("method", ["holm", "fdr_bh", "fdr_by"])
+def test_corrections_are_those_of_statsmodels(method):
+    p = pd.Series([0.3, 0.001, 0.04, 0.04, 0.02, 0.9, 1.0, 0.012], list("hgfedcba"))
+    assert corrected(p, method).tolist() == pytest.approx(multipletests(p, method=method)[1])
 
 
 def test_one_persona_alone_has_a_rate_but_no_interval_and_the_row_says_why():

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from persona_lib import UserError
@@ -31,6 +31,7 @@ def samples(personas: int, prompts: int, n: int, chance: float, seed: int = 0) -
     return table.assign(score=(rng.random(len(table)) < table["chance"]).astype(float))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_pass_at_k_is_the_mean_over_all_choices_of_k_samples(data):
     n = data.draw(st.integers(1, 8))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from waits import LONG_S
 
 from persona_lib import UserError, store
 from persona_lib.store import Journal, Store, Stored, canonical, key_of, merge, merging, opening, sources
@@ -241,7 +242,7 @@ def test_a_merge_that_was_killed_in_a_write_is_never_read_by_halves_and_goes_on(
     into = tmp_path / "into.sqlite"
     merge([large], into)
     whole = rows_of(into)
-    subprocess.run([sys.executable, "-c", KILLED, into], timeout=30)  # as a merge writes: a journal takes it back
+    subprocess.run([sys.executable, "-c", KILLED, into], timeout=LONG_S)  # as a merge writes: a journal takes it back
     assert into.with_name("into.sqlite-journal").exists()
     for read in (opening.read_only, store.stats, lambda path: merge([path], tmp_path / "other.sqlite")):
         with pytest.raises(UserError, match=r"a write into .*into.sqlite was cut off, .*merge into it again"):

@@ -27,6 +27,7 @@ function read(text) {
 }
 
 function keep() {
+  if (!state.agreed) return keeps(); // a tab in which nothing is begun may not have got yet what another has kept
   try {
     localStorage.setItem(place, JSON.stringify(state));
     return true;
