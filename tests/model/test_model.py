@@ -16,6 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 from endpoint import Endpoint, completion, first_token, say
+from places import ROOT
 from pydantic import BaseModel, Field, create_model
 
 from persona_lib import UserError, local
@@ -359,6 +360,15 @@ def _runs(pid: int) -> bool:
         return False
     stat = Path(f"/proc/{pid}/stat")  # a zombie, which its parent has not yet reaped, no longer runs
     return not (stat.is_file() and stat.read_text().rsplit(") ")[-1].startswith("Z"))
+
+
+def test_a_library_that_llama_cpp_lacks_is_said_in_one_line(tmp_path):
+    lacking = 'raise ImportError("libgomp.so.1: cannot open shared object file: No such file or directory")'
+    (tmp_path / "xllamacpp.py").write_text(lacking)  # stands in for the package on a system without the library
+    command, environment = [sys.executable, "-m", "persona_lib.local"], os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1 and line.startswith("llama.cpp can't be loaded (libgomp.so.1: cannot open")
 
 
 def test_a_file_that_is_no_gguf_or_is_missing_is_said(tmp_path):
