@@ -176,6 +176,6 @@ def test_after_a_kill_the_same_ask_goes_on_and_repeats_only_what_was_in_flight(t
             model.ask(say(*ITEMS))
         monkeypatch.setattr(shards, "ask", at_worker.ask)
         before = len(endpoint.requests)
-        assert before >= 6 and dealt(model) == ITEMS
+        assert before >= 4 and dealt(model) == ITEMS  # the client asked one, and three of seven begun had ended
         sent = Counter(body["messages"][0]["content"] for body in endpoint.requests)
         assert sum(sent.values()) <= len(ITEMS) + 2 * 4 and max(sent.values()) <= 2
