@@ -1,4 +1,4 @@
-# `make run` and `make test` need Python 3.11+ and make, nothing else. PYTHON=python3.13 picks another interpreter.
+# `make run` and `make test` need Python 3.11+, make and libgomp. PYTHON=python3.13 picks another interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
 

@@ -4,7 +4,10 @@ import os
 import sys
 from pathlib import Path
 
-import xllamacpp
+try:
+    import xllamacpp
+except ImportError as error:  # its wheel leaves libgomp to the system, and small images of Linux lack that
+    sys.exit(f"llama.cpp can't be loaded ({error}): install what it lacks, as with apt-get install libgomp1")
 
 from . import default_model
 

@@ -164,9 +164,13 @@ def read_only(path: Path) -> sqlite3.Connection:
         raise UserError(f"no response store {path}: give the path of its SQLite file")
     try:
         db = sqlite3.connect(address(path), uri=True, timeout=60, isolation_level=None, check_same_thread=False)
-        db.execute(_CUT)
-        check_version(db, path)
-        db.execute("SELECT key, request, reply, failure, created FROM replies LIMIT 0")
+        try:
+            db.execute(_CUT)
+            check_version(db, path)
+            db.execute("SELECT key, request, reply, failure, created FROM replies LIMIT 0")
+        except BaseException:
+            db.close()
+            raise
     except sqlite3.Error as error:
         raise UnreadableError(f"{path} is no response store ({error}): give the path of its SQLite file") from error
     db.create_function("plain", 1, plain, deterministic=True)

@@ -26,7 +26,8 @@ def test_texts_go_out_in_batches_and_no_text_twice_also_from_another_session():
         first = embed(model, TEXTS)
         again = Model("m", endpoint.url)
         assert (embed(again, TEXTS) == first).all()
-    assert [len(request["input"]) for request in endpoint.requests] == [64, 36, 50]
+    sizes = [len(request["input"]) for request in endpoint.requests]
+    assert sorted(sizes[:2]) == [36, 64] and sizes[2:] == [50]  # batches of one call go out together
     assert endpoint.requests[0]["model"] == "m" and endpoint.requests[0]["encoding_format"] == "float"
     assert model.usage["calls"] == 3 and model.usage["tokens_in"] == 750 and model.usage["cached"] == 100
     assert again.usage["calls"] == 0 and again.steps["embeddings"]["cached"] == 150

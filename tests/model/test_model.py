@@ -14,6 +14,7 @@ import nbformat
 import numpy as np
 import pytest
 from endpoint import Endpoint, completion, first_token, say
+from places import ROOT
 from pydantic import BaseModel, Field, create_model
 from waits import LONG_S, runs, stopped, until
 
@@ -342,6 +343,15 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LONG_S)
     until(lambda: not runs(int(done.stdout)))
+
+
+def test_a_library_that_llama_cpp_lacks_is_said_in_one_line(tmp_path):
+    lacking = 'raise ImportError("libgomp.so.1: cannot open shared object file: No such file or directory")'
+    (tmp_path / "xllamacpp.py").write_text(lacking)  # stands in for the package on a system without the library
+    command, environment = [sys.executable, "-m", "persona_lib.local"], os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1 and line.startswith("llama.cpp can't be loaded (libgomp.so.1: cannot open")
 
 
 def test_a_file_that_is_no_gguf_or_is_missing_is_said(tmp_path):

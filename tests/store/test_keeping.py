@@ -1,7 +1,7 @@
 """What a store's file holds, what is deleted from it, and its replies as parquet."""
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 
 import pandas as pd
@@ -35,7 +35,7 @@ def test_replies_are_counted_by_model_with_their_size_and_times(path):
     assert found["model"].tolist() == ["m at http://x/v1", f"weights {'a' * 12}"]
     assert found["replies"].tolist() == [5, 2] and found["failed"].tolist() == [2, 0]
     assert found["oldest"][0] == "2025-11-30T10:00:00+00:00" < found["newest"][0]
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         sizes = db.execute("SELECT sum(length(request) + length(CAST(reply AS BLOB))) FROM replies").fetchone()
     assert found["bytes"].sum() == sizes[0]
 

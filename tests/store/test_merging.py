@@ -4,6 +4,7 @@ import itertools
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from waits import LONG_S
@@ -27,7 +28,7 @@ def written(path, rows, created="2026-11-30T10:00:00+00:00"):
 
 
 def rows_of(path):
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         db.create_function("plain", 1, opening.plain)
         return db.execute("SELECT key, plain(request), reply, failure, created FROM replies ORDER BY key").fetchall()
 
@@ -160,7 +161,7 @@ def test_what_cannot_be_merged_is_one_line_and_nothing_is_merged(tmp_path, three
     into = tmp_path / "into.sqlite"
     (tmp_path / "notes.txt").write_text("not a database, but somebody's notes" * 100)
     (tmp_path / "empty.sqlite").touch()
-    with sqlite3.connect(tmp_path / "other.sqlite") as db:
+    with closing(sqlite3.connect(tmp_path / "other.sqlite")) as db:
         db.execute("CREATE TABLE mine (a)")
     for given, said in (
         ([], "there is nothing to merge"),

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_requests_are_kept_small_and_a_store_of_before_which_holds_them_as_text_
     store = Store(tmp_path / "r.sqlite")
     request = canonical({"messages": "what others say too " * 200})
     store.put([Stored(key_of(request), request, "{}", None)])
-    with sqlite3.connect(tmp_path / "r.sqlite") as file:
+    with closing(sqlite3.connect(tmp_path / "r.sqlite")) as file, file:
         (size,) = file.execute("SELECT length(request) FROM replies").fetchone()
         row = stored(1)
         file.execute("INSERT INTO replies VALUES (?, ?, ?, ?, '2026')", (row.key, row.request, row.reply, None))
