@@ -58,7 +58,7 @@ def run_methods(
 
     if out:
         files.check_folder(out)
-    with clusters.joined(cluster, typer.echo) as host, clusters.limited(host):
+    with clusters.joined(cluster, typer.echo) as there, clusters.limited(there):
         trial = trials.run(world, method or (), k or trials.KS, draws, seed, model, base_url, embedder, answers, judge)
     typer.echo(trials.said(trial))
     if out:

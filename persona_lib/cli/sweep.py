@@ -60,8 +60,8 @@ def sweep(
     def say(line: str) -> None:
         typer.echo(line, err=json)
 
-    with clusters.joined(cluster, say, kernels=True) as host:
-        found, errors = sweeping.execute(given, points, folder, max_calls, max_cost, say, retry_failed, jobs, host)
+    with clusters.joined(cluster, say, kernels=True) as there:
+        found, errors = sweeping.execute(given, points, folder, max_calls, max_cost, say, retry_failed, jobs, there)
     if json:
         typer.echo(sweep_tables.as_json(found))
     else:

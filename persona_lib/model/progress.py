@@ -1,7 +1,8 @@
 """Show the progress of model calls: a bar in a terminal, a widget in a notebook, log lines elsewhere, a file for a run.
 
 Calls in a run's kernel append JSON lines to the file that PERSONA_PROGRESS names: {"ask", "step", "done", "total"},
-the model asked, and the usage of the ask so far. An ask is one call of `Model.ask`, `choices` or `send`. The runner
+the model asked, and the usage of the ask so far; with a cluster also "dealt", what the kernel has dealt to workers. An
+ask is one call of `Model.ask`, `choices` or `send`. The runner
 reads the lines while the notebook runs, and sums them once it has ended, however it ended. Asks that are part of a
 `Whole` show no progress of their own; the `Whole` shows theirs.
 """
@@ -20,6 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 from tqdm import tqdm
 
 from .usage import Usage, total
+from .workers import Work
 
 VARIABLE = "PERSONA_PROGRESS"
 LOG_EVERY_S = 5.0
@@ -63,6 +65,7 @@ class Calls:
         self.used = used
         self.done = 0
         self.done_away = 0
+        self.dealt: Work | None = None  # to the workers of a cluster, by this process
         self._about = {"ask": next(_numbers), "step": step, "total": items} | about
         self._file = os.environ.get(VARIABLE)
         self._every = WRITE_EVERY_S if self._file else LOG_EVERY_S
@@ -125,6 +128,7 @@ class Calls:
         done = self.done + self.done_away
         if self._file:
             line = self._about | {"done": done, "usage": asdict(self.used)}
+            line |= {"dealt": asdict(self.dealt)} if self.dealt else {}
             with open(self._file, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         elif self._bar is None and not self._whole:
@@ -144,6 +148,13 @@ def used(steps: Path) -> dict[str, dict[str, Any]]:
     for ask in asks(steps):
         by_step[ask["step"]].append(ask["usage"])
     return {step: total(usages) for step, usages in by_step.items()}
+
+
+def dealt(steps: Path) -> dict[str, Any] | None:
+    """Return what a kernel has dealt to workers, the fields of a `Work`; None without a cluster."""
+    told = (line for line in reversed(steps.read_text("utf-8").split("\n")[:-1]) if '"dealt"' in line)
+    last = next(told, None)
+    return json.loads(last)["dealt"] if last else None
 
 
 class _Pace(NamedTuple):

@@ -94,6 +94,7 @@ async def _dealt(
     results: dict[int, Any] = {}
     if len(lacking) < 2 * LEAST:
         return results
+    session._progress.dealt = workers.work
     session._progress.show()
     futures: dict[asyncio.Future[Done], list[str]] = {}
     try:
@@ -101,14 +102,16 @@ async def _dealt(
             keys.sort(key=lacking.__getitem__)  # items that share a prefix follow each other
             shard = _shard(session, workers.topic, work, [items[lacking[key]] for key in keys], keys)
             futures[asyncio.wrap_future(_submitted(workers, shard))] = keys
+            workers.deal(len(keys))
         async for keys in _ended(session, futures, workers):
+            workers.end(keys[0], len(keys))
             places = [lacking[key] for key in keys]
             done = await session.each([items[place] for place in places], partial(work, session))
             results |= zip(places, done, strict=True)
     finally:
         for future, keys in futures.items():
             future.cancel()
-            workers.told.pop(keys[0], None)
+            workers.end(keys[0], 0)
         session._progress.away(0)
     return results
 
@@ -173,7 +176,8 @@ async def _ended(
     until = math.inf
     while pending and loop.time() < until:
         ended, pending = await asyncio.wait(pending, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-        session._progress.away(sum(workers.told.get(futures[future][0], 0) for future in pending))
+        told = [workers.told[name] for future in pending if (name := futures[future][0]) in workers.told]
+        session._progress.away(sum(done for _, done in told))
         for future in ended:
             done = _done(future)
             _take(session, done)

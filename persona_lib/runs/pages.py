@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from .. import files
 from ..model import usage
-from . import findings, notebooks, pictures
+from . import findings, notebooks, pictures, said
 from .record import INTERVAL
 
 DATA = Path(__file__).parent / "data"
@@ -211,7 +211,7 @@ def index(manifest: Mapping[str, Any], items: bool = False) -> str:
     """
     templates = environment()
     templates.filters |= {"figure": figure, "cost": usage.cost_text, "span": _span, "day": day}
-    templates.filters |= {"state": findings.state, "named": findings.name}
+    templates.filters |= {"state": findings.state, "named": findings.name, "workers": said.of_workers}
     asked, entries = manifest["models"], manifest["notebooks"].values()
     before = manifest["before"]
     used = usage.total([manifest["usage"], before["usage"]]) if before else manifest["usage"]

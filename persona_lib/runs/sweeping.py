@@ -16,6 +16,7 @@ import pandas as pd
 from .. import BudgetError, EndpointError, LimitError, UserError, files
 from ..model.usage import cost_text
 from . import compare, estimate, folders, run, sweep_pages, sweep_tables
+from .cluster import Joined
 from .estimate import Estimate
 from .shown import shown
 from .sweep import Point, Sweep
@@ -82,7 +83,7 @@ def execute(
     say: Callable[[str], object] = lambda line: None,
     retry: bool = False,
     jobs: int | None = None,
-    host: str | None = None,
+    cluster: Joined | None = None,
 ) -> tuple[Collected, set[str]]:
     """Run the points of a sweep that are not done, and write its tables, its figure and its page.
 
@@ -96,7 +97,7 @@ def execute(
             point cost may be unknown, since an endpoint tells no tokens: it then counts as all that was left.
         say: gets a line for each point, and those of its run.
         retry: also run notebooks that are done but have failed items.
-        jobs, host: of each run, as in `run.run`.
+        jobs, cluster: of each run, as in `run.run`.
 
     Returns:
         What the points' folders tell, and the names of the errors that ended notebooks in this call.
@@ -112,7 +113,7 @@ def execute(
         files.write_json(folder / NAME, sweep.model_dump())
         found = sweep_tables.collect(planned, folder)
         sweep_pages.write(sweep, found, folder)
-        execute_one = partial(run.run, say=say, jobs=jobs, host=host)
+        execute_one = partial(run.run, say=say, jobs=jobs, cluster=cluster)
         course = _Course(sweep, planned, folder, found, max_calls, max_cost, execute_one)
         try:
             course.run(say, retry)

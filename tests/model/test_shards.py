@@ -109,6 +109,19 @@ def test_equal_requests_meet_in_one_shard_and_shards_are_of_one_size():
     assert all(part[-1] < following[0] for part, following in pairwise(parts))
 
 
+def test_a_shard_that_begins_again_counts_as_repeated_and_one_that_is_over_asks_no_more():
+    there = workers.Workers(None, 2)
+    there.deal(10), there.deal(10)
+    there.note("a", "tcp://w:1", 0), there.note("a", "tcp://w:1", 4), there.note("b", "tcp://w:2", 0)
+    assert there.work == workers.Work(2, 20, 4, 0, ["tcp://w:1", "tcp://w:2"])
+    there.note("a", "tcp://w:2", 0)
+    assert there.work == workers.Work(2, 20, 0, 1, ["tcp://w:2"])
+    there.end("a", 10), there.note("a", "tcp://w:2", 9)
+    assert there.work == workers.Work(2, 20, 10, 1, ["tcp://w:2"])
+    there.end("b", 0)
+    assert there.work == workers.Work(2, 20, 10, 1, [])
+
+
 def test_few_items_are_left_to_the_client_and_a_generator_is_dealt_block_by_block(tmp_path, monkeypatch):
     taken = []
     monkeypatch.setattr(shards, "ask", lambda shard, ask=at_worker.ask: taken.append(shard) or ask(shard))
