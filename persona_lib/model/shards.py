@@ -14,7 +14,7 @@ import asyncio
 import math
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from concurrent.futures import Future
 from dataclasses import fields
 from functools import partial
 from itertools import chain, islice
@@ -27,7 +27,7 @@ from .asked import Asked
 from .at_worker import Done, Shard, ask, here, inode
 from .dialect import kind
 from .session import Session
-from .workers import Workers, gone
+from .workers import Workers, as_gone, gone
 
 S = TypeVar("S")
 
@@ -158,7 +158,7 @@ def _submitted(workers: Workers, shard: bytes) -> Future[Done]:
     try:
         return workers.executor.submit(ask, shard)
     except Exception as error:
-        raise _gone(error) or error from None
+        raise as_gone(error) or error from None
 
 
 async def _ended(
@@ -200,15 +200,8 @@ def _done(future: "asyncio.Future[Done]") -> Done:
     if future.cancelled():
         raise gone("its scheduler has ended")
     if error := future.exception():
-        raise _gone(error) or error
+        raise as_gone(error) or error
     return future.result()
-
-
-def _gone(error: BaseException) -> UserError | None:
-    """Return the user's error for one that means that workers are gone; None for any other, which is a bug."""
-    if isinstance(error, BrokenExecutor | CancelledError) or type(error).__module__.startswith("distributed"):
-        return gone(f"{type(error).__name__}: {error}"[:200])
-    return None
 
 
 def _take(session: Session, done: Done) -> None:

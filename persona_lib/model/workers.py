@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -115,6 +115,13 @@ def gone(why: str) -> LimitError:
     return LimitError(
         f"the cluster does not go on: {why}; what was answered is kept: start it again and run the same command"
     )
+
+
+def as_gone(error: BaseException) -> LimitError | None:
+    """Return the user's error for one that means that workers are gone; None for any other, which is a bug."""
+    if isinstance(error, BrokenExecutor | CancelledError) or type(error).__module__.startswith("distributed"):
+        return gone(f"{type(error).__name__}: {error}"[:200])
+    return None
 
 
 _GIVEN: list[Workers] = []
@@ -223,6 +230,8 @@ class Task:
         if self._worker is None:
             return True
         state = self._worker.state.tasks.get(self._key)
+        if self._worker.status.name not in ("running", "paused"):  # it ends, for its scheduler has ended
+            return False
         return state is not None and state.state in ("executing", "long-running")
 
     def tell(self, topic: str, name: str, done: int) -> None:

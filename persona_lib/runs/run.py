@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def run(
     say: Callable[[str], object] | None = None,
     jobs: int | None = None,
     cluster: Joined | None = None,
+    counted: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Execute notebooks into a folder; if one fails, the others run all the same, unless no more calls can be made.
 
@@ -39,6 +40,7 @@ def run(
         jobs: how many notebooks run side by side; None means as many as the machine has cores and memory for. Where
             the embedded model has to answer it is 1 in any case, and a line says so.
         cluster: whose workers ask what the notebooks deal to them, if there is one.
+        counted: the variables with which the kernels count at another process, which then holds the limits.
 
     Returns:
         The content of the manifest. The folder then has manifest.json and index.html.
@@ -56,7 +58,8 @@ def run(
             manifests.correct(earlier, folder)
         manifest = Manifest(folder, preset.name, preset.about, _entries(planned), limits, earlier)
         try:
-            shared = sharing.served(Budget(max_calls, max_cost), cluster.host if cluster else sharing.LOOPBACK)
+            host = cluster.host if cluster else sharing.LOOPBACK
+            shared = nullcontext(counted) if counted else sharing.served(Budget(max_calls, max_cost), host)
             with folders.beside(folder), shared as environment:
                 return _executed(manifest, environment, jobs, say or (lambda line: None), cluster)
         except OSError:
