@@ -37,8 +37,9 @@ def sweep(
 
     Each combination is a point, a run in its own folder. The sweep's folder has one table and one figure of all points,
     and a page that links the runs. Points that are done are not run again: the same command goes on after Ctrl-C, a
-    failure or a limit. --max-calls and --max-cost hold for all points together, with those of earlier commands. The
-    exit code is 1 if a point is not done, 2 if something given can't be used, and 3 at an endpoint's limit.
+    failure or a limit. --max-calls and --max-cost hold for all points together, with those of earlier commands. With
+    --cluster each worker runs whole points, if there are at least as many as workers. The exit code is 1 if a point is
+    not done, 2 if something given can't be used, and 3 at an endpoint's limit.
     """
     from ..runs import cluster as clusters
     from ..runs import sweep as sweeps

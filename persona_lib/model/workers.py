@@ -226,11 +226,11 @@ class Task:
                 self._key = self._worker.get_current_task()
 
     def is_wanted(self) -> bool:
-        """Return whether anybody still waits for the task: it may be called off, or its client be gone."""
+        """Return whether anybody still waits for the task: it may be called off, its client or scheduler be gone."""
         if self._worker is None:
             return True
         state = self._worker.state.tasks.get(self._key)
-        if self._worker.status.name not in ("running", "paused"):  # it ends, for its scheduler has ended
+        if self._worker.status.name in ("closing", "closed", "failed"):
             return False
         return state is not None and state.state in ("executing", "long-running")
 

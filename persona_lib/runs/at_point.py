@@ -185,11 +185,12 @@ def _in_a_process(work: Work, folder: Path, environment: Mapping[str, str]) -> s
 
 def _free() -> _Process | None:
     """Return a process that is free; those that were for long are ended, as they would do themselves."""
-    while _FREE:
-        process = _FREE.pop()
-        if time.monotonic() - process.free_since < IDLE_S / 2:
-            return process
-        process.end()
+    with suppress(IndexError):  # there is none, or another thread of this worker takes it
+        while True:
+            process = _FREE.pop()
+            if time.monotonic() - process.free_since < IDLE_S / 2:
+                return process
+            process.end()
     return None
 
 

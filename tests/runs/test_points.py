@@ -194,6 +194,13 @@ class AtOnce:
         return future
 
 
+def test_a_process_that_was_free_for_long_is_ended_and_not_taken(monkeypatch):
+    ended = []
+    fresh, stale = (SimpleNamespace(free_since=time.monotonic() - s, end=lambda s=s: ended.append(s)) for s in (1, 40))
+    monkeypatch.setattr(at_point, "_FREE", [fresh, stale])
+    assert at_point._free() is fresh and ended == [40] and at_point._free() is None
+
+
 ASK = """
 from persona_lib.model import Model
 from persona_lib.store import Store
