@@ -27,7 +27,7 @@ from .presets import Preset
 
 LOOK_S = 0.2  # between two looks whether anybody still waits for the point
 IDLE_S = 60.0  # for which a process without a point stays; a worker takes it up for half of that time
-_BODY = "from persona_lib.runs import at_point; at_point.serve()"
+_BODY = f"from {__name__} import serve; serve()"
 
 
 class Work(NamedTuple):
