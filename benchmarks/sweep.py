@@ -18,6 +18,7 @@ from typing import Any
 
 from persona_lib.runs import cluster, sweep_pages, sweep_tables, sweeping
 from persona_lib.runs.sweep import Sweep, points
+from persona_lib.texts import counted
 
 SWEEP = Sweep(
     name="benchmark",
@@ -61,7 +62,7 @@ def whole(folder: Path) -> None:
 def at_workers(n: int, folder: Path) -> None:
     planned = points(DEALT)
     with cluster.joined(str(n), print, kernels=True) as there:
-        found, _ = timed(f"{n} workers", lambda: sweeping.execute(DEALT, planned, folder, cluster=there), 1)
+        found, _ = timed(counted(n, "worker"), lambda: sweeping.execute(DEALT, planned, folder, cluster=there), 1)
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     print(f"{(found.points['state'] == sweep_tables.DONE).sum()} points are done; load {load:.1f} a core")
 
