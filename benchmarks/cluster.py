@@ -65,7 +65,7 @@ def main() -> None:
         urls = [stack.enter_context(endpoint()) for _ in range(most)]
         for number in range(options.rounds):
             for n in (1, most):
-                with cluster.joined(str(n), print) as host, cluster.limited(host):
+                with cluster.joined(str(n), print) as there, cluster.limited(there):
                     wall, cpu = ask(urls[:n], each, options.in_flight, f"{number} {n}")
                 pace[n] = max(pace.get(n, 0.0), each * n / wall)
                 told = f"{each * n / wall:6.1f} requests a second, {1000 * cpu / each / n:.2f} ms CPU a request"

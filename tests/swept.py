@@ -45,8 +45,8 @@ class Runs:
         self.told: list[tuple[str, float | None, float | None]] = []
         self.used = USED
 
-    def __call__(self, preset, planned, folder, max_calls, max_cost, say, jobs, host):
-        self.how = jobs, host
+    def __call__(self, preset, planned, folder, max_calls, max_cost, say, jobs, cluster):
+        self.how = jobs, cluster
         self.told.append((folder.name, max_calls, max_cost))
         now = manifests._now()
         entries = {}

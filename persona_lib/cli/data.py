@@ -45,7 +45,7 @@ def pairs(
     settings = pairs_of(preset, given, max_cost=max_cost)
     pairs.check_folder(out, settings.form)
     joined = clusters.joined(cluster, typer.echo)
-    with folders.alone(out), joined as host, clusters.limited(host, max_calls, max_cost) as limits:
+    with folders.alone(out), joined as there, clusters.limited(there, max_calls, max_cost) as limits:
         typer.echo(pairs.make(settings, out, batch, retry_failed, *limits))
     typer.echo(f"{out.absolute()}\n{pairs.then(out, settings.form)}")
     if pairs.failed(out, settings.form) > 0.5:

@@ -62,7 +62,7 @@ def run_methods(
         files.check_folder(out)
     say = partial(typer.echo, err=True)
     setting = k or trials.KS, draws, seed
-    with clusters.joined(cluster, typer.echo) as host, clusters.limited(host), seldom():
+    with clusters.joined(cluster, typer.echo) as there, clusters.limited(there), seldom():
         trial = trials.run(world, method or (), *setting, model, base_url, embedder, answers, judge, say)
     typer.echo(trials.said(trial))
     if out:

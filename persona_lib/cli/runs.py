@@ -63,8 +63,8 @@ def run(
     can't be used, and 3 at an endpoint's limit: the same command goes on later.
     """
     from ..runs.executing import cluster as clusters
-    from ..runs.executing import said
     from ..runs.executing.run import run as execute
+    from ..runs.pages import said
     from ..runs.planning import preflight
     from ..runs.results import manifests
 
@@ -74,8 +74,8 @@ def run(
     if retry_failed:
         n = store.Store().forget_failed()
         typer.echo(f"{counted(n, 'failed reply', 'failed replies')} will be asked again")
-    with clusters.joined(cluster, typer.echo, kernels=True) as host:
-        manifest = execute(chosen, planned, folder, max_calls, max_cost, typer.echo, jobs, host)
+    with clusters.joined(cluster, typer.echo, kernels=True) as there:
+        manifest = execute(chosen, planned, folder, max_calls, max_cost, typer.echo, jobs, there)
     typer.echo(f"{said.at_the_end(manifest)}\n{address(folder)}")
     if code := _code(manifest):
         raise typer.Exit(code)

@@ -37,8 +37,9 @@ def sweep(
 
     Each combination is a point, a run in its own folder. The sweep's folder has one table and one figure of all points,
     and a page that links the runs. Points that are done are not run again: the same command goes on after Ctrl-C, a
-    failure or a limit. --max-calls and --max-cost hold for all points together, with those of earlier commands. The
-    exit code is 1 if a point is not done, 2 if something given can't be used, and 3 at an endpoint's limit.
+    failure or a limit. --max-calls and --max-cost hold for all points together, with those of earlier commands. With
+    --cluster each worker runs whole points, if there are at least as many as workers. The exit code is 1 if a point is
+    not done, 2 if something given can't be used, and 3 at an endpoint's limit.
     """
     from ..runs.executing import cluster as clusters
     from ..runs.sweeps import sweep as sweeps
@@ -60,8 +61,8 @@ def sweep(
     def say(line: str) -> None:
         typer.echo(line, err=json)
 
-    with clusters.joined(cluster, say, kernels=True) as host:
-        found, errors = sweeping.execute(given, points, folder, max_calls, max_cost, say, retry_failed, jobs, host)
+    with clusters.joined(cluster, say, kernels=True) as there:
+        found, errors = sweeping.execute(given, points, folder, max_calls, max_cost, say, retry_failed, jobs, there)
     if json:
         typer.echo(tables.as_json(found))
     else:

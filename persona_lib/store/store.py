@@ -200,6 +200,13 @@ class Store:
             kept = "what a recording has" if key in self._recorded else "an answer" if found else "nothing"
             raise UserError(f"{self.path} keeps {kept} under {key[:16]}: only a failed reply in it can be asked again")
 
+    def after(self, row: int) -> tuple[list[Stored], int]:
+        """Return the outcomes that the file got after a row, and its last row; 0 is before the first one."""
+        query = "SELECT rowid, key, plain(request), reply, failure FROM replies WHERE rowid > ? ORDER BY rowid"
+        with self.errors():
+            rows = self.db.execute(query, (row,)).fetchall()
+        return [Stored(*rest) for _, *rest in rows], rows[-1][0] if rows else row
+
     def counts(self) -> dict[str, int]:
         """Return the number of outcomes in the file: `replies` in all, `failed` among them."""
         with self.errors():

@@ -31,7 +31,7 @@ def started(monkeypatch):
     """What `persona run` hands to `runs.run`, in place of a run; `status` is what becomes of it."""
     told = {"status": "done"}
 
-    def run(preset, planned, folder, max_calls, max_cost, say, jobs, host):
+    def run(preset, planned, folder, max_calls, max_cost, say, jobs, cluster):
         told.update(preset=preset.name, planned=planned, folder=folder, max_calls=max_calls, max_cost=max_cost)
         entry = {"status": told["status"], "seconds": 2.0, "error": None, "headline": "Half of it.", "run": "now"}
         entry |= told.get("entry", {})

@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import pairwise
 from multiprocessing import get_context
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,6 +111,38 @@ def test_equal_requests_meet_in_one_shard_and_shards_are_of_one_size():
     assert sorted(key for part in parts for key in part) == sorted(keys) and parts == shards.cut(keys[::-1], 4)
     assert {len(part) for part in parts} <= {15, 16}
     assert all(part[-1] < following[0] for part, following in pairwise(parts))
+
+
+def test_a_shard_that_begins_again_counts_as_repeated_and_one_that_is_over_asks_no_more():
+    there = workers.Workers(None, 2)
+    there.deal(10), there.deal(10)
+    there.note("a", "tcp://w:1", 0), there.note("a", "tcp://w:1", 4), there.note("b", "tcp://w:2", 0)
+    assert there.work == workers.Work(2, 20, 4, 0, ["tcp://w:1", "tcp://w:2"])
+    there.note("a", "tcp://w:2", 0)
+    assert there.work == workers.Work(2, 20, 0, 1, ["tcp://w:2"])
+    there.end("a", 10), there.note("a", "tcp://w:2", 9)
+    assert there.work == workers.Work(2, 20, 10, 1, ["tcp://w:2"])
+    there.end("b", 0)
+    assert there.work == workers.Work(2, 20, 10, 1, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "wanted"),
+    [
+        ("running", "executing", True),
+        ("closing_gracefully", "long-running", True),
+        ("running", "cancelled", False),
+        ("running", None, False),
+        ("closing", "executing", False),
+    ],
+)
+def test_nobody_waits_for_a_task_that_is_called_off_or_whose_worker_ends(status, state, wanted):
+    task = workers.Task()
+    assert task.is_wanted(), "of another engine nothing is known"
+    tasks = {"key": SimpleNamespace(state=state)} if state else {}
+    there = {"status": SimpleNamespace(name=status), "state": SimpleNamespace(tasks=tasks)}
+    task._worker, task._key = SimpleNamespace(**there), "key"
+    assert task.is_wanted() is wanted
 
 
 def test_few_items_are_left_to_the_client_and_a_generator_is_dealt_block_by_block(tmp_path, monkeypatch):

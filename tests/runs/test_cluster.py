@@ -2,18 +2,27 @@
 
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from endpoint import Endpoint
+from projects import write_project
 from waits import LONG_S
 
-from persona_lib import UserError
+from persona_lib import UserError, files
 from persona_lib.model.cluster import workers
-from persona_lib.runs.executing import cluster
+from persona_lib.model.limits import usage
+from persona_lib.runs.executing import cluster, kernels
+from persona_lib.runs.executing.run import run
+from persona_lib.runs.pages import said
+from persona_lib.runs.planning import notebooks, presets
 
 
 @pytest.mark.parametrize(
@@ -68,13 +77,13 @@ def test_workers_that_can_t_do_the_work_are_named(monkeypatch):
         "bare": ModuleNotFoundError("No module named 'persona_lib'"),
         "keyless": fine | {"keys": [], "host": "poor"},
     }
-    for name, said in [
+    for name, line in [
         ("other", "worker other on old has another version of persona-workbench"),
         ("changed", "worker changed on edited has another version"),
         ("bare", "worker bare can't load persona_lib"),
         ("keyless", "worker keyless on poor has no OPENAI_API_KEY"),
     ]:
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=line):
             cluster._check({"tcp://a:1": fine, name: wrong[name]}, "tcp://s:1")
     with pytest.raises(UserError, match="and 1 more"):
         cluster._check(wrong, "tcp://s:1")
@@ -83,8 +92,67 @@ def test_workers_that_can_t_do_the_work_are_named(monkeypatch):
 
 
 def test_limits_are_left_to_the_block_where_there_is_no_cluster():
-    with cluster.joined(None, print) as host, cluster.limited(host, 3, 1.5) as limits:
-        assert host is None and limits == (3, 1.5)
+    with cluster.joined(None, print) as there, cluster.limited(there, 3, 1.5) as limits:
+        assert there is None and limits == (3, 1.5)
+
+
+class Client:
+    """A stand-in for Dask's: its workers are those that `there` names."""
+
+    def __init__(self, *there: str):
+        self.there = there
+
+    def nthreads(self) -> dict[str, int]:
+        return dict.fromkeys(self.there, 1)
+
+
+def test_the_index_says_how_workers_are_while_a_run_goes_on_and_at_its_end_what_they_did(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "ROOT", write_project(tmp_path / "project"))
+    monkeypatch.setattr("persona_lib.runs.executing.side_by_side.LOOK_S", 0.05)
+    client, index = Client("tcp://a:1", "tcp://b:1"), tmp_path / "out" / "index.html"
+    steps = {"ask": 0, "step": "answers", "total": 1240, "usage": usage.total([])}
+    seen = []
+
+    def execute(stem, parameters, target, file, environment):
+        """A stand-in for a kernel, which deals to workers."""
+        dealt = asdict(workers.Work(8, 1240, 240, 1, ["tcp://a:1", "tcp://b:1", "tcp://c:1"]))
+        file.write_text(json.dumps(steps | {"done": 240, "dealt": dealt}) + "\n")
+        client.there = ("tcp://b:1", "tcp://c:1")
+        seen.append(shown(index, "240 of 1,240 requests answered"))
+        dealt |= {"answered": 1240, "asking": []}
+        with file.open("a") as more:
+            more.write(json.dumps(steps | {"done": 1240, "dealt": dealt}) + "\n")
+        shutil.copy(notebooks.find(stem).path, target)
+
+    monkeypatch.setattr(kernels, "execute", execute)
+    preset = presets.load("smoke")
+    with socket.create_server(("127.0.0.1", 0)) as scheduler:
+        there = cluster.Joined(f"tcp://127.0.0.1:{scheduler.getsockname()[1]}", client)
+    content = run(preset, presets.plan(preset, ["01"]), index.parent, cluster=there)
+    now = "2 asking, 240 of 1,240 requests answered, 1 shard begun again, 1 worker lost."
+    assert f"2 workers at {there.address}: {now}" in seen[0]
+    did = {"workers": 2, "lost": 1, "shards": 8, "requests": 1240, "answered": 1240, "repeated": 1}
+    assert content["cluster"] == did
+    page = index.read_text()
+    assert "2 workers: 1,240 requests in 8 shards, 1,240 answered, 1 shard begun again, 1 worker lost." in page
+    assert there.address not in page
+
+
+def shown(index: Path, what: str) -> str:
+    """The index page once it shows something."""
+    until = time.monotonic() + 20
+    while what not in (text := index.read_text()):
+        assert time.monotonic() < until, text
+        time.sleep(0.02)
+    return text
+
+
+def test_the_line_on_workers_says_only_what_there_is_to_say():
+    state = {"address": "tcp://s:1", "workers": 4, "lost": 0, "asking": 3, "shards": 8}
+    state |= {"requests": 6400, "answered": 1240, "repeated": 0}
+    assert said.of_workers(state, over=False) == "4 workers at tcp://s:1: 3 asking, 1,240 of 6,400 requests answered"
+    assert said.of_workers(state | {"requests": 0, "asking": 0}, over=False) == "4 workers at tcp://s:1: 0 asking"
+    assert said.of_workers(state | {"workers": 1}, over=True) == "1 worker: 6,400 requests in 8 shards, 1,240 answered"
 
 
 ASKING = """
@@ -108,7 +176,7 @@ def kill():
 
 if __name__ == "__main__":
     model = Model("m", sys.argv[1], max_in_flight=4)
-    with cluster.joined("2", print) as host, cluster.limited(host, 500):
+    with cluster.joined("2", print) as there, cluster.limited(there, 500):
         killer = threading.Thread(target=kill)
         killer.start()
         replies = model.ask(say(*map(str, range(120))))
@@ -128,5 +196,8 @@ def test_workers_that_dask_starts_share_an_ask_and_one_that_is_killed_loses_only
         )
         assert done.returncode == 0, done.stderr
         assert "cluster: 2 workers at tcp://127.0.0.1:" in done.stdout and "dashboard: http://127.0.0.1:" in done.stdout
+        last = done.stdout.splitlines()[-1]
+        assert re.match(r"cluster: [12] workers?: 119 requests in \d+ shards, 119 answered, ", last)
+        assert last.endswith(", 1 shard begun again, 1 worker lost"), "it was asking"
         assert 5 <= endpoint.most_in_flight <= 8
         assert 120 <= len(endpoint.requests) <= 120 + 4

@@ -1,7 +1,8 @@
 """Show the progress of model calls: a bar in a terminal, a widget in a notebook, log lines elsewhere, a file for a run.
 
 Calls in a run's kernel append JSON lines to the file that PERSONA_PROGRESS names: {"ask", "step", "done", "total"},
-the model asked, and the usage of the ask so far. An ask is one call of `Model.ask`, `choices` or `send`. The runner
+the model asked, and the usage of the ask so far; with a cluster also "dealt", what the kernel has dealt to workers. An
+ask is one call of `Model.ask`, `choices` or `send`. The runner
 reads the lines while the notebook runs, and sums them once it has ended, however it ended. Asks that are part of a
 `Whole` show no progress of their own; the `Whole` shows theirs.
 """
@@ -14,7 +15,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -47,6 +48,21 @@ def _bar() -> type[tqdm]:
     return widget
 
 
+@dataclass
+class Work:
+    """What a process has dealt to workers: `shards`, and the `requests` in them.
+
+    `answered` of the requests are done. `repeated` shards were begun again, since their worker was lost. `asking` are
+    the addresses of the workers that are at a shard.
+    """
+
+    shards: int = 0
+    requests: int = 0
+    answered: int = 0
+    repeated: int = 0
+    asking: list[str] = field(default_factory=list)
+
+
 class Calls:
     """The progress of one ask: a bar in a terminal, a widget in a notebook, log lines elsewhere, a file for a run.
 
@@ -67,6 +83,7 @@ class Calls:
         self.used = used
         self.done = 0
         self.done_away = 0
+        self.dealt: Work | None = None  # to the workers of a cluster, by this process
         self._about = {"ask": next(_numbers), "step": step, "total": items} | about
         self._file = os.environ.get(VARIABLE)
         self._every = WRITE_EVERY_S if self._file else LOG_EVERY_S
@@ -137,6 +154,7 @@ class Calls:
         done = self.done + self.done_away
         if self._file:
             line = self._about | {"done": done, "usage": asdict(self.used)}
+            line |= {"dealt": asdict(self.dealt)} if self.dealt else {}
             with open(self._file, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         elif self._bar is None and not self._whole:
@@ -166,6 +184,13 @@ def used(steps: Path) -> dict[str, dict[str, Any]]:
     for ask in asks(steps):
         by_step[ask["step"]].append(ask["usage"])
     return {step: total(usages) for step, usages in by_step.items()}
+
+
+def dealt(steps: Path) -> dict[str, Any] | None:
+    """Return what a kernel has dealt to workers, the fields of a `Work`; None without a cluster."""
+    told = (line for line in reversed(steps.read_text("utf-8").split("\n")[:-1]) if '"dealt"' in line)
+    last = next(told, None)
+    return json.loads(last)["dealt"] if last else None
 
 
 class _Pace(NamedTuple):

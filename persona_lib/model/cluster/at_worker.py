@@ -142,6 +142,7 @@ def ask(packed: bytes) -> Done:
         await session.each((item for item in shard.items if task.is_wanted()), partial(shard.work, session))
 
     telling = _Telling(lambda done: task.tell(shard.topic, shard.keys[0], done), shard.step)
+    task.tell(shard.topic, shard.keys[0], 0)
     try:
         if not shared:
             _prepare(store, shard, who)

@@ -15,7 +15,7 @@ import math
 import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence, Sized
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from concurrent.futures import Future
 from dataclasses import fields
 from functools import partial
 from itertools import chain, islice
@@ -30,7 +30,7 @@ from ..dialects.dialect import kind
 from ..limits import sharing
 from ..limits.usage import Usage
 from .at_worker import Done, Shard, ask, here, inode
-from .workers import Workers, gone, present
+from .workers import Workers, as_gone, gone, present
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -127,6 +127,7 @@ async def _dealt(
     results: dict[int, T] = {}
     if len(lacking) < 2 * LEAST:
         return results
+    session._progress.dealt = workers.work
     session._progress.show()
     futures: dict[asyncio.Future[Done], list[str]] = {}
     try:
@@ -134,14 +135,16 @@ async def _dealt(
             keys.sort(key=lacking.__getitem__)  # items that share a prefix follow each other
             shard = _shard(session, workers.topic, work, [items[lacking[key]] for key in keys], keys)
             futures[asyncio.wrap_future(_submitted(workers, shard))] = keys
+            workers.deal(len(keys))
         async for keys in _ended(session, futures, workers):
+            workers.end(keys[0], len(keys))
             places = [lacking[key] for key in keys]
             done = await session.each([items[place] for place in places], partial(work, session))
             results |= zip(places, done, strict=True)
     finally:
         for future, keys in futures.items():
             future.cancel()
-            workers.told.pop(keys[0], None)
+            workers.end(keys[0], 0)
         session._progress.away(0)
     return results
 
@@ -188,7 +191,7 @@ def _submitted(workers: Workers, shard: bytes) -> Future[Done]:
     try:
         return workers.executor.submit(ask, shard)
     except Exception as error:
-        raise _gone(error) or error from None
+        raise as_gone(error) or error from None
 
 
 async def _ended(
@@ -206,7 +209,8 @@ async def _ended(
     until = math.inf
     while pending and loop.time() < until:
         ended, pending = await asyncio.wait(pending, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-        session._progress.away(sum(workers.told.get(futures[future][0], 0) for future in pending))
+        told = [workers.told[name] for future in pending if (name := futures[future][0]) in workers.told]
+        session._progress.away(sum(done for _, done in told))
         for future in ended:
             done = _done(future)
             _take(session, done)
@@ -229,15 +233,8 @@ def _done(future: "asyncio.Future[Done]") -> Done:
     if future.cancelled():
         raise gone("its scheduler has ended")
     if error := future.exception():
-        raise _gone(error) or error
+        raise as_gone(error) or error
     return future.result()
-
-
-def _gone(error: BaseException) -> UserError | None:
-    """Return the user's error for one that means that workers are gone; None for any other, which is a bug."""
-    if isinstance(error, BrokenExecutor | CancelledError) or type(error).__module__.startswith("distributed"):
-        return gone(f"{type(error).__name__}: {error}"[:200])
-    return None
 
 
 def _take(session: Session, done: Done) -> None:

@@ -13,13 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ... import LimitError, UserError
+from ..asking.progress import Work
 from ..transport import keys
 
 VARIABLE = "PERSONA_CLUSTER"
@@ -32,8 +33,8 @@ INSTALL = "a cluster needs the package distributed: pip install -e '.[cluster]'"
 class Workers:
     """The workers of a cluster.
 
-    `executor` runs functions there, `number` is how many workers there are; `told` is their progress: the number of
-    items that are done, by the name of the shard.
+    `executor` runs functions there, `number` is how many workers there are; `told` is their progress: the worker and
+    the number of items that are done, by the name of the shard. `work` is what this process has dealt to them.
 
     Args:
         executor: of any engine.
@@ -44,12 +45,38 @@ class Workers:
     def __init__(self, executor: Executor, number: int, client: Any = None):
         self.executor = executor
         self.number = number
-        self.told: dict[str, int] = {}
+        self.told: dict[str, tuple[str, int]] = {}
+        self.work = Work()
+        self._ended = 0  # requests, of shards that are over
         self.topic = f"persona {os.getpid()} {time.time_ns()}"
         self._client = client
         self._gone_since: float | None = None
         if client:
-            client.subscribe_topic(self.topic, lambda event: self.told.update([event[1]]))
+            client.subscribe_topic(self.topic, lambda event: self.note(*event[1]))
+
+    def deal(self, requests: int) -> None:
+        """Note a shard that is dealt."""
+        self.work.shards += 1
+        self.work.requests += requests
+
+    def note(self, shard: str, worker: str, done: int) -> None:
+        """Note how far a worker is with a shard: at 0 it begins, perhaps again after another worker was lost."""
+        if done == 0:
+            self.work.repeated += shard in self.told
+        if done == 0 or shard in self.told:  # it may be over by now
+            self.told[shard] = worker, done
+            self._sum()
+
+    def end(self, shard: str, answered: int) -> None:
+        """Note that a shard is over."""
+        self.told.pop(shard, None)
+        self._ended += answered
+        self._sum()
+
+    def _sum(self) -> None:
+        told = list(self.told.values())
+        self.work.answered = self._ended + sum(done for _, done in told)
+        self.work.asking = sorted({worker for worker, _ in told})
 
     def check(self) -> None:
         """Raise LimitError if there has been no worker for so long that none is waited for."""
@@ -73,6 +100,13 @@ def gone(why: str) -> LimitError:
     return LimitError(
         f"the cluster does not go on: {why}; what was answered is kept: start it again and run the same command"
     )
+
+
+def as_gone(error: BaseException) -> LimitError | None:
+    """Return the user's error for one that means that workers are gone; None for any other, which is a bug."""
+    if isinstance(error, BrokenExecutor | CancelledError) or type(error).__module__.startswith("distributed"):
+        return gone(f"{type(error).__name__}: {error}"[:200])
+    return None
 
 
 _GIVEN: list[Workers] = []
@@ -114,10 +148,12 @@ def present() -> Workers | None:
         return _JOINED[address, os.getpid()]
 
 
-def leave(address: str) -> None:
-    """Close the way of this process to the workers of a scheduler, if there is one."""
-    if there := _JOINED.pop((address, os.getpid()), None):
+def leave(address: str) -> Work:
+    """Close the way of this process to the workers of a scheduler, if there is one; return what it dealt to them."""
+    there = _JOINED.pop((address, os.getpid()), None)
+    if there:
         there.close()
+    return there.work if there else Work()
 
 
 def connect(address: str) -> Any:
@@ -175,13 +211,15 @@ class Task:
                 self._key = self._worker.get_current_task()
 
     def is_wanted(self) -> bool:
-        """Return whether anybody still waits for the task: it may be called off, or its client be gone."""
+        """Return whether anybody still waits for the task: it may be called off, its client or scheduler be gone."""
         if self._worker is None:
             return True
         state = self._worker.state.tasks.get(self._key)
+        if self._worker.status.name in ("closing", "closed", "failed"):
+            return False
         return state is not None and state.state in ("executing", "long-running")
 
     def tell(self, topic: str, name: str, done: int) -> None:
         """Tell the client how far the task is."""
         if self._worker is not None:
-            self._worker.log_event(topic, [name, done])
+            self._worker.log_event(topic, [name, self._worker.address, done])

@@ -10,8 +10,9 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from ...model.limits import sharing
 from ...model.limits.budget import Budget
 from ...texts import counted
 from .. import forks
+from ..pages import said
 
 MOST_EACH = 8  # workers for each core of this machine: they mostly wait
 METHOD = "distributed.worker.multiprocessing-method"  # of Dask's configuration
@@ -31,18 +33,55 @@ TAKES = (
 )
 
 
+class Joined:
+    """A cluster that a command has joined.
+
+    `host` is the address at which its workers reach this machine.
+
+    Args:
+        address: of the scheduler.
+        client: of Dask.
+    """
+
+    def __init__(self, address: str, client: Any):
+        self.address = address
+        self.host = _own_address(address)
+        self._client = client
+        self._seen: set[str] = set()  # workers
+        self._there: set[str] = set()
+        self.look()
+
+    def look(self) -> None:
+        """Ask the scheduler who is there; whoever asks workers says it if it has ended."""
+        with suppress(OSError):  # Dask's errors of a lost connection are of this kind
+            self._there = set(self._client.nthreads())
+            self._seen |= self._there
+
+    def state(self, work: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return how the workers are and what they do: for a manifest, and `said.of_workers`.
+
+        Args:
+            work: the fields of what each process has dealt to them, as in `progress.Work`.
+        """
+        dealt = list(work)
+        counts = {name: sum(one[name] for one in dealt) for name in ("shards", "requests", "answered", "repeated")}
+        asking = {worker for one in dealt for worker in one["asking"]}
+        about = {"address": self.address, "workers": len(self._there), "lost": len(self._seen - self._there)}
+        return about | counts | {"asking": len(asking & self._there)}
+
+
 @contextmanager
-def joined(given: str | None, say: Callable[[str], object], kernels: bool = False) -> Iterator[str | None]:
+def joined(given: str | None, say: Callable[[str], object], kernels: bool = False) -> Iterator[Joined | None]:
     """Deal what the block asks, and what its notebooks ask, to the workers of a cluster.
 
     Args:
         given: how many workers to start on this machine, the address of a scheduler, or the file that one has written;
             None deals nothing.
-        say: gets a line on the workers.
+        say: gets a line on the workers, and one at the end on what this process dealt to them.
         kernels: whether notebooks are run in the block, whose kernels are forked from the process that workers are.
 
     Yields:
-        The address at which workers reach this machine; None without a cluster.
+        The cluster; None without one.
 
     Raises:
         UserError: there is no such cluster, it has no worker, or one of them can't do the work.
@@ -56,30 +95,34 @@ def joined(given: str | None, say: Callable[[str], object], kernels: bool = Fals
             told = client.run(workers.about, on_error="return")
             _check(told, address)
             say(f"cluster: {_counted(told)} at {address}; dashboard: {client.dashboard_link}")
+            found = Joined(address, client)
             with _environment({workers.VARIABLE: address}):
-                yield _own_address(address)
+                yield found
+            found.look()
         finally:
-            workers.leave(address)
+            work = workers.leave(address)
             client.close()
+        if work.requests:
+            say(f"cluster: {said.of_workers(found.state([asdict(work)]), over=True)}")
 
 
 @contextmanager
 def limited(
-    host: str | None, max_calls: int | None = None, max_cost: float | None = None
+    cluster: Joined | None, max_calls: int | None = None, max_cost: float | None = None
 ) -> Iterator[tuple[int | None, float | None]]:
     """Hold limits in this process where the workers of a cluster count too, and the pace of endpoints with them.
 
     Args:
-        host: from `joined`.
+        cluster: from `joined`.
         max_calls, max_cost: as in `Budget`.
 
     Yields:
         The limits that are left to the block: with a cluster none, without one those that are given.
     """
-    if host is None:
+    if cluster is None:
         yield max_calls, max_cost
         return
-    with sharing.served(Budget(max_calls, max_cost), host) as variables, _environment(variables):
+    with sharing.served(Budget(max_calls, max_cost), cluster.host) as variables, _environment(variables):
         yield None, None
 
 

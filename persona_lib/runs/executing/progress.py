@@ -146,6 +146,7 @@ class Progress:
             bar_format="{desc}  {bar:16} {n_fmt}/{total_fmt} cells  {elapsed}{postfix}",
             leave=False,
         )
+        self.workers = ""  # the line on those of a cluster
         self._course = course
         self._parts: dict[str, _Part] = {}
         self._guard = threading.Lock()
@@ -197,7 +198,7 @@ class Progress:
         course = self._course.text(shares, max(part.left() for part in parts.values()), now) if self._course else ""
         steps = {stem: part.text() for stem, part in parts.items()}
         told = [text if alone else f"{stem.partition('_')[0]} {text}" for stem, text in steps.items() if text]
-        text = "  ".join(filter(None, [course, *told]))
+        text = "  ".join(filter(None, [course, *told, self.workers]))
         done, cells = sum(part.done for part in parts.values()), sum(part.cells for part in parts.values())
         if not self._bar.disable:
             self._bar.n, self._bar.total = done, cells

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..planning.presets import Preset
 from ..results import folders, manifests
 from ..results.manifests import Manifest
 from . import pool
+from .cluster import Joined
 from .side_by_side import Notebooks, save, took, write_index
 
 # A process that waits for the end of its caller, which closes the pipe, and then corrects the folder.
@@ -36,7 +37,8 @@ def run(
     max_cost: float | None = None,
     say: Callable[[str], object] | None = None,
     jobs: int | None = None,
-    host: str | None = None,
+    cluster: Joined | None = None,
+    counted: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Execute notebooks into a folder; if one fails, the others run all the same, unless no more calls can be made.
 
@@ -50,7 +52,8 @@ def run(
         say: gets the address of the index page once it is there, and the line of each notebook when it ends.
         jobs: how many notebooks run side by side; None means as many as the machine has cores and memory for. Where
             the embedded model has to answer it is 1 in any case, and a line says so.
-        host: the address at which the workers of a cluster reach this machine, if there is one.
+        cluster: whose workers ask what the notebooks deal to them, if there is one.
+        counted: the variables with which the kernels count at another process, which then holds the limits.
 
     Returns:
         The content of the manifest. The folder then has manifest.json and index.html.
@@ -68,9 +71,10 @@ def run(
             manifests.correct(earlier, folder)
         manifest = Manifest(folder, preset.name, preset.about, _entries(planned), limits, earlier)
         try:
-            shared = sharing.served(Budget(max_calls, max_cost), host or sharing.LOOPBACK)
+            host = cluster.host if cluster else sharing.LOOPBACK
+            shared = nullcontext(counted) if counted else sharing.served(Budget(max_calls, max_cost), host)
             with folders.beside(folder), shared as environment:
-                return _executed(manifest, environment, jobs, say or (lambda line: None))
+                return _executed(manifest, environment, jobs, say or (lambda line: None), cluster)
         except OSError:
             if folders.is_there(folder):
                 raise
@@ -89,7 +93,11 @@ def _entries(planned: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
 
 
 def _executed(
-    manifest: Manifest, environment: Mapping[str, str], jobs: int | None, say: Callable[[str], object]
+    manifest: Manifest,
+    environment: Mapping[str, str],
+    jobs: int | None,
+    say: Callable[[str], object],
+    cluster: Joined | None,
 ) -> dict[str, Any]:
     """Execute the notebooks of a manifest and return its content."""
     status = "failed"
@@ -101,7 +109,7 @@ def _executed(
         most = pool.jobs(len(planned), anew, jobs)
         if jobs and most < jobs:
             say("notebooks run one after the other: the embedded model, which takes all cores, has to answer")
-        Notebooks(manifest, environment, pool.Kernels(most), most, say).run()
+        Notebooks(manifest, environment, pool.Kernels(most), most, say, cluster).run()
         fine = all(entry["status"] == "done" and not entry["lost"] for entry in manifest.planned.values())
         status = "done" if fine else "failed"
     except KeyboardInterrupt:

@@ -17,12 +17,13 @@ from ... import BudgetError, EndpointError, LimitError, files
 from ...model.asking import progress
 from ...store.store import utc_now
 from ...texts import counted
-from ..pages import pages
+from ..pages import pages, said
 from ..planning import notebooks
 from ..reporting.record import VARIABLE as RECORD
 from ..results import findings, folders
 from ..results.manifests import Manifest
-from . import kernels, said
+from . import kernels
+from .cluster import Joined
 from .progress import Course, Progress
 
 # Every later notebook would fail in the same way.
@@ -39,6 +40,7 @@ class Notebooks:
         pool: executes them.
         jobs: how many at once.
         say: gets the line of each when it ends.
+        cluster: whose workers ask what they deal, if there is one.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Notebooks:
         pool: Executor,
         jobs: int,
         say: Callable[[str], object],
+        cluster: Joined | None = None,
     ):
         self._manifest = manifest
         self._new = manifest.folder / folders.NEW
@@ -55,6 +58,7 @@ class Notebooks:
         self._pool = pool
         self._jobs = jobs
         self._say = say
+        self._cluster = cluster
         # The main finding first: it stands on the index while the longer ones run.
         self._waiting = deque(sorted(manifest.planned, key=lambda stem: stem != findings.CRITIC))
         self._running: dict[Future[dict[str, str] | None], str] = {}
@@ -65,6 +69,7 @@ class Notebooks:
         """Execute them all, or until no more calls can be made; what is running then goes on to its end."""
         try:
             with self._shown:
+                self._watch()
                 self._begin()
                 while self._running:
                     over, _ = wait(self._running, LOOK_S, FIRST_COMPLETED)
@@ -121,6 +126,7 @@ class Notebooks:
         if stem == findings.AUDITS and (manifest.folder / f"{findings.CRITIC}.ipynb").exists():
             _page(manifest.folder, findings.CRITIC, manifest)  # it tells what has just been found of its critic
         self._account(stem)
+        self._watch()
         self._shown.end(stem)
         save(manifest)
         with tqdm.external_write_mode():
@@ -138,10 +144,22 @@ class Notebooks:
         """Enter what the running notebooks have used so far, if there is news."""
         used = {stem: _used(self._new / f"{stem}.jsonl") for stem in self._running.values()}
         entries = self._manifest.planned
-        if any(entries[stem]["steps"] != steps for stem, steps in used.items()):
+        if self._watch() or any(entries[stem]["steps"] != steps for stem, steps in used.items()):
             for stem, steps in used.items():
                 entries[stem] |= {"steps": steps, "seconds": round(time.monotonic() - self._began[stem], 1)}
             save(self._manifest)
+
+    def _watch(self) -> bool:
+        """Enter and show how the workers of a cluster are; return whether there is news."""
+        if not self._cluster:
+            return False
+        self._cluster.look()
+        files = [self._new / f"{stem}.jsonl" for stem in self._began]
+        state = self._cluster.state(filter(None, (progress.dealt(path) for path in files if path.exists())))
+        self._shown.workers = said.of_workers(state, over=False)
+        news = state != self._manifest.content.get("cluster")
+        self._manifest.content["cluster"] = state
+        return news
 
 
 def took(entry: Mapping[str, Any]) -> float | None:

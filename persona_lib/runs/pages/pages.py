@@ -22,7 +22,7 @@ from ...model.limits import usage
 from ..planning import notebooks
 from ..reporting.record import INTERVAL
 from ..results import findings
-from . import pictures
+from . import pictures, said
 
 DATA = Path(__file__).parents[1] / "data"
 CONTENTS = "<!-- contents -->"  # the mark in data/notebook.html.j2
@@ -215,7 +215,7 @@ def index(manifest: Mapping[str, Any], items: bool = False) -> str:
     """
     templates = environment()
     templates.filters |= {"figure": figure, "cost": usage.cost_text, "span": _span, "day": day}
-    templates.filters |= {"state": findings.state, "named": findings.name}
+    templates.filters |= {"state": findings.state, "named": findings.name, "workers": said.of_workers}
     asked, entries = manifest["models"], manifest["notebooks"].values()
     before = manifest["before"]
     used = usage.total([manifest["usage"], before["usage"]]) if before else manifest["usage"]

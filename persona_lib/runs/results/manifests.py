@@ -111,6 +111,8 @@ def _text(moment: datetime) -> str:
 def _close(content: dict[str, Any], status: str, ended: str) -> None:
     """Enter how and when a run ended; what still waits was not run."""
     content |= {"status": status, "ended": ended}
+    for name in ("address", "asking"):  # of workers, while they are needed
+        content.get("cluster", {}).pop(name, None)
     for entry in content["notebooks"].values():
         if entry["status"] == "waiting":
             entry["status"] = "not run"
@@ -126,7 +128,9 @@ class Manifest:
     `seconds` and `usage` of earlier executions with the same parameters.
 
     The content's `usage` and `seconds` are of this run. Its `before` is what else the results in the folder took in
-    earlier runs, or None; `earlier` describes those of them that results come from.
+    earlier runs, or None; `earlier` describes those of them that results come from. `cluster`, where there is one, has
+    the number of its `workers` and of those `lost`, and what this run dealt to them: `shards`, `requests`, how many of
+    these are `answered`, and `repeated` shards.
 
     Args:
         folder: of the run.

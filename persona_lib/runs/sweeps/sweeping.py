@@ -1,12 +1,13 @@
-"""Sweeping: the points of a sweep run one after the other; those that are done are not run again.
+"""Sweeping: the points of a sweep run one after the other, or at workers; those that are done are not run again.
 
 So the same command goes on where it stopped.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,21 @@ import numpy as np
 import pandas as pd
 
 from ... import BudgetError, EndpointError, LimitError, UserError, files
+from ...model.cluster import workers
+from ...model.cluster.workers import Workers
+from ...model.limits import sharing
+from ...model.limits.budget import Budget
 from ...model.limits.usage import cost_text
+from ...texts import counted
 from ..dry_runs import estimate
 from ..dry_runs.estimate import Estimate
 from ..executing import run
+from ..executing.cluster import Joined
+from ..pages import said
 from ..reporting.shown import shown
-from ..results import compare, folders
-from . import pages, tables
+from ..results import compare, folders, manifests
+from . import pages, points, tables
+from .points import Turn
 from .sweep import Point, Sweep
 from .tables import DONE, GIVEN, Collected
 
@@ -85,12 +94,12 @@ def execute(
     say: Callable[[str], object] = lambda line: None,
     retry: bool = False,
     jobs: int | None = None,
-    host: str | None = None,
+    cluster: Joined | None = None,
 ) -> tuple[Collected, set[str]]:
     """Run the points of a sweep that are not done, and write its tables, its figure and its page.
 
-    A point that fails leaves the others as they are. After an endpoint has ended a run, points of the same model are
-    not run; after a limit is reached, none is.
+    Points run one after the other, or at the workers of a cluster. One that fails leaves the others as they are. After
+    an endpoint has ended a run, points of the same model are not run; after a limit is reached, none is.
 
     Args:
         sweep, planned: the sweep and its points.
@@ -99,7 +108,9 @@ def execute(
             point cost may be unknown, since an endpoint tells no tokens: it then counts as all that was left.
         say: gets a line for each point, and those of its run.
         retry: also run notebooks that are done but have failed items.
-        jobs, host: of each run, as in `run.run`.
+        jobs: of each run, as in `run.run`.
+        cluster: where there are at least as many points to run as it has workers, each of these runs whole points, with
+            one notebook at a time or `jobs`; otherwise they ask what the notebooks of one point after the other deal.
 
     Returns:
         What the points' folders tell, and the names of the errors that ended notebooks in this call.
@@ -115,8 +126,7 @@ def execute(
         files.write_json(folder / NAME, sweep.model_dump())
         found = tables.collect(planned, folder)
         pages.write(sweep, found, folder)
-        execute_one = partial(run.run, say=say, jobs=jobs, host=host)
-        course = _Course(sweep, planned, folder, found, max_calls, max_cost, execute_one)
+        course = _Course(sweep, planned, folder, found, max_calls, max_cost, jobs, cluster)
         try:
             course.run(say, retry)
         finally:
@@ -151,7 +161,8 @@ class _Course:
         found: Collected,
         max_calls: int | None,
         max_cost: float | None,
-        execute_one: Callable[..., dict[str, Any]],
+        jobs: int | None = None,
+        cluster: Joined | None = None,
     ):
         self.errors: set[str] = set()
         self.problems: dict[str, str] = {}
@@ -162,43 +173,92 @@ class _Course:
         self._calls = int(found.points["calls"].sum())
         self._cost = found.points["cost"].sum(skipna=False)
         self._limits = max_calls, max_cost
-        self._execute = execute_one
+        self._jobs = jobs
+        self._cluster = cluster
+        self._ended: set[Any] = set()  # models
+        self._written = time.monotonic()
 
     def run(self, say: Callable[[str], object], retry: bool) -> None:
         """Run the points that are not done; arguments as in `execute`."""
-        ended = set()  # models
-        written = time.monotonic()
+        waiting = list(self._turns(retry))
+        there = workers.present() if self._cluster else None
+        leave = [turn for turn in waiting if points.may_leave(turn)]
+        if there and len(leave) >= there.number:
+            self._deal(deque(leave), there, say, retry)
+            waiting = [turn for turn in waiting if turn not in leave]
+        for turn in waiting:
+            if self._may_run(turn):
+                say(self._named(turn))
+                self._note(turn, self._run(turn, say))
+
+    def _turns(self, retry: bool) -> Iterator[Turn]:
+        """Yield the points that are not done, with the notebooks that are not."""
         for number, point in enumerate(self._planned, 1):
             own = self._found.notebooks[self._found.notebooks["point"] == point.name]
             again = own[(own["state"] != DONE) | (retry & (own["failed"] > 0))]["notebook"]
-            if again.empty or point.given.get("model") in ended:
-                continue
-            say(f"point {number} of {len(self._planned)}: {point.label}")
-            names = self._run(point, list(again), say)
-            self.errors |= names
-            if BudgetError.__name__ in names:
-                break
-            if names & _ENDS_MODEL:
-                ended.add(point.given.get("model"))
-            if time.monotonic() - written > WRITE_EVERY_S:
-                found = tables.collect(self._planned, self._folder, self.problems)
-                pages.write(self._sweep, found, self._folder)
-                written = time.monotonic()
+            if not again.empty:
+                yield Turn(number, point, list(again))
 
-    def _run(self, point: Point, stems: Sequence[str], say: Callable[[str], object]) -> set[str]:
-        """Run notebooks of a point, and return the names of the errors that ended them."""
+    def _named(self, turn: Turn) -> str:
+        return f"point {turn.number} of {len(self._planned)}: {turn.point.label}"
+
+    def _left(self) -> tuple[int | None, float | None]:
+        """Return the calls and the USD that are left, None without a limit."""
         max_calls, max_cost = (
             None if limit is None else 0 if pd.isna(used) else max(0, limit - used)
             for limit, used in zip(self._limits, (self._calls, self._cost), strict=True)
         )
-        planned = {stem: point.planned[stem] for stem in stems}
+        return max_calls, max_cost
+
+    def _run(self, turn: Turn, say: Callable[[str], object]) -> dict[str, Any] | None:
+        """Run notebooks of a point, and return the manifest, None if there is none."""
+        planned = {stem: turn.point.planned[stem] for stem in turn.stems}
+        folder = self._folder / turn.point.name
         try:
-            manifest = self._execute(point.preset, planned, self._folder / point.name, max_calls, max_cost)
+            return run.run(turn.point.preset, planned, folder, *self._left(), say, self._jobs, self._cluster)
         except UserError as error:
-            self.problems[point.name] = str(error)
-            say(f"failed  {point.label}  {error}")
-            return set()
-        self._calls += manifest["usage"]["calls"]
-        cost = manifest["usage"]["cost"]
-        self._cost += np.nan if cost is None else cost
-        return {entry["error"]["name"] for stem in stems if (entry := manifest["notebooks"][stem])["error"]}
+            self._fail(turn, str(error), say)
+            return None
+
+    def _fail(self, turn: Turn, problem: str, say: Callable[[str], object]) -> None:
+        """Note why a point has no run."""
+        self.problems[turn.point.name] = problem
+        say(f"failed  {turn.point.label}  {problem}")
+
+    def _deal(self, waiting: deque[Turn], there: Workers, say: Callable[[str], object], retry: bool) -> None:
+        """Let the workers of a cluster run points; their calls count here."""
+        assert self._cluster
+        say(f"{counted(len(waiting), 'point')} for {counted(there.number, 'worker')}")
+        with sharing.served(Budget(*self._left()), self._cluster.host) as shared:
+            dealer = points.Dealer(self._folder, there, self._left(), shared, self._jobs or 1, retry)
+            with closing(dealer.each(waiting)) as ended:
+                for turn, problem in ended:
+                    say(self._named(turn))
+                    if problem:
+                        self._fail(turn, problem, say)
+                        continue
+                    manifest = manifests.read(self._folder / turn.point.name) or {}
+                    for stem in turn.stems:
+                        say(said.of_notebook(stem, manifest["notebooks"][stem]))
+                    self._note(turn, manifest)
+                    for other in [other for other in waiting if not self._may_run(other)]:
+                        waiting.remove(other)
+
+    def _may_run(self, turn: Turn) -> bool:
+        """Return whether no limit is reached, and the endpoint of a point's model takes calls."""
+        return BudgetError.__name__ not in self.errors and turn.point.given.get("model") not in self._ended
+
+    def _note(self, turn: Turn, manifest: dict[str, Any] | None) -> None:
+        """Count what a point used, note the errors that ended its notebooks, and write the pages now and then."""
+        if manifest:
+            self._calls += manifest["usage"]["calls"]
+            cost = manifest["usage"]["cost"]
+            self._cost += np.nan if cost is None else cost
+            names = {e["error"]["name"] for stem in turn.stems if (e := manifest["notebooks"][stem])["error"]}
+            self.errors |= names
+            if names & _ENDS_MODEL:
+                self._ended.add(turn.point.given.get("model"))
+        if time.monotonic() - self._written > WRITE_EVERY_S:
+            found = tables.collect(self._planned, self._folder, self.problems)
+            pages.write(self._sweep, found, self._folder)
+            self._written = time.monotonic()

@@ -23,6 +23,27 @@ def of_notebook(stem: str, entry: Mapping[str, Any]) -> str:
     return f"{entry['status']:8}{stem}  {took}  {what}".rstrip()
 
 
+def of_workers(state: Mapping[str, Any], over: bool) -> str:
+    """Return the line on the workers of a cluster: how far they are or, when the run is over, what they did.
+
+    Args:
+        state: from `cluster.Joined.state`.
+        over: whether nothing is asked any more.
+    """
+    n, requests = counted(state["workers"], "worker"), counted(state["requests"], "request")
+    if over:
+        told = [f"{n}: {requests} in {counted(state['shards'], 'shard')}"]
+    else:
+        told = [f"{n} at {state['address']}: {state['asking']} asking"]
+    if state["requests"]:
+        told.append(f"{state['answered']:,} of {requests} answered" if not over else f"{state['answered']:,} answered")
+    if state["repeated"]:
+        told.append(f"{counted(state['repeated'], 'shard')} begun again")
+    if state["lost"]:
+        told.append(f"{counted(state['lost'], 'worker')} lost")
+    return ", ".join(told)
+
+
 def at_the_end(manifest: Mapping[str, Any]) -> str:
     """Return a line for each notebook that was not run, and one for what the run used."""
     own = {stem: entry for stem, entry in manifest["notebooks"].items() if entry["run"] == manifest["started"]}
