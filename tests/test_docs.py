@@ -29,7 +29,7 @@ def site(tmp_path_factory) -> Path:
 def reference(tmp_path_factory) -> Path:
     """The reference of one module, as `make docs` writes those of all."""
     folder = tmp_path_factory.mktemp("reference")
-    written = "import pathlib, reference; reference.write(pathlib.Path(sys.argv[2]), 'persona_lib.runs.record')"
+    written = "import pathlib, reference; reference.write(pathlib.Path(sys.argv[2]), 'persona_lib.runs.reporting.record')"
     command = [sys.executable, "-W", "error", "-c", f"import sys; sys.path.insert(0, sys.argv[1]); {written}"]
     done = subprocess.run([*command, ROOT / "docs", folder], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -53,7 +53,7 @@ def elsewhere(tmp_path, monkeypatch):
         "dry_runs.rehearse.rehearse",
         "executing.pairs.make",
         "executing.pairs.items_to_rate",
-        "dry_runs.estimate._count",
+        "dry_runs.estimate.count",
         "planning.doctor.all_of",
         "pages.start.write",
         "dry_runs.waves._drafted",

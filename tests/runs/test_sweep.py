@@ -320,7 +320,7 @@ def test_an_estimate_lists_each_point_and_what_is_done_asks_nothing(project, tmp
         table = pd.DataFrame(rows).reindex(columns=estimate.COLUMNS)
         return estimate.Estimate(table.fillna({"cached": 0, "tokens_in": 0, "tokens_out": 0, "reasked": 0}), ["a note"])
 
-    monkeypatch.setattr(estimate, "_count", count)
+    monkeypatch.setattr(estimate, "count", count)
     found = tables.collect(planned, tmp_path / "out")
     counts = sweeping.estimated(planned, found)
     assert asked == [f"seed={seed}/{swept.NOTEBOOK}" for seed in (1, 2)]
