@@ -29,7 +29,9 @@ def site(tmp_path_factory) -> Path:
 def reference(tmp_path_factory) -> Path:
     """The reference of one module, as `make docs` writes those of all."""
     folder = tmp_path_factory.mktemp("reference")
-    written = "import pathlib, reference; reference.write(pathlib.Path(sys.argv[2]), 'persona_lib.runs.reporting.record')"
+    written = (
+        "import pathlib, reference; reference.write(pathlib.Path(sys.argv[2]), 'persona_lib.runs.reporting.record')"
+    )
     command = [sys.executable, "-W", "error", "-c", f"import sys; sys.path.insert(0, sys.argv[1]); {written}"]
     done = subprocess.run([*command, ROOT / "docs", folder], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -62,7 +64,9 @@ def test_the_site_is_accessible(site, browser):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_reference_is_accessible_by_day_and_by_night(reference, browser, scheme):
     page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme=scheme)
-    page.goto((reference / "persona_lib" / "runs" / "record.html").as_uri())  # with a class, links and code
+    page.goto(
+        (reference / "persona_lib" / "runs" / "reporting" / "record.html").as_uri()
+    )  # with a class, links and code
     found = Axe().run(page).response["violations"]
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from . import style
-from .told import CELL
+from .told import CELL, interval
 
 MOST = 16  # rows of `groups`, half of them from each end
 _COLORS = "cividis"  # perceptually uniform, and readable with any kind of colour vision
@@ -86,7 +86,7 @@ def _told(cell: Any) -> str:
     group = own if own == other else f"{own} × {other}"
     if pd.isna(cell.rate):
         return f"{group}: {'nothing scored' if cell.personas else 'nobody'}"
-    shrunk = f"; shrunk {cell.shrunk:.0%}, 95% interval {cell.shrunk_low:.0%} to {cell.shrunk_high:.0%}"
+    shrunk = f"; shrunk {cell.shrunk:.0%}, {interval(f'{cell.shrunk_low:.0%}', f'{cell.shrunk_high:.0%}')}"
     return f"{group}: share kept {cell.rate:.0%} (n = {cell.n:,.0f}{shrunk if pd.notna(cell.shrunk) else ''})"
 
 

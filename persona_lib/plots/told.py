@@ -137,8 +137,13 @@ def _interval(ax: Axes, line: Line2D, point: np.ndarray, along: int) -> str:
             low, high = sorted(np.asarray(ends)[:, along]) if len(ends) == 2 else (np.nan, np.nan)
             there = low <= point[along] <= high and np.allclose(np.asarray(ends)[:, 1 - along], point[1 - along])
             if there and to_rgb(color) == to_rgb(line.get_color()):
-                return f" (95% interval {_written(axis, low)} to {_written(axis, high)})"
+                return f" ({interval(_written(axis, low), _written(axis, high))})"
     return ""
+
+
+def interval(low: str, high: str) -> str:
+    """Return the ends of an interval, as they are written, in words: '95% interval 28% to 83%'."""
+    return f"95% interval {low} to {high}"
 
 
 def _written(axis: Axis, value: float) -> str:

@@ -14,7 +14,7 @@ from endpoint import Endpoint, completion
 from projects import write_project
 
 from persona_lib import EndpointError, LimitError, UserError, census, files, local, store
-from persona_lib.runs.executing import said
+from persona_lib.runs.pages import said
 from persona_lib.runs.planning import notebooks, parameters, presets
 from persona_lib.runs.results import folders
 

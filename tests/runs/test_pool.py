@@ -39,7 +39,7 @@ if calls:
     while f"now {me}: {calls} calls so far" not in Path("../outputs/index.html").read_text():
         assert time.monotonic() < until, "the index does not tell it"
         time.sleep(0.05)
-from persona_lib.runs.reporting import record
+from persona_lib.runs import record
 import pandas as pd
 record(out, headline=me, metrics={"letters": len(me)}, tables={"one": pd.DataFrame({"me": [me]})}, figures={})
 """
