@@ -17,6 +17,7 @@ from sent import Said, kill
 
 from persona_lib import BudgetError, LimitError, UserError
 from persona_lib.model import Budget, Model
+from persona_lib.model.asking.progress import Dealt
 from persona_lib.model.cluster import at_worker, shards, workers
 from persona_lib.model.limits import sharing
 from persona_lib.store import Store
@@ -117,13 +118,13 @@ def test_a_shard_that_begins_again_counts_as_repeated_and_one_that_is_over_asks_
     there = workers.Workers(None, 2)
     there.deal(10), there.deal(10)
     there.note("a", "tcp://w:1", 0), there.note("a", "tcp://w:1", 4), there.note("b", "tcp://w:2", 0)
-    assert there.work == workers.Work(2, 20, 4, 0, ["tcp://w:1", "tcp://w:2"])
+    assert there.work == Dealt(2, 20, 4, 0, ["tcp://w:1", "tcp://w:2"])
     there.note("a", "tcp://w:2", 0)
-    assert there.work == workers.Work(2, 20, 0, 1, ["tcp://w:2"])
+    assert there.work == Dealt(2, 20, 0, 1, ["tcp://w:2"])
     there.end("a", 10), there.note("a", "tcp://w:2", 9)
-    assert there.work == workers.Work(2, 20, 10, 1, ["tcp://w:2"])
+    assert there.work == Dealt(2, 20, 10, 1, ["tcp://w:2"])
     there.end("b", 0)
-    assert there.work == workers.Work(2, 20, 10, 1, [])
+    assert there.work == Dealt(2, 20, 10, 1, [])
 
 
 @pytest.mark.parametrize(

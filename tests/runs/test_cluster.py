@@ -17,6 +17,7 @@ from projects import write_project
 from waits import LONG_S
 
 from persona_lib import UserError, files
+from persona_lib.model.asking.progress import Dealt
 from persona_lib.model.cluster import workers
 from persona_lib.model.limits import usage
 from persona_lib.runs.executing import cluster, kernels
@@ -115,7 +116,7 @@ def test_the_index_says_how_workers_are_while_a_run_goes_on_and_at_its_end_what_
 
     def execute(stem, parameters, target, file, environment):
         """A stand-in for a kernel, which deals to workers."""
-        dealt = asdict(workers.Work(8, 1240, 240, 1, ["tcp://a:1", "tcp://b:1", "tcp://c:1"]))
+        dealt = asdict(Dealt(8, 1240, 240, 1, ["tcp://a:1", "tcp://b:1", "tcp://c:1"]))
         file.write_text(json.dumps(steps | {"done": 240, "dealt": dealt}) + "\n")
         client.there = ("tcp://b:1", "tcp://c:1")
         seen.append(shown(index, "240 of 1,240 requests answered"))

@@ -49,7 +49,7 @@ def _bar() -> type[tqdm]:
 
 
 @dataclass
-class Work:
+class Dealt:
     """What a process has dealt to workers: `shards`, and the `requests` in them.
 
     `answered` of the requests are done. `repeated` shards were begun again, since their worker was lost. `asking` are
@@ -83,7 +83,7 @@ class Calls:
         self.used = used
         self.done = 0
         self.done_away = 0
-        self.dealt: Work | None = None  # to the workers of a cluster, by this process
+        self.dealt: Dealt | None = None  # to the workers of a cluster, by this process
         self._about = {"ask": next(_numbers), "step": step, "total": items} | about
         self._file = os.environ.get(VARIABLE)
         self._every = WRITE_EVERY_S if self._file else LOG_EVERY_S
@@ -187,7 +187,7 @@ def used(steps: Path) -> dict[str, dict[str, Any]]:
 
 
 def dealt(steps: Path) -> dict[str, Any] | None:
-    """Return what a kernel has dealt to workers, the fields of a `Work`; None without a cluster."""
+    """Return what a kernel has dealt to workers, the fields of a `Dealt`; None without a cluster."""
     told = (line for line in reversed(steps.read_text("utf-8").split("\n")[:-1]) if '"dealt"' in line)
     last = next(told, None)
     return json.loads(last)["dealt"] if last else None

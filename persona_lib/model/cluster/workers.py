@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import LimitError, UserError
-from ..asking.progress import Work
+from ..asking.progress import Dealt
 from ..transport import keys
 
 VARIABLE = "PERSONA_CLUSTER"
@@ -46,7 +46,7 @@ class Workers:
         self.executor = executor
         self.number = number
         self.told: dict[str, tuple[str, int]] = {}
-        self.work = Work()
+        self.work = Dealt()
         self._ended = 0  # requests, of shards that are over
         self.topic = f"persona {os.getpid()} {time.time_ns()}"
         self._client = client
@@ -148,12 +148,12 @@ def present() -> Workers | None:
         return _JOINED[address, os.getpid()]
 
 
-def leave(address: str) -> Work:
+def leave(address: str) -> Dealt:
     """Close the way of this process to the workers of a scheduler, if there is one; return what it dealt to them."""
     there = _JOINED.pop((address, os.getpid()), None)
     if there:
         there.close()
-    return there.work if there else Work()
+    return there.work if there else Dealt()
 
 
 def connect(address: str) -> Any:

@@ -61,7 +61,7 @@ class Joined:
         """Return how the workers are and what they do: for a manifest, and `said.of_workers`.
 
         Args:
-            work: the fields of what each process has dealt to them, as in `progress.Work`.
+            work: the fields of what each process has dealt to them, as in `progress.Dealt`.
         """
         dealt = list(work)
         counts = {name: sum(one[name] for one in dealt) for name in ("shards", "requests", "answered", "repeated")}
