@@ -116,8 +116,8 @@ def _as_ctrl_c(ends: list[int]) -> Iterator[None]:
             signal.signal(number, stop)
         yield
     finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+        for number in ours:  # a process that ends already does so with the exit code that says why
+            signal.signal(number, signal.SIG_IGN if ends else signal.SIG_DFL)
 
 
 def _as_seen(message: str) -> str:

@@ -1,11 +1,13 @@
 """Notebooks of a run side by side: what they find, in which order, and that none is left when the run is stopped."""
 
+import gc
 import json
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import psutil
@@ -125,8 +127,15 @@ def test_a_kernel_that_ends_by_itself_leaves_the_others_to_be_stopped(monkeypatc
     ended, over = [Ending(), Ending()], threading.Event()
     monkeypatch.setattr(kernels, "_STARTED", set(ended))
     over.set()
-    kernels.stop(over)
+    stopping = threading.Thread(target=kernels.stop, args=(over,))
+    stopping.start()
+    stopping.join(LONG_S)
     assert not any(one.has_kernel for one in ended)
+    del stopping
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        gc.collect()
+    assert not [one for one in told if "event loop" in str(one.message)], "the thread has left its loop open"
 
 
 def test_a_kernel_that_can_t_be_forked_fails_its_own_notebook_alone(project, monkeypatch):

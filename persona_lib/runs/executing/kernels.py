@@ -1,5 +1,6 @@
 """Kernels: execute one notebook with papermill in a kernel of this interpreter."""
 
+import asyncio
 import itertools
 import json
 import os
@@ -19,7 +20,6 @@ import papermill
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
-from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from nbformat import v4
 
@@ -96,16 +96,20 @@ def stop(over: threading.Event) -> None:
     Args:
         over: set when none can start any more.
     """
+    asyncio.run(_stop(over))
+
+
+async def _stop(over: threading.Event) -> None:
     interrupted: dict[AsyncKernelManager, float] = {}
     while (running := [one for one in list(_STARTED) if one.has_kernel]) or not over.wait(LOOK_S):
         for one in running:
             with suppress(RuntimeError, OSError):  # it ends by itself just now; the others are still to be stopped
                 if one not in interrupted:
                     interrupted[one] = time.monotonic()
-                    run_sync(one.interrupt_kernel)()
+                    await one.interrupt_kernel()
                 elif time.monotonic() - interrupted[one] > PATIENCE_S and one.provisioner:
-                    run_sync(one.provisioner.kill)()
-        time.sleep(LOOK_S)
+                    await one.provisioner.kill()
+        await asyncio.sleep(LOOK_S)
 
 
 def finish(executed: Path, stem: str) -> None:
