@@ -199,6 +199,7 @@ def test_workers_that_dask_starts_share_an_ask_and_one_that_is_killed_loses_only
         assert "cluster: 2 workers at tcp://127.0.0.1:" in done.stdout and "dashboard: http://127.0.0.1:" in done.stdout
         last = done.stdout.splitlines()[-1]
         assert re.match(r"cluster: [12] workers?: 119 requests in \d+ shards, 119 answered, ", last)
-        assert last.endswith(", 1 shard begun again, 1 worker lost"), "it was asking"
+        # The shard that it was asking, and maybe one of which the scheduler had not heard that it was done.
+        assert re.search(r", (1 shard|2 shards) begun again, 1 worker lost$", last), "it was asking"
         assert 5 <= endpoint.most_in_flight <= 8
         assert 120 <= len(endpoint.requests) <= 120 + 4
