@@ -1,6 +1,5 @@
 """Model through the Batch API, against a stand-in endpoint on the loopback."""
 
-import asyncio
 import json
 import signal
 import sqlite3
@@ -11,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import anyio
 import numpy as np
 import pytest
 from batch_endpoint import QUICK, BatchEndpoint, quick  # noqa: F401 (a fixture)
@@ -296,7 +296,7 @@ def test_it_works_inside_a_running_event_loop_as_in_a_notebook():
         return model(endpoint).ask(say("from a notebook"))[0].text
 
     with BatchEndpoint() as endpoint:
-        assert asyncio.run(cell(endpoint)) == "from a notebook"
+        assert anyio.run(cell, endpoint) == "from a notebook"
 
 
 def questions(n: int) -> list[list[dict]]:

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 
+import anyio
 import pytest
 from batch_endpoint import (
     BatchEndpoint,
@@ -135,7 +136,10 @@ def test_many_calls_may_wait_for_a_budget_without_waking_each_other():
         assert sum(isinstance(e, UserError) for e in ended) == 10_000
         return made
 
-    assert asyncio.run(asyncio.wait_for(work(), 60)) == 20_000
+    async def bounded() -> int:
+        return await asyncio.wait_for(work(), 60)
+
+    assert anyio.run(bounded) == 20_000
 
 
 # --- runs

@@ -1,6 +1,5 @@
 """Model against a stand-in endpoint on the loopback, and against the embedded model itself."""
 
-import asyncio
 import json
 import os
 import signal
@@ -9,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import anyio
 import nbclient
 import nbformat
 import numpy as np
@@ -268,7 +268,7 @@ def test_ask_works_inside_a_running_event_loop_as_in_a_notebook():
         return Model("m", url).ask(say("from a notebook"))[0].text
 
     with Endpoint() as endpoint:
-        assert asyncio.run(cell(endpoint.url)) == "from a notebook"
+        assert anyio.run(cell, endpoint.url) == "from a notebook"
 
 
 def test_in_a_notebook_an_error_for_the_user_is_the_cells_error_in_one_line():

@@ -19,6 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from ... import LimitError, UserError
 from ..asking.progress import Dealt
 from ..transport import keys
@@ -175,7 +177,7 @@ def connect(address: str) -> Any:
 
     try:
         with ThreadPoolExecutor(1) as thread:  # this one may have a loop that runs
-            thread.submit(asyncio.run, answers()).result()
+            thread.submit(anyio.run, answers).result()
         return Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(

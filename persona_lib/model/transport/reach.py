@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import anyio
 import openai
 
 from ... import EndpointError, UserError
@@ -84,7 +85,7 @@ def problems(asked: Iterable[Place]) -> list[str | None]:
     async def all_of() -> list[str | None]:
         return list(await asyncio.gather(*(_Tried(place).problem() for place in asked)))
 
-    return asyncio.run(all_of())
+    return anyio.run(all_of)
 
 
 def listed(base_url: str) -> list[str]:
@@ -94,7 +95,7 @@ def listed(base_url: str) -> list[str]:
         EndpointError: no call can succeed there: no key, no answer, the key refused.
     """
     tried = _Tried(Place("", address(base_url), chats=False))
-    if problem := asyncio.run(tried.problem()):
+    if problem := anyio.run(tried.problem):
         raise EndpointError(problem)
     return tried.listed
 

@@ -1,6 +1,5 @@
 """Kernels: execute one notebook with papermill in a kernel of this interpreter."""
 
-import asyncio
 import itertools
 import json
 import os
@@ -15,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import anyio
 import nbformat
 import papermill
 from ipykernel.kernelspec import get_kernel_dict
@@ -96,7 +96,7 @@ def stop(over: threading.Event) -> None:
     Args:
         over: set when none can start any more.
     """
-    asyncio.run(_stop(over))
+    anyio.run(_stop, over)  # `asyncio.run` leaves its loop open where inspect-ai has changed it
 
 
 async def _stop(over: threading.Event) -> None:
@@ -109,7 +109,7 @@ async def _stop(over: threading.Event) -> None:
                     await one.interrupt_kernel()
                 elif time.monotonic() - interrupted[one] > PATIENCE_S and one.provisioner:
                     await one.provisioner.kill()
-        await asyncio.sleep(LOOK_S)
+        await anyio.sleep(LOOK_S)
 
 
 def finish(executed: Path, stem: str) -> None:
